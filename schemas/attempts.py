@@ -1,0 +1,141 @@
+"""What a runner on a cluster and the server say to each other about one attempt.
+
+`start` is a grant to exactly one process, told apart by its native id and a nonce;
+`complete` and `fail` bring the outcome. Sizes in bytes, CRC32 unsigned, times in seconds.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.guid import AssetGuid, FileName
+from schemas.storable import Json, Text, Word
+
+Crc32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
+Size = Annotated[int, Field(ge=0, le=2**62)]
+
+
+class Body(BaseModel):
+    """A message; unknown keys are ignored, for the other side may be newer or older."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+
+
+class FileFacts(Body):
+    """A file by name, checksum and size."""
+
+    name: FileName
+    crc32: Crc32
+    size_bytes: Size
+
+
+class LinkedFile(FileFacts):
+    """A file, and where it is fetched from or put."""
+
+    url: str
+
+
+class Usage(Body):
+    """What an attempt took: wall clock and processor seconds, peak memory in MB."""
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cpu_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_rss_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class Code(Body):
+    """One code found in an image; `box` is x, y, width, height in pixels."""
+
+    text: Text
+    symbology: Text = ""
+    box: tuple[float, float, float, float] | None = None
+    kind: Text = "specimen"
+    how: Text = ""
+
+
+class Barcode(Body):
+    """What the barcode module saw. The subject is free text: a new one must not hang an asset."""
+
+    codes: tuple[Code, ...] = ()
+    barcodes: tuple[Text, ...] = ()
+    disposable: Text | None = None
+    label: bool = False
+    asset_subject: Text
+    multi_specimen: bool = False
+    multi_object: bool = False
+
+
+class Derivative(Body):
+    """One image made of a parent's."""
+
+    guid: AssetGuid
+    ppi: Annotated[int, Field(ge=1, le=100_000)]
+    file_format: Literal["tif", "jpeg"]
+    payload_type: Literal["image", "thumbnail"]
+    file: FileFacts
+
+
+class Result(Body):
+    """The outcome of a module. `derivatives` null: this stage emits none; empty: it made none."""
+
+    metadata: Json = Field(default_factory=dict)
+    barcode: Barcode | None = None
+    derivatives: tuple[Derivative, ...] | None = None
+    uploaded: tuple[FileFacts, ...] | None = None
+    details: Json = Field(default_factory=dict)
+    warning: Text | None = None
+    usage: Usage = Usage()
+
+
+class Start(Body):
+    """A runner asks to be the one that does the work."""
+
+    native_id: Word
+    nonce: Word
+
+
+class Complete(Start):
+    """The work is done."""
+
+    result: Result
+
+
+class Fail(Start):
+    """The work failed: RETRY may help, ERROR will not."""
+
+    fail_status: Literal["RETRY", "ERROR"]
+    message: Text = ""
+    exception: Text | None = None
+    exit_code: int | None = None
+    usage: Usage = Usage()
+
+
+class Token(Body):
+    """A short-lived token for the archive, and its remaining life in seconds."""
+
+    token: str = Field(repr=False)
+    expires_in: int
+
+
+class Child(Body):
+    """The name a derivative will have."""
+
+    ppi: int
+    guid: AssetGuid
+
+
+class Grant(Body):
+    """The answer to `Start`: all a module needs to know."""
+
+    attempt: int
+    guid: str
+    stage: str
+    module: str
+    params: dict[str, Any]
+    metadata: dict[str, Any]
+    inputs: tuple[LinkedFile, ...] = ()
+    results: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    children: tuple[Child, ...] = ()
+    parent_guid: str | None = None
+    uploads: tuple[LinkedFile, ...] = ()
+    ars: Token

@@ -1,0 +1,172 @@
+"""The bodies of the 14 paths that scripts on the clusters have always called.
+
+Names on the wire are v2's and stay so. What older software refused without need is
+taken here: a null disposable barcode, a subject nobody has heard of, a number as job id.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, RootModel
+
+from schemas.attempts import (
+    Barcode,
+    Body,
+    Child,
+    Code,
+    Complete,
+    Crc32,
+    Derivative,
+    Fail,
+    FileFacts,
+    Grant,
+    LinkedFile,
+    Result,
+    Start,
+    Token,
+    Usage,
+)
+from schemas.guid import FileName
+from schemas.storable import Json, Text, Word
+from schemas.times import Moment
+
+__all__ = [
+    "LEGACY_PATHS",
+    "Barcode",
+    "BarcodeBody",
+    "Child",
+    "Code",
+    "Complete",
+    "Derivative",
+    "DerivativeBody",
+    "Fail",
+    "FailDerivativeBody",
+    "FailJobBody",
+    "FileFacts",
+    "FileInfoBody",
+    "Grant",
+    "JobBody",
+    "LegacyPath",
+    "LinkedFile",
+    "Result",
+    "Start",
+    "Token",
+    "UpdateAssetBody",
+    "Usage",
+]
+
+
+class JobBody(Body):
+    """`queue_job` and `start_job`. A `job_id` of -1 says that the cluster's queue is full."""
+
+    guid: Word
+    job_name: Word
+    job_id: Word
+    timestamp: Moment
+
+
+class UpdateAssetBody(Body):
+    """`update_asset`: a job's outcome, and metadata by v2 or v3 names."""
+
+    guid: Word
+    job: Word
+    status: Word
+    data: Json
+
+
+class BarcodeBody(Body):
+    """`barcode`: MSO is several specimens in one asset, MOS one specimen in several assets."""
+
+    guid: Word
+    job: Word
+    status: Word
+    barcodes: tuple[Text, ...]
+    asset_subject: Text
+    MSO: bool
+    MOS: bool
+    label: bool
+    disposable: Text | None = None
+
+    def as_barcode(self) -> Barcode:
+        """The same in today's words."""
+        return Barcode(
+            barcodes=self.barcodes,
+            disposable=self.disposable or None,
+            label=self.label,
+            asset_subject=self.asset_subject,
+            multi_specimen=self.MSO,
+            multi_object=self.MOS,
+        )
+
+
+class FailJobBody(JobBody):
+    """`failed_job`: RETRY, ERROR, PAUSED (the queue is full), or a word that changes nothing."""
+
+    fail_status: Word
+    hpc_message: Text | None = "No message"
+    hpc_exception: Text | None = None
+
+
+class FileInfoBody(Body):
+    """`derivative_file_info`: `check_sum` is CRC32, `file_size` whole MB rounded up."""
+
+    guid: Word
+    name: FileName
+    type: Text
+    check_sum: Crc32
+    file_size: Annotated[int, Field(ge=0, le=10**9)]
+
+
+class FailDerivativeBody(Body):
+    """`fail_derivative_creation`: `guid` is the parent's."""
+
+    guid: Word
+    ppi: Annotated[int, Field(ge=1, le=100_000)]
+    note: Text | None = None
+
+
+class DerivativeBody(RootModel[Json]):
+    """`derivative`: the metadata of a new asset, v2.1.0 or v3; `schemas.metadata` reads it."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return self.root
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyPath:
+    """One path: its body, or `asset_guid` as query where there is none, and its 422 text."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    body: type[BaseModel] | None
+    unknown: str | None
+
+    @property
+    def kind(self) -> str:
+        """The last word of the path."""
+        return self.path.rpartition("/")[2]
+
+
+LEGACY_PATHS = (
+    LegacyPath("GET", "/dev/yo", None, None),
+    LegacyPath("POST", "/dev/api/v1/derivative", DerivativeBody, "derivative fail."),
+    LegacyPath("POST", "/dev/api/v1/update_asset", UpdateAssetBody, "asset not found"),
+    LegacyPath("POST", "/dev/api/v1/barcode", BarcodeBody, "asset not found"),
+    LegacyPath("POST", "/dev/api/v1/queue_job", JobBody, "asset not found"),
+    LegacyPath("POST", "/dev/api/v1/start_job", JobBody, "asset not found"),
+    LegacyPath("POST", "/dev/api/v1/failed_job", FailJobBody, "asset not found."),
+    LegacyPath("POST", "/dev/api/v1/asset_ready", None, "asset not found"),
+    LegacyPath("GET", "/dev/api/v1/httplink", None, "asset not found."),
+    LegacyPath("GET", "/dev/api/v1/metadata_asset", None, "asset not found"),
+    LegacyPath(
+        "POST", "/dev/api/v1/derivative_uploaded", None, "asset not found for file uploaded"
+    ),
+    LegacyPath(
+        "POST", "/dev/api/v1/derivative_file_info", FileInfoBody, "asset not found for file info"
+    ),
+    LegacyPath("POST", "/dev/api/v1/asset_clean_up", None, "asset not found"),
+    LegacyPath(
+        "POST", "/dev/api/v1/fail_derivative_creation", FailDerivativeBody, "asset not found."
+    ),
+)

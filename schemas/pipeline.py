@@ -1,0 +1,85 @@
+"""Pipelines out of a YAML file, each problem with its line and the word that was meant.
+
+The door to the room: the model, the checks and the reading under one name.
+"""
+
+from typing import Any
+
+from schemas.comparison import Comparison
+from schemas.definition import build
+from schemas.pipeline_checks import PipelineError, check_sites, check_together, problems_within
+from schemas.pipeline_model import Exclude, Need, Pipeline, Resources, Selector, Stage, Throttle
+from schemas.run import Run
+from schemas.yaml_lines import Located, Problem, read_documents
+
+__all__ = [
+    "Comparison",
+    "Exclude",
+    "Need",
+    "Pipeline",
+    "PipelineError",
+    "Resources",
+    "Run",
+    "Selector",
+    "Stage",
+    "Throttle",
+    "check_sites",
+    "check_together",
+    "load_pipelines",
+]
+
+
+def load_pipelines(text: str, source: str) -> list[Pipeline]:
+    """Every pipeline of a file, one per document; `source` is its name in messages.
+
+    Raises `PipelineError` with all problems found. What pipelines say about one another
+    is `schemas.pipeline_checks.check_together`'s to judge, since it may span files.
+    """
+    pipelines: list[Pipeline] = []
+    problems: list[Problem] = []
+    for located in read_documents(text, source, PipelineError):
+        pipeline = _read(located, source)
+        if isinstance(pipeline, list):
+            problems += pipeline
+        elif any(pipeline.name == other.name for other in pipelines):
+            line = located.line(("pipeline",))
+            problems.append(Problem(line, f"pipeline {pipeline.name} is written twice"))
+        else:
+            pipelines.append(pipeline)
+    if not pipelines and not problems:
+        problems = [Problem(1, "no pipeline here")]
+    if problems:
+        raise PipelineError(source, problems)
+    return pipelines
+
+
+def _read(located: Located, source: str) -> Pipeline | list[Problem]:
+    if not isinstance(located.value, dict):
+        what = "a pipeline is a mapping that begins with `pipeline: NAME`"
+        return [Problem(located.line(()), what)]
+    pipeline = build(Pipeline, located, (), _with_covered_runs(located.value))
+    if isinstance(pipeline, list):
+        return pipeline
+    return problems_within(pipeline.read_from(source, located)) or pipeline
+
+
+def _with_covered_runs(given: dict[str, Any]) -> dict[str, Any]:
+    """A stage that another covers runs what that one runs, and need not say so."""
+    stages = given.get("stages")
+    if not isinstance(stages, list):
+        return given
+    runs: dict[str, Any] = {}
+    for stage in stages:
+        covers = stage.get("covers") if isinstance(stage, dict) else None
+        for key in [covers] if isinstance(covers, str) else covers or ():
+            if isinstance(key, str) and "run" in stage:
+                runs.setdefault(key, stage["run"])
+    return {
+        **given,
+        "stages": [
+            {"run": runs[stage["key"]], **stage}
+            if isinstance(stage, dict) and stage.get("key") in runs
+            else stage
+            for stage in stages
+        ],
+    }

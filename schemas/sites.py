@@ -1,0 +1,160 @@
+"""The places where modules run, as `sites.yaml` lists them; their order is the order of choice.
+
+Addresses and secrets are not here: a site names the block that holds them.
+"""
+
+import ipaddress
+from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+
+from schemas.definition import Definition, build, refusal
+from schemas.pipeline_model import Name, Resources
+from schemas.yaml_lines import DefinitionError, Located, Path, Problem, nearest, read_documents
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+KINDS = ("local", "slurm", "pull")
+
+
+class SitesError(DefinitionError):
+    """The sites cannot be used as they are written."""
+
+
+class Site(Definition):
+    """One cluster, or this machine.
+
+    `root` and `scripts` are folders over there, `python` the interpreter modules run under
+    (null on the local site: the refinery's own). `callback` is the URL at which its jobs
+    reach us; null on a cluster whose nodes have no network, where the driver carries.
+    `capacity` bounds the jobs given to it at a time, `max_queued` and `max_running` those
+    pending and running in its scheduler. `poll_s` is the least time between two polls.
+    """
+
+    name: Name = Field(alias="site")
+    kind: Literal["local", "slurm", "pull"]
+    root: str
+    python: str | None = None
+    scripts: str | None = None
+    block: Name | None = None
+    scheduler: Literal["slurm", "torque"] | None = None
+    callback: str | None = None
+    legacy_callbacks: tuple[Network, ...] = ()
+    capacity: Annotated[StrictInt, Field(ge=1)] = 1000
+    max_queued: Annotated[StrictInt, Field(ge=1)] | None = None
+    max_running: Annotated[StrictInt, Field(ge=1)] | None = None
+    max_array: Annotated[StrictInt, Field(ge=1)] = 1000
+    poll_s: Annotated[StrictInt, Field(ge=1)] = 60
+    resources: Resources = Resources()
+    open: StrictBool = True
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _know_the_kind(cls, given: Any) -> Any:
+        if given not in KINDS:
+            raise refusal(f"no kind of site '{given}'", nearest(str(given), KINDS))
+        return given
+
+    @field_validator("root", "python", "scripts")
+    @classmethod
+    def _plain_path(cls, given: str | None) -> str | None:
+        if given is not None and (not given or not given.isprintable() or ".." in given.split("/")):
+            raise refusal("a path is printable and has no '..' in it")
+        return given
+
+    @field_validator("callback")
+    @classmethod
+    def _is_http(cls, given: str | None) -> str | None:
+        if given is None or given == "none":
+            return None
+        try:
+            url = urlsplit(given)
+            usable = url.scheme in ("http", "https") and url.hostname and (url.port or True)
+        except ValueError:
+            usable = False
+        if not usable or url.username or url.query or url.fragment:
+            raise refusal(f"'{given}' is not a URL such as https://refinery.example.org:8000")
+        return given.rstrip("/")
+
+    @field_validator("legacy_callbacks", mode="before")
+    @classmethod
+    def _networks(cls, given: Any) -> Any:
+        items = given if isinstance(given, list | tuple) else [given]
+        try:
+            return tuple(ipaddress.ip_network(item) for item in items)
+        except ValueError as error:
+            raise refusal(f"{error}; write a network such as 10.1.0.0/16") from None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.kind == "local":
+            return self
+        missing = [key for key in ("python", "block") if getattr(self, key) is None]
+        if missing:
+            raise refusal(f"site {self.name} is {self.kind} and needs `{missing[0]}`")
+        if "callback" not in self.model_fields_set:
+            what = "needs `callback`: the URL its nodes can reach, or none if they have no network"
+            raise refusal(f"site {self.name} {what}")
+        if not self.root.startswith("/"):
+            raise refusal(f"site {self.name}: root must be an absolute path over there")
+        return self
+
+    @property
+    def uses(self) -> Literal["slurm", "torque"] | None:
+        """Its scheduler: Torque at a pull site and Slurm at a slurm site, unless said."""
+        return self.scheduler or {"slurm": "slurm", "pull": "torque"}.get(self.kind)  # type: ignore[return-value]
+
+    def admits(self, address: str) -> bool:
+        """Whether scripts without a token may call back from this address."""
+        try:
+            client = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(client, "ipv4_mapped", None)
+        return any((mapped or client) in network for network in self.legacy_callbacks)
+
+    def definition(self) -> dict[str, Any]:
+        """The canonical form: JSON, defaults left out, read back by `model_validate`."""
+        kept = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return kept if self.kind == "local" else {"callback": None, **kept}
+
+
+def load_sites(text: str, source: str) -> list[Site]:
+    """Every site of a `sites:` list, in its order; `SitesError` with all problems found."""
+    documents = read_documents(text, source, SitesError)
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise SitesError(source, [Problem(1, "expected one mapping with the list `sites`")])
+    located = documents[0]
+    problems = [
+        Problem(located.line((key,)), f"unknown key '{key}'", "sites")
+        for key in located.value
+        if key != "sites"
+    ]
+    items = located.value.get("sites")
+    if not isinstance(items, list) or not items:
+        problems.append(Problem(located.line(("sites",)), "`sites` must list at least one site"))
+        raise SitesError(source, problems)
+    sites: list[Site] = []
+    for i, item in enumerate(items):
+        problems += _add(sites, located, ("sites", i), item)
+    if problems:
+        raise SitesError(source, problems)
+    return sites
+
+
+def _add(sites: list[Site], located: Located, path: Path, item: Any) -> list[Problem]:
+    if not isinstance(item, dict):
+        return [Problem(located.line(path), "a site is a mapping that begins with `site: NAME`")]
+    site = build(Site, located, path, item)
+    if isinstance(site, list):
+        return site
+    if any(site.name == other.name for other in sites):
+        return [Problem(located.line((*path, "site")), f"site {site.name} is written twice")]
+    sites.append(site)
+    return []

@@ -1,0 +1,36 @@
+"""The pages for owners name everything there is."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from schemas.metadata_names import RENAMED, REQUIRED, V2_ONLY
+from schemas.pipeline import Pipeline, Resources, Stage, Throttle, load_pipelines
+from schemas.run import BUILTINS, MODULES, SCRIPT_FIELDS
+
+DOCS = Path(__file__).parents[3] / "docs"
+PIPELINES = (DOCS / "pipelines.md").read_text(encoding="utf-8")
+METADATA = (DOCS / "metadata.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", [Pipeline, Stage, Resources, Throttle])
+def test_every_key_of_a_pipeline_is_explained(model: type[BaseModel]) -> None:
+    for name, field in model.model_fields.items():
+        assert f"`{field.alias or name}`" in PIPELINES
+
+
+def test_everything_a_stage_can_run_is_named() -> None:
+    words = [f"refinery.{name}" for name in BUILTINS] + [f"module {name}" for name in MODULES]
+    for word in [*words, *(f"{{{field}}}" for field in SCRIPT_FIELDS)]:
+        assert word in PIPELINES
+
+
+def test_the_example_is_a_pipeline() -> None:
+    example = PIPELINES.partition("```yaml\n")[2].partition("```")[0]
+    assert load_pipelines(example, "pipelines.md")[0].name == "PIPEHERB0001"
+
+
+def test_every_change_of_a_name_is_in_the_table() -> None:
+    for name in (*RENAMED, *RENAMED.values(), *V2_ONLY, *REQUIRED):
+        assert f"`{name}`" in METADATA
