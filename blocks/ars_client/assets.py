@@ -1,0 +1,90 @@
+"""The asset service: assets, their status, and the specimens they name."""
+
+import asyncio
+from typing import Any
+
+from blocks.ars_client.address import ArsAddress
+from blocks.ars_client.answers import AssetStatus
+from blocks.ars_client.errors import ArsRefused
+from blocks.ars_client.wire import SHARE_SECONDS, WRITE_SECONDS, Call, Wire, parsed
+
+Body = dict[str, Any]
+NOT_FOUND = frozenset({404})
+
+CREATES = 3
+"""Creates at a time: each holds one of the asset service's few database connections
+while it calls the file proxy, which calls back for another."""
+
+
+class Assets:
+    def __init__(self, address: ArsAddress, wire: Wire) -> None:
+        self._address = address
+        self._wire = wire
+        self._creating = asyncio.Semaphore(CREATES)
+
+    async def status(self, guid: str) -> AssetStatus | None:
+        """Where the asset stands, or None when ARS does not know it."""
+        url = self._address.asset_service("assets", "status", guid)
+        call = Call("GET", url, accept=NOT_FOUND)
+        response = await self._wire.send(call)
+        if response.status_code in (204, 404):
+            return None
+        return parsed(call, response, AssetStatus.read)
+
+    async def get(self, guid: str) -> Body | None:
+        """The whole asset as ARS holds it, or None when ARS does not know it."""
+        call = Call("GET", self._asset_url(guid), accept=NOT_FOUND)
+        response = await self._wire.send(call)
+        if response.status_code in (204, 404):
+            return None
+        return parsed(call, response, _body)
+
+    async def create(self, body: Body, allocation_mb: int) -> Body:
+        """Create the asset and open its share. Returns the asset; raises ArsError.
+
+        ARS answers 400 or 403 both for "exists already" and for final refusals.
+        """
+        url = self._address.asset_service("assetmetadata")
+        params = {"allocation_mb": allocation_mb}
+        call = Call("POST", url, changes=True, seconds=SHARE_SECONDS, params=params, json=body)
+        async with self._creating:
+            response = await self._wire.send(call)
+        return parsed(call, response, _body)
+
+    async def update(self, guid: str, body: Body) -> Body:
+        """Replace the asset by `body`: whatever it omits is erased in ARS."""
+        if body.get("asset_guid") != guid:
+            raise ArsRefused(f"the body for asset {guid} names {body.get('asset_guid')!r}")
+        call = Call("PUT", self._asset_url(guid), changes=True, seconds=WRITE_SECONDS, json=body)
+        return parsed(call, await self._wire.send(call), _body)
+
+    async def specimen(self, specimen: Body) -> Body | None:
+        """The specimen as ARS holds it, or None."""
+        call = Call("GET", self._specimen_url(specimen), accept=NOT_FOUND)
+        response = await self._wire.send(call)
+        if response.status_code in (204, 404):
+            return None
+        return parsed(call, response, _body)
+
+    async def put_specimen(self, specimen: Body) -> Body:
+        """Create or replace the specimen: institution, collection, barcode, preparation_types."""
+        url = self._specimen_url(specimen)
+        call = Call("PUT", url, changes=True, seconds=WRITE_SECONDS, json=specimen)
+        return parsed(call, await self._wire.send(call), _body)
+
+    def _asset_url(self, guid: str) -> str:
+        return self._address.asset_service("assetmetadata", guid)
+
+    def _specimen_url(self, specimen: Body) -> str:
+        place = specimen["institution"], specimen["collection"], specimen["barcode"]
+        if self._address.profile == "v2_6":
+            pid = specimen.get("specimen_pid") or ".".join(place)
+            return self._address.asset_service("specimens", pid)
+        institution, collection, barcode = place
+        return self._address.asset_service(
+            "institutions", institution, "collections", collection, "specimen", barcode
+        )
+
+
+def _body(answer: Body) -> Body:
+    return dict(answer)

@@ -1,0 +1,141 @@
+"""The file proxy's files: streamed up, streamed down, and never held whole in memory.
+
+The checksum travels with the upload and is checked by ARS; a download is checked here
+and takes its name only when it is right.
+"""
+
+import asyncio
+import os
+import uuid
+import zlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from blocks.ars_client.address import ArsAddress
+from blocks.ars_client.answers import Facts, FileRow, megabytes
+from blocks.ars_client.errors import ArsCorrupted, ArsRefused, SourceLost
+from blocks.ars_client.wire import SHARE_SECONDS, Call, Wire, parsed
+
+T = TypeVar("T")
+
+BLOCK = 1 << 20
+SLOWEST = 500_000
+"""Bytes per second below which a transfer counts as stuck."""
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A checked file of ours: `name` is what it is called in the asset."""
+
+    path: Path
+    name: str
+    crc32: int
+    size_bytes: int
+    mime: str
+
+
+class Files:
+    def __init__(
+        self,
+        address: ArsAddress,
+        wire: Wire,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._address = address
+        self._wire = wire
+        self._pool = pool
+
+    async def listed(self, guid: str) -> list[FileRow]:
+        """Every file ARS knows of the asset, in its share or in ERDA; [] when none."""
+        call = Call("GET", self._address.file_proxy("assets", guid, "files"))
+        response = await self._wire.send(call)
+        return parsed(call, response, lambda rows: [FileRow.read(guid, row) for row in rows])
+
+    async def upload(self, guid: str, institution: str, collection: str, file: LocalFile) -> None:
+        """Send one file to the open share. Sending the same again replaces it.
+
+        Raises SourceLost, ArsCorrupted (what arrived differs), ArsRefused, ArsUnknown.
+        """
+        source = await self._in_pool(_opened, file)
+        with source:
+            call = Call(
+                "PUT",
+                self._address.file_url(institution, collection, guid, file.name),
+                changes=True,
+                seconds=SHARE_SECONDS + file.size_bytes / SLOWEST,
+                params={"crc": file.crc32, "file_size_mb": megabytes(file.size_bytes)},
+                headers={"Content-Type": file.mime, "Content-Length": str(file.size_bytes)},
+                content=lambda: self._blocks(source),
+            )
+            response = await self._wire.send(call)
+        arrived = parsed(call, response, lambda answer: int(answer["actual_crc"]))
+        if arrived != file.crc32:
+            raise ArsCorrupted(f"{file.name}: sent CRC {file.crc32}, ARS holds {arrived}")
+
+    async def download(
+        self,
+        guid: str,
+        institution: str,
+        collection: str,
+        file: Facts,
+        to: Path,
+        *,
+        from_erda: bool = False,
+    ) -> None:
+        """Fetch a file from the open share, or from ERDA, to `to`; replaced only when right.
+
+        Raises ArsCorrupted when CRC or size differ, ArsRefused when it is not there.
+        """
+        url = self._address.file_url(institution, collection, guid, file.name)
+        if from_erda:
+            url = self._address.file_proxy(
+                "files", "assets", institution, collection, guid, *file.name.split("/")
+            )
+        call = Call("GET", url, seconds=SHARE_SECONDS + file.size_bytes / SLOWEST)
+        part = to.with_name(f"{to.name}.{uuid.uuid4().hex}.part")
+        try:
+            crc32, size_bytes = await self._receive(call, part)
+            if (crc32, size_bytes) != (file.crc32, file.size_bytes):
+                raise ArsCorrupted(
+                    f"{file.name}: expected CRC {file.crc32} and {file.size_bytes} bytes, "
+                    f"received {crc32} and {size_bytes}"
+                )
+            await self._in_pool(os.replace, part, to)
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def _receive(self, call: Call, part: Path) -> tuple[int, int]:
+        crc32 = size_bytes = 0
+        async with self._wire.stream(call) as response:
+            with part.open("wb") as out:
+                async for block in response.aiter_bytes(BLOCK):
+                    await self._in_pool(out.write, block)
+                    crc32 = zlib.crc32(block, crc32)
+                    size_bytes += len(block)
+        return crc32, size_bytes
+
+    async def _blocks(self, source: BinaryIO) -> AsyncIterator[bytes]:
+        source.seek(0)
+        while block := await self._in_pool(source.read, BLOCK):
+            yield block
+
+    async def _in_pool(self, work: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+
+def _opened(file: LocalFile) -> BinaryIO:
+    """Open the file; refuse, before any byte is sent, what ARS could only refuse afterwards."""
+    if file.size_bytes == 0 or file.crc32 == 0:
+        raise ArsRefused(f"{file.name}: ARS takes no empty file and no checksum of 0")
+    try:
+        size_bytes = file.path.stat().st_size
+        if size_bytes == file.size_bytes:
+            return file.path.open("rb")
+    except OSError as gone:
+        raise SourceLost(f"{file.path}: {gone.strerror}; ingest it again") from gone
+    raise SourceLost(
+        f"{file.path}: {size_bytes} bytes where {file.size_bytes} were checked; ingest it again"
+    )

@@ -1,0 +1,67 @@
+"""The file proxy's shares: the room an asset's files are written in before ERDA has them."""
+
+from collections.abc import Sequence
+
+from blocks.ars_client.address import ArsAddress
+from blocks.ars_client.answers import Share
+from blocks.ars_client.wire import SHARE_SECONDS, Call, Wire, parsed
+
+
+class Shares:
+    def __init__(self, address: ArsAddress, wire: Wire) -> None:
+        self._address = address
+        self._wire = wire
+
+    async def open(
+        self,
+        guid: str,
+        institution: str,
+        collection: str,
+        allocation_mb: int,
+        parent_guids: Sequence[str] = (),
+    ) -> Share:
+        """Open a share and bring the asset's (and parents') files from ERDA into it.
+
+        Ask for the status first: opening one that is open leaves the guid locked for 300 s.
+        """
+        asset = {
+            "asset_guid": guid,
+            "parent_guids": list(parent_guids),
+            "institution": institution,
+            "collection": collection,
+        }
+        body = {
+            "assets": [asset],
+            "users": list(self._address.users),
+            "allocation_mb": allocation_mb,
+        }
+        call = self._call("POST", guid, "createShare", body)
+        return parsed(call, await self._wire.send(call), Share.read)
+
+    async def change_allocation(self, guid: str, allocation_mb: int) -> Share:
+        """Give an open share another size, in MB."""
+        body = {"asset_guid": guid, "new_allocation_mb": allocation_mb}
+        call = self._call("POST", guid, "changeAllocation", body)
+        return parsed(call, await self._wire.send(call), Share.read)
+
+    async def close(self, guid: str) -> bool:
+        """Close the share; False when none was open. Files not yet in ERDA are dropped."""
+        call = self._call("DELETE", guid, "deleteShare", None)
+        response = await self._wire.send(call)
+        return response.status_code != 404
+
+    async def synchronise(self, guid: str, workstation: str, pipeline: str) -> None:
+        """Ask ARS to bring the share's files to ERDA; it answers before it has begun."""
+        url = self._address.file_proxy("shares", "assets", guid, "synchronize")
+        params = {"workstation": workstation, "pipeline": pipeline}
+        await self._wire.send(Call("POST", url, changes=True, seconds=SHARE_SECONDS, params=params))
+
+    def _call(self, method: str, guid: str, verb: str, body: object) -> Call:
+        return Call(
+            method,
+            self._address.file_proxy("shares", "assets", guid, verb),
+            changes=True,
+            seconds=SHARE_SECONDS,
+            accept=frozenset({404}) if method == "DELETE" else frozenset(),
+            json=body,
+        )

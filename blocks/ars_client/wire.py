@@ -1,0 +1,217 @@
+"""One call to ARS: token, deadline, and the translation of what came back.
+
+A read that fails changed nothing, so it is ArsBusy. A call that changes something and
+gets no clear answer is ArsUnknown, unless it never left us. This is the only place
+that sees an httpx error or an HTTP status.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from blocks.ars_client.errors import (
+    ArsBusy,
+    ArsCorrupted,
+    ArsError,
+    ArsRefused,
+    ArsUnauthorised,
+    ArsUnknown,
+)
+from blocks.ars_client.token import TokenCache
+
+T = TypeVar("T")
+
+READ_SECONDS = 60.0
+WRITE_SECONDS = 60.0
+SHARE_SECONDS = 400.0
+"""Calls that make or fill a share: ARS itself waits up to 120 s for ERDA and copies inline."""
+
+GUID_LOCK = 310.0
+"""ARS keeps a guid locked for 300 s after a creation that failed half-way."""
+
+DISK_FULL_SECONDS = 600.0
+
+Guard = Callable[[float], Awaitable[None]]
+"""Asked before each call that changes ARS, with its longest duration in seconds;
+raises to forbid the call."""
+
+_BUSY_WORDS = {
+    "already being processed": GUID_LOCK,
+    "already in the process of creation": GUID_LOCK,
+    "is synchronizing": 30.0,
+    "is synchronising": 30.0,
+}
+# ARS gives these the same status as a final refusal: only its words tell them apart.
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. `seconds` bounds all of it; `accept` lists statuses that are answers too."""
+
+    method: str
+    url: str
+    changes: bool = False
+    seconds: float = READ_SECONDS
+    accept: frozenset[int] = frozenset()
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: Callable[[], AsyncIterator[bytes]] | None = None
+    """Makes the body anew each time, so that the call can be sent again after a 401."""
+
+
+class Wire:
+    """Sends calls with a valid token and answers in our words."""
+
+    def __init__(self, http: httpx.AsyncClient, tokens: TokenCache, guard: Guard | None) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._guard = guard
+
+    async def send(self, call: Call) -> httpx.Response:
+        """The answer, read to its end. Raises only ArsError (and what the guard raises)."""
+        async with self.stream(call) as response:
+            await response.aread()
+            return accepted(call, response)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
+        """The answer with its body still to be read, for as long as the block lasts."""
+        try:
+            async with asyncio.timeout(call.seconds):
+                response = await self._authorised(call)
+                try:
+                    if not response.is_success and response.status_code not in call.accept:
+                        await response.aread()
+                        accepted(call, response)
+                    yield response
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as lost:
+            raise no_answer(call, lost) from lost
+
+    async def _authorised(self, call: Call) -> httpx.Response:
+        for _ in range(2):
+            token = await self._tokens.get()
+            if call.changes and self._guard is not None:
+                await self._guard(call.seconds)
+            response = await self._once(call, token.text)
+            if response.status_code != 401:
+                return response
+            await response.aclose()
+            self._tokens.forget(token)
+        raise ArsUnauthorised(
+            f"ARS does not accept the token of this client at {call.url}: "
+            "check the roles of client_id in the ArsArchive block"
+        )
+
+    async def _once(self, call: Call, token: str) -> httpx.Response:
+        try:
+            return await self._http.send(self._request(call, token), stream=True)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            if call.changes:
+                raise
+            # A kept-alive connection the server has just closed looks like an outage.
+            return await self._http.send(self._request(call, token), stream=True)
+
+    def _request(self, call: Call, token: str) -> httpx.Request:
+        return self._http.build_request(
+            call.method,
+            call.url,
+            params=call.params or None,
+            json=call.json,
+            content=call.content() if call.content is not None else None,
+            headers={"Authorization": f"Bearer {token}", **call.headers},
+            timeout=httpx.Timeout(call.seconds, connect=10.0, write=60.0),
+        )
+
+
+def no_answer(call: Call, lost: Exception) -> ArsError:
+    """What it means that a call got no answer."""
+    what = f"{call.method} {call.url}: {lost!r}"
+    if isinstance(lost, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return ArsRefused(f"{what}; correct base_url in the ArsArchive block")
+    if call.changes and not isinstance(lost, _NEVER_SENT):
+        return ArsUnknown(f"{what}; whether ARS did it is not known")
+    return ArsBusy(f"{what}; ARS does not answer", seconds=60)
+
+
+def accepted(call: Call, response: httpx.Response) -> httpx.Response:
+    """The response if it means yes; else the error its status and words mean."""
+    status = response.status_code
+    if status in call.accept:
+        return response
+    allocation = allocation_trouble(response)
+    if allocation is not None:
+        raise allocation
+    if response.is_success:
+        return response
+    words = f"{call.method} {call.url}: {status} {message_of(response)}"
+    if status == 507:
+        raise ArsCorrupted(words)
+    if status in (429, 503):
+        raise ArsBusy(words, seconds=_retry_after(response, 300.0))
+    if status >= 500:
+        raise ArsUnknown(words) if call.changes else ArsBusy(words, seconds=60)
+    if status == 409:
+        raise ArsBusy(words, seconds=60)
+    seconds = _busy_seconds(words)
+    raise ArsBusy(words, seconds=seconds) if seconds else ArsRefused(words, status=status)
+
+
+def allocation_trouble(response: httpx.Response) -> ArsError | None:
+    """ARS reports a failed allocation inside the body, under 200 as under 4xx."""
+    if not response.headers.get("content-type", "").startswith("application/json"):
+        return None
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    info = (body.get("httpInfo") or body) if isinstance(body, dict) else {}
+    verdict = info.get("http_allocation_status") if isinstance(info, dict) else None
+    if verdict in (None, "SUCCESS"):
+        return None
+    words = f"{verdict}: {info.get('allocation_status_text') or 'no reason given'}"
+    if verdict == "DISK_FULL":
+        return ArsBusy(words, seconds=DISK_FULL_SECONDS)
+    if verdict == "UPSTREAM_ERROR":
+        return ArsBusy(words, seconds=300)
+    if verdict in ("BAD_REQUEST", "SHARE_NOT_FOUND"):
+        seconds = _busy_seconds(words)
+        return ArsBusy(words, seconds=seconds) if seconds else ArsRefused(words, status=400)
+    return ArsUnknown(words)
+
+
+def parsed(call: Call, response: httpx.Response, parse: Callable[[Any], T]) -> T:
+    """The JSON body as a record. One that is none (a proxy's page) is no answer at all."""
+    try:
+        return parse(response.json())
+    except (ValueError, KeyError, TypeError, AttributeError) as odd:
+        raise no_answer(call, odd) from odd
+
+
+def message_of(response: httpx.Response) -> str:
+    """ARS's own words, from whichever shape of error body it used."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:300]
+    if isinstance(body, dict):
+        return str(body.get("errorMessage") or body.get("error") or body)[:300]
+    return str(body)[:300]
+
+
+def _busy_seconds(words: str) -> float | None:
+    lowered = words.lower()
+    return next((wait for phrase, wait in _BUSY_WORDS.items() if phrase in lowered), None)
+
+
+def _retry_after(response: httpx.Response, otherwise: float) -> float:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.isdigit() else otherwise

@@ -1,0 +1,19 @@
+"""Archive: into ARS, from there to ERDA, and a share opened for the clusters."""
+
+from prefect import flow
+
+from tasks.archive import STAGES
+from tasks.dispatcher import this_dispatcher
+from tasks.holding import holding
+from track.claims import Claim
+
+
+@flow(name="archive", flow_run_name="{claim.guid} {claim.stage}")
+async def archive_asset(claim: Claim) -> None:
+    """Do an asset's archive stages one after another, as far as its pipeline goes on with them."""
+    dispatcher = this_dispatcher()
+    step: Claim | None = claim
+    while step is not None:
+        async with holding(dispatcher, step):
+            await STAGES[step.run](dispatcher, step.guid)
+        step = await dispatcher.continue_with(claim.guid, frozenset(STAGES))

@@ -1,0 +1,46 @@
+"""The dispatcher: carries one session as far as it goes, one subflow per job."""
+
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.archive import archive_asset
+from flows.finalise import finalise_asset
+from flows.ingest import ingest_asset
+from flows.module import run_module
+from schemas.pace import Pace
+from tasks.dispatcher import Subflow, dispatching
+from tasks.folders import settle_folder
+from tasks.registration import register_session
+from tasks.reports import SessionReport
+from track.claims import Claim
+from track.leases import LeaseTaken
+
+BUILTINS: dict[str, Subflow] = {"ingest": ingest_asset, "finalise": finalise_asset}
+
+
+@flow(name="dispatch", flow_run_name="dispatch {session}")
+async def dispatch(session: UUID, pace: Pace | None = None) -> State:
+    """Register a session's specimens, then start what becomes ready until nothing moves.
+
+    Started by the automation on `specimen.session.ready` and `specimen.session.wake`.
+    Ends parked when all that is left waits at sites; a callback then wakes a successor.
+    """
+    try:
+        async with dispatching(session, pace or Pace()) as dispatcher, SessionReport(dispatcher):
+            await register_session(dispatcher)
+            async for claim in dispatcher.claims():
+                dispatcher.start(claim, subflow_of(claim))
+            await settle_folder(dispatcher)
+    except LeaseTaken as taken:
+        return Completed(name="Elsewhere", message=str(taken))
+    return Completed(name=dispatcher.ending.title(), message=f"{dispatcher.started} subflows")
+
+
+def subflow_of(claim: Claim) -> Subflow:
+    """The flow that does a claim's kind of work."""
+    if claim.kind == "builtin":
+        return BUILTINS.get(claim.run, archive_asset)
+    return run_module

@@ -1,0 +1,18 @@
+"""Finalise: the share closed, the last metadata in ARS, the specimen's road at its end."""
+
+from prefect import flow
+
+from tasks.announcements import announce_finalised
+from tasks.dispatcher import this_dispatcher
+from tasks.finalise import finalise
+from tasks.holding import holding
+from track.claims import Claim
+
+
+@flow(name="finalise", flow_run_name="{claim.guid} finalise")
+async def finalise_asset(claim: Claim) -> None:
+    """Close, date, push and read back; then let go of the asset's temporary copies."""
+    dispatcher = this_dispatcher()
+    async with holding(dispatcher, claim):
+        await finalise(dispatcher, claim.guid)
+    announce_finalised(dispatcher, claim)

@@ -1,0 +1,17 @@
+"""Ingest: from the N-Drive into the store, checked, with its metadata on record."""
+
+from prefect import flow
+
+from tasks.dispatcher import this_dispatcher
+from tasks.folders import settling
+from tasks.holding import holding
+from tasks.ingest import ingest
+from track.claims import Claim
+
+
+@flow(name="ingest", flow_run_name="{claim.guid} ingest")
+async def ingest_asset(claim: Claim) -> None:
+    """Take one specimen in, or put it into quarantine with the reason."""
+    dispatcher = this_dispatcher()
+    async with settling(dispatcher), holding(dispatcher, claim):
+        await ingest(dispatcher, claim.guid)

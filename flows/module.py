@@ -1,0 +1,22 @@
+"""Module: one stage of one asset at a site, from its queue to its result in the archive."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.dispatcher import this_dispatcher
+from tasks.holding import holding
+from tasks.metadata import push_patiently
+from tasks.submission import come_back, submit, take_back
+from track.claims import Claim
+
+
+@flow(name="module", flow_run_name="{claim.guid} {claim.stage}")
+async def run_module(claim: Claim) -> State | None:
+    """Hand one stage to a site, await its callback, push what it changed, let the next one run."""
+    dispatcher = this_dispatcher()
+    await submit(dispatcher, claim)
+    ending = await come_back(dispatcher, claim)
+    if ending is None and await take_back(dispatcher, claim):
+        async with holding(dispatcher, claim):
+            await push_patiently(dispatcher, claim.guid)
+    return ending

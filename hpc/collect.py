@@ -1,0 +1,84 @@
+"""What a driver does for attempts whose runner is gone: late results first, then the end.
+
+Result files are the very calls that could not be made; they are read before anything
+is declared lost, so that a finished result always wins.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc import protocol
+from schemas.attempts import Complete, Fail
+from track.attempts import find_attempt
+from track.batches import Member
+from track.database import transact
+
+log = logging.getLogger(__name__)
+
+
+async def collect_results(engine: AsyncEngine, folder: Path) -> int:
+    """Apply every result file in `folder`, each once; how many there were."""
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    for path in files:
+        try:
+            message = json.loads(path.read_text(encoding="utf-8"))
+            await transact(engine, lambda tx, m=message: _apply(tx, m))  # type: ignore[misc]
+        except (json.JSONDecodeError, ValidationError, KeyError, ValueError) as error:
+            log.warning("%s is not a result that can be read: %s", path, error)
+            path.replace(path.with_suffix(".unreadable"))
+            continue
+        except protocol.Refused as refusal:
+            log.info("%s: %s", path, refusal)
+        path.replace(path.with_suffix(".taken"))
+    return len(files)
+
+
+async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
+    """Make the call that a result file holds, as the runner would have."""
+    _, _, number, verb = str(message["path"]).split("/")
+    attempt_id = int(number)
+    found = await find_attempt(tx, attempt_id)
+    if found is None:
+        raise protocol.Refused(f"there is no attempt {attempt_id}")
+    match verb:
+        case "complete":
+            body = Complete.model_validate(message["body"])
+            await protocol.complete(tx, attempt_id, found.fence, body)
+        case "fail":
+            failure = Fail.model_validate(message["body"])
+            await protocol.fail(tx, attempt_id, found.fence, failure)
+        case _:
+            raise ValueError(f"no call to {message['path']}")
+
+
+async def report_end(
+    tx: AsyncConnection, member: Member, *, exit_code: int | None, actor: str
+) -> None:
+    """Say that an attempt's runner is gone without a word about it.
+
+    One that was never started costs no try, nor does one whose end nobody saw; a runner
+    that died with a code while it was at this asset is the job's own failure.
+    """
+    found = await find_attempt(tx, member.attempt, lock=True)
+    if found is None or not found.current:
+        return
+    died = member.started and exit_code not in (None, 0)
+    why = (
+        f"its runner ended with code {exit_code} before it reported"
+        if died
+        else "its runner is gone without a word"
+    )
+    await protocol.ended(
+        tx,
+        found,
+        outcome="failed" if died else "lost",
+        why=why,
+        uses_try=died,
+        actor=actor,
+        exit_code=exit_code,
+    )

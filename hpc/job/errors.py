@@ -1,0 +1,49 @@
+"""What can go wrong on a cluster, in the words the server is told.
+
+The class decides what the server does next: a bad input is final, a passing trouble is
+worth another try. The class's docstring says what an operator does about it.
+"""
+
+
+class JobError(Exception):
+    """A job that cannot give a result. `fail_status` is what the server is told."""
+
+    fail_status = "ERROR"
+
+
+class BadInput(JobError):
+    """The file or a parameter is wrong: no retry can help; the message names which, and how."""
+
+
+class Transient(JobError):
+    """Network, disk or memory trouble: the same job may well succeed later."""
+
+    fail_status = "RETRY"
+
+
+class NotPrepared(Transient):
+    """The site's Python lacks a library: prepare the site again (`operate/prepare-site`)."""
+
+
+class Unreachable(Transient):
+    """The other end gave no usable answer before the deadline."""
+
+
+class Refused(JobError):
+    """The other end answered, and the answer is no. `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotGranted(Exception):
+    """Another native job runs this attempt, or nobody wants it any more: touch nothing."""
+
+
+class BatchError(Exception):
+    """The batch folder cannot be read as one; the message names file, line and field."""
+
+
+class Terminated(BaseException):
+    """The scheduler ends this job. Not an `Exception`, so that no library swallows it."""

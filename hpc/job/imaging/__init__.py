@@ -1,0 +1,1 @@
+"""What is seen in an image: plain functions on pixels, which know nothing of jobs."""

@@ -1,0 +1,129 @@
+"""Opening an image of unknown quality: in full or small, upright, in 8-bit sRGB or grey.
+
+libvips reads it all as a stream. What it cannot read becomes an error naming the file;
+what merely fails for lack of disk or memory is told apart, since that may pass.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from hpc.job.errors import BadInput, Transient
+
+MAX_PIXELS = 1_000_000_000
+"""More than any camera or scanner of a digitisation line gives; beyond it is a bomb."""
+PASSING = ("no space left", "disk quota", "input/output error", "out of memory", "unable to alloc")
+
+Grey = NDArray[np.uint8]
+"""Rows by columns, 0 black."""
+Rgb = NDArray[np.uint8]
+"""Rows by columns by red, green, blue."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """libvips's errors, as BadInput or Transient naming `path`."""
+    try:
+        yield
+    except pyvips.Error as error:
+        reason = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+        if any(words in reason.lower() for words in PASSING):
+            raise Transient(f"{path.name}: the site's disk or memory: {reason}") from error
+        raise BadInput(
+            f"{path.name}: cannot be read as an image, it is damaged, cut short or of another "
+            f"kind ({reason}); scan or copy it again"
+        ) from error
+
+
+def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
+    """The image, to be read once from top to bottom; only the header is read here.
+
+    Raises BadInput for an empty file, no image, or more than `max_pixels`.
+    """
+    # Another file may have had this name before, and loaders nobody fuzzes stay shut.
+    pyvips.cache_set_max(0)
+    pyvips.block_untrusted_set(True)
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path.name}: is empty (0 bytes); copy it again")
+    with naming(path):
+        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated")
+    if image.width * image.height > max_pixels:
+        raise BadInput(
+            f"{path.name}: claims {image.width} x {image.height} pixels, more than the "
+            f"{max_pixels} allowed; if that is right, raise params.max_pixels"
+        )
+    return image
+
+
+def orientation_of(image: pyvips.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 is upright."""
+    return int(image.get("orientation")) if "orientation" in image.get_fields() else 1
+
+
+def plain(image: pyvips.Image) -> pyvips.Image:
+    """8-bit sRGB or grey without alpha, whatever it was: CMYK, 16 bit, palette, Lab."""
+    if image.interpretation == "multiband":
+        image = image[0] if image.bands < 3 else image[0:3]
+        image = image.copy(interpretation="b-w" if image.bands == 1 else "srgb")
+    image = image.colourspace("b-w" if image.bands < 3 else "srgb")
+    if image.hasalpha():
+        image = image.flatten(background=255)
+    return image.cast("uchar")
+
+
+def _in_memory(image: pyvips.Image) -> pyvips.Image:
+    """Decoded once, and turned upright."""
+    turned = orientation_of(image) != 1
+    image = image.copy_memory()
+    return image.autorot().copy_memory() if turned else image
+
+
+def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> Grey:
+    """The whole image in grey, upright, at full size. Raises BadInput, Transient."""
+    image = open_image(path, max_pixels)
+    with naming(path):
+        grey = _in_memory(plain(image).colourspace("b-w"))
+        return as_grey(grey)
+
+
+def read_colour(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
+    """The whole image in sRGB, upright, at full size, in memory. Raises BadInput, Transient."""
+    image = open_image(path, max_pixels)
+    with naming(path):
+        return _in_memory(plain(image).colourspace("srgb"))
+
+
+def read_small(
+    path: Path, side: int, max_pixels: int = MAX_PIXELS
+) -> tuple[pyvips.Image, tuple[int, int]]:
+    """A copy in sRGB, upright, longer side at most `side`; and the full width and height.
+
+    Memory stays near that of the copy. Raises BadInput, Transient.
+    """
+    image = open_image(path, max_pixels)
+    size = (image.width, image.height)
+    if orientation_of(image) >= 5:
+        size = (image.height, image.width)
+    with naming(path):
+        return _in_memory(shrunk(plain(image).colourspace("srgb"), side)), size
+
+
+def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:
+    """`image` with its longer side at most `side` pixels; never enlarged."""
+    longer = max(image.width, image.height)
+    return image if longer <= side else image.resize(side / longer)
+
+
+def as_rgb(image: pyvips.Image) -> Rgb:
+    """The pixels of a 3-band image."""
+    pixels: Rgb = image.numpy()
+    return pixels
+
+
+def as_grey(image: pyvips.Image) -> Grey:
+    """The pixels of a 1-band image."""
+    return np.ascontiguousarray(image.numpy().reshape(image.height, image.width))

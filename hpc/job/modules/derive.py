@@ -1,0 +1,122 @@
+"""The smaller copies an archive hands out: by default a 400 ppi TIFF and a 72 ppi JPEG."""
+
+from pathlib import Path
+from typing import Any
+
+from hpc.job.errors import BadInput
+from hpc.job.job import Child, Job, Result, inside, result
+
+NAME = "derive"
+NEEDS = ("PIL", "numpy", "pyvips")
+
+PPI = (400, 72)
+LEAST_TIFF_PPI = 150
+"""Below it a copy is for looking at: a JPEG, a thumbnail. From it on, a TIFF to work with."""
+
+
+def run(job: Job) -> Result:
+    """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
+
+    Params: `ppi` [400, 72], `scan_ppi`, `max_pixels`. The scan's resolution is
+    params.scan_ppi, else the metadata's, else the file's; unknown, or lower than asked:
+    nothing is resampled. Making them again gives the same. Raises BadInput, Transient, OSError.
+    """
+    from hpc.job.imaging.picture import MAX_PIXELS
+
+    children = children_asked(job)
+    source = job.image()
+    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    source_ppi, known_from = source_resolution(job, source, max_pixels)
+    folder = job.folder / "derived"
+    folder.mkdir(exist_ok=True)
+    derivatives, made = [], []
+    for child in children:
+        derivative, scaled = make(job, child, source, folder, source_ppi)
+        derivatives.append(derivative)
+        made.append(scaled)
+    details = {
+        "image": source.name,
+        "source_ppi": source_ppi,
+        "source_ppi_from": known_from,
+        "made": made,
+    }
+    return result(
+        derivatives=derivatives,
+        details=details,
+        warnings=[] if source_ppi else [f"{source.name}: scan resolution unknown, not resampled"],
+    )
+
+
+def children_asked(job: Job) -> list[Child]:
+    """The child the server named for each ppi asked. Raises BadInput where there is none."""
+    named = {child.ppi: child for child in job.children}
+    asked = job.params.get("ppi", list(PPI))
+    missing = [ppi for ppi in asked if ppi not in named]
+    if missing:
+        raise BadInput(f"params.ppi: the grant names no derivative for {missing} ppi")
+    return [named[ppi] for ppi in asked]
+
+
+def source_resolution(job: Job, source: Path, max_pixels: int) -> tuple[float | None, str]:
+    """Pixels per inch of the scan, and who says so. Raises BadInput when it is no number."""
+    from hpc.job.imaging.scaled import ppi_in_file
+
+    tags = job.metadata.get("tags") or {}
+    said = {
+        "params": job.params.get("scan_ppi"),
+        "metadata": job.metadata.get("scan_ppi") or tags.get("scan_ppi"),
+    }
+    for where, value in said.items():
+        if value is not None:
+            try:
+                ppi = float(value)
+            except (TypeError, ValueError) as error:
+                raise BadInput(f"{where}.scan_ppi: {value!r} is not a number") from error
+            if not 1 <= ppi <= 100_000:
+                raise BadInput(f"{where}.scan_ppi: {value!r} is not a resolution in ppi")
+            return ppi, where
+    ppi_said = ppi_in_file(source, max_pixels)
+    return ppi_said, "file" if ppi_said else "nobody"
+
+
+def make(
+    job: Job, child: Child, source: Path, folder: Path, source_ppi: float | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One derivative, under its name only when whole; its declaration and its measures."""
+    from hpc.job.client import crc32_of
+    from hpc.job.imaging.picture import MAX_PIXELS
+    from hpc.job.imaging.scaled import FORMATS, write_scaled
+
+    file_format = "tif" if child.ppi >= LEAST_TIFF_PPI else "jpeg"
+    target = inside(folder, f"{child.guid}{FORMATS[file_format]}")
+    partial = target.with_name(f".{target.name}.{job.attempt}.part")
+    try:
+        scaled = write_scaled(
+            source,
+            partial,
+            file_format=file_format,
+            ppi=child.ppi,
+            source_ppi=source_ppi,
+            max_pixels=job.params.get("max_pixels", MAX_PIXELS),
+        )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    derivative = {
+        "guid": child.guid,
+        "ppi": child.ppi,
+        "file_format": file_format,
+        "payload_type": "image" if file_format == "tif" else "thumbnail",
+        "file": {
+            "name": target.name,
+            "crc32": crc32_of(target),
+            "size_bytes": target.stat().st_size,
+        },
+    }
+    measures = {
+        "name": target.name,
+        "size": [scaled.width, scaled.height],
+        "scale": scaled.scale,
+        "ppi": scaled.ppi,
+    }
+    return derivative, measures

@@ -1,0 +1,62 @@
+"""What do the labels say? Their printed text, in reading order."""
+
+from typing import TYPE_CHECKING
+
+from hpc.job.job import Job, Result, result
+
+if TYPE_CHECKING:
+    from hpc.job.imaging.text import Label
+
+NAME = "ocr"
+NEEDS = ("numpy", "pyvips", "rapidocr", "onnxruntime")
+
+SURE = 0.8
+
+
+def run(job: Job) -> Result:
+    """The text as metadata `tags.ocr`; lines with box and confidence in the details.
+
+    No text, or a mean confidence below `min_confidence` (0.8), is a result with a warning.
+    Params: `min_confidence`, `max_pixels`. Raises BadInput naming the file.
+    """
+    from hpc.job.imaging.picture import MAX_PIXELS, read_colour
+    from hpc.job.imaging.text import read_labels
+
+    path = job.image()
+    image = read_colour(path, job.params.get("max_pixels", MAX_PIXELS))
+    labels = read_labels(image, job.threads)
+    sure = mean_confidence(labels)
+    warnings = []
+    if not labels:
+        warnings.append(f"no text found in {path.name}")
+    elif sure < job.params.get("min_confidence", SURE):
+        warnings.append(f"the text of {path.name} was read with confidence {sure:.2f} only")
+    details = {
+        "image": path.name,
+        "size": [image.width, image.height],
+        "confidence": round(sure, 3),
+        "labels": [
+            {
+                "box": list(label.box),
+                "lines": [
+                    {"text": line.text, "confidence": line.confidence, "box": list(line.box)}
+                    for line in label.lines
+                ],
+            }
+            for label in labels
+        ],
+    }
+    metadata = {"tags.ocr": text_of(labels)} if labels else {}
+    return result(metadata=metadata, details=details, warnings=warnings)
+
+
+def text_of(labels: "list[Label]") -> str:
+    """A line of text a line, a blank line between labels."""
+    return "\n\n".join("\n".join(line.text for line in label.lines) for label in labels)
+
+
+def mean_confidence(labels: "list[Label]") -> float:
+    """Over all characters, so that one short doubtful line weighs little; 0 without text."""
+    lines = [line for label in labels for line in label.lines]
+    length = sum(len(line.text) for line in lines)
+    return sum(len(line.text) * line.confidence for line in lines) / length if length else 0.0

@@ -1,0 +1,208 @@
+"""The local site: the cluster's own runner as a subprocess of this machine.
+
+Whether a runner is still at a batch is read from a lock that it inherits and that
+the kernel drops with the last process that holds it: no pid is ever believed. So a
+driver that was killed finds out on its return what ended meanwhile.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.collect import collect_results, report_end
+from hpc.tokens import Keys
+from schemas.sites import Site
+from track.batches import (
+    Batch,
+    mark_ended,
+    mark_submitted,
+    open_batches,
+    read_batches,
+    take_batches,
+)
+from track.database import transact
+
+MEMBERS_AT_ONCE = 8
+"""Assets that one runner takes one after another, so that libraries load once."""
+
+
+@dataclass
+class LocalDriver:
+    """Drives this machine: at most `site.capacity` runners at a time.
+
+    `callback` is the clusters' API; `runner` the zipapp that every site runs.
+    """
+
+    site: Site
+    engine: AsyncEngine
+    keys: Keys
+    callback: str
+    runner: Path
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    under_way: dict[int, Batch] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The site's folder on this machine."""
+        return Path(self.site.root).absolute()
+
+    async def adopt(self) -> None:
+        """Read the batches an earlier driver left; what has no runner any more is settled."""
+        for batch in await self._read(await self._open()):
+            if _is_alive(self._folder(batch)):
+                self.under_way[batch.id] = batch
+            else:
+                await self._settle(batch, exit_code=None)
+
+    async def turn(self) -> None:
+        """Settle what ended, then fill the free places."""
+        for batch in list(self.under_way.values()):
+            if not self._still_runs(batch):
+                process = self.running.pop(batch.id, None)
+                del self.under_way[batch.id]
+                await self._settle(batch, exit_code=None if process is None else process.returncode)
+        await self._cancel()
+        while (free := self.site.capacity - len(self.under_way)) > 0:
+            if not await self._start_more(free):
+                return
+
+    async def close(self) -> None:
+        """Runners outlive their driver: what they report is applied without it."""
+
+    async def _start_more(self, free: int) -> bool:
+        async def take(tx: AsyncConnection) -> list[int]:
+            return await take_batches(tx, self.site.name, batches=free, size=MEMBERS_AT_ONCE)
+
+        taken = await transact(self.engine, take)
+        for batch in await self._read(taken):
+            await self._launch(batch)
+        return bool(taken)
+
+    async def _launch(self, batch: Batch) -> None:
+        folder = self._folder(batch)
+        await asyncio.to_thread(_write_batch, folder, batch, self.keys, self.callback, self.root)
+        process = await asyncio.to_thread(self._spawn, folder, batch)
+        self.running[batch.id] = process
+        self.under_way[batch.id] = batch
+        await transact(self.engine, lambda tx: mark_submitted(tx, batch.id, f"pid {process.pid}"))
+
+    def _spawn(self, folder: Path, batch: Batch) -> subprocess.Popen[bytes]:
+        """Start the runner with the batch's lock in its hands."""
+        command = [
+            self.site.python or sys.executable,
+            str(self.runner),
+            *("--batch", str(folder)),
+            *("--index", f"0-{len(batch.members) - 1}"),
+            *("--native-id", batch.key),
+        ]
+        with (
+            (folder / "alive").open("w") as held,
+            (folder / "log" / "runner.log").open("ab") as log,
+        ):
+            fcntl.flock(held, fcntl.LOCK_EX)
+            return subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[held.fileno()],
+                start_new_session=True,
+            )
+
+    def _still_runs(self, batch: Batch) -> bool:
+        process = self.running.get(batch.id)
+        if process is not None:
+            return process.poll() is None
+        return _is_alive(self._folder(batch))
+
+    async def _settle(self, batch: Batch, *, exit_code: int | None) -> None:
+        """Apply what a gone runner left behind, and say what ended without a word."""
+        await collect_results(self.engine, self._folder(batch) / "results")
+
+        async def work(tx: AsyncConnection) -> None:
+            for member in (await read_batches(tx, [batch.id]))[0].members:
+                if member.open:
+                    await report_end(tx, member, exit_code=exit_code, actor=self._actor())
+            await mark_ended(tx, batch.id)
+
+        await transact(self.engine, work)
+
+    async def _cancel(self) -> None:
+        """Stop runners whose every unfinished member was cancelled."""
+        for batch in await self._read(list(self.under_way)):
+            unfinished = [member for member in batch.members if member.open]
+            process = self.running.get(batch.id)
+            if process and unfinished and all(member.cancelled for member in unfinished):
+                os.killpg(process.pid, signal.SIGTERM)
+
+    async def _open(self) -> list[int]:
+        return await transact(self.engine, lambda tx: open_batches(tx, self.site.name))
+
+    async def _read(self, ids: Sequence[int]) -> list[Batch]:
+        return await transact(self.engine, lambda tx: read_batches(tx, ids))
+
+    def _folder(self, batch: Batch) -> Path:
+        return self.root / "batches" / batch.key
+
+    def _actor(self) -> str:
+        return f"driver:{self.site.name}"
+
+
+def _environment() -> dict[str, str]:
+    """What a runner sees: no secret and no setting of ours, and one thread per library."""
+    kept = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
+    given = {name: value for name, value in os.environ.items() if name in kept}
+    return given | {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _is_alive(folder: Path) -> bool:
+    """Whether any process still holds the batch's lock."""
+    try:
+        with (folder / "alive").open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:
+    """Write manifest and tokens; the same batch written again is the same batch."""
+    for name in ("results", "log"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
+            "attempt": member.attempt,
+            "fence": member.fence,
+            "guid": member.guid,
+            "stage": member.stage,
+            "module": member.run,
+            "callback": callback,
+            "root": str(root),
+        }
+        for member in batch.members
+    ]
+    tokens = [keys.issue(member.attempt, member.fence) for member in batch.members]
+    _write(folder / "tokens", "".join(f"{token}\n" for token in tokens), 0o600)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    _write(folder / "manifest.jsonl", text, 0o644)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
+        stream.write(text)
+    new.replace(path)

@@ -1,0 +1,303 @@
+"""What a cluster and we say to each other about an attempt: the same words at every site.
+
+Every message is one transaction: written to the inbox, judged by token fence and
+state, applied with all that follows, and queued for announcement. A message for an
+attempt that is no longer current is recorded and answered, and changes nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas import events
+from schemas.attempts import Complete, Fail, FileFacts, Start, Usage
+from schemas.metadata import MetadataError
+from track.attempts import Attempt, close_attempt, find_attempt
+from track.inbox import Received, applied, receive
+from track.jobs import end, give_back, try_again
+from track.moves import Guard, move
+from track.results import apply_result
+from track.states import State
+from track.tables import asset, attempt, job, pipeline
+
+LATE_DAYS = 7
+"""How long after its end an attempt's messages are still answered (and not applied)."""
+
+
+class Refused(Exception):
+    """This native job may not run, or is not the one that was started: it exits at once."""
+
+
+class TooLate(Exception):
+    """The attempt ended so long ago that its token counts for nothing any more."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a message: applied, repeated or stale."""
+
+    applied: str
+
+
+async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -> Attempt:
+    """Grant the start of an attempt to exactly one native job; the same pair again is granted.
+
+    Raises Refused for anybody else, and for an attempt that is not wanted any more.
+    """
+    found = _wanted(await _hold(tx, attempt_id), attempt_id, fence)
+    if found.started_by is not None:
+        if (found.started_by, found.nonce) == (body.native_id, body.nonce):
+            return found
+        raise Refused(f"attempt {attempt_id} was started by native job {found.started_by}")
+    if found.cancel_requested:
+        raise Refused(f"attempt {attempt_id} was cancelled")
+    key = f"start|{attempt_id}|{body.native_id}|{body.nonce}"
+    row = await receive(tx, _letter(key, "start", found, body.model_dump(mode="json")))
+    grant = {"started_by": body.native_id, "nonce": body.nonce, "started_at": func.now()}
+    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(grant))
+    await move(
+        tx,
+        found.job_id,
+        State.QUEUED,
+        State.RUNNING,
+        actor=_actor(found),
+        why=f"started by {body.native_id}",
+        guard=Guard(attempt_id=attempt_id),
+    )
+    if row is not None:
+        await applied(tx, row, "applied", await job_event(tx, found, "started"))
+    return found
+
+
+async def submitted(tx: AsyncConnection, attempt_id: int, fence: int, native_id: str) -> Answer:
+    """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
+
+    async def note(found: Attempt) -> None:
+        values = {"external_id": native_id, "submitted_at": func.now()}
+        known = (attempt.c.id == attempt_id) & attempt.c.submitted_at.is_(None)
+        await tx.execute(update(attempt).where(known).values(values))
+
+    key = f"submitted|{attempt_id}|{native_id}"
+    payload = {"native_id": native_id}
+    return await _message(tx, attempt_id, fence, key, "queued", payload, note)
+
+
+async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Complete) -> Answer:
+    """Apply the result of the native job that was started, once.
+
+    A result that breaks the stage's own rules fails the job with the reason.
+    Raises Refused when another native job was started.
+    """
+
+    async def apply(found: Attempt) -> None:
+        _same_job(found, body.native_id, body.nonce)
+        try:
+            async with tx.begin_nested():
+                await apply_result(tx, found, body.result)
+        except (MetadataError, ValueError) as error:
+            why = f"its result cannot be taken: {error}"
+            await _end(tx, found, "failed", body.result.usage, why)
+            await give_up(tx, found, why)
+            return
+        await _end(tx, found, "done", body.result.usage, None, body.result.model_dump(mode="json"))
+        await give_back(tx, found.job_id, attempt_id=found.id, actor=_actor(found))
+
+    key = f"complete|{attempt_id}|{body.native_id}|{body.nonce}"
+    payload = body.model_dump(mode="json")
+    return await _message(tx, attempt_id, fence, key, "finished", payload, apply)
+
+
+async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> Answer:
+    """End an attempt without success: RETRY uses a try, ERROR is final.
+
+    Raises Refused when another native job was started.
+    """
+
+    async def apply(found: Attempt) -> None:
+        _same_job(found, body.native_id, body.nonce)
+        why = body.message or "failed without a word"
+        await _end(tx, found, "failed", body.usage, why, exit_code=body.exit_code)
+        if body.fail_status == "RETRY":
+            guard = Guard(attempt_id=found.id)
+            actor = _actor(found)
+            await try_again(tx, found.job_id, actor=actor, why=why, uses_try=True, guard=guard)
+        else:
+            await give_up(tx, found, why)
+
+    key = f"fail|{attempt_id}|{body.native_id}|{body.nonce}"
+    payload = body.model_dump(mode="json")
+    return await _message(tx, attempt_id, fence, key, "failed", payload, apply)
+
+
+async def output(
+    tx: AsyncConnection,
+    attempt_id: int,
+    fence: int,
+    facts: FileFacts,
+    keep: Callable[[Attempt], Awaitable[None]],
+) -> Answer:
+    """Take a small file that a started attempt sends; `keep` puts it in its place.
+
+    `keep` runs before the commit and must bear being repeated. Raises Refused.
+    """
+
+    async def apply(found: Attempt) -> None:
+        if found.started_by is None:
+            raise Refused(f"attempt {attempt_id} was never started")
+        await keep(found)
+
+    key = f"outputs|{attempt_id}|{facts.name}|{facts.crc32}|{facts.size_bytes}"
+    payload = facts.model_dump(mode="json")
+    return await _message(tx, attempt_id, fence, key, "output", payload, apply, announce=False)
+
+
+async def wanted(tx: AsyncConnection, attempt_id: int, fence: int) -> Attempt:
+    """The attempt, if it is current. Raises Refused."""
+    return _wanted(await find_attempt(tx, attempt_id), attempt_id, fence)
+
+
+async def refuse_when_too_late(tx: AsyncConnection, attempt_id: int) -> None:
+    """Raise TooLate when the attempt ended more than LATE_DAYS ago."""
+    age = func.now() - func.make_interval(0, 0, 0, LATE_DAYS)
+    long_ago = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.closed_at < age)
+    if (await tx.execute(long_ago)).first() is not None:
+        raise TooLate(f"attempt {attempt_id} ended more than {LATE_DAYS} days ago")
+
+
+async def ended(
+    tx: AsyncConnection,
+    found: Attempt,
+    *,
+    outcome: str,
+    why: str,
+    uses_try: bool,
+    actor: str,
+    exit_code: int | None = None,
+) -> Answer:
+    """A driver's evidence that an attempt ended without a word: lost, cancelled, crashed.
+
+    A result that was committed first wins: the attempt is not current any more.
+    """
+
+    async def apply(found: Attempt) -> None:
+        await _end(tx, found, outcome, None, why, exit_code=exit_code)
+        guard = Guard(attempt_id=found.id)
+        await try_again(tx, found.job_id, actor=actor, why=why, uses_try=uses_try, guard=guard)
+
+    key = f"ended|{found.id}|{outcome}"
+    payload = {"outcome": outcome, "why": why, "exit_code": exit_code}
+    kind = "lost" if outcome == "lost" else "failed"
+    return await _message(tx, found.id, found.fence, key, kind, payload, apply)
+
+
+async def _message(
+    tx: AsyncConnection,
+    attempt_id: int,
+    fence: int,
+    key: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    apply: Callable[[Attempt], Awaitable[None]],
+    *,
+    announce: bool = True,
+) -> Answer:
+    """Receive once, apply when current, queue the announcement."""
+    found = await _hold(tx, attempt_id)
+    if found is None:
+        raise Refused(f"there is no attempt {attempt_id}")
+    row = await receive(tx, _letter(key, kind, found, payload))
+    if row is None:
+        return Answer("repeated")
+    if not found.current or found.fence != fence:
+        await applied(tx, row, "stale")
+        return Answer("stale")
+    await apply(found)
+    await applied(tx, row, "applied", await job_event(tx, found, kind) if announce else None)
+    return Answer("applied")
+
+
+async def _hold(tx: AsyncConnection, attempt_id: int) -> Attempt | None:
+    """Lock the attempt's job, then read the attempt.
+
+    Two statements: one that waits for the lock would go on with the attempt's row as it
+    was before the wait, and take a message after its attempt was closed.
+    """
+    of_attempt = select(attempt.c.job_id).where(attempt.c.id == attempt_id).scalar_subquery()
+    hold = select(job.c.id).where(job.c.id == of_attempt)
+    await tx.execute(hold.with_for_update(key_share=True))
+    return await find_attempt(tx, attempt_id)
+
+
+def _wanted(found: Attempt | None, attempt_id: int, fence: int) -> Attempt:
+    if found is None or not found.current or found.fence != fence:
+        raise Refused(f"attempt {attempt_id} is not wanted any more")
+    return found
+
+
+def _same_job(found: Attempt, native_id: str, nonce: str) -> None:
+    if found.started_by is not None and (found.started_by, found.nonce) != (native_id, nonce):
+        raise Refused(f"attempt {found.id} was started by native job {found.started_by}")
+    if found.started_by is None:
+        raise Refused(f"attempt {found.id} was never started")
+
+
+async def give_up(tx: AsyncConnection, found: Attempt, why: str) -> None:
+    """Move an attempt's job to failed; to cancelled when that was asked for."""
+    new = State.CANCELLED if found.cancel_requested else State.FAILED
+    guard = Guard(attempt_id=found.id)
+    await end(tx, found.job_id, new, actor=_actor(found), why=why, guard=guard)
+
+
+async def _end(
+    tx: AsyncConnection,
+    found: Attempt,
+    outcome: str,
+    usage: Usage | None,
+    message: str | None,
+    result: Mapping[str, Any] | None = None,
+    exit_code: int | None = None,
+) -> None:
+    spent = {} if usage is None else usage.model_dump()
+    await close_attempt(
+        tx,
+        found.id,
+        outcome,
+        finished_at=func.now(),
+        message=message,
+        result=result,
+        exit_code=exit_code,
+        **{name: spent.get(name) for name in ("seconds", "cpu_s", "max_rss_mb")},
+    )
+
+
+def _actor(found: Attempt) -> str:
+    return f"attempt:{found.id}"
+
+
+def _letter(key: str, kind: str, found: Attempt, payload: Mapping[str, Any]) -> Received:
+    path = f"/attempts/{found.id}/{key.partition('|')[0]}"
+    return Received(key, path, kind, payload, asset_guid=found.guid, attempt_id=found.id)
+
+
+async def job_event(tx: AsyncConnection, found: Attempt, kind: str) -> dict[str, Any]:
+    """The event that announces what happened to an attempt; `kind` as in `hpc.job.<kind>`."""
+    statement = (
+        select(asset.c.session_id, pipeline.c.name)
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .where(asset.c.guid == found.guid)
+    )
+    row = (await tx.execute(statement)).one()
+    return events.job_event(
+        f"hpc.job.{kind}",
+        found.guid,
+        attempt=found.id,
+        n=found.n,
+        stage=found.stage,
+        session=str(row.session_id),
+        pipeline=row.name,
+        site=found.site,
+        payload={"job": found.job_id, "n": found.n},
+    )

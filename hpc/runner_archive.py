@@ -1,0 +1,57 @@
+"""The runner as one file to send to a site: a zipapp of `hpc/job`, pure Python.
+
+Same source, same bytes, on any machine: sorted names, a fixed date, no compression (zlib
+releases differ) and LF line ends. So the sha256 in its name says which runner a site holds.
+"""
+
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+SHEBANG = b"#!/usr/bin/env python3\n"
+OLDEST_DATE = (1980, 1, 1, 0, 0, 0)
+MAIN = b"""\
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("the runner needs Python 3.11 or newer, this is " + sys.version.split()[0])
+
+from hpc.job.__main__ import main
+
+sys.exit(main())
+"""
+
+
+def build_runner(into: Path) -> Path:
+    """Write `runner-<sha256>.pyz` in `into` unless it is there; its path.
+
+    Raises OSError when `into` cannot be written.
+    """
+    content = SHEBANG + _archive()
+    path = into / f"runner-{hashlib.sha256(content).hexdigest()}.pyz"
+    if not path.exists():
+        into.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(content)
+        partial.chmod(0o755)
+        partial.replace(path)
+    return path
+
+
+def _archive() -> bytes:
+    """The zip. `hpc/__init__.py` is written empty: the package around the runner stays home."""
+    job = Path(__file__).parent / "job"
+    members = {"__main__.py": MAIN, "hpc/__init__.py": b""}
+    for source in job.rglob("*.py"):
+        name = f"hpc/job/{source.relative_to(job).as_posix()}"
+        members[name] = source.read_bytes().replace(b"\r\n", b"\n")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, OLDEST_DATE)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, members[name])
+    return packed.getvalue()

@@ -1,0 +1,39 @@
+"""What is done to ARS, as effects that may be called again after any crash.
+
+Each looks before it acts and is idempotent by guid. They are plain async functions,
+to be awaited by flows.
+"""
+
+from tasks.ars.create import Created, ensure_created, ensure_specimens
+from tasks.ars.metadata import lock, push_metadata, unlike
+from tasks.ars.share import ensure_share_closed, ensure_share_open
+from tasks.ars.synchronise import (
+    Pace,
+    Progress,
+    await_synchronised,
+    ensure_synchronise_requested,
+    synchronised,
+)
+from tasks.ars.upload import Uploaded, ensure_uploaded
+from tasks.ars.verdict import Outcome, Verdict, decide
+
+__all__ = [
+    "Created",
+    "Outcome",
+    "Pace",
+    "Progress",
+    "Uploaded",
+    "Verdict",
+    "await_synchronised",
+    "decide",
+    "ensure_created",
+    "ensure_share_closed",
+    "ensure_share_open",
+    "ensure_specimens",
+    "ensure_synchronise_requested",
+    "ensure_uploaded",
+    "lock",
+    "push_metadata",
+    "synchronised",
+    "unlike",
+]

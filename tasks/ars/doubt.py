@@ -1,0 +1,47 @@
+"""Acting on ARS when its answer may be lost: act once, and look before giving up.
+
+ARS may do the work and lose the answer (a gateway's 504, a cut connection), or say
+"exists already" to the second of two equal calls. Both are settled by looking.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from blocks.ars_client import ArsBusy, ArsError, ArsRefused, ArsUnknown
+
+T = TypeVar("T")
+
+LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds waited before each look after an unknown outcome: ARS may still be at it."""
+
+
+async def act_then_look(
+    act: Callable[[], Awaitable[T]],
+    look: Callable[[], Awaitable[T | None]],
+    looks: Sequence[float] = LOOKS,
+) -> T:
+    """What `act` returned, or what `look` found if its answer left doubt.
+
+    Raises what `act` raised when nothing is found: still ArsUnknown if it was so, for
+    what cannot be seen yet may yet come.
+    """
+    try:
+        return await act()
+    except (ArsRefused, ArsBusy, ArsUnknown) as doubt:
+        found = await _looked(look, looks if isinstance(doubt, ArsUnknown) else looks[:1])
+        if found is None:
+            raise
+        return found
+
+
+async def _looked(look: Callable[[], Awaitable[T | None]], looks: Sequence[float]) -> T | None:
+    for wait in looks:
+        await asyncio.sleep(wait)
+        try:
+            found = await look()
+        except ArsError:
+            continue  # an ARS that does not answer now has not said no
+        if found is not None:
+            return found
+    return None

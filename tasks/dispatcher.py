@@ -1,0 +1,279 @@
+"""The dispatcher: one process's lease on a session, and all that its subflows share.
+
+It claims ready jobs, starts a subflow for each, and claims again whenever one ends,
+an event comes, or a tick passes. It holds no state of a specimen: what it forgets by
+dying stands in the database.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from prefect import tags
+from prefect.runtime import flow_run
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from blocks.ars_client import ArsClient
+from blocks.database import RefineryDatabase
+from blocks.ndrive import NDrive
+from blocks.store import LocalStore
+from schemas.pace import Pace
+from tasks.callbacks import Callbacks
+from track.claims import Claim, Taken, claim, returned
+from track.database import make_engine, transact
+from track.leases import TTL_S, Lease, SilentHolder
+from track.outlook import outlook
+from track.sessions import finish_if_registered as finish_session
+from track.takeover import release_jobs
+from track.wake import wake_session
+
+log = logging.getLogger(__name__)
+
+CURRENT: ContextVar["Dispatcher"] = ContextVar("dispatcher")
+
+Subflow = Callable[[Claim], Coroutine[Any, Any, object]]
+
+
+def this_dispatcher() -> "Dispatcher":
+    """The dispatcher that the running subflow belongs to."""
+    return CURRENT.get()
+
+
+@dataclass
+class Dispatcher:
+    """What one dispatch run and its subflows share.
+
+    `ending` says, once the run is over, why: finished, parked, handed over, lost.
+    """
+
+    session_id: UUID
+    engine: AsyncEngine
+    lease: Lease
+    ars: ArsClient
+    drive: NDrive
+    store: LocalStore
+    pace: Pace
+    callbacks: Callbacks = field(init=False)
+    ending: str = "finished"
+    started: int = 0
+    _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
+    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _last_move: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        pace = self.pace
+        self.callbacks = Callbacks(self.engine, self.session_id, pace.recheck_s, self.stir)
+
+    @property
+    def id(self) -> UUID:
+        """What its moves are guarded with."""
+        return self.lease.dispatcher_id
+
+    @property
+    def actor(self) -> str:
+        """How history names it."""
+        return f"dispatcher:{self.id}"
+
+    def stir(self) -> None:
+        """Look for work now rather than at the next tick."""
+        self._stirred.set()
+
+    async def claims(self) -> AsyncIterator[Claim]:
+        """Every claim as it becomes possible, until the session is finished or parked."""
+        while True:
+            self._stirred.clear()
+            taken = await self._take()
+            for found in taken.claims:
+                yield found
+            if taken.claims:
+                self._last_move = time.monotonic()
+            elif (ending := await self._over()) is not None:
+                self.ending = ending
+                return
+            await self._pause()
+
+    def start(self, found: Claim, subflow: Subflow) -> None:
+        """Run a claim's subflow beside the others; what it raises is its own affair."""
+        self.started += 1
+        name = f"{found.stage} of {found.guid}"
+        task: asyncio.Task[object] = asyncio.create_task(_tagged(found, subflow), name=name)
+        self._open[found.job_id] = task
+        task.add_done_callback(self._ended)
+
+    async def continue_with(self, guid: str, runs: frozenset[str]) -> Claim | None:
+        """The asset's next stage for the subflow that has just ended one, if it is its kind.
+
+        A stage of another kind is left for the next look, which this one prompts.
+        """
+
+        async def work(tx: AsyncConnection) -> Taken:
+            return await claim(tx, self.session_id, self.id, limit=1, guid=guid, builtins=runs)
+
+        taken = await transact(self.engine, work)
+        for found in taken.claims:
+            if (mine := asyncio.current_task()) is not None:
+                self._open[found.job_id] = mine
+            return found
+        self.stir()
+        return None
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        """Forget a subflow; what it raised is in its own run's log, and stops nobody else."""
+        for job_id in [job_id for job_id, open_ in self._open.items() if open_ is task]:
+            del self._open[job_id]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.warning("%s ended with %s: %s", task.get_name(), type(error).__name__, error)
+        self.stir()
+
+    async def _take(self) -> Taken:
+        room = self.pace.at_once - (len(self._open) - self.callbacks.waiting)
+
+        async def work(tx: AsyncConnection) -> Taken:
+            taken = await claim(tx, self.session_id, self.id, limit=max(0, room))
+            back = await returned(tx, self.session_id)
+            taken.claims += [found for found in back if found.job_id not in self._open]
+            return taken
+
+        return await transact(self.engine, work)
+
+    async def _over(self) -> str | None:
+        """Why there is nothing more to do here, or None while there is."""
+        if self.started >= self.pace.subflows:
+            return "handed over"
+        busy = len(self._open) - self.callbacks.waiting
+        if busy:
+            return None
+        seen = await transact(self.engine, lambda tx: outlook(tx, self.session_id))
+        if seen.quiet and not self._open:
+            return "finished"
+        if seen.may_park and time.monotonic() - self._last_move > self.pace.linger_s:
+            return "parked"
+        return None
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._stirred.wait(), self.pace.tick_s)
+        except TimeoutError:
+            return
+
+    async def wind_down(self) -> None:
+        """Let the subflows that wait for sites go, then wait for all that are open."""
+        self.callbacks.park()
+        while self._open:
+            await asyncio.wait(self._open.values())
+            self.callbacks.park()
+
+    async def cancel(self) -> None:
+        """Stop every subflow where it stands."""
+        tasks = list(self._open.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _tagged(found: Claim, subflow: Subflow) -> object:
+    with tags(found.pipeline, found.stage):
+        return await subflow(found)
+
+
+@asynccontextmanager
+async def dispatching(session_id: UUID, pace: Pace) -> AsyncIterator[Dispatcher]:
+    """Take the session's lease, and give everything back at the end.
+
+    However it ends: subflows stopped, claimed jobs released, the lease given up, and
+    then one more look, so that a callback that came meanwhile wakes a successor.
+    Raises LeaseTaken when another dispatcher is at the session.
+    """
+    database: RefineryDatabase = await RefineryDatabase.aload("default")
+    archive: ArsArchive = await ArsArchive.aload("default")
+    drive: NDrive = await NDrive.aload("default")
+    store: LocalStore = await LocalStore.aload("default")
+    lease = Lease(database.address(), session_id, _flow_run_id())
+    lost = asyncio.Event()
+    await _take_lease(lease, lost)
+    engine = make_engine(database.address(), pool=8, overflow=12)
+    try:
+        async with archive.client(guard=lease.guard) as ars:
+            dispatcher = Dispatcher(session_id, engine, lease, ars, drive, store, pace)
+            async with _at_work(dispatcher, lost):
+                yield dispatcher
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator[None]:
+    mine = asyncio.current_task()
+    watch = asyncio.create_task(_cancel_when(lost, dispatcher, mine))
+    token = CURRENT.set(dispatcher)
+    await transact(
+        dispatcher.engine,
+        lambda tx: release_jobs(
+            tx, dispatcher.session_id, actor=dispatcher.actor, keep=dispatcher.id
+        ),
+    )
+    dispatcher.callbacks.start()
+    try:
+        yield
+        await dispatcher.wind_down()
+    finally:
+        CURRENT.reset(token)
+        watch.cancel()
+        await asyncio.shield(_give_back(dispatcher))
+
+
+async def _give_back(dispatcher: Dispatcher) -> None:
+    await dispatcher.cancel()
+    await dispatcher.callbacks.stop()
+    await asyncio.to_thread(dispatcher.lease.release, dispatcher.ending)
+
+    async def look_once_more(tx: AsyncConnection) -> None:
+        await release_jobs(tx, dispatcher.session_id, actor=dispatcher.actor)
+        seen = await outlook(tx, dispatcher.session_id)
+        if seen.needs_dispatcher or (dispatcher.ending == "handed over" and not seen.quiet):
+            await wake_session(tx, dispatcher.session_id)
+        elif seen.quiet:
+            await finish_session(tx, dispatcher.session_id)
+
+    await transact(dispatcher.engine, look_once_more)
+
+
+async def _cancel_when(
+    lost: asyncio.Event, dispatcher: Dispatcher, run: asyncio.Task[object] | None
+) -> None:
+    await lost.wait()
+    dispatcher.ending = "lost"
+    log.error("session %s: the lease is lost, every effect stops", dispatcher.session_id)
+    if run is not None:
+        run.cancel()
+
+
+async def _take_lease(lease: Lease, lost: asyncio.Event) -> None:
+    """Take it; a dispatcher that died is waited for until its last writes cannot be under way."""
+    loop = asyncio.get_running_loop()
+    deadline = time.monotonic() + TTL_S + 2
+
+    def is_lost() -> None:
+        loop.call_soon_threadsafe(lost.set)
+
+    while True:
+        try:
+            await asyncio.to_thread(lease.take, is_lost)
+            return
+        except SilentHolder:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.5)
+
+
+def _flow_run_id() -> UUID | None:
+    found = flow_run.id
+    return UUID(found) if found else None

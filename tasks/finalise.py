@@ -1,0 +1,85 @@
+"""Finalising an asset: its share closed, its last metadata in ARS and read back.
+
+The copies it no longer needs are entered into the due table in the transaction that
+notes the end; prune looks for the copies that must exist before it deletes any.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import distinct, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks.ars import ensure_share_closed, lock, unlike
+from tasks.dispatcher import Dispatcher
+from tasks.metadata import ars_body, push_pending
+from track.database import transact
+from track.documents import change_document, read_document
+from track.files import due_for_removal, read_asset
+from track.jobs import release_asset
+from track.tables import asset, attempt, document, job
+
+KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
+"""How long each kind of temporary copy outlives the end of its asset."""
+
+ROUNDS = 3
+
+
+class NotHeld(Exception):
+    """ARS keeps answering something else than what it was told; it is tried again later."""
+
+
+async def finalise(dispatcher: Dispatcher, guid: str, *, lock_asset: bool = False) -> None:
+    """Close, date, push and read back; then let go of the asset. Raises ArsError, NotHeld."""
+    await ensure_share_closed(dispatcher.ars, guid)
+    await transact(dispatcher.engine, lambda tx: _date(tx, guid, dispatcher.actor))
+    await _push_until_held(dispatcher, guid)
+    if lock_asset:
+        await lock(dispatcher.ars, guid)
+    await transact(dispatcher.engine, lambda tx: _let_go(tx, guid))
+
+
+async def _date(tx: AsyncConnection, guid: str, actor: str) -> None:
+    """Write the day it was finalised, once."""
+    if (await read_document(tx, guid, lock=True)).date_asset_finalised is None:
+        field = "date_asset_finalised"
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        await change_document(tx, guid, {field: now}, writes=[field], actor=actor)
+
+
+async def _push_until_held(dispatcher: Dispatcher, guid: str) -> None:
+    """Push, read ARS back, and push again while it holds something else."""
+    ars, engine = dispatcher.ars, dispatcher.engine
+    differing: tuple[str, ...] = ()
+    for _ in range(ROUNDS):
+        await push_pending(engine, ars, guid)
+        async with engine.connect() as connection:
+            wanted = ars_body(ars, await read_document(connection, guid))
+        differing = unlike(await ars.assets.get(guid) or {}, wanted)
+        if not differing:
+            return
+        await transact(engine, lambda tx: _owe_again(tx, guid))
+    raise NotHeld(f"{guid}: ARS does not hold what it was told of {', '.join(differing)}")
+
+
+async def _owe_again(tx: AsyncConnection, guid: str) -> None:
+    mine = update(document).where(document.c.asset_guid == guid)
+    await tx.execute(mine.values(ars_revision=document.c.revision - 1))
+
+
+async def _let_go(tx: AsyncConnection, guid: str) -> None:
+    row = await read_asset(tx, guid)
+    mine = update(asset).where(asset.c.guid == guid)
+    await tx.execute(mine.values(finalised_at=func.coalesce(asset.c.finalised_at, func.now())))
+    if row.parent_guid is None:
+        await release_asset(tx, guid)
+    if row.source_path is not None:
+        await due_for_removal(tx, guid, "ndrive", str(row.source_path), keep=KEEP["ndrive"])
+    if row.local_path is not None:
+        await due_for_removal(tx, guid, "store", str(row.local_path), keep=KEEP["store"])
+    visited = (
+        select(distinct(attempt.c.site))
+        .join(job, job.c.id == attempt.c.job_id)
+        .where(job.c.asset_guid == guid)
+    )
+    for site in (await tx.execute(visited)).scalars():
+        await due_for_removal(tx, guid, "site", site, keep=KEEP["site"])

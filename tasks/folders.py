@@ -1,0 +1,82 @@
+"""Closing a session's folder once every specimen of it is in or in quarantine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks.dispatcher import Dispatcher
+from tasks.ndrive import LISTING, QuarantineEntry, close_folder, write_quarantine_note
+from tasks.threads import Stop
+from track.database import transact
+from track.sessions import rename
+from track.tables import asset, session
+
+INGESTS = text("""
+    SELECT a.guid, a.file_name, a.quarantine, j.state
+    FROM track.asset a
+    JOIN track.job j ON j.asset_guid = a.guid
+    JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
+     AND s.pipeline_id = a.pipeline_id
+    WHERE a.session_id = :session AND a.parent_guid IS NULL
+""")
+
+
+@asynccontextmanager
+async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    """Settle the session's folder after whatever happens to one of its specimens."""
+    try:
+        yield
+    finally:
+        await settle_folder(dispatcher)
+
+
+async def settle_folder(dispatcher: Dispatcher) -> None:
+    """Write the quarantine note and rename the folder, when all of it is decided.
+
+    `imported_` when at least one specimen is in and the others are in or quarantined,
+    `error_` when all are quarantined. Done before: nothing happens.
+    """
+    rows, folder, known_hash = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
+    taken_in = [row for row in rows if row.state == "done"]
+    refused = [row for row in rows if row.quarantine is not None]
+    if not rows or len(taken_in) + len(refused) < len(rows):
+        return
+    prefix = "imported_" if taken_in else "error_"
+    if folder.name.startswith(prefix):
+        return
+    entries = [_entry(row) for row in refused]
+    closed = await LISTING.run(_close, folder, prefix, known_hash, entries)
+    await transact(dispatcher.engine, lambda tx: _note(tx, dispatcher, closed))
+
+
+def _close(
+    _: Stop, folder: Path, prefix: str, known_hash: str, entries: list[QuarantineEntry]
+) -> Path:
+    closed = close_folder(folder, prefix, known_hash=known_hash)
+    write_quarantine_note(closed, entries)
+    return closed
+
+
+def _entry(row: Row[tuple[str, str, str, str]]) -> QuarantineEntry:
+    file, _, rest = row.quarantine.partition(": ")
+    problem, _, remedy = rest.rpartition("; ")
+    return QuarantineEntry(file, problem, remedy)
+
+
+async def _read(
+    tx: AsyncConnection, dispatcher: Dispatcher
+) -> tuple[list[Row[tuple[str, str, str, str]]], Path, str]:
+    rows = (await tx.execute(INGESTS, {"session": dispatcher.session_id})).all()
+    mine = select(session.c.path, session.c.listing_hash)
+    found = (await tx.execute(mine.where(session.c.id == dispatcher.session_id))).one()
+    return list(rows), Path(found.path), found.listing_hash
+
+
+async def _note(tx: AsyncConnection, dispatcher: Dispatcher, closed: Path) -> None:
+    await rename(tx, dispatcher.session_id, str(closed))
+    mine = asset.c.session_id == dispatcher.session_id
+    roots = update(asset).where(mine, asset.c.parent_guid.is_(None))
+    await tx.execute(roots.values(source_path=str(closed)))

@@ -1,0 +1,92 @@
+"""Holding a claimed job: what goes wrong while it is held decides where it goes.
+
+Built-in stages do their work inside `holding`. Their effects probe before they act, so
+the answer to nearly everything that is not the specimen's own fault is: again, later.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blocks.ars_client import ArsError
+from tasks.dispatcher import Dispatcher
+from tasks.file_errors import FileError
+from track import jobs
+from track.assets import quarantine
+from track.claims import Claim
+from track.database import transact
+from track.moves import Guard
+from track.states import State
+
+SOON_S = 30.0
+
+
+class Quarantined(Exception):
+    """The specimen's files cannot be taken in: file, problem and remedy, for a person."""
+
+    def __init__(self, file: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{file}: {problem}; {remedy}")
+        self.file, self.problem, self.remedy = file, problem, remedy
+
+
+@asynccontextmanager
+async def holding(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
+    """Hold a claimed job through its effects; finish it when they are all done.
+
+    A quarantine ends the asset; a fault of archive or disk brings the job back later
+    without using a try; a final refusal fails it. The error goes on to the flow run.
+    """
+    try:
+        yield
+    except Quarantined as error:
+        reason = str(error)
+        await transact(dispatcher.engine, lambda tx: _quarantine(tx, dispatcher, claim, reason))
+        raise
+    except ArsError as error:
+        await _later_or_failed(dispatcher, claim, str(error), error.retry_after)
+        raise
+    except FileError as error:
+        after = SOON_S if error.may_retry else None
+        await _later_or_failed(dispatcher, claim, str(error), after)
+        raise
+    await finish(dispatcher, claim.job_id)
+
+
+async def finish(dispatcher: Dispatcher, job_id: int) -> None:
+    """The job is done; rules and edges follow in the same transaction."""
+    guard = Guard(dispatcher_id=dispatcher.id)
+    await transact(
+        dispatcher.engine,
+        lambda tx: jobs.finish(tx, job_id, actor=dispatcher.actor, guard=guard),
+    )
+
+
+async def _quarantine(
+    tx: AsyncConnection, dispatcher: Dispatcher, claim: Claim, reason: str
+) -> None:
+    await quarantine(
+        tx,
+        claim.guid,
+        claim.job_id,
+        dispatcher_id=dispatcher.id,
+        reason=reason,
+        actor=dispatcher.actor,
+    )
+
+
+async def _later_or_failed(
+    dispatcher: Dispatcher, claim: Claim, why: str, after_s: float | None
+) -> None:
+    guard = Guard(dispatcher_id=dispatcher.id)
+    actor = dispatcher.actor
+
+    async def work(tx: AsyncConnection) -> None:
+        if after_s is None:
+            await jobs.end(tx, claim.job_id, State.FAILED, actor=actor, why=why, guard=guard)
+            return
+        await jobs.try_again(
+            tx, claim.job_id, actor=actor, why=why, uses_try=False, guard=guard, delay_s=after_s
+        )
+
+    await transact(dispatcher.engine, work)

@@ -1,0 +1,90 @@
+"""Taking one specimen in: checked copies in the store, its metadata on record.
+
+Nothing on the N-Drive is touched. What is broken raises Quarantined with what a person
+at the workstation can do about it.
+"""
+
+import mimetypes
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.attempts import FileFacts
+from schemas.metadata import Arrived, MetadataError, read_document
+from tasks.copies import Copied, copy_file
+from tasks.dispatcher import Dispatcher
+from tasks.file_errors import ChecksumMismatch, DifferentContent
+from tasks.holding import Quarantined
+from tasks.images import BrokenImage, look_at_image
+from tasks.ndrive import Entry, Pair, look_into
+from track.database import transact
+from track.documents import create_document
+from track.files import read_asset, taken_in
+from track.pipelines import pipeline_names
+from track.results import megabytes, note_file
+from track.tables import session
+
+
+async def ingest(dispatcher: Dispatcher, guid: str) -> None:
+    """Copy, verify, look at and record one asset. Raises Quarantined or a FileError."""
+    async with dispatcher.engine.connect() as connection:
+        row = await read_asset(connection, guid)
+        known = await pipeline_names(connection)
+        folder = await _folder(connection, dispatcher, row.source_path)
+    listing = await look_into(folder, dispatcher.drive.root)
+    pair = listing.items.get(row.file_name, Pair())
+    arrived = await _read_metadata(pair, row.file_name, known)
+    image = pair.image_of(arrived.metadata.file_format)
+    if image is None:
+        raise Quarantined(
+            row.file_name, "its image is missing", "drop the image beside its metadata"
+        )
+    copied = await _take_in(image, dispatcher.store.folder(guid))
+
+    async def record(tx: AsyncConnection) -> None:
+        mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        facts = FileFacts(name=image.name, crc32=copied.crc32, size_bytes=copied.size_bytes)
+        await note_file(tx, guid, facts, mime_type=mime, sha256=copied.sha256)
+        await create_document(tx, guid, arrived, actor=dispatcher.actor)
+        size_mb = megabytes(copied.size_bytes)
+        await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)
+
+    await transact(dispatcher.engine, record)
+
+
+async def _folder(connection: AsyncConnection, dispatcher: Dispatcher, source: Path | None) -> Path:
+    """Where the asset's files lie: its session's folder, which may have been renamed."""
+    mine = select(session.c.path).where(session.c.id == dispatcher.session_id)
+    return source or Path((await connection.execute(mine)).scalar_one())
+
+
+async def _read_metadata(pair: Pair, base: str, known: set[str]) -> Arrived:
+    if pair.json is None:
+        raise Quarantined(base, "its metadata is missing", "drop the JSON beside its image")
+    try:
+        arrived = read_document(pair.json.path.read_bytes(), file=pair.json.name)
+    except MetadataError as error:
+        raise Quarantined(pair.json.name, error.problem, error.remedy) from error
+    metadata = arrived.metadata
+    if metadata.asset_guid != base:
+        raise Quarantined(
+            pair.json.name,
+            f"asset_guid is {metadata.asset_guid!r}, the file is called {base!r}",
+            "give both the same name",
+        )
+    if metadata.pipeline_name not in known:
+        raise Quarantined(
+            pair.json.name,
+            f"pipeline_name {metadata.pipeline_name!r} is not a pipeline we know",
+            f"write one of {', '.join(sorted(known))}",
+        )
+    return arrived
+
+
+async def _take_in(image: Entry, folder: Path) -> Copied:
+    try:
+        await look_at_image(image.path)
+        return await copy_file(image.path, folder / image.name)
+    except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
+        raise Quarantined(image.name, error.reason, error.remedy) from error

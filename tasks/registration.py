@@ -1,0 +1,95 @@
+"""Registering a session: every specimen of its folder becomes an asset with its jobs.
+
+What cannot be read, or names no pipeline we know, is registered too, under its file
+name and with nothing but an ingest, which puts it into quarantine with the reason.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.metadata import Metadata, MetadataError, read_document
+from schemas.pipeline import Pipeline
+from tasks.copies import COPYING
+from tasks.dispatcher import Dispatcher
+from tasks.ndrive import Pair, look_into
+from tasks.threads import Stop
+from track.assets import NewAsset, Registered, register_assets
+from track.database import transact
+from track.pipelines import UNREADABLE
+from track.results import megabytes
+from track.sessions import mark_registered
+from track.tables import pipeline, session
+
+THUMBNAIL_MB = 20
+"""What is reserved for derivatives beside the master's own size: never less than they need."""
+
+
+async def register_session(dispatcher: Dispatcher) -> Registered | None:
+    """Register what the session's folder holds; None when that was done before."""
+
+    async def read(tx: AsyncConnection) -> tuple[str | None, dict[str, Pipeline]]:
+        open_ = select(session.c.path).where(
+            session.c.id == dispatcher.session_id, session.c.registered_at.is_(None)
+        )
+        path = (await tx.execute(open_)).scalar_one_or_none()
+        rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
+        return path, {row.name: Pipeline.model_validate(row.definition) for row in rows}
+
+    path, pipelines = await transact(dispatcher.engine, read)
+    if path is None:
+        return None
+    listing = await look_into(Path(path), dispatcher.drive.root)
+    assets = [
+        await COPYING.run(_asset, base, pair, listing.folder, pipelines)
+        for base, pair in sorted(listing.items.items())
+    ]
+
+    async def write(tx: AsyncConnection) -> Registered:
+        found = await register_assets(tx, dispatcher.session_id, assets, actor=dispatcher.actor)
+        await mark_registered(tx, dispatcher.session_id)
+        return found
+
+    return await transact(dispatcher.engine, write)
+
+
+def _asset(
+    _: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
+) -> NewAsset:
+    metadata = _metadata(pair)
+    image = pair.image_of(metadata.file_format if metadata else None)
+    size_mb = megabytes(image.size_bytes if image else 0)
+    known = pipelines.get(metadata.pipeline_name) if metadata else None
+    if metadata is None or known is None or metadata.asset_guid != base:
+        return NewAsset(
+            guid=base,
+            pipeline=UNREADABLE,
+            file_name=base,
+            source_path=str(folder),
+            size_mb=size_mb,
+        )
+    return NewAsset(
+        guid=base,
+        pipeline=known.name,
+        file_name=base,
+        batch_name=batch_name(metadata),
+        source_path=str(folder),
+        size_mb=size_mb,
+        reserved_mb=size_mb + THUMBNAIL_MB if known.emits else 0,
+    )
+
+
+def _metadata(pair: Pair) -> Metadata | None:
+    if pair.json is None:
+        return None
+    try:
+        return read_document(pair.json.path.read_bytes(), file=pair.json.name).metadata
+    except (MetadataError, OSError):
+        return None  # ingest says what is wrong, where a person will look
+
+
+def batch_name(metadata: Metadata) -> str:
+    """`<workstation>_<day it was taken>`, as scripts and disposable labels know it."""
+    taken = metadata.date_asset_taken
+    return f"{metadata.workstation_name}_{taken:%Y-%m-%d}" if taken else metadata.workstation_name

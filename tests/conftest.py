@@ -1,0 +1,54 @@
+"""What every test may ask for: a real PostgreSQL, a fresh database in it, an engine on that."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from refinery.postgres import EmbeddedPostgres
+from tests.support.clusters import temporary_cluster
+from track.database import make_engine
+from track.migrations import upgrade
+
+TEMPLATE = "refinery_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One cluster per pytest process: tests on several workers never share one."""
+    with temporary_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """A database with today's tables, to be cloned: migrating takes longer than copying."""
+    postgres.ensure_database(TEMPLATE)
+    upgrade(postgres.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """The SQLAlchemy URL of a fresh database with today's tables, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    new, old = sql.Identifier(name), sql.Identifier(template)
+    address = postgres.url("postgres", "postgresql")
+    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
+        await connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
+        try:
+            yield postgres.url(name)
+        finally:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(new)
+            await connection.execute(drop)
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+    """An async engine on the test's own database."""
+    made = make_engine(database)
+    yield made
+    await made.dispose()

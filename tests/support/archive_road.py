@@ -1,0 +1,67 @@
+"""The steps of an asset's road through ARS, short enough to be words in a test."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+from blocks.ars_client import ArsClient, LocalFile
+from tasks.ars import (
+    Pace,
+    Verdict,
+    await_synchronised,
+    ensure_created,
+    ensure_synchronise_requested,
+    ensure_uploaded,
+)
+
+NHMD, PLANTS = "NHMD", "Vascular plants"
+STATION, PIPELINE = "WORKHERB0001", "PIPEHERB0001"
+QUICK = Pace(first=0.02, longest=0.1, stuck=1.0, failed=0.2, share_open=0.3, silent=2.0)
+LOOKS = (0.0, 0.05, 0.1)
+CREATE = r"/assetmetadata$"
+
+
+def body_of(guid: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "asset_guid": guid,
+        "status": "WORKING_COPY",
+        "institution": NHMD,
+        "collection": PLANTS,
+        "pipeline": PIPELINE,
+        "workstation": STATION,
+        "digitiser": "Åse Sørensen",
+        **fields,
+    }
+
+
+def image(folder: Path, name: str, size: int = 3_000_000) -> LocalFile:
+    content = name.encode() * (size // len(name.encode()))
+    path = folder / name
+    path.write_bytes(content)
+    return LocalFile(path, name, zlib.crc32(content), len(content), "image/tiff")
+
+
+async def create(ars: ArsClient, guid: str, mb: int = 4, **fields: Any) -> None:
+    await ensure_created(ars, body_of(guid, **fields), mb, looks=LOOKS)
+
+
+async def upload(ars: ArsClient, guid: str, files: list[LocalFile]) -> tuple[str, ...]:
+    return (await ensure_uploaded(ars, guid, NHMD, PLANTS, files, again=(0.05, 0.1))).sent
+
+
+async def request(ars: ArsClient, guid: str) -> bool:
+    return await ensure_synchronise_requested(ars, guid, STATION, PIPELINE, looks=LOOKS)
+
+
+async def await_done(
+    ars: ArsClient, guid: str, files: list[LocalFile], pace: Pace = QUICK
+) -> Verdict:
+    return await await_synchronised(ars, guid, files, STATION, PIPELINE, pace=pace)
+
+
+async def archive_all(ars: ArsClient, guid: str, files: list[LocalFile]) -> None:
+    await create(ars, guid)
+    await upload(ars, guid, files)
+    await request(ars, guid)
+    verdict = await await_done(ars, guid, files)
+    assert verdict.done, verdict

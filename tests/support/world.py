@@ -1,0 +1,114 @@
+"""A small world for tests of the track database: pipelines, a session, assets, verbs."""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.pipeline import Pipeline
+from track import jobs
+from track.assets import NewAsset, Registered, register_assets
+from track.claims import Claim, claim
+from track.database import transact
+from track.moves import Guard
+from track.pipelines import load_pipelines
+from track.sessions import open_session
+from track.states import State
+from track.tables import asset, dispatcher, job, stage
+
+
+@dataclass
+class World:
+    """One session with a live dispatcher row, driven by hand."""
+
+    engine: AsyncEngine
+    session_id: UUID
+    dispatcher_id: UUID
+
+    @classmethod
+    async def make(cls, engine: AsyncEngine, *pipelines: dict[str, object]) -> "World":
+        """A world with these pipelines, and one session that a dispatcher is at."""
+        world = cls(engine, uuid4(), uuid4())
+
+        async def work(tx: AsyncConnection) -> UUID:
+            await load_pipelines(tx, [Pipeline.model_validate(p) for p in pipelines], actor="test")
+            opened = await open_session(
+                tx, path=f"/n/{uuid4()}", workstation="W", listing_hash="h", actor="test"
+            )
+            assert opened is not None
+            return opened
+
+        world.session_id = await transact(engine, work)
+        await world.dispatch()
+        return world
+
+    async def dispatch(self, alive_s: float = 3600) -> UUID:
+        """Insert a live dispatcher's row without the lease behind it."""
+        self.dispatcher_id = uuid4()
+        row = {
+            "id": self.dispatcher_id,
+            "session_id": self.session_id,
+            "host": "test",
+            "process": 1,
+            "alive_until": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, alive_s),
+        }
+        async with self.engine.begin() as tx:
+            await tx.execute(insert(dispatcher).values(row))
+        return self.dispatcher_id
+
+    async def register(self, *assets: NewAsset) -> Registered:
+        """Register assets in the session."""
+        return await transact(
+            self.engine, lambda tx: register_assets(tx, self.session_id, assets, actor="test")
+        )
+
+    async def claim(self, limit: int = 10, guid: str | None = None) -> list[Claim]:
+        """Claim what is ready."""
+        async with self.engine.begin() as tx:
+            taken = await claim(tx, self.session_id, self.dispatcher_id, limit=limit, guid=guid)
+        return taken.claims
+
+    async def finish(self, found: Claim) -> list[int]:
+        """Finish a claimed job."""
+        guard = Guard(dispatcher_id=self.dispatcher_id)
+        return await transact(
+            self.engine, lambda tx: jobs.finish(tx, found.job_id, actor="test", guard=guard)
+        )
+
+    async def finish_all(self, *stages: str) -> None:
+        """Claim and finish everything that becomes ready, or only these stages' jobs."""
+        while claims := await self.claim(limit=1000):
+            for found in claims:
+                if not stages or found.stage in stages:
+                    await self.finish(found)
+            if stages and not any(found.stage in stages for found in claims):
+                return
+
+    async def states(self, guid: str) -> dict[str, State]:
+        """The state of each of an asset's jobs, by stage."""
+        statement = select(stage.c.key, job.c.state).join(job, job.c.stage_id == stage.c.id)
+        statement = statement.where(job.c.asset_guid == guid).order_by(stage.c.position)
+        async with self.engine.connect() as connection:
+            return {row.key: State(row.state) for row in await connection.execute(statement)}
+
+    async def job_id(self, guid: str, key: str) -> int:
+        """The id of an asset's job."""
+        statement = select(job.c.id).join(stage, job.c.stage_id == stage.c.id)
+        statement = statement.where(job.c.asset_guid == guid, stage.c.key == key)
+        async with self.engine.connect() as connection:
+            return int((await connection.execute(statement)).scalar_one())
+
+    async def sql(self, statement: str, **values: object) -> list[tuple[object, ...]]:
+        """Run one statement and return its rows."""
+        async with self.engine.begin() as tx:
+            result = await tx.execute(text(statement), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def new(guid: str, pipeline: str = "P", **fields: object) -> NewAsset:
+    """An asset to register."""
+    return NewAsset(guid=guid, pipeline=pipeline, file_name=guid, **fields)  # type: ignore[arg-type]
+
+
+__all__ = ["World", "asset", "new"]

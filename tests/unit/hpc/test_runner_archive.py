@@ -1,0 +1,51 @@
+"""One file, the same bytes for the same source, run by a Python that has nothing of ours."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from hpc.runner_archive import build_runner
+
+
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = build_runner(tmp_path / "a"), build_runner(tmp_path / "b")
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+    digest = hashlib.sha256(first.read_bytes()).hexdigest()
+    assert first.name == f"runner-{digest}.pyz"
+
+
+def test_it_is_built_once(tmp_path: Path) -> None:
+    first = build_runner(tmp_path)
+    before = first.stat().st_mtime_ns
+    assert build_runner(tmp_path).stat().st_mtime_ns == before
+    assert [path.name for path in tmp_path.iterdir()] == [first.name]
+
+
+def test_it_holds_the_runner_and_nothing_else_of_ours(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(build_runner(tmp_path)).namelist()
+    assert {"__main__.py", "hpc/__init__.py", "hpc/job/modules/barcode.py"} <= set(names)
+    assert all(name.startswith("hpc/job/") for name in names[1:] if name != "hpc/__init__.py")
+
+
+def test_an_isolated_python_runs_it_from_any_folder(tmp_path: Path) -> None:
+    """-S and -I: no site packages, so neither our tree nor an imaging library is there."""
+    runner = build_runner(tmp_path)
+    manual = subprocess.run(
+        [sys.executable, "-I", "-S", runner, "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert manual.returncode == 0
+    assert "exit codes" in manual.stdout
+    check = subprocess.run(
+        [sys.executable, "-I", "-S", runner, "--check"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert check.returncode == 78
+    modules = json.loads(check.stdout)["modules"]
+    assert modules["load"]["missing"] == []
+    assert "rapidocr" in modules["ocr"]["missing"]

@@ -1,0 +1,135 @@
+"""Assets: how they enter the track database, and how a corrected one comes back."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.history import record
+from track.jobs import fail_waiting, release_asset
+from track.moves import Guard, move, move_all
+from track.pipelines import create_jobs
+from track.resolve import downstream, resolve
+from track.states import State
+from track.tables import asset, job, pipeline, stage
+from track.wake import wake
+
+
+@dataclass(frozen=True)
+class NewAsset:
+    """One asset as a session's folder, or an emitting stage, shows it. Sizes in MB."""
+
+    guid: str
+    pipeline: str
+    file_name: str
+    batch_name: str = ""
+    parent_guid: str | None = None
+    subject: str = "unknown"
+    ppi: int | None = None
+    source_path: str | None = None
+    size_mb: int = 1
+    reserved_mb: int = 0
+    priority: int = 0
+    x: int | None = None
+    y: int | None = None
+    z: int | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a registration found: new guids, re-opened ones, and those known from elsewhere."""
+
+    new: list[str]
+    reopened: list[str]
+    known: list[str]
+
+
+async def register_assets(
+    tx: AsyncConnection, session_id: UUID, assets: Sequence[NewAsset], *, actor: str
+) -> Registered:
+    """Insert assets with a job per stage; again is harmless.
+
+    One that was quarantined is opened again from its corrected files; any other guid
+    that is known from another session is left as it is and reported.
+    """
+    rows = await tx.execute(select(pipeline.c.name, pipeline.c.id))
+    ids: dict[str, int] = {row.name: row.id for row in rows}
+    new, reopened, known = [], [], []
+    for each in sorted(assets, key=lambda found: found.guid):
+        row = asdict(each) | {"session_id": session_id, "pipeline_id": ids[each.pipeline]}
+        del row["pipeline"]
+        insertion = insert(asset).values(row).on_conflict_do_nothing()
+        if (await tx.execute(insertion)).rowcount:
+            new.append(each.guid)
+            await record(
+                tx, actor=actor, what="asset.registered", session_id=session_id,
+                asset_guid=each.guid, new=each.pipeline,
+            )  # fmt: skip
+        elif await _reopen(tx, row, actor):
+            reopened.append(each.guid)
+        else:
+            known.append(each.guid)
+    jobs = await create_jobs(tx, new + reopened)
+    # A newcomer may be the neighbour that others miss.
+    await wake(tx, await resolve(tx, [*jobs, *await downstream(tx, jobs)]))
+    return Registered(new, reopened, known)
+
+
+async def _reopen(tx: AsyncConnection, row: dict[str, object], actor: str) -> bool:
+    """Point a quarantined asset at its corrected files and start it over."""
+    guid, session_id = row["guid"], row["session_id"]
+    mine = asset.c.guid == guid
+    old = (await tx.execute(select(asset).where(mine).with_for_update())).one()
+    if old.quarantine is None or old.session_id == session_id:
+        return False
+    fields = {name: value for name, value in row.items() if name not in ("guid", "parent_guid")}
+    fresh = {"quarantine": None, "released_at": None, "admitted_at": None}
+    await tx.execute(update(asset).where(mine).values(fields | fresh))
+    await record(
+        tx, actor=actor, what="asset.reopened", session_id=session_id,
+        asset_guid=str(guid), old=old.quarantine, new="",
+    )  # fmt: skip
+    await _restart_jobs(tx, str(guid), moved=old.pipeline_id != row["pipeline_id"], actor=actor)
+    return True
+
+
+async def _restart_jobs(tx: AsyncConnection, guid: str, *, moved: bool, actor: str) -> None:
+    mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.FAILED)
+    ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
+    why = "its corrected files arrived"
+    if moved:  # jobs of the pipeline it no longer has
+        await move_all(tx, ids, State.FAILED, State.EXCLUDED, actor=actor, why=why)
+        return
+    fresh: dict[str, Any] = {"tries": 0, "effects": {}, "available_at": func.now()}
+    await move_all(tx, ids, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
+    await resolve(tx, ids)
+
+
+async def quarantine(
+    tx: AsyncConnection, guid: str, job_id: int, *, dispatcher_id: UUID, reason: str, actor: str
+) -> None:
+    """End an asset whose files cannot be taken in: its ingest and all that waits has failed."""
+    guard = Guard(dispatcher_id=dispatcher_id)
+    await move(tx, job_id, State.CLAIMED, State.FAILED, actor=actor, why=reason, guard=guard)
+    await fail_waiting(tx, guid, actor=actor, why=f"quarantined: {reason}")
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=reason))
+    await release_asset(tx, guid)
+    await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
+
+
+async def job_of(tx: AsyncConnection, guid: str, stage_key: str) -> int | None:
+    """The id of an asset's job at a stage."""
+    statement = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(
+            asset, (asset.c.guid == job.c.asset_guid) & (asset.c.pipeline_id == stage.c.pipeline_id)
+        )
+        .where(asset.c.guid == guid, stage.c.key == stage_key, stage.c.archived_at.is_(None))
+    )
+    found: int | None = (await tx.execute(statement)).scalar_one_or_none()
+    return found

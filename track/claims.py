@@ -1,0 +1,224 @@
+"""Claims: a dispatcher takes ready jobs, within what the pipeline's throttle allows.
+
+The pipeline rows are locked, then counted, then taken, so that two dispatchers
+cannot both fill the last place. An asset is admitted once, at its root, with the
+megabytes its children will need; children and closing stages are never held, so
+nothing can dead-lock.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline import Throttle
+from track.moves import lock, move_all
+from track.states import State
+from track.tables import asset, job, pipeline
+
+ATTENTION = """
+    a.attention IS NULL AND NOT EXISTS (
+        SELECT 1 FROM track.asset p WHERE p.guid = a.parent_guid AND p.attention IS NOT NULL)
+"""
+
+CANDIDATES = text(f"""
+    SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
+           p.name AS pipeline, a.parent_guid,
+           a.admitted_at IS NULL AND a.parent_guid IS NULL AS enters,
+           a.size_mb, a.reserved_mb
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
+      AND s.active AND p.active AND {ATTENTION}
+      AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
+      AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
+    ORDER BY a.priority DESC, s.position DESC, j.available_at, j.id
+    LIMIT :wide
+""")
+
+IN_FLIGHT = text("""
+    SELECT p.id, p.throttle,
+           count(a.guid) AS assets,
+           coalesce(sum(a.size_mb), 0) AS new_mb,
+           coalesce(sum(a.reserved_mb), 0) AS derivatives_mb,
+           (SELECT count(*) FROM track.job j JOIN track.stage s ON s.id = j.stage_id
+             WHERE s.pipeline_id = p.id AND s.kind = 'builtin' AND s.run = 'synchronise'
+               AND j.state = 'claimed') AS synchronising
+    FROM track.pipeline p
+    LEFT JOIN track.asset a ON a.pipeline_id = p.id
+     AND a.admitted_at IS NOT NULL AND a.released_at IS NULL AND a.parent_guid IS NULL
+    WHERE p.id = ANY(:pipelines)
+    GROUP BY p.id
+""")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One job in this dispatcher's hands."""
+
+    job_id: int
+    guid: str
+    stage: str
+    kind: str
+    run: str
+    pipeline: str
+    parent_guid: str | None
+
+
+@dataclass
+class Room:
+    """What a pipeline's throttle still leaves free."""
+
+    throttle: Throttle
+    assets: int
+    new_mb: int
+    derivatives_mb: int
+    synchronising: int
+
+    def admits(self, candidate: Any) -> bool:
+        """Whether this candidate may start now; counts it when it may.
+
+        A specimen larger than the whole allowance is let in when it is alone.
+        """
+        limit = self.throttle
+        if candidate.run == "synchronise" and candidate.kind == "builtin":
+            if not _fits(self.synchronising + 1, limit.synchronising):
+                return False
+            self.synchronising += 1
+        if not candidate.enters:
+            return True
+        own, children = candidate.size_mb, candidate.reserved_mb
+        fits = (
+            _fits(self.assets + 1, limit.assets_in_flight)
+            and _fits(self.new_mb + own, limit.new_assets_mb)
+            and _fits(self.derivatives_mb + children, limit.derivatives_mb)
+            and _fits(self.new_mb + self.derivatives_mb + own + children, limit.open_shares_mb)
+        )
+        if not fits and self.assets:
+            return False
+        self.assets += 1
+        self.new_mb += own
+        self.derivatives_mb += children
+        return True
+
+
+def _fits(value: int, limit: int | None) -> bool:
+    return limit is None or value <= limit
+
+
+@dataclass
+class Taken:
+    """What one look found: the claims, and whether the throttle held something back."""
+
+    claims: list[Claim] = field(default_factory=list)
+    held: int = 0
+
+
+async def claim(
+    tx: AsyncConnection,
+    session_id: UUID,
+    dispatcher_id: UUID,
+    *,
+    limit: int,
+    guid: str | None = None,
+    builtins: Iterable[str] | None = None,
+) -> Taken:
+    """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
+
+    `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
+    next stage of its kind.
+    """
+    await _lock_pipelines(tx, session_id)
+    row = {
+        "session": session_id,
+        "guid": guid,
+        "builtins": None if builtins is None else sorted(builtins),
+        "wide": limit * 4 + 64,
+    }
+    candidates = (await tx.execute(CANDIDATES, row)).all()
+    rooms = await _rooms(tx, {candidate.pipeline_id for candidate in candidates})
+    chosen: list[Any] = []
+    taken = Taken()
+    for candidate in candidates:
+        if len(chosen) == limit:
+            break
+        if rooms[candidate.pipeline_id].admits(candidate):
+            chosen.append(candidate)
+        else:
+            taken.held += 1
+    moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
+    await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
+    taken.claims = [_claim(c) for c in chosen if c.id in moved]
+    return taken
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
+
+
+async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
+    mine = select(asset.c.pipeline_id).where(asset.c.session_id == session_id).distinct()
+    rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine)).order_by(pipeline.c.id)
+    await tx.execute(rows.with_for_update(key_share=True))
+
+
+async def _rooms(tx: AsyncConnection, pipelines: set[int]) -> dict[int, Room]:
+    rows = await tx.execute(IN_FLIGHT, {"pipelines": sorted(pipelines)})
+    return {
+        row.id: Room(
+            Throttle.model_validate(row.throttle),
+            row.assets,
+            row.new_mb,
+            row.derivatives_mb,
+            row.synchronising,
+        )
+        for row in rows
+    }
+
+
+async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:
+    await lock(tx, ids)
+    actor = f"dispatcher:{dispatcher_id}"
+    claimed: dict[str, Any] = {"dispatcher_id": dispatcher_id, "redo": False, "attempt_id": None}
+    return set(await move_all(tx, ids, State.READY, State.CLAIMED, actor=actor, **claimed))
+
+
+async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
+    entering = asset.c.guid.in_(guids) & asset.c.admitted_at.is_(None)
+    await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
+
+
+async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:
+    """Take a returned job for its last effects by compare-and-set; its state stays."""
+    mine = (
+        update(job)
+        .where(
+            job.c.id == job_id,
+            job.c.state == State.RETURNED,
+            (job.c.dispatcher_id.is_(None)) | (job.c.dispatcher_id == dispatcher_id),
+        )
+        .values(dispatcher_id=dispatcher_id)
+    )
+    return (await tx.execute(mine)).rowcount == 1
+
+
+RETURNED = text("""
+    SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
+           a.parent_guid
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
+    ORDER BY j.id
+""")
+
+
+async def returned(tx: AsyncConnection, session_id: UUID) -> list[Claim]:
+    """Jobs of the session that came back and whose last effects nobody does yet."""
+    return [_claim(row) for row in await tx.execute(RETURNED, {"session": session_id})]

@@ -1,0 +1,36 @@
+"""The one way to the database: an async engine per event loop and retried transactions.
+
+Row locks are taken in a fixed order, yet PostgreSQL may still find a deadlock
+between two finishing jobs; such a transaction has done nothing and is run again.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+
+AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+TRIES = 8
+
+
+def make_engine(url: str, *, pool: int = 5, overflow: int = 10) -> AsyncEngine:
+    """An engine for this event loop; `url` is a `postgresql+psycopg` URL."""
+    return create_async_engine(url, pool_size=pool, max_overflow=overflow, pool_pre_ping=True)
+
+
+async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Run `work` in one transaction; again, up to 8 times, when PostgreSQL chose it as victim."""
+    for turn in range(TRIES):
+        try:
+            async with engine.begin() as tx:
+                return await work(tx)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in AGAIN or turn == TRIES - 1:
+                raise
+        await asyncio.sleep(random.uniform(0, 0.02 * 2**turn))
+    raise AssertionError("unreachable")

@@ -1,0 +1,48 @@
+"""Exclude rules: a stage's result may make later stages of the asset pointless.
+
+Evaluated when the stage named by `after` is done, before edges are resolved, so
+that a device target never has its derivatives made.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline import Exclude
+from track.moves import lock, move_all
+from track.states import State
+from track.tables import asset, document, job, pipeline, stage
+
+
+async def exclude_after(tx: AsyncConnection, guid: str, stage_id: int, *, actor: str) -> list[int]:
+    """Leave out what the rules of the asset's pipeline say after this stage; the job ids."""
+    statement = (
+        select(pipeline.c.id, pipeline.c.exclude, stage.c.key, document.c.body)
+        .join(stage, stage.c.pipeline_id == pipeline.c.id)
+        .join(asset, asset.c.pipeline_id == pipeline.c.id)
+        .outerjoin(document, document.c.asset_guid == asset.c.guid)
+        .where(stage.c.id == stage_id, asset.c.guid == guid)
+    )
+    found = (await tx.execute(statement)).one()
+    left_out: list[int] = []
+    for written in found.exclude:
+        rule = Exclude.model_validate(written)
+        if rule.after == found.key and rule.when.holds(found.body or {}):
+            named = stage.c.key.in_(rule.stages) & stage.c.archived_at.is_(None)
+            left_out += await _exclude(tx, guid, found.id, named, actor, f"rule: {rule.when}")
+    return left_out
+
+
+async def _exclude(
+    tx: AsyncConnection, guid: str, pipeline_id: int, named: object, actor: str, why: str
+) -> list[int]:
+    mine = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(job.c.asset_guid == guid, stage.c.pipeline_id == pipeline_id, named)  # type: ignore[arg-type]
+    )
+    ids = sorted((await tx.execute(mine)).scalars())
+    await lock(tx, ids)
+    moved: list[int] = []
+    for state in (State.WAITING, State.READY):
+        moved += await move_all(tx, ids, state, State.EXCLUDED, actor=actor, why=why)
+    return moved

@@ -1,0 +1,74 @@
+"""The inbox: every callback received, once; dedupe and outbox in one table.
+
+The row is written in the transaction that applies the callback. What is to be
+announced to Prefect waits in it until the events API has answered 204.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.tables import inbox
+from track.wake import notify
+
+LONGEST_KEY = 200
+"""Characters of a dedupe key; a longer one is replaced by its digest, for the index has a limit."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """One callback, as it came and as it was understood."""
+
+    dedupe_key: str
+    path: str
+    kind: str
+    payload: Mapping[str, Any]
+    asset_guid: str | None = None
+    attempt_id: int | None = None
+
+
+async def receive(tx: AsyncConnection, letter: Received) -> int | None:
+    """Write the callback down; its row's id, or None when it was received before."""
+    row = {
+        "dedupe_key": _bounded(letter.dedupe_key),
+        "path": letter.path,
+        "kind": letter.kind,
+        "payload": dict(letter.payload),
+        "asset_guid": letter.asset_guid,
+        "attempt_id": letter.attempt_id,
+        "applied": "recorded",
+    }
+    statement = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id)
+    found: int | None = (await tx.execute(statement)).scalar_one_or_none()
+    return found
+
+
+def _bounded(key: str) -> str:
+    return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
+
+
+async def applied(
+    tx: AsyncConnection, row_id: int, how: str, event: Mapping[str, Any] | None = None
+) -> None:
+    """Note what became of a callback, and what is to be announced of it."""
+    values = {"applied": how, "event": None if event is None else dict(event)}
+    await tx.execute(update(inbox).where(inbox.c.id == row_id).values(values))
+    if event is not None:
+        await notify(tx)
+
+
+async def unannounced(tx: AsyncConnection, limit: int = 200) -> list[tuple[int, dict[str, Any]]]:
+    """(row, event) of what the events API has not accepted yet, oldest first."""
+    waiting = inbox.c.announced_at.is_(None) & inbox.c.event.is_not(None)
+    columns = select(inbox.c.id, inbox.c.event).where(waiting).order_by(inbox.c.id)
+    return [(row.id, row.event) for row in await tx.execute(columns.limit(limit))]
+
+
+async def mark_announced(tx: AsyncConnection, ids: list[int]) -> None:
+    """Note that the events API answered 204 for these rows."""
+    await tx.execute(update(inbox).where(inbox.c.id.in_(ids)).values(announced_at=func.now()))

@@ -1,0 +1,209 @@
+"""The verbs of a job's life: a guarded move and everything that follows from it.
+
+Each verb is one transaction's worth: the move, the rules that leave stages out,
+the edges, the wake. Callers add their own effects to the same transaction.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.attempts import close_attempt, open_attempt
+from track.exclusions import exclude_after
+from track.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
+from track.resolve import downstream, resolve, undo_downstream
+from track.states import State
+from track.tables import asset, attempt, job, stage
+from track.wake import wake
+
+BACKOFF_S = 10.0
+"""Delay before the first repetition; doubled with each further try, at most an hour."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A job as it is read under its lock."""
+
+    id: int
+    state: State
+    guid: str
+    stage_id: int
+    attempt_id: int | None
+    tries: int
+    retries: int
+    redo: bool
+    cancel_requested: bool
+
+
+async def standing(tx: AsyncConnection, job_id: int) -> Standing:
+    """Lock a job and read how it stands."""
+    await lock(tx, [job_id])
+    cancel = attempt.c.cancel_requested_at.is_not(None)
+    statement = (
+        select(job, stage.c.retries, func.coalesce(cancel, False).label("cancelled"))
+        .join(stage, stage.c.id == job.c.stage_id)
+        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+        .where(job.c.id == job_id)
+    )
+    row = (await tx.execute(statement)).one()
+    return Standing(
+        id=row.id,
+        state=State(row.state),
+        guid=row.asset_guid,
+        stage_id=row.stage_id,
+        attempt_id=row.attempt_id,
+        tries=row.tries,
+        retries=row.retries,
+        redo=row.redo,
+        cancel_requested=row.cancelled,
+    )
+
+
+async def hand_over(
+    tx: AsyncConnection, job_id: int, site: str, *, dispatcher_id: UUID, actor: str
+) -> int:
+    """Put a claimed job into a site's queue as a new attempt; the attempt's id."""
+    await lock(tx, [job_id])
+    attempt_id, _ = await open_attempt(tx, job_id, site)
+    guard = Guard(dispatcher_id=dispatcher_id)
+    await move(
+        tx, job_id, State.CLAIMED, State.QUEUED, actor=actor, guard=guard, attempt_id=attempt_id
+    )
+    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+    return attempt_id
+
+
+async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, why: str) -> int:
+    """Close a queued job's attempt and open the next at another site; no try is used."""
+    now = await standing(tx, job_id)
+    if now.state != State.QUEUED or now.attempt_id is None:
+        raise StaleMove(f"job {job_id} is {now.state}; only a queued one changes its site")
+    await close_attempt(tx, now.attempt_id, "superseded", message=why)
+    attempt_id, _ = await open_attempt(tx, job_id, site)
+    guard = Guard(attempt_id=now.attempt_id)
+    queued = State.QUEUED
+    await move(tx, job_id, queued, queued, actor=actor, why=why, guard=guard, attempt_id=attempt_id)
+    return attempt_id
+
+
+async def give_back(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
+    """Record that an attempt came back with a result; its subflow does what remains."""
+    now = await standing(tx, job_id)
+    guard = Guard(attempt_id=attempt_id)
+    await move(tx, job_id, now.state, State.RETURNED, actor=actor, guard=guard)
+    await wake(tx, [job_id])
+
+
+async def finish(
+    tx: AsyncConnection, job_id: int, *, actor: str, guard: Guard = ANYBODY, why: str = ""
+) -> list[int]:
+    """Claimed or returned → done, rules and edges applied; the ids that became ready."""
+    now = await standing(tx, job_id)
+    await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why)
+    if now.redo:
+        return await _redo(tx, job_id, actor)
+    left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
+    ready = await resolve(tx, await downstream(tx, [job_id, *left_out]))
+    await wake(tx, ready)
+    return ready
+
+
+async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
+    """A job whose ground moved while it ran goes through its edges again."""
+    why = "an earlier stage was done again meanwhile"
+    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, redo=False, tries=0)
+    ready = await resolve(tx, [job_id])
+    await wake(tx, ready)
+    return ready
+
+
+async def try_again(
+    tx: AsyncConnection,
+    job_id: int,
+    *,
+    actor: str,
+    why: str,
+    uses_try: bool,
+    guard: Guard = ANYBODY,
+    delay_s: float | None = None,
+) -> State:
+    """End what is going on with a job without success; where it went.
+
+    Cancelled when that was asked for, failed when its tries are used up, else ready
+    after `delay_s` (default: backing off). `uses_try` is False for what is not the
+    job's own failure: our crash, a degraded site, a full queue, a lost answer.
+    """
+    now = await standing(tx, job_id)
+    if now.cancel_requested:
+        return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
+    tries = now.tries + uses_try
+    if uses_try and tries > now.retries:
+        return await end(tx, job_id, State.FAILED, actor=actor, why=why, guard=guard, tries=tries)
+    pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
+    available = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause)
+    values = {"tries": tries, "available_at": available}
+    await move(tx, job_id, now.state, State.READY, actor=actor, why=why, guard=guard, **values)
+    await resolve(tx, [job_id])  # its upstreams may have been undone meanwhile
+    await wake(tx, [job_id])
+    return State.READY
+
+
+async def end(
+    tx: AsyncConnection,
+    job_id: int,
+    new: State,
+    *,
+    actor: str,
+    why: str,
+    guard: Guard = ANYBODY,
+    **values: object,
+) -> State:
+    """Move a job to failed or cancelled; its asset no longer counts as in flight."""
+    now = await standing(tx, job_id)
+    await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
+    await release_asset(tx, now.guid)
+    return new
+
+
+async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
+    """Do a finished, failed or cancelled job again, and all that was built on it."""
+    now = await standing(tx, job_id)
+    values: dict[str, Any] = {"tries": 0, "redo": False, "available_at": func.now(), "effects": {}}
+    await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **values)
+    if now.state in (State.DONE, State.EXCLUDED):
+        await undo_downstream(tx, [job_id], actor=actor)
+    own = update(asset).where(asset.c.guid == now.guid)
+    await tx.execute(own.values(released_at=None, finalised_at=None))
+    ready = await resolve(tx, [job_id])
+    await wake(tx, ready)
+    return ready
+
+
+async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
+    """Leave a failed or cancelled job out, so that what follows may run."""
+    now = await standing(tx, job_id)
+    await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
+    ready = await resolve(tx, await downstream(tx, [job_id]))
+    await wake(tx, ready)
+    return ready
+
+
+async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) -> list[int]:
+    """Fail what still waits for an asset whose source is quarantined."""
+    mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.WAITING)
+    ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
+    return await move_all(tx, ids, State.WAITING, State.FAILED, actor=actor, why=why)
+
+
+async def release_asset(tx: AsyncConnection, guid: str) -> None:
+    """The specimen that this asset belongs to no longer counts against its throttle."""
+    root = func.coalesce(
+        select(asset.c.parent_guid).where(asset.c.guid == guid).scalar_subquery(), guid
+    )
+    still = asset.c.released_at.is_(None)
+    await tx.execute(
+        update(asset).where(asset.c.guid == root, still).values(released_at=func.now())
+    )

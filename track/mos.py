@@ -1,0 +1,75 @@
+"""Multi-object specimens: sheets that share a disposable label are one object.
+
+Links are computed from `unique_label_id`, never accumulated, so the order in which
+sheets are read and how often cannot matter. Only specimens feed labels: a label's
+barcodes are its own first, then its specimens' first ones in the order of their guids.
+"""
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.callbacks import Barcode
+from track.documents import NoDocument, change_document, read_document
+from track.tables import asset, member
+
+UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
+
+
+async def note_member(tx: AsyncConnection, guid: str, barcode: Barcode, *, actor: str) -> None:
+    """Record what one sheet says of its object, and bring the labels concerned up to date."""
+    old = select(member.c.unique_label_id).where(member.c.asset_guid == guid)
+    row = await _row(tx, guid, barcode)
+    named = ((await tx.execute(old)).scalar_one_or_none(), row["unique_label_id"])
+    labels = sorted({str(label) for label in named if label is not None})
+    for label_id in labels:
+        await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(label_id, 0))))
+    statement = insert(member).values(row)
+    fields = {name: statement.excluded[name] for name in row if name != "asset_guid"}
+    await tx.execute(
+        statement.on_conflict_do_update(index_elements=[member.c.asset_guid], set_=fields)
+    )
+    for label_id in labels:
+        await _feed_labels(tx, label_id, actor)
+
+
+async def _row(tx: AsyncConnection, guid: str, barcode: Barcode) -> dict[str, object]:
+    batch = select(asset.c.batch_name).where(asset.c.guid == guid)
+    batch_name = (await tx.execute(batch)).scalar_one()
+    known = await read_document(tx, guid)
+    first = barcode.barcodes[0] if barcode.barcodes else None
+    spid = f"{known.institution}_{known.collection}_{first}" if first else UNKNOWN_SPECIMEN
+    disposable = barcode.disposable or None
+    return {
+        "asset_guid": guid,
+        "label": barcode.label,
+        "spid": spid,
+        "disposable_id": disposable,
+        "unique_label_id": f"{batch_name}_{disposable}" if disposable else None,
+        "own_barcodes": list(barcode.barcodes),
+    }
+
+
+async def _feed_labels(tx: AsyncConnection, label_id: str, actor: str) -> None:
+    """Recompute the barcodes of every label sheet of one object."""
+    statement = select(member).where(member.c.unique_label_id == label_id)
+    members = (await tx.execute(statement.order_by(member.c.asset_guid))).all()
+    linked = [m.own_barcodes[0] for m in members if not m.label and m.own_barcodes]
+    for sheet in members:
+        if sheet.label:
+            barcodes = list(dict.fromkeys([*sheet.own_barcodes, *linked]))
+            try:
+                await change_document(
+                    tx, sheet.asset_guid, {"barcode": barcodes}, writes=["barcode"], actor=actor
+                )
+            except NoDocument:
+                continue
+
+
+async def links(tx: AsyncConnection, guid: str) -> list[str]:
+    """The guids of the other sheets of the same object, in order."""
+    mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
+    others = select(member.c.asset_guid).where(
+        member.c.unique_label_id == mine, member.c.asset_guid != guid
+    )
+    return list((await tx.execute(others.order_by(member.c.asset_guid))).scalars())

@@ -1,0 +1,58 @@
+"""What a session still has before it: the one test used before parking and after it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+COUNT = text("""
+    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT held) AS ready,
+           count(*) FILTER (WHERE j.state = 'ready' AND NOT held AND j.available_at > now()
+                           ) AS later,
+           count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
+           count(*) FILTER (WHERE j.state = 'returned') AS returned,
+           count(*) FILTER (WHERE j.state IN ('queued', 'running')) AS at_sites
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    CROSS JOIN LATERAL (
+        SELECT NOT s.active OR NOT p.active OR a.attention IS NOT NULL OR EXISTS (
+            SELECT 1 FROM track.asset up WHERE up.guid = a.parent_guid
+               AND up.attention IS NOT NULL) AS held
+    ) h
+    WHERE a.session_id = :session
+""")
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Jobs by what they wait for; those held by attention or a switch are not counted."""
+
+    ready: int
+    later: int
+    claimed: int
+    returned: int
+    at_sites: int
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing moves by itself any more."""
+        return not (self.ready or self.claimed or self.returned or self.at_sites)
+
+    @property
+    def needs_dispatcher(self) -> bool:
+        """Something waits for a dispatcher, now or at a known time."""
+        return bool(self.ready or self.claimed or self.returned)
+
+    @property
+    def may_park(self) -> bool:
+        """All that is left waits at sites."""
+        return bool(self.at_sites) and not self.needs_dispatcher
+
+
+async def outlook(tx: AsyncConnection, session_id: UUID) -> Outlook:
+    """Count what a session's jobs wait for."""
+    row = (await tx.execute(COUNT, {"session": session_id})).one()
+    return Outlook(**row._mapping)

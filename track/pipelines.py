@@ -1,0 +1,209 @@
+"""Pipelines in the database: loading a definition, also while its work is in flight.
+
+Stages are matched by key. A new stage back-fills every asset the pipeline has, a
+removed one is archived and its unfinished jobs left out; edges are written anew, so
+a changed `needs` is a changed edge. Resolve then brings every touched job in line.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline import Need, Pipeline, Stage
+from track.history import record
+from track.moves import move_all
+from track.resolve import resolve
+from track.states import State
+from track.tables import edge, job, pipeline, stage
+from track.wake import wake
+
+UNREADABLE = "UNREADABLE"
+"""The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
+
+LOCK = 0x51_7E11
+
+
+def unreadable_pipeline() -> Pipeline:
+    """The built-in pipeline of an asset that names none we know."""
+    return Pipeline.model_validate(
+        {"pipeline": UNREADABLE, "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
+    )
+
+
+async def load_pipelines(
+    tx: AsyncConnection, definitions: Iterable[Pipeline], *, actor: str
+) -> list[str]:
+    """Make the database's pipelines what these definitions say; the names that changed.
+
+    All in one transaction: an edge may lead into another pipeline of the same load.
+    """
+    await tx.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    known = {row.name: row for row in await tx.execute(select(pipeline))}
+    changed = [
+        new
+        for new in definitions
+        if new.name not in known or known[new.name].definition_hash != new.definition_hash
+    ]
+    for new in changed:
+        await _write_stages(tx, new, await _write_pipeline(tx, new))
+        old = known[new.name].definition_hash if new.name in known else None
+        await record(tx, actor=actor, what="pipeline.definition", old=old, new=new.definition_hash)
+    for new in changed:
+        await _write_edges(tx, new)
+    for new in changed:
+        await _back_fill(tx, new.name)
+    return [new.name for new in changed]
+
+
+async def _write_pipeline(tx: AsyncConnection, new: Pipeline) -> int:
+    row = {
+        "name": new.name,
+        "definition": new.definition(),
+        "definition_hash": new.definition_hash,
+        "throttle": new.throttle.model_dump(mode="json"),
+        "exclude": [rule.model_dump(mode="json", by_alias=True) for rule in new.exclude],
+    }
+    insertion = upsert(pipeline).values(row | {"active": new.active})
+    statement = insertion.on_conflict_do_update(
+        index_elements=[pipeline.c.name], set_=row | {"updated_at": func.now()}
+    )
+    return int((await tx.execute(statement.returning(pipeline.c.id))).scalar_one())
+
+
+def _stage_row(new: Stage, position: int) -> dict[str, Any]:
+    return {
+        "kind": new.run.kind,
+        "run": new.run.name,
+        "position": position,
+        "params": new.params,
+        "resources": new.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "writes": list(new.writes),
+        "sites": None if new.on is None else list(new.on),
+        "emits": new.emits,
+        "covers": list(new.covers),
+        "retries": new.retries,
+    }
+
+
+async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) -> None:
+    live = stage.c.archived_at.is_(None) & (stage.c.pipeline_id == pipeline_id)
+    rows = await tx.execute(select(stage.c.key, stage.c.id).where(live))
+    known: dict[str, int] = {row.key: row.id for row in rows}
+    for each in new.stages:
+        row = _stage_row(each, new.positions[each.key])
+        if each.key in known:
+            await tx.execute(update(stage).where(stage.c.id == known[each.key]).values(row))
+        else:
+            fresh = {"pipeline_id": pipeline_id, "key": each.key, "active": each.active}
+            await tx.execute(insert(stage).values(row | fresh))
+    gone = [known[key] for key in known.keys() - {each.key for each in new.stages}]
+    await _archive(tx, gone)
+
+
+async def _archive(tx: AsyncConnection, stages: list[int]) -> None:
+    """Take stages out: nothing waits for them, and what they had not begun is left out."""
+    if not stages:
+        return
+    await tx.execute(update(stage).where(stage.c.id.in_(stages)).values(archived_at=func.now()))
+    touching = edge.c.stage_id.in_(stages) | edge.c.upstream_id.in_(stages)
+    await tx.execute(delete(edge).where(touching))
+    for state in (State.WAITING, State.READY):
+        mine = select(job.c.id).where(job.c.stage_id.in_(stages), job.c.state == state)
+        ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
+        why = "its stage was taken out of the pipeline"
+        await move_all(tx, ids, state, State.EXCLUDED, actor="pipeline", why=why)
+
+
+async def _write_edges(tx: AsyncConnection, new: Pipeline) -> None:
+    own = await _live_stages(tx, new.name)
+    emitted = await _live_stages(tx, new.emits) if new.emits else {}
+    await tx.execute(delete(edge).where(edge.c.stage_id.in_(own.values())))
+    rows = [
+        _edge_row(own[each.key], need, emitted if need.of.kind == "children" else own)
+        for each in new.stages
+        for need in each.needs
+        if need.of.kind != "parent"
+    ]
+    rows += [
+        _edge_row(own[each.key], need, await _emitters(tx, new.name))
+        for each in new.stages
+        for need in each.needs
+        if need.of.kind == "parent"
+    ]
+    if rows:
+        await tx.execute(insert(edge), rows)
+
+
+def _edge_row(stage_id: int, need: Need, upstreams: dict[str, int]) -> dict[str, Any]:
+    return {
+        "stage_id": stage_id,
+        "upstream_id": upstreams[need.stage],
+        "selector": need.of.kind,
+        "dx": need.of.dx,
+        "dy": need.of.dy,
+        "dz": need.of.dz,
+        "accept": list(need.accept),
+    }
+
+
+async def _live_stages(tx: AsyncConnection, name: str | None) -> dict[str, int]:
+    statement = (
+        select(stage.c.key, stage.c.id)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .where(pipeline.c.name == name, stage.c.archived_at.is_(None))
+    )
+    return {row.key: row.id for row in await tx.execute(statement)}
+
+
+async def _emitters(tx: AsyncConnection, name: str) -> dict[str, int]:
+    """The stages of the pipelines whose stages emit assets of this one."""
+    emitting = select(stage.c.pipeline_id).where(
+        stage.c.emits == name, stage.c.archived_at.is_(None)
+    )
+    statement = select(stage.c.key, stage.c.id).where(
+        stage.c.pipeline_id.in_(emitting), stage.c.archived_at.is_(None)
+    )
+    return {row.key: row.id for row in await tx.execute(statement)}
+
+
+async def _back_fill(tx: AsyncConnection, name: str) -> None:
+    """Give every asset of the pipeline the jobs it lacks, and judge all that has not begun."""
+    await tx.execute(CREATE_JOBS, {"pipeline": name, "guids": None})
+    open_ = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .where(pipeline.c.name == name)
+        .where(job.c.state.in_([State.WAITING, State.READY, State.ABSENT]))
+    )
+    ids = list((await tx.execute(open_.order_by(job.c.id))).scalars())
+    await wake(tx, await resolve(tx, ids))
+
+
+CREATE_JOBS = text("""
+    INSERT INTO track.job (asset_guid, stage_id)
+    SELECT a.guid, s.id
+    FROM track.asset a
+    JOIN track.pipeline p ON p.id = a.pipeline_id
+    JOIN track.stage s ON s.pipeline_id = p.id AND s.archived_at IS NULL
+    WHERE (CAST(:pipeline AS text) IS NULL OR p.name = :pipeline)
+      AND (CAST(:guids AS text[]) IS NULL OR a.guid = ANY(:guids))
+    ORDER BY a.guid, s.position
+    ON CONFLICT (asset_guid, stage_id) DO NOTHING
+    RETURNING id
+""")
+
+
+async def create_jobs(tx: AsyncConnection, guids: list[str]) -> list[int]:
+    """Give these assets a job per stage of their pipelines; the ids of the new ones."""
+    rows = await tx.execute(CREATE_JOBS, {"pipeline": None, "guids": guids})
+    return list(rows.scalars())
+
+
+async def pipeline_names(tx: AsyncConnection) -> set[str]:
+    """The pipelines an asset may name."""
+    rows = await tx.execute(select(pipeline.c.name).where(pipeline.c.name != UNREADABLE))
+    return set(rows.scalars())

@@ -1,0 +1,46 @@
+"""Where every specimen of a session stands, stage by stage: what people look at."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.tables import session
+
+ROWS = text("""
+    SELECT a.guid, a.file_name, a.parent_guid, a.subject, a.quarantine, a.attention,
+           a.finalised_at, a.ppi, p.name AS pipeline, d.body -> 'barcode' AS barcodes,
+           jsonb_agg(jsonb_build_object(
+               'key', s.key, 'state', j.state, 'reason', j.reason, 'warning', j.warning,
+               'tries', j.tries, 'site', t.site) ORDER BY s.position, s.id) AS stages
+    FROM track.asset a
+    JOIN track.pipeline p ON p.id = a.pipeline_id
+    JOIN track.job j ON j.asset_guid = a.guid
+    JOIN track.stage s ON s.id = j.stage_id AND s.pipeline_id = a.pipeline_id
+    LEFT JOIN track.attempt t ON t.id = j.attempt_id
+    LEFT JOIN metadata.document d ON d.asset_guid = a.guid
+    WHERE a.session_id = :session
+    GROUP BY a.guid, p.name, d.body
+    ORDER BY coalesce(a.parent_guid, a.guid), a.parent_guid NULLS FIRST, a.guid
+""")
+
+
+async def session_progress(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
+    """One plain row per asset, derivatives after their parents, stages in their order.
+
+    Keys: guid, file_name, parent_guid, subject, quarantine, attention, finalised (bool),
+    ppi, pipeline, barcodes (list), stages (key, state, reason, warning, tries, site).
+    """
+    rows = await tx.execute(ROWS, {"session": session_id})
+    return [
+        dict(row._mapping)
+        | {"finalised": row.finalised_at is not None, "barcodes": row.barcodes or []}
+        for row in rows
+    ]
+
+
+async def session_ends(tx: AsyncConnection) -> list[dict[str, Any]]:
+    """Every session with its path and times, newest first."""
+    rows = await tx.execute(select(session).order_by(session.c.opened_at.desc()))
+    return [dict(row._mapping) for row in rows]

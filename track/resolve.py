@@ -1,0 +1,186 @@
+"""Edges: which jobs a change lets run, and which it holds back again.
+
+Runs in the transaction of the move that triggers it and touches only the jobs
+that the move can affect. Those rows are locked first, in order, and judged by a
+second statement: otherwise two finishing siblings each see the other unfinished
+and the join waits for ever.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.moves import lock, move_all
+from track.states import ENDED, IN_HAND, State
+from track.tables import job
+
+ACTOR = "resolve"
+
+DOWNSTREAM = text("""
+    WITH changed AS (
+        SELECT j.id, j.asset_guid, j.stage_id, a.parent_guid, a.pipeline_id, a.x, a.y, a.z
+        FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
+        WHERE j.id = ANY(:changed)
+    )
+    SELECT d.id FROM changed c
+      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'self'
+      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = c.asset_guid
+    UNION
+    SELECT d.id FROM changed c
+      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'parent'
+      JOIN track.asset child ON child.parent_guid = c.asset_guid
+      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = child.guid
+    UNION
+    SELECT d.id FROM changed c
+      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'children'
+      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = c.parent_guid
+    UNION
+    SELECT d.id FROM changed c
+      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'offset'
+      JOIN track.asset n ON n.pipeline_id = c.pipeline_id
+       AND n.z = c.z - e.dz AND n.y = c.y - e.dy AND n.x = c.x - e.dx
+      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = n.guid
+    UNION  -- what an emitting job declares decides how many children are awaited
+    SELECT d.id FROM changed c
+      JOIN track.stage emitter ON emitter.id = c.stage_id AND emitter.emits IS NOT NULL
+      JOIN track.stage own ON own.pipeline_id = emitter.pipeline_id
+      JOIN track.edge e ON e.stage_id = own.id AND e.selector = 'children'
+      JOIN track.job d ON d.stage_id = own.id AND d.asset_guid = c.asset_guid
+""")
+
+JUDGE = text("""
+    SELECT j.id, j.state,
+           coalesce(bool_and(v.accepted), true) AS satisfied,
+           coalesce(bool_or(v.missing), false) AS missing
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    LEFT JOIN track.edge e ON e.stage_id = j.stage_id
+    LEFT JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good,
+               count(*) FILTER (WHERE u.state <> 'absent') AS known
+        FROM track.job u
+        WHERE u.stage_id = e.upstream_id AND u.asset_guid IN (
+            SELECT a.guid WHERE e.selector = 'self'
+            UNION ALL SELECT a.parent_guid WHERE e.selector = 'parent'
+            UNION ALL SELECT c.guid FROM track.asset c
+                WHERE e.selector = 'children' AND c.parent_guid = a.guid
+            UNION ALL SELECT n.guid FROM track.asset n
+                WHERE e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
+                  AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
+        )
+    ) u ON e.id IS NOT NULL
+    LEFT JOIN LATERAL (
+        -- One that ends excluded has declared nothing to wait for.
+        SELECT sum(coalesce(m.declared, CASE WHEN m.state = 'excluded' THEN 0 END)) AS declared,
+               bool_and(m.declared IS NOT NULL OR m.state = 'excluded') AS known
+        FROM track.stage s
+        JOIN track.stage child_stage ON child_stage.id = e.upstream_id
+        JOIN track.pipeline child ON child.id = child_stage.pipeline_id AND child.name = s.emits
+        JOIN track.job m ON m.stage_id = s.id AND m.asset_guid = a.guid
+        WHERE e.selector = 'children' AND s.pipeline_id = a.pipeline_id
+    ) d ON e.selector = 'children'
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN e.id IS NULL THEN true
+                    WHEN e.selector = 'children'
+                    THEN coalesce(d.known AND u.good >= d.declared, false)
+                    ELSE u.good > 0 END AS accepted,
+               CASE WHEN e.id IS NULL OR e.selector = 'children' THEN false
+                    ELSE u.known = 0 END AS missing
+    ) v
+    WHERE j.id = ANY(:affected)
+    GROUP BY j.id, j.state
+    ORDER BY j.id
+""")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one job stands towards its edges."""
+
+    job_id: int
+    state: State
+    satisfied: bool
+    missing: bool
+
+    def wanted(self) -> State | None:
+        """The state the edges ask for, when it is another one."""
+        match self.state:
+            case State.ABSENT:
+                return None if self.missing else State.WAITING
+            case State.WAITING if self.missing:
+                return State.ABSENT
+            case State.WAITING if self.satisfied:
+                return State.READY
+            case State.READY if self.missing:
+                return State.ABSENT
+            case State.READY if not self.satisfied:
+                return State.WAITING
+        return None
+
+
+async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[Verdict]:
+    """Judge jobs against their edges as they stand now."""
+    rows = await tx.execute(JUDGE, {"affected": sorted(affected)})
+    return [Verdict(row.id, State(row.state), row.satisfied, row.missing) for row in rows]
+
+
+async def downstream(tx: AsyncConnection, changed: Iterable[int]) -> list[int]:
+    """The jobs that a change of these jobs can affect."""
+    return sorted((await tx.execute(DOWNSTREAM, {"changed": sorted(changed)})).scalars())
+
+
+async def resolve(tx: AsyncConnection, affected: Iterable[int]) -> list[int]:
+    """Bring jobs in line with their edges, and whatever follows; the ids that became ready."""
+    ready: list[int] = []
+    frontier = sorted(set(affected))
+    while frontier:
+        await lock(tx, frontier)
+        changed = await _apply(tx, await judge(tx, frontier), ready)
+        frontier = await downstream(tx, changed)
+        # A job that has just become waiting is judged once more: its edges may hold already.
+        frontier = sorted({*frontier, *(i for i, new in changed.items() if new == State.WAITING)})
+    return ready
+
+
+async def _apply(
+    tx: AsyncConnection, verdicts: list[Verdict], ready: list[int]
+) -> dict[int, State]:
+    """Make the wanted moves; what moved and whereto, leaving out what nothing can hang on."""
+    groups: dict[tuple[State, State], list[int]] = {}
+    for verdict in verdicts:
+        if (new := verdict.wanted()) is not None:
+            groups.setdefault((verdict.state, new), []).append(verdict.job_id)
+    changed: dict[int, State] = {}
+    for (old, new), ids in groups.items():
+        moved = await move_all(tx, ids, old, new, actor=ACTOR)
+        if new == State.READY:
+            ready.extend(moved)
+        elif (old, new) != (State.READY, State.WAITING):
+            changed.update(dict.fromkeys(moved, new))
+    return changed
+
+
+async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: str) -> None:
+    """Follow jobs that left `done` or `excluded`: what was built on them has to be done again.
+
+    Finished and ready downstream jobs go back to waiting, those in somebody's hands are
+    marked `redo` and go back when they end.
+    """
+    frontier = await downstream(tx, left)
+    why = "an earlier stage is being done again"
+    while frontier:
+        await lock(tx, frontier)
+        again: list[int] = []
+        for state in (State.DONE, State.EXCLUDED, State.READY):
+            moved = await move_all(tx, frontier, state, State.WAITING, actor=actor, why=why)
+            again.extend(moved if state != State.READY else [])
+        busy = job.c.id.in_(frontier) & job.c.state.in_(sorted(IN_HAND))
+        await tx.execute(update(job).where(busy).values(redo=True))
+        frontier = await downstream(tx, again)
+
+
+def finished(states: Iterable[State]) -> bool:
+    """Whether a session with jobs in these states can only be moved by a person."""
+    return all(state in ENDED or state == State.WAITING for state in states)

@@ -1,0 +1,198 @@
+"""What a module brought back, applied to the three databases in the callback's transaction.
+
+The same steps serve our runner's one `complete` and the several calls of a script
+that reports in pieces: metadata within the stage's whitelist, barcodes and object
+links, derivatives as child assets, files that reached the archive.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.callbacks import Barcode, Derivative, FileFacts, Result
+from schemas.metadata import Arrived, Metadata
+from track.assets import NewAsset, register_assets
+from track.attempts import Attempt
+from track.documents import change_document, create_document, read_document
+from track.mos import note_member
+from track.tables import asset, file, job, stage
+
+SUBJECTS = {"specimen", "label", "device target", "folder"}
+MIME = {"tif": "image/tiff", "jpeg": "image/jpeg"}
+
+
+async def apply_result(tx: AsyncConnection, attempt: Attempt, result: Result) -> None:
+    """Apply everything one module returned; fields it may not write are left out, with a warning.
+
+    Raises MetadataError for a value that cannot be read, ValueError for a child not its own.
+    """
+    actor = f"attempt:{attempt.id}"
+    writes = await stage_writes(tx, attempt.stage_id)
+    warnings = [result.warning] if result.warning else []
+    if result.metadata:
+        await change_document(tx, attempt.guid, result.metadata, writes=writes, actor=actor)
+        warnings += unwritten(result.metadata, writes)
+    if result.barcode is not None:
+        await apply_barcode(tx, attempt.guid, result.barcode, actor=actor)
+    if result.derivatives is not None:
+        for derivative in result.derivatives:
+            await apply_derivative(tx, attempt, derivative, actor=actor)
+        await declare(tx, attempt.job_id, len(result.derivatives))
+    if result.uploaded is not None:
+        await apply_uploaded(tx, attempt.guid, [each.name for each in result.uploaded])
+    values = {"details": result.details, "warning": "; ".join(warnings) or None}
+    await tx.execute(update(job).where(job.c.id == attempt.job_id).values(values))
+
+
+def unwritten(changes: Mapping[str, Any], writes: Iterable[str]) -> list[str]:
+    """A warning when `changes` hold fields that the stage may not write; these are left out."""
+    outside = ", ".join(Metadata.outside(changes, writes))
+    return [f"not written, for the stage's `writes` lacks them: {outside}"] if outside else []
+
+
+async def stage_writes(tx: AsyncConnection, stage_id: int) -> list[str]:
+    """The metadata fields, in v3 names, that a stage may write."""
+    statement = select(stage.c.writes).where(stage.c.id == stage_id)
+    return list((await tx.execute(statement)).scalar_one())
+
+
+async def apply_barcode(tx: AsyncConnection, guid: str, barcode: Barcode, *, actor: str) -> None:
+    """Record the codes of a sheet: metadata, the asset's subject, and its object's links.
+
+    A subject we have no word for is kept as it came; it never stops the job.
+    """
+    fields = {
+        "barcode": barcode.barcodes,
+        "multi_specimen": barcode.multi_specimen,
+        "asset_subject": barcode.asset_subject,
+    }
+    if barcode.label and barcode.disposable:
+        # Its object's sheets add theirs below: written twice, a repetition would be a revision.
+        del fields["barcode"]
+    await change_document(tx, guid, fields, writes=list(fields), actor=actor)
+    subject = barcode.asset_subject if barcode.asset_subject in SUBJECTS else "unknown"
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(subject=subject))
+    await note_member(tx, guid, barcode, actor=actor)
+
+
+async def apply_derivative(
+    tx: AsyncConnection, attempt: Attempt, derivative: Derivative, *, actor: str
+) -> None:
+    """Register one derivative as a child asset with its metadata, file and jobs."""
+    await register_child(
+        tx,
+        attempt.guid,
+        derivative.guid,
+        emits=await _emits(tx, attempt.stage_id),
+        ppi=derivative.ppi,
+        fields={"file_format": derivative.file_format, "payload_type": derivative.payload_type},
+        size_mb=megabytes(derivative.file.size_bytes),
+        actor=actor,
+    )
+    mime = MIME.get(derivative.file_format, "application/octet-stream")
+    await note_file(tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site)
+
+
+async def register_child(
+    tx: AsyncConnection,
+    parent_guid: str,
+    guid: str,
+    *,
+    emits: str,
+    ppi: int | None,
+    fields: Mapping[str, Any],
+    size_mb: int,
+    actor: str,
+    document: Mapping[str, Any] | None = None,
+) -> None:
+    """Insert a child asset whose metadata is its parent's, but for `fields`; again is harmless.
+
+    `document` is what it came with, if it came with one. Raises ValueError when the guid is
+    that of another asset.
+    """
+    parent = (await tx.execute(select(asset).where(asset.c.guid == parent_guid))).one()
+    child = NewAsset(
+        guid=guid,
+        pipeline=emits,
+        file_name=guid,
+        parent_guid=parent_guid,
+        subject=parent.subject,
+        ppi=ppi,
+        size_mb=size_mb,
+        priority=parent.priority,
+    )
+    registered = await register_assets(tx, parent.session_id, [child], actor=actor)
+    if guid not in registered.new:
+        mine = select(asset.c.guid).where(asset.c.guid == guid, asset.c.parent_guid == parent_guid)
+        if (await tx.execute(mine)).first() is None:
+            raise ValueError(f"{guid} is not a derivative of {parent_guid}, but another asset")
+        return
+    inherited = await read_document(tx, parent_guid)
+    own = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []} | dict(fields)
+    body = Metadata.model_validate(inherited.canonical() | own)
+    arrived = Arrived(body, "3", dict(document or body.canonical()), ())
+    await create_document(tx, guid, arrived, actor=actor)
+
+
+async def _emits(tx: AsyncConnection, stage_id: int) -> str:
+    statement = select(stage.c.emits, stage.c.key).where(stage.c.id == stage_id)
+    row = (await tx.execute(statement)).one()
+    if row.emits is None:
+        raise ValueError(
+            f"stage {row.key} made a derivative, but its pipeline has no `emits` there"
+        )
+    return str(row.emits)
+
+
+async def declare(tx: AsyncConnection, job_id: int, children: int) -> None:
+    """Note how many children an emitting job says it made."""
+    await tx.execute(update(job).where(job.c.id == job_id).values(declared=children))
+
+
+async def note_file(
+    tx: AsyncConnection,
+    guid: str,
+    facts: FileFacts,
+    *,
+    mime_type: str,
+    sha256: str | None = None,
+    site: str | None = None,
+) -> None:
+    """Record a file of an asset; the same name again replaces what was known of it."""
+    row = {
+        "asset_guid": guid,
+        "name": facts.name,
+        "type": facts.name.rpartition(".")[2].lower(),
+        "mime_type": mime_type,
+        "crc32": facts.crc32,
+        "sha256": sha256,
+        "size_bytes": facts.size_bytes,
+        "site": site,
+    }
+    statement = insert(file).values(row)
+    same = file.c.crc32 == statement.excluded.crc32
+    # Another file under the same name has been nowhere yet.
+    been = {
+        name: case((same, file.c[name]), else_=None)
+        for name in ("uploaded_at", "synchronised_at", "deleted_at")
+    }
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[file.c.asset_guid, file.c.name], set_=row | been
+        )
+    )
+
+
+async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -> None:
+    """Note that these files of an asset lie in its open share."""
+    mine = (file.c.asset_guid == guid) & file.c.name.in_(names)
+    await tx.execute(update(file).where(mine).values(uploaded_at=func.now()))
+
+
+def megabytes(size_bytes: int) -> int:
+    """Whole megabytes of 10^6 bytes, rounded up, at least 1: ARS's unit of allocation."""
+    return max(1, math.ceil(size_bytes / 1_000_000))

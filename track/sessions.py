@@ -1,0 +1,74 @@
+"""Sessions: one row per upload folder, committed before anybody is told of it.
+
+A folder is known by the path it was first seen under and the hash of its first
+listing, so a folder name used again is a new session.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.history import record
+from track.tables import session
+
+
+async def open_session(
+    tx: AsyncConnection, *, path: str, workstation: str, listing_hash: str, actor: str
+) -> UUID | None:
+    """Insert the session of a complete folder; None when this very listing is known already."""
+    row = {
+        "path": path,
+        "opened_as": path,
+        "workstation": workstation,
+        "listing_hash": listing_hash,
+    }
+    insertion = insert(session).values(row).on_conflict_do_nothing().returning(session.c.id)
+    found: UUID | None = (await tx.execute(insertion)).scalar_one_or_none()
+    if found is not None:
+        await record(tx, actor=actor, what="session.opened", session_id=found, new=path)
+    return found
+
+
+async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str, str]]:
+    """(id, path, workstation) of the sessions whose ready event nobody has accepted yet."""
+    columns = select(session.c.id, session.c.path, session.c.workstation)
+    rows = await tx.execute(columns.where(session.c.announced_at.is_(None)))
+    return [(row.id, row.path, row.workstation) for row in rows]
+
+
+async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
+    """Note that the events API has accepted the session's ready event."""
+    mark = update(session).where(session.c.id == session_id)
+    await tx.execute(mark.values(announced_at=func.now()))
+
+
+async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
+    """Note where the session's folder lies after its closing rename."""
+    await tx.execute(update(session).where(session.c.id == session_id).values(path=path))
+
+
+async def mark_registered(tx: AsyncConnection, session_id: UUID) -> None:
+    """Note that every asset of the folder has its rows."""
+    mark = update(session).where(session.c.id == session_id)
+    await tx.execute(mark.values(registered_at=func.coalesce(session.c.registered_at, func.now())))
+
+
+async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetime | None:
+    """Note that nothing of the session can move by itself; the time, when this call noted it.
+
+    A session whose folder could not be read has no assets yet, and is not finished.
+    """
+    open_ = session.c.finished_at.is_(None) & session.c.registered_at.is_not(None)
+    mark = (
+        update(session)
+        .where(session.c.id == session_id, open_)
+        .values(finished_at=func.now())
+        .returning(session.c.finished_at)
+    )
+    found: datetime | None = (await tx.execute(mark)).scalar_one_or_none()
+    if found is not None:
+        await record(tx, actor="dispatcher", what="session.finished", session_id=session_id)
+    return found

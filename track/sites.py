@@ -1,0 +1,69 @@
+"""Sites in the database: which there are, which take work, and which one a job goes to."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.sites import Site
+from track.history import record
+from track.tables import site
+
+
+class NoSite(Exception):
+    """No open site may take this stage; open one, or change the stage's `on`."""
+
+
+async def load_sites(tx: AsyncConnection, sites: Sequence[Site], *, actor: str) -> None:
+    """Make the database's sites what sites.yaml says; the operator's switch is left alone."""
+    for rank, each in enumerate(sites):
+        row = {"kind": each.kind, "rank": rank, "definition": each.definition()}
+        statement = insert(site).values(row | {"name": each.name, "open": each.open})
+        await tx.execute(statement.on_conflict_do_update(index_elements=[site.c.name], set_=row))
+    known = [each.name for each in sites]
+    closed = update(site).where(site.c.name.not_in(known), site.c.open).values(open=False)
+    for name in (await tx.execute(closed.returning(site.c.name))).scalars():
+        await record(tx, actor=actor, what="site.open", old=name, new="not in sites.yaml")
+
+
+async def read_sites(tx: AsyncConnection) -> list[Site]:
+    """Every site in the order of sites.yaml."""
+    rows = await tx.execute(select(site.c.definition).order_by(site.c.rank))
+    return [Site.model_validate(definition) for definition in rows.scalars()]
+
+
+CHOOSE = text("""
+    SELECT t.name
+    FROM track.site t, track.job j
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE j.id = :job AND t.open AND t.degraded IS NULL
+      AND (s.sites IS NULL OR s.sites ? t.name)
+      AND (s.kind <> 'module' OR s.run <> 'upload' OR t.name = coalesce(
+            (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
+              ORDER BY f.id LIMIT 1), t.name))
+    ORDER BY EXISTS (  -- a site that already holds the asset's files comes first
+                SELECT 1 FROM track.attempt p
+                JOIN track.job pj ON pj.id = p.job_id
+                WHERE pj.asset_guid = a.guid AND p.site = t.name AND p.outcome = 'done'
+             ) DESC,
+             t.rank
+    LIMIT 1
+""")
+
+
+async def choose_site(tx: AsyncConnection, job_id: int) -> str:
+    """The site for a job's next attempt: one its stage allows, that is open and not degraded.
+
+    Uploads are bound to the site that made the file. Raises NoSite.
+    """
+    name: str | None = (await tx.execute(CHOOSE, {"job": job_id})).scalar_one_or_none()
+    if name is None:
+        raise NoSite(f"job {job_id}: no open site may take it")
+    return name
+
+
+async def seen(tx: AsyncConnection, name: str) -> None:
+    """Note that a site's driver is at work."""
+    await tx.execute(update(site).where(site.c.name == name).values(seen_at=func.now()))

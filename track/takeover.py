@@ -1,0 +1,45 @@
+"""Taking over from a dispatcher that ended: what it held goes back, and no try is used.
+
+Built-in stages probe before they act, so one that was claimed is simply claimed
+again; a job that a site holds needs nobody to hold its hand.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.moves import move_all
+from track.resolve import resolve
+from track.states import State
+from track.tables import asset, dispatcher, job
+from track.wake import wake
+
+
+async def release_jobs(
+    tx: AsyncConnection, session_id: UUID, *, actor: str, keep: UUID | None = None
+) -> list[int]:
+    """Put what dead or ended dispatchers of a session still hold back to ready.
+
+    `keep` is the caller's own live dispatcher. Returned jobs only lose their holder.
+    """
+    alive = select(dispatcher.c.id).where(
+        dispatcher.c.ended_at.is_(None), dispatcher.c.alive_until > func.now()
+    )
+    held = (
+        select(job.c.id, job.c.state)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .where(asset.c.session_id == session_id, job.c.dispatcher_id.is_not(None))
+        .where(job.c.dispatcher_id.not_in(alive))
+    )
+    if keep is not None:
+        held = held.where(job.c.dispatcher_id != keep)
+    rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True, of=job))).all()
+    claimed = [row.id for row in rows if row.state == State.CLAIMED]
+    returned = [row.id for row in rows if row.state == State.RETURNED]
+    why = "its dispatcher ended"
+    moved = await move_all(tx, claimed, State.CLAIMED, State.READY, actor=actor, why=why)
+    await tx.execute(update(job).where(job.c.id.in_(returned)).values(dispatcher_id=None))
+    await resolve(tx, moved)
+    await wake(tx, [*moved, *returned])
+    return moved
