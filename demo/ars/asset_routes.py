@@ -1,0 +1,170 @@
+"""The asset service's calls that create, read, replace and delete an asset."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from demo.ars import allocation, assets, checks, events, shares, specify
+from demo.ars.allocation import HttpInfo
+from demo.ars.documents import AssetBody
+from demo.ars.errors import BadRequest, IllegalAction, Internal, Refusal, Upstream
+from demo.ars.faults import Point
+from demo.ars.folders import AssetPlace
+from demo.ars.roles import Admin, AdminServiceDeveloper, Anyone, MayDelete, allowed
+from demo.ars.shares import ShareOrder
+from demo.ars.store import Connection, run
+from demo.ars.tokens import User
+from demo.ars.world import InWorld, World
+
+router = APIRouter(prefix="/v1/assetmetadata")
+
+GUID_MISMATCH = "asset_guid in URL must match asset_guid in POST-message"
+_NO_PROXY = "Failed to prepare workdir cannot contact file-proxy"
+
+
+@router.post("")
+async def create(
+    body: AssetBody, world: InWorld, user: AdminServiceDeveloper, allocation_mb: int = 0
+) -> Response:
+    """Store the asset and open its share, both or neither.
+
+    The code is that of the share's outcome, so 403 and 400 may carry an asset, not an error.
+    """
+    async with world.store.transaction() as db:
+        await checks.before_lock(db, body)
+    if not world.creating.take(body.guid):
+        raise IllegalAction(f"Asset {body.guid} is already being processed")
+    try:
+        async with world.store.transaction() as db:
+            await checks.creation(db, body, allocation_mb, user)
+    except Refusal:
+        world.creating.release(body.guid)
+        raise
+    info = await _open_first_share(world, body, allocation_mb, user)
+    world.creating.release(body.guid)
+    status = allocation.HTTP_STATUS[info.http_allocation_status]
+    if not info.ok:
+        return JSONResponse(assets.unsaved_view(body, info), status_code=status)
+    async with world.store.transaction() as db:
+        asset = await assets.view(db, world, body.guid)
+    assert asset is not None
+    return JSONResponse(asset | {"httpInfo": info.seen_by_asset_service()}, status_code=status)
+
+
+async def _open_first_share(
+    world: World, body: AssetBody, allocation_mb: int, user: User
+) -> HttpInfo:
+    """Open the share of a new asset, storing the asset in the same transaction.
+
+    The asset service cannot read the file proxy's refusals: each becomes an internal error,
+    and the guid stays locked for its 300 seconds.
+    """
+    if world.faults.take(Point.FILE_PROXY_UNREACHABLE, body.guid):
+        async with world.store.transaction() as db:
+            disk = await allocation.disk(db, world)
+        return disk.info("UPSTREAM_ERROR", _NO_PROXY)
+
+    async def persist(db: Connection) -> None:
+        await assets.insert(db, world, body, user)
+
+    if allocation_mb < 0:
+        raise Internal("Allocation must be a positive integer")
+    place = AssetPlace(body.institution or "", body.collection or "", body.guid)
+    order = ShareOrder(place, tuple(body.parents), (user.name,), allocation_mb)
+    try:
+        return await shares.open_share(world, order, persist)
+    except Refusal as error:
+        raise Internal(error.message) from error
+
+
+@router.get("/{guid}")
+async def get(guid: str, world: InWorld, user: AdminServiceDeveloper) -> Response:
+    async with world.store.transaction() as db:
+        asset = await assets.view(db, world, guid)
+    if asset is None:
+        return Response(status_code=204)
+    if not allowed(user, "READ", [role["name"] for role in asset["role_restrictions"]]):
+        raise IllegalAction("FORBIDDEN")
+    return JSONResponse(asset)
+
+
+@router.put("/{guid}")
+async def update(
+    guid: str, body: AssetBody, world: InWorld, user: AdminServiceDeveloper
+) -> dict[str, Any]:
+    """Replace the asset by `body`; what the body omits is wiped."""
+    if body.asset_guid != guid:
+        raise BadRequest(GUID_MISMATCH)
+    async with world.store.transaction() as db:
+        old = await assets.load(db, guid, lock=True)
+        if old is None:
+            raise BadRequest(f"Asset {guid} does not exist")
+        if old["document"]["asset_locked"] and not body.asset_locked:
+            raise IllegalAction(
+                "Cannot unlock using updateAsset API, use dedicated API for unlocking"
+            )
+        if old["internal_status"] == "SPECIFY_SYNC_SCHEDULED":
+            raise IllegalAction("Asset is synchronising to specify, please await completion")
+        await checks.described(db, body)
+        await checks.may_write(db, body, user)
+        await checks.belongs(db, body, digitiser_required=False)
+        await _stays_in_place(db, old, body)
+        await assets.replace(db, world, old, body, user)
+        await specify.schedule_if_due(db, world, guid)
+        asset = await assets.view(db, world, guid)
+    assert asset is not None
+    return asset
+
+
+async def _stays_in_place(db: Connection, old: dict[str, Any], body: AssetBody) -> None:
+    """An asset whose files lie under one collection cannot move to another."""
+    if (old["institution"], old["collection"]) == (body.institution, body.collection):
+        return
+    if await allocation.used_bytes(db, body.guid) or await shares.of_asset(db, body.guid):
+        raise BadRequest("Institution and collection cannot change once the asset has files")
+
+
+@router.get("/{guid}/events")
+async def list_events(guid: str, world: InWorld, _: Anyone) -> list[dict[str, Any]]:
+    async with world.store.transaction() as db:
+        if await assets.load(db, guid) is None:
+            raise BadRequest("Asset doesnt exist")
+        return await events.of_asset(db, guid)
+
+
+@router.delete("/{guid}", status_code=204)
+async def mark_deleted(guid: str, world: InWorld, user: Admin) -> None:
+    """Mark only: metadata, files and share stay."""
+    async with world.store.transaction() as db:
+        row = await assets.load(db, guid, lock=True)
+        if row is None:
+            raise BadRequest("Asset doesnt exist!")
+        if row["deleted_date"] is not None:
+            raise BadRequest("Asset is already deleted")
+        if row["document"]["asset_locked"]:
+            raise IllegalAction("Asset is locked")
+        sql = "UPDATE asset SET deleted_date = %s, deleted_by = %s WHERE asset_guid = %s"
+        await run(db, sql, world.clock.now(), user.name, guid)
+        await events.record(db, world.clock, guid, events.DELETED, user=user.name)
+
+
+@router.delete("/{guid}/deleteMetadata")
+async def delete_metadata(guid: str, world: InWorld, _: MayDelete) -> Response:
+    """Remove the asset's metadata for good, its share first; files in ERDA stay."""
+    async with world.store.transaction() as db:
+        row = await assets.load(db, guid)
+    if row is None:
+        raise BadRequest("Asset doesnt exist!")
+    if world.faults.take(Point.FILE_PROXY_UNREACHABLE, guid):
+        raise Upstream("Failed to delete share, cannot contact file-proxy")
+    info = await shares.close_share(world, guid)
+    if info.http_allocation_status == "BAD_REQUEST":
+        raise Upstream(f"Failed to delete share: {info.allocation_status_text}")
+    async with world.store.transaction() as db:
+        await run(db, "DELETE FROM file WHERE asset_guid = %s", guid)
+        await run(db, "DELETE FROM asset WHERE asset_guid = %s", guid)
+    if world.profile.delete_metadata_status == 204:
+        return Response(status_code=204)
+    message = f"Asset {guid} was deleted"
+    return JSONResponse({"asset_guid": guid, "status": "deleted", "message": message})

@@ -1,0 +1,140 @@
+"""The asset service's calls about an asset's state: status, completion, locks, audits."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from psycopg.types.json import Jsonb
+
+from demo.ars import assets, events
+from demo.ars.asset_routes import GUID_MISMATCH
+from demo.ars.documents import Body
+from demo.ars.errors import BadRequest, IllegalAction
+from demo.ars.roles import AdminService, AdminServiceDeveloper, AnyRole
+from demo.ars.store import Connection, Row, rows, run
+from demo.ars.world import InWorld
+
+router = APIRouter(prefix="/v1")
+
+_SETTABLE = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED", "ASSET_RECEIVED")
+_FAILED = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED")
+_UNFINISHED = ("METADATA_RECEIVED", "ASSET_RECEIVED", "ERDA_FAILED", *assets.IN_SPECIFY)
+
+
+class MinimalAsset(Body):
+    asset_guid: str | None = None
+
+
+class Completion(Body):
+    asset_guid: str | None = None
+    minimalAsset: MinimalAsset | None = None
+    pipeline: str | None = None
+    workstation: str | None = None
+    digitiser: str | None = None
+
+
+class Audit(Body):
+    user: str | None = None
+
+
+async def _existing(db: Connection, guid: str) -> Row:
+    row = await assets.load(db, guid, lock=True)
+    if row is None:
+        raise BadRequest("Asset doesnt exist!")
+    return row
+
+
+@router.get("/assets/status/{guid}")
+async def status(guid: str, world: InWorld, _: AnyRole) -> Response:
+    async with world.store.transaction() as db:
+        info = await assets.status_view(db, world, guid)
+    return JSONResponse(info) if info else Response(status_code=404)
+
+
+@router.post("/assets/list")
+async def get_many(
+    guids: list[str], world: InWorld, _: AdminServiceDeveloper
+) -> list[dict[str, Any]]:
+    """All of them or none: one unknown guid refuses the whole list."""
+    async with world.store.transaction() as db:
+        found = [asset for guid in guids if (asset := await assets.view(db, world, guid))]
+    if len(found) < len(guids):
+        raise BadRequest("One or more assets were not found")
+    return found
+
+
+@router.get("/assets/inprogress")
+async def in_progress(
+    world: InWorld, _: AdminServiceDeveloper, onlyFailed: bool = False
+) -> list[dict[str, Any]]:
+    """Assets that are not at rest, an open share being enough; parents are not listed."""
+    wanted = list(_FAILED if onlyFailed else _UNFINISHED)
+    where = " WHERE internal_status = ANY(%s)" + ("" if onlyFailed else " OR share_id IS NOT NULL")
+    async with world.store.transaction() as db:
+        found = await rows(db, assets.STATUS_SQL + where + " ORDER BY asset_id", wanted)
+    return [assets.status_info(world, row) | {"parent_guid": None} for row in found]
+
+
+@router.put("/assetmetadata/{guid}/unlock", status_code=204)
+async def unlock(guid: str, world: InWorld, _: AdminService) -> None:
+    async with world.store.transaction() as db:
+        await _existing(db, guid)
+        sql = "UPDATE asset SET document = document || %s WHERE asset_guid = %s"
+        await run(db, sql, Jsonb({"asset_locked": False}), guid)
+
+
+@router.put("/assetmetadata/{guid}/setstatus", status_code=204)
+async def set_status(
+    guid: str,
+    world: InWorld,
+    _: AdminService,
+    newStatus: str | None = None,
+    errorMessage: str | None = None,
+) -> None:
+    if newStatus not in _SETTABLE:
+        raise BadRequest(f"Invalid status: {newStatus}")
+    async with world.store.transaction() as db:
+        await _existing(db, guid)
+        await assets.set_status(db, world, guid, newStatus, errorMessage)
+
+
+@router.post("/assetmetadata/{guid}/complete", status_code=204)
+async def complete(
+    guid: str, world: InWorld, _: AdminServiceDeveloper, body: Completion | None = None
+) -> None:
+    if body is None:
+        raise BadRequest("POST request requires a body")
+    if body.asset_guid is None and world.profile.completion_names_asset:
+        raise BadRequest("asset_guid is required")
+    minimal = body.minimalAsset.asset_guid if body.minimalAsset else None
+    if (body.asset_guid or minimal or guid) != guid:
+        raise BadRequest(GUID_MISMATCH)
+    async with world.store.transaction() as db:
+        await _existing(db, guid)
+        await assets.set_status(db, world, guid, assets.SYNCHRONISED)
+
+
+@router.post("/assetmetadata/{guid}/assetreceived", status_code=204)
+async def asset_received(
+    guid: str, world: InWorld, _: AdminService, body: Completion | None = None
+) -> None:
+    if body is None or body.minimalAsset is None or body.minimalAsset.asset_guid != guid:
+        raise BadRequest(GUID_MISMATCH)
+    async with world.store.transaction() as db:
+        row = await _existing(db, guid)
+        if row["document"]["asset_locked"]:
+            raise IllegalAction("Asset is locked")
+        await assets.set_status(db, world, guid, assets.RECEIVED)
+
+
+@router.post("/assetmetadata/{guid}/audit", status_code=204)
+async def audit(guid: str, world: InWorld, _: AnyRole, body: Audit | None = None) -> None:
+    if body is None or not body.user:
+        raise BadRequest("Audit must have a user!")
+    async with world.store.transaction() as db:
+        row = await _existing(db, guid)
+        if row["internal_status"] not in (assets.SYNCHRONISED, *assets.IN_SPECIFY):
+            raise IllegalAction("Asset must be complete before auditing")
+        if row["document"]["digitiser"] == body.user:
+            raise IllegalAction("Audit cannot be performed by the user who digitized the asset")
+        await events.record(db, world.clock, guid, events.AUDITED, user=body.user)

@@ -1,0 +1,61 @@
+"""What happened to an asset, append-only, in the archive's words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from demo.ars.clock import Clock, iso
+from demo.ars.store import Connection, one, rows, run
+
+CREATED = "CREATE_ASSET"
+UPDATED = "UPDATE_ASSET"
+CREATED_METADATA = "CREATE_ASSET_METADATA"
+UPDATED_METADATA = "UPDATE_ASSET_METADATA"
+AUDITED = "AUDIT_ASSET"
+DELETED = "DELETE_ASSET"
+IN_SPECIFY = "SYNCHRONISE_SPECIFY"
+
+
+async def record(
+    db: Connection,
+    clock: Clock,
+    guid: str,
+    event: str,
+    *,
+    user: str | None,
+    pipeline: str | None = None,
+    changes: Sequence[object] = (),
+) -> None:
+    await run(
+        db,
+        "INSERT INTO event (asset_guid, username, at, event, pipeline, change_list)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        guid,
+        user,
+        clock.now(),
+        event,
+        pipeline,
+        Jsonb(list(changes)),
+    )
+
+
+async def of_asset(db: Connection, guid: str) -> list[dict[str, Any]]:
+    """The events of an asset, oldest first."""
+    found = await rows(db, "SELECT * FROM event WHERE asset_guid = %s ORDER BY event_id", guid)
+    return [
+        {
+            "user": row["username"],
+            "timestamp": iso(row["at"]),
+            "event": row["event"],
+            "pipeline": row["pipeline"],
+            "change_list": row["change_list"],
+            "bulk_update_uuid": None,
+        }
+        for row in found
+    ]
+
+
+async def latest(db: Connection, guid: str, event: str) -> dict[str, Any] | None:
+    sql = "SELECT * FROM event WHERE asset_guid = %s AND event = %s ORDER BY event_id DESC LIMIT 1"
+    return await one(db, sql, guid, event)

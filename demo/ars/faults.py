@@ -1,0 +1,135 @@
+"""Things that go wrong in a real archive, on demand.
+
+A rule names an action, what it applies to, and how often. Some actions happen at the edge, to
+any request; the others at a named `Point` inside. Rules live in memory: a restart heals all.
+"""
+
+import random
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Edge(StrEnum):
+    """Actions on a request, whatever it asks for."""
+
+    STATUS = "status"  # answer `status`, do nothing
+    UNAUTHORISED = "unauthorised"  # answer 401 as for an expired token, do nothing
+    LATENCY = "latency"  # wait `seconds`, then go on as usual
+    EFFECT_THEN_STATUS = "effect_then_status"  # do it, wait `seconds`, answer `status` (504)
+    EFFECT_THEN_RESET = "effect_then_reset"  # do it, wait `seconds`, cut the connection
+    RESET = "reset"  # cut the connection, do nothing
+    CUT_UPLOAD = "cut_upload"  # cut the connection after `bytes` of the request's body
+
+
+class Point(StrEnum):
+    """Actions inside the archive."""
+
+    CORRUPT_UPLOAD = "corrupt_upload"  # a byte changes on its way: CRC mismatch, 507
+    OPEN_SHARE_FAILS = "open_share_fails"  # ERDA not ready: 500, and the guid lock leaks
+    FILE_PROXY_UNREACHABLE = "file_proxy_unreachable"  # creation 503, deleteMetadata 502
+    ERDA_UNREACHABLE = "erda_unreachable"  # a job run aborts, its attempts are used up
+    ERDA_PUT_FAILS = "erda_put_fails"  # one asset's transfer fails
+    COMPLETE_LOST = "complete_lost"  # files in ERDA, the asset is never told
+    CLEANUP_FAILS = "cleanup_fails"  # success, but the share stays open
+    SLOW_GAP = "slow_gap"  # `seconds` more between success and the share's end
+
+
+class Match(BaseModel):
+    """What a rule applies to; what is left out applies to everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str | None = None
+    path_regex: str | None = None
+    guid: str | None = None
+
+    @field_validator("path_regex")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"path_regex is not a regular expression: {error}") from error
+        return pattern
+
+    def fits(self, method: str | None, path: str | None, guid: str | None) -> bool:
+        return (
+            (self.method is None or method is None or self.method.upper() == method)
+            and (self.path_regex is None or path is None or _found(self.path_regex, path))
+            and (self.guid is None or self.guid == guid)
+        )
+
+
+def _found(pattern: str, path: str) -> bool:
+    return re.search(pattern, path) is not None
+
+
+class Rule(BaseModel):
+    """One fault: skips its first `after` matches, then strikes `count` times (null: always)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Edge | Point
+    match: Match = Field(default_factory=Match)
+    count: Annotated[int, Field(ge=1)] | None = 1
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    after: Annotated[int, Field(ge=0)] = 0
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    bytes: Annotated[int, Field(ge=0)] = 0
+
+
+class Faults:
+    """The rules in force, oldest first; the first that fits strikes alone."""
+
+    def __init__(self) -> None:
+        self._rules: dict[int, Rule] = {}
+        self._next = 1
+        self._dice = random.Random(0)
+
+    def add(self, rule: Rule) -> int:
+        number, self._next = self._next, self._next + 1
+        self._rules[number] = rule.model_copy(deep=True)
+        return number
+
+    def clear(self) -> None:
+        self._rules.clear()
+        self._dice.seed(0)
+
+    def remove(self, number: int) -> bool:
+        return self._rules.pop(number, None) is not None
+
+    def listing(self) -> dict[int, Rule]:
+        return dict(self._rules)
+
+    def at_edge(self, method: str, path: str, guid: str | None) -> Rule | None:
+        """The edge fault that strikes this request, if any."""
+        for number, rule in list(self._rules.items()):
+            fits = isinstance(rule.action, Edge) and rule.match.fits(method, path, guid)
+            if fits and self._strikes(number, rule):
+                return rule
+        return None
+
+    def take(self, point: Point, guid: str | None = None) -> Rule | None:
+        """The fault that strikes at `point`, if any; only the guid of its match counts."""
+        for number, rule in list(self._rules.items()):
+            fits = rule.action is point and rule.match.fits(None, None, guid)
+            if fits and self._strikes(number, rule):
+                return rule
+        return None
+
+    def _strikes(self, number: int, rule: Rule) -> bool:
+        if rule.after > 0:
+            rule.after -= 1
+            return False
+        if self._dice.random() >= rule.probability:
+            return False
+        if rule.count is not None:
+            rule.count -= 1
+            if rule.count == 0:
+                del self._rules[number]
+        return True

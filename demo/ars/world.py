@@ -1,0 +1,69 @@
+"""What the parts of one running stand-in share, made once per application."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from demo.ars.clock import Clock
+from demo.ars.config import LEGACY_STATUS_NAMES, PROFILES, Profile, StandInConfig
+from demo.ars.faults import Faults
+from demo.ars.folders import Folders
+from demo.ars.locks import GuidLocks
+from demo.ars.store import Store
+from demo.ars.tokens import Tokens
+
+
+@dataclass
+class World:
+    """One stand-in: its settings, its truth (store, folders) and its short memory."""
+
+    config: StandInConfig
+    clock: Clock
+    store: Store
+    tokens: Tokens
+    folders: Folders
+    faults: Faults
+    creating: GuidLocks
+    opening: GuidLocks
+    disk_mb: int
+    ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def profile(self) -> Profile:
+        return PROFILES[self.config.profile]
+
+    def called(self, status: str) -> str:
+        """The name clients are shown for an internal status."""
+        names = LEGACY_STATUS_NAMES if self.config.legacy_status_names else {}
+        return names.get(status, status)
+
+    def forget(self) -> None:
+        """Lose what a restart loses."""
+        self.creating.clear()
+        self.opening.clear()
+
+
+def make_world(config: StandInConfig) -> World:
+    clock = Clock()
+    return World(
+        config=config,
+        clock=clock,
+        store=Store(config.database_url),
+        tokens=Tokens(config, clock),
+        folders=Folders(config.share_dir, config.erda_dir),
+        faults=Faults(),
+        creating=GuidLocks(clock),
+        opening=GuidLocks(clock),
+        disk_mb=config.disk_mb,
+    )
+
+
+def world_of(request: Request) -> World:
+    world = request.app.state.world
+    assert isinstance(world, World)
+    return world
+
+
+InWorld = Annotated[World, Depends(world_of)]

@@ -1,0 +1,169 @@
+"""The demonstration: the whole system on this host, one session down its whole road.
+
+Whoever watches sees every specimen move; at the end each is held against what the session
+was made to contain, and the addresses to look further are printed.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from rich.console import Console
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from demo.judgement import Row, judged, specimens
+from demo.progress import SessionProgress
+from demo.sessions import Expectation, write_sample_session
+from refinery import lifecycle, state
+from refinery.addresses import Addresses, of_running
+from refinery.settings import Settings
+from track.database import make_engine
+from track.progress import session_progress
+from track.tables import session as sessions
+
+Say = Callable[[str], None]
+
+LOOK_EVERY_S = 0.5
+PATIENCE_S = 900.0
+SETTLE_S = "2"
+CLOSE_OTHERS = text("UPDATE track.site SET open = (name = :site) RETURNING name")
+REOPEN = text("UPDATE track.site SET open = true WHERE name = ANY(:names)")
+
+
+class DemoError(RuntimeError):
+    """The demonstration cannot go on; the message says why and what to do."""
+
+
+class Demo:
+    """One session's way through the system, and what was said of it in the end."""
+
+    def __init__(self, settings: Settings, say: Say, *, own: Path | None, site: str) -> None:
+        self._settings = settings
+        self._say = say
+        self._own = own
+        self._site = site
+        self.faults: list[str] = []
+
+    async def show(self, addresses: Addresses, *, small: bool) -> None:
+        """Drop the session, follow it to its end, and print how each specimen ended."""
+        engine = make_engine(addresses.database)
+        try:
+            async with only_site(engine, self._site):
+                path, wanted = await asyncio.to_thread(self._drop, small)
+                self._say(f"session dropped: {path}")
+                rows = await follow(engine, path)
+        finally:
+            await engine.dispose()
+        self.faults = list(judged(rows, wanted))
+        for fault in self.faults:
+            self._say(f"not as it should be: {fault}")
+        self._say(f"Prefect: {addresses.prefect}/runs")
+        if self._settings.stand_in_ars:
+            self._say(f"archived bytes: {self._settings.state / 'erda'}")
+
+    def _drop(self, small: bool) -> tuple[Path, Mapping[str, Expectation] | None]:
+        """Put the session on the N-Drive; a folder of the user's own has no expectations."""
+        drive, workstation = self._settings.n_drive, self._settings.workstations[0]
+        if self._own is not None:
+            return copied(self._own, drive / workstation), None
+        now = datetime.now(UTC)
+        drawn = write_sample_session(
+            drive, workstation=workstation, now=now, seed=int(now.timestamp()), once=small
+        )
+        return drawn.path, drawn.expectations
+
+
+def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site: str) -> int:
+    """Run the demonstration; 0 when every specimen ended as it should.
+
+    With `once` one specimen is sent and whatever was started is stopped again; else the
+    system is left running until Ctrl-C. A system that runs already is used as it is.
+    """
+    demo = Demo(settings, say, own=session, site=site)
+
+    async def work(addresses: Addresses) -> None:
+        await demo.show(addresses, small=once)
+        if not once:
+            say("the system goes on running; Ctrl-C stops it")
+            await lifecycle.for_ever(addresses)
+
+    if state.read(settings).running():
+        asyncio.run(demo.show(of_running(settings), small=once))
+    else:
+        lifecycle.up(hurried(settings), say, work)
+    return 1 if demo.faults else 0
+
+
+def hurried(settings: Settings) -> Settings:
+    """The same settings, not waiting ten seconds for a session to settle unless told to."""
+    wanted = {"REFINERY_SETTLE_SECONDS": SETTLE_S} | dict(os.environ)
+    return Settings.load(settings.project_dir, wanted)
+
+
+def copied(folder: Path, workstation: Path) -> Path:
+    """A copy of the folder on the N-Drive, which the watch sees only once it is whole."""
+    if not folder.is_dir():
+        raise DemoError(f"{folder} is no folder: give one that holds a session's files.")
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
+    draft, place = workstation / f"new_{stamp}", workstation / f"{folder.name}_{stamp}"
+    shutil.copytree(folder, draft)
+    return draft.rename(place)
+
+
+async def follow(engine: AsyncEngine, path: Path) -> Sequence[Row]:
+    """Show the session's progress until it is finished. Raises DemoError when it never is."""
+    deadline = time.monotonic() + PATIENCE_S
+    with SessionProgress(Console(), path.name) as progress:
+        while time.monotonic() < deadline:
+            rows, finished = await look(engine, path)
+            progress.update(specimens(rows))
+            if finished:
+                progress.close(specimens(rows))
+                return rows
+            await asyncio.sleep(LOOK_EVERY_S)
+    raise DemoError(
+        f"{path} is not finished after {PATIENCE_S / 60:.0f} minutes: see 'refinery logs' and "
+        "the flow runs in the Prefect UI."
+    )
+
+
+async def look(engine: AsyncEngine, path: Path) -> tuple[list[Row], bool]:
+    """The rows of the newest session that was opened as that folder, and whether it ended."""
+    wanted = (
+        select(sessions.c.id, sessions.c.finished_at)
+        .where(sessions.c.opened_as == str(path))
+        .order_by(sessions.c.opened_at.desc())
+    )
+    async with engine.connect() as tx:
+        found = (await tx.execute(wanted)).first()
+        if found is None:
+            return [], False
+        identity: UUID = found.id
+        return await session_progress(tx, identity), found.finished_at is not None
+
+
+@asynccontextmanager
+async def only_site(engine: AsyncEngine, site: str) -> AsyncIterator[None]:
+    """Close every other site for a while; an empty name changes nothing."""
+    if not site:
+        yield
+        return
+    async with engine.begin() as tx:
+        before = await tx.execute(text("SELECT name, open FROM track.site"))
+        was = {name: is_open for name, is_open in before}
+        if site not in was:
+            raise DemoError(f"--site {site}: there are {', '.join(was)}; see the sites file.")
+        await tx.execute(CLOSE_OTHERS, {"site": site})
+    try:
+        yield
+    finally:
+        async with engine.begin() as tx:
+            again = [name for name, is_open in was.items() if is_open and name != site]
+            await tx.execute(REOPEN, {"names": again})
