@@ -4,15 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks.dispatcher import Dispatcher
-from tasks.ndrive import LISTING, QuarantineEntry, close_folder, write_quarantine_note
+from tasks.ndrive import (
+    LISTING,
+    QuarantineEntry,
+    close_folder,
+    list_session,
+    listing_hash,
+    write_quarantine_note,
+)
 from tasks.threads import Stop
 from track.database import transact
 from track.sessions import rename
-from track.tables import asset, session
+from track.tables import session
 
 INGESTS = text("""
     SELECT a.guid, a.file_name, a.quarantine, j.state
@@ -49,12 +56,17 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
         return
     entries = [_entry(row) for row in refused]
     closed = await LISTING.run(_close, folder, prefix, known_hash, entries)
-    await transact(dispatcher.engine, lambda tx: _note(tx, dispatcher, closed))
+    if closed is not None:
+        path = str(closed)
+        await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
 
 
 def _close(
     _: Stop, folder: Path, prefix: str, known_hash: str, entries: list[QuarantineEntry]
-) -> Path:
+) -> Path | None:
+    """Close the folder; None when files came since, whose own session will close it."""
+    if folder.is_dir() and listing_hash(list_session(folder)) != known_hash:
+        return None
     closed = close_folder(folder, prefix, known_hash=known_hash)
     write_quarantine_note(closed, entries)
     return closed
@@ -73,10 +85,3 @@ async def _read(
     mine = select(session.c.path, session.c.listing_hash)
     found = (await tx.execute(mine.where(session.c.id == dispatcher.session_id))).one()
     return list(rows), Path(found.path), found.listing_hash
-
-
-async def _note(tx: AsyncConnection, dispatcher: Dispatcher, closed: Path) -> None:
-    await rename(tx, dispatcher.session_id, str(closed))
-    mine = asset.c.session_id == dispatcher.session_id
-    roots = update(asset).where(mine, asset.c.parent_guid.is_(None))
-    await tx.execute(roots.values(source_path=str(closed)))

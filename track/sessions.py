@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.history import record
-from track.tables import session
+from track.tables import asset, session
 
 
 async def open_session(
@@ -46,8 +46,16 @@ async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
 
 
 async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
-    """Note where the session's folder lies after its closing rename."""
-    await tx.execute(update(session).where(session.c.id == session_id).values(path=path))
+    """Note where a session's folder lies after its closing rename.
+
+    Corrected files dropped before that opened a session of their own on the same folder.
+    """
+    old = select(session.c.path).where(session.c.id == session_id).scalar_subquery()
+    same = select(session.c.id).where(session.c.path == old)
+    ids = list((await tx.execute(same)).scalars())
+    await tx.execute(update(session).where(session.c.id.in_(ids)).values(path=path))
+    roots = asset.c.session_id.in_(ids) & asset.c.parent_guid.is_(None)
+    await tx.execute(update(asset).where(roots).values(source_path=path))
 
 
 async def mark_registered(tx: AsyncConnection, session_id: UUID) -> None:
