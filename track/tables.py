@@ -72,7 +72,7 @@ stage = Table(
     Column("params", JSONB, nullable=False, server_default=text("'{}'")),
     Column("resources", JSONB, nullable=False, server_default=text("'{}'")),
     Column("writes", JSONB, nullable=False, server_default=text("'[]'")),
-    Column("sites", JSONB),  # null: any open site
+    Column("sites", JSONB(none_as_null=True)),  # null: any open site
     Column("emits", Text),  # the pipeline of the children it makes
     Column("covers", JSONB, nullable=False, server_default=text("'[]'")),
     Column("retries", Integer, nullable=False, server_default=text("2")),
@@ -190,7 +190,7 @@ job = Table(
     Column("redo", Boolean, nullable=False, server_default=text("false")),
     Column("declared", Integer),  # how many children an emitting stage says it made
     Column("effects", JSONB, nullable=False, server_default=text("'{}'")),  # begun, confirmed
-    Column("details", JSONB),  # what it hands to later stages
+    Column("details", JSONB(none_as_null=True)),  # what it hands to later stages
     Column("dispatcher_id", Uuid),
     Column("attempt_id", BigInteger),
     _now("updated_at"),
@@ -233,7 +233,7 @@ attempt = Table(
     Column("cpu_s", Double),
     Column("max_rss_mb", Double),
     Column("message", Text),
-    Column("result", JSONB),
+    Column("result", JSONB(none_as_null=True)),
     UniqueConstraint("job_id", "n"),
     Index("attempt_open", "site", postgresql_where=text("closed_at IS NULL")),
     Index("attempt_batch", "batch_id"),
@@ -286,7 +286,7 @@ inbox = Table(
     Column("attempt_id", BigInteger),
     Column("payload", JSONB, nullable=False),
     Column("applied", Text, nullable=False),  # applied, stale, repeated, recorded
-    Column("event", JSONB),  # what to announce; null: nothing
+    Column("event", JSONB(none_as_null=True)),  # what to announce; null: nothing
     _now("received_at"),
     _when("announced_at"),
     Index(

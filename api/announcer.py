@@ -1,0 +1,216 @@
+"""Tells Prefect what the database has to announce: at once when told, else every second.
+
+Events are wake-up calls. What Prefect has not accepted stays in the database and is sent
+again, for as long as it takes; an event's id makes a repetition harmless.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import httpx
+import psycopg
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas import events
+from track import inbox, wake
+from track.tables import inbox as inbox_table
+from track.tables import session as session_table
+
+log = logging.getLogger(__name__)
+
+MOST = 50
+"""Events of one request."""
+TICK_S = 1.0
+LONGEST_PAUSE_S = 10.0
+
+
+class NotAccepted(Exception):
+    """Prefect did not answer 204; what was to be announced is still owed."""
+
+
+class Rejected(NotAccepted):
+    """Prefect will never take this list: something in it is not an event."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One event to announce, and what says in the database that it was."""
+
+    event: dict[str, Any]
+    row: int | None = None
+    session: UUID | None = None
+    asked: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How much Prefect has not accepted, and how old the oldest of it is, in seconds."""
+
+    events: int
+    oldest_s: float
+
+
+class Announcer:
+    """One per application: `run` until cancelled, `poke` after a commit."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        events_url: str,
+        *,
+        auth: str | None = None,
+        tick_s: float = TICK_S,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
+        self._engine = engine
+        self._url = events_url.rstrip("/") + "/events"
+        user, _, password = (auth or "").partition(":")
+        self._auth = httpx.BasicAuth(user, password) if auth else None
+        self._tick_s = tick_s
+        self._longest_pause_s = longest_pause_s
+        self._told = asyncio.Event()
+        self._rejected: set[int] = set()
+        self.last_error = ""
+
+    def poke(self) -> None:
+        """There may be something to announce."""
+        self._told.set()
+
+    async def run(self) -> None:
+        """Announce for ever; the database and Prefect may come and go."""
+        try:
+            async with (
+                httpx.AsyncClient(timeout=10, auth=self._auth, trust_env=False) as http,
+                asyncio.TaskGroup() as tasks,
+            ):
+                tasks.create_task(self._listen())
+                tasks.create_task(self._pump(http))
+        finally:
+            self.last_error = "the announcer has ended"
+
+    async def _pump(self, http: httpx.AsyncClient) -> None:
+        pause = self._tick_s
+        while True:
+            self._told.clear()
+            try:
+                while await self._round(http) == MOST:
+                    pass
+            except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
+                self._complain(error)
+                await asyncio.sleep(pause)
+                pause = min(self._longest_pause_s, pause * 2)
+                continue
+            pause, self.last_error = self._tick_s, ""
+            await self._told_or_tick()
+
+    async def _told_or_tick(self) -> None:
+        try:
+            async with asyncio.timeout(self._tick_s):
+                await self._told.wait()
+        except TimeoutError:
+            return
+
+    def _complain(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"[:300]
+        if said != self.last_error:
+            log.warning("events wait, for they cannot be announced: %s", said)
+        self.last_error = said
+
+    async def _round(self, http: httpx.AsyncClient) -> int:
+        """Announce up to MOST events; how many were taken."""
+        async with self._engine.begin() as tx:
+            owed = await self._owed(tx)
+        if not owed:
+            return 0
+        accepted = await self._send(http, owed)
+        async with self._engine.begin() as tx:
+            await _mark(tx, accepted)
+        return len(accepted)
+
+    async def _owed(self, tx: AsyncConnection) -> list[Owed]:
+        rows = await inbox.unannounced(tx, MOST + len(self._rejected))
+        owed = [Owed(event, row=row) for row, event in rows if row not in self._rejected]
+        owed += [_wake_event(session, asked) for session, asked in await wake.unannounced(tx)]
+        return owed[:MOST]
+
+    async def _send(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> list[Owed]:
+        """Post them; those that were accepted. One that never will be must not hold the rest."""
+        try:
+            await self._post(http, owed)
+        except Rejected as error:
+            if len(owed) > 1:
+                halves = (owed[: len(owed) // 2], owed[len(owed) // 2 :])
+                return [each for half in halves for each in await self._send(http, half)]
+            log.error("Prefect rejects the event %s: %s", owed[0].event, error)
+            if owed[0].row is None:
+                raise
+            self._rejected.add(owed[0].row)
+            return []
+        return list(owed)
+
+    async def _post(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> None:
+        now = datetime.now(UTC).isoformat()
+        answer = await http.post(self._url, json=[{**each.event, "occurred": now} for each in owed])
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return
+        said = f"{self._url} answered {answer.status_code}: {answer.text[:200]}"
+        if answer.status_code in (400, 413, 422):
+            raise Rejected(said)
+        raise NotAccepted(said)
+
+    async def _listen(self) -> None:
+        """Hear notices; while there is no connection, the clock alone has to do."""
+        address = self._engine.url.set(drivername="postgresql")
+        text = address.render_as_string(hide_password=False)
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(text, autocommit=True) as heard:
+                    await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
+                    self.poke()
+                    async for _ in heard.notifies():
+                        self.poke()
+            except (psycopg.Error, OSError) as error:
+                self._complain(error)
+            await asyncio.sleep(self._tick_s)
+
+
+def _wake_event(session: UUID, asked: str) -> Owed:
+    named = uuid5(events.NAMESPACE, f"wake/{session}/{asked}")
+    event = events.session_event(
+        events.SESSION_WAKE, session, payload={"session": str(session)}, id=named
+    )
+    return Owed(event, session=session, asked=datetime.fromisoformat(asked))
+
+
+async def _mark(tx: AsyncConnection, accepted: Sequence[Owed]) -> None:
+    """Note what Prefect accepted; a wake asked for again meanwhile is still owed."""
+    await inbox.mark_announced(tx, [each.row for each in accepted if each.row is not None])
+    for each in accepted:
+        if each.session is not None:
+            same = session_table.c.wake_requested_at == each.asked
+            mark = update(session_table).where(session_table.c.id == each.session, same)
+            await tx.execute(mark.values(wake_announced_at=func.now()))
+
+
+async def backlog(tx: AsyncConnection) -> Backlog:
+    """What Prefect has not accepted yet."""
+    c, s = inbox_table.c, session_table.c
+    rows = select(c.received_at.label("since")).where(
+        c.announced_at.is_(None), c.event.is_not(None)
+    )
+    wakes = select(s.wake_requested_at).where(
+        s.wake_requested_at.is_not(None), s.wake_announced_at.is_(None)
+    )
+    owed = rows.union_all(wakes).subquery()
+    age = func.extract("epoch", func.now() - func.min(owed.c.since))
+    row = (
+        await tx.execute(select(func.count().label("n"), age.label("age")).select_from(owed))
+    ).one()
+    return Backlog(row.n, float(row.age or 0))

@@ -1,0 +1,51 @@
+"""Archive tokens for jobs: short-lived, made here, so that our secret never leaves the server."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import HTTPException
+
+from api.context import Context, TokenSource
+from blocks.ars_client import ArsAddress, ArsClient, ArsError
+from schemas.attempts import Token
+
+LASTING_S = 120.0
+"""What a token handed out should have left, where the archive gives as much."""
+
+COME_BACK_S = 30
+
+
+class NoToken(Exception):
+    """The archive gives no token now."""
+
+
+def archive_tokens(
+    address: ArsAddress,
+) -> Callable[[], AbstractAsyncContextManager[TokenSource]]:
+    """What `ClusterApi.ars_tokens` wants, from an `ArsArchive` block's address."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[TokenSource]:
+        async with ArsClient(address) as client:
+
+            async def ask() -> tuple[str, float]:
+                try:
+                    token = await client.token(LASTING_S)
+                except ArsError as error:
+                    raise NoToken(str(error)) from error
+                return token.text, token.expires_in
+
+            yield ask
+
+    return opened
+
+
+async def ars_token(here: Context) -> Token:
+    """A token for a job; 503 while the archive gives none."""
+    try:
+        text, expires_in = await here.ars_token()
+    except NoToken as error:
+        raise HTTPException(
+            503, f"no archive token: {error}", {"Retry-After": str(COME_BACK_S)}
+        ) from error
+    return Token(token=text, expires_in=max(0, int(expires_in)))

@@ -1,0 +1,99 @@
+"""Who calls: an attempt with its token, or an existing script from a listed network.
+
+A client's address counts only as far as listed proxies vouch for it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Path, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.context import Here, Network
+from hpc.tokens import BadToken
+
+BIGGEST = 2**63 - 1
+
+Address = IPv4Address | IPv6Address
+
+bearer = HTTPBearer(auto_error=False, description="The token of one attempt.")
+Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+AttemptId = Annotated[int, Path(ge=1, le=BIGGEST, description="The attempt the token is of.")]
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """What a valid token says."""
+
+    attempt_id: int
+    fence: int
+
+
+def _read(here: Here, shown: HTTPAuthorizationCredentials) -> Bearer:
+    try:
+        return Bearer(*here.config.keys.read(shown.credentials))
+    except BadToken as error:
+        raise unauthorised(str(error)) from error
+
+
+def unauthorised(why: str) -> HTTPException:
+    """401 with the reason; never with what was shown."""
+    return HTTPException(401, why, {"WWW-Authenticate": "Bearer"})
+
+
+def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Bearer:
+    """The attempt that calls its own path; 401 without its token, 403 with another's."""
+    if shown is None:
+        raise unauthorised("show the attempt's token as `Authorization: Bearer …`")
+    caller = _read(here, shown)
+    if caller.attempt_id != attempt_id:
+        raise HTTPException(403, f"the token is not that of attempt {attempt_id}")
+    return caller
+
+
+def script_caller(request: Request, shown: Shown, here: Here) -> Bearer | None:
+    """The attempt whose token is shown; None for a script from a listed network; else 401."""
+    if shown is not None:
+        return _read(here, shown)
+    proxies, networks = here.config.trusted_proxies, here.config.legacy_callbacks
+    address = client_address(
+        request.client.host if request.client else "",
+        request.headers.getlist("x-forwarded-for"),
+        proxies,
+    )
+    if address is None or not _within(address, networks):
+        raise unauthorised(
+            "show an attempt's token, or have this address listed in legacy_callbacks"
+        )
+    return None
+
+
+def client_address(
+    peer: str, forwarded: Iterable[str], proxies: tuple[Network, ...]
+) -> Address | None:
+    """The nearest address that is not a trusted proxy's; None when it cannot be told."""
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    for hop in (peer, *reversed(hops)):
+        try:
+            address = _plain(ip_address(hop))
+        except ValueError:
+            return None
+        if not _within(address, proxies):
+            return address
+    return address
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 client of an IPv6 socket is the IPv4 client."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)
+
+
+AttemptCaller = Annotated[Bearer, Depends(attempt_caller)]
+ScriptCaller = Annotated[Bearer | None, Depends(script_caller)]

@@ -1,0 +1,81 @@
+"""The clusters' application: what jobs call back to, wherever they run.
+
+`create_app` opens nothing; its engine, archive client and announcer live as long as
+the application does.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from api import attempts, health, legacy, problems
+from api.announcer import Announcer
+from api.context import ClusterApi, Context
+from api.limits import BodyLimit, Clock
+from api.metrics import Metrics
+from track.database import make_engine
+
+log = logging.getLogger(__name__)
+
+__all__ = ["ClusterApi", "create_app"]
+
+ABOUT = """
+Jobs on clusters report here. Runners of the refinery use `/attempts/…` with the token of their
+attempt; scripts that are older use the paths they have always called. Every call is one
+transaction; sent again it changes nothing; for an attempt that is over it is recorded only.
+"""
+
+
+def create_app(config: ClusterApi) -> FastAPI:
+    """The application as ASGI; its lifespan must be run."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(config, metrics) as context:
+            app.state.context = context
+            yield
+
+    app = FastAPI(
+        title="Specimen Refinery: callbacks of clusters",
+        description=ABOUT,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        # Scripts call with `curl -d`, which names no JSON.
+        strict_content_type=False,
+    )
+    problems.install(app)
+    app.include_router(attempts.router)
+    app.include_router(legacy.router, prefix=config.legacy_prefix)
+    app.include_router(health.router)
+    app.add_middleware(BodyLimit, limit=config.body_limit, output_limit=config.output_limit)
+    app.add_middleware(Clock, metrics=metrics)
+    return app
+
+
+@asynccontextmanager
+async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context]:
+    """What the application needs while it runs."""
+    engine = make_engine(config.database_url, pool=config.pool, overflow=config.pool)
+    announcer = Announcer(engine, config.events_url, auth=config.events_auth)
+    try:
+        async with config.ars_tokens() as ars_token:
+            task = asyncio.create_task(announcer.run(), name="announcer")
+            task.add_done_callback(_report)
+            try:
+                yield Context(config, engine, metrics, announcer, ars_token)
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+    finally:
+        await engine.dispose()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Say it when the announcer ends of itself, which it never should."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the announcer has ended: events wait", exc_info=error)

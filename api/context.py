@@ -1,0 +1,91 @@
+"""What the routes of one application share: its settings, its engine, its counters.
+
+Made when the application starts and found on it; nothing of it is global.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.announcer import Announcer
+from api.metrics import Metrics
+from hpc.tokens import Keys
+from track.database import transact
+
+T = TypeVar("T")
+
+TokenSource = Callable[[], Awaitable[tuple[str, float]]]
+"""Asked for an archive token: the text and the seconds it lives."""
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class ClusterApi:
+    """How the clusters' application is set up.
+
+    Attributes:
+        database_url: a `postgresql+psycopg` URL.
+        keys: what attempts' tokens are signed with.
+        events_url: the base of Prefect's API, such as http://127.0.0.1:4200/api.
+        ars_tokens: opens the source of archive tokens for as long as the application runs.
+        file_proxy: the base of the archive's file service, without `/assetfiles`.
+        outputs: the folder for the small files that jobs send.
+        events_auth: Prefect's auth string, `user:password`, if it has one.
+        legacy_prefix: what stands before the paths of existing scripts.
+        legacy_callbacks: networks whose scripts need no token.
+        trusted_proxies: networks whose word on a client's address counts.
+        body_limit: most bytes of a JSON body; output_limit: of one output.
+        back_pressure_s: how long a job stays away from a cluster whose queue is full.
+        pool: connections kept to the database; as many again are made when they are short.
+    """
+
+    database_url: str = field(repr=False)
+    keys: Keys = field(repr=False)
+    events_url: str
+    ars_tokens: Callable[[], AbstractAsyncContextManager[TokenSource]]
+    file_proxy: str
+    outputs: Path
+    events_auth: str | None = field(default=None, repr=False)
+    legacy_prefix: str = "/dev"
+    legacy_callbacks: tuple[Network, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    body_limit: int = 2_000_000
+    output_limit: int = 64_000_000
+    back_pressure_s: float = 60.0
+    pool: int = 10
+
+
+@dataclass(frozen=True)
+class Context:
+    """One running application."""
+
+    config: ClusterApi
+    engine: AsyncEngine
+    metrics: Metrics
+    announcer: Announcer
+    ars_token: TokenSource
+
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """One transaction, repeated when PostgreSQL chose it as a deadlock's victim."""
+        return await transact(self.engine, work)
+
+    def note(self, kind: str, outcome: str) -> None:
+        """Count a callback; what is to be announced of it goes out at once."""
+        self.metrics.callback(kind, outcome)
+        if outcome == "applied":
+            self.announcer.poke()
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]

@@ -1,0 +1,70 @@
+"""Whether this application can do its work, and its figures for Prometheus."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import JSONResponse, Response
+
+from api.announcer import Backlog, backlog
+from api.context import Here
+from api.metrics import jobs_by_state
+
+router = APIRouter(tags=["service"])
+
+
+class Health(BaseModel):
+    """`ok` while the database answers and events can be announced; `late` while only these wait."""
+
+    status: str = Field(examples=["ok", "late", "down"])
+    version: str
+    database: bool
+    unannounced: int = Field(description="Events that Prefect has not accepted yet.")
+    oldest_s: float = Field(description="Age of the oldest of them, in seconds.")
+    trouble: str = Field(description="Why events wait, or empty.")
+
+
+@router.get(
+    "/health",
+    summary="Is the application well?",
+    responses={503: {"model": Health, "description": "The database does not answer."}},
+)
+async def health(here: Here) -> Response:
+    """200 when the database answers. Events that wait lose nothing, and are not an illness."""
+    owed, well = Backlog(0, 0.0), True
+    try:
+        async with here.engine.connect() as connection:
+            owed = await backlog(connection)
+    except (SQLAlchemyError, OSError):
+        well = False
+    late = bool(here.announcer.last_error)
+    body = Health(
+        status="late" if well and late else "ok" if well else "down",
+        version=_version(),
+        database=well,
+        unannounced=owed.events,
+        oldest_s=owed.oldest_s,
+        trouble=here.announcer.last_error,
+    )
+    return JSONResponse(body.model_dump(), 200 if well else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
+async def metrics(here: Here) -> Response:
+    """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
+    async with here.engine.connect() as connection:
+        page = here.metrics.render(await jobs_by_state(connection), await backlog(connection))
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _version() -> str:
+    try:
+        return version("specimen-refinery")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,87 @@
+"""Bounds and clocks around every request, before anything of it is read.
+
+A body that is too large is refused by its announced length, and while it is read by
+its real one. Plain ASGI, since a middleware that reads bodies itself costs a copy.
+"""
+
+import re
+import time
+
+from fastapi import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+
+OUTPUTS = re.compile(r"/attempts/[^/]+/outputs/[^/]+")
+
+
+class BodyLimit:
+    """Refuses bodies of more than `limit` bytes, or `output_limit` for an output, with 413."""
+
+    def __init__(self, app: ASGIApp, limit: int, output_limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._output_limit = output_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = self._output_limit if OUTPUTS.fullmatch(scope["path"]) else self._limit
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > most:
+            answer = JSONResponse({"error": _too_large(most)}, 413)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, _counted(receive, most), send)
+
+
+def _counted(receive: Receive, most: int) -> Receive:
+    read = 0
+
+    async def counting() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413, _too_large(most))
+        return message
+
+    return counting
+
+
+def _too_large(most: int) -> str:
+    return f"the body is larger than {most} bytes"
+
+
+class Clock:
+    """Times every request under its route's pattern."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            path = getattr(scope.get("route"), "path", "other")
+            self._metrics.answered(
+                _known(scope["method"]), path, status, time.perf_counter() - began
+            )
+
+
+def _known(method: str) -> str:
+    return method if method in ("GET", "POST", "PUT", "HEAD", "OPTIONS") else "other"

@@ -1,0 +1,116 @@
+"""Where everything answers: from the settings, or where we chose ourselves.
+
+The database URLs hold a password: they go to children by environment, never in argv.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from refinery import state
+from refinery.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+DATABASES = ("refinery", "prefect", "ars")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Base URLs without a last slash, and SQLAlchemy URLs of the three databases."""
+
+    prefect: str
+    clusters: str
+    workstations: str
+    ars: str
+    database: str = field(repr=False)
+    prefect_database: str = field(repr=False)
+    ars_database: str = field(repr=False)
+
+    @property
+    def prefect_api(self) -> str:
+        """What PREFECT_API_URL wants."""
+        return f"{self.prefect}/api"
+
+
+def of_running(settings: Settings) -> Addresses:
+    """The addresses of the system that runs here. Raises state.NotRunning."""
+    now = state.read(settings)
+    if not now.running():
+        raise state.NotRunning(
+            f"Nothing runs in {settings.state}: start it with 'refinery up' (or 'make up')."
+        )
+    return resolve(settings, now.ports)
+
+
+def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
+    """The addresses that follow from the settings and the ports that were found free."""
+    here = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    urls = databases(settings, ports)
+    return Addresses(
+        prefect=here["prefect"],
+        clusters=settings.clusters_url or here["clusters"],
+        workstations=here["workstations"],
+        ars=settings.ars_base_url or here["ars"],
+        database=urls["refinery"],
+        prefect_database=urls["prefect"],
+        ars_database=urls["ars"],
+    )
+
+
+def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
+    """The three databases' URLs: of the embedded cluster, or beside the one that is set."""
+    if settings.embedded_database:
+        from refinery.postgres import superuser_url
+
+        folder = settings.state / "pg"
+        return {
+            name: superuser_url(folder, ports["postgres"], name, driver_of(name))
+            for name in DATABASES
+        }
+    given = settings.database_url.get_secret_value()
+    prefect = settings.prefect_database_url.get_secret_value()
+    return {
+        "refinery": beside(given, None, driver_of("refinery")),
+        "prefect": prefect or beside(given, "prefect", driver_of("prefect")),
+        "ars": beside(given, "ars", driver_of("ars")),
+    }
+
+
+def driver_of(database: str) -> str:
+    """Prefect's server speaks asyncpg, everything of ours psycopg."""
+    return "postgresql+asyncpg" if database == "prefect" else "postgresql+psycopg"
+
+
+def beside(url: str, database: str | None, driver: str) -> str:
+    """The URL of another database on the same server; None keeps the one it names."""
+    parts = urlsplit(url)
+    path = parts.path if database is None else f"/{database}"
+    return urlunsplit((driver, parts.netloc, path, parts.query, ""))
+
+
+def choose_ports(settings: Settings, last: Mapping[str, int]) -> dict[str, int]:
+    """For each server the wanted port if it is free, else the last one, else any free one."""
+    ports: dict[str, int] = {}
+    for name in state.SERVERS:
+        host = settings.api_host if name in ("clusters", "workstations") else LOOPBACK
+        wishes = [getattr(settings, f"{name}_port"), last.get(name, 0)]
+        free = [w for w in wishes if w and w not in ports.values() and listenable(host, w)]
+        ports[name] = free[0] if free else unused_port(host)
+    return ports
+
+
+def listenable(host: str, port: int) -> bool:
+    """Whether nobody listens on that port."""
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except OSError:
+        return False
+
+
+def unused_port(host: str) -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server((host, 0)) as probe:
+        found: int = probe.getsockname()[1]
+        return found

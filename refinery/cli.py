@@ -1,0 +1,210 @@
+"""The `refinery` command. Every command imports what it needs when it runs, so that asking
+for help is quick and the workstation's small install can do it too.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from refinery.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Specimen Refinery: from the camera to the archive and the cluster, and back.",
+)
+
+
+def main() -> None:
+    """The console script: what a person can mend is told plainly, without a traceback."""
+    try:
+        app()
+    except (RuntimeError, ValueError, OSError) as error:
+        say(str(error), error=True)
+        sys.exit(1)
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """One line for a person; services' words go to stderr when they are errors."""
+    typer.secho(text, err=error, fg=typer.colors.RED if error else None)
+
+
+def here() -> "Settings":
+    """The settings of the project in the current folder."""
+    from refinery.settings import Settings
+
+    return Settings.load(Path.cwd())
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once it is ready; 'refinery stop' ends it.")
+    ] = False,
+) -> None:
+    """Start everything on this host and keep it alive until Ctrl-C."""
+    from refinery import lifecycle
+    from refinery.addresses import Addresses, resolve
+
+    settings = here()
+
+    async def told(addresses: Addresses) -> None:
+        say(f"ready. Prefect: {addresses.prefect}  N-Drive: {settings.n_drive}")
+        await lifecycle.for_ever(addresses)
+
+    if detach:
+        now = lifecycle.detach(settings)
+        say(f"ready. Prefect: {resolve(settings, now.ports).prefect}")
+    else:
+        lifecycle.up(settings, say, told)
+
+
+@app.command()
+def stop() -> None:
+    """Stop what `refinery up` started here."""
+    from refinery import lifecycle
+
+    say("stopped" if lifecycle.stop(here()) else "nothing was running")
+
+
+@app.command()
+def watch() -> None:
+    """Watch the N-Drive for sessions (part of `up`)."""
+    from refinery import services
+
+    services.until_told(services.watch(here()))
+
+
+@app.command()
+def sites() -> None:
+    """Drive the sites that run modules (part of `up`)."""
+    from refinery import services
+
+    services.until_told(services.sites(here()))
+
+
+@app.command()
+def api(
+    which: Annotated[str, typer.Argument(help="whose: clusters")] = "clusters",
+) -> None:
+    """Serve one of the two APIs (part of `up`)."""
+    from refinery import services
+
+    services.api(here(), which)
+
+
+@app.command()
+def ars() -> None:
+    """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
+    from refinery import services
+
+    services.ars(here())
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether everything is as it should be; says what to do about what is not."""
+    from refinery.doctor import examine, told
+
+    findings = examine(here())
+    told(findings)
+    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="a session's folder on the N-Drive")],
+    by: Annotated[str, typer.Option(help="who asks; recorded in the history")] = "refinery ingest",
+) -> None:
+    """Open the session of a folder now, without waiting for it to settle."""
+    import asyncio
+
+    from refinery import services
+
+    say(asyncio.run(services.ingest(here(), folder.absolute(), by)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables, pipelines and sites up to date."""
+    from refinery import services
+
+    changed = services.migrate(here())
+    say(f"up to date; changed pipelines: {', '.join(changed) or 'none'}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    database: Annotated[str, typer.Option(help="refinery, prefect or ars")] = "refinery",
+) -> None:
+    """Open the embedded database; further arguments go to psql."""
+    from refinery.consoles import open_psql
+
+    open_psql(here(), database, context.args)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="a service; omitted: all of them")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as they grow")] = False,
+) -> None:
+    """Show what the services wrote."""
+    from refinery.consoles import show_logs
+
+    show_logs(here(), name, follow=follow)
+
+
+@app.command()
+def backup(
+    folder: Annotated[
+        Path | None, typer.Argument(help="a new folder; omitted: one by date")
+    ] = None,
+) -> None:
+    """Save the embedded databases, also while everything runs."""
+    from refinery.backup import save
+
+    say(f"saved in {save(here(), folder)}")
+
+
+@app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="a folder that backup made")]) -> None:
+    """Replace the embedded databases by saved ones; the system must be stopped."""
+    from refinery import backup
+
+    backup.restore(here(), folder)
+    say("restored; start it with 'refinery up'")
+
+
+@app.command()
+def forget(
+    yes: Annotated[bool, typer.Option("--yes", help="really remove databases and files")] = False,
+) -> None:
+    """Remove everything the system keeps in its state folder, databases included."""
+    from refinery import lifecycle
+
+    say(lifecycle.forget(here(), really=yes))
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop everything afterwards; 0 only if all went well.")
+    ] = False,
+    session: Annotated[
+        Path | None, typer.Option(help="a folder of your own to send instead of the sample")
+    ] = None,
+    site: Annotated[str, typer.Option(help="run modules at this site only")] = "",
+) -> None:
+    """Send a small sample session down the whole road and show how it fares."""
+    from demo.run import run
+
+    raise typer.Exit(run(here(), say, once=once, session=session, site=site))
+
+
+if __name__ == "__main__":
+    main()

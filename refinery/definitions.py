@@ -1,0 +1,42 @@
+"""Loads what the owners wrote, pipelines and sites, into the database at start-up."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from refinery.settings import Settings
+from schemas.pipeline import Pipeline, load_pipelines
+from schemas.pipeline_checks import check_together
+from schemas.sites import Site, load_sites
+from track import pipelines as known_pipelines
+from track import sites as known_sites
+from track.database import transact
+
+ACTOR = "refinery up"
+
+
+def read_pipelines(settings: Settings) -> list[Pipeline]:
+    """Every pipeline of every file in the pipelines' folder. Raises PipelineError."""
+    found: list[Pipeline] = []
+    for path in sorted(settings.pipelines.glob("*.yaml")):
+        found += load_pipelines(path.read_text(encoding="utf-8"), str(path))
+    check_together(found)
+    return found
+
+
+def read_sites(settings: Settings) -> list[Site]:
+    """The sites of the sites file; without one, this machine alone. Raises SitesError."""
+    if settings.sites_file.is_file():
+        text = settings.sites_file.read_text(encoding="utf-8")
+        return load_sites(text, str(settings.sites_file))
+    root = str(settings.state / "sites" / "local")
+    return [Site.model_validate({"site": "local", "kind": "local", "root": root, "capacity": 2})]
+
+
+async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
+    """Bring the database's pipelines and sites in line; the names of changed pipelines."""
+    pipelines, sites = read_pipelines(settings), read_sites(settings)
+
+    async def write(tx: AsyncConnection) -> list[str]:
+        await known_sites.load_sites(tx, sites, actor=ACTOR)
+        return await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
+
+    return await transact(engine, write)

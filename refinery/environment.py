@@ -1,0 +1,59 @@
+"""What our services find in their environment: all of Prefect's settings, given by us.
+
+Variables of Prefect's that happen to be set outside (a profile, a key for its cloud) would
+send our runs elsewhere, so none but those about logging is passed on.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from refinery import state
+from refinery.addresses import Addresses
+from refinery.processes import MARK
+from refinery.settings import Settings
+
+EVENTS_KEPT = "P7D"
+RUNS_KEPT_S = 30 * 24 * 3600
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment without Prefect's and PostgreSQL's settings."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(("PREFECT_", "PG")) or name.startswith("PREFECT_LOGGING_")
+    }
+
+
+def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
+    """What every service gets: where Prefect is, its home, nothing sent to anybody."""
+    programs = str(Path(sys.executable).parent)
+    return inherited(os.environ) | {
+        "PWD": str(settings.project_dir),  # what prefect.yaml names as the working directory
+        "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
+        "PREFECT_API_URL": addresses.prefect_api,
+        "PREFECT_UI_URL": addresses.prefect,
+        "PREFECT_HOME": str(settings.state / "prefect"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLI_WRAP_LINES": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+        "REFINERY_WORK_POOL": settings.work_pool,
+        "REFINERY_SETTLE_SECONDS": str(settings.settle_seconds),
+        MARK: state.mark(settings),
+    }
+
+
+def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:
+    """What Prefect's server gets besides: its database, its retention, its own page only."""
+    return common(settings, addresses) | {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": addresses.prefect_database,
+        "PREFECT_SERVER_UI_API_URL": addresses.prefect_api,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": addresses.prefect,
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUNS_KEPT_S),
+    }

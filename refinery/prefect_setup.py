@@ -1,0 +1,99 @@
+"""Tells Prefect's server what it has to know: work pool, blocks, limits and deployments.
+
+Run by `refinery up` as a process of its own once the server answers; every step may be
+repeated. Deploying imports every flow, so it is left out while nothing it reads changed.
+"""
+
+import asyncio
+import hashlib
+import sys
+from pathlib import Path
+
+from prefect.blocks.core import Block
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from pydantic import SecretStr
+
+from blocks.database import RefineryDatabase
+from blocks.store import LocalStore
+from refinery import services
+from refinery.addresses import Addresses, of_running
+from refinery.settings import Settings
+
+PATIENCE_S = 120.0
+READ_BY_DEPLOY = ("flows", "tasks", "blocks", "schemas", "track", "deployments")
+
+
+def main() -> None:
+    """Set everything up for the system in this folder; exits with deploy's own code."""
+    settings = Settings.load(Path.cwd())
+    sys.exit(asyncio.run(set_up(settings, of_running(settings))))
+
+
+async def set_up(settings: Settings, addresses: Addresses) -> int:
+    """Work pool, then blocks beside the deployments; deploy's exit code."""
+    async with get_client() as client:
+        await wait_for(client)
+        await ensure_work_pool(client, settings.work_pool)
+        known = bool(await client.read_deployments(limit=1))
+    stamp, now = settings.state / "run" / "deployed", fingerprint(settings)
+    if known and stamp.is_file() and stamp.read_text(encoding="ascii") == now:
+        await save_blocks(settings, addresses)
+        return 0
+    code, _ = await asyncio.gather(deploy(), save_blocks(settings, addresses))
+    if code == 0:
+        stamp.write_text(now, encoding="ascii")
+    return code
+
+
+async def wait_for(client: PrefectClient) -> None:
+    """Wait for the server, which migrates its database first. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await client.api_healthcheck() is not None:
+            await asyncio.sleep(0.1)
+
+
+async def deploy() -> int:
+    """Deploy everything in prefect.yaml, by Prefect's own command; its exit code."""
+    words = ("-m", "prefect", "--no-prompt", "deploy", "--all")
+    process = await asyncio.create_subprocess_exec(sys.executable, *words)
+    return await process.wait()
+
+
+async def ensure_work_pool(client: PrefectClient, name: str) -> None:
+    """A pool whose worker starts processes on this host."""
+    try:
+        await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+    except ObjectAlreadyExists:
+        return
+
+
+async def save_blocks(settings: Settings, addresses: Addresses) -> None:
+    """What flows and tasks load by the name "default"."""
+    blocks: list[Block] = [
+        RefineryDatabase(url=SecretStr(addresses.database)),
+        LocalStore(root=settings.store),
+        services.n_drive(settings),
+        services.archive(settings, addresses),
+    ]
+    settings.store.mkdir(parents=True, exist_ok=True)
+    for block in blocks:
+        await block.register_type_and_schema()
+        await block.save("default", overwrite=True)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Names what deployments are made from: prefect.yaml and all that it leads to."""
+    summed = hashlib.sha256(f"{settings.work_pool} {sys.prefix}".encode())
+    files = [settings.project_dir / "prefect.yaml"]
+    for folder in READ_BY_DEPLOY:
+        files += sorted((settings.project_dir / folder).rglob("*.py"))
+        files += sorted((settings.project_dir / folder).rglob("*.yaml"))
+    for path in files:
+        summed.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return summed.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""What may be set: `REFINERY_*` variables over `refinery.toml` over defaults.
+
+One frozen object, made at the entry point and passed down; nothing below reads the
+environment. A value that is wrong or a key that is not known is refused by name.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+PREFIX = "REFINERY_"
+FILE = "refinery.toml"
+NEARLY = 0.8  # likeness of two names, 1 for equal ones
+PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names the file or variable, the field and the remedy."""
+
+
+def listed(value: object) -> object:
+    """A variable holds a list as text, its items separated by commas."""
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
+
+
+def address(value: object) -> object:
+    """An address is kept as text without its last slash, once it has been read as one."""
+    return str(AnyHttpUrl(str(value))).rstrip("/") if value else ""
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(listed)]
+Address = Annotated[str, BeforeValidator(address)]
+
+
+class Settings(BaseModel):
+    """Everything that may be set, paths absolute, times in seconds.
+
+    Attributes:
+        project_dir: where `prefect.yaml` lies; relative paths are taken from here.
+        project: the name of a second system on this host; empty for the first.
+        state: the system's own folder: data, logs, secrets.
+        n_drive: the root under which workstations put their session folders.
+        workstations: the folders under it that are watched.
+        settle_seconds: N: a session without new files this long is complete.
+        store: where ingested originals are kept until they are archived and pruned.
+        ars_base_url: the edge of ARS; empty runs the stand-in.
+        ars_token_url: where its tokens come from; empty means its own Keycloak realm.
+        ars_client_id, ars_client_secret: our credentials there.
+        database_url: a PostgreSQL of your own for the refinery; empty means the embedded one.
+        prefect_database_url: the same for Prefect.
+        postgres_home: where the embedded cluster lies; empty lets us choose.
+        *_port: wanted ports; a busy one, or 0, is replaced by a free one.
+        api_host: the address that the clusters' and workstations' APIs listen on.
+        clusters_url: how clusters reach their API; empty means this host.
+        legacy_callbacks: networks whose callbacks need no token.
+        trusted_proxies: proxies whose word about the client's address is taken.
+        sites_file, pipelines: the clusters and the pipelines.
+        linger_seconds: a dispatcher with nothing but waiting jobs parks after this.
+        flow_runs: how many flow runs the worker holds at once.
+        work_pool: the Prefect work pool.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project_dir: Path
+    project: str = ""
+    state: Path
+
+    n_drive: Path
+    workstations: Names = (
+        "WORKHERB0001",
+        "WORKHERB0002",
+        "WORKHERB0003",
+        "WORKPIOF0001",
+        "WORKPIOF0002",
+        "WORKPIOF0003",
+    )
+    settle_seconds: float = Field(default=10, gt=0)
+    store: Path
+
+    ars_base_url: Address = ""
+    ars_token_url: Address = ""
+    ars_client_id: str = "specimen-refinery"
+    ars_client_secret: SecretStr = SecretStr("")
+
+    database_url: SecretStr = SecretStr("")
+    prefect_database_url: SecretStr = SecretStr("")
+    postgres_home: Path | None = None
+
+    prefect_port: Port = 4200
+    clusters_port: Port = 8000
+    workstations_port: Port = 8100
+    ars_port: Port = 8200
+    postgres_port: Port = 0
+    api_host: str = "127.0.0.1"
+    clusters_url: Address = ""
+    legacy_callbacks: Networks = ()
+    trusted_proxies: Networks = ()
+
+    sites_file: Path
+    pipelines: Path
+    linger_seconds: float = Field(default=900, gt=0)
+    flow_runs: int = Field(default=8, ge=1)
+    work_pool: str
+
+    @classmethod
+    def load(cls, project_dir: Path, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings of the project in `project_dir`.
+
+        `environment` stands in for the process's own. Raises SettingsError.
+        """
+        variables = os.environ if environment is None else environment
+        project_dir = project_dir.absolute()
+        given, sources = gathered(cls, project_dir, variables)
+        values = defaults(project_dir, str(given.get("project", ""))) | given
+        for name in ("n_drive", "store", "sites_file", "pipelines", "postgres_home"):
+            if isinstance(values.get(name), str) and values[name]:
+                values[name] = project_dir / Path(values[name]).expanduser()
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(described(error, sources)) from None
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether we run PostgreSQL ourselves."""
+        return not self.database_url.get_secret_value()
+
+    @property
+    def stand_in_ars(self) -> bool:
+        """Whether the stand-in takes the place of ARS."""
+        return not self.ars_base_url
+
+    @property
+    def logs(self) -> Path:
+        """Where every service writes its log."""
+        return self.state / "logs"
+
+
+def defaults(project_dir: Path, project: str) -> dict[str, Any]:
+    """What depends on the project's folder and name. Raises SettingsError for a bad name."""
+    if project and not PROJECT.fullmatch(project):
+        raise SettingsError(
+            f"{PREFIX}PROJECT: '{project}' cannot name a folder and a work pool: use lower-case "
+            "letters, digits and dashes, 32 at most."
+        )
+    state = project_dir / ".refinery"
+    if project:
+        state = state / "projects" / project
+    # A second system has no claim to the usual ports.
+    ports = ("prefect_port", "clusters_port", "workstations_port", "ars_port")
+    free: dict[str, Any] = dict.fromkeys(ports, 0) if project else {}
+    return free | {
+        "project_dir": project_dir,
+        "state": state,
+        "n_drive": state / "ndrive",
+        "store": state / "store",
+        "sites_file": project_dir / "deployments" / "sites.yaml",
+        "pipelines": project_dir / "deployments" / "pipelines",
+        "work_pool": f"refinery-{project}" if project else "refinery",
+    }
+
+
+def gathered(
+    model: type[BaseModel], project_dir: Path, variables: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values that were given, and by which file or variable each of them was."""
+    settable = set(model.model_fields) - {"project_dir", "state"}
+    path = project_dir / FILE
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, value in read_file(path).items():
+        if name not in settable or name == "project":
+            raise SettingsError(unknown(f"{path}: '{name}'", name, settable - {"project"}))
+        values[name], sources[name] = value, f"{path}: {name}"
+    for variable, text in variables.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in settable:
+            # Others may have variables of that prefix; one that nearly is ours is a mistake.
+            if get_close_matches(name, settable, n=1, cutoff=NEARLY):
+                raise SettingsError(unknown(variable, name, settable, spell=variable_of))
+            continue
+        values[name], sources[name] = text, variable
+    return values, sources
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings file, which need not exist. Raises SettingsError when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+
+
+def variable_of(name: str) -> str:
+    """The variable that sets a field."""
+    return PREFIX + name.upper()
+
+
+def unknown(where: str, name: str, known: set[str], spell: Any = str) -> str:
+    """The refusal of a key nobody knows, with the nearest one that is known."""
+    near = get_close_matches(name, sorted(known), n=1)
+    remedy = f"did you mean {spell(near[0])}?" if near else f"known are {', '.join(sorted(known))}."
+    return f"{where} is not a setting: {remedy}"
+
+
+def described(error: ValidationError, sources: dict[str, str]) -> str:
+    """Every fault, one per line, with the file or variable it comes from; values are not shown."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else "settings"
+        lines.append(f"{sources.get(name, name)}: {fault['msg']}. Correct or remove it.")
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""What is running: ports, processes and whether the system is ready, in `state.json`.
+
+The supervisor alone writes it, whole and by rename, so a reader sees one moment of it.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from refinery.processes import ProcessId
+from refinery.settings import Settings
+
+SERVERS = ("prefect", "clusters", "workstations", "ars", "postgres")
+
+
+class NotRunning(RuntimeError):
+    """The command needs the running system, and `refinery up` has not started one here."""
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of the system; `ports` outlive it, so that addresses stay the same."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    supervisor: ProcessId | None = None
+    services: dict[str, ProcessId] = field(default_factory=dict)
+    ready: bool = False
+
+    def running(self) -> bool:
+        """Whether its supervisor lives."""
+        return self.supervisor is not None and self.supervisor.alive()
+
+    def stopped(self) -> "State":
+        """The same system after its end."""
+        return replace(self, supervisor=None, services={}, ready=False)
+
+
+def path_of(settings: Settings) -> Path:
+    """Where the state is kept."""
+    return settings.state / "state.json"
+
+
+def read(settings: Settings) -> State:
+    """The last state written; an empty one when there is none, or it cannot be read."""
+    try:
+        raw = json.loads(path_of(settings).read_text(encoding="utf-8"))
+        return State(
+            ports={name: int(port) for name, port in raw["ports"].items()},
+            supervisor=identity(raw["supervisor"]),
+            services={name: ProcessId(**it) for name, it in raw["services"].items()},
+            ready=bool(raw["ready"]),
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return State()
+
+
+def identity(raw: dict[str, Any] | None) -> ProcessId | None:
+    """A process as the file names it."""
+    return None if raw is None else ProcessId(**raw)
+
+
+def write(settings: Settings, state: State) -> None:
+    """Replace the state, readable by its owner alone."""
+    path = path_of(settings)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(state), file, indent=2)
+    draft.replace(path)
+
+
+def mark(settings: Settings) -> str:
+    """What every process of this system carries in its environment."""
+    return hashlib.sha256(os.fsencode(settings.state)).hexdigest()[:24]
+
+
+def secret(settings: Settings, name: str) -> str:
+    """A random secret of this system, drawn once and kept in a file of mode 0600."""
+    folder = settings.state / "run"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(drawn := secrets.token_hex(32))
+    return drawn

@@ -1,0 +1,450 @@
+"""The watch on real folders and a real database, with a clock that the test turns."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ndrive import NDrive
+from refinery.prefect_events import NotAnnounced
+from refinery.watch import Lookout, NothingToTake, register_folder, watch
+from schemas.events import SESSION_READY
+from tasks.file_errors import SourceVanished
+from tasks.ndrive import OutsideDrive, close_folder
+from track.database import make_engine
+from track.tables import session
+
+N = 10.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Prefect:
+    """What a Prefect server would have taken."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.down = False
+
+    async def __call__(self, event: Mapping[str, Any]) -> None:
+        if self.down:
+            raise NotAnnounced("Prefect is down")
+        self.events.append(dict(event))
+
+
+class World:
+    """A drive, a watcher of it, and what came of it."""
+
+    def __init__(self, root: Path, engine: AsyncEngine, *workstations: str) -> None:
+        self.engine, self.clock, self.prefect = engine, Clock(), Prefect()
+        names = list(workstations) or ["WORKHERB0001"]
+        self.drive = NDrive(root=root, workstations=names, settle_seconds=N, poll_seconds=1)
+        self.restart()
+
+    def restart(self) -> None:
+        self.lookout = Lookout(self.drive, self.engine, self.prefect, clock=self.clock)
+
+    def drop(self, folder: str, *names: str, workstation: str = "WORKHERB0001") -> Path:
+        path = self.drive.root / workstation / folder
+        path.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (path / name).write_text(name)
+        return path
+
+    async def look(self, after: float = 0) -> None:
+        self.clock.now += after
+        await self.lookout.look()
+
+    async def rows(self) -> list[Any]:
+        async with self.engine.connect() as connection:
+            return list(await connection.execute(select(session).order_by(session.c.opened_at)))
+
+
+@pytest.fixture
+def world(tmp_path: Path, engine: AsyncEngine) -> World:
+    root = tmp_path / "N drive"
+    (root / "WORKHERB0001").mkdir(parents=True)
+    return World(root, engine)
+
+
+async def test_a_settled_folder_becomes_one_session_and_one_event(world: World) -> None:
+    path = world.drop("2026-11-21 æøå", "a.json", "a.tif", "b.json", "b.TIFF")
+    await world.look()
+    await world.look(after=N - 1)
+    assert await world.rows() == []
+    await world.look(after=1)
+    [row] = await world.rows()
+    assert (row.path, row.workstation) == (str(path.resolve()), "WORKHERB0001")
+    assert row.announced_at is not None
+    [event] = world.prefect.events
+    assert event["event"] == SESSION_READY
+    assert event["resource"] == {"prefect.resource.id": f"specimen.session.{row.id}"}
+    assert event["payload"] == {
+        "session": str(row.id),
+        "path": row.path,
+        "workstation": "WORKHERB0001",
+    }
+    for _ in range(3):
+        await world.look(after=N)
+    world.restart()
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == len(world.prefect.events) == 1
+
+
+async def test_a_folder_still_being_written_is_not_taken(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif") / "a.tif"
+    stop = threading.Event()
+
+    def write() -> None:
+        with path.open("ab", buffering=0) as stream:
+            while not stop.is_set():
+                stream.write(b"more")
+
+    async def grown() -> None:
+        before = path.stat().st_size
+        async with asyncio.timeout(20):
+            while path.stat().st_size == before:
+                await asyncio.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(8):
+            await grown()
+            await world.look(after=N)
+        assert await world.rows() == []
+    finally:
+        stop.set()
+        writer.join()
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_an_unpaired_file_waits_ten_times_longer(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.drop("s", "a.json", "a.tif", "lonely.json")
+    await world.look()
+    await world.look(after=10 * N - 1)
+    assert await world.rows() == []
+    await world.look(after=1)
+    assert len(await world.rows()) == 1
+    assert "without a partner for lonely" in caplog.text
+
+
+async def test_a_partner_that_comes_late_ends_the_long_wait(world: World) -> None:
+    world.drop("s", "a.json")
+    await world.look()
+    await world.look(after=5 * N)
+    world.drop("s", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_an_upload_under_a_temporary_name_is_waited_for(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif", "b.tif.part")
+    await world.look()
+    await world.look(after=2 * N)
+    assert await world.rows() == []
+    (path / "b.tif.part").rename(path / "b.tif")
+    world.drop("s", "b.json")
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_the_mark_of_the_upload_ends_all_waiting(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif")
+    (path / ".complete").write_text('{"files": 2}')
+    await world.look()
+    assert len(world.prefect.events) == 1
+
+
+async def test_a_folder_name_used_again_is_a_new_session(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    close_folder(path, "imported_")
+    await world.look(after=N)
+    world.drop("s", "b.json", "b.tif")
+    await world.look()
+    await world.look(after=N)
+    first, second = await world.rows()
+    assert first.opened_as == second.opened_as
+    assert first.id != second.id
+    assert len({event["id"] for event in world.prefect.events}) == 2
+
+
+async def test_a_corrected_file_dropped_into_the_folder_opens_it_again(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    (path / "a.tif").write_text("the corrected image")
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 2
+
+
+async def test_closed_unfinished_and_hidden_folders_are_no_sessions(world: World) -> None:
+    for name in ("imported_s", "error_s", "new_s", ".s", "empty"):
+        world.drop(name, *([] if name == "empty" else ["a.json", "a.tif"]))
+    world.drop("strangers", "Thumbs.db", "QUARANTINE.txt")
+    (world.drive.root / "WORKHERB0001" / "file.json").write_text("{}")
+    await world.look()
+    await world.look(after=20 * N)
+    assert await world.rows() == []
+
+
+async def test_only_approved_workstations_are_watched(world: World) -> None:
+    world.drop("s", "a.json", "a.tif", workstation="PRIVATE")
+    await world.look()
+    await world.look(after=N)
+    assert await world.rows() == []
+    world.drive = NDrive(root=world.drive.root, workstations=["*"], settle_seconds=N)
+    world.restart()
+    await world.look()
+    await world.look(after=N)
+    assert [row.workstation for row in await world.rows()] == ["PRIVATE"]
+
+
+async def test_a_kill_between_row_and_event_is_made_good_at_the_next_look(
+    world: World, database: str
+) -> None:
+    world.drop("s", "a.json", "a.tif")
+    context = multiprocessing.get_context("spawn")
+    killed = context.Process(target=_die_before_the_event, args=(database, str(world.drive.root)))
+    killed.start()
+    await asyncio.to_thread(killed.join, 60)
+    assert killed.exitcode == 9
+    [row] = await world.rows()
+    assert row.announced_at is None
+    await world.look()
+    [row] = await world.rows()
+    assert row.announced_at is not None
+    assert [event["payload"]["session"] for event in world.prefect.events] == [str(row.id)]
+
+
+def _die_before_the_event(database: str, root: str) -> None:
+    async def die(_: Mapping[str, Any]) -> None:
+        os._exit(9)
+
+    async def take() -> None:
+        drive = NDrive(root=Path(root), workstations=["*"])
+        folder = Path("WORKHERB0001/s")
+        await register_folder(make_engine(database), drive, folder, die, actor="test")
+
+    asyncio.run(take())
+
+
+async def test_an_event_told_twice_has_one_id(world: World) -> None:
+    world.drop("s", "a.json", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    async with world.engine.begin() as tx:  # as if killed after 204 and before the mark
+        await tx.execute(update(session).values(announced_at=None))
+    await world.look()
+    first, second = world.prefect.events
+    assert first["id"] == second["id"]
+
+
+async def test_a_prefect_that_is_down_is_told_later_and_complained_of_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.prefect.down = True
+    world.drop("s", "a.json", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    caplog.clear()
+    for _ in range(3):
+        await world.look(after=1)
+    assert caplog.text.count("Prefect is down") <= 1
+    [row] = await world.rows()
+    assert row.announced_at is None
+    world.prefect.down = False
+    await world.look(after=1)
+    assert len(world.prefect.events) == 1
+    assert "prefect: no longer a problem" in caplog.text
+
+
+async def test_a_mount_that_goes_away_is_said_once_and_survived(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.drop("s", "a.json", "a.tif")
+    await world.look()
+    away = world.drive.root.with_name("away")
+    world.drive.root.rename(away)
+    for _ in range(3):
+        await world.look(after=N)
+    assert caplog.text.count("cannot be found") == 1
+    away.rename(world.drive.root)
+    await world.look()
+    assert "no longer a problem" in caplog.text
+    assert await world.rows() == []
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_a_missing_workstation_and_an_unreadable_folder_do_not_stop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = world.drive.root
+    world.drive = NDrive(
+        root=root, workstations=["GONE", "AFILE", "WORKHERB0001"], settle_seconds=N
+    )
+    world.restart()
+    (root / "AFILE").write_text("a file where a folder should be")
+    world.drop("s", "a.json", "a.tif")
+    for _ in range(3):
+        await world.look(after=N)
+    assert len(await world.rows()) == 1
+    assert caplog.text.count("GONE") == 1
+    assert caplog.text.count("AFILE") == 1
+
+
+async def test_links_broken_or_leading_out_are_left_alone(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "x.json").write_text("{}")
+    workstation = world.drive.root / "WORKHERB0001"
+    (workstation / "broken").symlink_to(workstation / "nowhere")
+    (workstation / "out").symlink_to(secret)
+    (world.drive.root / "LINKED").symlink_to(secret)
+    path = world.drop("s", "a.json", "a.tif")
+    (path / "b.tif").symlink_to(path / "nowhere.tif")
+    world.drive = NDrive(root=world.drive.root, workstations=["*", "LINKED"], settle_seconds=N)
+    world.restart()
+    for _ in range(3):
+        await world.look(after=N)
+    [row] = await world.rows()
+    assert row.path == str(path.resolve())
+    assert "is a link" in caplog.text
+    assert "b.tif" in caplog.text
+
+
+async def test_a_folder_that_vanishes_between_two_looks_is_fine(world: World) -> None:
+    path = world.drop("s", "a.json", "a.tif")
+    await world.look()
+    path.rename(path.with_name(".elsewhere"))
+    await world.look(after=N)
+    path.with_name(".elsewhere").rename(path)
+    await world.look(after=1)
+    assert await world.rows() == []
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_a_database_that_does_not_answer_is_asked_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.drop("s", "a.json", "a.tif")
+    good, dead = world.engine, make_engine("postgresql+psycopg://x:x@127.0.0.1:1/none")
+    world.lookout._engine = dead
+    await world.look()
+    await world.look(after=N)
+    await world.look(after=1)
+    assert caplog.text.count("the database did not answer") == 1
+    await dead.dispose()
+    world.lookout._engine = good
+    await world.look(after=1)
+    assert len(await world.rows()) == 1
+
+
+async def test_one_folder_can_be_taken_now_from_anywhere_on_the_drive(world: World) -> None:
+    path = world.drop("2026/Besøg 1", "a.json", "a.tif", workstation="ARCHIVE")
+
+    async def take(folder: Path) -> UUID | None:
+        return await register_folder(
+            world.engine, world.drive, folder, world.prefect, actor="operator"
+        )
+
+    opened = await take(path)
+    [row] = await world.rows()
+    assert (opened, row.workstation) == (row.id, "ARCHIVE")
+    assert row.path == str(path.resolve())
+    assert await take(path.relative_to(world.drive.root)) is None
+    assert len(world.prefect.events) == 1
+
+
+async def test_a_folder_off_the_drive_missing_or_empty_is_refused_by_name(
+    world: World, tmp_path: Path
+) -> None:
+    async def take(folder: Path) -> None:
+        await register_folder(world.engine, world.drive, folder, world.prefect, actor="operator")
+
+    (tmp_path / "off").mkdir()
+    for folder in (tmp_path / "off", Path("../off"), world.drive.root / "WORKHERB0001/../../off"):
+        with pytest.raises(OutsideDrive):
+            await take(folder)
+    with pytest.raises(SourceVanished):
+        await take(Path("WORKHERB0001/none"))
+    with pytest.raises(NothingToTake):
+        await take(world.drop("empty"))
+    assert await world.rows() == []
+
+
+async def test_a_workstation_linked_within_the_drive_keeps_its_name(world: World) -> None:
+    root = world.drive.root
+    world.drop("s", "a.json", "a.tif", workstation="volume2/WORKPIOF0001")
+    (root / "WORKPIOF0001").symlink_to(root / "volume2" / "WORKPIOF0001")
+    world.drive = NDrive(root=root, workstations=["WORKPIOF0001"], settle_seconds=N)
+    world.restart()
+    await world.look()
+    await world.look(after=N)
+    [row] = await world.rows()
+    assert row.workstation == "WORKPIOF0001"
+
+
+async def test_the_watch_looks_again_and_again_until_it_is_stopped(world: World) -> None:
+    world.drop("s", "a.json", "a.tif")
+    stop, pauses = asyncio.Event(), 0
+
+    async def pause(seconds: float) -> None:
+        nonlocal pauses
+        assert seconds == 1
+        pauses += 1
+        world.clock.now += N
+        if world.prefect.events:
+            stop.set()
+
+    await asyncio.wait_for(
+        watch(world.drive, world.engine, world.prefect, stop=stop, clock=world.clock, pause=pause),
+        30,
+    )
+    assert pauses == 2
+
+
+async def test_stopping_does_not_wait_for_the_next_look(world: World) -> None:
+    stop, resting = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: float) -> None:
+        resting.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(
+        watch(world.drive, world.engine, world.prefect, stop=stop, pause=pause)
+    )
+    await asyncio.wait_for(resting.wait(), 10)
+    stop.set()
+    await asyncio.wait_for(task, 10)

@@ -1,0 +1,41 @@
+"""What our services are told, and what of the outside is kept from them."""
+
+from pathlib import Path
+
+import pytest
+
+from refinery import environment
+from refinery.addresses import resolve
+from refinery.settings import Settings
+
+PORTS = {"prefect": 4201, "clusters": 8001, "workstations": 8101, "ars": 8201, "postgres": 5433}
+OWN = {"REFINERY_DATABASE_URL": "postgresql://museum:s3cret@db.example/refinery"}
+
+
+def test_settings_of_prefect_and_postgresql_from_outside_are_left_out() -> None:
+    given = {
+        "PREFECT_API_KEY": "x",
+        "PREFECT_API_URL": "https://elsewhere.example",
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "PGHOST": "elsewhere.example",
+        "LANG": "da_DK.UTF-8",
+    }
+    assert environment.inherited(given) == {
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "LANG": "da_DK.UTF-8",
+    }
+
+
+def test_only_the_server_learns_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example")
+    settings = Settings.load(tmp_path, OWN)
+    addresses = resolve(settings, PORTS)
+    common = environment.common(settings, addresses)
+    assert common["PREFECT_API_URL"] == "http://127.0.0.1:4201/api"
+    assert common["PREFECT_HOME"] == str(settings.state / "prefect")
+    assert "s3cret" not in str(common)
+    server = environment.of_server(settings, addresses)
+    assert "s3cret" in server["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    assert server["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4201"

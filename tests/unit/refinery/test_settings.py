@@ -1,0 +1,87 @@
+"""Settings: who wins, where a second system lives, and how a mistake is told."""
+
+from pathlib import Path
+
+import pytest
+
+from refinery.settings import Settings, SettingsError
+
+
+def load(folder: Path, **environment: str) -> Settings:
+    return Settings.load(folder, environment)
+
+
+def test_without_any_setting_everything_lies_in_the_state_folder(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.state == tmp_path / ".refinery"
+    assert settings.n_drive == tmp_path / ".refinery" / "ndrive"
+    assert settings.embedded_database and settings.stand_in_ars
+    assert settings.settle_seconds == 10
+
+
+def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    (tmp_path / "refinery.toml").write_text("settle_seconds = 5\nprefect_port = 4300\n")
+    settings = load(tmp_path, REFINERY_SETTLE_SECONDS="2")
+    assert (settings.settle_seconds, settings.prefect_port) == (2, 4300)
+
+
+def test_relative_paths_are_taken_from_the_project(tmp_path: Path) -> None:
+    (tmp_path / "refinery.toml").write_text('n_drive = "N drive æ"\n')
+    assert load(tmp_path).n_drive == tmp_path / "N drive æ"
+
+
+def test_a_list_in_a_variable_is_separated_by_commas(tmp_path: Path) -> None:
+    settings = load(tmp_path, REFINERY_WORKSTATIONS="WORKHERB0001, WORKPIOF0001")
+    assert settings.workstations == ("WORKHERB0001", "WORKPIOF0001")
+
+
+def test_a_second_project_has_its_own_folder_and_work_pool(tmp_path: Path) -> None:
+    second = load(tmp_path, REFINERY_PROJECT="trial")
+    assert second.state == tmp_path / ".refinery" / "projects" / "trial"
+    assert second.work_pool == "refinery-trial"
+    assert second.work_pool != load(tmp_path).work_pool
+
+
+def test_a_project_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="REFINERY_PROJECT"):
+        load(tmp_path, REFINERY_PROJECT="../other")
+
+
+def test_a_mistyped_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "refinery.toml").write_text("settle_second = 5\n")
+    with pytest.raises(SettingsError, match=r"refinery\.toml.*did you mean settle_seconds"):
+        load(tmp_path)
+
+
+def test_a_mistyped_variable_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="did you mean REFINERY_PREFECT_PORT"):
+        load(tmp_path, REFINERY_PREFECT_PROT="1")
+
+
+def test_a_variable_that_is_nothing_like_ours_is_left_to_whoever_set_it(tmp_path: Path) -> None:
+    assert load(tmp_path, REFINERY_SPECIMENS="/photographs").settle_seconds == 10
+
+
+def test_a_wrong_value_names_its_variable_and_not_its_content(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"REFINERY_PREFECT_PORT: .*integer") as caught:
+        load(tmp_path, REFINERY_PREFECT_PORT="hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "refinery.toml").write_text("settle_seconds: 5")
+    with pytest.raises(SettingsError, match=r"refinery\.toml is not valid TOML"):
+        load(tmp_path)
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    settings = load(tmp_path, REFINERY_ARS_CLIENT_SECRET="hunter2")
+    assert "hunter2" not in repr(settings)
+
+
+def test_an_address_loses_its_last_slash_and_must_be_one(tmp_path: Path) -> None:
+    assert load(tmp_path, REFINERY_ARS_BASE_URL="https://ars.example/").ars_base_url == (
+        "https://ars.example"
+    )
+    with pytest.raises(SettingsError, match="REFINERY_ARS_BASE_URL"):
+        load(tmp_path, REFINERY_ARS_BASE_URL="ars.example")

@@ -1,0 +1,193 @@
+"""What reconcile looks for: work that nobody is at, and traces of dispatchers that died.
+
+In a quiet system each of these finds nothing. None of them touches what a live
+dispatcher holds: a session's row is locked before its leases are read, so that no new
+one can be taken meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.history import record
+from track.moves import lock
+from track.outlook import outlook
+from track.resolve import judge, resolve
+from track.tables import dispatcher, session
+from track.takeover import release_jobs
+from track.wake import wake, wake_sessions
+
+ACTOR = "reconcile"
+
+PAGE = 5000
+"""Waiting jobs judged by one run; more than these take turns, a page a minute."""
+
+ALONE = """
+    NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
+                 AND d.ended_at IS NULL AND d.alive_until > now())
+    AND (s.wake_requested_at IS NULL OR
+         coalesce(s.wake_announced_at, s.wake_requested_at) < now() - CAST(:patience AS interval))
+"""
+"""Nobody is at session `s`, and a wake that was asked for has had its time."""
+
+NEGLECTED = text(f"""
+    SELECT DISTINCT s.id
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session s ON s.id = a.session_id
+    WHERE j.state IN ('ready', 'claimed', 'returned')
+      AND j.updated_at < now() - CAST(:patience AS interval) AND {ALONE}
+    ORDER BY s.id
+""")
+
+UNREGISTERED = text(f"""
+    SELECT s.id
+    FROM track.session s
+    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
+                          FROM track.dispatcher d WHERE d.session_id = s.id) d
+    WHERE s.registered_at IS NULL
+      AND coalesce(s.announced_at, s.opened_at) < now() - CAST(:patience AS interval)
+      AND (d.last IS NULL
+           -- A folder that cannot be read must not start a dispatcher every minute.
+           OR d.last < now() - make_interval(mins => least(60, d.starts::int)))
+      AND {ALONE}
+    ORDER BY s.id
+""")
+
+FORGOTTEN = text("""
+    WITH old AS (SELECT id FROM track.job
+                  WHERE state = 'waiting' AND updated_at < now() - CAST(:patience AS interval)),
+         pages AS (SELECT greatest(1, ceil(count(*) / :page ::numeric))::bigint AS n FROM old)
+    SELECT old.id FROM old, pages
+    WHERE old.id % pages.n = (extract(epoch FROM now())::bigint / 60) % pages.n
+    ORDER BY old.id
+""")
+
+SILENT = text("""
+    SELECT d.id, d.session_id
+    FROM track.dispatcher d
+    WHERE d.ended_at IS NULL AND d.alive_until < now() - CAST(:patience AS interval)
+    ORDER BY d.id
+""")
+
+HOLDS = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND classid = CAST(:high AS oid) AND objid = CAST(:low AS oid))
+""")
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """A dispatcher that ended, and the Prefect run it ended in."""
+
+    dispatcher_id: UUID
+    flow_run_id: UUID
+    why: str
+
+
+async def neglected(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Sessions with jobs to claim or to finish and no dispatcher, and none on its way."""
+    return list((await tx.execute(NEGLECTED, {"patience": patience})).scalars())
+
+
+async def unregistered(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Sessions whose specimens nobody has registered: never announced, or in vain."""
+    return list((await tx.execute(UNREGISTERED, {"patience": patience})).scalars())
+
+
+async def take_up(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Give back what dead dispatchers hold of a session, and ask for a new one.
+
+    False when there is one by now, or when all that is left is held by a person.
+    """
+    if await _has_dispatcher(tx, session_id):
+        return False
+    await release_jobs(tx, session_id, actor=ACTOR)
+    registered = select(session.c.registered_at).where(session.c.id == session_id)
+    known = (await tx.execute(registered)).scalar_one() is not None
+    if known and not (await outlook(tx, session_id)).needs_dispatcher:
+        return False
+    # A new time makes a new event: the one before was announced and has led to nothing.
+    mine = update(session).where(session.c.id == session_id)
+    await tx.execute(mine.values(wake_requested_at=None))
+    await wake_sessions(tx, [session_id])
+    await record(tx, actor=ACTOR, what="session.woken", session_id=session_id)
+    return True
+
+
+async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether a session has a live lease; none can be taken until the caller commits."""
+    row = select(session.c.id).where(session.c.id == session_id)
+    await tx.execute(row.with_for_update(key_share=True))
+    alive = select(dispatcher.c.id).where(
+        dispatcher.c.session_id == session_id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until > func.now(),
+    )
+    return (await tx.execute(alive)).first() is not None
+
+
+async def forgotten(tx: AsyncConnection, patience: timedelta) -> list[int]:
+    """Jobs that have waited long and whose edges say that they should not."""
+    ids = (await tx.execute(FORGOTTEN, {"patience": patience, "page": PAGE})).scalars().all()
+    return [verdict.job_id for verdict in await judge(tx, ids) if verdict.wanted() is not None]
+
+
+async def remember(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+    """Bring forgotten jobs in line with their edges; those that still had to be.
+
+    Each is a bug of ours: a move was not followed by the resolve it needs.
+    """
+    await lock(tx, job_ids)
+    wrong = [found.job_id for found in await judge(tx, job_ids) if found.wanted() is not None]
+    await wake(tx, await resolve(tx, wrong))
+    return wrong
+
+
+async def close_silent(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """End the rows of dispatchers that are long past their lease and hold no lock."""
+    closed = []
+    for row in (await tx.execute(SILENT, {"patience": patience})).all():
+        if not await _holds_lock(tx, row.session_id):
+            mine = update(dispatcher).where(
+                dispatcher.c.id == row.id, dispatcher.c.ended_at.is_(None)
+            )
+            await tx.execute(mine.values(ended_at=func.now(), ended_why="silent"))
+            closed.append(row.id)
+    return closed
+
+
+async def _holds_lock(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether some connection holds the lock of a session's lease."""
+    high, low = (int.from_bytes(session_id.bytes[at : at + 4]) for at in (0, 4))
+    return bool((await tx.execute(HOLDS, {"high": high, "low": low})).scalar_one())
+
+
+async def dead_runs(
+    tx: AsyncConnection, patience: timedelta, *, within: timedelta
+) -> list[DeadRun]:
+    """Dispatchers that ended some time ago, but `within` the last while, newest first."""
+    over = func.coalesce(dispatcher.c.ended_at, dispatcher.c.alive_until)
+    statement = (
+        select(dispatcher.c.id, dispatcher.c.flow_run_id, dispatcher.c.ended_why)
+        .where(dispatcher.c.flow_run_id.is_not(None))
+        .where(over < func.now() - patience, over > func.now() - within)
+        .order_by(over.desc())
+    )
+    return [
+        DeadRun(row.id, row.flow_run_id, row.ended_why or "silent")
+        for row in await tx.execute(statement)
+    ]
+
+
+async def known_runs(tx: AsyncConnection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these Prefect runs have, or had, a dispatcher."""
+    mine = select(dispatcher.c.flow_run_id).where(dispatcher.c.flow_run_id.in_(flow_run_ids))
+    return set((await tx.execute(mine)).scalars())
