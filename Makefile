@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,imaging,dev]'
 	@touch $@
 
-demo: $(STAMP) ## a sample session down the whole road; ONCE=1: one specimen, then stop
+demo: $(STAMP) ## a sample session down the whole road; ONCE=1: then stop everything
 	$(BIN)/refinery demo $(if $(ONCE),--once) $(if $(SESSION),--session '$(SESSION)') $(if $(SITE),--site '$(SITE)')
 
 up: $(STAMP) ## start everything and keep it alive until Ctrl-C; DETACH=1: in the background

@@ -76,6 +76,7 @@ class Announcer:
         self._tick_s = tick_s
         self._longest_pause_s = longest_pause_s
         self._told = asyncio.Event()
+        self._stopping = False
         self._rejected: set[int] = set()
         self.last_error = ""
 
@@ -83,8 +84,17 @@ class Announcer:
         """There may be something to announce."""
         self._told.set()
 
+    def stop(self) -> None:
+        """Ask `run` to end; then cancel it.
+
+        A cancellation alone can be lost: Python 3.11's `wait_for`, under psycopg, swallows one
+        that arrives just as what it waits for does.
+        """
+        self._stopping = True
+        self.poke()
+
     async def run(self) -> None:
-        """Announce for ever; the database and Prefect may come and go."""
+        """Announce until stopped; the database and Prefect may come and go."""
         try:
             async with (
                 httpx.AsyncClient(timeout=10, auth=self._auth, trust_env=False) as http,
@@ -97,7 +107,7 @@ class Announcer:
 
     async def _pump(self, http: httpx.AsyncClient) -> None:
         pause = self._tick_s
-        while True:
+        while not self._stopping:
             self._told.clear()
             try:
                 while await self._round(http) == MOST:
@@ -169,13 +179,14 @@ class Announcer:
         """Hear notices; while there is no connection, the clock alone has to do."""
         address = self._engine.url.set(drivername="postgresql")
         text = address.render_as_string(hide_password=False)
-        while True:
+        while not self._stopping:
             try:
                 async with await psycopg.AsyncConnection.connect(text, autocommit=True) as heard:
                     await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
                     self.poke()
-                    async for _ in heard.notifies():
-                        self.poke()
+                    while not self._stopping:
+                        async for _ in heard.notifies(timeout=self._tick_s):
+                            self.poke()
             except (psycopg.Error, OSError) as error:
                 self._complain(error)
             await asyncio.sleep(self._tick_s)

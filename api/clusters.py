@@ -68,6 +68,7 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
             try:
                 yield Context(config, engine, metrics, announcer, ars_token)
             finally:
+                announcer.stop()
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

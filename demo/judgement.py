@@ -22,7 +22,7 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
         "file_name": row["file_name"],
         "subject": row["subject"],
         "stages": [
-            StageRow(key=stage["key"], state=stage["state"], reason=stage["reason"])
+            StageRow(key=stage["key"], state=stage["state"], reason=told(stage["reason"]))
             for stage in row["stages"]
         ],
         "barcodes": row["barcodes"],
@@ -31,6 +31,11 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
         "end": end_of(row),
     }
     return shown
+
+
+def told(reason: str | None) -> str | None:
+    """A stage's reason; what only repeats the quarantine of its specimen is left out."""
+    return None if reason and reason.startswith("quarantined: ") else reason
 
 
 def end_of(row: Row) -> str | None:

@@ -52,12 +52,12 @@ class Demo:
         self.finished = False
         self.faults: list[str] = []
 
-    async def show(self, addresses: Addresses, *, small: bool) -> None:
+    async def show(self, addresses: Addresses) -> None:
         """Drop the session, follow it to its end, and print how each specimen ended."""
         engine = make_engine(addresses.database)
         try:
             async with only_site(engine, self._site):
-                path, wanted = await asyncio.to_thread(self._drop, small)
+                path, wanted = await asyncio.to_thread(self._drop)
                 self._say(f"session dropped: {path}")
                 rows = await follow(engine, path)
         finally:
@@ -70,14 +70,14 @@ class Demo:
         if self._settings.stand_in_ars:
             self._say(f"archived bytes: {self._settings.state / 'erda'}")
 
-    def _drop(self, small: bool) -> tuple[Path, Mapping[str, Expectation] | None]:
+    def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
         """Put the session on the N-Drive; a folder of the user's own has no expectations."""
         drive, workstation = self._settings.n_drive, self._settings.workstations[0]
         if self._own is not None:
             return copied(self._own, drive / workstation), None
         now = datetime.now(UTC)
         drawn = write_sample_session(
-            drive, workstation=workstation, now=now, seed=int(now.timestamp()), once=small
+            drive, workstation=workstation, now=now, seed=int(now.timestamp())
         )
         return drawn.path, drawn.expectations
 
@@ -85,19 +85,19 @@ class Demo:
 def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site: str) -> int:
     """Run the demonstration; 0 when every specimen ended as it should.
 
-    With `once` one specimen is sent and whatever was started is stopped again; else the
-    system is left running until Ctrl-C. A system that runs already is used as it is.
+    With `once` whatever was started is stopped again; else the system is left running
+    until Ctrl-C. A system that runs already is used as it is.
     """
     demo = Demo(settings, say, own=session, site=site)
 
     async def work(addresses: Addresses) -> None:
-        await demo.show(addresses, small=once)
+        await demo.show(addresses)
         if not once:
             say("the system goes on running; Ctrl-C stops it")
             await lifecycle.for_ever(addresses)
 
     if state.read(settings).running():
-        asyncio.run(demo.show(of_running(settings), small=once))
+        asyncio.run(demo.show(of_running(settings)))
     else:
         lifecycle.up(hurried(settings), say, work)
     return 0 if demo.finished and not demo.faults else 1

@@ -69,9 +69,9 @@ def look(name: str, at: Callable[[], str]) -> Finding:
 
 def n_drive(settings: Settings) -> str:
     """The watched folders that are there. Raises OSError when the drive is not readable."""
-    drive = services.n_drive(settings)
-    there = sorted(path.name for path in drive.root.iterdir() if drive.approves(path.name))
-    return f"{drive.root}: {', '.join(there) or 'no folder of a watched workstation yet'}"
+    root = services.n_drive(settings).root
+    there = sorted({path.name for path in root.iterdir()} & set(settings.workstations))
+    return f"{root}: {', '.join(there) or 'no folder of a watched workstation yet'}"
 
 
 def disk(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tasks.threads import Threads
 REMOVING = Threads("removing", 2)
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class OutsideRoot(FileError):
@@ -112,49 +113,60 @@ def size_of(root: Path, steps: Sequence[str]) -> int | None:
         raise named(error, root.joinpath(*steps), reading=True) from error
 
 
-def remove_file(folder: int, name: str, where: Path, still: Callable[[int], bool]) -> int | None:
-    """Delete a file in an open folder if `still` says that its open content is the one meant.
+@contextmanager
+def file_in(folder: int, name: str, where: Path) -> Iterator[int | None]:
+    """A descriptor of a regular file in an open folder; None when it is gone.
 
-    Bytes freed; None when it is gone, is a link, or is not what was meant.
+    Raises OutsideRoot for a link or anything else that is no file.
     """
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        fd = os.open(name, FILE, dir_fd=folder)
+    except FileNotFoundError:
+        yield None
+        return
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):
-            return None
+        if error.errno == errno.ELOOP:
+            raise OutsideRoot(where / name, "it is a link, and is not followed") from error
         raise named(error, where / name, reading=True) from error
     try:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode) or not still(fd):
-            return None
-        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if (now.st_ino, now.st_mtime_ns) != (state.st_ino, state.st_mtime_ns):
-            return None
-        os.unlink(name, dir_fd=folder)
-        return state.st_size
-    except OSError as error:
-        raise named(error, where / name, reading=False) from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OutsideRoot(where / name, "it is no regular file")
+        yield fd
     finally:
         os.close(fd)
+
+
+def remove_file(folder: int, name: str, where: Path, looked_at: os.stat_result) -> int:
+    """Delete a file in an open folder if it is still the one that was looked at; bytes freed."""
+    try:
+        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if _identity(now) != _identity(looked_at):
+            return 0
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise named(error, where / name, reading=False) from error
+    return now.st_size
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def remove_empty(root: Path, steps: Sequence[str], leftovers: frozenset[str]) -> bool:
     """Delete a folder that holds nothing but our `leftovers`; whether it went."""
     *way, name = steps
-    where = root.joinpath(*steps)
-    with folder_below(root, way) as parent:
-        fd = _enter(os.dup(parent), name, where)
-        try:
-            held = set(os.listdir(fd))
+    try:
+        with folder_below(root, way) as parent, folder_below(root, steps) as folder:
+            held = set(os.listdir(folder))
             if held - leftovers:
                 return False
             for each in sorted(held):
-                os.unlink(each, dir_fd=fd)
+                os.unlink(each, dir_fd=folder)
             os.rmdir(name, dir_fd=parent)
-        except OSError as error:
-            if error.errno == errno.ENOTEMPTY:
-                return False  # somebody has just put something in
-            raise named(error, where, reading=False) from error
-        finally:
-            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            return False  # somebody has just put something in
+        raise named(error, root.joinpath(*steps), reading=False) from error
     return True

@@ -4,6 +4,12 @@
 set -eu
 
 packages=(
+    munge
+    openssh-client
+    openssh-server
+    slurm-client
+    slurmctld
+    slurmd
 )
 
 missing=()

@@ -38,13 +38,13 @@ async def load_pipelines(
 ) -> list[str]:
     """Make the database's pipelines what these definitions say; the names that changed.
 
-    All in one transaction: an edge may lead into another pipeline of the same load.
+    The pipeline of unreadable assets is always among them. All in one transaction: an edge may lead into another pipeline of the same load.
     """
     await tx.execute(select(func.pg_advisory_xact_lock(LOCK)))
     known = {row.name: row for row in await tx.execute(select(pipeline))}
     changed = [
         new
-        for new in definitions
+        for new in (unreadable_pipeline(), *definitions)
         if new.name not in known or known[new.name].definition_hash != new.definition_hash
     ]
     for new in changed:

@@ -65,7 +65,13 @@ class EventsServer:
 async def serving(app: Any, port: int) -> AsyncIterator[str]:
     """A real uvicorn around an ASGI application."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, proxy_headers=False, ws="none"
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -1,10 +1,11 @@
-"""Machine-readable codes in an image: one look at the whole frame, one at its tiles.
+"""Machine-readable codes in an image: every one a person can see, and none else.
 
-A reader samples lines of the frame, so a small code between the lines is missed; the tiles
-are sampled anew. The frame is enlarged, which is slow, when it is small or gave nothing.
+One look at the whole frame. Then at what is textured like a code and was not read: enlarged,
+turned, thresholded. A frame that gave nothing is also looked at in tiles, since a reader
+samples lines of a frame and misses what lies between them. All within a budget of seconds.
 """
 
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ import pyvips
 import zxingcpp
 
 from hpc.job.errors import BadInput
+from hpc.job.imaging.busy import Box, busy_regions
+from hpc.job.imaging.looks import Look, looks_at
 from hpc.job.imaging.picture import Grey, as_grey
 
 FORMATS = (
@@ -28,12 +31,13 @@ FORMATS = (
     "UPCA",
 )
 """What labels carry. ITF, Codabar, EAN-8 and UPC-E are left out: rulers and stems read as such."""
+CORRECTED = frozenset({"QR Code", "Micro QR Code", "Data Matrix", "Aztec", "PDF417"})
+"""These carry enough check symbols to be believed from a single look."""
+BUDGET_S = 20.0
 TILE = 1000
 OVERLAP = 250
 ENLARGE = 1.5
 LARGEST_TO_ENLARGE = 24_000_000
-SMALL = 4_000_000
-"""Pixels up to which the frame is enlarged anyway: codes in such images are tiny."""
 
 
 @dataclass(frozen=True)
@@ -42,39 +46,117 @@ class Code:
 
     text: str
     symbology: str
-    box: tuple[int, int, int, int]
+    box: Box
     how: str
 
 
-def read_codes(grey: Grey, formats: tuple[str, ...] = FORMATS) -> list[Code]:
-    """The distinct codes, top to bottom. Raises BadInput for an unknown format name."""
-    wanted: Any = [_format(name) for name in formats]
-    found: dict[tuple[str, str], Code] = {}
-    for how, part, (left, top), scale in _looks(grey):
-        if how == "enlarged" and found and grey.size > SMALL:
-            break
-        for seen in zxingcpp.read_barcodes(part, formats=wanted, text_mode=zxingcpp.TextMode.Plain):
+@dataclass(frozen=True)
+class Reading:
+    """What was read of one image. `unseen`: places left unlooked at when the budget was spent."""
+
+    codes: list[Code]
+    looks: int
+    seconds: float
+    unseen: int
+
+
+def read_codes(
+    grey: Grey, formats: tuple[str, ...] = FORMATS, budget_s: float = BUDGET_S
+) -> Reading:
+    """The codes, top to bottom. Raises BadInput for an unknown format name."""
+    began = time.monotonic()
+    search = _Search([_format(name) for name in formats], began + budget_s)
+    search.look(Look("frame", grey), (0, 0))
+    search.look_closely(grey, busy_regions(grey))
+    if not search.codes:
+        search.look_at_tiles(grey)
+    codes = sorted(search.codes, key=lambda code: (code.box[1], code.box[0]))
+    return Reading(codes, search.looks, round(time.monotonic() - began, 3), search.unseen)
+
+
+class _Search:
+    """What was found so far in one image, and when to stop."""
+
+    def __init__(self, formats: Any, deadline: float) -> None:
+        self.codes: list[Code] = []
+        self.looks = 0
+        self.unseen = 0
+        self._formats = formats
+        self._deadline = deadline
+
+    def look(self, look: Look, corner: tuple[int, int]) -> None:
+        """Keep what this look shows."""
+        for code in self._read(look, corner):
+            self._keep(code)
+
+    def look_closely(self, grey: Grey, regions: list[Box]) -> None:
+        """Show each region in one way after another until what it holds is read."""
+        for box in regions:
+            if self._is_explained(box):
+                continue
+            if self._is_over():
+                self.unseen += 1
+                continue
+            x, y, width, height = box
+            part = np.ascontiguousarray(grey[y : y + height, x : x + width])
+            self._look_at_part(part, box)
+
+    def look_at_tiles(self, grey: Grey) -> None:
+        """The frame in overlapping tiles, and enlarged where it is not too large for that."""
+        height, width = grey.shape
+        step = TILE - OVERLAP
+        corners = [
+            (left, top)
+            for top in range(0, max(1, height - OVERLAP), step)
+            for left in range(0, max(1, width - OVERLAP), step)
+        ]
+        for left, top in corners if len(corners) > 1 else []:
+            if self._is_over():
+                self.unseen += 1
+                continue
+            tile = np.ascontiguousarray(grey[top : top + TILE, left : left + TILE])
+            self.look(Look("tile", tile), (left, top))
+        if grey.size <= LARGEST_TO_ENLARGE and not self.codes and not self._is_over():
+            enlarged = as_grey(pyvips.Image.new_from_array(grey).resize(ENLARGE))
+            self.look(Look("enlarged", enlarged, ENLARGE), (0, 0))
+
+    def _look_at_part(self, part: Grey, box: Box) -> None:
+        """Bars have one check digit or none, and lettering that was worked on can pass for
+        them: bars count once two looks agree."""
+        seen: set[tuple[str, str]] = set()
+        for look in looks_at(part):
+            for code in self._read(look, box[:2]):
+                what = (code.symbology, code.text)
+                if code.symbology in CORRECTED or what in seen:
+                    self._keep(code)
+                seen.add(what)
+            if self._is_explained(box) or self._is_over():
+                return
+
+    def _read(self, look: Look, corner: tuple[int, int]) -> list[Code]:
+        self.looks += 1
+        found = zxingcpp.read_barcodes(
+            look.pixels, formats=self._formats, text_mode=zxingcpp.TextMode.Plain
+        )
+        codes = []
+        for seen in found:
             # Binary codes hold control characters, which no database text takes.
             text = "".join(filter(str.isprintable, seen.text)).strip()
             if text:
-                box = _box(seen.position, left, top, scale)
-                found.setdefault((str(seen.format), text), Code(text, str(seen.format), box, how))
-    return sorted(found.values(), key=lambda code: (code.box[1], code.box[0]))
+                box = _box(seen.position, look, corner)
+                codes.append(Code(text, str(seen.format), box, look.how))
+        return codes
 
+    def _keep(self, code: Code) -> None:
+        if not any(_is_same(code, kept) for kept in self.codes):
+            self.codes.append(code)
 
-def _looks(grey: Grey) -> Iterator[tuple[str, Grey, tuple[int, int], float]]:
-    """How it was made, the pixels, their place in the frame, their scale."""
-    height, width = grey.shape
-    yield "frame", grey, (0, 0), 1.0
-    if max(height, width) > TILE:
-        step = TILE - OVERLAP
-        for top in range(0, max(1, height - OVERLAP), step):
-            for left in range(0, max(1, width - OVERLAP), step):
-                tile = grey[top : top + TILE, left : left + TILE]
-                yield "tiles", np.ascontiguousarray(tile), (left, top), 1.0
-    if grey.size <= LARGEST_TO_ENLARGE:
-        enlarged = pyvips.Image.new_from_array(grey).resize(ENLARGE)
-        yield "enlarged", as_grey(enlarged), (0, 0), ENLARGE
+    def _is_explained(self, region: Box) -> bool:
+        """Whether a code that was read lies in `region`, and nothing large beside it."""
+        return any(_lies_in(code.box, region) for code in self.codes)
+
+    def _is_over(self) -> bool:
+        return time.monotonic() > self._deadline
 
 
 def _format(name: str) -> Any:
@@ -84,14 +166,33 @@ def _format(name: str) -> Any:
     return known
 
 
-def _box(position: Any, left: int, top: int, scale: float) -> tuple[int, int, int, int]:
-    corners = [
+def _box(position: Any, look: Look, corner: tuple[int, int]) -> Box:
+    """The upright box around a code, in pixels of the frame."""
+    corners = (
         position.top_left,
         position.top_right,
         position.bottom_right,
         position.bottom_left,
-    ]
-    xs = [corner.x / scale + left for corner in corners]
-    ys = [corner.y / scale + top for corner in corners]
-    x, y = round(min(xs)), round(min(ys))
-    return x, y, max(1, round(max(xs)) - x), max(1, round(max(ys)) - y)
+    )
+    points = np.array([look.back(point.x, point.y) for point in corners]) + corner
+    x, y = (round(value) for value in points.min(axis=0))
+    right, bottom = (round(value) for value in points.max(axis=0))
+    return x, y, max(1, right - x), max(1, bottom - y)
+
+
+def _is_same(code: Code, other: Code) -> bool:
+    """The same text, not further away than the code is large: bars are seen in part."""
+    if (code.text, code.symbology) != (other.text, other.symbology):
+        return False
+    reach = max(*code.box[2:], *other.box[2:])
+    across, down = (abs(a - b) for a, b in zip(_centre(code.box), _centre(other.box), strict=True))
+    return max(across, down) <= reach
+
+
+def _lies_in(box: Box, region: Box) -> bool:
+    x, y = _centre(box)
+    return 0 <= x - region[0] <= region[2] and 0 <= y - region[1] <= region[3]
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return box[0] + box[2] / 2, box[1] + box[3] / 2

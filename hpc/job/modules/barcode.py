@@ -25,13 +25,16 @@ def run(job: Job) -> Result:
     Params: `patterns` {disposable, label, device_target: regular expression}, `formats`
     [code format], `max_pixels`. Raises BadInput naming the file or the parameter.
     """
-    from hpc.job.imaging.codes import FORMATS, read_codes
+    from hpc.job.imaging.codes import BUDGET_S, FORMATS, read_codes
     from hpc.job.imaging.picture import MAX_PIXELS, read_grey
 
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     grey = read_grey(path, job.params.get("max_pixels", MAX_PIXELS))
-    codes = read_codes(grey, tuple(job.params.get("formats", FORMATS)))
+    reading = read_codes(
+        grey, tuple(job.params.get("formats", FORMATS)), job.params.get("seconds", BUDGET_S)
+    )
+    codes = reading.codes
     kinds = [kind_of(code.text, patterns) for code in codes]
     barcode = barcode_of(codes, kinds)
     return result(

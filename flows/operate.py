@@ -1,0 +1,235 @@
+"""What an operator may do, one flow per verb; each is a deployment `operate/<verb>`.
+
+Every verb takes `by`, the person who asks: the history names them. Every verb may be
+repeated, and answers with a table of what it did and what it left alone, and why.
+"""
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from tasks.operations import (
+    announce_attention,
+    answer,
+    load_definitions,
+    operating,
+    push_again,
+)
+from track import operations, switches
+from track.operations import Line
+from track.selection import CannotDo, Selection, select_jobs
+from track.states import State as JobState
+
+By = Annotated[str, Field(min_length=1, max_length=100)]
+Guid = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+@flow(name="operate", flow_run_name="pipeline by {by}")
+async def pipeline(by: By, path: str = "deployments/pipelines") -> State:
+    """Load pipeline definitions, also while their work is in flight.
+
+    Args:
+        by: who asks; the history names you
+        path: a YAML file, or a folder of them, on the worker's host
+    """
+    async with operating(by) as desk:
+        return await answer("pipeline", await load_definitions(desk, Path(path)))
+
+
+@flow(name="operate", flow_run_name="resubmit by {by}")
+async def resubmit(
+    by: By,
+    guid: Guid | None = None,
+    stage: str | None = None,
+    session: UUID | None = None,
+    pipeline: str | None = None,
+    why: str = "",
+) -> State:
+    """Do jobs again: one stage of one asset whatever became of it, or all that failed.
+
+    Args:
+        by: who asks; the history names you
+        guid: one asset; without a stage, all that failed or was cancelled of it
+        stage: one stage; without a guid, all jobs of it that failed
+        session: only jobs of this session
+        pipeline: only jobs of this pipeline
+        why: a reason for the history
+    """
+    wanted = Selection(guid, stage or None, session, pipeline or None)
+    if wanted.empty:
+        raise CannotDo("guid, stage, session, pipeline: say what to do again")
+    states = None if guid and stage else {JobState.FAILED}
+    if guid and not stage:
+        states = {JobState.FAILED, JobState.CANCELLED}
+    async with operating(by) as desk:
+        ids = await desk.once(lambda tx: select_jobs(tx, wanted, states))
+        lines = await desk.each(
+            ids, lambda tx, job: operations.resubmit(tx, job, actor=desk.actor, why=why)
+        )
+        return await answer("resubmit", lines)
+
+
+@flow(name="operate", flow_run_name="skip {guid} {stage} by {by}")
+async def skip(by: By, guid: Guid, stage: str, why: str = "") -> State:
+    """Leave one stage of one asset out, so that what follows may run.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        stage: the stage to leave out
+        why: a reason for the history
+    """
+    async with operating(by) as desk:
+        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await desk.each(
+            ids, lambda tx, job: operations.skip(tx, job, actor=desk.actor, why=why)
+        )
+        return await answer("skip", lines)
+
+
+@flow(name="operate", flow_run_name="cancel {guid} {stage} by {by}")
+async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
+    """Stop one job: at once while nothing runs for it, else its site is asked to.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        stage: the stage to stop
+        why: a reason for the history
+    """
+    async with operating(by) as desk:
+        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await desk.each(
+            ids, lambda tx, job: operations.cancel(tx, job, actor=desk.actor, why=why)
+        )
+        return await answer("cancel", lines)
+
+
+@flow(name="operate", flow_run_name="attention {guid} by {by}")
+async def attention(by: By, guid: Guid, text: str = "") -> State:
+    """Hold an asset and its derivatives for a person, or let them go on.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        text: what is to be looked at; empty lets it go on
+    """
+    async with operating(by) as desk:
+        note = text.strip() or None
+        line = await desk.once(lambda tx: switches.set_attention(tx, guid, note, actor=desk.actor))
+        await announce_attention(desk, line)
+        return await answer("attention", [line])
+
+
+@flow(name="operate", flow_run_name="switch {pipeline} {stage} {site} {on} by {by}")
+async def switch(
+    by: By,
+    on: bool,
+    pipeline: str | None = None,
+    stage: str | None = None,
+    site: str | None = None,
+) -> State:
+    """Switch a pipeline, one of its stages, or a site on or off.
+
+    Args:
+        by: who asks; the history names you
+        on: true lets its jobs be claimed, false holds them; what is under way goes on
+        pipeline: the pipeline, alone or as the home of a stage
+        stage: the stage
+        site: the site; off means that no new job is given to it
+    """
+    if bool(site) == bool(pipeline or stage):
+        raise CannotDo("pipeline, stage, site: name a pipeline, a stage or a site, and only one")
+    async with operating(by) as desk:
+        actor = desk.actor
+        if site:
+            line = await desk.once(lambda tx: switches.switch_site(tx, site, on, actor=actor))
+        elif stage:
+            line = await desk.once(
+                lambda tx: switches.switch_stage(tx, stage, pipeline, on, actor=actor)
+            )
+        else:
+            name = str(pipeline)
+            line = await desk.once(lambda tx: switches.switch_pipeline(tx, name, on, actor=actor))
+        return await answer("switch", [line])
+
+
+@flow(name="operate", flow_run_name="priority {priority} by {by}")
+async def priority(
+    by: By,
+    priority: Annotated[int, Field(ge=-1000, le=1000)],
+    guid: Guid | None = None,
+    session: UUID | None = None,
+) -> State:
+    """Let an asset with its derivatives, or a whole session, go before or after others.
+
+    Args:
+        by: who asks; the history names you
+        priority: higher goes first; 0 is usual
+        guid: one asset
+        session: a whole session
+    """
+    async with operating(by) as desk:
+        lines = await desk.once(
+            lambda tx: switches.set_priority(
+                tx, priority, guid=guid, session_id=session, actor=desk.actor
+            )
+        )
+        return await answer("priority", lines)
+
+
+@flow(name="operate", flow_run_name="site {to} by {by}")
+async def site(
+    by: By,
+    to: str,
+    guid: Guid | None = None,
+    stage: str | None = None,
+    leaving: str | None = None,
+    why: str = "moved by an operator",
+) -> State:
+    """Move queued jobs to another site; none of them loses a try.
+
+    Args:
+        by: who asks; the history names you
+        to: the site they go to
+        guid: one asset, with a stage
+        stage: the stage of that asset
+        leaving: instead of an asset: everything in this site's queue
+        why: a reason for the history
+    """
+    one = bool(guid and stage)
+    if one == bool(leaving) or (leaving and (guid or stage)):
+        raise CannotDo("guid, stage, leaving: name an asset and its stage, or the site to empty")
+    async with operating(by) as desk:
+        await desk.once(lambda tx: operations.open_site(tx, to))
+        ids = await desk.once(
+            lambda tx: (
+                operations.queued_at(tx, leaving)
+                if leaving
+                else select_jobs(tx, Selection(guid, stage))
+            )
+        )
+        lines: list[Line] = await desk.each(
+            ids, lambda tx, job: operations.move_to(tx, job, to, actor=desk.actor, why=why)
+        )
+        return await answer("site", lines)
+
+
+@flow(name="operate", flow_run_name="push by {by}")
+async def push(
+    by: By, guid: Guid | None = None, session: UUID | None = None, everything: bool = False
+) -> State:
+    """Push metadata to the archive.
+
+    Args:
+        by: who asks; the history names you
+        guid: one asset
+        session: every asset of a session
+        everything: all that we know again, not only what the archive is owed
+    """
+    async with operating(by) as desk:
+        return await answer("push", await push_again(desk, guid, session, everything=everything))

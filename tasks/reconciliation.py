@@ -1,0 +1,208 @@
+"""Reconciling: what died without a word is cleaned up, and work that nobody is at is announced.
+
+The database decides who is alive. Prefect is told: runs of dispatchers that ended are
+marked as crashed, and so are the subflows that died with them.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Crashed
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.database import RefineryDatabase
+from track import healing
+from track.database import make_engine, transact
+
+DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
+LIVE = [StateType.RUNNING, StateType.PENDING]
+CHUNK = 200
+"""What Prefect's API gives at once."""
+
+MOST_PAGES = 10
+
+WITHIN = timedelta(days=1)
+"""How far back runs of ended dispatchers are looked for."""
+
+
+@dataclass
+class Found:
+    """What one look found and set right; all 0 in a quiet system."""
+
+    sessions_woken: int = 0
+    sessions_without_registration: int = 0
+    jobs_forgotten: int = 0
+    dispatchers_silent: int = 0
+    runs_orphaned: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers, by name."""
+        return {name: value for name, value in asdict(self).items() if name != "notes"}
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all was well."""
+        return not any(self.counts.values()) and not self.notes
+
+
+@asynccontextmanager
+async def reconciling() -> AsyncIterator[AsyncEngine]:
+    """The database, for one look."""
+    database: RefineryDatabase = await RefineryDatabase.aload("default")
+    engine = make_engine(database.address(), pool=2, overflow=2)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def set_right(engine: AsyncEngine, patience: timedelta, registration: timedelta) -> Found:
+    """Look for everything that can have been left behind, and set it right."""
+    found = Found()
+    await _forgotten_jobs(engine, patience, found)
+    found.dispatchers_silent = len(
+        await transact(engine, lambda tx: healing.close_silent(tx, patience))
+    )
+    try:
+        async with get_client() as client:
+            found.runs_orphaned = await end_orphans(client, engine, patience)
+            coming = await on_their_way(client)
+    except (httpx.HTTPError, PrefectException) as error:
+        found.notes.append(f"Prefect's runs could not be looked at: {error}")
+        return found
+    neglected = await transact(engine, lambda tx: healing.neglected(tx, patience))
+    left = [each for each in neglected if each not in coming]
+    found.sessions_woken = await _take_up(engine, left, found, "work and no dispatcher")
+    missing = await transact(engine, lambda tx: healing.unregistered(tx, registration))
+    left = [each for each in missing if each not in coming]
+    what = "specimens that nobody registered"
+    found.sessions_without_registration = await _take_up(engine, left, found, what)
+    return found
+
+
+async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found) -> None:
+    suspects = await transact(engine, lambda tx: healing.forgotten(tx, patience))
+    if not suspects:
+        return
+    wrong = await transact(engine, lambda tx: healing.remember(tx, suspects))
+    found.jobs_forgotten = len(wrong)
+    if wrong:
+        found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
+
+
+async def _take_up(engine: AsyncEngine, sessions: Sequence[UUID], found: Found, what: str) -> int:
+    taken = 0
+    for session_id in sessions:
+        if await transact(engine, lambda tx, s=session_id: healing.take_up(tx, s)):  # type: ignore[misc]
+            taken += 1
+            found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
+    return taken
+
+
+async def on_their_way(client: PrefectClient) -> set[UUID]:
+    """Sessions whose next dispatcher waits for a place at the worker: asking again is no help."""
+    sessions: set[UUID] = set()
+    for page in range(MOST_PAGES):
+        runs = await client.read_flow_runs(
+            flow_filter=DISPATCHERS,
+            flow_run_filter=FlowRunFilter(state=_in([StateType.SCHEDULED, StateType.PENDING])),
+            limit=CHUNK,
+            offset=page * CHUNK,
+        )
+        sessions |= {UUID(str(run.parameters["session"])) for run in runs}
+        if len(runs) < CHUNK:
+            break
+    return sessions
+
+
+async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: timedelta) -> int:
+    """Crash the live runs of dead dispatchers, and their subflows; how many there were.
+
+    A dispatch run that never had a dispatcher, and began long ago, died before its lease.
+    """
+    dead = await transact(engine, lambda tx: healing.dead_runs(tx, patience, within=WITHIN))
+    why = {each.flow_run_id: each.why for each in dead}
+    ended = 0
+    for chunk in _chunks(list(why)):
+        for which in (_children_of(chunk), _these(chunk)):
+            ended += await _crash(client, which, why)
+    lost = await _without_dispatcher(client, engine, patience * 5)
+    return ended + await _crash(client, _these(lost), why) if lost else ended
+
+
+async def _without_dispatcher(
+    client: PrefectClient, engine: AsyncEngine, patience: timedelta
+) -> list[UUID]:
+    before = datetime.now(UTC) - patience
+    runs = await client.read_flow_runs(
+        flow_filter=DISPATCHERS,
+        flow_run_filter=FlowRunFilter(
+            state=_in(LIVE), expected_start_time=FlowRunFilterExpectedStartTime(before_=before)
+        ),
+        limit=CHUNK,
+    )
+    ids = [run.id for run in runs if run.state is not None and run.state.timestamp < before]
+    known = await transact(engine, lambda tx: healing.known_runs(tx, ids))
+    return [each for each in ids if each not in known]
+
+
+async def _crash(client: PrefectClient, which: FlowRunFilter, why: dict[UUID, str]) -> int:
+    runs: list[FlowRun] = await client.read_flow_runs(flow_run_filter=which, limit=CHUNK)
+    for run in runs:
+        reason = why.get(run.id, "with its run")
+        message = f"Its dispatcher ended ({reason}); its jobs go on under the next one."
+        await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    return len(runs)
+
+
+def _these(ids: Sequence[UUID]) -> FlowRunFilter:
+    return FlowRunFilter(id=FlowRunFilterId(any_=list(ids)), state=_in(LIVE))
+
+
+def _children_of(ids: Sequence[UUID]) -> FlowRunFilter:
+    return FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=list(ids)), state=_in(LIVE)
+    )
+
+
+def _in(types: list[StateType]) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+
+
+def _chunks(ids: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
+    return (ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK))
+
+
+async def report(found: Found) -> State:
+    """Say what was found; a table in the UI only when there is something in it."""
+    run_log = get_run_logger()
+    summary = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.counts.items())
+    if found.nothing:
+        return Completed(message=f"all quiet: {summary}")
+    for note in found.notes:
+        run_log.warning("%s", note)
+    rows = [{"what": name.replace("_", " "), "count": n} for name, n in found.counts.items()]
+    description = "\n".join([summary, *found.notes[:50]])
+    await Artifact(type="table", key="reconcile", description=description, data=rows).acreate()
+    return Completed(name="Repaired", message=summary)

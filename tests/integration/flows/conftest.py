@@ -1,0 +1,39 @@
+"""A real Prefect server for all tests of flows, and the blocks that flows load from it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from prefect.blocks.core import Block
+from prefect.testing.utilities import prefect_test_harness
+from pydantic import SecretStr
+
+from blocks.database import RefineryDatabase
+from blocks.ndrive import NDrive
+from blocks.store import LocalStore
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """One server per pytest process, on a database of its own that is thrown away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+@pytest.fixture
+async def blocks(prefect_server: None, database: str, tmp_path: Path) -> AsyncIterator[Path]:
+    """The blocks named "default" for one test: its database, and a drive and a store below
+    the folder that this returns, as `drive` and `store`."""
+    for name in ("drive", "store"):
+        (tmp_path / name).mkdir()
+    saved: list[Block] = [
+        RefineryDatabase(url=SecretStr(database)),
+        NDrive(root=tmp_path / "drive", workstations=["*"]),
+        LocalStore(root=tmp_path / "store"),
+    ]
+    for block in saved:
+        await block.save("default", overwrite=True)
+    yield tmp_path

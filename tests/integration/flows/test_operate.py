@@ -1,0 +1,157 @@
+"""The operator's verbs as Prefect runs them: parameters, answers, history, artifacts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.exceptions import ParameterTypeError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from flows import operate
+from schemas.pipeline import PipelineError
+from schemas.sites import Site
+from tests.support.world import World, new
+from track import jobs
+from track.database import transact
+from track.selection import CannotDo
+from track.sites import load_sites
+from track.states import State as JobState
+
+PIPELINE = {
+    "pipeline": "P",
+    "stages": [
+        {"key": "load", "run": "module load"},
+        {"key": "ocr", "run": "module ocr", "needs": "load"},
+    ],
+}
+
+
+@pytest.fixture
+async def world(blocks: Path, engine: AsyncEngine) -> World:
+    made = await World.make(engine, PIPELINE)
+    sites = [
+        Site.model_validate({"site": name, "kind": "local", "root": f"/nowhere/{name}"})
+        for name in ("local", "other")
+    ]
+    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await made.register(new("g"), new("h"))
+    return made
+
+
+async def said(flow: Any, **parameters: Any) -> str:
+    """Run a verb; what its state says."""
+    state: State[Any] = await flow(by="ib", return_state=True, **parameters)
+    if state.is_failed():
+        await state.result()
+    return str(state.message)
+
+
+async def table(verb: str) -> Sequence[Any]:
+    key = ArtifactFilter(key=ArtifactFilterKey(any_=[f"operate-{verb}"]))
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=key, limit=1, sort=ArtifactSort.CREATED_DESC
+        )
+    return str(found[0].data) if found else ""
+
+
+async def fail(world: World) -> None:
+    for found in await world.claim():
+        await transact(
+            world.engine,
+            lambda tx, j=found.job_id: jobs.end(tx, j, JobState.FAILED, actor="t", why="broke"),
+        )
+
+
+async def test_all_that_failed_is_done_again_by_who_asked(world: World) -> None:
+    await fail(world)
+    assert "2 changed, 0 left" in await said(operate.resubmit, pipeline="P", stage="load")
+    assert "0 changed, 0 left" in await said(operate.resubmit, pipeline="P", stage="load")
+    assert (await world.states("h"))["load"] == JobState.READY
+    actors = await world.sql("SELECT DISTINCT actor FROM track.history WHERE old = 'failed'")
+    assert actors == [("operator:ib",)]
+
+
+async def test_one_job_is_answered_in_one_line_and_a_table(world: World) -> None:
+    await fail(world)
+    assert await said(operate.resubmit, guid="g", stage="load") == (
+        "resubmit g load: failed → ready"
+    )
+    shown = await table("resubmit")
+    assert '"was": "failed"' in shown and '"what": "g"' in shown
+
+
+async def test_skip_and_cancel(world: World) -> None:
+    assert "ready → excluded" in await said(operate.skip, guid="g", stage="load")
+    assert "ready → cancelled" in await said(operate.cancel, guid="g", stage="ocr")
+
+
+async def test_attention_is_set_and_cleared(world: World) -> None:
+    assert "– → a blurred label" in await said(operate.attention, guid="g", text="a blurred label")
+    assert "left as it was" in await said(operate.attention, guid="g", text="a blurred label")
+    assert "a blurred label → –" in await said(operate.attention, guid="g")
+
+
+async def test_switches(world: World) -> None:
+    assert "stage P/load: on → off" in await said(operate.switch, on=False, stage="load")
+    assert "pipeline P: on → off" in await said(operate.switch, on=False, pipeline="P")
+    assert "site local: on → off" in await said(operate.switch, on=False, site="local")
+    assert "left as it was" in await said(operate.switch, on=False, site="local")
+    with pytest.raises(CannotDo, match="only one"):
+        await said(operate.switch, on=False, site="local", pipeline="P")
+
+
+async def test_priority(world: World) -> None:
+    assert "2 changed" in await said(operate.priority, priority=5, session=world.session_id)
+    assert "0 changed" in await said(operate.priority, priority=5, session=world.session_id)
+
+
+async def test_a_sites_queue_is_moved_away(world: World) -> None:
+    for found in await world.claim():
+        await transact(
+            world.engine,
+            lambda tx, j=found.job_id: jobs.hand_over(
+                tx, j, "local", dispatcher_id=world.dispatcher_id, actor="t"
+            ),
+        )
+    assert "2 changed" in await said(operate.site, to="other", leaving="local")
+    assert "0 changed" in await said(operate.site, to="other", leaving="local")
+    with pytest.raises(CannotDo, match="to: no to 'othr'|did you mean 'other'"):
+        await said(operate.site, to="othr", leaving="local")
+
+
+async def test_pipelines_are_loaded_from_a_folder_and_what_is_wrong_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    (folder / "q.yaml").write_text("pipeline: Q\nstages:\n  - {key: a, run: module load}\n")
+    assert "– → loaded (1 stages)" in await said(operate.pipeline, path=str(folder))
+    assert "left as it was" in await said(operate.pipeline, path=str(folder / "q.yaml"))
+    (folder / "r.yaml").write_text("pipeline: R\nstages:\n  - {key: a, rum: module load}\n")
+    with pytest.raises(PipelineError, match="r.yaml, line 3: .*run"):
+        await said(operate.pipeline, path=str(folder))
+    (folder / "r.yaml").write_text("pipeline: R\nstages:\n  - {key: a, run: module load, on: m}\n")
+    with pytest.raises(PipelineError, match="no site 'm'"):
+        await said(operate.pipeline, path=str(folder))
+    with pytest.raises(CannotDo, match="cannot be read"):
+        await said(operate.pipeline, path=str(folder / "s.yaml"))
+
+
+async def test_who_asks_must_say_who_they_are(world: World) -> None:
+    with pytest.raises(CannotDo, match="by: write your name"):
+        await operate.attention(by="  ", guid="g")
+    with pytest.raises(ParameterTypeError):
+        await operate.attention(by="", guid="g")
+
+
+async def test_an_unknown_guid_is_a_failed_run_that_says_so(world: World) -> None:
+    state = await operate.skip(by="ib", guid="x", stage="load", return_state=True)
+    assert state.is_failed() and "no asset 'x'" in str(state.message)
+    with pytest.raises(CannotDo, match="say what to do again"):
+        await said(operate.resubmit)

@@ -1,0 +1,259 @@
+"""The wire against a real sshd: what it does, and in which words it fails."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpc.wire.breaker import Breaker
+from hpc.wire.errors import (
+    BadAddress,
+    DeadlinePassed,
+    JumpDown,
+    KeyRefused,
+    LinkLost,
+    Paused,
+    Unreachable,
+    WireError,
+    WrongHostKey,
+)
+from hpc.wire.ssh import SshLink
+from schemas.ssh_address import SshAddress
+from tests.support import sshd as sshd_support
+from tests.support.delay_proxy import DelayProxy, running_proxy
+from tests.support.ports import free_port
+from tests.support.sshd import Sshd, generate_key, running_sshd
+
+pytestmark = pytest.mark.skipif(not sshd_support.installed(), reason=sshd_support.MISSING)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(server: Sshd) -> Iterator[DelayProxy]:
+    with running_proxy(server.port) as proxy:
+        yield proxy
+
+
+class NoWait(Breaker):
+    """A breaker that notes failures and lets everybody try at once."""
+
+    def wait_s(self, now: float) -> float:
+        return 0.0
+
+
+@asynccontextmanager
+async def link_to(address: SshAddress) -> AsyncIterator[SshLink]:
+    link = SshLink(address, breaker=NoWait())
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def test_a_command_gives_both_outputs_and_its_exit_code(server: Sshd) -> None:
+    async with link_to(server.address()) as link:
+        answer = await link.run("cat; echo oops >&2; exit 7", b"hello")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (7, b"hello", b"oops\n")
+
+
+async def test_a_command_ended_by_a_signal_has_no_exit_code(server: Sshd) -> None:
+    async with link_to(server.address()) as link:
+        assert (await link.run("kill -9 $$")).exit_code is None
+
+
+async def test_much_goes_both_ways_at_once_and_comes_back_whole(server: Sshd) -> None:
+    given = bytes(range(256)) * 40_000
+    async with link_to(server.address()) as link:
+        answer = await link.run("tee /dev/stderr", given)
+    assert answer.stdout == given
+    assert answer.stderr == given
+
+
+async def test_output_may_be_streamed_to_where_it_is_wanted(server: Sshd) -> None:
+    pieces: list[bytes] = []
+    async with link_to(server.address()) as link:
+        answer = await link.run("cat", (b"a" * 9000 for _ in range(900)), sink=pieces.append)
+    assert answer.stdout == b""
+    assert sum(map(len, pieces)) == 8_100_000
+
+
+async def test_fifty_commands_at_once_use_one_connection_and_at_most_five_channels(
+    server: Sshd, proxy: DelayProxy
+) -> None:
+    async with link_to(server.address(port=proxy.port)) as link:
+        answers = await asyncio.gather(*(link.run(f"echo {i}") for i in range(50)))
+    assert [int(answer.stdout) for answer in answers] == list(range(50))
+    assert proxy.connections == link.counts.connections == 1
+
+
+async def test_nagle_is_off_so_that_a_command_costs_no_40_ms(server: Sshd) -> None:
+    async with link_to(server.address()) as link:
+        await link.run("true")
+        took = []
+        for _ in range(15):
+            began = time.monotonic()
+            await link.run("true")
+            took.append(time.monotonic() - began)
+    assert sorted(took)[3] < 0.035
+
+
+async def test_a_host_that_allows_one_session_is_asked_again_until_it_has_room(
+    tmp_path: Path,
+) -> None:
+    with running_sshd(tmp_path, options=("MaxSessions 1",)) as server:
+        async with link_to(server.address()) as link:
+            answers = await asyncio.gather(*(link.run("sleep 0.05; echo ok") for _ in range(4)))
+    assert all(answer.stdout == b"ok\n" for answer in answers)
+    assert link.counts.connections == 1
+
+
+async def test_a_lost_link_leaves_open_whether_the_command_ran_and_the_next_one_reconnects(
+    server: Sshd, proxy: DelayProxy, tmp_path: Path
+) -> None:
+    async with link_to(server.address(port=proxy.port)) as link:
+        begun = tmp_path / "begun"
+        task = asyncio.create_task(link.run(f"touch {begun}; sleep 5"))
+        await _appears(begun)
+        proxy.cut()
+        with pytest.raises(LinkLost) as caught:
+            await task
+        assert caught.value.begun
+        began = time.monotonic()
+        assert (await link.run("echo again")).stdout == b"again\n"
+        assert time.monotonic() - began < 5
+    assert link.counts.lost == 1
+
+
+async def test_a_command_past_its_deadline_is_left_and_a_link_that_answers_is_kept(
+    server: Sshd,
+) -> None:
+    async with link_to(server.address()) as link:
+        with pytest.raises(DeadlinePassed, match="within 0 s"):
+            await link.run("sleep 5", deadline_s=0.3)
+        assert (await link.run("echo here")).stdout == b"here\n"
+    assert link.counts.connections == 1
+
+
+async def test_a_link_that_answers_nothing_any_more_is_dropped(
+    server: Sshd, proxy: DelayProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.wire.ssh.PROBE_S", 0.3)
+    monkeypatch.setattr("hpc.wire.ssh.GRACE_S", 0.2)
+    async with link_to(server.address(port=proxy.port)) as link:
+        await link.run("true")
+        proxy.stalled = True
+        with pytest.raises(DeadlinePassed):
+            await link.run("true", deadline_s=0.3)
+        assert link.counts.lost == 1
+        proxy.stalled = False
+        assert (await link.run("echo back")).stdout == b"back\n"
+
+
+async def test_an_idle_link_proves_that_it_is_alive_before_it_is_trusted(
+    server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.wire.ssh.IDLE_S", 0.0)
+    async with link_to(server.address()) as link:
+        await link.run("true")
+        await link.run("true")
+    assert link.counts.commands == 3
+    assert link.counts.connections == 1
+
+
+async def test_a_cancelled_command_gives_its_place_back(server: Sshd) -> None:
+    async with link_to(server.address()) as link:
+        await link.run("true")
+        for _ in range(7):
+            task = asyncio.create_task(link.run("sleep 60"))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (await link.run("echo free", deadline_s=20)).stdout == b"free\n"
+
+
+async def test_another_host_key_is_refused_by_both_fingerprints(
+    server: Sshd, tmp_path: Path
+) -> None:
+    generate_key(tmp_path / "other")
+    other = (tmp_path / "other.pub").read_text()
+    address = SshAddress(replace(server.hop, host_key=other))
+    async with link_to(address) as link:
+        with pytest.raises(WrongHostKey, match=r"SHA256:\S+, pinned is SHA256:"):
+            await link.run("true")
+
+
+async def test_a_host_without_the_pinned_kind_of_key_is_refused(server: Sshd) -> None:
+    rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ=="
+    async with link_to(SshAddress(replace(server.hop, host_key=rsa))) as link:
+        with pytest.raises(WrongHostKey, match="ssh-rsa"):
+            await link.run("true")
+
+
+async def test_a_key_nobody_knows_is_refused_and_not_tried_again_soon(
+    server: Sshd, tmp_path: Path
+) -> None:
+    generate_key(tmp_path / "stranger")
+    stranger = replace(server.hop, private_key=(tmp_path / "stranger").read_text())
+    link = SshLink(SshAddress(stranger))
+    with pytest.raises(KeyRefused, match="does not accept our key"):
+        await link.run("true")
+    with pytest.raises(Paused, match="left alone for another"):
+        await link.run("true")
+    assert link.counts.connections == 1
+
+
+async def test_a_key_that_cannot_be_read_is_said_so_before_anybody_is_bothered(
+    server: Sshd,
+) -> None:
+    async with link_to(SshAddress(replace(server.hop, private_key="no key"))) as link:
+        with pytest.raises(BadAddress, match="OpenSSH key"):
+            await link.run("true")
+
+
+async def test_nobody_at_the_address_is_unreachable_and_the_breaker_opens(server: Sshd) -> None:
+    link = SshLink(server.address(port=free_port()))
+    with pytest.raises(Unreachable, match="does not answer"):
+        await link.run("true")
+    assert link.breaker.failures == 1
+    with pytest.raises(WireError):
+        await link.run("true")
+
+
+async def test_through_a_jump_host_both_host_keys_are_checked(server: Sshd, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "jump") as jump:
+        async with link_to(server.address(jump=jump.hop)) as link:
+            assert (await link.run("echo through")).stdout == b"through\n"
+        liar = replace(jump.hop, host_key=server.host_key)
+        async with link_to(server.address(jump=liar)) as link:
+            with pytest.raises(WrongHostKey, match=str(jump.port)):
+                await link.run("true")
+        async with link_to(server.address(port=free_port(), jump=jump.hop)) as link:
+            with pytest.raises(JumpDown, match="does not get through"):
+                await link.run("true")
+    async with link_to(server.address(jump=jump.hop)) as link:
+        with pytest.raises(JumpDown, match=r"the jump host .* does not answer"):
+            await link.run("true")
+
+
+async def _appears(path: Path) -> None:
+    until = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} never appeared"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def quiet_paramiko() -> None:
+    """Its thread logs tracebacks of connections that the tests cut."""
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)

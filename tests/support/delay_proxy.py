@@ -1,0 +1,148 @@
+"""A TCP proxy that is far away: it delays both ways, counts, stalls, and cuts on order."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+
+@dataclass
+class DelayProxy:
+    """Listens on `port`; `one_way_s` is added to every byte in each direction.
+
+    `cut_after` cuts a connection once that many bytes went from client to server; it is
+    used up by that. `stalled` swallows nothing but passes nothing on.
+    """
+
+    target: int
+    one_way_s: float = 0.0
+    port: int = 0
+    connections: int = 0
+    sent: int = 0
+    received: int = 0
+    cut_after: int | None = None
+    cuts: int = 0
+    stalled: bool = False
+    _loop: asyncio.AbstractEventLoop | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def cut(self) -> None:
+        """Cut every connection now."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut_all)
+
+    def _cut_all(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            far = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        mine = {writer, far[1]}
+        self._writers |= mine
+        try:
+            await asyncio.gather(
+                self._pump(reader, far[1], self._count_up), self._pump(far[0], writer, self._down)
+            )
+        except (OSError, _Cut, asyncio.CancelledError):
+            # asyncio's streams would complain of a handler that was cancelled.
+            for each in mine:
+                each.transport.abort()
+        finally:
+            self._writers -= mine
+            for each in mine:
+                each.close()
+
+    def _count_up(self, size: int) -> int:
+        """How many of `size` bytes still go through."""
+        allowed = size
+        if self.cut_after is not None:
+            allowed = min(size, self.cut_after)
+            self.cut_after -= allowed
+        self.sent += allowed
+        return allowed
+
+    def _down(self, size: int) -> int:
+        self.received += size
+        return size
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        count: Callable[[int], int],
+    ) -> None:
+        queue: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue()
+        forward = asyncio.ensure_future(self._forward(queue, writer))
+        try:
+            while piece := await reader.read(65536):
+                allowed = count(len(piece))
+                if allowed:
+                    queue.put_nowait((time.monotonic() + self.one_way_s, piece[:allowed]))
+                if allowed < len(piece):
+                    queue.put_nowait((time.monotonic() + self.one_way_s, None))
+                    self.cut_after = None
+                    self.cuts += 1
+                    await forward
+            queue.put_nowait((time.monotonic() + self.one_way_s, b""))
+            await forward
+        finally:
+            forward.cancel()
+            with suppress(asyncio.CancelledError, OSError, _Cut):
+                await forward
+
+    async def _forward(
+        self, queue: asyncio.Queue[tuple[float, bytes | None]], writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            due, piece = await queue.get()
+            while self.stalled or (wait := due - time.monotonic()) > 0:
+                await asyncio.sleep(0.05 if self.stalled else wait)
+            if piece is None:
+                raise _Cut
+            if not piece:
+                with suppress(OSError):
+                    writer.write_eof()
+                return
+            writer.write(piece)
+            await writer.drain()
+
+
+class _Cut(Exception):
+    """The order to cut was reached."""
+
+
+@contextmanager
+def running_proxy(target: int, *, rtt_s: float = 0.0) -> Iterator[DelayProxy]:
+    """A proxy to 127.0.0.1:target on a thread of its own."""
+    proxy = DelayProxy(target, one_way_s=rtt_s / 2)
+    ready, over = threading.Event(), asyncio.Event()
+
+    async def main() -> None:
+        server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
+        proxy.port = server.sockets[0].getsockname()[1]
+        proxy._loop = asyncio.get_running_loop()
+        ready.set()
+        await over.wait()
+        server.close()
+        proxy._cut_all()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield proxy
+    finally:
+        assert proxy._loop is not None
+        proxy._loop.call_soon_threadsafe(over.set)
+        thread.join(10)

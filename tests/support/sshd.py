@@ -1,0 +1,139 @@
+"""A real sshd on a free port of 127.0.0.1, with keys of its own; ended with its test.
+
+Nothing of the machine's own sshd is touched. It lets in the user who runs the tests.
+"""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from schemas.ssh_address import SshAddress, SshHop
+from tests.support.ports import free_port
+
+SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+MISSING = "sshd is not installed: run `bash tests/debian-packages.sh` (openssh-server)"
+
+
+def installed() -> bool:
+    """Whether this machine has an sshd to start."""
+    return Path(SSHD).exists() and shutil.which("ssh-keygen") is not None
+
+
+@dataclass
+class Sshd:
+    """A running server. `environment` is what every command there sees."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host_key(self) -> str:
+        return (self.folder / "host_key.pub").read_text()
+
+    @property
+    def hop(self) -> SshHop:
+        return SshHop(
+            host="127.0.0.1",
+            port=self.port,
+            user=getpass.getuser(),
+            host_key=self.host_key,
+            private_key=(self.folder / "user_key").read_text(),
+        )
+
+    def address(self, *, port: int | None = None, jump: SshHop | None = None) -> SshAddress:
+        """The way to it, or through whatever listens on `port`."""
+        return SshAddress(replace(self.hop, port=port or self.port), jump=jump)
+
+    def log(self) -> str:
+        """What sshd has said so far."""
+        return (self.folder / "sshd.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End it; sessions end with their connections."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def generate_key(path: Path) -> None:
+    """An ed25519 key pair at `path`."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+@contextmanager
+def running_sshd(
+    folder: Path, *, environment: dict[str, str] | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Sshd]:
+    """A server whose HOME for every session is an empty folder; `options` are config lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    for name in ("host_key", "user_key"):
+        if not (folder / name).exists():
+            generate_key(folder / name)
+    (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
+    seen = {"HOME": str(home), **(environment or {})}
+    server = Sshd(folder, free_port(), None, seen)  # type: ignore[arg-type]
+    (folder / "sshd_config").write_text(_config(server, options))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    with (folder / "sshd.log").open("ab") as log:
+        server.process = subprocess.Popen(
+            [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _await_banner(server)
+        yield server
+    finally:
+        server.stop()
+
+
+def _config(server: Sshd, options: tuple[str, ...]) -> str:
+    folder = server.folder
+    seen = " ".join(f'{name}="{value}"' for name, value in server.environment.items())
+    return "\n".join(
+        [
+            *options,
+            f"Port {server.port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {folder}/host_key",
+            f"PidFile {folder}/sshd.pid",
+            f"AuthorizedKeysFile {folder}/authorized_keys",
+            f"SetEnv {seen}",
+            "StrictModes no",
+            "UsePAM no",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin prohibit-password",
+            "PrintMotd no",
+            "UseDNS no",
+            "LogLevel VERBOSE",
+            "",
+        ]
+    )
+
+
+def _await_banner(server: Sshd) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            raise RuntimeError(f"sshd ended at once: {server.log()}")
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), 1) as probe:
+                if probe.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"sshd did not answer: {server.log()}")

@@ -1,0 +1,242 @@
+"""The dispatchers of the property test: real leases, one transaction at a time, sudden deaths."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.support.truth_world import SITES, Actor, Killed, Truth
+from track import jobs
+from track.assets import quarantine
+from track.claims import Claim, claim, returned, take_returned
+from track.leases import Lease, LeaseTaken
+from track.moves import Guard, StaleMove
+from track.outlook import outlook
+from track.sessions import finish_if_registered
+from track.states import AT_SITE, State
+from track.tables import job
+from track.takeover import release_jobs
+from track.wake import wake_session
+
+CUT = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid::bigint = :high AND objid::bigint = :low
+"""
+
+
+async def cut(truth: Truth, lease: Lease) -> None:
+    """Cut a lease's connection, as a dead process or a broken network does."""
+    key = int.from_bytes(lease.holder.session_id.bytes[:8], signed=True)
+    await truth.sql(CUT, high=(key >> 32) & 0xFFFFFFFF, low=key & 0xFFFFFFFF)
+
+
+async def expire(truth: Truth, lease: Lease) -> None:
+    """Let the clock run until nobody believes in this lease any more."""
+    await truth.sql(
+        "UPDATE track.dispatcher SET alive_until = now() - interval '1 s'"
+        " WHERE id = :id AND ended_at IS NULL",
+        id=lease.dispatcher_id,
+    )
+
+
+@dataclass
+class Dispatching:
+    """A dispatcher process: takes a session that asks for one, works, parks, hands over, dies."""
+
+    truth: Truth
+    url: str
+    name: str
+    me: Actor = field(init=False)
+    held: list[Claim] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.me = Actor(self.truth, self.name)
+
+    async def run(self) -> None:
+        """Process after process, for ever."""
+        while True:
+            session_id = await self.me.do("look for a session", self._wanted)
+            if session_id is None:
+                continue
+            lease = Lease(self.url, session_id)
+            await self.me.turn(f"take {self._short(session_id)}")
+            try:
+                await asyncio.to_thread(lease.take, lambda: None)
+            except LeaseTaken:
+                continue
+            self.truth.unwatched.discard(session_id)
+            try:
+                await self._live(lease)
+            finally:
+                await asyncio.to_thread(lease.release, "the test is over")
+
+    def _short(self, session_id: UUID) -> str:
+        return f"session {self.truth.sessions.index(session_id)}"
+
+    async def _wanted(self, tx: AsyncConnection) -> UUID | None:
+        """A session that asks for a dispatcher, as its event would tell."""
+        asking = await tx.exec_driver_sql(
+            "SELECT id FROM track.session WHERE wake_requested_at IS NOT NULL ORDER BY id"
+        )
+        found = list(asking.scalars())
+        return self.me.rng.choice(found) if found else None
+
+    async def _live(self, lease: Lease) -> None:
+        self.held = []
+        try:
+            ending = await self._work(lease)
+        except Killed:
+            self.truth.unwatched.add(lease.holder.session_id)
+            return
+        self.truth.unwatched.add(lease.holder.session_id)
+        await self.me.turn(f"release: {ending}")
+        await asyncio.to_thread(lease.release, ending)
+        if self.me.chance(0.1):
+            self.truth.turns.note(self.name, "killed before it looked once more")
+            return
+        await self._look_once_more(lease, ending)
+
+    async def _look_once_more(self, lease: Lease, ending: str) -> None:
+        session_id = lease.holder.session_id
+
+        async def look(tx: AsyncConnection) -> None:
+            await release_jobs(tx, session_id, actor=self.name)
+            seen = await outlook(tx, session_id)
+            if seen.needs_dispatcher or (ending == "handed over" and not seen.quiet):
+                await wake_session(tx, session_id)
+            elif seen.quiet:
+                await finish_if_registered(tx, session_id)
+
+        await self.me.do("look once more", look)
+        self.truth.unwatched.discard(session_id)
+
+    async def _work(self, lease: Lease) -> str:
+        """Claim and carry on until there is nothing to do; why it ended."""
+        session_id, mine = lease.holder.session_id, lease.dispatcher_id
+        me = self.me
+        await me.do("take over", lambda tx: release_jobs(tx, session_id, actor=self.name, keep=mine))
+        dies_in = me.rng.randint(1, 20) if me.chance(0.4) else None
+        for step in range(me.rng.randint(10, 80)):
+            if step == dies_in:
+                await self._die(lease)
+            await self._claim(session_id, mine)
+            if self.held and await self._carry_on(mine):
+                continue
+            seen = await me.do("outlook", lambda tx: outlook(tx, session_id))
+            if seen.quiet and not self.held:
+                return "finished"
+            if seen.may_park and me.rng.random() < 0.5:
+                return "parked"
+        return "handed over"
+
+    async def _die(self, lease: Lease) -> None:
+        """Lose the lease; a process that only stood still goes on a little before it notices."""
+        await self.me.turn("its lease is gone")
+        await cut(self.truth, lease)
+        await expire(self.truth, lease)
+        self.truth.unwatched.add(lease.holder.session_id)
+        for _ in range(self.me.rng.choice((0, 0, 4, 8))):
+            self.truth.turns.note(self.name, "a dead dispatcher goes on")
+            await self._claim(lease.holder.session_id, lease.dispatcher_id)
+            if self.held:
+                await self._carry_on(lease.dispatcher_id)
+        raise Killed
+
+    async def _claim(self, session_id: UUID, mine: UUID) -> None:
+        limit = self.me.rng.randint(1, 3)
+
+        async def work(tx: AsyncConnection) -> list[Claim]:
+            taken = await claim(tx, session_id, mine, limit=limit)
+            known = {each.job_id for each in self.held}
+            back = [each for each in await returned(tx, session_id) if each.job_id not in known]
+            return taken.claims + back
+
+        found = await self.me.do("claim", work)
+        for each in found:
+            self.truth.turns.note(self.name, f"  has {each.guid} {each.stage} ({each.job_id})")
+        self.held += found
+
+    async def _carry_on(self, mine: UUID) -> bool:
+        """Take one of the held jobs one transaction further; whether anything moved."""
+        found = self.me.rng.choice(self.held)
+        try:
+            return await self._step(found, mine)
+        except StaleMove as stale:
+            self.truth.turns.note(self.name, f"  lost it: {stale}")
+            self.held.remove(found)
+            return True
+
+    async def _step(self, found: Claim, mine: UUID) -> bool:
+        state, holder = await self.me.do(
+            f"read {found.guid} {found.stage}", lambda tx: _state(tx, found.job_id)
+        )
+        if state in AT_SITE:
+            return False
+        if state == State.CLAIMED and holder == mine:
+            await (self._build_in if found.kind == "builtin" else self._submit)(found, mine)
+        elif state == State.RETURNED and holder is None:
+            taken = await self.me.do(
+                f"take back {found.guid} {found.stage}",
+                lambda tx: take_returned(tx, found.job_id, mine),
+            )
+            if not taken:
+                self.held.remove(found)
+        elif state == State.RETURNED and holder == mine:
+            await self._end(found, mine)
+        else:
+            self.held.remove(found)
+        return True
+
+    async def _submit(self, found: Claim, mine: UUID) -> None:
+        site = self.me.rng.choice(SITES)
+        await self.me.do(
+            f"queue {found.guid} {found.stage} at {site}",
+            lambda tx: jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name),
+        )
+
+    async def _build_in(self, found: Claim, mine: UUID) -> None:
+        if found.run == "ingest" and self.me.chance(0.05):
+            self.held.remove(found)
+            await self.me.do(
+                f"quarantine {found.guid}",
+                lambda tx: quarantine(
+                    tx, found.guid, found.job_id, dispatcher_id=mine, reason="torn",
+                    actor=self.name,
+                ),
+            )  # fmt: skip
+            return
+        await self._end(found, mine)
+
+    async def _end(self, found: Claim, mine: UUID) -> None:
+        """Finish a job in hand, or bring it back later, or give it up."""
+        guard = Guard(dispatcher_id=mine)
+        self.held.remove(found)
+        later, failed = self.me.chance(0.12), self.me.chance(0.04)
+        uses_try = self.me.rng.random() < 0.5
+
+        async def work(tx: AsyncConnection) -> None:
+            if later:
+                await jobs.try_again(
+                    tx, found.job_id, actor=self.name, why="later", uses_try=uses_try, guard=guard
+                )
+            elif failed:
+                await jobs.end(
+                    tx, found.job_id, State.FAILED, actor=self.name, why="refused", guard=guard
+                )
+            else:
+                await jobs.finish(tx, found.job_id, actor=self.name, guard=guard)
+                if found.run == "finalise":
+                    await jobs.release_asset(tx, found.guid)
+
+        verb = "later" if later else "fail" if failed else "finish"
+        await self.me.do(f"{verb} {found.guid} {found.stage} ({found.job_id})", work)
+
+
+async def _state(tx: AsyncConnection, job_id: int) -> tuple[State, UUID | None]:
+    mine = select(job.c.state, job.c.dispatcher_id).where(job.c.id == job_id)
+    row = (await tx.execute(mine)).one()
+    return State(row.state), row.dispatcher_id

@@ -1,0 +1,186 @@
+"""The people and the clock of the property test: operators, editors of pipelines, reconcile."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline import Pipeline
+from tests.support.truth_world import EDITS, SITES, Actor, Truth
+from track import operations
+from track.outlook import outlook
+from track.pipelines import load_pipelines
+from track.states import State
+from track.takeover import release_jobs
+from track.wake import wake_session, wake_sessions
+
+LIVE = """
+    SELECT 1 FROM track.dispatcher
+    WHERE session_id = :session AND ended_at IS NULL AND alive_until > clock_timestamp()
+"""
+
+
+@dataclass
+class Operator:
+    """Does to a random job, asset or stage whatever an operator may do."""
+
+    truth: Truth
+    me: Actor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.me = Actor(self.truth, "operator")
+
+    async def run(self) -> None:
+        """One act after the other, for ever."""
+        acts = (self._resubmit, self._skip, self._cancel, self._move, self._attention, self._switch)
+        while True:
+            await self.me.turn("rests")
+            if self.me.rng.random() < 0.5:
+                await self.me.rng.choice(acts)()
+
+    async def _one(self, *states: State) -> int | None:
+        rows = await self.truth.sql(
+            "SELECT j.id FROM track.job j JOIN track.stage s ON s.id = j.stage_id"
+            " WHERE s.archived_at IS NULL AND j.state = ANY(:states) ORDER BY j.id",
+            states=[str(state) for state in states],
+        )
+        return self.me.rng.choice(rows)[0] if rows else None
+
+    async def _resubmit(self) -> None:
+        job_id = await self._one(State.DONE, State.EXCLUDED, State.FAILED, State.CANCELLED)
+        if job_id is not None:
+            await self.me.do(
+                f"resubmit {job_id}",
+                lambda tx: operations.resubmit(tx, job_id, actor="operator", why="again"),
+            )
+
+    async def _skip(self) -> None:
+        job_id = await self._one(State.FAILED, State.CANCELLED, State.FAILED, State.WAITING)
+        if job_id is not None:
+            await self.me.do(
+                f"skip {job_id}",
+                lambda tx: operations.skip(tx, job_id, actor="operator", why="not needed"),
+            )
+
+    async def _cancel(self) -> None:
+        job_id = await self._one(
+            State.READY, State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED
+        )
+        if job_id is not None:
+            await self.me.do(
+                f"cancel {job_id}",
+                lambda tx: operations.cancel(tx, job_id, actor="operator", why="stop"),
+            )
+
+    async def _move(self) -> None:
+        job_id = await self._one(State.QUEUED)
+        if job_id is not None:
+            target = self.me.rng.choice(SITES)
+            await self.me.do(
+                f"move {job_id} to {target}",
+                lambda tx: operations.move_to(tx, job_id, target, actor="operator", why="quieter"),
+            )
+
+    async def _attention(self) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            rows = await tx.execute(text("SELECT guid, session_id FROM track.asset ORDER BY guid"))
+            guid, session_id = self.me.rng.choice(rows.all())
+            flip = text(
+                "UPDATE track.asset SET attention ="
+                " CASE WHEN attention IS NULL THEN 'look' END WHERE guid = :guid"
+            )
+            await tx.execute(flip, {"guid": guid})
+            await wake_session(tx, session_id)
+
+        await self.me.do("attention", work)
+
+    async def _switch(self) -> None:
+        table = self.me.rng.choice(("stage", "pipeline"))
+
+        async def work(tx: AsyncConnection) -> None:
+            rows = await tx.execute(text(f"SELECT id FROM track.{table} ORDER BY id"))
+            one = self.me.rng.choice(rows.scalars().all())
+            flip = text(f"UPDATE track.{table} SET active = NOT active WHERE id = :id")
+            await tx.execute(flip, {"id": one})
+            await wake_all(tx)
+
+        await self.me.do(f"switch a {table}", work)
+
+
+async def wake_all(tx: AsyncConnection) -> None:
+    """Look at every session that may have work again."""
+    rows = await tx.execute(text("SELECT id FROM track.session ORDER BY id FOR SHARE"))
+    await wake_sessions(tx, list(rows.scalars()))
+
+
+@dataclass
+class Editor:
+    """Loads one version of the pipelines after the other, with work in flight; adds tiles."""
+
+    truth: Truth
+    me: Actor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.me = Actor(self.truth, "editor")
+
+    async def run(self) -> None:
+        """Edit now and then, for ever."""
+        while True:
+            await self.me.turn("thinks")
+            drawn = self.me.rng.random()
+            if drawn < 0.2:
+                await self.load(self.me.rng.choice(sorted(EDITS)))
+            elif drawn < 0.23 and self.truth.tiles < 6:
+                await self.me.turn("a tile arrives")
+                await self.truth.add_tile()
+
+    async def load(self, edit: str) -> None:
+        """Load a version."""
+        pipelines = [Pipeline.model_validate(each) for each in EDITS[edit]]
+        await self.me.do(
+            f"pipelines: {edit}", lambda tx: load_pipelines(tx, pipelines, actor="editor")
+        )
+
+
+@dataclass
+class Time:
+    """The clock that jumps, and what time brings: reconcile's look at sessions nobody is at."""
+
+    truth: Truth
+    me: Actor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.me = Actor(self.truth, "time")
+
+    async def run(self) -> None:
+        """Let time pass, for ever."""
+        while True:
+            if self.me.rng.random() < 0.6:
+                await self.me.do("what was put off is due", _due)
+                continue
+            session_id = self.me.rng.choice(self.truth.sessions)
+            if await self.me.do("reconcile", lambda tx, s=session_id: reconcile(tx, s)):  # type: ignore[misc]
+                self.truth.unwatched.discard(session_id)
+
+
+async def _due(tx: AsyncConnection) -> None:
+    late = "UPDATE track.job SET available_at = now() WHERE state = 'ready' AND available_at > now()"
+    await tx.execute(text(late))
+
+
+async def reconcile(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Wake a session with work and no live lease, whatever its flag says; whether nobody is at it."""
+    await tx.execute(
+        text("SELECT 1 FROM track.session WHERE id = :id FOR NO KEY UPDATE"), {"id": session_id}
+    )
+    if (await tx.execute(text(LIVE), {"session": session_id})).first() is not None:
+        return False
+    await release_jobs(tx, session_id, actor="reconcile")
+    if (await outlook(tx, session_id)).needs_dispatcher:
+        await tx.execute(
+            text("UPDATE track.session SET wake_requested_at = NULL WHERE id = :id"),
+            {"id": session_id},
+        )
+        await wake_sessions(tx, [session_id])
+    return True

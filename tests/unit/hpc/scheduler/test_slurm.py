@@ -1,0 +1,173 @@
+"""Slurm as text, against golden answers: ordinary ones, and ugly ones."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hpc.scheduler.ladder import climb, merge
+from hpc.scheduler.refusals import Complaint
+from hpc.scheduler.slurm import (
+    Accepted,
+    ArraySpec,
+    Declined,
+    accounting_words,
+    cancel_words,
+    expand,
+    queue_words,
+    read_accounting,
+    read_limits,
+    read_queue,
+    read_submission,
+    render,
+    submit_words,
+)
+from hpc.scheduler.states import JobState, slurm_state
+from schemas.pipeline_model import Resources
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def cases(name: str) -> list[Any]:
+    found = yaml.safe_load((GOLDEN / name).read_text())
+    return [pytest.param(case, id=case.get("name") or case["err"][-60:]) for case in found]
+
+
+@pytest.mark.parametrize("case", cases("submissions.yaml"))
+def test_an_answer_to_a_submission_is_accepted_or_declined_with_what_to_do(case: Any) -> None:
+    answer = read_submission(case["code"], case["out"], case["err"])
+    if case["is"] == "accepted":
+        assert answer == Accepted(case["id"])
+    else:
+        assert isinstance(answer, Declined)
+        assert answer.complaint is Complaint(case["is"])
+        assert answer.why
+
+
+@pytest.mark.parametrize("case", cases("queues.yaml"))
+def test_a_look_at_the_queue_shows_states_and_whether_absence_counts(case: Any) -> None:
+    answer = read_queue(case["code"], case["out"], case.get("err", ""))
+    if case["states"] is None:
+        assert answer is None
+        return
+    assert answer is not None
+    assert {task.native_id: task.state.value for task in answer.tasks} == case["states"]
+    assert answer.complete is case.get("complete", True)
+
+
+@pytest.mark.parametrize("case", cases("accounting.yaml"))
+def test_accounting_shows_ends_and_exit_codes(case: Any) -> None:
+    answer = read_accounting(case["code"], case["out"], case.get("err", ""))
+    if case["ends"] is None:
+        assert answer is None
+        return
+    assert answer is not None
+    ends = {task.native_id: [task.state.value, task.exit_code] for task in answer.tasks}
+    assert ends == case["ends"]
+    assert answer.complete is case.get("complete", True)
+
+
+def test_an_array_is_rendered_as_the_golden_script() -> None:
+    asked = Resources.model_validate(
+        {
+            "time": "00:05",
+            "mem": "2G",
+            "cpus": 2,
+            "gpus": 1,
+            "partition": "standard",
+            "account": "museum",
+            "qos": "normal",
+        }
+    )
+    spec = ArraySpec(
+        key="b0a1",
+        size=500,
+        python="/opt/my python/bin/python",
+        runner="../../bin/runner-1.pyz",
+        resources=asked,
+        throttle=64,
+        exclude=("n7", "n9", "n1;reboot"),
+    )
+    assert render(spec) == (GOLDEN / "array.sh").read_text()
+
+
+def test_a_stage_that_asks_for_nothing_gets_a_script_without_wishes() -> None:
+    text = render(ArraySpec("k", 1, "/usr/bin/python3", "r.pyz", Resources(), throttle=9))
+    assert "#SBATCH --array=0-0\n" in text
+    assert "--signal=B:USR1@90" in text
+    for wish in ("--time", "--mem", "--gres", "--exclude", "--account"):
+        assert wish not in text
+
+
+def test_a_job_of_a_minute_gets_no_warning_that_would_come_at_its_start() -> None:
+    asked = Resources.model_validate({"time": 1})
+    assert "--signal" not in render(ArraySpec("k", 1, "/p", "r.pyz", asked))
+
+
+def test_commands_are_words_for_a_shell_to_quote() -> None:
+    assert submit_words("b1") == [
+        *("sbatch", "--parsable", "--job-name=b1", "--comment=b1", "job.sh")
+    ]
+    assert "--name=b1,b2" in queue_words(["b1", "b2"])
+    assert "--name=b1,b2" in accounting_words(["b1", "b2"])
+    assert cancel_words(["7_3", "7_1", "7_2", "7_9", "8", "9_0", "7_3"]) == [
+        *("scancel", "8", "7_[1-3,9]", "9_[0]")
+    ]
+
+
+def test_the_limits_of_a_site_are_read_from_its_configuration() -> None:
+    limits = read_limits((GOLDEN / "config.txt").read_text().splitlines())
+    assert (limits.version, limits.max_array, limits.max_jobs) == ("22.05.8", 10001, 20000)
+    assert (limits.min_job_age_s, limits.message_timeout_s) == (300, 30)
+    assert limits.accounting
+
+
+def test_limits_that_cannot_be_read_keep_slurms_defaults() -> None:
+    limits = read_limits(["slurm_load_ctl_conf error: Unable to contact slurm controller"])
+    assert (limits.max_array, limits.max_jobs, limits.min_job_age_s) == (1001, 10_000, 300)
+
+
+def test_a_list_of_tasks_that_was_cut_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"0-20,\.\.\."):
+        expand("0-20,...")
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("CANCELLED by 1000", JobState.CANCELLED),
+        ("CA", JobState.CANCELLED),
+        ("oom", JobState.OUT_OF_MEMORY),
+        ("RUNNING+", JobState.RUNNING),
+        ("COMPLETED*", JobState.COMPLETED),
+        ("", JobState.UNKNOWN),
+        ("LEVITATING", JobState.UNKNOWN),
+    ],
+)
+def test_slurms_words_mean_one_of_ten_things(word: str, state: JobState) -> None:
+    assert slurm_state(word) is state
+
+
+def test_an_unknown_state_is_no_end() -> None:
+    assert not JobState.UNKNOWN.ended
+    assert JobState.OUT_OF_MEMORY.ended
+
+
+def test_what_ran_out_is_doubled_for_each_time_it_did() -> None:
+    asked = Resources.model_validate({"time": "00:10", "mem": "2G"})
+    assert climb(asked, []) == asked
+    climbed = climb(asked, ["timeout", "node_fail", "out_of_memory", "timeout"])
+    assert (climbed.time_s, climbed.mem_mb) == (2400, 4096)
+
+
+def test_a_stage_that_never_said_how_much_starts_its_ladder_somewhere() -> None:
+    climbed = climb(Resources(), ["out_of_memory", "out_of_memory", "timeout"])
+    assert (climbed.mem_mb, climbed.time_s) == (8192, 3600)
+
+
+def test_a_sites_wishes_stand_where_a_stage_has_none() -> None:
+    site = Resources.model_validate({"partition": "standard", "time": "01:00"})
+    stage = Resources.model_validate({"time": "00:05"})
+    merged = merge(site, stage)
+    assert (merged.partition, merged.time_s) == ("standard", 300)

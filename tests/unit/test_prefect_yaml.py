@@ -1,0 +1,145 @@
+"""What Prefect would silently ignore or misread in prefect.yaml and the automations."""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
+from prefect.events.schemas.automations import AutomationCore
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.flows import Flow
+from pydantic import BaseModel
+
+from schemas.events import ALL, SESSION_READY, SESSION_WAKE
+
+ROOT = Path(__file__).parents[2]
+WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+AUTOMATIONS: list[dict[str, Any]] = yaml.safe_load(
+    (ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8")
+)["automations"]
+DEPLOYMENTS: list[dict[str, Any]] = WRITTEN["deployments"]
+VERBS = {
+    "pipeline",
+    "resubmit",
+    "skip",
+    "cancel",
+    "attention",
+    "switch",
+    "priority",
+    "site",
+    "push",
+}
+
+
+def flow_of(deployment: dict[str, Any]) -> Flow[Any, Any]:
+    file, _, name = deployment["entrypoint"].partition(":")
+    found = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+    assert isinstance(found, Flow)
+    return found
+
+
+def full_name(deployment: dict[str, Any]) -> str:
+    return f"{flow_of(deployment).name}/{deployment['name']}"
+
+
+def keys(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+every = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+
+
+def test_every_deployment_there_should_be_is_there_once() -> None:
+    names = [full_name(each) for each in DEPLOYMENTS]
+    wanted = {"dispatch/session", "reconcile/every-minute", "prune/hourly"}
+    assert sorted(names) == sorted(wanted | {f"operate/{verb}" for verb in VERBS})
+
+
+def test_the_files_own_keys_are_known() -> None:
+    assert WRITTEN.keys() <= keys(PrefectYamlModel) | {"definitions"}
+
+
+@every
+def test_every_key_of_a_deployment_is_known(deployment: dict[str, Any]) -> None:
+    assert deployment.keys() <= keys(DeploymentConfig)
+    assert deployment["work_pool"].keys() <= keys(WorkPoolConfig)
+    assert deployment.get("concurrency_limit", {}).keys() <= keys(ConcurrencyLimitSpec)
+    for schedule in deployment.get("schedules", []):
+        assert schedule.keys() <= keys(RawScheduleConfig)
+    for trigger in deployment.get("triggers", []):
+        assert trigger.keys() <= keys(DeploymentEventTrigger)
+        DeploymentEventTrigger.model_validate(trigger)
+
+
+@every
+def test_every_work_pool_is_the_systems_own(deployment: dict[str, Any]) -> None:
+    assert deployment["work_pool"]["name"] == "{{ $REFINERY_WORK_POOL }}"
+
+
+@every
+def test_every_parameter_is_one_of_the_flows_and_is_valid(deployment: dict[str, Any]) -> None:
+    flow = flow_of(deployment)
+    given = deployment.get("parameters", {})
+    signature = inspect.signature(flow.fn)
+    assert given.keys() <= signature.parameters.keys()
+    required = {
+        name: "00000000-0000-0000-0000-000000000000" if name == "session" else "1"
+        for name, parameter in signature.parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    }
+    flow.validate_parameters(required | given)
+
+
+@every
+def test_every_operators_verb_asks_who_it_is(deployment: dict[str, Any]) -> None:
+    if deployment["entrypoint"].startswith("flows/operate.py"):
+        parameter = inspect.signature(flow_of(deployment).fn).parameters["by"]
+        assert parameter.default is inspect.Parameter.empty
+        assert "by" not in deployment.get("parameters", {})
+
+
+@every
+def test_triggers_are_explicit_and_only_sessions_start_a_dispatcher(
+    deployment: dict[str, Any],
+) -> None:
+    for trigger in deployment.get("triggers", []):
+        assert full_name(deployment) == "dispatch/session"
+        assert trigger["match"] == {"prefect.resource.id": "specimen.session.*"}
+        assert trigger["for_each"] == ["prefect.resource.id"]
+        assert (trigger["threshold"], trigger["within"]) == (1, 0)
+        assert trigger["parameters"] == {"session": "{{ event.payload.session }}"}
+
+
+def test_ready_and_wake_start_a_dispatcher_and_nothing_else_does() -> None:
+    expected = [
+        name
+        for deployment in DEPLOYMENTS
+        for trigger in deployment.get("triggers", [])
+        for name in trigger["expect"]
+    ]
+    assert sorted(expected) == sorted([SESSION_READY, SESSION_WAKE])
+
+
+@pytest.mark.parametrize("written", AUTOMATIONS, ids=lambda each: each["name"])
+def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[str, Any]) -> None:
+    assert written.keys() <= keys(AutomationCore)
+    automation = AutomationCore.model_validate(written)
+    trigger = written["trigger"]
+    assert trigger.keys() <= keys(type(automation.trigger))
+    assert trigger["match"]
+    assert all(action["type"] != "run-deployment" for action in written["actions"])
+    ours = {
+        name
+        for name in (*trigger.get("expect", []), *trigger.get("after", []))
+        if not name.startswith("prefect.")
+    }
+    assert ours <= ALL
