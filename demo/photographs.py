@@ -18,7 +18,7 @@ SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".tif", ".tiff"})
 
 
-class PhotographError(Exception):
+class PhotographError(ValueError):
     """No session can be made of this folder; the message names it and says why."""
 
 

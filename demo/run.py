@@ -6,11 +6,10 @@ was made to contain, and the addresses to look further are printed.
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.judgement import Row, judged, specimens
+from demo.photographs import write_photograph_session
 from demo.progress import SessionProgress
 from demo.sessions import Expectation, write_sample_session
 from refinery import lifecycle, state
@@ -71,15 +71,17 @@ class Demo:
             self._say(f"archived bytes: {self._settings.state / 'erda'}")
 
     def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
-        """Put the session on the N-Drive; a folder of the user's own has no expectations."""
+        """Put the session on the N-Drive; photographs of the user's own have no expectations."""
         drive, workstation = self._settings.n_drive, self._settings.workstations[0]
-        if self._own is not None:
-            return copied(self._own, drive / workstation), None
-        now = datetime.now(UTC)
-        drawn = write_sample_session(
-            drive, workstation=workstation, now=now, seed=int(now.timestamp())
-        )
-        return drawn.path, drawn.expectations
+        now = datetime.now().astimezone()
+        if self._own is None:
+            seed = int(now.timestamp())
+            drawn = write_sample_session(drive, workstation=workstation, now=now, seed=seed)
+            return drawn.path, drawn.expectations
+        sent = write_photograph_session(drive, self._own, workstation=workstation, now=now)
+        for left in sent.left_out:
+            self._say(f"left out: {left.source}: {left.reason}")
+        return sent.path, None
 
 
 def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site: str) -> int:
@@ -107,16 +109,6 @@ def hurried(settings: Settings) -> Settings:
     """The same settings, not waiting ten seconds for a session to settle unless told to."""
     wanted = {"REFINERY_SETTLE_SECONDS": SETTLE_S} | dict(os.environ)
     return Settings.load(settings.project_dir, wanted)
-
-
-def copied(folder: Path, workstation: Path) -> Path:
-    """A copy of the folder on the N-Drive, which the watch sees only once it is whole."""
-    if not folder.is_dir():
-        raise DemoError(f"{folder} is no folder: give one that holds a session's files.")
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-    draft, place = workstation / f"new_{stamp}", workstation / f"{folder.name}_{stamp}"
-    shutil.copytree(folder, draft)
-    return draft.rename(place)
 
 
 async def follow(engine: AsyncEngine, path: Path) -> Sequence[Row]:

@@ -33,8 +33,7 @@ def read_sites(settings: Settings) -> list[Site]:
 
 async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
     """Bring the database's pipelines and sites in line; the names of changed pipelines."""
-    pipelines = [*read_pipelines(settings), known_pipelines.unreadable_pipeline()]
-    sites = read_sites(settings)
+    pipelines, sites = read_pipelines(settings), read_sites(settings)
 
     async def write(tx: AsyncConnection) -> list[str]:
         await known_sites.load_sites(tx, sites, actor=ACTOR)

@@ -77,9 +77,9 @@ def _line(row: dict[str, object]) -> dict[str, object]:
     end = "finalised" if row["finalised"] else "quarantined" if row["quarantine"] else ""
     return {
         "specimen": row["guid"],
-        "subject": row["subject"],
-        "stage": "" if now is None else now["key"],
         "state": end or ("done" if now is None else now["state"]),
-        "barcodes": ", ".join(row["barcodes"]),  # type: ignore[arg-type]
+        "stage": "" if now is None else now["key"],
         "reason": row["quarantine"] or row["attention"] or (now or {}).get("reason") or "",
+        "subject": row["subject"],
+        "barcodes": ", ".join(row["barcodes"]),  # type: ignore[arg-type]
     }

@@ -64,3 +64,13 @@ AT_SITE = frozenset({S.QUEUED, S.RUNNING})
 
 ENDED = frozenset({S.ABSENT, S.DONE, S.EXCLUDED, S.FAILED, S.CANCELLED})
 """Nothing moves it but a person or a changed upstream."""
+
+
+def as_markdown() -> str:
+    """This table as `docs/states.md` shows it."""
+    lines = ["| state | means | leaves to |", "|---|---|---|"]
+    lines += [
+        f"| {state} | {MEANING[state]} | {', '.join(s for s in State if s in MOVES[state])} |"
+        for state in State
+    ]
+    return "\n".join(lines) + "\n"
