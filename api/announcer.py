@@ -29,6 +29,8 @@ MOST = 50
 """Events of one request."""
 TICK_S = 1.0
 LONGEST_PAUSE_S = 10.0
+LOOK_S = 0.25
+"""How often the listener looks whether it is to stop."""
 
 
 class NotAccepted(Exception):
@@ -76,7 +78,7 @@ class Announcer:
         self._tick_s = tick_s
         self._longest_pause_s = longest_pause_s
         self._told = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._rejected: set[int] = set()
         self.last_error = ""
 
@@ -85,12 +87,12 @@ class Announcer:
         self._told.set()
 
     def stop(self) -> None:
-        """Ask `run` to end; then cancel it.
+        """Let `run` end, within a second unless Prefect is slow to answer.
 
-        A cancellation alone can be lost: Python 3.11's `wait_for`, under psycopg, swallows one
-        that arrives just as what it waits for does.
+        Rather than by cancelling: a connection cancelled while it logs in stays open at the
+        database's side, and a cancellation that meets `wait_for` at its end can be lost.
         """
-        self._stopping = True
+        self._stopping.set()
         self.poke()
 
     async def run(self) -> None:
@@ -107,25 +109,18 @@ class Announcer:
 
     async def _pump(self, http: httpx.AsyncClient) -> None:
         pause = self._tick_s
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._told.clear()
             try:
                 while await self._round(http) == MOST:
                     pass
             except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
                 self._complain(error)
-                await asyncio.sleep(pause)
+                await _first(self._stopping, pause)
                 pause = min(self._longest_pause_s, pause * 2)
                 continue
             pause, self.last_error = self._tick_s, ""
-            await self._told_or_tick()
-
-    async def _told_or_tick(self) -> None:
-        try:
-            async with asyncio.timeout(self._tick_s):
-                await self._told.wait()
-        except TimeoutError:
-            return
+            await _first(self._told, self._tick_s)
 
     def _complain(self, error: Exception) -> None:
         said = f"{type(error).__name__}: {error}"[:300]
@@ -179,17 +174,26 @@ class Announcer:
         """Hear notices; while there is no connection, the clock alone has to do."""
         address = self._engine.url.set(drivername="postgresql")
         text = address.render_as_string(hide_password=False)
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(text, autocommit=True) as heard:
                     await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
                     self.poke()
-                    while not self._stopping:
-                        async for _ in heard.notifies(timeout=self._tick_s):
+                    while not self._stopping.is_set():
+                        async for _ in heard.notifies(timeout=LOOK_S):
                             self.poke()
             except (psycopg.Error, OSError) as error:
                 self._complain(error)
-            await asyncio.sleep(self._tick_s)
+            await _first(self._stopping, self._tick_s)
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    """Return when `event` is set, at the latest after `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 def _wake_event(session: UUID, asked: str) -> Owed:

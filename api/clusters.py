@@ -7,7 +7,7 @@ the application does.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -17,6 +17,9 @@ from api.context import ClusterApi, Context
 from api.limits import BodyLimit, Clock
 from api.metrics import Metrics
 from track.database import make_engine
+
+STOPPING_S = 3.0
+"""How long the announcer may take to end of itself, and then when it is cancelled."""
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +72,9 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
                 yield Context(config, engine, metrics, announcer, ars_token)
             finally:
                 announcer.stop()
+                await asyncio.wait([task], timeout=STOPPING_S)
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait([task], timeout=STOPPING_S)
     finally:
         await engine.dispose()
 

@@ -25,17 +25,22 @@ async def collect_results(engine: AsyncEngine, folder: Path) -> int:
     """Apply every result file in `folder`, each once; how many there were."""
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for path in files:
-        try:
-            message = json.loads(path.read_text(encoding="utf-8"))
-            await transact(engine, lambda tx, m=message: _apply(tx, m))  # type: ignore[misc]
-        except (json.JSONDecodeError, ValidationError, KeyError, ValueError) as error:
-            log.warning("%s is not a result that can be read: %s", path, error)
-            path.replace(path.with_suffix(".unreadable"))
-            continue
-        except protocol.Refused as refusal:
-            log.info("%s: %s", path, refusal)
-        path.replace(path.with_suffix(".taken"))
+        readable = await collect_result(engine, str(path), path.read_text(encoding="utf-8"))
+        path.replace(path.with_suffix(".taken" if readable else ".unreadable"))
     return len(files)
+
+
+async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
+    """Apply one result file, as if its call had come; False when it cannot be read."""
+    try:
+        message = json.loads(text)
+        await transact(engine, lambda tx: _apply(tx, message))
+    except protocol.Refused as refusal:
+        log.info("%s: %s", name, refusal)
+    except (json.JSONDecodeError, ValidationError, KeyError, TypeError, ValueError) as error:
+        log.warning("%s is not a result that can be read: %s", name, error)
+        return False
+    return True
 
 
 async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
@@ -64,21 +69,39 @@ async def report_end(
     One that was never started costs no try, nor does one whose end nobody saw; a runner
     that died with a code while it was at this asset is the job's own failure.
     """
-    found = await find_attempt(tx, member.attempt, lock=True)
-    if found is None or not found.current:
-        return
     died = member.started and exit_code not in (None, 0)
     why = (
         f"its runner ended with code {exit_code} before it reported"
         if died
         else "its runner is gone without a word"
     )
-    await protocol.ended(
-        tx,
-        found,
-        outcome="failed" if died else "lost",
-        why=why,
-        uses_try=died,
-        actor=actor,
-        exit_code=exit_code,
+    outcome = "failed" if died else "lost"
+    await report(
+        tx, member, outcome=outcome, why=why, uses_try=died, actor=actor, exit_code=exit_code
     )
+
+
+async def report(
+    tx: AsyncConnection,
+    member: Member,
+    *,
+    outcome: str,
+    why: str,
+    uses_try: bool,
+    actor: str,
+    exit_code: int | None = None,
+) -> None:
+    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
+    found = await find_attempt(tx, member.attempt, lock=True)
+    if found is None or not found.current:
+        return
+    await protocol.ended(
+        tx, found, outcome=outcome, why=why, uses_try=uses_try, actor=actor, exit_code=exit_code
+    )
+
+
+async def refuse(tx: AsyncConnection, member: Member, *, why: str, actor: str) -> None:
+    """Say that a site will never take an attempt as it is asked for: a person must change it."""
+    found = await find_attempt(tx, member.attempt, lock=True)
+    if found is not None and found.current:
+        await protocol.refused(tx, found, why=why, actor=actor)

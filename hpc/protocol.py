@@ -5,7 +5,7 @@ state, applied with all that follows, and queued for announcement. A message for
 attempt that is no longer current is recorded and answered, and changes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
-from schemas.attempts import Complete, Fail, FileFacts, Start, Usage
+from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
 from schemas.metadata import MetadataError
 from track.attempts import Attempt, close_attempt, find_attempt
-from track.inbox import Received, applied, receive
-from track.jobs import end, give_back, try_again
+from track.inbox import Received, receive
+from track.jobs import end, try_again
 from track.moves import Guard, move
 from track.results import apply_result
 from track.states import State
-from track.tables import asset, attempt, job, pipeline
+from track.tables import asset, attempt, job, pipeline, stage
+from track.wake import wake
 
 LATE_DAYS = 7
 """How long after its end an attempt's messages are still answered (and not applied)."""
@@ -42,12 +43,24 @@ class Answer:
     applied: str
 
 
+@dataclass(frozen=True)
+class Held:
+    """An attempt under its lock, with all that a message about it needs, read at once."""
+
+    attempt: Attempt
+    state: State
+    writes: Sequence[str]
+    session: str
+    pipeline: str
+
+
 async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -> Attempt:
     """Grant the start of an attempt to exactly one native job; the same pair again is granted.
 
     Raises Refused for anybody else, and for an attempt that is not wanted any more.
     """
-    found = _wanted(await _hold(tx, attempt_id), attempt_id, fence)
+    held = await _hold(tx, attempt_id)
+    found = _wanted(held.attempt, attempt_id, fence)
     if found.started_by is not None:
         if (found.started_by, found.nonce) == (body.native_id, body.nonce):
             return found
@@ -55,7 +68,8 @@ async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -
     if found.cancel_requested:
         raise Refused(f"attempt {attempt_id} was cancelled")
     key = f"start|{attempt_id}|{body.native_id}|{body.nonce}"
-    row = await receive(tx, _letter(key, "start", found, body.model_dump(mode="json")))
+    letter = _letter(key, "start", found, body.model_dump(mode="json"))
+    await receive(tx, letter, "applied", _event(held, "started"))
     grant = {"started_by": body.native_id, "nonce": body.nonce, "started_at": func.now()}
     await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(grant))
     await move(
@@ -67,15 +81,13 @@ async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -
         why=f"started by {body.native_id}",
         guard=Guard(attempt_id=attempt_id),
     )
-    if row is not None:
-        await applied(tx, row, "applied", await job_event(tx, found, "started"))
     return found
 
 
 async def submitted(tx: AsyncConnection, attempt_id: int, fence: int, native_id: str) -> Answer:
     """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
 
-    async def note(found: Attempt) -> None:
+    async def note(_: Held) -> None:
         values = {"external_id": native_id, "submitted_at": func.now()}
         known = (attempt.c.id == attempt_id) & attempt.c.submitted_at.is_(None)
         await tx.execute(update(attempt).where(known).values(values))
@@ -92,18 +104,21 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
     Raises Refused when another native job was started.
     """
 
-    async def apply(found: Attempt) -> None:
+    async def apply(held: Held) -> None:
+        found = held.attempt
         _same_job(found, body.native_id, body.nonce)
         try:
-            async with tx.begin_nested():
-                await apply_result(tx, found, body.result)
+            values = await _apply_result(tx, held, body.result)
         except (MetadataError, ValueError) as error:
             why = f"its result cannot be taken: {error}"
             await _end(tx, found, "failed", body.result.usage, why)
             await give_up(tx, found, why)
             return
         await _end(tx, found, "done", body.result.usage, None, body.result.model_dump(mode="json"))
-        await give_back(tx, found.job_id, attempt_id=found.id, actor=_actor(found))
+        guard = Guard(attempt_id=found.id)
+        returned, actor = State.RETURNED, _actor(found)
+        await move(tx, found.job_id, held.state, returned, actor=actor, guard=guard, **values)
+        await wake(tx, [found.job_id])
 
     key = f"complete|{attempt_id}|{body.native_id}|{body.nonce}"
     payload = body.model_dump(mode="json")
@@ -116,7 +131,8 @@ async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> 
     Raises Refused when another native job was started.
     """
 
-    async def apply(found: Attempt) -> None:
+    async def apply(held: Held) -> None:
+        found = held.attempt
         _same_job(found, body.native_id, body.nonce)
         why = body.message or "failed without a word"
         await _end(tx, found, "failed", body.usage, why, exit_code=body.exit_code)
@@ -144,10 +160,10 @@ async def output(
     `keep` runs before the commit and must bear being repeated. Raises Refused.
     """
 
-    async def apply(found: Attempt) -> None:
-        if found.started_by is None:
+    async def apply(held: Held) -> None:
+        if held.attempt.started_by is None:
             raise Refused(f"attempt {attempt_id} was never started")
-        await keep(found)
+        await keep(held.attempt)
 
     key = f"outputs|{attempt_id}|{facts.name}|{facts.crc32}|{facts.size_bytes}"
     payload = facts.model_dump(mode="json")
@@ -182,7 +198,7 @@ async def ended(
     A result that was committed first wins: the attempt is not current any more.
     """
 
-    async def apply(found: Attempt) -> None:
+    async def apply(_: Held) -> None:
         await _end(tx, found, outcome, None, why, exit_code=exit_code)
         guard = Guard(attempt_id=found.id)
         await try_again(tx, found.job_id, actor=actor, why=why, uses_try=uses_try, guard=guard)
@@ -193,6 +209,27 @@ async def ended(
     return await _message(tx, found.id, found.fence, key, kind, payload, apply)
 
 
+async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> Answer:
+    """A driver's word that the site will never take an attempt as it is asked for."""
+
+    async def apply(_: Held) -> None:
+        await _end(tx, found, "failed", None, why)
+        await give_up(tx, found, why)
+
+    key = f"refused|{found.id}"
+    payload = {"why": why, "by": actor}
+    return await _message(tx, found.id, found.fence, key, "failed", payload, apply)
+
+
+async def _apply_result(tx: AsyncConnection, held: Held, result: Result) -> dict[str, Any]:
+    """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
+    brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
+    if not any(brings) and result.derivatives is None:
+        return await apply_result(tx, held.attempt, result, held.writes)
+    async with tx.begin_nested():
+        return await apply_result(tx, held.attempt, result, held.writes)
+
+
 async def _message(
     tx: AsyncConnection,
     attempt_id: int,
@@ -200,35 +237,72 @@ async def _message(
     key: str,
     kind: str,
     payload: Mapping[str, Any],
-    apply: Callable[[Attempt], Awaitable[None]],
+    apply: Callable[[Held], Awaitable[None]],
     *,
     announce: bool = True,
 ) -> Answer:
-    """Receive once, apply when current, queue the announcement."""
-    found = await _hold(tx, attempt_id)
-    if found is None:
-        raise Refused(f"there is no attempt {attempt_id}")
-    row = await receive(tx, _letter(key, kind, found, payload))
-    if row is None:
+    """Receive once, with what is to be announced of it, and apply when current."""
+    held = await _hold(tx, attempt_id)
+    found = held.attempt
+    current = found.current and found.fence == fence
+    event = _event(held, kind) if current and announce else None
+    how = "applied" if current else "stale"
+    if await receive(tx, _letter(key, kind, found, payload), how, event) is None:
         return Answer("repeated")
-    if not found.current or found.fence != fence:
-        await applied(tx, row, "stale")
-        return Answer("stale")
-    await apply(found)
-    await applied(tx, row, "applied", await job_event(tx, found, kind) if announce else None)
-    return Answer("applied")
+    if current:
+        await apply(held)
+    return Answer(how)
 
 
-async def _hold(tx: AsyncConnection, attempt_id: int) -> Attempt | None:
-    """Lock the attempt's job, then read the attempt.
+async def _hold(tx: AsyncConnection, attempt_id: int) -> Held:
+    """Lock an attempt and its job, and read them. Raises Refused when there is none.
 
-    Two statements: one that waits for the lock would go on with the attempt's row as it
-    was before the wait, and take a message after its attempt was closed.
+    Both are locked: after a wait PostgreSQL reads anew only what it locks, and a message
+    would be taken for an attempt that was closed meanwhile.
     """
-    of_attempt = select(attempt.c.job_id).where(attempt.c.id == attempt_id).scalar_subquery()
-    hold = select(job.c.id).where(job.c.id == of_attempt)
-    await tx.execute(hold.with_for_update(key_share=True))
-    return await find_attempt(tx, attempt_id)
+    current = (job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)
+    names = ("id", "job_id", "n", "site", "fence", "started_by", "nonce", "cancel_requested_at")
+    statement = (
+        select(
+            *(attempt.c[name] for name in names),
+            current.label("current"),
+            job.c.state,
+            job.c.asset_guid,
+            job.c.stage_id,
+            stage.c.key,
+            stage.c.writes,
+            asset.c.session_id,
+            pipeline.c.name,
+        )
+        .join(job, job.c.id == attempt.c.job_id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .where(attempt.c.id == attempt_id)
+        .with_for_update(key_share=True, of=[job, attempt])
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise Refused(f"there is no attempt {attempt_id}")
+    return _held(row)
+
+
+def _held(row: Any) -> Held:
+    found = Attempt(
+        id=row.id,
+        job_id=row.job_id,
+        n=row.n,
+        site=row.site,
+        fence=row.fence,
+        guid=row.asset_guid,
+        stage_id=row.stage_id,
+        stage=row.key,
+        started_by=row.started_by,
+        nonce=row.nonce,
+        current=bool(row.current),
+        cancel_requested=row.cancel_requested_at is not None,
+    )
+    return Held(found, State(row.state), row.writes, str(row.session_id), row.name)
 
 
 def _wanted(found: Attempt | None, attempt_id: int, fence: int) -> Attempt:
@@ -290,14 +364,22 @@ async def job_event(tx: AsyncConnection, found: Attempt, kind: str) -> dict[str,
         .where(asset.c.guid == found.guid)
     )
     row = (await tx.execute(statement)).one()
+    return _job_event(found, kind, str(row.session_id), row.name)
+
+
+def _event(held: Held, kind: str) -> dict[str, Any]:
+    return _job_event(held.attempt, kind, held.session, held.pipeline)
+
+
+def _job_event(found: Attempt, kind: str, session: str, pipeline_name: str) -> dict[str, Any]:
     return events.job_event(
         f"hpc.job.{kind}",
         found.guid,
         attempt=found.id,
         n=found.n,
         stage=found.stage,
-        session=str(row.session_id),
-        pipeline=row.name,
+        session=session,
+        pipeline=pipeline_name,
         site=found.site,
         payload={"job": found.job_id, "n": found.n},
     )

@@ -9,9 +9,11 @@ import hashlib
 import sys
 from pathlib import Path
 
+import yaml
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from pydantic import SecretStr
 
@@ -36,6 +38,7 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
     async with get_client() as client:
         await wait_for(client)
         await ensure_work_pool(client, settings.work_pool)
+        await ensure_automations(client, settings.project_dir / "deployments" / "automations.yaml")
         known = bool(await client.read_deployments(limit=1))
     stamp, now = settings.state / "run" / "deployed", fingerprint(settings)
     if known and stamp.is_file() and stamp.read_text(encoding="ascii") == now:
@@ -67,6 +70,14 @@ async def ensure_work_pool(client: PrefectClient, name: str) -> None:
         await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
     except ObjectAlreadyExists:
         return
+
+
+async def ensure_automations(client: PrefectClient, path: Path) -> None:
+    """The automations beside the deployments' own triggers; those there are, are left alone."""
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
+    for wanted in map(AutomationCore.model_validate, written):
+        if not await client.read_automations_by_name(wanted.name):
+            await client.create_automation(wanted)
 
 
 async def save_blocks(settings: Settings, addresses: Addresses) -> None:

@@ -75,7 +75,6 @@ class Settings(BaseModel):
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies whose word about the client's address is taken.
         sites_file, pipelines: the clusters and the pipelines.
-        linger_seconds: a dispatcher with nothing but waiting jobs parks after this.
         flow_runs: how many flow runs the worker holds at once.
         work_pool: the Prefect work pool.
     """
@@ -119,7 +118,6 @@ class Settings(BaseModel):
 
     sites_file: Path
     pipelines: Path
-    linger_seconds: float = Field(default=900, gt=0)
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
 

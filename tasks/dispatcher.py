@@ -50,7 +50,8 @@ def this_dispatcher() -> "Dispatcher":
 class Dispatcher:
     """What one dispatch run and its subflows share.
 
-    `ending` says, once the run is over, why: finished, parked, handed over, lost.
+    `ending` says, once the run is over, why: finished, parked, handed over, lost, or
+    broken off by an error.
     """
 
     session_id: UUID
@@ -61,7 +62,7 @@ class Dispatcher:
     store: LocalStore
     pace: Pace
     callbacks: Callbacks = field(init=False)
-    ending: str = "finished"
+    ending: str = "broken off"
     started: int = 0
     _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.ars_asset import missing_for_ars
 from schemas.attempts import FileFacts
 from schemas.metadata import Arrived, MetadataError, read_document
 from tasks.copies import Copied, copy_file
@@ -78,6 +79,10 @@ async def _read_metadata(pair: Pair, base: str, known: set[str]) -> Arrived:
             pair.json.name,
             f"pipeline_name {metadata.pipeline_name!r} is not a pipeline we know",
             f"write one of {', '.join(sorted(known))}",
+        )
+    if missing := missing_for_ars(metadata):
+        raise Quarantined(
+            pair.json.name, f"{', '.join(missing)} is missing", "the archive needs it: write it"
         )
     return arrived
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +13,7 @@ from track.history import record
 from track.jobs import fail_waiting, release_asset
 from track.moves import Guard, move, move_all
 from track.pipelines import create_jobs
-from track.resolve import downstream, resolve
+from track.resolve import downstream, hold_edges, resolve
 from track.states import State
 from track.tables import asset, job, pipeline, stage
 from track.wake import wake
@@ -56,6 +56,8 @@ async def register_assets(
     One that was quarantined is opened again from its corrected files; any other guid
     that is known from another session is left as it is and reported.
     """
+    await hold_edges(tx)  # an edit that is under way has stages that could not be seen yet
+    await _lock_lattices(tx, assets)
     rows = await tx.execute(select(pipeline.c.name, pipeline.c.id))
     ids: dict[str, int] = {row.name: row.id for row in rows}
     new, reopened, known = [], [], []
@@ -74,9 +76,34 @@ async def register_assets(
         else:
             known.append(each.guid)
     jobs = await create_jobs(tx, new + reopened)
+    if any(each.parent_guid is not None or each.z is not None for each in assets):
+        await tx.execute(RELATIVES, {"jobs": jobs})
     # A newcomer may be the neighbour that others miss.
     await wake(tx, await resolve(tx, [*jobs, *await downstream(tx, jobs)]))
     return Registered(new, reopened, known)
+
+
+RELATIVES = text("""
+    SELECT u.id FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.edge e ON e.stage_id = j.stage_id
+    JOIN track.asset n ON e.selector = 'parent' AND n.guid = a.parent_guid
+      OR e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
+     AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
+    JOIN track.job u ON u.stage_id = e.upstream_id AND u.asset_guid = n.guid
+    WHERE j.id = ANY(:jobs)
+    ORDER BY u.id
+    FOR SHARE OF u
+""")
+"""Locks the jobs of other assets that new jobs wait for: one that is just finishing cannot see
+the newcomer, nor is its end seen here."""
+
+
+async def _lock_lattices(tx: AsyncConnection, assets: Sequence[NewAsset]) -> None:
+    """Let neighbours that arrive at once, in two transactions, see each other."""
+    for name in sorted({each.pipeline for each in assets if each.z is not None}):
+        key = func.hashtextextended(f"lattice {name}", 0)
+        await tx.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def _reopen(tx: AsyncConnection, row: dict[str, object], actor: str) -> bool:

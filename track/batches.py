@@ -4,9 +4,10 @@ A batch in doubt is sent again under its key with the same members; the start gr
 makes sure that nothing of it is done twice.
 """
 
+import json
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,24 @@ QUEUED = text("""
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
 """)
+
+ARRAYS = text("""
+    SELECT t.id AS attempt, j.stage_id, s.kind, s.resources,
+           CASE WHEN t.n > 1 THEN ARRAY(
+               SELECT CASE WHEN p.exit_code = 138 THEN 'timeout' ELSE coalesce(p.outcome, '') END
+               FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
+           ) ELSE '{}' END AS outcomes
+    FROM track.attempt t
+    JOIN track.job j ON j.attempt_id = t.id AND j.state = 'queued'
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
+      AND t.cancel_requested_at IS NULL
+    ORDER BY a.priority DESC, s.position DESC, t.id
+    LIMIT :limit
+    FOR NO KEY UPDATE OF t SKIP LOCKED
+""")
+# 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.
 
 MEMBERS = text("""
     SELECT t.id AS attempt, t.fence, t.member, t.started_by, t.nonce, t.batch_id,
@@ -51,10 +70,16 @@ class Member:
     line: int
     guid: str
     stage: str
+    kind: str
     run: str
     open: bool
-    started: bool
+    started_by: str | None
     cancelled: bool
+
+    @property
+    def started(self) -> bool:
+        """Whether a native job was granted its start."""
+        return self.started_by is not None
 
 
 @dataclass(frozen=True)
@@ -86,18 +111,64 @@ async def take_batches(tx: AsyncConnection, site: str, *, batches: int, size: in
         for stage_id, members in groups.items()
         for first in range(0, len(members), share)
     ]
-    return [await _intend(tx, site, stage_id, members) for stage_id, members in pieces[:batches]]
+    return [
+        await _intend(tx, site, stage_id, members, members[0].resources)
+        for stage_id, members in pieces[:batches]
+    ]
+
+
+Shape = Callable[[dict[str, Any], Sequence[str]], dict[str, Any]]
+"""From a stage's resources and the outcomes of earlier attempts: what the next one asks for."""
+
+
+async def take_arrays(
+    tx: AsyncConnection,
+    site: str,
+    *,
+    members: int,
+    size: int,
+    shape: Shape,
+    running: int | None = None,
+) -> list[int]:
+    """Put at most `members` queued attempts of a site into batches, as few as can be.
+
+    One batch holds attempts of one stage that ask for the same resources, at most `size`;
+    an attempt that runs a script of the site's own is a batch by itself. Most urgent first.
+    Of all batches together `running` may run at a time, which their `throttle` sees to.
+    """
+    rows = (await tx.execute(ARRAYS, {"site": site, "limit": members})).all()
+    groups: dict[tuple[object, ...], tuple[dict[str, Any], list[Row[Any]]]] = {}
+    for row in rows:
+        asked = shape(row.resources, row.outcomes)
+        alone = row.attempt if row.kind == "script" else None
+        key = (row.stage_id, json.dumps(asked, sort_keys=True), alone)
+        groups.setdefault(key, (asked, []))[1].append(row)
+    taken: list[int] = []
+    for asked, group in groups.values():
+        for first in range(0, len(group), size):
+            piece = group[first : first + size]
+            if running is not None:
+                if running <= 0:
+                    return taken
+                asked = asked | {"throttle": min(running, len(piece))}
+                running -= min(running, len(piece))
+            taken.append(await _intend(tx, site, piece[0].stage_id, piece, asked))
+    return taken
 
 
 async def _intend(
-    tx: AsyncConnection, site: str, stage_id: int, members: Sequence[Row[Any]]
+    tx: AsyncConnection,
+    site: str,
+    stage_id: int,
+    members: Sequence[Row[Any]],
+    resources: dict[str, Any],
 ) -> int:
     ids = [row.attempt for row in members]
     row = {
         "key": f"b{secrets.token_hex(6)}",
         "site": site,
         "stage_id": stage_id,
-        "resources": members[0].resources,
+        "resources": resources,
         "members": ids,
     }
     batch_id = (await tx.execute(insert(batch).values(row).returning(batch.c.id))).scalar_one()
@@ -136,9 +207,10 @@ def _member(row: Row[Any]) -> Member:
         line=row.member,
         guid=row.guid,
         stage=row.stage,
+        kind=row.kind,
         run=row.run,
         open=row.open,
-        started=row.started_by is not None,
+        started_by=row.started_by,
         cancelled=row.cancelled,
     )
 
@@ -146,6 +218,23 @@ def _member(row: Row[Any]) -> Member:
 async def open_batches(tx: AsyncConnection, site: str) -> list[int]:
     """The ids of a site's batches whose end nobody has noted."""
     mine = select(batch.c.id).where(batch.c.site == site, batch.c.ended_at.is_(None))
+    return list((await tx.execute(mine.order_by(batch.c.id))).scalars())
+
+
+async def open_arrays(tx: AsyncConnection, site: str) -> dict[int, tuple[str, str]]:
+    """Key and array id of a site's submitted batches that are not over, by the batch's id."""
+    mine = select(batch.c.id, batch.c.key, batch.c.external_id).where(
+        batch.c.site == site, batch.c.state == "submitted", batch.c.ended_at.is_(None)
+    )
+    rows = await tx.execute(mine.order_by(batch.c.id))
+    return {row.id: (row.key, row.external_id) for row in rows if row.external_id}
+
+
+async def doubtful_batches(tx: AsyncConnection, site: str) -> list[int]:
+    """Batches that were meant to be sent and of which no id is known."""
+    mine = select(batch.c.id).where(
+        batch.c.site == site, batch.c.state == "intended", batch.c.ended_at.is_(None)
+    )
     return list((await tx.execute(mine.order_by(batch.c.id))).scalars())
 
 
@@ -161,3 +250,102 @@ async def mark_ended(tx: AsyncConnection, batch_id: int) -> None:
     """Note that nothing of a batch can come any more."""
     mine = update(batch).where(batch.c.id == batch_id)
     await tx.execute(mine.values(state="ended", ended_at=func.now()))
+
+
+NAME_MEMBERS = text("""
+    UPDATE track.attempt SET external_id = :native || '_' || member, submitted_at = now()
+    WHERE batch_id = :batch AND closed_at IS NULL AND submitted_at IS NULL
+""")
+
+
+async def mark_array(tx: AsyncConnection, batch_id: int, array_id: str) -> None:
+    """Note an array's id, on its batch and on each attempt the id of its task."""
+    await mark_submitted(tx, batch_id, array_id)
+    await tx.execute(NAME_MEMBERS, {"batch": batch_id, "native": array_id})
+
+
+async def mark_refused(tx: AsyncConnection, batch_id: int) -> None:
+    """Note that the site will never take a batch as it is."""
+    mine = update(batch).where(batch.c.id == batch_id)
+    await tx.execute(mine.values(state="refused", ended_at=func.now()))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a site has of ours: attempts waiting there, running there, and not sent yet.
+
+    `throttled` is how many may run at a time by what its open batches were given.
+    """
+
+    waiting: int
+    running: int
+    unsent: int
+    throttled: int
+
+    @property
+    def sent(self) -> int:
+        """Attempts over there."""
+        return self.waiting + self.running
+
+
+LOAD = text("""
+    SELECT count(*) FILTER (WHERE batch_id IS NOT NULL AND started_by IS NULL) AS waiting,
+           count(*) FILTER (WHERE batch_id IS NOT NULL AND started_by IS NOT NULL) AS running,
+           count(*) FILTER (WHERE batch_id IS NULL) AS unsent,
+           (SELECT coalesce(sum(least(
+                       CAST(b.resources ->> 'throttle' AS bigint),
+                       (SELECT count(*) FROM track.attempt m
+                         WHERE m.batch_id = b.id AND m.closed_at IS NULL))), 0)
+              FROM track.batch b WHERE b.site = :site AND b.ended_at IS NULL) AS throttled
+    FROM track.attempt WHERE site = :site AND closed_at IS NULL
+""")
+
+
+async def read_load(tx: AsyncConnection, site: str) -> Load:
+    """How much of ours is at a site."""
+    return Load(**(await tx.execute(LOAD, {"site": site})).one()._mapping)
+
+
+NEWS = text("""
+    SELECT extract(epoch FROM now() - max(greatest(t.submitted_at, t.started_at, t.finished_at)))
+    FROM track.attempt t JOIN track.batch b ON b.id = t.batch_id
+    WHERE b.site = :site AND b.ended_at IS NULL
+""")
+
+
+async def silent_for(tx: AsyncConnection, site: str) -> float | None:
+    """Seconds since a site's open batches were last heard of; None when there are none."""
+    found = (await tx.execute(NEWS, {"site": site})).scalar_one()
+    return None if found is None else float(found)
+
+
+async def spent_batches(tx: AsyncConnection, site: str) -> list[int]:
+    """Open batches of which no attempt is open any more: nothing of them can matter."""
+    spent = text("""
+        SELECT b.id FROM track.batch b WHERE b.site = :site AND b.ended_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM track.attempt t
+                         WHERE t.batch_id = b.id AND t.closed_at IS NULL)
+    """)
+    return list((await tx.execute(spent, {"site": site})).scalars())
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """An attempt that need not run, and its native job."""
+
+    attempt: int
+    external_id: str
+
+
+async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
+    """Attempts over there that somebody asked to stop, or that nobody waits for any more."""
+    statement = text("""
+        SELECT t.id, t.external_id FROM track.attempt t
+        JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
+        WHERE t.site = :site AND t.external_id IS NOT NULL
+          AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
+               OR t.closed_at IS NOT NULL AND t.started_by IS NULL)
+        ORDER BY t.id
+    """)
+    rows = await tx.execute(statement, {"site": site})
+    return [Unwanted(row.id, row.external_id) for row in rows]

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.pipeline import Throttle
 from track.moves import lock, move_all
 from track.states import State
-from track.tables import asset, job, pipeline
+from track.tables import asset, dispatcher, job, pipeline
 
 ATTENTION = """
     a.attention IS NULL AND NOT EXISTS (
@@ -25,20 +25,30 @@ ATTENTION = """
 """
 
 CANDIDATES = text(f"""
-    SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
-           p.name AS pipeline, a.parent_guid,
-           a.admitted_at IS NULL AND a.parent_guid IS NULL AS enters,
-           a.size_mb, a.reserved_mb
-    FROM track.job j
-    JOIN track.asset a ON a.guid = j.asset_guid
-    JOIN track.stage s ON s.id = j.stage_id
-    JOIN track.pipeline p ON p.id = s.pipeline_id
-    WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
-      AND s.active AND p.active AND {ATTENTION}
-      AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
-      AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
-    ORDER BY a.priority DESC, s.position DESC, j.available_at, j.id
-    LIMIT :wide
+    WITH candidate AS (
+        SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
+               p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
+               a.priority, s.position, j.available_at,
+               a.admitted_at IS NULL AND a.parent_guid IS NULL AS enters,
+               s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises
+        FROM track.job j
+        JOIN track.asset a ON a.guid = j.asset_guid
+        JOIN track.stage s ON s.id = j.stage_id
+        JOIN track.pipeline p ON p.id = s.pipeline_id
+        WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
+          AND s.active AND p.active AND {ATTENTION}
+          AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
+          AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
+    ), placed AS (
+        -- Each kind that a throttle can hold has a window of its own: any number of held
+        -- ones must not hide those that would make room.
+        SELECT *, row_number() OVER (
+            PARTITION BY pipeline_id, enters, synchronises
+            ORDER BY priority DESC, position DESC, available_at, id) AS place
+        FROM candidate
+    )
+    SELECT * FROM placed WHERE place <= :wide
+    ORDER BY priority DESC, position DESC, available_at, id
 """)
 
 IN_FLIGHT = text("""
@@ -79,19 +89,24 @@ class Room:
     new_mb: int
     derivatives_mb: int
     synchronising: int
+    entered: set[str] = field(default_factory=set)
 
     def admits(self, candidate: Any) -> bool:
-        """Whether this candidate may start now; counts it when it may.
+        """Whether this candidate may start now; counts it when it may."""
+        synchronising = self.synchronising + candidate.synchronises
+        if candidate.synchronises and not _fits(synchronising, self.throttle.synchronising):
+            return False
+        if candidate.enters and candidate.guid not in self.entered and not self._enters(candidate):
+            return False
+        self.synchronising = synchronising
+        return True
 
-        A specimen larger than the whole allowance is let in when it is alone.
+    def _enters(self, candidate: Any) -> bool:
+        """Let a specimen in, once, whichever of its first stages comes first.
+
+        One that is larger than the whole allowance is let in when it is alone.
         """
         limit = self.throttle
-        if candidate.run == "synchronise" and candidate.kind == "builtin":
-            if not _fits(self.synchronising + 1, limit.synchronising):
-                return False
-            self.synchronising += 1
-        if not candidate.enters:
-            return True
         own, children = candidate.size_mb, candidate.reserved_mb
         fits = (
             _fits(self.assets + 1, limit.assets_in_flight)
@@ -101,6 +116,7 @@ class Room:
         )
         if not fits and self.assets:
             return False
+        self.entered.add(candidate.guid)
         self.assets += 1
         self.new_mb += own
         self.derivatives_mb += children
@@ -131,8 +147,10 @@ async def claim(
     """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
 
     `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
-    next stage of its kind.
+    next stage of its kind. A dispatcher whose lease has run out takes nothing.
     """
+    if not await _is_live(tx, dispatcher_id):
+        return Taken()
     await _lock_pipelines(tx, session_id)
     row = {
         "session": session_id,
@@ -159,6 +177,21 @@ async def claim(
 
 def _claim(row: Any) -> Claim:
     return Claim(row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
+
+
+async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
+    """Whether this dispatcher may still take jobs, held true until the transaction ends.
+
+    A process that stood still may wake up after it was taken over: whoever takes over ends
+    its row first, and waits for this lock to do so.
+    """
+    mine = select(dispatcher.c.id).where(
+        dispatcher.c.id == dispatcher_id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until > func.clock_timestamp(),
+    )
+    found = await tx.execute(mine.with_for_update(read=True, key_share=True))
+    return found.first() is not None
 
 
 async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
@@ -195,6 +228,8 @@ async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
 
 async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:
     """Take a returned job for its last effects by compare-and-set; its state stays."""
+    if not await _is_live(tx, dispatcher_id):
+        return False
     mine = (
         update(job)
         .where(

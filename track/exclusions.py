@@ -1,10 +1,13 @@
 """Exclude rules: a stage's result may make later stages of the asset pointless.
 
 Evaluated when the stage named by `after` is done, before edges are resolved, so
-that a device target never has its derivatives made.
+that a device target never has its derivatives made; and again before a job becomes
+ready, since one may come back to waiting long after that stage was done.
 """
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Exclude
@@ -30,6 +33,34 @@ async def exclude_after(tx: AsyncConnection, guid: str, stage_id: int, *, actor:
             named = stage.c.key.in_(rule.stages) & stage.c.archived_at.is_(None)
             left_out += await _exclude(tx, guid, found.id, named, actor, f"rule: {rule.when}")
     return left_out
+
+
+async def left_out(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str]:
+    """Which of these jobs a rule leaves out as things stand, and the rule in words."""
+    others, their_stage = job.alias(), stage.alias()
+    done = (
+        select(func.array_agg(their_stage.c.key))
+        .join(others, others.c.stage_id == their_stage.c.id)
+        .where(others.c.asset_guid == job.c.asset_guid, others.c.state == State.DONE)
+        .where(
+            their_stage.c.pipeline_id == stage.c.pipeline_id, their_stage.c.archived_at.is_(None)
+        )
+        .scalar_subquery()
+    )
+    statement = (
+        select(job.c.id, stage.c.key, pipeline.c.exclude, document.c.body, done.label("done"))
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .outerjoin(document, document.c.asset_guid == job.c.asset_guid)
+        .where(job.c.id.in_(job_ids))
+    )
+    found: dict[int, str] = {}
+    for row in await tx.execute(statement):
+        for rule in map(Exclude.model_validate, row.exclude):
+            due = row.key in rule.stages and rule.after in (row.done or ())
+            if due and rule.when.holds(row.body or {}):
+                found[row.id] = f"rule: {rule.when}"
+    return found
 
 
 async def _exclude(

@@ -68,6 +68,16 @@ async def mark_synchronised(tx: AsyncConnection, guid: str) -> None:
 async def due_for_removal(
     tx: AsyncConnection, guid: str, kind: str, location: str, *, keep: timedelta
 ) -> None:
-    """Enter a temporary copy into the due table; prune looks for the others before it deletes."""
+    """Enter a temporary copy into the due table; one made again after it was pruned, too.
+
+    Prune looks for the copies that must exist before it deletes any.
+    """
     row = {"kind": kind, "asset_guid": guid, "location": location, "due_at": func.now() + keep}
-    await tx.execute(insert(retention).values(row).on_conflict_do_nothing())
+    again = {"due_at": row["due_at"], "done_at": None, "outcome": None}
+    statement = insert(retention).values(row)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[retention.c.kind, retention.c.asset_guid, retention.c.location],
+            set_=again,
+        )
+    )

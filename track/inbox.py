@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.tables import inbox
-from track.wake import notify
+from track.wake import CHANNEL, notify
 
 LONGEST_KEY = 200
 """Characters of a dedupe key; a longer one is replaced by its digest, for the index has a limit."""
@@ -32,8 +32,16 @@ class Received:
     attempt_id: int | None = None
 
 
-async def receive(tx: AsyncConnection, letter: Received) -> int | None:
-    """Write the callback down; its row's id, or None when it was received before."""
+async def receive(
+    tx: AsyncConnection,
+    letter: Received,
+    how: str = "recorded",
+    event: Mapping[str, Any] | None = None,
+) -> int | None:
+    """Write the callback down; its row's id, or None when it was received before.
+
+    `how` and `event` say what becomes of it where that is known already; else `applied` does.
+    """
     row = {
         "dedupe_key": _bounded(letter.dedupe_key),
         "path": letter.path,
@@ -41,11 +49,15 @@ async def receive(tx: AsyncConnection, letter: Received) -> int | None:
         "payload": dict(letter.payload),
         "asset_guid": letter.asset_guid,
         "attempt_id": letter.attempt_id,
-        "applied": "recorded",
+        "applied": how,
     }
-    statement = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id)
-    found: int | None = (await tx.execute(statement)).scalar_one_or_none()
-    return found
+    told: list[Any] = []
+    if event is not None:  # None would be written as JSON's null, which is something to announce
+        row["event"] = dict(event)
+        told.append(func.pg_notify(CHANNEL, ""))
+    statement = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id, *told)
+    found = (await tx.execute(statement)).one_or_none()
+    return None if found is None else found.id
 
 
 def _bounded(key: str) -> str:
@@ -57,7 +69,7 @@ async def applied(
 ) -> None:
     """Note what became of a callback, and what is to be announced of it."""
     values: dict[str, Any] = {"applied": how}
-    if event is not None:  # None would be written as JSON's null, which is something to announce
+    if event is not None:
         values["event"] = dict(event)
     await tx.execute(update(inbox).where(inbox.c.id == row_id).values(values))
     if event is not None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.attempts import close_attempt, open_attempt
 from track.exclusions import exclude_after
 from track.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.resolve import downstream, resolve, undo_downstream
-from track.states import State
+from track.states import ENDED, State
 from track.tables import asset, attempt, job, stage
 from track.wake import wake
 
@@ -72,7 +72,7 @@ async def hand_over(
     await move(
         tx, job_id, State.CLAIMED, State.QUEUED, actor=actor, guard=guard, attempt_id=attempt_id
     )
-    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+    await _tell_driver(tx, site)
     return attempt_id
 
 
@@ -81,12 +81,19 @@ async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, 
     now = await standing(tx, job_id)
     if now.state != State.QUEUED or now.attempt_id is None:
         raise StaleMove(f"job {job_id} is {now.state}; only a queued one changes its site")
+    if now.cancel_requested:
+        raise StaleMove(f"job {job_id} is being cancelled; it goes nowhere else")
     await close_attempt(tx, now.attempt_id, "superseded", message=why)
     attempt_id, _ = await open_attempt(tx, job_id, site)
     guard = Guard(attempt_id=now.attempt_id)
     queued = State.QUEUED
     await move(tx, job_id, queued, queued, actor=actor, why=why, guard=guard, attempt_id=attempt_id)
+    await _tell_driver(tx, site)
     return attempt_id
+
+
+async def _tell_driver(tx: AsyncConnection, site: str) -> None:
+    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
 
 
 async def give_back(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
@@ -102,19 +109,30 @@ async def finish(
 ) -> list[int]:
     """Claimed or returned → done, rules and edges applied; the ids that became ready."""
     now = await standing(tx, job_id)
+    if now.state not in (State.CLAIMED, State.RETURNED):
+        raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
     await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why)
     if now.redo:
         return await _redo(tx, job_id, actor)
     left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
-    ready = await resolve(tx, await downstream(tx, [job_id, *left_out]))
+    return await _follow(tx, now.guid, [job_id, *left_out])
+
+
+async def _follow(tx: AsyncConnection, guid: str, changed: list[int]) -> list[int]:
+    """Resolve what hangs on jobs that ended; the ids that became ready."""
+    affected = await downstream(tx, changed)
+    ready = await resolve(tx, affected)
     await wake(tx, ready)
+    if not affected:
+        await release_if_over(tx, guid)
     return ready
 
 
 async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
     """A job whose ground moved while it ran goes through its edges again."""
     why = "an earlier stage was done again meanwhile"
-    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, redo=False, tries=0)
+    fresh: dict[str, Any] = {"redo": False, "tries": 0, "effects": {}, "declared": None}
+    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, **fresh)
     ready = await resolve(tx, [job_id])
     await wake(tx, ready)
     return ready
@@ -134,10 +152,11 @@ async def try_again(
 
     Cancelled when that was asked for, failed when its tries are used up, else ready
     after `delay_s` (default: backing off). `uses_try` is False for what is not the
-    job's own failure: our crash, a degraded site, a full queue, a lost answer.
+    job's own failure: our crash, a degraded site, a full queue, a lost answer. What came
+    back is finished: a cancel does not reach it any more.
     """
     now = await standing(tx, job_id)
-    if now.cancel_requested:
+    if now.cancel_requested and now.state != State.RETURNED:
         return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
     tries = now.tries + uses_try
     if uses_try and tries > now.retries:
@@ -161,34 +180,48 @@ async def end(
     guard: Guard = ANYBODY,
     **values: object,
 ) -> State:
-    """Move a job to failed or cancelled; its asset no longer counts as in flight."""
+    """Move a job to failed or cancelled; its asset no longer counts as in flight.
+
+    An edge may accept that end too.
+    """
     now = await standing(tx, job_id)
     await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
     await release_asset(tx, now.guid)
+    await _follow(tx, now.guid, [job_id])
     return new
 
 
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
     now = await standing(tx, job_id)
-    values: dict[str, Any] = {"tries": 0, "redo": False, "available_at": func.now(), "effects": {}}
-    await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **values)
-    if now.state in (State.DONE, State.EXCLUDED):
-        await undo_downstream(tx, [job_id], actor=actor)
-    own = update(asset).where(asset.c.guid == now.guid)
-    await tx.execute(own.values(released_at=None, finalised_at=None))
+    fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
+    fresh["available_at"] = func.now()
+    await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
+    undone = await undo_downstream(tx, [job_id], actor=actor)
+    await _reopen(tx, [job_id, *undone])
     ready = await resolve(tx, [job_id])
     await wake(tx, ready)
     return ready
 
 
 async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
-    """Leave a failed or cancelled job out, so that what follows may run."""
+    """Leave a job out that nobody is at, so that what follows may run."""
     now = await standing(tx, job_id)
     await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
-    ready = await resolve(tx, await downstream(tx, [job_id]))
-    await wake(tx, ready)
-    return ready
+    if now.state in (State.FAILED, State.CANCELLED):
+        await _reopen(tx, [job_id])
+    return await _follow(tx, now.guid, [job_id])
+
+
+async def _reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
+    """The assets of these jobs are not final any more.
+
+    One that had left its throttle is admitted anew, or more would be in flight than may be.
+    """
+    mine = asset.c.guid.in_(select(job.c.asset_guid).where(job.c.id.in_(job_ids)))
+    admitted = case((asset.c.released_at.is_(None), asset.c.admitted_at))
+    values = {"finalised_at": None, "released_at": None, "admitted_at": admitted}
+    await tx.execute(update(asset).where(mine).values(values))
 
 
 async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) -> list[int]:
@@ -196,6 +229,24 @@ async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) 
     mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.WAITING)
     ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
     return await move_all(tx, ids, State.WAITING, State.FAILED, actor=actor, why=why)
+
+
+async def release_if_over(tx: AsyncConnection, guid: str) -> None:
+    """Let go of a specimen of which nothing is left to do, whatever its last stage was."""
+    root = select(func.coalesce(asset.c.parent_guid, asset.c.guid)).where(asset.c.guid == guid)
+    theirs = asset.alias()
+    open_ = (
+        select(job.c.id)
+        .join(theirs, theirs.c.guid == job.c.asset_guid)
+        .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
+        .where(job.c.state.not_in(sorted(ENDED)))
+    )
+    over = (
+        asset.c.guid == root.scalar_subquery(),
+        asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None),
+        ~open_.correlate(asset).exists(),
+    )
+    await tx.execute(update(asset).where(*over).values(released_at=func.now()))
 
 
 async def release_asset(tx: AsyncConnection, guid: str) -> None:

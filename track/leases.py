@@ -9,6 +9,7 @@ two dispatchers. Losing the connection stops the holder at once.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -19,6 +20,22 @@ TTL_S = 10.0
 """How long a silent dispatcher is still believed to be alive."""
 
 RENEW_S = 3.0
+
+
+CONNECT: dict[str, str | int] = {
+    "connect_timeout": 10,
+    "application_name": "refinery dispatcher lease",
+    # A network that went silent has to become an error before `alive_until` passes.
+    "keepalives_idle": 3,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 7000,
+}
+
+
+def session_key(session_id: UUID) -> int:
+    """The advisory lock of a session: what its dispatcher's connection holds."""
+    return int.from_bytes(session_id.bytes[:8], signed=True)
 
 
 class LeaseTaken(Exception):
@@ -55,6 +72,7 @@ class Lease:
         self._lost = threading.Event()
         self._thread: threading.Thread | None = None
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._proved_until = 0.0  # by this process's clock, earlier than by the database's
 
     @property
     def dispatcher_id(self) -> UUID:
@@ -62,8 +80,12 @@ class Lease:
         return self.holder.dispatcher_id
 
     async def guard(self, _duration_s: float) -> None:
-        """Asked before every call that changes something outside. Raises LeaseLost."""
-        if self._lost.is_set():
+        """Asked before every call that changes something outside. Raises LeaseLost.
+
+        A process that stood still learns here that its time is over, before its renewing
+        thread does.
+        """
+        if self._lost.is_set() or self._proved_until < time.monotonic():
             raise LeaseLost(f"session {self.holder.session_id}: the lease is lost")
 
     def take(self, lost: Callable[[], None]) -> None:
@@ -71,22 +93,22 @@ class Lease:
 
         Raises LeaseTaken while another one's lock or `alive_until` stands.
         """
-        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+        connection = psycopg.connect(self._url, autocommit=True, **CONNECT)  # type: ignore[arg-type]
         try:
             if not self._lock(connection):
                 raise LeaseTaken(f"session {self.holder.session_id} has a dispatcher")
+            asked_at = time.monotonic()
             self._insert(connection)
+            self._proved_until = asked_at + TTL_S
         except BaseException:
             connection.close()
             raise
         self._connection = connection
-        self._thread = threading.Thread(
-            target=self._renew, args=(connection, lost), name="lease", daemon=True
-        )
+        self._thread = threading.Thread(target=self._renew, args=(lost,), name="lease", daemon=True)
         self._thread.start()
 
     def _lock(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-        key = int.from_bytes(self.holder.session_id.bytes[:8], signed=True)
+        key = session_key(self.holder.session_id)
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
         return row == (True,)
 
@@ -125,28 +147,37 @@ class Lease:
                 (holder.session_id,),
             )
 
-    def _renew(
-        self, connection: psycopg.Connection[tuple[object, ...]], lost: Callable[[], None]
-    ) -> None:
+    def _renew(self, lost: Callable[[], None]) -> None:
         while not self._stop.wait(RENEW_S):
-            try:
-                renewed = connection.execute(
-                    "UPDATE track.dispatcher SET alive_until = now() + make_interval(secs => %s)"
-                    " WHERE id = %s AND ended_at IS NULL",
-                    (TTL_S, self.dispatcher_id),
-                ).rowcount
-            except psycopg.Error:
-                renewed = 0
-            if not renewed:
+            if not self._prolong():
                 if not self._stop.is_set():
                     self._lost.set()
                     lost()
                 return
 
+    def _prolong(self) -> bool:
+        """Prove the lease once more; False when it is gone."""
+        asked_at, connection = time.monotonic(), self._connection
+        if connection is None:
+            return False
+        try:
+            renewed = connection.execute(
+                "UPDATE track.dispatcher SET alive_until = now() + make_interval(secs => %s)"
+                " WHERE id = %s AND ended_at IS NULL",
+                (TTL_S, self.dispatcher_id),
+            ).rowcount
+        except psycopg.Error:
+            return False
+        if renewed:
+            self._proved_until = asked_at + TTL_S
+        return bool(renewed)
+
     def release(self, why: str) -> None:
         """Give the lease up: the row ends and the session row is touched in one transaction.
 
-        Touching the session makes a waker that reads leases wait for us, or us for it.
+        Touching the session makes a waker that reads leases wait for us, or us for it. A
+        wake that was asked for while we were here is answered: whoever releases looks once
+        more and asks again, if need be.
         """
         self._stop.set()
         connection = self._connection
@@ -157,13 +188,17 @@ class Lease:
         try:
             with connection.transaction():
                 connection.execute(
-                    "UPDATE track.session SET wake_announced_at = wake_announced_at WHERE id = %s",
+                    "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL"
+                    " WHERE id = %s",
                     (self.holder.session_id,),
                 )
                 connection.execute(
                     "UPDATE track.dispatcher SET ended_at = now(), ended_why = %s WHERE id = %s",
                     (why, self.dispatcher_id),
                 )
+            # Said aloud, for the server notices a closed connection only a little later.
+            key = session_key(self.holder.session_id)
+            connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
         except psycopg.Error:
             # The connection is gone: the row ends by its clock, the lock with the connection.
             return

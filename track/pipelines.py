@@ -14,16 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Need, Pipeline, Stage
 from track.history import record
-from track.moves import move_all
-from track.resolve import resolve
+from track.resolve import hold_edges, resolve
 from track.states import State
 from track.tables import edge, job, pipeline, stage
 from track.wake import wake
 
 UNREADABLE = "UNREADABLE"
 """The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
-
-LOCK = 0x51_7E11
 
 
 def unreadable_pipeline() -> Pipeline:
@@ -38,9 +35,10 @@ async def load_pipelines(
 ) -> list[str]:
     """Make the database's pipelines what these definitions say; the names that changed.
 
-    The pipeline of unreadable assets is always among them. All in one transaction: an edge may lead into another pipeline of the same load.
+    The pipeline of unreadable assets is always among them. All in one transaction: an edge
+    may lead into another pipeline of the same load.
     """
-    await tx.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    await hold_edges(tx, to_edit=True)
     known = {row.name: row for row in await tx.execute(select(pipeline))}
     changed = [
         new
@@ -50,7 +48,14 @@ async def load_pipelines(
     for new in changed:
         await _write_stages(tx, new, await _write_pipeline(tx, new))
         old = known[new.name].definition_hash if new.name in known else None
-        await record(tx, actor=actor, what="pipeline.definition", old=old, new=new.definition_hash)
+        await record(
+            tx,
+            actor=actor,
+            what="pipeline.definition",
+            old=old,
+            new=new.definition_hash,
+            why=new.name,
+        )
     for new in changed:
         await _write_edges(tx, new)
     for new in changed:
@@ -104,17 +109,12 @@ async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) ->
 
 
 async def _archive(tx: AsyncConnection, stages: list[int]) -> None:
-    """Take stages out: nothing waits for them, and what they had not begun is left out."""
+    """Take stages out: nothing waits for them; what they had not begun, resolve leaves out."""
     if not stages:
         return
     await tx.execute(update(stage).where(stage.c.id.in_(stages)).values(archived_at=func.now()))
     touching = edge.c.stage_id.in_(stages) | edge.c.upstream_id.in_(stages)
     await tx.execute(delete(edge).where(touching))
-    for state in (State.WAITING, State.READY):
-        mine = select(job.c.id).where(job.c.stage_id.in_(stages), job.c.state == state)
-        ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
-        why = "its stage was taken out of the pipeline"
-        await move_all(tx, ids, state, State.EXCLUDED, actor="pipeline", why=why)
 
 
 async def _write_edges(tx: AsyncConnection, new: Pipeline) -> None:

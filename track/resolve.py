@@ -8,15 +8,20 @@ and the join waits for ever.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.exclusions import left_out
 from track.moves import lock, move_all
 from track.states import ENDED, IN_HAND, State
 from track.tables import job
 
 ACTOR = "resolve"
+
+EDGES = 0x51_7E11
+"""The advisory lock of the edges: shared by whoever follows them, exclusive to an edit."""
 
 DOWNSTREAM = text("""
     WITH changed AS (
@@ -51,11 +56,15 @@ DOWNSTREAM = text("""
 """)
 
 JUDGE = text("""
-    SELECT j.id, j.state,
+    SELECT j.id, j.state, own.archived_at IS NOT NULL AS archived,
+           EXISTS (SELECT 1 FROM jsonb_array_elements(p.exclude) rule
+                    WHERE rule -> 'stages' ? own.key) AS ruled,
            coalesce(bool_and(v.accepted), true) AS satisfied,
            coalesce(bool_or(v.missing), false) AS missing
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.stage own ON own.id = j.stage_id
+    JOIN track.pipeline p ON p.id = own.pipeline_id
     LEFT JOIN track.edge e ON e.stage_id = j.stage_id
     LEFT JOIN LATERAL (
         SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good,
@@ -73,7 +82,7 @@ JUDGE = text("""
     ) u ON e.id IS NOT NULL
     LEFT JOIN LATERAL (
         -- One that ends excluded has declared nothing to wait for.
-        SELECT sum(coalesce(m.declared, CASE WHEN m.state = 'excluded' THEN 0 END)) AS declared,
+        SELECT sum(CASE WHEN m.state = 'excluded' THEN 0 ELSE m.declared END) AS declared,
                bool_and(m.declared IS NOT NULL OR m.state = 'excluded') AS known
         FROM track.stage s
         JOIN track.stage child_stage ON child_stage.id = e.upstream_id
@@ -90,7 +99,7 @@ JUDGE = text("""
                     ELSE u.known = 0 END AS missing
     ) v
     WHERE j.id = ANY(:affected)
-    GROUP BY j.id, j.state
+    GROUP BY j.id, j.state, own.id, p.id
     ORDER BY j.id
 """)
 
@@ -103,9 +112,13 @@ class Verdict:
     state: State
     satisfied: bool
     missing: bool
+    archived: bool  # its stage was taken out of the pipeline
+    ruled: bool  # an exclude rule names its stage
 
     def wanted(self) -> State | None:
         """The state the edges ask for, when it is another one."""
+        if self.archived:
+            return State.EXCLUDED if self.state in (State.WAITING, State.READY) else None
         match self.state:
             case State.ABSENT:
                 return None if self.missing else State.WAITING
@@ -123,11 +136,25 @@ class Verdict:
 async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[Verdict]:
     """Judge jobs against their edges as they stand now."""
     rows = await tx.execute(JUDGE, {"affected": sorted(affected)})
-    return [Verdict(row.id, State(row.state), row.satisfied, row.missing) for row in rows]
+    return [
+        Verdict(row.id, State(row.state), row.satisfied, row.missing, row.archived, row.ruled)
+        for row in rows
+    ]
+
+
+async def hold_edges(tx: AsyncConnection, *, to_edit: bool = False) -> None:
+    """Keep the edges as they are until this transaction ends, or wait to change them.
+
+    Without it a job that finishes while its pipeline is edited would follow the old edges,
+    the edit would judge the new ones before the finish, and a job would wait for ever.
+    """
+    hold = func.pg_advisory_xact_lock if to_edit else func.pg_advisory_xact_lock_shared
+    await tx.execute(select(hold(EDGES)))
 
 
 async def downstream(tx: AsyncConnection, changed: Iterable[int]) -> list[int]:
     """The jobs that a change of these jobs can affect."""
+    await hold_edges(tx)
     return sorted((await tx.execute(DOWNSTREAM, {"changed": sorted(changed)})).scalars())
 
 
@@ -135,6 +162,7 @@ async def resolve(tx: AsyncConnection, affected: Iterable[int]) -> list[int]:
     """Bring jobs in line with their edges, and whatever follows; the ids that became ready."""
     ready: list[int] = []
     frontier = sorted(set(affected))
+    await hold_edges(tx)
     while frontier:
         await lock(tx, frontier)
         changed = await _apply(tx, await judge(tx, frontier), ready)
@@ -148,13 +176,16 @@ async def _apply(
     tx: AsyncConnection, verdicts: list[Verdict], ready: list[int]
 ) -> dict[int, State]:
     """Make the wanted moves; what moved and whereto, leaving out what nothing can hang on."""
-    groups: dict[tuple[State, State], list[int]] = {}
+    groups: dict[tuple[State, State, str], list[int]] = {}
+    ruled_out = await _ruled_out(tx, verdicts)
     for verdict in verdicts:
-        if (new := verdict.wanted()) is not None:
-            groups.setdefault((verdict.state, new), []).append(verdict.job_id)
+        new = State.EXCLUDED if verdict.job_id in ruled_out else verdict.wanted()
+        if new is not None:
+            why = ruled_out.get(verdict.job_id, ARCHIVED if verdict.archived else "")
+            groups.setdefault((verdict.state, new, why), []).append(verdict.job_id)
     changed: dict[int, State] = {}
-    for (old, new), ids in groups.items():
-        moved = await move_all(tx, ids, old, new, actor=ACTOR)
+    for (old, new, why), ids in groups.items():
+        moved = await move_all(tx, ids, old, new, actor=ACTOR, why=why)
         if new == State.READY:
             ready.extend(moved)
         elif (old, new) != (State.READY, State.WAITING):
@@ -162,23 +193,38 @@ async def _apply(
     return changed
 
 
-async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: str) -> None:
-    """Follow jobs that left `done` or `excluded`: what was built on them has to be done again.
+ARCHIVED = "its stage was taken out of the pipeline"
+
+
+async def _ruled_out(tx: AsyncConnection, verdicts: list[Verdict]) -> dict[int, str]:
+    """Those about to become ready that an exclude rule leaves out, with the rule."""
+    asked = [each.job_id for each in verdicts if each.ruled and each.wanted() == State.READY]
+    return await left_out(tx, asked) if asked else {}
+
+
+async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: str) -> list[int]:
+    """Follow jobs that left an accepted state: what was built on them has to be done again.
 
     Finished and ready downstream jobs go back to waiting, those in somebody's hands are
-    marked `redo` and go back when they end.
+    marked `redo` and go back when they end. The ids of the finished ones.
     """
     frontier = await downstream(tx, left)
+    undone: list[int] = []
     why = "an earlier stage is being done again"
     while frontier:
         await lock(tx, frontier)
         again: list[int] = []
         for state in (State.DONE, State.EXCLUDED, State.READY):
-            moved = await move_all(tx, frontier, state, State.WAITING, actor=actor, why=why)
+            fresh: dict[str, Any] = {"declared": None} if state != State.READY else {}
+            moved = await move_all(
+                tx, frontier, state, State.WAITING, actor=actor, why=why, **fresh
+            )
             again.extend(moved if state != State.READY else [])
+        undone += again
         busy = job.c.id.in_(frontier) & job.c.state.in_(sorted(IN_HAND))
         await tx.execute(update(job).where(busy).values(redo=True))
         frontier = await downstream(tx, again)
+    return undone
 
 
 def finished(states: Iterable[State]) -> bool:

@@ -25,13 +25,15 @@ SUBJECTS = {"specimen", "label", "device target", "folder"}
 MIME = {"tif": "image/tiff", "jpeg": "image/jpeg"}
 
 
-async def apply_result(tx: AsyncConnection, attempt: Attempt, result: Result) -> None:
-    """Apply everything one module returned; fields it may not write are left out, with a warning.
+async def apply_result(
+    tx: AsyncConnection, attempt: Attempt, result: Result, writes: Sequence[str]
+) -> dict[str, Any]:
+    """Apply what one module returned; the columns of its job that are to be set with its move.
 
-    Raises MetadataError for a value that cannot be read, ValueError for a child not its own.
+    Fields that the stage may not write are left out, with a warning. Raises MetadataError
+    for a value that cannot be read, ValueError for a child not its own.
     """
     actor = f"attempt:{attempt.id}"
-    writes = await stage_writes(tx, attempt.stage_id)
     warnings = [result.warning] if result.warning else []
     if result.metadata:
         await change_document(tx, attempt.guid, result.metadata, writes=writes, actor=actor)
@@ -44,8 +46,7 @@ async def apply_result(tx: AsyncConnection, attempt: Attempt, result: Result) ->
         await declare(tx, attempt.job_id, len(result.derivatives))
     if result.uploaded is not None:
         await apply_uploaded(tx, attempt.guid, [each.name for each in result.uploaded])
-    values = {"details": result.details, "warning": "; ".join(warnings) or None}
-    await tx.execute(update(job).where(job.c.id == attempt.job_id).values(values))
+    return {"details": result.details, "warning": "; ".join(warnings) or None}
 
 
 def unwritten(changes: Mapping[str, Any], writes: Iterable[str]) -> list[str]:

@@ -108,7 +108,8 @@ async def site_row(tx: AsyncConnection, name: str, parameter: str = "site") -> R
     """A site. Raises CannotDo."""
     row = (await tx.execute(select(site).where(site.c.name == name))).one_or_none()
     if row is None:
-        raise _unknown(parameter, name, (await tx.execute(select(site.c.name))).scalars())
+        names = (await tx.execute(select(site.c.name))).scalars()
+        raise _unknown("site", name, names, parameter=parameter)
     return row
 
 
@@ -133,8 +134,10 @@ async def _stage_somewhere(tx: AsyncConnection, key: str, pipeline_name: str | N
         raise _unknown("stage", key, keys)
 
 
-def _unknown(parameter: str, given: str, known: Iterable[str], where: str = "") -> CannotDo:
+def _unknown(
+    noun: str, given: str, known: Iterable[str], where: str = "", parameter: str = ""
+) -> CannotDo:
     names = sorted(known)
     near = nearest(given, names)
     remedy = f"did you mean {near!r}?" if near else f"there are: {', '.join(names) or 'none'}"
-    return CannotDo(f"{parameter}: no {parameter} {given!r}{where}; {remedy}")
+    return CannotDo(f"{parameter or noun}: no {noun} {given!r}{where}; {remedy}")

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.leases import session_key
 from track.moves import move_all
 from track.resolve import resolve
 from track.states import State
@@ -21,11 +22,13 @@ async def release_jobs(
 ) -> list[int]:
     """Put what dead or ended dispatchers of a session still hold back to ready.
 
-    `keep` is the caller's own live dispatcher. Returned jobs only lose their holder.
+    `keep` is the caller's own live dispatcher; without one, nothing is taken while anybody
+    holds the session's lock. Returned jobs only lose their holder.
     """
-    alive = select(dispatcher.c.id).where(
-        dispatcher.c.ended_at.is_(None), dispatcher.c.alive_until > func.now()
-    )
+    if keep is None and not await _nobody_holds(tx, session_id):
+        return []
+    await _end_dead(tx, session_id, keep)
+    alive = select(dispatcher.c.id).where(dispatcher.c.ended_at.is_(None))
     held = (
         select(job.c.id, job.c.state)
         .join(asset, asset.c.guid == job.c.asset_guid)
@@ -43,3 +46,27 @@ async def release_jobs(
     await resolve(tx, moved)
     await wake(tx, [*moved, *returned])
     return moved
+
+
+async def _nobody_holds(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether the session's lock is free: a row that looks dead may belong to a slow process."""
+    free = select(func.pg_try_advisory_xact_lock(session_key(session_id)))
+    return bool((await tx.execute(free)).scalar_one())
+
+
+async def _end_dead(tx: AsyncConnection, session_id: UUID, keep: UUID | None) -> None:
+    """End the rows whose time is over, before anything is taken from them.
+
+    A process that only stood still cannot claim after that, and what it is just claiming is
+    waited for.
+    """
+    dead = select(dispatcher.c.id).where(
+        dispatcher.c.session_id == session_id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until <= func.clock_timestamp(),
+    )
+    if keep is not None:
+        dead = dead.where(dispatcher.c.id != keep)
+    ids = list((await tx.execute(dead.order_by(dispatcher.c.id).with_for_update())).scalars())
+    end = update(dispatcher).where(dispatcher.c.id.in_(ids))
+    await tx.execute(end.values(ended_at=func.now(), ended_why="its lease ran out"))

@@ -8,7 +8,7 @@ when it gives up its lease, so the two cannot miss each other.
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import ColumnElement, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.tables import asset, dispatcher, job, session
@@ -20,21 +20,40 @@ CHANNEL = "refinery_announce"
 async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:
     """Ask for a dispatcher for the sessions of these jobs that have none; those asked for."""
     of_jobs = select(asset.c.session_id).join(job).where(job.c.id.in_(sorted(set(job_ids))))
-    locked = select(session.c.id).where(session.c.id.in_(of_jobs)).order_by(session.c.id)
-    ids = list((await tx.execute(locked.with_for_update(read=True))).scalars())
+    return await _wake_those(tx, session.c.id.in_(of_jobs))
+
+
+async def _wake_those(tx: AsyncConnection, which: ColumnElement[bool]) -> list[UUID]:
+    """Lock the sessions, then read their leases.
+
+    Many callbacks come at once: they share the lock of a session that has a dispatcher. One
+    that seems to have none is locked for writing from the start, since two that share a lock
+    and both want to write would wait for each other.
+    """
+    seems = select(session.c.id, _asks().label("asks")).where(which).order_by(session.c.id)
+    found = (await tx.execute(seems)).all()
+    ids = [row.id for row in found]
+    rows = select(session.c.id).where(session.c.id.in_(ids)).order_by(session.c.id)
+    share = not any(row.asks for row in found)
+    await tx.execute(rows.with_for_update(read=share, key_share=not share))
     return await wake_sessions(tx, ids)
+
+
+def _asks() -> ColumnElement[bool]:
+    """Whether nobody is at a session and nobody was asked for."""
+    alive = exists().where(
+        dispatcher.c.session_id == session.c.id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until > func.clock_timestamp(),
+    )
+    return session.c.wake_requested_at.is_(None) & ~alive
 
 
 async def wake_sessions(tx: AsyncConnection, ids: Iterable[UUID]) -> list[UUID]:
     """The same for sessions whose rows the caller has locked."""
-    alive = exists().where(
-        dispatcher.c.session_id == session.c.id,
-        dispatcher.c.ended_at.is_(None),
-        dispatcher.c.alive_until > func.now(),
-    )
     ask = (
         update(session)
-        .where(session.c.id.in_(list(ids)), session.c.wake_requested_at.is_(None), ~alive)
+        .where(session.c.id.in_(list(ids)), _asks())
         .values(wake_requested_at=func.now(), wake_announced_at=None, finished_at=None)
         .returning(session.c.id)
     )
@@ -46,9 +65,7 @@ async def wake_sessions(tx: AsyncConnection, ids: Iterable[UUID]) -> list[UUID]:
 
 async def wake_session(tx: AsyncConnection, session_id: UUID) -> bool:
     """Ask for a dispatcher for one session, when none is at it."""
-    row = select(session.c.id).where(session.c.id == session_id)
-    await tx.execute(row.with_for_update(read=True))
-    return bool(await wake_sessions(tx, [session_id]))
+    return bool(await _wake_those(tx, session.c.id == session_id))
 
 
 async def notify(tx: AsyncConnection) -> None:

@@ -6,7 +6,7 @@ and an incomplete answer never shows that a job is absent.
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hpc.scheduler.refusals import Complaint, classify
@@ -18,7 +18,6 @@ QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
 SIGNAL_LEAD_S = 90
-EXPORTED = "PATH,HOME,LANG,TMPDIR"
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _ARRAY_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:%\d+)?\]))?")
@@ -131,7 +130,6 @@ def _options(spec: ArraySpec) -> list[str]:
         "array": f"0-{spec.size - 1}{throttle}",
         "output": "log/slurm-%A_%a.out",
         "open-mode": "append",
-        "export": EXPORTED,
         "time": _clock(asked.time_s),
         "signal": _signal(asked.time_s),
         "mem": asked.mem_mb and f"{asked.mem_mb}M",
@@ -176,24 +174,40 @@ def read_submission(exit_code: int | None, stdout: str, stderr: str) -> Accepted
     return Declined(classify(stderr), why)
 
 
+def look_words(key: str) -> list[str]:
+    """The ids of every job of a name, for the shell script that submits."""
+    return ["squeue", "--me", "--noheader", "--states=all", f"--name={key}", "--format=%F"]
+
+
+def look_back_words(key: str) -> list[str]:
+    """The same from accounting, for jobs that the queue shows no more."""
+    return [*accounting_words([key])[:-1], "--format=JobID"]
+
+
 def queue_words(names: Iterable[str]) -> list[str]:
-    """One look at every job of these names, ended ones included while Slurm shows them."""
+    """One look at every job of these names, ended ones included while Slurm shows them.
+
+    Slurm cuts a list of array tasks at 64 characters unless told otherwise.
+    """
     return [
-        *("squeue", "--noheader", "--states=all"),
+        *("env", "SLURM_BITSTR_LEN=0"),
+        *("squeue", "--me", "--noheader", "--states=all"),
         f"--name={','.join(names)}",
         f"--format={QUEUE_FORMAT}",
     ]
 
 
-def read_queue(exit_code: int, lines: Sequence[str], stderr: str) -> Answer | None:
+def read_queue(
+    exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
+) -> Answer | None:
     """The tasks squeue shows; None when it gave no information.
 
     squeue may exit 0 with its error on stderr, so whatever is there takes the answer's
-    word away.
+    word away. A name that is none of `names` is a line cut short.
     """
     if exit_code != 0 or stderr.strip():
         return None
-    return _collect(lines, _queue_tasks)
+    return _collect(lines, _queue_tasks, names)
 
 
 def _queue_tasks(line: str) -> list[Task]:
@@ -234,11 +248,13 @@ def accounting_words(names: Iterable[str], days: int = 30) -> list[str]:
     ]
 
 
-def read_accounting(exit_code: int, lines: Sequence[str], stderr: str) -> Answer | None:
+def read_accounting(
+    exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
+) -> Answer | None:
     """The tasks sacct shows; None when there is no accounting or no answer."""
     if exit_code != 0 or stderr.strip():
         return None
-    return _collect(lines, _accounting_tasks)
+    return _collect(lines, _accounting_tasks, names)
 
 
 def _accounting_tasks(line: str) -> list[Task]:
@@ -302,14 +318,19 @@ def _ranges(indices: Iterable[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def _collect(lines: Sequence[str], read: Callable[[str], list[Task]]) -> Answer:
+def _collect(
+    lines: Sequence[str], read: Callable[[str], list[Task]], names: Collection[str]
+) -> Answer:
     tasks: list[Task] = []
     unreadable: list[str] = []
-    for line in lines:
-        if not line.strip():
-            continue
+    for line in filter(str.strip, lines):
         try:
-            tasks += read(line.strip())
+            found = read(line.strip())
         except ValueError:
             unreadable.append(line)
+            continue
+        if names and any(task.name not in names for task in found):
+            unreadable.append(line)
+            continue
+        tasks += found
     return Answer(tuple(tasks), not unreadable, tuple(unreadable))

@@ -70,6 +70,11 @@ async def _found(ars: ArsClient, body: Body) -> Created | None:
 
 
 async def _ensure_specimen(ars: ArsClient, wanted: Body) -> Body:
+    if "/" in str(wanted["barcode"]):
+        raise ArsRefused(
+            f"barcode {wanted['barcode']!r} has a slash, and ARS addresses specimens by their "
+            "barcode in a path: register the specimen in ARS by hand, then skip this stage"
+        )
     held = await ars.assets.specimen(wanted)
     if held is not None and _covers(held, wanted):
         return held

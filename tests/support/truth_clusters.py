@@ -55,7 +55,7 @@ class Post:
         """Deliver for ever."""
         while True:
             if not self.letters:
-                await self.me.turn("nothing to deliver")
+                await self.me.turn("nothing to deliver", 0.1)
                 continue
             letter = self.me.rng.choice(self.letters)
             if not self.me.chance(0.3):
@@ -98,14 +98,16 @@ class Cluster:
             drawn = self.me.rng.random()
             if alive and drawn < 0.7:
                 await self._step(*self.me.rng.choice(alive))
-            elif drawn < 0.85:
-                await self._take()
-            else:
+            elif self.batches and drawn < 0.3:
                 await self._settle()
+            else:
+                await self._take()
 
     async def _take(self) -> None:
         taken = await self.me.do(
-            "take batches", lambda tx: take_batches(tx, self.site, batches=2, size=3)
+            "take batches",
+            lambda tx: take_batches(tx, self.site, batches=2, size=3),
+            weight=0.5 if self.batches else 0.15,
         )
         for batch_id in taken:
             self.batches[batch_id] = []

@@ -59,7 +59,7 @@ class Dispatching:
     async def run(self) -> None:
         """Process after process, for ever."""
         while True:
-            session_id = await self.me.do("look for a session", self._wanted)
+            session_id = await self.me.do("look for a session", self._wanted, 0.3)
             if session_id is None:
                 continue
             lease = Lease(self.url, session_id)
@@ -69,9 +69,12 @@ class Dispatching:
             except LeaseTaken:
                 continue
             self.truth.unwatched.discard(session_id)
+            looked = False
             try:
-                await self._live(lease)
+                looked = await self._live(lease)
             finally:
+                if not looked:
+                    self.truth.unwatched.add(session_id)
                 await asyncio.to_thread(lease.release, "the test is over")
 
     def _short(self, session_id: UUID) -> str:
@@ -85,20 +88,21 @@ class Dispatching:
         found = list(asking.scalars())
         return self.me.rng.choice(found) if found else None
 
-    async def _live(self, lease: Lease) -> None:
+    async def _live(self, lease: Lease) -> bool:
+        """One process; whether it came to look once more at its end."""
         self.held = []
         try:
             ending = await self._work(lease)
         except Killed:
-            self.truth.unwatched.add(lease.holder.session_id)
-            return
+            return False
         self.truth.unwatched.add(lease.holder.session_id)
         await self.me.turn(f"release: {ending}")
         await asyncio.to_thread(lease.release, ending)
         if self.me.chance(0.1):
             self.truth.turns.note(self.name, "killed before it looked once more")
-            return
+            return False
         await self._look_once_more(lease, ending)
+        return True
 
     async def _look_once_more(self, lease: Lease, ending: str) -> None:
         session_id = lease.holder.session_id
@@ -118,7 +122,9 @@ class Dispatching:
         """Claim and carry on until there is nothing to do; why it ended."""
         session_id, mine = lease.holder.session_id, lease.dispatcher_id
         me = self.me
-        await me.do("take over", lambda tx: release_jobs(tx, session_id, actor=self.name, keep=mine))
+        await me.do(
+            "take over", lambda tx: release_jobs(tx, session_id, actor=self.name, keep=mine)
+        )
         dies_in = me.rng.randint(1, 20) if me.chance(0.4) else None
         for step in range(me.rng.randint(10, 80)):
             if step == dies_in:
@@ -167,7 +173,7 @@ class Dispatching:
             return await self._step(found, mine)
         except StaleMove as stale:
             self.truth.turns.note(self.name, f"  lost it: {stale}")
-            self.held.remove(found)
+            self._drop(found)
             return True
 
     async def _step(self, found: Claim, mine: UUID) -> bool:
@@ -184,12 +190,15 @@ class Dispatching:
                 lambda tx: take_returned(tx, found.job_id, mine),
             )
             if not taken:
-                self.held.remove(found)
+                self._drop(found)
         elif state == State.RETURNED and holder == mine:
             await self._end(found, mine)
         else:
-            self.held.remove(found)
+            self._drop(found)
         return True
+
+    def _drop(self, found: Claim) -> None:
+        self.held = [each for each in self.held if each is not found]
 
     async def _submit(self, found: Claim, mine: UUID) -> None:
         site = self.me.rng.choice(SITES)
@@ -200,7 +209,7 @@ class Dispatching:
 
     async def _build_in(self, found: Claim, mine: UUID) -> None:
         if found.run == "ingest" and self.me.chance(0.05):
-            self.held.remove(found)
+            self._drop(found)
             await self.me.do(
                 f"quarantine {found.guid}",
                 lambda tx: quarantine(
@@ -214,7 +223,7 @@ class Dispatching:
     async def _end(self, found: Claim, mine: UUID) -> None:
         """Finish a job in hand, or bring it back later, or give it up."""
         guard = Guard(dispatcher_id=mine)
-        self.held.remove(found)
+        self._drop(found)
         later, failed = self.me.chance(0.12), self.me.chance(0.04)
         uses_try = self.me.rng.random() < 0.5
 

@@ -35,9 +35,8 @@ class Operator:
         """One act after the other, for ever."""
         acts = (self._resubmit, self._skip, self._cancel, self._move, self._attention, self._switch)
         while True:
-            await self.me.turn("rests")
-            if self.me.rng.random() < 0.5:
-                await self.me.rng.choice(acts)()
+            await self.me.turn("looks around", 0.5)
+            await self.me.rng.choice(acts)()
 
     async def _one(self, *states: State) -> int | None:
         rows = await self.truth.sql(
@@ -127,7 +126,7 @@ class Editor:
     async def run(self) -> None:
         """Edit now and then, for ever."""
         while True:
-            await self.me.turn("thinks")
+            await self.me.turn("thinks", 0.3)
             drawn = self.me.rng.random()
             if drawn < 0.2:
                 await self.load(self.me.rng.choice(sorted(EDITS)))
@@ -157,20 +156,22 @@ class Time:
         """Let time pass, for ever."""
         while True:
             if self.me.rng.random() < 0.6:
-                await self.me.do("what was put off is due", _due)
+                await self.me.do("what was put off is due", _due, 0.3)
                 continue
             session_id = self.me.rng.choice(self.truth.sessions)
-            if await self.me.do("reconcile", lambda tx, s=session_id: reconcile(tx, s)):  # type: ignore[misc]
+            if await self.me.do("reconcile", lambda tx, s=session_id: reconcile(tx, s), 0.3):  # type: ignore[misc]
                 self.truth.unwatched.discard(session_id)
 
 
 async def _due(tx: AsyncConnection) -> None:
-    late = "UPDATE track.job SET available_at = now() WHERE state = 'ready' AND available_at > now()"
+    late = (
+        "UPDATE track.job SET available_at = now() WHERE state = 'ready' AND available_at > now()"
+    )
     await tx.execute(text(late))
 
 
 async def reconcile(tx: AsyncConnection, session_id: UUID) -> bool:
-    """Wake a session with work and no live lease, whatever its flag says; whether nobody is at it."""
+    """Wake a session with work and no live lease; whether nobody is at it."""
     await tx.execute(
         text("SELECT 1 FROM track.session WHERE id = :id FOR NO KEY UPDATE"), {"id": session_id}
     )

@@ -184,12 +184,14 @@ class Actor:
         drawn = self.rng.random() < share
         return drawn and not self.truth.calm
 
-    async def turn(self, what: str) -> None:
+    async def turn(self, what: str, weight: float = 1) -> None:
         """Wait for the turn and note what is done with it."""
-        await self.truth.turns.turn(self.name)
+        await self.truth.turns.turn(self.name, weight)
         self.truth.turns.note(self.name, what)
 
-    async def do(self, what: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def do(
+        self, what: str, work: Callable[[AsyncConnection], Awaitable[T]], weight: float = 1
+    ) -> T:
         """Do one transaction in turn."""
-        await self.turn(what)
+        await self.turn(what, weight)
         return await transact(self.truth.engine, work)

@@ -6,11 +6,18 @@ the seed only fixes what each actor chooses to do.
 """
 
 import asyncio
+from asyncio import FIRST_EXCEPTION
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 
 Check = Callable[[], Awaitable[None]]
+LOOK_EVERY = 8
+"""Turns between two looks whether the play is over."""
+
+
+async def _never() -> bool:
+    return False
 
 
 @dataclass
@@ -20,6 +27,7 @@ class Turns:
     seed: int
     racing: bool = False
     trace: list[str] = field(default_factory=list)
+    _weights: dict[str, float] = field(default_factory=dict)
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: bool = False
@@ -36,8 +44,8 @@ class Turns:
         """Add a line to the trace."""
         self.trace.append(f"{len(self.trace):4} {name:12} {what}")
 
-    async def turn(self, name: str) -> None:
-        """Wait for this actor's turn."""
+    async def turn(self, name: str, weight: float = 1) -> None:
+        """Wait for this actor's turn; who has little to do comes seldom, by its weight."""
         if self.racing:
             await asyncio.sleep(self._draw.random() * 0.004)
             if self._ended:
@@ -45,6 +53,7 @@ class Turns:
             return
         future = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
+        self._weights[name] = weight
         self._stirred.set()
         await future
 
@@ -54,9 +63,10 @@ class Turns:
         *,
         turns: int,
         check: Check,
-        over: Callable[[], bool] = lambda: False,
+        every: int = 1,
+        over: Callable[[], Awaitable[bool]] = _never,
     ) -> None:
-        """Run actors for so many turns (racing: until all end), checking after each turn.
+        """Run actors for so many turns, checking after each, or after so `every` many.
 
         What an actor raises ends the play and is raised here.
         """
@@ -66,24 +76,33 @@ class Turns:
         self._ended = False
         try:
             if self.racing:
-                await self._race(tasks, turns, over)
+                await self._race(tasks, turns, check, over)
                 return
-            for _ in range(turns):
-                if over() or not await self._all_wait(tasks):
+            for number in range(turns):
+                if number % LOOK_EVERY == 0 and await over():
                     return
-                name = self._draw.choice(sorted(self._waiting))
+                if not await self._all_wait(tasks):
+                    return
+                names = sorted(self._waiting)
+                (name,) = self._draw.choices(names, [self._weights[name] for name in names])
                 self._waiting.pop(name).set_result(None)
                 await self._all_wait(tasks)
-                await check()
+                if number % every == 0:
+                    await check()
         finally:
             await self._stop(tasks.values())
 
     async def _race(
-        self, tasks: dict[str, asyncio.Task[None]], turns: int, over: Callable[[], bool]
+        self,
+        tasks: dict[str, asyncio.Task[None]],
+        turns: int,
+        check: Check,
+        over: Callable[[], Awaitable[bool]],
     ) -> None:
         begun = len(self.trace)
-        while len(self.trace) - begun < turns and not over():
-            done, _ = await asyncio.wait(tasks.values(), timeout=0.02)
+        while len(self.trace) - begun < turns and not await over():
+            await check()
+            done, _ = await asyncio.wait(tasks.values(), timeout=0.05, return_when=FIRST_EXCEPTION)
             for task in done:
                 task.result()
             if len(done) == len(tasks):

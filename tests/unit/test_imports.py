@@ -59,32 +59,39 @@ def test_what_runs_on_a_cluster_imports_nothing_of_ours() -> None:
         assert all(name.startswith("hpc.job") for name in imported(path)), path
 
 
+PROGRAM = """
+import importlib, os, socket, sys
+import fastapi, prefect.events, rapidocr, typer, uvicorn  # what others read is their affair
+
+names, root = sys.argv[2:], sys.argv[1]
+
+def refuse(*_, **__):
+    raise AssertionError("a socket was opened at import")
+
+class Environment(dict):
+    def _check(self, key):
+        file = sys._getframe(2).f_code.co_filename
+        assert not file.startswith(root) or ".venv" in file, f"{file} reads {key} at import"
+    def __getitem__(self, key):
+        self._check(key)
+        return super().__getitem__(key)
+    def get(self, key, default=None):
+        self._check(key)
+        return super().get(key, default)
+
+socket.socket.connect = refuse
+os.environ = Environment(os.environ)
+for name in names:
+    importlib.import_module(name)
+"""
+
+
 def test_importing_everything_reads_no_environment_and_opens_nothing() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in modules()
         if "migrations" not in path.parts and path.name != "__main__.py"
     ]
-    program = f"""
-import os, socket, sys
-import prefect, prefect.events, fastapi, rapidocr, typer, uvicorn  # noqa: what others do is theirs
-def refuse(*a, **k): raise AssertionError("a socket was opened at import")
-socket.socket.connect = refuse
-class Env(dict):
-    def __getitem__(self, key):
-        frame = sys._getframe(1)
-        assert not frame.f_code.co_filename.startswith({str(ROOT)!r} + "/") or ".venv" in frame.f_code.co_filename, (key, frame.f_code.co_filename)
-        return dict.__getitem__(self, key)
-    def get(self, key, default=None):
-        frame = sys._getframe(1)
-        assert not frame.f_code.co_filename.startswith({str(ROOT)!r} + "/") or ".venv" in frame.f_code.co_filename, (key, frame.f_code.co_filename)
-        return dict.get(self, key, default)
-os.environ = Env(os.environ)
-import importlib
-for name in {names!r}:
-    importlib.import_module(name)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    command = [sys.executable, "-c", PROGRAM, f"{ROOT}/", *names]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

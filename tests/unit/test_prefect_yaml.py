@@ -26,6 +26,7 @@ WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encod
 AUTOMATIONS: list[dict[str, Any]] = yaml.safe_load(
     (ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8")
 )["automations"]
+RUNBOOK = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 DEPLOYMENTS: list[dict[str, Any]] = WRITTEN["deployments"]
 VERBS = {
     "pipeline",
@@ -78,6 +79,11 @@ def test_every_key_of_a_deployment_is_known(deployment: dict[str, Any]) -> None:
     for trigger in deployment.get("triggers", []):
         assert trigger.keys() <= keys(DeploymentEventTrigger)
         DeploymentEventTrigger.model_validate(trigger)
+
+
+@every
+def test_every_deployment_is_in_the_runbook(deployment: dict[str, Any]) -> None:
+    assert f"prefect deployment run {full_name(deployment)}" in RUNBOOK
 
 
 @every

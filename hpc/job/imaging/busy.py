@@ -20,6 +20,8 @@ LEAST_CONTRAST = 48
 LEAST_DARK, MOST_DARK = 0.22, 0.78
 LEAST_CHANGES = 0.06
 """Of the pixels in a row or a column: one change in sixteen."""
+LEAST_FILL = 0.4
+"""Of its box: a square that stands on a corner fills half of it."""
 MOST_REGIONS = 20
 
 Box = tuple[int, int, int, int]
@@ -34,7 +36,9 @@ def busy_regions(grey: Grey) -> list[Box]:
     thick = _opened(_busy_cells(small))
     scale = grey.shape[0] / small.shape[0]
     found = [
-        (_solidity(box, area), _placed(box, scale, grey.shape)) for box, area in _islands(thick)
+        (_solidity(box, area), _placed(box, scale, grey.shape))
+        for box, area in _islands(thick)
+        if area >= LEAST_FILL * box[2] * box[3]
     ]
     return [box for _, box in sorted(found, reverse=True)[:MOST_REGIONS]]
 
@@ -72,9 +76,7 @@ def _around(cells: Cells, reach: int, join: Callable[[Cells, Cells], Cells]) -> 
     for axis in (0, 1):
         padded = np.pad(cells, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
         length = cells.shape[axis]
-        parts = [
-            padded.take(range(n, n + length), axis=axis) for n in range(2 * reach + 1)
-        ]
+        parts = [padded.take(range(n, n + length), axis=axis) for n in range(2 * reach + 1)]
         cells = parts[0]
         for part in parts[1:]:
             cells = join(cells, part)
@@ -83,9 +85,7 @@ def _around(cells: Cells, reach: int, join: Callable[[Cells, Cells], Cells]) -> 
 
 def _opened(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Without what is less than three cells thick."""
-    return np.asarray(
-        _around(_around(cells, 1, np.logical_and), 1, np.logical_or), dtype=bool
-    )
+    return np.asarray(_around(_around(cells, 1, np.logical_and), 1, np.logical_or), dtype=bool)
 
 
 def _islands(cells: NDArray[np.bool_]) -> list[tuple[Box, int]]:

@@ -15,7 +15,7 @@ import zxingcpp
 
 from hpc.job.errors import BadInput
 from hpc.job.imaging.busy import Box, busy_regions
-from hpc.job.imaging.looks import Look, looks_at
+from hpc.job.imaging.looks import FIRST_LOOKS, Look, looks_at
 from hpc.job.imaging.picture import Grey, as_grey
 
 FORMATS = (
@@ -34,6 +34,11 @@ FORMATS = (
 CORRECTED = frozenset({"QR Code", "Micro QR Code", "Data Matrix", "Aztec", "PDF417"})
 """These carry enough check symbols to be believed from a single look."""
 BUDGET_S = 20.0
+LIKELY = 8
+"""So many of the busiest regions are looked at in every way."""
+SPANNED = 0.45
+EDGE = 2
+"""Pixels from the frame: a code that near is cut, and belongs to a neighbour left out of it."""
 TILE = 1000
 OVERLAP = 250
 ENLARGE = 1.5
@@ -52,9 +57,14 @@ class Code:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of one image. `unseen`: places left unlooked at when the budget was spent."""
+    """What was read of one image.
+
+    `cut`: codes that the frame's edge cuts; they belong to a neighbour left out of the image.
+    `unseen`: places left unlooked at when the budget was spent.
+    """
 
     codes: list[Code]
+    cut: list[Code]
     looks: int
     seconds: float
     unseen: int
@@ -71,7 +81,14 @@ def read_codes(
     if not search.codes:
         search.look_at_tiles(grey)
     codes = sorted(search.codes, key=lambda code: (code.box[1], code.box[0]))
-    return Reading(codes, search.looks, round(time.monotonic() - began, 3), search.unseen)
+    cut = [code for code in codes if _is_cut(code.box, grey.shape)]
+    return Reading(
+        codes=[code for code in codes if code not in cut],
+        cut=cut,
+        looks=search.looks,
+        seconds=round(time.monotonic() - began, 3),
+        unseen=search.unseen,
+    )
 
 
 class _Search:
@@ -86,12 +103,13 @@ class _Search:
 
     def look(self, look: Look, corner: tuple[int, int]) -> None:
         """Keep what this look shows."""
-        for code in self._read(look, corner):
+        codes, _ = self._read(look, corner)
+        for code in codes:
             self._keep(code)
 
     def look_closely(self, grey: Grey, regions: list[Box]) -> None:
         """Show each region in one way after another until what it holds is read."""
-        for box in regions:
+        for rank, box in enumerate(regions):
             if self._is_explained(box):
                 continue
             if self._is_over():
@@ -99,7 +117,7 @@ class _Search:
                 continue
             x, y, width, height = box
             part = np.ascontiguousarray(grey[y : y + height, x : x + width])
-            self._look_at_part(part, box)
+            self._look_at_part(part, box, patiently=rank < LIKELY)
 
     def look_at_tiles(self, grey: Grey) -> None:
         """The frame in overlapping tiles, and enlarged where it is not too large for that."""
@@ -120,12 +138,16 @@ class _Search:
             enlarged = as_grey(pyvips.Image.new_from_array(grey).resize(ENLARGE))
             self.look(Look("enlarged", enlarged, ENLARGE), (0, 0))
 
-    def _look_at_part(self, part: Grey, box: Box) -> None:
+    def _look_at_part(self, part: Grey, box: Box, patiently: bool) -> None:
         """Bars have one check digit or none, and lettering that was worked on can pass for
-        them: bars count once two looks agree."""
+        them: bars count once two looks agree. A code seen but not read is worth patience."""
         seen: set[tuple[str, str]] = set()
-        for look in looks_at(part):
-            for code in self._read(look, box[:2]):
+        for n, look in enumerate(looks_at(part)):
+            if n >= FIRST_LOOKS and not patiently:
+                return
+            codes, seen_only = self._read(look, box[:2])
+            patiently = patiently or seen_only
+            for code in codes:
                 what = (code.symbology, code.text)
                 if code.symbology in CORRECTED or what in seen:
                     self._keep(code)
@@ -133,27 +155,35 @@ class _Search:
             if self._is_explained(box) or self._is_over():
                 return
 
-    def _read(self, look: Look, corner: tuple[int, int]) -> list[Code]:
+    def _read(self, look: Look, corner: tuple[int, int]) -> tuple[list[Code], bool]:
+        """The codes of one look, and whether there was one that cannot be made out."""
         self.looks += 1
         found = zxingcpp.read_barcodes(
-            look.pixels, formats=self._formats, text_mode=zxingcpp.TextMode.Plain
+            look.pixels,
+            formats=self._formats,
+            text_mode=zxingcpp.TextMode.Plain,
+            return_errors=True,
         )
         codes = []
         for seen in found:
             # Binary codes hold control characters, which no database text takes.
             text = "".join(filter(str.isprintable, seen.text)).strip()
-            if text:
+            if seen.valid and text:
                 box = _box(seen.position, look, corner)
                 codes.append(Code(text, str(seen.format), box, look.how))
-        return codes
+        return codes, not all(seen.valid for seen in found)
 
     def _keep(self, code: Code) -> None:
         if not any(_is_same(code, kept) for kept in self.codes):
             self.codes.append(code)
 
     def _is_explained(self, region: Box) -> bool:
-        """Whether a code that was read lies in `region`, and nothing large beside it."""
-        return any(_lies_in(code.box, region) for code in self.codes)
+        """Whether the codes read in `region` span half of it: beside one, there may be another."""
+        axis = 0 if region[2] >= region[3] else 1
+        inside = [code.box for code in self.codes if _lies_in(code.box, region)]
+        begin = min((box[axis] for box in inside), default=0)
+        end = max((box[axis] + box[axis + 2] for box in inside), default=0)
+        return end - begin >= SPANNED * region[axis + 2]
 
     def _is_over(self) -> bool:
         return time.monotonic() > self._deadline
@@ -187,6 +217,12 @@ def _is_same(code: Code, other: Code) -> bool:
     reach = max(*code.box[2:], *other.box[2:])
     across, down = (abs(a - b) for a, b in zip(_centre(code.box), _centre(other.box), strict=True))
     return max(across, down) <= reach
+
+
+def _is_cut(box: Box, shape: tuple[int, ...]) -> bool:
+    x, y, width, height = box
+    far = min(shape[1] - x - width, shape[0] - y - height)
+    return min(x, y, far) <= EDGE
 
 
 def _lies_in(box: Box, region: Box) -> bool:

@@ -6,7 +6,7 @@ since bars are only read along rows and columns.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,24 @@ import pyvips
 
 from hpc.job.imaging.picture import Grey, as_grey
 
-SCALES = (1.0, 2.0, 3.0, 4.0)
-TURNS = (0, 30, 60)
-"""Degrees; the reader itself turns by 90 and forgives 15 either way."""
-LARGEST = 2_500_000
+LOOKS = (
+    (2, 0, "plain"),
+    (1, 0, "one threshold"),
+    (1, 0, "closed"),
+    (2, 0, "sharpened"),
+    (2, 30, "sharpened"),
+    (2, 60, "sharpened"),
+    (4, 0, "closed"),
+    (4, 0, "sharpened"),
+    (3, 0, "one threshold"),
+    (2, 30, "plain"),
+    (2, 60, "plain"),
+)
+"""Scale, degrees, and how it is worked on; each reads codes that those before it do not.
+The reader itself turns by 90 degrees, and forgives 15 either way."""
+FIRST_LOOKS = 4
+"""Enough to tell whether a part is worth the others."""
+LARGEST = 1_500_000
 """Pixels of one look. A part larger than that is reduced to it first."""
 
 
@@ -45,30 +59,37 @@ class Look:
 def looks_at(part: Grey) -> Iterator[Look]:
     """The looks at one part of an image, the likeliest to succeed first."""
     most = math.sqrt(LARGEST / part.size)
-    scales = sorted({min(scale, most) for scale in SCALES})
     image = pyvips.Image.new_from_array(part)
-    for turn in TURNS:
-        for scale in scales if turn == 0 else scales[:2]:
-            shown = image if scale == 1.0 else image.resize(scale, kernel="cubic")
-            if turn:
-                paper = float(np.percentile(part, 90))
-                shown = shown.rotate(turn, background=paper)
-            named = f"part {scale:.3g}x" + (f", turned {turn}" if turn else "")
-            for name, worked in _worked(shown, scale):
-                yield Look(named + name, as_grey(worked), scale, turn, (image.width, image.height))
+    for wanted, turned, how in LOOKS:
+        scale = min(wanted, most)
+        shown = image if scale == 1 else image.resize(scale, kernel="cubic")
+        if turned:
+            shown = shown.rotate(turned, background=float(np.percentile(part, 90)))
+        named = f"part {scale:.3g}x{f', turned {turned}' if turned else ''}, {how}"
+        pixels = as_grey(WORKED[how](shown, scale))
+        yield Look(named, pixels, scale, turned, (image.width, image.height))
 
 
-def _worked(image: pyvips.Image, scale: float) -> Iterator[tuple[str, pyvips.Image]]:
-    """The image as it is, then made easier to read, one way after the other."""
-    yield "", image
-    threshold = _threshold(as_grey(image))
-    yield ", one threshold", (image > threshold).cast("uchar")
+def _sharpened(image: pyvips.Image, scale: float) -> pyvips.Image:
+    return (image * 3 - image.gaussblur(2 * scale) * 2).cast("uchar")
+
+
+def _closed(image: pyvips.Image, scale: float) -> pyvips.Image:
+    """Without dark lines up to three pixels (of the part) wide."""
     reach = 2 * max(1, round(scale)) + 1
-    closed = image.rank(reach, reach, reach * reach - 1).rank(reach, reach, 0)
-    yield ", closed", closed
-    yield ", closed, one threshold", (closed > threshold).cast("uchar")
-    yield ", smoothed", image.gaussblur(scale)
-    yield ", sharpened", (image * 3 - image.gaussblur(2 * scale) * 2).cast("uchar")
+    return image.rank(reach, reach, reach * reach - 1).rank(reach, reach, 0)
+
+
+def _at_one_threshold(image: pyvips.Image, _scale: float) -> pyvips.Image:
+    return (image > _threshold(as_grey(image))).cast("uchar")
+
+
+WORKED: dict[str, Callable[[pyvips.Image, float], pyvips.Image]] = {
+    "plain": lambda image, _scale: image,
+    "one threshold": _at_one_threshold,
+    "closed": _closed,
+    "sharpened": _sharpened,
+}
 
 
 def _threshold(grey: Grey) -> int:

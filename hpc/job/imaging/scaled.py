@@ -88,8 +88,9 @@ def _write_tiff(image: pyvips.Image, target: Path, tags: exif.Tags) -> None:
 
 
 def _write_jpeg(image: pyvips.Image, target: Path, tags: exif.Tags) -> None:
-    """JPEG holds 8 bits and no alpha; CMYK becomes sRGB, since few viewers show it right."""
-    if image.interpretation == "cmyk":
+    """JPEG holds 8 bits and no alpha. Whoever looks at it may not manage colours, so they
+    become sRGB where they were something else (CMYK, a wider profile)."""
+    if _needs_srgb(image):
         image = image.icc_transform("srgb", embedded=True)
     elif image.format == "ushort":
         image = image.colourspace("b-w" if image.bands < 3 else "srgb")
@@ -99,3 +100,13 @@ def _write_jpeg(image: pyvips.Image, target: Path, tags: exif.Tags) -> None:
         image = image.copy()
         image.set_type(pyvips.GValue.blob_type, "exif-data", exif.blob_of(tags))
     image.jpegsave(str(target), Q=JPEG_QUALITY, optimize_coding=True)
+
+
+def _needs_srgb(image: pyvips.Image) -> bool:
+    """Whether a profile says that these are colours, and others than sRGB."""
+    if image.interpretation == "cmyk":
+        return True
+    if "icc-profile-data" not in image.get_fields() or image.bands < 3:
+        return False
+    named = bytes(image.get("icc-profile-data")).replace(b"\0", b"")
+    return b"sRGB" not in named and b"IEC61966" not in named

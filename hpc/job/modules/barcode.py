@@ -9,21 +9,33 @@ from hpc.job.errors import BadInput
 from hpc.job.job import Job, Result, result
 
 if TYPE_CHECKING:
-    from hpc.job.imaging.codes import Code
+    from hpc.job.imaging.codes import Code, Reading
 
 NAME = "barcode"
 NEEDS = ("numpy", "pyvips", "zxingcpp")
 
 SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device target"
-PATTERNS = {"disposable": "^DISP", "label": "^LBL", "device_target": "^DEVICE-TARGET"}
-KINDS = {"disposable": DISPOSABLE, "label": LABEL, "device_target": TARGET}
+OTHER = "other"
+PATTERNS = {
+    "disposable": "^DISP",
+    "label": "^LBL",
+    "device_target": "^DEVICE-TARGET",
+    "specimen": "",
+}
+KINDS = {
+    "disposable": DISPOSABLE,
+    "label": LABEL,
+    "device_target": TARGET,
+    "specimen": SPECIMEN,
+}
 
 
 def run(job: Job) -> Result:
     """Codes with kind and box. No code at all is a result, with a warning.
 
-    Params: `patterns` {disposable, label, device_target: regular expression}, `formats`
-    [code format], `max_pixels`. Raises BadInput naming the file or the parameter.
+    Params: `patterns` {disposable, label, device_target, specimen: regular expression},
+    `formats` [code format], `seconds` (20) to spend at most, `max_pixels`. Raises BadInput
+    naming the file or the parameter.
     """
     from hpc.job.imaging.codes import BUDGET_S, FORMATS, read_codes
     from hpc.job.imaging.picture import MAX_PIXELS, read_grey
@@ -31,18 +43,30 @@ def run(job: Job) -> Result:
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     grey = read_grey(path, job.params.get("max_pixels", MAX_PIXELS))
-    reading = read_codes(
-        grey, tuple(job.params.get("formats", FORMATS)), job.params.get("seconds", BUDGET_S)
-    )
-    codes = reading.codes
-    kinds = [kind_of(code.text, patterns) for code in codes]
-    barcode = barcode_of(codes, kinds)
+    budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
+    reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
+    kinds = [kind_of(code.text, patterns) for code in reading.codes]
+    barcode = barcode_of(reading.codes, kinds)
+    ours = any(kind != OTHER for kind in kinds)
     return result(
-        metadata=metadata_of(barcode) if codes else {},
+        metadata=metadata_of(barcode) if ours else {},
         barcode=barcode,
-        details={"image": path.name, "size": [grey.shape[1], grey.shape[0]]},
-        warnings=warnings_of(path.name, kinds),
+        details={
+            "image": path.name,
+            "size": [grey.shape[1], grey.shape[0]],
+            "looks": reading.looks,
+            "seconds": reading.seconds,
+            "cut": [{"text": code.text, "box": list(code.box)} for code in reading.cut],
+        },
+        warnings=warnings_of(path.name, reading, kinds),
     )
+
+
+def seconds_of(value: Any) -> float:
+    """The budget; raises BadInput when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise BadInput(f"params.seconds: {value!r} is not a number of seconds above 0")
+    return float(value)
 
 
 def compiled(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
@@ -60,9 +84,9 @@ def compiled(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
 
 
 def kind_of(text: str, patterns: Mapping[str, re.Pattern[str]]) -> str:
-    """What a code stands for: the first pattern it matches, else a specimen."""
+    """What a code stands for: the first pattern it matches; none: a code of somebody else."""
     matching = (kind for kind, pattern in patterns.items() if pattern.search(text))
-    return next(matching, SPECIMEN)
+    return next(matching, OTHER)
 
 
 def barcode_of(codes: "list[Code]", kinds: list[str]) -> dict[str, Any]:
@@ -99,9 +123,20 @@ def metadata_of(barcode: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def warnings_of(name: str, kinds: list[str]) -> list[str]:
-    """What a person should know: nothing was found, or more disposables than one."""
-    if not kinds:
-        return [f"no code found in {name}"]
-    several = kinds.count(DISPOSABLE)
-    return [f"{several} disposable codes in {name}; the topmost counts"] if several > 1 else []
+def warnings_of(name: str, reading: "Reading", kinds: list[str]) -> list[str]:
+    """What a person should know of: nothing found, a code cut off, the budget spent."""
+    warnings = []
+    if all(kind == OTHER for kind in kinds):
+        warnings.append(f"no code found in {name}")
+    if kinds.count(DISPOSABLE) > 1:
+        several = kinds.count(DISPOSABLE)
+        warnings.append(f"{several} disposable codes in {name}; the topmost counts")
+    if reading.cut:
+        texts = ", ".join(code.text for code in reading.cut)
+        warnings.append(f"{texts}: cut by the edge of {name}, not counted")
+    if reading.unseen:
+        warnings.append(
+            f"{reading.unseen} places in {name} that may hold a code were not looked at "
+            f"in {reading.seconds:.0f} s; raise params.seconds"
+        )
+    return warnings

@@ -1,5 +1,6 @@
 """The smaller copies an archive hands out: by default a 400 ppi TIFF and a 72 ppi JPEG."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +15,51 @@ LEAST_TIFF_PPI = 150
 """Below it a copy is for looking at: a JPEG, a thumbnail. From it on, a TIFF to work with."""
 
 
+DISAGREE = 0.05
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Of the scan, in ppi; None: nobody says. `doubt` is a warning."""
+
+    ppi: float | None
+    said_by: str
+    ruler: dict[str, Any] | None = None
+    doubt: str | None = None
+
+
 def run(job: Job) -> Result:
     """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
 
     Params: `ppi` [400, 72], `scan_ppi`, `max_pixels`. The scan's resolution is
-    params.scan_ppi, else the metadata's, else the file's; unknown, or lower than asked:
-    nothing is resampled. Making them again gives the same. Raises BadInput, Transient, OSError.
+    params.scan_ppi, else the metadata's, else a ruler's in the image, else the file's;
+    unknown, or lower than asked: nothing is resampled. Making them again gives the same.
+    Raises BadInput, Transient, OSError.
     """
     from hpc.job.imaging.picture import MAX_PIXELS
 
     children = children_asked(job)
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    source_ppi, known_from = source_resolution(job, source, max_pixels)
+    resolution = source_resolution(job, source, max_pixels)
     folder = job.folder / "derived"
     folder.mkdir(exist_ok=True)
     derivatives, made = [], []
     for child in children:
-        derivative, scaled = make(job, child, source, folder, source_ppi)
+        derivative, scaled = make(job, child, source, folder, resolution.ppi)
         derivatives.append(derivative)
         made.append(scaled)
     details = {
         "image": source.name,
-        "source_ppi": source_ppi,
-        "source_ppi_from": known_from,
+        "source_ppi": resolution.ppi,
+        "source_ppi_from": resolution.said_by,
+        "ruler": resolution.ruler,
         "made": made,
     }
-    return result(
-        derivatives=derivatives,
-        details=details,
-        warnings=[] if source_ppi else [f"{source.name}: scan resolution unknown, not resampled"],
-    )
+    warnings = [f"{source.name}: {resolution.doubt}"] if resolution.doubt else []
+    if resolution.ppi is None:
+        warnings.append(f"{source.name}: scan resolution unknown, not resampled")
+    return result(derivatives=derivatives, details=details, warnings=warnings)
 
 
 def children_asked(job: Job) -> list[Child]:
@@ -57,8 +72,9 @@ def children_asked(job: Job) -> list[Child]:
     return [named[ppi] for ppi in asked]
 
 
-def source_resolution(job: Job, source: Path, max_pixels: int) -> tuple[float | None, str]:
+def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
     """Pixels per inch of the scan, and who says so. Raises BadInput when it is no number."""
+    from hpc.job.imaging.ruler import read_ruler
     from hpc.job.imaging.scaled import ppi_in_file
 
     tags = job.metadata.get("tags") or {}
@@ -68,15 +84,29 @@ def source_resolution(job: Job, source: Path, max_pixels: int) -> tuple[float | 
     }
     for where, value in said.items():
         if value is not None:
-            try:
-                ppi = float(value)
-            except (TypeError, ValueError) as error:
-                raise BadInput(f"{where}.scan_ppi: {value!r} is not a number") from error
-            if not 1 <= ppi <= 100_000:
-                raise BadInput(f"{where}.scan_ppi: {value!r} is not a resolution in ppi")
-            return ppi, where
-    ppi_said = ppi_in_file(source, max_pixels)
-    return ppi_said, "file" if ppi_said else "nobody"
+            return Resolution(checked_ppi(where, value), where)
+    in_file = ppi_in_file(source, max_pixels)
+    ruler = read_ruler(source, max_pixels)
+    if ruler is None:
+        return Resolution(in_file, "file" if in_file else "nobody")
+    agree = in_file is None or abs(in_file / ruler.ppi - 1) < DISAGREE
+    return Resolution(
+        ruler.ppi,
+        "ruler",
+        {"ticks": ruler.ticks, "spread": ruler.spread},
+        None if agree else f"the ruler says {ruler.ppi} ppi, the file {in_file}; the ruler counts",
+    )
+
+
+def checked_ppi(where: str, value: Any) -> float:
+    """`value` as a resolution; raises BadInput naming `where` it was said."""
+    try:
+        ppi = float(value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{where}.scan_ppi: {value!r} is not a number") from error
+    if not 1 <= ppi <= 100_000:
+        raise BadInput(f"{where}.scan_ppi: {value!r} is not a resolution in ppi")
+    return ppi
 
 
 def make(

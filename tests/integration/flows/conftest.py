@@ -12,6 +12,18 @@ from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bear what Prefect leaves to the collector: sockets of a client per event loop."""
+    for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+        borne = f"ignore:.*socket.socket:{warning}"
+        config.addinivalue_line("filterwarnings", borne)  # for the collector's last round
+        for item in items:
+            if item.path.is_relative_to(HERE):
+                item.add_marker(pytest.mark.filterwarnings(borne))
+
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:

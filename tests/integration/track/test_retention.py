@@ -38,9 +38,7 @@ async def world(engine: AsyncEngine) -> World:
 
 async def enter(world: World, kind: str, location: str, keep_s: float = -1) -> None:
     keep = timedelta(seconds=keep_s)
-    await transact(
-        world.engine, lambda tx: due_for_removal(tx, "g", kind, location, keep=keep)
-    )
+    await transact(world.engine, lambda tx: due_for_removal(tx, "g", kind, location, keep=keep))
 
 
 async def due(world: World, after: int = 0) -> list[Copy]:

@@ -1,10 +1,7 @@
 """What is read from a sheet, and what each code stands for."""
 
-import csv
-import os
-from pathlib import Path
-
 import pytest
+from PIL import Image, ImageDraw
 
 from hpc.job.errors import BadInput
 from hpc.job.modules import barcode
@@ -95,28 +92,70 @@ def test_a_sheet_on_its_side_gives_boxes_of_the_upright_image(make_job, draw) ->
     assert abs(code["box"][1] - 716) < 20
 
 
-SPECIMENS = os.environ.get("REFINERY_SPECIMENS")
-READ_TODAY = {
-    "BM001128287.jpg": 3,
-    "BR0000015189608.jpg": 1,
-    "BR0000005182879.jpg": 1,
-    "inselect_barcodes.jpg": 2,
-    "inselect_pinned_nobarcode.jpg": 0,
-    "NHMUK014024979_example_pinned_insect.jpg": 1,
-    "mfn_115ff7_label_qr.jpg": 1,
-    "MICH-V-1390992.jpg": 1,
-}
-"""How many of the true codes are read; inselect_barcodes.jpg holds three."""
+def test_a_code_of_somebody_else_is_listed_but_not_counted(make_job, draw) -> None:
+    sheet = draw({(50, 50): ("NHMD-1", "QRCode"), (600, 50): ("SKU 4711", "Code128")})
+    found = barcode.run(make_job("s.png", sheet.save, patterns={"specimen": "^NHMD-"}))["barcode"]
+    assert {code["text"]: code["kind"] for code in found["codes"]} == {
+        "NHMD-1": "specimen",
+        "SKU 4711": "other",
+    }
+    assert (found["barcodes"], found["multi_specimen"]) == (["NHMD-1"], False)
 
 
-@pytest.mark.skipif(not SPECIMENS, reason="REFINERY_SPECIMENS names no folder of real specimens")
-@pytest.mark.parametrize("name", READ_TODAY)
-def test_real_specimens_are_read_and_nothing_is_made_up(make_job, name: str) -> None:
-    folder = Path(SPECIMENS or "")
-    with (folder / "MANIFEST.csv").open(encoding="utf-8") as table:
-        row = next(row for row in csv.DictReader(table) if row["file"] == name)
-    true = set(row["ground_truth_barcodes"].split("|")) - {"NONE"}
-    job = make_job(name, lambda path: path.write_bytes((folder / name).read_bytes()))
-    read = set(barcode.run(job)["barcode"]["barcodes"])
-    assert read <= true
-    assert len(read) >= READ_TODAY[name]
+def test_a_code_with_a_root_across_it_is_read(make_job, draw) -> None:
+    sheet = draw({(900, 700): ("NHMD-123456", "DataMatrix")})
+    ImageDraw.Draw(sheet).line((900, 780, 1000, 690), fill=(70, 60, 50), width=2)
+    found = barcode.run(make_job("s.png", sheet.save))["barcode"]
+    assert found["barcodes"] == ["NHMD-123456"]
+
+
+def test_a_slanted_bar_code_beside_an_upright_one_is_read(make_job, draw) -> None:
+    sheet = draw({(100, 100): ("NHMD-1", "Code128")})
+    other = draw({(150, 150): ("NHMD-2", "Code128")}, size=(700, 500)).rotate(
+        33, Image.Resampling.BICUBIC, fillcolor=(238, 234, 222)
+    )
+    sheet.paste(other, (800, 600))
+    found = barcode.run(make_job("s.png", sheet.save))["barcode"]
+    assert found["barcodes"] == ["NHMD-1", "NHMD-2"]
+    (x, y, width, height) = found["codes"][1]["box"]
+    assert 900 < x + width / 2 < 1300
+    assert 700 < y + height / 2 < 1050
+
+
+def test_a_tiny_code_beside_a_large_one_is_read(make_job, draw) -> None:
+    sheet = draw({(100, 100): ("NHMD-1", "QRCode")}, size=(2400, 1800))
+    tiny = draw({(40, 40): ("NHMD-2", "DataMatrix")}, size=(160, 160)).resize((75, 75))
+    sheet.paste(tiny, (1700, 1300))
+    assert barcode.run(make_job("s.png", sheet.save))["barcode"]["barcodes"] == ["NHMD-1", "NHMD-2"]
+
+
+def test_a_code_cut_by_the_frame_belongs_to_the_neighbour(make_job, draw) -> None:
+    sheet = draw({(100, 100): ("NHMD-1", "QRCode"), (1000, 700): ("NHMD-2", "DataMatrix")})
+    whole = barcode.run(make_job("s.png", sheet.save))["barcode"]["codes"]
+    x, y, width, height = next(code["box"] for code in whole if code["text"] == "NHMD-2")
+    cut = sheet.crop((0, 0, x + width + 100, y + height - 1))
+    found = barcode.run(make_job("cut.png", cut.save))
+    assert found["barcode"]["barcodes"] == ["NHMD-1"]
+    assert [code["text"] for code in found["details"]["cut"]] in ([], ["NHMD-2"])
+
+
+def test_the_same_code_twice_is_two_codes_of_one_specimen(make_job, draw) -> None:
+    sheet = draw({(50, 50): ("NHMD-1", "QRCode"), (900, 700): ("NHMD-1", "QRCode")})
+    found = barcode.run(make_job("s.png", sheet.save))["barcode"]
+    assert len(found["codes"]) == 2
+    assert (found["barcodes"], found["multi_specimen"]) == (["NHMD-1"], False)
+
+
+def test_a_spent_budget_says_what_was_left(make_job, draw) -> None:
+    sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
+    noise = Image.effect_noise((200, 200), 120)
+    sheet.paste(noise, (900, 700))
+    found = barcode.run(make_job("s.png", sheet.save, seconds=0.0001))
+    assert found["barcode"]["barcodes"] == ["NHMD-1"]
+    assert "raise params.seconds" in found["warning"]
+    assert found["details"]["seconds"] > 0
+
+
+def test_a_budget_that_is_none_is_named(make_job, draw) -> None:
+    with pytest.raises(BadInput, match=r"params\.seconds"):
+        barcode.run(make_job("s.png", draw(size=(300, 300)).save, seconds="long"))

@@ -3,8 +3,10 @@
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image, ImageCms
+import pyvips
+from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from hpc.job.errors import BadInput
 from hpc.job.job import Child
@@ -67,6 +69,63 @@ def test_the_scan_resolution_is_looked_for_in_order(make_job) -> None:
     assert said(600) == (600, "file")
     assert said(72) == (None, "nobody")
     assert said(96) == (None, "nobody")
+
+
+def with_ruler(per_mm: float, ticks: int = 60, every: int = 10, ink: int = 20) -> Image.Image:
+    """A card with strokes a millimetre apart, each `every`th one longer."""
+    sheet = Image.new("RGB", (1200, 800), (236, 232, 220))
+    pen = ImageDraw.Draw(sheet)
+    for n in range(ticks):
+        x = 100 + round(n * per_mm)
+        pen.rectangle((x - 1, 300, x + 1, 360 if n % every == 0 else 330), fill=(ink, ink, ink))
+    return sheet
+
+
+def test_a_ruler_says_what_nobody_else_does(make_job) -> None:
+    job = make_job("s.png", with_ruler(15.748).save, BOTH)
+    found = derive.run(job)
+    assert found["details"]["source_ppi_from"] == "ruler"
+    assert found["details"]["source_ppi"] == pytest.approx(400, rel=0.005)
+    assert found["details"]["ruler"]["ticks"] == 60
+    assert found["warning"] is None
+
+
+def test_a_ruler_outranks_the_file_and_says_so(make_job) -> None:
+    job = make_job("s.png", lambda path: with_ruler(15.748).save(path, dpi=(600, 600)), BOTH)
+    found = derive.run(job)
+    assert found["details"]["source_ppi_from"] == "ruler"
+    assert "the file 600" in found["warning"]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "every"), [(18, 10), (60, 8), (60, 2)], ids=["too short", "inches", "halves"]
+)
+def test_what_may_be_no_millimetre_ruler_is_not_believed(make_job, ticks, every) -> None:
+    job = make_job("s.png", with_ruler(15.748, ticks, every).save, BOTH)
+    assert derive.run(job)["details"]["source_ppi_from"] == "nobody"
+
+
+@pytest.mark.parametrize("turned", [0, 2, 90])
+@pytest.mark.parametrize("light", [False, True], ids=["dark on light", "light on dark"])
+def test_a_ruler_is_read_turned_and_inverted(make_job, turned: int, light: bool) -> None:
+    sheet = with_ruler(11.811).rotate(turned, Image.Resampling.BICUBIC, fillcolor=(236, 232, 220))
+    sheet = ImageChops.invert(sheet) if light else sheet
+    found = derive.run(make_job("s.jpg", lambda path: sheet.save(path, quality=90), BOTH))
+    assert found["details"]["source_ppi"] == pytest.approx(300, rel=0.01)
+
+
+def test_a_thumbnail_of_wide_colours_shows_right_where_nobody_manages_them(make_job) -> None:
+    red = pyvips.Image.new_from_array(np.full((60, 60, 3), (200, 60, 60), np.uint8))
+    wide = red.icc_export(output_profile="p3", pcs="xyz")
+    stored = wide.numpy()[0, 0].astype(int)
+    job = make_job("s.tif", lambda path: wide.tiffsave(str(path)), BOTH, scan_ppi=400)
+    derive.run(job)
+    with Image.open(files(job)["child-002.jpg"]) as made:
+        assert abs(made.getpixel((5, 5))[0] - 200) < 4
+        assert abs(made.getpixel((5, 5))[1] - 60) < 6
+    with Image.open(files(job)["child-001.tif"]) as made:
+        assert np.abs(np.array(made.getpixel((5, 5))) - stored).max() <= 1, "the copy keeps them"
+        assert made.info["icc_profile"]
 
 
 def test_an_unknown_resolution_is_not_resampled_and_says_so(make_job) -> None:

@@ -116,6 +116,13 @@ def test_commands_are_words_for_a_shell_to_quote() -> None:
     ]
 
 
+def test_a_name_nobody_asked_for_is_a_line_cut_short() -> None:
+    answer = read_queue(0, ["5|0|RUNNING|b1|n1|None", "5|1|RUNNING|b|n1|None"], "", ["b1"])
+    assert answer is not None
+    assert not answer.complete
+    assert [task.native_id for task in answer.tasks] == ["5_0"]
+
+
 def test_the_limits_of_a_site_are_read_from_its_configuration() -> None:
     limits = read_limits((GOLDEN / "config.txt").read_text().splitlines())
     assert (limits.version, limits.max_array, limits.max_jobs) == ("22.05.8", 10001, 20000)

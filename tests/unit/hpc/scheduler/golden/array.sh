@@ -3,7 +3,6 @@
 #SBATCH --array=0-499%64
 #SBATCH --output=log/slurm-%A_%a.out
 #SBATCH --open-mode=append
-#SBATCH --export=PATH,HOME,LANG,TMPDIR
 #SBATCH --time=00:05:00
 #SBATCH --signal=B:USR1@50
 #SBATCH --mem=2048M

@@ -1,0 +1,267 @@
+"""A cluster that speaks Slurm, at the end of a wire: a command each way, text both ways.
+
+What to say comes from `hpc.scheduler`, how it gets there from `hpc.wire`; what is told
+comes back as plain facts. Nothing here decides anything.
+"""
+
+import shlex
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from hpc.remote import command, new_mark, read_lines
+from hpc.scheduler import slurm
+from hpc.scheduler.refusals import Complaint
+from hpc.shipping import Parcel, pack
+from hpc.wire.base import Stdin, Wire
+
+LONG_DEADLINE_S = 300.0
+MOST_RESULTS = 300
+"""Result files read in one look; the next look takes the rest."""
+
+Lines = list[tuple[str, str]]
+
+
+class SiteTrouble(Exception):
+    """The site's own fault, in its own words: a full disk, a folder that cannot be written."""
+
+
+class Fate(Enum):
+    """What is known of a submission."""
+
+    KNOWN = "known"  # it has an id
+    BUSY = "busy"  # an earlier try of ours is still at it over there
+    ABSENT = "absent"  # tried before, without an answer, and the queue shows no such job now
+    BLIND = "blind"  # tried before, and the queue cannot be asked
+    REFUSED = "refused"  # wrong as it is written
+    FULL = "full"  # the queue takes no more just now
+    DOUBT = "doubt"  # tried now, and no one knows
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of one batch. `others` are further jobs under its name: duplicates."""
+
+    fate: Fate
+    job_id: str = ""
+    why: str = ""
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a site is like; times in seconds, space in MB of 10^6 bytes."""
+
+    user: str
+    clock_skew_s: float
+    rtt_s: float
+    free_mb: int | None
+    has_runner: bool
+    tools: frozenset[str]
+    limits: slurm.Limits
+    answers: bool
+    accounting: bool
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One look: the queue (None: no information), what accounting says, what lies on the disk.
+
+    `ended` are exit codes by key and native id; `results` files by `<key>/<name>`.
+    """
+
+    queue: slurm.Answer | None = None
+    history: slurm.Answer | None = None
+    ended: dict[str, dict[str, int]] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
+    more: bool = False
+
+
+@dataclass
+class Cluster:
+    """Asks and tells one cluster. `polls` counts looks at its queue."""
+
+    wire: Wire
+    root: str
+    prelude: str = ""
+    polls: int = 0
+    submissions: int = 0
+    clock: Callable[[], float] = time.time
+
+    async def hello(self, runner: str) -> Hello:
+        """Make the site's folders and see what it is like. Raises WireError, Garbled."""
+        words = (self.root, runner, "scontrol show config", "sacct -n -X -S now -o JobID")
+        began = self.clock()
+        lines = await self._say("hello", *words)
+        ended = self.clock()
+        said = dict(lines)
+        code, config, complaint = _asked(lines, "config")
+        limits = slurm.read_limits(config)
+        history = _asked(lines, "history")
+        space = said.get("free_kb", "")
+        return Hello(
+            user=said.get("user", ""),
+            clock_skew_s=float(said.get("clock") or began) - (began + ended) / 2,
+            rtt_s=ended - began,
+            free_mb=int(space) * 1024 // 1_000_000 if space.isdecimal() else None,
+            has_runner=said.get("runner") == runner,
+            tools=frozenset(text for kind, text in lines if kind == "tool"),
+            limits=limits,
+            answers=code == 0 and not complaint.strip(),
+            accounting=history[0] == 0 and not history[2].strip(),
+            troubles=tuple(text for kind, text in lines if kind == "trouble"),
+        )
+
+    async def send(
+        self,
+        parcels: Sequence[Parcel],
+        *,
+        again: Collection[str] = (),
+        runner: Path | None = None,
+        accounting: bool = False,
+    ) -> dict[str, Sent]:
+        """Ship all batches in one tar and submit each once; what became of each, by key.
+
+        `again` are keys of which it is proven that no job exists. Raises WireError, Garbled,
+        and SiteTrouble when nothing was submitted.
+        """
+        words = [self.root]
+        for each in parcels:
+            words += [
+                each.key,
+                "again" if each.key in again else "first",
+                shlex.join(slurm.submit_words(each.key)),
+                shlex.join(slurm.look_words(each.key)),
+                shlex.join(slurm.look_back_words(each.key)) if accounting else "",
+            ]
+        self.submissions += len(parcels)
+        content = pack(parcels, runner)
+        lines = await self._say("send", *words, stdin=content, deadline_s=LONG_DEADLINE_S)
+        fates = _fates(lines)
+        troubles = [text for kind, text in lines if kind == "trouble"]
+        if troubles and not fates:
+            raise SiteTrouble("; ".join(troubles))
+        return fates
+
+    async def look(
+        self, keys: Sequence[str], *, queue: bool = True, history: str | None = None
+    ) -> Sight:
+        """One look at every job of these keys. Raises WireError, Garbled.
+
+        `history`: None asks for no ends, `disk` for those that jobs left on the disk,
+        `accounting` for those that accounting knows as well.
+        """
+        asked = shlex.join(slurm.queue_words(keys)) if queue else ""
+        back = {None: "", "disk": "none"}.get(history)
+        if back is None:
+            back = shlex.join(slurm.accounting_words(keys))
+        self.polls += queue
+        lines = await self._say(
+            "watch", self.root, asked, back, str(MOST_RESULTS), stdin=_rows(keys)
+        )
+        ended: dict[str, dict[str, int]] = {}
+        for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
+            ended.setdefault(key, {})[native] = int(code) if code.isdecimal() else 1
+        found = (text.partition(" ") for kind, text in lines if kind == "result")
+        return Sight(
+            queue=slurm.read_queue(*_asked(lines, "queue"), keys) if queue else None,
+            history=slurm.read_accounting(*_asked(lines, "history"), keys),
+            ended=ended,
+            results={name: text for name, _, text in found},
+            more=any(kind == "more" for kind, _ in lines),
+        )
+
+    async def taken(self, names: Iterable[str]) -> None:
+        """Set result files aside that were applied."""
+        await self._say("taken", self.root, stdin=_rows(names))
+
+    async def cancel(self, native_ids: Sequence[str]) -> None:
+        """End jobs; that they ended is seen at the next look."""
+        await self._say("run", shlex.join(slurm.cancel_words(native_ids)))
+
+    async def tidy(self, open_keys: Iterable[str], days: int) -> list[str]:
+        """Remove what ended batches left; the folders removed."""
+        lines = await self._say("tidy", self.root, str(days), stdin=_rows(open_keys))
+        return [text for kind, text in lines if kind == "removed"]
+
+    async def run(self, words: Sequence[str], deadline_s: float = 60.0) -> tuple[int, str, str]:
+        """One command over there: exit code, output, complaints."""
+        lines = await self._say("run", shlex.join(words), deadline_s=deadline_s)
+        code, output, complaint = _asked(lines, "line")
+        return code, "\n".join(output), complaint
+
+    async def script(self, key: str, folder: str, words: Sequence[str]) -> tuple[str, str]:
+        """Run a script of the site's own, once per key: (exit code, what it said).
+
+        Instead of a code `busy` while it runs, `unknown` when it was begun and its end is
+        nowhere to be seen. Raises WireError, Garbled, SiteTrouble.
+        """
+        lines = await self._say(
+            "script", self.root, key, folder, shlex.join(words), deadline_s=LONG_DEADLINE_S
+        )
+        said = "\n".join(text for kind, text in lines if kind in ("err", "out"))
+        for kind, text in lines:
+            if kind == "trouble":
+                raise SiteTrouble(text)
+            if kind == "code":
+                return text, said
+        return lines[0][0] if lines else "unknown", said
+
+    async def _say(
+        self, script: str, *words: str, stdin: Stdin = b"", deadline_s: float = 60.0
+    ) -> Lines:
+        mark = new_mark()
+        line = command(script, mark, *words, prelude=self.prelude)
+        return read_lines(await self.wire.run(line, stdin, deadline_s=deadline_s), mark)
+
+
+def _rows(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def _asked(lines: Lines, kind: str) -> tuple[int, list[str], str]:
+    """Exit code, output and complaints of a line that was asked; 1 when there is no trace."""
+    output = [text for each, text in lines if each == kind]
+    complaint = "\n".join(text for each, text in lines if each == f"{kind}-complaint")
+    code = output.pop() if output and output[-1].startswith("@") else "@1"
+    return int(code[1:]) if code[1:].isdecimal() else 1, output, complaint
+
+
+def _fates(lines: Lines) -> dict[str, Sent]:
+    fates: dict[str, Sent] = {}
+    out: list[str] = []
+    err: list[str] = []
+    for kind, text in lines:
+        key, _, rest = text.partition(" ")
+        match kind:
+            case "id":
+                fates[key] = Sent(Fate.KNOWN, job_id=rest)
+            case "double":
+                known = fates[key]
+                fates[key] = Sent(Fate.KNOWN, known.job_id, others=(*known.others, rest))
+            case "busy" | "absent" | "blind":
+                fates[key] = Sent(Fate(kind), why=rest)
+            case "out":
+                out.append(text)
+            case "err":
+                err.append(text)
+            case "failed":
+                fates[key] = _declined(rest, "\n".join(out), "\n".join(err))
+                out, err = [], []
+    return fates
+
+
+def _declined(code: str, out: str, err: str) -> Sent:
+    exit_code = int(code) if code.isdecimal() else None
+    answer = slurm.read_submission(exit_code, out, err)
+    if isinstance(answer, slurm.Accepted):
+        return Sent(Fate.KNOWN, job_id=answer.job_id)
+    fates = {
+        Complaint.PERMANENT: Fate.REFUSED,
+        Complaint.FULL: Fate.FULL,
+        Complaint.AMBIGUOUS: Fate.DOUBT,
+    }
+    return Sent(fates[answer.complaint], why=answer.why)

@@ -1,0 +1,17 @@
+# Before each script: what every answer is made of. The first word is the call's mark.
+mark=$1
+shift
+umask 077
+# A link that breaks must not stop what has begun: a submission half made is the worst of all.
+trap '' HUP PIPE
+say() { printf '%s %s\n' "$mark" "$*"; }
+tell() { sed "s|^|$mark $1 |"; }
+# ask KIND LINE: run a line; its output, then its exit code and what it had to complain of.
+ask() {
+    { complaint=$( { { eval "$2"; printf '\n@%s\n' "$?"; } </dev/null | tell "$1" >&3; } 2>&1); } 3>&1
+    printf '%s\n' "$complaint" | tell "$1-complaint"
+}
+finish() {
+    say end
+    exit 0
+}

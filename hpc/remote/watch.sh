@@ -1,0 +1,25 @@
+# watch.sh ROOT QUEUE HISTORY MOST: what the queue shows, and what batches left on the disk.
+# The keys come on stdin. HISTORY empty: no question to accounting, and no evidence of ends.
+# Results are read last: what a job left is there before its end can be seen.
+root=$1 queue=$2 history=$3 most=$4
+cd "$root" || { say trouble "there is no folder $root"; finish; }
+keys=$(cat)
+[ -z "$queue" ] || ask queue "$queue"
+if [ -n "$history" ]; then
+    [ "$history" = none ] || ask history "$history"
+    for key in $keys; do
+        for file in "batches/$key/ended"/*; do
+            [ -e "$file" ] || continue
+            read -r code <"$file" && say ended "$key ${file##*/} $code"
+        done
+    done
+fi
+for key in $keys; do
+    for file in "batches/$key/results"/*.json; do
+        [ -e "$file" ] || continue
+        [ "$most" -gt 0 ] || { say more; break 2; }
+        most=$((most - 1))
+        text=$(cat "$file") && say result "$key/${file##*/} $(printf '%s' "$text" | tr '\n' ' ')"
+    done
+done
+finish

@@ -1,0 +1,99 @@
+"""Scripts that are already at a site: run once per attempt on its login node.
+
+They submit for themselves and report by the paths they have always called. A script that
+was begun and whose exit code nobody saw is never run again: it may have submitted.
+"""
+
+import logging
+import shlex
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.collect import report
+from hpc.site_state import SiteState
+from hpc.submitter import Submitter, is_script
+from schemas.run import Run
+from track.batches import Batch, mark_submitted, read_batches
+from track.database import transact
+from track.documents import read_document
+from track.grants import file_url
+from track.legacy import file_names
+from track.tables import asset, pipeline
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class SiteScripts:
+    """Runs scripts in `site.scripts`; `file_proxy` is the base of the links they are given."""
+
+    state: SiteState
+    submitter: Submitter
+    file_proxy: str = ""
+
+    async def run_due(self) -> bool:
+        """Run every script that is due, one after another; whether there was any.
+
+        Raises WireError, Garbled, SiteTrouble; the script then stays in doubt.
+        """
+        due = self.submitter.scripts()
+        batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
+        scripts = [batch for batch in batches if is_script(batch)]
+        for batch in scripts:
+            await self._run(batch)
+        return bool(scripts)
+
+    async def _run(self, batch: Batch) -> None:
+        state, member = self.state, batch.members[0]
+        async with state.engine.connect() as connection:
+            words = await self._words(connection, member.guid, member.stage, member.run)
+        folder = state.site.scripts or state.site.root
+        code, said = await state.cluster.script(batch.key, folder, words)
+        if code == "busy":
+            return
+        if code == "unknown":
+            log.error("%s: %s was begun and its end is not known", batch.key, shlex.join(words))
+
+        async def work(tx: AsyncConnection) -> None:
+            await mark_submitted(tx, batch.id, f"script {batch.key}")
+            if code not in ("0", "unknown"):
+                why = f"{words[0]} {words[-1]} ended with code {code}: {said[-400:]}".strip()
+                await report(
+                    tx,
+                    member,
+                    outcome="failed",
+                    why=why,
+                    uses_try=True,
+                    actor=state.actor,
+                    exit_code=int(code) if code.isdecimal() else None,
+                )
+
+        await transact(state.engine, work)
+        self.submitter.settled(batch.id)
+
+    async def _words(self, tx: AsyncConnection, guid: str, stage: str, run: str) -> list[str]:
+        """The command, filled in; its words are quoted where they become a shell's."""
+        statement = (
+            select(asset.c.batch_name, asset.c.parent_guid, pipeline.c.name)
+            .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+            .where(asset.c.guid == guid)
+        )
+        row = (await tx.execute(statement)).one()
+        values = {
+            "guid": guid,
+            "batch": row.batch_name,
+            "parent_guid": row.parent_guid or "",
+            "pipeline": row.name,
+            "stage": stage,
+        }
+        if "{link}" in run:
+            values["link"] = await self._link(tx, guid)
+        return Run.model_validate(run).words(values)
+
+    async def _link(self, tx: AsyncConnection, guid: str) -> str:
+        names = await file_names(tx, guid)
+        if not names:
+            return ""
+        return file_url(self.file_proxy, await read_document(tx, guid), names[0])

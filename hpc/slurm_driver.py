@@ -1,0 +1,174 @@
+"""Drives a Slurm cluster over one connection: sends what is queued, watches, cancels, tidies.
+
+Each turn does what is due and no more. Trouble on the wire changes no job: what is in
+doubt stays so until it can be looked for, and a site that stays out of reach is degraded,
+so that what waits for it may go elsewhere.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.cluster import Cluster, SiteTrouble
+from hpc.remote import Garbled
+from hpc.site_scripts import SiteScripts
+from hpc.site_state import SiteState
+from hpc.submitter import Submitter
+from hpc.tokens import Keys
+from hpc.watcher import Watcher
+from hpc.wire.base import Wire
+from hpc.wire.errors import BadAddress, KeyRefused, Paused, WireError, WrongHostKey
+from schemas.sites import Site
+from track.batches import Unwanted, open_batches, read_batches, unwanted
+from track.database import transact
+from track.site_health import degrade, leave, recover
+
+DEGRADED_AFTER_S = 30.0
+GREET_S = 900.0
+TIDY_S = 6 * 3600.0
+KEPT_DAYS = 14
+CANCEL_AGAIN_S = 30.0
+HOPELESS = (BadAddress, KeyRefused, WrongHostKey, SiteTrouble)
+
+_NATIVE = re.compile(r"\d+(_\d+)?")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class SlurmDriver:
+    """Drives one site through `wire`; holds no truth, so any other may go on where it ends."""
+
+    site: Site
+    engine: AsyncEngine
+    keys: Keys
+    callback: str
+    runner: Path
+    wire: Wire
+    prelude: str = ""
+    file_proxy: str = ""
+    clock: Callable[[], float] = time.monotonic
+    state: SiteState = field(init=False)
+    submitter: Submitter = field(init=False)
+    watcher: Watcher = field(init=False)
+    scripts: SiteScripts = field(init=False)
+    cancelled: dict[int, float] = field(default_factory=dict)
+    _failing_since: float | None = None
+    _greet_at: float = 0.0
+    _tidy_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        cluster = Cluster(self.wire, self.site.root, self.prelude)
+        self.state = SiteState(
+            self.site, self.engine, self.keys, self.callback, self.runner, cluster, self.clock
+        )
+        self.submitter = Submitter(self.state)
+        self.watcher = Watcher(self.state)
+        self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
+
+    async def adopt(self) -> None:
+        """Take up what an earlier driver of this site meant to send or had sent."""
+        await self.submitter.adopt()
+
+    async def turn(self) -> None:
+        """Send what is queued, look at what is under way, report what ended."""
+        try:
+            await self._greet()
+            await self.submitter.send()
+            await self.scripts.run_due()
+            await self._cancel()
+            await self.watcher.look()
+            await self._tidy()
+        except Paused as pause:
+            await self._troubled(pause)
+        except (WireError, Garbled, SiteTrouble) as error:
+            log.warning("site %s: %s", self.site.name, error)
+            await self._troubled(error)
+        else:
+            await self._well()
+        await self.watcher.settle_spent()
+
+    async def close(self) -> None:
+        """Let go of the connection; what runs over there goes on."""
+        await self.wire.close()
+
+    async def _greet(self) -> None:
+        """See what the site is like, at first and now and then. Raises SiteTrouble."""
+        state = self.state
+        if state.hello is not None and self.clock() < self._greet_at:
+            return
+        hello = await state.cluster.hello(state.runner.name)
+        if hello.troubles:
+            raise SiteTrouble("; ".join(hello.troubles))
+        missing = {"tar", "gzip", "sbatch", "squeue", "scancel"} - hello.tools
+        if missing:
+            raise SiteTrouble(
+                f"no {', '.join(sorted(missing))} in the PATH there: set the block's prelude, "
+                "such as `module load slurm`"
+            )
+        if hello.answers:
+            self._greet_at = self.clock() + GREET_S
+        state.hello, state.runner_there = hello, hello.has_runner
+
+    async def _cancel(self) -> None:
+        """End what nobody wants, all in one command; its end is seen at a later look."""
+        found = await transact(self.engine, lambda tx: unwanted(tx, self.site.name))
+        now = self.clock()
+        due = [
+            each
+            for each in found
+            if now >= self.cancelled.get(each.attempt, 0.0) and _NATIVE.fullmatch(each.external_id)
+        ]
+        for each in due:
+            self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
+        self._forget_cancelled(found)
+        if due:
+            await self.state.cluster.cancel([each.external_id for each in due])
+            self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+
+    def _forget_cancelled(self, found: list[Unwanted]) -> None:
+        still = {each.attempt for each in found}
+        self.cancelled = {each: at for each, at in self.cancelled.items() if each in still}
+
+    async def _tidy(self) -> None:
+        """Now and then, remove what ended batches left over there."""
+        now = self.clock()
+        if now < self._tidy_at:
+            return
+        self._tidy_at = now + TIDY_S
+
+        async def keys(tx: AsyncConnection) -> list[str]:
+            mine = await open_batches(tx, self.site.name)
+            return [batch.key for batch in await read_batches(tx, mine)]
+
+        await self.state.cluster.tidy(await transact(self.engine, keys), KEPT_DAYS)
+
+    async def _troubled(self, error: Exception) -> None:
+        """After a while of trouble, or at once where only a person can help: degraded."""
+        now = self.clock()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        if isinstance(error, HOPELESS) or now - self._failing_since >= DEGRADED_AFTER_S:
+            await self._degrade(str(error))
+
+    async def _well(self) -> None:
+        self._failing_since = None
+        if fault := self.state.faulty():
+            await self._degrade(fault)
+        else:
+            await transact(self.engine, lambda tx: recover(tx, self.site.name))
+
+    async def _degrade(self, why: str) -> None:
+        name = self.site.name
+
+        async def work(tx: AsyncConnection) -> int:
+            await degrade(tx, name, why)
+            return await leave(tx, name, why=f"site {name}: {why}")
+
+        moved = await transact(self.engine, work)
+        if moved:
+            log.info("site %s: %d queued jobs moved elsewhere", name, moved)

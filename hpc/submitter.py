@@ -1,0 +1,235 @@
+"""Sends a site its batches: each committed first, submitted once, adopted when in doubt.
+
+All that waits goes together in one tar and one command. A batch whose answer was lost is
+sent again under its key; over there its id is told, or its job looked for by name. Only
+when two looks, further apart than a message can travel, both found nothing may it be
+submitted a second time.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.cluster import Fate, Sent, SiteTrouble
+from hpc.collect import refuse
+from hpc.remote import Garbled
+from hpc.scheduler.ladder import climb, merge
+from hpc.scheduler.slurm import ArraySpec, render
+from hpc.shipping import Parcel, parcel
+from hpc.site_state import SiteState
+from hpc.wire.errors import WireError
+from schemas.pipeline_model import Resources
+from track.batches import (
+    Batch,
+    doubtful_batches,
+    mark_array,
+    mark_ended,
+    mark_refused,
+    read_batches,
+    read_load,
+    take_arrays,
+)
+from track.database import transact
+
+MARGIN_S = 2.0
+AGAIN_S = 1.0
+BLIND_S = 5.0
+FULL_S = 15.0
+LONGEST_HOLD_S = 300.0
+MOST_AT_ONCE = 20_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Doubt:
+    """A batch without an id: when to look again, since when a look finds nothing, and
+    whether it is proven that there is no job."""
+
+    due_at: float
+    absent_since: float | None = None
+    proven: bool = False
+
+
+@dataclass
+class Submitter:
+    """Sends what is queued. `doubts` are batches whose fate is open, by id."""
+
+    state: SiteState
+    doubts: dict[int, Doubt] = field(default_factory=dict)
+    held_until: float = 0.0
+    holds: int = 0
+
+    async def adopt(self) -> None:
+        """Take up the batches that an earlier driver meant to send."""
+        found = await transact(
+            self.state.engine, lambda tx: doubtful_batches(tx, self.state.site.name)
+        )
+        for batch_id in found:
+            self.doubts.setdefault(batch_id, Doubt(due_at=self.state.clock()))
+
+    async def send(self) -> bool:
+        """Send everything that is queued and what is in doubt and due; whether there was any.
+
+        Raises WireError, Garbled, SiteTrouble; the batches then stay in doubt.
+        """
+        now = self.state.clock()
+        for batch_id in await self._take():
+            self.doubts[batch_id] = Doubt(due_at=now)
+        due = [batch_id for batch_id, doubt in self.doubts.items() if doubt.due_at <= now]
+        if not due:
+            return False
+        batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
+        arrays = [each for each in await self._wanted(batches) if not is_script(each)]
+        if arrays:
+            await self._ship(arrays)
+        return True
+
+    def scripts(self) -> list[int]:
+        """Batches in doubt and due; those that run scripts are the caller's to find."""
+        now = self.state.clock()
+        return [batch_id for batch_id, doubt in self.doubts.items() if doubt.due_at <= now]
+
+    def settled(self, batch_id: int) -> None:
+        """A batch is in doubt no more."""
+        self.doubts.pop(batch_id, None)
+
+    async def _take(self) -> list[int]:
+        """Commit batches of what is queued, as far as there is room at the site."""
+        state = self.state
+        if self.state.clock() < self.held_until or state.faulty():
+            return []
+
+        async def take(tx: AsyncConnection) -> list[int]:
+            load = await read_load(tx, state.site.name)
+            room = state.site.capacity - load.sent
+            if state.site.max_queued is not None:
+                room = min(room, state.site.max_queued - load.waiting)
+            if load.unsent == 0 or room <= 0:
+                return []
+            running = state.site.max_running
+            return await take_arrays(
+                tx,
+                state.site.name,
+                members=min(room, MOST_AT_ONCE),
+                size=min(state.site.max_array, state.limits.max_array),
+                shape=self._shape,
+                running=None if running is None else running - load.throttled,
+            )
+
+        return await transact(state.engine, take)
+
+    def _shape(self, stage: dict[str, Any], outcomes: Sequence[str]) -> dict[str, Any]:
+        asked = merge(self.state.site.resources, Resources.model_validate(stage))
+        climbed = climb(asked, outcomes)
+        return climbed.model_dump(mode="json", by_alias=True)
+
+    async def _wanted(self, batches: Iterable[Batch]) -> list[Batch]:
+        """Those of which any attempt is still open; the others are over: no job of theirs,
+        should there be one, is granted a start."""
+        wanted = []
+        for batch in batches:
+            if any(member.open for member in batch.members):
+                wanted.append(batch)
+            else:
+                await transact(self.state.engine, lambda tx, b=batch: mark_ended(tx, b.id))  # type: ignore[misc]
+                self.settled(batch.id)
+        return wanted
+
+    async def _ship(self, batches: Sequence[Batch]) -> None:
+        state = self.state
+        again = {batch.key for batch in batches if self.doubts[batch.id].proven}
+        for batch in batches:
+            # Should this process end now, the next one finds nothing proven; nor may we.
+            doubt = self.doubts[batch.id]
+            self.doubts[batch.id] = Doubt(state.clock() + AGAIN_S, doubt.absent_since)
+        try:
+            fates = await state.cluster.send(
+                [self._parcel(batch) for batch in batches],
+                again=again,
+                runner=None if state.runner_there else state.runner,
+                accounting=state.accounting,
+            )
+        except (WireError, Garbled) as error:
+            log.warning("site %s: %s; its batches are in doubt", state.site.name, error)
+            raise
+        except SiteTrouble:
+            self._hold()
+            raise
+        state.runner_there = True
+        for batch in batches:
+            sent = fates.get(batch.key, Sent(Fate.DOUBT, why="not told"))
+            await self._settle(batch, sent)
+
+    def _parcel(self, batch: Batch) -> Parcel:
+        state = self.state
+        asked = dict(batch.resources)
+        throttle = asked.pop("throttle", None)
+        spec = ArraySpec(
+            key=batch.key,
+            size=len(batch.members),
+            python=state.site.python or "python3",
+            runner=f"../../bin/{state.runner.name}",
+            resources=Resources.model_validate(asked),
+            throttle=throttle,
+            exclude=state.avoided(),
+        )
+        return parcel(
+            batch, render(spec), state.keys, callback=state.callback, root=state.site.root
+        )
+
+    async def _settle(self, batch: Batch, sent: Sent) -> None:
+        """Draw the conclusions from what became of a submission."""
+        now, name = self.state.clock(), self.state.site.name
+        doubt = self.doubts[batch.id]
+        match sent.fate:
+            case Fate.KNOWN:
+                await transact(self.state.engine, lambda tx: mark_array(tx, batch.id, sent.job_id))
+                self.settled(batch.id)
+                self.held_until, self.holds = 0.0, 0
+                if sent.others:
+                    log.error("site %s: %s has more jobs: %s", name, batch.key, sent.others)
+                    await self.state.cluster.cancel(sent.others)
+            case Fate.REFUSED:
+                await self._refuse(batch, sent.why)
+            case Fate.FULL:
+                self._hold()
+                log.info("site %s takes no more just now: %s", name, sent.why)
+                self.doubts[batch.id] = Doubt(self.held_until, proven=True)
+            case Fate.ABSENT:
+                since = now if doubt.absent_since is None else doubt.absent_since
+                travelled = self.state.limits.message_timeout_s + MARGIN_S
+                proven = now - since > travelled
+                self.doubts[batch.id] = Doubt(now + AGAIN_S * (not proven), since, proven)
+            case Fate.BLIND:
+                self.doubts[batch.id] = Doubt(now + BLIND_S, doubt.absent_since)
+            case Fate.BUSY:
+                self.doubts[batch.id] = Doubt(now + AGAIN_S, doubt.absent_since)
+            case Fate.DOUBT:
+                log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
+                self.doubts[batch.id] = Doubt(now + AGAIN_S)
+
+    def _hold(self) -> None:
+        self.holds += 1
+        pause = min(LONGEST_HOLD_S, FULL_S * 2.0 ** (self.holds - 1))
+        self.held_until = self.state.clock() + pause
+
+    async def _refuse(self, batch: Batch, why: str) -> None:
+        """The same again would be refused again: the jobs fail, with Slurm's own words."""
+        told = f"{self.state.site.name} refuses what the stage asks for: {why}"
+
+        async def work(tx: AsyncConnection) -> None:
+            for member in batch.members:
+                await refuse(tx, member, why=told, actor=self.state.actor)
+            await mark_refused(tx, batch.id)
+
+        await transact(self.state.engine, work)
+        self.settled(batch.id)
+
+
+def is_script(batch: Batch) -> bool:
+    """Whether a batch is one run of a script of the site's own."""
+    return batch.members[0].kind == "script"

@@ -1,0 +1,183 @@
+"""Watches a site's batches: one look for all of them, none while they report by themselves.
+
+A look changes nothing by what it does not show. What jobs left on the disk is applied
+before anything is said to have ended.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.cluster import Sight
+from hpc.collect import collect_result, report
+from hpc.decide import Standing, Verdict, Watched, arrays_of, decide, scenes
+from hpc.site_state import SiteState
+from track.batches import (
+    Batch,
+    Member,
+    mark_ended,
+    open_arrays,
+    read_batches,
+    silent_for,
+    spent_batches,
+)
+from track.database import transact
+
+SLOWER = 1.5
+SLOWEST = 5
+LONGEST_POSTPONED = 10
+KEYS_AT_ONCE = 400
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Watcher:
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen."""
+
+    state: SiteState
+    interval_s: float = 0.0
+    due_at: float = 0.0
+    postponed: int = 0
+    arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unknown: dict[int, float] = field(default_factory=dict)
+
+    async def settle_spent(self) -> None:
+        """Close the batches of which every attempt is over."""
+
+        async def work(tx: AsyncConnection) -> list[int]:
+            spent = await spent_batches(tx, self.state.site.name)
+            for batch_id in spent:
+                await mark_ended(tx, batch_id)
+            return spent
+
+        for batch_id in await transact(self.state.engine, work):
+            self.arrays.pop(batch_id, None)
+
+    async def look(self) -> bool:
+        """Look if it is due; whether it was. Raises WireError, Garbled."""
+        now = self.state.clock()
+        if now < self.due_at:
+            return False
+        self.interval_s = self.interval_s or float(self.state.site.poll_s)
+        found = await transact(self.state.engine, lambda tx: open_arrays(tx, self.state.site.name))
+        if not found or await self._is_fresh(now):
+            self.due_at = max(self.due_at, now + (0 if found else self.interval_s))
+            return False
+        changed = False
+        ids = list(found)
+        for first in range(0, len(ids), KEYS_AT_ONCE):
+            some = {each: found[each] for each in ids[first : first + KEYS_AT_ONCE]}
+            changed |= await self._look_at(some)
+        self._pace(changed)
+        return True
+
+    async def _is_fresh(self, now: float) -> bool:
+        """Whether the jobs report by themselves: then the look waits, though not for ever."""
+        silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
+        fresh = silence is not None and silence < self.interval_s
+        if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED or self.unknown:
+            return False
+        self.postponed += 1
+        self.due_at = now + self.interval_s - (silence or 0.0)
+        return True
+
+    def _pace(self, changed: bool) -> None:
+        """Look less often while nothing happens, yet before Slurm forgets what ended."""
+        least = float(self.state.site.poll_s)
+        longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
+        slower = min(longest, self.interval_s * SLOWER)
+        self.interval_s = least if changed or self.unknown else slower
+        self.due_at = self.state.clock() + self.interval_s
+        self.postponed = 0
+
+    async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
+        """One look at some batches; whether anything was news."""
+        keys = [key for key, _ in found.values()]
+        sight = await self.state.cluster.look(keys)
+        news = await self._collect(sight)
+        if sight.queue is None:
+            log.warning("site %s: its queue cannot be asked", self.state.site.name)
+            return news
+        verdicts = await self._judge(found, sight)
+        doubtful = {
+            watched.key
+            for watched, verdict in verdicts
+            if verdict.standing in (Standing.UNKNOWN, Standing.OVER)
+        }
+        if doubtful:
+            source = "accounting" if self.state.accounting else "disk"
+            more = await self.state.cluster.look(sorted(doubtful), queue=False, history=source)
+            news |= await self._collect(more)
+            whole = Sight(sight.queue, more.history, more.ended)
+            some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
+            verdicts = await self._judge(some, whole)
+        return await self._report(verdicts) or news
+
+    async def _collect(self, sight: Sight) -> bool:
+        """Apply the results that could not be called back, then set them aside over there."""
+        for name, text in sight.results.items():
+            await collect_result(self.state.engine, name, text)
+        if sight.results:
+            await self.state.cluster.taken(sight.results)
+        if sight.more:
+            self.due_at = 0.0
+        return bool(sight.results)
+
+    async def _judge(
+        self, found: Mapping[int, tuple[str, str]], sight: Sight
+    ) -> list[tuple[Watched, Verdict]]:
+        """Every open attempt of these batches, and how it stands."""
+        batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
+        now = self.state.clock()
+        shown = scenes((batch.key for batch in batches), sight)
+        verdicts = []
+        for batch in batches:
+            scene = shown[batch.key]
+            known = self.arrays.get(batch.id, (found[batch.id][1],))
+            self.arrays[batch.id] = arrays = arrays_of(known, scene)
+            for member in _open(batch):
+                since = self.unknown.get(member.attempt)
+                watched = Watched(member, batch.key, arrays, since)
+                verdicts.append((watched, decide(watched, scene, now)))
+        self._remember(verdicts)
+        return verdicts
+
+    def _remember(self, verdicts: Iterable[tuple[Watched, Verdict]]) -> None:
+        for watched, verdict in verdicts:
+            if verdict.unknown_since is None:
+                self.unknown.pop(watched.member.attempt, None)
+            elif watched.member.attempt not in self.unknown:
+                self.unknown[watched.member.attempt] = verdict.unknown_since
+            if watched.member.started:
+                self.state.works()
+
+    async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
+        over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
+        for watched, verdict in over:
+            await self._say(watched.member, verdict)
+            self.unknown.pop(watched.member.attempt, None)
+            self.state.avoid(verdict.node)
+            if verdict.site_fault:
+                self.state.blame(verdict.site_fault)
+        return bool(over)
+
+    async def _say(self, member: Member, verdict: Verdict) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            await report(
+                tx,
+                member,
+                outcome=verdict.outcome,
+                why=verdict.why,
+                uses_try=verdict.uses_try,
+                actor=self.state.actor,
+                exit_code=verdict.exit_code,
+            )
+
+        await transact(self.state.engine, work)
+
+
+def _open(batch: Batch) -> list[Member]:
+    return [member for member in batch.members if member.open]

@@ -1,0 +1,14 @@
+"""One system for all acceptance tests, started as a person starts it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.stack import Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system in a project of its own, its state folder and ports its own as well."""
+    with running_stack("acceptance") as running:
+        yield running

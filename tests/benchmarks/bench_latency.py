@@ -1,0 +1,268 @@
+"""From a callback that was answered to the asset's next attempt in its site's queue.
+
+The dispatcher is the real one in a process of its own, the clusters' API the real one, the
+calls are those of a runner. Only the cluster is missing: here it starts an attempt as soon
+as it is queued, thinks for a while, and completes it with nothing changed. The second
+measure is what a dispatcher grows by for each asset that does nothing but wait.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psutil
+import psycopg
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.driver import CHANNEL
+from hpc.tokens import Keys
+from refinery import services
+from schemas.metadata import read_document
+from schemas.pipeline import Pipeline
+from schemas.sites import Site
+from tests.benchmarks.rows import Row, quantile
+from tests.benchmarks.system import FlowProcess, System
+from track.assets import NewAsset, register_assets
+from track.database import transact
+from track.documents import create_document, mark_pushed
+from track.pipelines import load_pipelines
+from track.sessions import mark_registered, open_session
+from track.sites import load_sites, read_sites
+
+SITE = "benchmark"
+PIPELINE = "BENCHMARK"
+STAGES = 12
+ASSETS = 8
+THINKING_S = (0.5, 3.5)
+WAITING = 200
+WARM_UP = 20
+P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
+PATIENCE_S = 180.0
+STILL_S = 2.0  # a process whose memory has not moved this long is done
+
+QUEUED = text("""
+    SELECT t.id, t.fence, t.queued_at, j.asset_guid AS guid
+    FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE a.session_id = :session AND t.site = :site AND t.closed_at IS NULL
+      AND t.started_by IS NULL
+""")
+
+
+async def measure(system: System, *, quick: bool = False) -> list[Row]:
+    """Both quantiles of the latency, then the memory of one waiting asset."""
+    await _definitions(system)
+    assets, stages, waiting = (1, 3, 10) if quick else (ASSETS, STAGES, WAITING)
+    samples = await _latencies(system, assets, stages)
+    warm_up = 5 if quick else WARM_UP
+    each_mb = await _memory(system, warm_up, waiting)
+    what = f"callback answered → next attempt queued ({len(samples)} samples)"
+    noticed = [each.noticed_s for each in samples]
+    queued = [each.queued_s for each in samples]
+    return [
+        Row(f"{what}, p50", quantile(queued, 0.5), target=P50_S),
+        Row(f"{what}, p99", quantile(queued, 0.99), target=P99_S),
+        Row("  the same until a driver heard of it, p50", quantile(noticed, 0.5)),
+        Row("  the same until a driver heard of it, p99", quantile(noticed, 0.99)),
+        Row(f"memory per waiting asset ({waiting} of them)", each_mb, target=MB_EACH, unit="MB"),
+    ]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds from the answer to a `complete` until the asset's next attempt was queued.
+
+    `queued_s` by the database's clock, which is this machine's; `noticed_s` until the queue's
+    notice arrived here, which is after the commit.
+    """
+
+    queued_s: float
+    noticed_s: float
+
+
+@dataclass
+class Cluster:
+    """A cluster without work: starts what is queued, thinks, completes."""
+
+    system: System
+    session: UUID
+    keys: Keys
+    http: httpx.AsyncClient
+    chance: Random
+    samples: list[Sample] = field(default_factory=list)
+    finished: int = 0
+    _known: set[int] = field(default_factory=set)
+    _answered: dict[str, float] = field(default_factory=dict)
+
+    async def run(self, assets: int, stages: int) -> None:
+        """Until every asset has done its stages."""
+        async with _notices(self.system) as noticed, asyncio.TaskGroup() as group:
+            while self.finished < assets * stages:
+                for row in await self._new():
+                    self._sample(row)
+                    group.create_task(self._do(row))
+                await noticed()
+
+    async def _new(self) -> list[RowMapping]:
+        wanted = {"session": self.session, "site": SITE}
+        async with self.system.engine.connect() as connection:
+            rows = (await connection.execute(QUEUED, wanted)).mappings().all()
+        found = [row for row in rows if row["id"] not in self._known]
+        self._known |= {row["id"] for row in found}
+        return found
+
+    def _sample(self, row: RowMapping) -> None:
+        answered = self._answered.pop(row["guid"], None)
+        if answered is not None:
+            queued = row["queued_at"].timestamp() - answered
+            self.samples.append(Sample(queued, time.time() - answered))
+
+    async def _do(self, row: RowMapping) -> None:
+        native = {"native_id": f"b{row['id']}", "nonce": uuid4().hex}
+        await self._call(row, "start", native)
+        await asyncio.sleep(self.chance.uniform(*THINKING_S))
+        await self._call(row, "complete", native | {"result": {"usage": {"seconds": 1}}})
+        self._answered[row["guid"]] = time.time()
+        self.finished += 1
+
+    async def _call(self, row: RowMapping, verb: str, body: dict[str, Any]) -> None:
+        token = self.keys.issue(row["id"], row["fence"])
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await self.http.post(f"/attempts/{row['id']}/{verb}", json=body, headers=headers)
+        answer.raise_for_status()
+
+
+async def _latencies(system: System, assets: int, stages: int) -> list[Sample]:
+    session = await _session(system, f"{PIPELINE}{stages}", assets)
+    keys = services.token_keys(system.settings)
+    async with (
+        FlowProcess.start(system.settings, system.addresses) as flows,
+        httpx.AsyncClient(base_url=system.addresses.clusters, timeout=30) as http,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        flows.ask("dispatch", session=str(session), pace={})
+        cluster = Cluster(system, session, keys, http, Random(1))
+        await cluster.run(assets, stages)
+        await flows.hear()
+    return cluster.samples
+
+
+async def _memory(system: System, warm_up: int, waiting: int) -> float:
+    """MB that a dispatcher grows by for each of `waiting` more assets that wait for a site."""
+    session = await _session(system, f"{PIPELINE}1", warm_up)
+    async with (
+        FlowProcess.start(system.settings, system.addresses) as flows,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        pace = {"subflows": 10 * (warm_up + waiting)}
+        flows.ask("dispatch", session=str(session), pace=pace)
+        before = await _settled_mb(system, flows.pid, session, warm_up)
+        await _register(system, session, f"{PIPELINE}1", waiting)
+        after = await _settled_mb(system, flows.pid, session, warm_up + waiting)
+    return (after - before) / waiting
+
+
+async def _settled_mb(system: System, pid: int, session: UUID, queued: int) -> float:
+    """The process's memory once so many attempts are queued and it has stopped moving."""
+    while await _count(system, session) < queued:
+        await asyncio.sleep(0.2)
+    seen: list[float] = []
+    process = psutil.Process(pid)
+    rest = int(STILL_S / 0.2)
+    while len(seen) < rest or max(seen[-rest:]) - min(seen[-rest:]) > 0.5:
+        seen.append(process.memory_info().rss / 1e6)
+        await asyncio.sleep(0.2)
+    return statistics.median(seen[-rest:])
+
+
+async def _count(system: System, session: UUID) -> int:
+    async with system.engine.connect() as connection:
+        wanted = {"session": session, "site": SITE}
+        return len((await connection.execute(QUEUED, wanted)).all())
+
+
+@asynccontextmanager
+async def _notices(system: System) -> AsyncIterator[Any]:
+    """A function that returns when a site's queue was announced, at the latest after 0.2 s."""
+    address = system.addresses.database.replace("+psycopg", "")
+    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
+        await connection.execute(f"LISTEN {CHANNEL}".encode())
+
+        async def wait() -> None:
+            async for _ in connection.notifies(timeout=0.2, stop_after=1):
+                return
+
+        yield wait
+
+
+async def _definitions(system: System) -> None:
+    """A site that nobody drives, and pipelines of modules that only it may run."""
+    site = Site.model_validate({"site": SITE, "kind": "local", "root": "nowhere"})
+    pipelines = [_pipeline(stages) for stages in (1, 3, STAGES)]
+
+    async def write(tx: AsyncConnection) -> None:
+        others = [each for each in await read_sites(tx) if each.name != SITE]
+        await load_sites(tx, [*others, site], actor="benchmark")
+        await load_pipelines(tx, pipelines, actor="benchmark")
+
+    await transact(system.engine, write)
+
+
+def _pipeline(stages: int) -> Pipeline:
+    """That many stages in a row, each the load of nothing."""
+    keys = [f"step{n}" for n in range(stages)]
+    listed = [
+        {"key": key, "run": "module load", "on": [SITE], "needs": keys[max(0, n - 1) : n]}
+        for n, key in enumerate(keys)
+    ]
+    return Pipeline.model_validate({"pipeline": f"{PIPELINE}{stages}", "stages": listed})
+
+
+async def _session(system: System, pipeline: str, assets: int) -> UUID:
+    """A registered session whose assets are past their ingest and known to the archive."""
+    fields = {"workstation": "WORKHERB0001", "listing_hash": uuid4().hex, "actor": "benchmark"}
+
+    async def write(tx: AsyncConnection) -> UUID:
+        opened = await open_session(tx, path=f"/benchmark/{uuid4()}", **fields)
+        assert opened is not None
+        await mark_registered(tx, opened)
+        return opened
+
+    session = await transact(system.engine, write)
+    await _register(system, session, pipeline, assets)
+    return session
+
+
+async def _register(system: System, session: UUID, pipeline: str, assets: int) -> None:
+    guids = [f"bench-{uuid4()}" for _ in range(assets)]
+    new = [NewAsset(guid=guid, pipeline=pipeline, file_name=guid) for guid in guids]
+
+    async def write(tx: AsyncConnection) -> None:
+        await register_assets(tx, session, new, actor="benchmark")
+        for guid in guids:
+            await create_document(
+                tx, guid, read_document(_document(guid, pipeline)), actor="benchmark"
+            )
+            await mark_pushed(tx, guid, 1)
+
+    await transact(system.engine, write)
+
+
+def _document(guid: str, pipeline: str) -> dict[str, Any]:
+    return {
+        "asset_guid": guid,
+        "institution": "NHMD",
+        "collection": "Vascular plants",
+        "pipeline_name": pipeline,
+        "workstation_name": "WORKHERB0001",
+        "file_format": "tif",
+        "tags": {"metadataTemplate": "v3"},
+    }

@@ -1,0 +1,137 @@
+"""One asset's road against the same number of empty Prefect subflows.
+
+Both sides run in one process in turn: the real dispatcher over a session of small sheets,
+then one flow that runs as many empty subflows. Their number is counted from Prefect's API
+after each road, so both sides have created the same number of runs. The modules are the
+real ones and share the processor; what they took is told beside the ratio.
+"""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+
+from refinery import services
+from refinery.watch import register_folder
+from tests.benchmarks.rows import Row
+from tests.benchmarks.sheets import write_small_session
+from tests.benchmarks.system import FlowProcess, System
+from track.tables import asset
+
+ASSETS = 6
+ROUNDS = 3
+WARM_UP = 5  # empty subflows that open connections and fill caches for both sides
+TARGET = 1.5
+
+
+@dataclass(frozen=True)
+class Round:
+    """Seconds of both sides, processor seconds of both by service, and the runs of each."""
+
+    ours: float
+    theirs: float
+    our_cpu: dict[str, float]
+    their_cpu: dict[str, float]
+    subflows: int
+    assets: int
+
+
+async def measure(system: System, *, quick: bool = False) -> list[Row]:
+    """The ratio of wall clocks, then what it is made of."""
+    assets, rounds = (1, 1) if quick else (ASSETS, ROUNDS)
+    async with FlowProcess.start(system.settings, system.addresses) as flows:
+        await flows.do("empties", count=WARM_UP)
+        done = [await _round(system, flows, n, assets) for n in range(rounds)]
+    return rows_of(done)
+
+
+async def _round(system: System, flows: FlowProcess, n: int, assets: int) -> Round:
+    session = await _drop(system, assets, seed=n + 1)
+    before = _cpu(system, flows)
+    road = await flows.do("dispatch", session=session, pace={})
+    between = _cpu(system, flows)
+    await _check(system, session, road, assets)
+    subflows = await _subflows(system, road["run"])
+    at_rest = _cpu(system, flows)
+    empty = await flows.do("empties", count=subflows)
+    after = _cpu(system, flows)
+    return Round(
+        road["seconds"],
+        empty["seconds"],
+        _less(between, before),
+        _less(after, at_rest),
+        subflows,
+        assets,
+    )
+
+
+async def _drop(system: System, assets: int, seed: int) -> str:
+    """A session on the N-Drive, opened as the watcher opens it, and told to nobody."""
+
+    async def tell_nobody(_: Mapping[str, Any]) -> None:
+        return
+
+    drive = services.n_drive(system.settings)
+    sources = system.settings.project_dir / "photographs"
+    made = write_small_session(drive.root, sources, assets, seed)
+    opened = await register_folder(
+        system.engine, drive, Path(made.path), tell_nobody, actor="benchmark"
+    )
+    return str(opened)
+
+
+async def _check(system: System, session: str, road: dict[str, Any], assets: int) -> None:
+    """Raises RuntimeError unless every asset and both derivatives of each came to their end."""
+    finalised = select(func.count()).where(
+        asset.c.session_id == session, asset.c.finalised_at.is_not(None)
+    )
+    async with system.engine.connect() as connection:
+        found = (await connection.execute(finalised)).scalar_one()
+    if found != 3 * assets or road["state"] != "Finished":
+        raise RuntimeError(
+            f"{found} of {3 * assets} assets are finalised; the dispatcher ended {road['state']}: "
+            f"{road['said']}"
+        )
+
+
+async def _subflows(system: System, run: str) -> int:
+    """How many runs Prefect knows below that one."""
+    wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+    async with httpx.AsyncClient(base_url=system.addresses.prefect_api, timeout=30) as client:
+        answer = await client.post("/flow_runs/count", json=wanted)
+    answer.raise_for_status()
+    return int(answer.json())
+
+
+def _cpu(system: System, flows: FlowProcess) -> dict[str, float]:
+    return system.cpu_s(("flows", flows.pid))
+
+
+def _less(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    return {name: after[name] - before[name] for name in after}
+
+
+def rows_of(done: list[Round]) -> list[Row]:
+    """The table's rows: the judged one, and the processor seconds behind it per subflow."""
+    one = done[0]
+    ours = statistics.median(each.ours for each in done)
+    theirs = statistics.median(each.theirs for each in done)
+    ratio = statistics.median(each.ours / each.theirs for each in done)
+    title = f"road of {one.assets} assets ÷ {one.subflows} empty subflows"
+    rows = [Row(title, ours, theirs, TARGET, ratio=ratio)]
+    without = statistics.median(_all(each.our_cpu) - each.our_cpu["runners"] for each in done)
+    empty = statistics.median(_all(each.their_cpu) for each in done)
+    rows.append(Row("  of it: processor time without the runners'", without, empty, unit="cpu s"))
+    for name in one.our_cpu:
+        mine = statistics.median(each.our_cpu[name] for each in done)
+        other = statistics.median(each.their_cpu[name] for each in done)
+        rows.append(Row(f"  of it: {name}", mine, other, unit="cpu s"))
+    return rows
+
+
+def _all(cpu: dict[str, float]) -> float:
+    return sum(cpu.values())

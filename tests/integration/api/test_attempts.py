@@ -1,0 +1,307 @@
+"""The paths of our own runners: grants, results, outputs, and who may speak for an attempt."""
+
+import asyncio
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.callbacks import Cluster, bearer
+from track.states import State
+
+START = {"native_id": "n1", "nonce": "x"}
+
+
+def complete(**result: Any) -> dict[str, Any]:
+    return START | {"result": result}
+
+
+async def test_a_start_is_granted_with_all_a_module_needs(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "derivative")
+    barcode = await cluster.world.job_id("g", "barcode")
+    await cluster.world.sql(
+        """UPDATE track.job SET details = '{"box": [1]}' WHERE id = :i""", i=barcode
+    )
+    grant = await cluster.start(attempt)
+    assert (grant["attempt"], grant["module"], grant["stage"]) == (attempt, "derive", "derivative")
+    assert grant["params"] == {"ppi": [400, 72]}
+    assert grant["children"] == [{"ppi": 400, "guid": "g_400"}, {"ppi": 72, "guid": "g_72"}]
+    assert grant["results"] == {"barcode": {"box": [1]}}
+    assert grant["metadata"]["institution"] == "NHMD"
+    assert grant["inputs"] == [
+        {
+            "name": "g.tif",
+            "crc32": 4_000_000_000,
+            "size_bytes": 12,
+            "url": "https://ars.test/file_proxy/api/assetfiles/NHMD/Vascular%20plants/g/g.tif",
+        }
+    ]
+    assert (grant["uploads"], grant["parent_guid"]) == ([], None)
+    assert grant["ars"] == {"token": "ars-token", "expires_in": 290}
+    assert (await cluster.job("g", "derivative"))["state"] == State.RUNNING
+    assert (await cluster.attempt(attempt))["started_by"] == "n1"
+
+
+async def test_the_same_pair_is_granted_again_and_any_other_is_not(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "assetLoader")
+    first = await cluster.start(attempt)
+    assert await cluster.start(attempt) == first
+    await cluster.own(attempt, "start", {"native_id": "n1", "nonce": "requeued"}, 409)
+    await cluster.own(attempt, "start", {"native_id": "n2", "nonce": "x"}, 409)
+    assert (await cluster.attempt(attempt))["nonce"] == "x"
+
+
+async def test_of_many_starts_at_once_one_pair_is_granted_every_time(cluster: Cluster) -> None:
+    """The same pair, sent twice at once, must not be told that it is another's."""
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "assetLoader")
+    head = bearer(attempt)
+    bodies = [{"native_id": f"n{n % 3}", "nonce": "x"} for n in range(12)]
+    url = f"/attempts/{attempt}/start"
+    answers = await asyncio.gather(
+        *(cluster.http.post(url, json=body, headers=head) for body in bodies)
+    )
+    winner = (await cluster.attempt(attempt))["started_by"]
+    for body, answer in zip(bodies, answers, strict=True):
+        assert answer.status_code == (200 if body["native_id"] == winner else 409), answer.text
+
+
+async def test_a_result_and_a_failure_at_once_end_an_attempt_once(cluster: Cluster) -> None:
+    for n in range(6):
+        guid = f"g{n}"
+        await cluster.asset(guid)
+        attempt = await cluster.queue(guid, "assetLoader")
+        await cluster.start(attempt)
+        fail = START | {"fail_status": "RETRY", "message": "m"}
+        await asyncio.gather(
+            cluster.own(attempt, "complete", complete()), cluster.own(attempt, "fail", fail)
+        )
+        outcome = (await cluster.attempt(attempt))["outcome"]
+        state = (await cluster.job(guid, "assetLoader"))["state"]
+        assert (outcome, state) in [("done", State.RETURNED), ("failed", State.READY)]
+
+
+async def test_an_upload_is_given_its_files_and_where_they_go(cluster: Cluster) -> None:
+    await cluster.asset("p")
+    derive = await cluster.queue("p", "derivative")
+    await cluster.start(derive)
+    file = {"name": "p_72.jpg", "crc32": 7, "size_bytes": 2_500_000}
+    made = {"guid": "p_72", "ppi": 72, "file_format": "jpeg", "payload_type": "thumbnail"}
+    await cluster.own(derive, "complete", complete(derivatives=[made | {"file": file}]))
+    assert (await cluster.job("p", "derivative"))["declared"] == 1
+    child = await cluster.row("SELECT * FROM track.asset WHERE guid = 'p_72'")
+    assert (child["parent_guid"], child["size_mb"], child["ppi"]) == ("p", 3, 72)
+    attempt = await cluster.queue("p_72", "uploader")
+    grant = await cluster.start(attempt)
+    (upload,) = grant["uploads"]
+    assert (upload["name"], grant["inputs"], grant["parent_guid"]) == ("p_72.jpg", [], "p")
+    assert upload["url"].endswith("/NHMD/Vascular%20plants/p_72/p_72.jpg")
+    await cluster.own(attempt, "complete", complete(uploaded=[file]))
+    (row,) = await cluster.rows("SELECT * FROM track.file WHERE asset_guid = 'p_72'")
+    assert row["uploaded_at"] is not None
+    assert (await cluster.job("p_72", "uploader"))["state"] == State.RETURNED
+
+
+async def test_a_job_may_not_claim_another_asset_as_its_child(cluster: Cluster) -> None:
+    await cluster.asset("p")
+    await cluster.asset("other")
+    attempt = await cluster.queue("p", "derivative")
+    await cluster.start(attempt)
+    file = {"name": "evil.tif", "crc32": 7, "size_bytes": 1}
+    made = {"guid": "other", "ppi": 72, "file_format": "tif", "payload_type": "image"}
+    await cluster.own(attempt, "complete", complete(derivatives=[made | {"file": file}]))
+    assert (await cluster.job("p", "derivative"))["state"] == State.FAILED
+    names = await cluster.rows("SELECT name FROM track.file WHERE asset_guid = 'other'")
+    assert [row["name"] for row in names] == ["other.tif"]
+
+
+async def test_a_result_is_applied_once(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    usage = {"seconds": 3.5, "cpu_s": 2.0, "max_rss_mb": 100}
+    result = {"metadata": {"tags": {"ocr": "x"}, "status": "y"}, "details": {"n": 1}}
+    body = complete(**result, usage=usage, warning="dark")
+    assert await cluster.own(attempt, "complete", body) == {"applied": "applied"}
+    assert await cluster.own(attempt, "complete", body) == {"applied": "repeated"}
+    revision, metadata = await cluster.metadata("g")
+    assert (revision, metadata["tags"]["ocr"], metadata["status"]) == (2, "x", None)
+    job = await cluster.job("g", "ocr")
+    assert (job["state"], job["details"]) == (State.RETURNED, {"n": 1})
+    assert job["warning"].startswith("dark; ") and "status" in job["warning"]
+    row = await cluster.attempt(attempt)
+    assert (row["seconds"], row["max_rss_mb"], row["outcome"]) == (3.5, 100, "done")
+
+
+async def test_a_result_without_news_is_no_revision(cluster: Cluster) -> None:
+    await cluster.asset("g", tags={"ocr": "x"})
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    await cluster.own(attempt, "complete", complete(metadata={"tags": {"ocr": "x"}}))
+    assert (await cluster.metadata("g"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "tries"), [("RETRY", State.READY, 1), ("ERROR", State.FAILED, 0)]
+)
+async def test_a_failure_goes_where_it_says(
+    cluster: Cluster, word: str, state: State, tries: int
+) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    body = START | {"fail_status": word, "message": "no memory", "exit_code": 137}
+    await cluster.own(attempt, "fail", body)
+    job = await cluster.job("g", "ocr")
+    assert (job["state"], job["tries"], job["reason"]) == (state, tries, "no memory")
+    assert (await cluster.attempt(attempt))["exit_code"] == 137
+
+
+async def test_an_error_after_a_cancel_was_asked_is_a_cancel(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    await cluster.world.sql("UPDATE track.attempt SET cancel_requested_at = now()")
+    await cluster.own(attempt, "fail", START | {"fail_status": "ERROR"})
+    assert (await cluster.job("g", "ocr"))["state"] == State.CANCELLED
+
+
+async def test_the_submitters_word_is_noted_even_after_the_start(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    await cluster.own(attempt, "submitted", {"native_id": "4711_3"})
+    assert (await cluster.attempt(attempt))["external_id"] == "4711_3"
+    assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
+
+
+async def test_messages_of_a_superseded_attempt_are_recorded_and_change_nothing(
+    cluster: Cluster,
+) -> None:
+    await cluster.asset("g")
+    first = await cluster.queue("g", "ocr")
+    await cluster.start(first)
+    await cluster.own(first, "fail", START | {"fail_status": "RETRY"})
+    await cluster.world.sql("UPDATE track.job SET available_at = now()")
+    await cluster.queue("g", "ocr")
+    late = complete(metadata={"tags": {"ocr": "late"}})
+    assert await cluster.own(first, "complete", late) == {"applied": "stale"}
+    assert (await cluster.job("g", "ocr"))["state"] == State.QUEUED
+    assert (await cluster.metadata("g"))[0] == 1
+    assert await cluster.inbox("finished") == ["stale"]
+    await cluster.own(first, "start", START, 409)
+    await cluster.own(first, "token", {}, 409)
+
+
+async def test_a_token_is_worth_nothing_a_week_after_its_attempts_end(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    await cluster.own(attempt, "fail", START | {"fail_status": "RETRY"})
+    await cluster.world.sql("UPDATE track.attempt SET closed_at = now() - interval '8 days'")
+    await cluster.own(attempt, "complete", complete(), 401)
+    assert await cluster.inbox("finished") == []
+
+
+async def test_a_token_of_another_fence_is_stale(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    answer = await cluster.own(attempt, "complete", complete(), fence=9)
+    assert answer == {"applied": "stale"}
+    assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
+
+
+@pytest.mark.parametrize("verb", ["start", "token", "submitted", "complete", "fail"])
+async def test_without_a_token_of_ones_own_nothing_is_said(cluster: Cluster, verb: str) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    url = f"/attempts/{attempt}/{verb}"
+    body = complete() | {"fail_status": "RETRY"}
+    forged = {"Authorization": f"Bearer k.{attempt}.1.{'0' * 64}"}
+    assert (await cluster.http.post(url, json=body)).status_code == 401
+    assert (await cluster.http.post(url, json=body, headers=forged)).status_code == 401
+    other = await cluster.http.post(url, json=body, headers=bearer(attempt + 1))
+    assert other.status_code == 403
+    assert (await cluster.job("g", "ocr"))["state"] == State.QUEUED
+
+
+async def test_a_message_from_a_job_that_was_not_started_is_refused(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.own(attempt, "complete", complete(), 409)
+    await cluster.start(attempt)
+    other = complete() | {"nonce": "other"}
+    await cluster.own(attempt, "complete", other, 409)
+    assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
+
+
+async def test_a_missing_field_is_named_and_its_value_not_repeated(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    answer = await cluster.own(attempt, "start", {"native_id": "secret-word"}, 422)
+    assert "body.nonce" in answer["error"]
+    assert "secret-word" not in str(answer)
+
+
+async def test_a_number_the_database_cannot_hold_is_422(cluster: Cluster) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    body = START | {"fail_status": "RETRY", "exit_code": 2**70}
+    await cluster.own(attempt, "fail", body, 422)
+    assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
+
+
+async def test_an_oversized_body_is_413_announced_or_not(cluster: Cluster) -> None:
+    url, head = "/attempts/1/complete", bearer(1)
+    big = b"{" + b" " * 2_000_001
+
+    async def drops() -> Any:
+        yield big
+
+    for content in (big, drops()):
+        answer = await cluster.http.post(
+            url, content=content, headers=head | {"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 413
+        assert "2000000" in answer.json()["error"]
+
+
+async def put(cluster: Cluster, attempt: int, name: str, data: bytes, **query: int) -> Any:
+    query = {"crc32": zlib.crc32(data), "size_bytes": len(data)} | query
+    url = f"/attempts/{attempt}/outputs/{name}"
+    return await cluster.http.put(url, content=data, params=query, headers=bearer(attempt))
+
+
+async def test_an_output_lies_in_its_place_whole_or_not_at_all(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    early = await put(cluster, attempt, "p.jpg", b"data")
+    assert early.status_code == 409
+    await cluster.start(attempt)
+    assert (await put(cluster, attempt, "p.jpg", b"data" * 1_000_000)).status_code == 200
+    place = tmp_path / "outputs" / "g" / "ocr" / "p.jpg"
+    assert place.read_bytes() == b"data" * 1_000_000
+    torn = await put(cluster, attempt, "q.jpg", b"data", size_bytes=5)
+    assert (torn.status_code, "q.jpg" in torn.json()["error"]) == (422, True)
+    again = await put(cluster, attempt, "p.jpg", b"data" * 1_000_000)
+    assert again.json() == {"applied": "repeated"}
+    files = [found.name for found in (tmp_path / "outputs").rglob("*") if found.is_file()]
+    assert files == ["p.jpg"]
+
+
+@pytest.mark.parametrize("name", ["..%2Fx", "%2e%2e", ".hidden", "a%00b", "con.jpg"])
+async def test_an_unsafe_name_of_an_output_is_refused(
+    cluster: Cluster, tmp_path: Path, name: str
+) -> None:
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "ocr")
+    await cluster.start(attempt)
+    assert (await put(cluster, attempt, name, b"x")).status_code in (404, 405, 422)
+    assert not list((tmp_path / "outputs").rglob("*.jpg"))

@@ -1,0 +1,261 @@
+"""The dispatcher against a real Prefect and a site that does what the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.objects import FlowRun, State
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ars import ArsArchive
+from flows.dispatch import dispatch
+from hpc import protocol
+from schemas.attempts import Complete, Fail, Start
+from schemas.callbacks import Result
+from schemas.pace import Pace
+from schemas.sites import Site
+from tests.support.world import World, new
+from track.database import transact
+from track.leases import Lease
+from track.sessions import mark_registered
+from track.sites import load_sites
+from track.states import State as JobState
+from track.switches import switch_site
+
+PIPELINE = {
+    "pipeline": "P",
+    "stages": [
+        {"key": "load", "run": "module load", "retries": 1},
+        {"key": "ocr", "run": "module ocr", "needs": "load"},
+    ],
+}
+PACE = Pace(tick_s=0.1, recheck_s=0.1, linger_s=600)
+HASTY = Pace(tick_s=0.1, recheck_s=0.1, linger_s=0.3)
+QUEUED = """
+    SELECT t.id, t.fence, j.asset_guid FROM track.attempt t
+    JOIN track.job j ON j.attempt_id = t.id WHERE j.state = 'queued' ORDER BY t.id
+"""
+LOSE = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+PATIENCE_S = 60
+
+
+@dataclass
+class FakeSite:
+    """A site that starts whatever is queued; what it is told to do to a guid decides the end."""
+
+    world: World
+    fails: dict[str, str] = field(default_factory=dict)
+    keeps: bool = False
+    started: list[tuple[int, int]] = field(default_factory=list)
+
+    async def work(self) -> None:
+        """Take what is queued, again and again, until cancelled."""
+        while True:
+            for attempt_id, fence, guid in await self.world.sql(QUEUED):
+                assert isinstance(attempt_id, int) and isinstance(fence, int)
+                await self._say(protocol.start, attempt_id, fence, Start(**_native(attempt_id)))
+                self.started.append((attempt_id, fence))
+                if not self.keeps:
+                    await self.end(attempt_id, fence, str(guid))
+            await asyncio.sleep(0.02)
+
+    async def end(self, attempt_id: int, fence: int, guid: str = "") -> None:
+        """Report an attempt's end."""
+        if status := self.fails.get(guid):
+            body = Fail(**_native(attempt_id), fail_status=status, message="a blurred label")
+            await self._say(protocol.fail, attempt_id, fence, body)
+        else:
+            done = Complete(**_native(attempt_id), result=Result())
+            await self._say(protocol.complete, attempt_id, fence, done)
+
+    async def _say(self, word: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        await transact(self.world.engine, lambda tx: word(tx, *args))
+
+
+def _native(attempt_id: int) -> dict[str, str]:
+    return {"native_id": f"native-{attempt_id}", "nonce": "n"}
+
+
+@pytest.fixture
+async def world(blocks: Path, engine: AsyncEngine) -> World:
+    """A registered session of two assets that no dispatcher has been at yet."""
+    archive = ArsArchive(
+        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
+    )
+    await archive.save("default", overwrite=True)
+    made = await World.make(engine, PIPELINE)
+    await made.sql("DELETE FROM track.dispatcher")
+    sites = [Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})]
+    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await made.register(new("g"), new("h"))
+    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
+    await made.sql("UPDATE track.session SET wake_requested_at = NULL")
+    return made
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[FakeSite]:
+    made = FakeSite(world)
+    working = asyncio.create_task(made.work())
+    yield made
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
+async def run(world: World, pace: Pace = PACE) -> State[Any]:
+    async with asyncio.timeout(PATIENCE_S):
+        state: State[Any] = await dispatch(world.session_id, pace, return_state=True)
+    return state
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+async def subflows(state: State[Any]) -> Sequence[FlowRun]:
+    parent = state.state_details.flow_run_id
+    assert parent is not None
+    mine = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
+    async with get_client() as client:
+        return await client.read_flow_runs(flow_run_filter=mine)
+
+
+async def one(world: World, statement: str) -> Any:
+    ((found,),) = await world.sql(statement)
+    return found
+
+
+async def waking(world: World) -> Any:
+    return await one(world, "SELECT wake_requested_at FROM track.session")
+
+
+async def test_a_session_is_carried_to_its_end_one_subflow_per_job(
+    world: World, site: FakeSite
+) -> None:
+    state = await run(world)
+    assert state.name == "Finished"
+    assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    runs = {run.name: sorted(run.tags) for run in await subflows(state)}
+    assert runs == {f"{guid} {key}": ["P", key] for guid in "gh" for key in ("load", "ocr")}
+    assert await one(world, "SELECT finished_at IS NOT NULL FROM track.session")
+    assert await one(world, "SELECT ended_why FROM track.dispatcher") == "finished"
+
+
+async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
+    world: World, database: str
+) -> None:
+    lease = Lease(database, world.session_id)
+    await asyncio.to_thread(lease.take, lambda: None)
+    try:
+        state = await run(world)
+    finally:
+        await asyncio.to_thread(lease.release, "the test is over")
+    assert (state.is_completed(), state.name) == (True, "Elsewhere")
+    assert await world.states("g") == {"load": JobState.READY, "ocr": JobState.WAITING}
+
+
+async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("track.jobs.BACKOFF_S", 0.1)
+    site.fails["g"] = "RETRY"
+    state = await run(world)
+    assert state.name == "Finished"
+    assert await world.states("g") == {"load": JobState.FAILED, "ocr": JobState.WAITING}
+    assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    job = await world.job_id("g", "load")
+    tried = await world.sql("SELECT n, outcome FROM track.attempt WHERE job_id = :j", j=job)
+    assert sorted(tried) == [(1, "failed"), (2, "failed")]
+    ends = sorted(str(run.state_name) for run in await subflows(state) if run.name == "g load")
+    assert ends == ["Failed", "Retrying"]
+
+
+async def test_a_final_error_fails_the_job_at_once_with_its_reason(
+    world: World, site: FakeSite
+) -> None:
+    site.fails["g"] = "ERROR"
+    state = await run(world)
+    assert await world.states("g") == {"load": JobState.FAILED, "ocr": JobState.WAITING}
+    (failed,) = [run for run in await subflows(state) if run.name == "g load"]
+    assert failed.state is not None and "a blurred label" in str(failed.state.message)
+
+
+async def test_without_an_open_site_it_waits_and_goes_on_when_one_opens(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.submission.NO_SITE_S", 0.2)
+    await transact(world.engine, lambda tx: switch_site(tx, "here", False, actor="test"))
+    running = asyncio.create_task(run(world, HASTY))
+
+    async def told_why() -> bool:
+        return bool(await world.sql("SELECT 1 FROM track.job WHERE reason LIKE '%no open site%'"))
+
+    await until(told_why)
+    assert not running.done()
+    assert await one(world, "SELECT count(*) FROM track.attempt") == 0
+    await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
+    assert (await running).name == "Finished"
+    assert await one(world, "SELECT max(tries) FROM track.job") == 0
+
+
+async def test_it_parks_while_sites_work_and_a_callback_wakes_a_successor_once(
+    world: World, site: FakeSite
+) -> None:
+    site.keeps = True
+    parked = await run(world, HASTY)
+    assert (parked.is_completed(), parked.name) == (True, "Parked")
+    assert [run.state_name for run in await subflows(parked)] == ["Parked", "Parked"]
+    assert await waking(world) is None
+    first, second = site.started
+    await site.end(*first)
+    asked = await waking(world)
+    assert asked is not None
+    await site.end(*second)
+    assert await waking(world) == asked
+    site.keeps = False
+    assert (await run(world)).name == "Finished"
+    assert await waking(world) is None
+    assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
+
+
+async def test_after_its_share_of_subflows_it_asks_for_a_successor(
+    world: World, site: FakeSite
+) -> None:
+    state = await run(world, PACE.model_copy(update={"subflows": 1}))
+    assert state.name == "Handed Over"
+    assert await waking(world) is not None
+    assert (await run(world)).name == "Finished"
+
+
+async def test_a_dispatcher_that_loses_its_lease_stops_and_a_successor_goes_on(
+    world: World, site: FakeSite
+) -> None:
+    site.keeps = True
+    running = asyncio.create_task(run(world))
+
+    async def both_run() -> bool:
+        return len(site.started) == 2
+
+    await until(both_run)
+    await world.sql(LOSE)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    site.keeps = False
+    for attempt_id, fence in site.started:
+        await site.end(attempt_id, fence)
+    assert await world.states("g") == {"load": JobState.RETURNED, "ocr": JobState.WAITING}
+    assert (await run(world)).name == "Finished"
+    assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.DONE}

@@ -1,0 +1,194 @@
+"""Prune against a real archive: what is proven goes, what is not stays, and it says why."""
+
+import json
+import uuid
+import zlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from blocks.ars_client import ArsClient, LocalFile
+from flows.prune import prune
+from refinery.postgres import EmbeddedPostgres
+from schemas.attempts import FileFacts
+from schemas.metadata import read_document
+from schemas.sites import Site
+from tests.support.archive import SECRET, Archive, served_archive
+from tests.support.archive_road import archive_all, create, upload
+from tests.support.world import World, new
+from track.database import transact
+from track.documents import create_document
+from track.files import due_for_removal
+from track.results import note_file
+from track.sites import load_sites
+
+PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
+SESSION = "imported_2026-11-20 æ"
+NOW = timedelta(seconds=-1)
+
+
+@pytest.fixture(scope="module")
+def archive(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Archive]:
+    name = f"ars_{uuid.uuid4().hex[:12]}"
+    postgres.ensure_database(name)
+    with served_archive(postgres.url(name), tmp_path_factory.mktemp("ars")) as served:
+        yield served
+
+
+class Museum:
+    """One finalised asset with its three temporary copies, all due."""
+
+    def __init__(self, world: World, archive: Archive, folder: Path) -> None:
+        self.world, self.archive = world, archive
+        self.guid = str(uuid.uuid4())
+        self.session = folder / "drive" / "WORKHERB0001" / SESSION
+        self.stored = folder / "store" / self.guid
+        self.at_site = folder / "site" / "assets" / self.guid
+        self.content = self.guid.encode() * 1000
+
+    @property
+    def files(self) -> list[LocalFile]:
+        name, size = f"{self.guid}.tif", len(self.content)
+        crc32 = zlib.crc32(self.content)
+        return [LocalFile(self.stored / name, name, crc32, size, "image/tiff")]
+
+    def drop(self) -> None:
+        """Put the copies where they lie at the end of an asset's road."""
+        document = {
+            "asset_guid": self.guid,
+            "institution": "NHMD",
+            "collection": "Vascular plants",
+            "pipeline_name": "P",
+            "workstation_name": "WORKHERB0001",
+            "digitiser": "Åse Sørensen",
+        }
+        for folder in (self.session, self.stored, self.at_site):
+            folder.mkdir(parents=True)
+            (folder / f"{self.guid}.tif").write_bytes(self.content)
+        text = json.dumps(document)
+        (self.session / f"{self.guid}.json").write_text(text, encoding="utf-8")
+
+    async def record(self) -> None:
+        """Have the database know it as finalised, with every copy due."""
+        await self.world.register(new(self.guid, source_path=str(self.session)))
+        await self.world.finish_all()
+        arrived = read_document((self.session / f"{self.guid}.json").read_bytes())
+        (image,) = self.files
+        facts = FileFacts(name=image.name, crc32=image.crc32, size_bytes=image.size_bytes)
+
+        async def write(tx: AsyncConnection) -> None:
+            await create_document(tx, self.guid, arrived, actor="test")
+            await note_file(tx, self.guid, facts, mime_type="image/tiff")
+            await due_for_removal(tx, self.guid, "ndrive", str(self.session), keep=NOW)
+            await due_for_removal(tx, self.guid, "store", str(self.stored), keep=NOW)
+            await due_for_removal(tx, self.guid, "site", "local", keep=NOW)
+
+        await transact(self.world.engine, write)
+        await self.world.sql("UPDATE track.asset SET finalised_at = now()")
+
+    async def outcomes(self) -> dict[str, tuple[bool, str]]:
+        """What the due table says of each kind of copy: gone or not, and why."""
+        rows = await self.world.sql(
+            "SELECT kind, done_at IS NOT NULL, outcome FROM track.retention WHERE asset_guid = :g",
+            g=self.guid,
+        )
+        return {str(kind): (bool(gone), str(outcome)) for kind, gone, outcome in rows}
+
+    @property
+    def left(self) -> list[bool]:
+        return [each.exists() for each in (self.session, self.stored, self.at_site)]
+
+
+@pytest.fixture
+async def museum(blocks: Path, engine: AsyncEngine, archive: Archive) -> Museum:
+    address = archive.address
+    await ArsArchive(
+        base_url=address.base_url,
+        client_id=address.client_id,
+        client_secret=SecretStr(SECRET),
+        users=list(address.users),
+    ).save("default", overwrite=True)
+    made = Museum(await World.make(engine, PIPELINE), archive, blocks)
+    root = str(blocks / "site")
+    site = Site.model_validate({"site": "local", "kind": "local", "root": root})
+    await transact(engine, lambda tx: load_sites(tx, [site], actor="test"))
+    made.drop()
+    await made.record()
+    return made
+
+
+async def sweep(*, dry_run: bool = False) -> str:
+    state = await prune(dry_run=dry_run, return_state=True)
+    assert state.is_completed()
+    return str(state.message)
+
+
+async def test_what_the_archive_proves_goes_and_is_gone_once(museum: Museum) -> None:
+    async with ArsClient(museum.archive.address) as ars:
+        await archive_all(ars, museum.guid, museum.files)
+    assert (await sweep(dry_run=True)).startswith("would remove 3 copies")
+    assert museum.left == [True, True, True]
+    assert (await sweep()).startswith("removed 3 copies")
+    assert museum.left == [False, False, False]
+    assert museum.session.parent.exists() and museum.stored.parent.exists()
+    assert (await museum.outcomes())["ndrive"] == (True, "removed 2 files and their folder")
+    assert (await sweep()).startswith("removed 0 copies, 0.0 MB; kept 0")
+
+
+async def test_what_the_archive_does_not_prove_stays(museum: Museum) -> None:
+    assert "kept 3" in await sweep()
+    assert "does not know" in (await museum.outcomes())["store"][1]
+    async with ArsClient(museum.archive.address) as ars:
+        await create(ars, museum.guid)
+        await upload(ars, museum.guid, museum.files)
+    assert "kept 3" in await sweep()
+    assert museum.left == [True, True, True]
+
+
+async def test_another_content_in_the_archive_proves_nothing(museum: Museum) -> None:
+    async with ArsClient(museum.archive.address) as ars:
+        await archive_all(ars, museum.guid, museum.files)
+    await museum.world.sql("UPDATE track.file SET crc32 = crc32 + 1")
+    assert "kept 3" in await sweep()
+    assert "with our checksum and size" in (await museum.outcomes())["site"][1]
+
+
+async def test_a_silent_archive_keeps_everything(museum: Museum) -> None:
+    museum.archive.fault("status", status=503, count=None)
+    try:
+        assert "kept 3" in await sweep()
+    finally:
+        museum.archive.heal()
+    assert museum.left == [True, True, True]
+
+
+async def test_a_changed_original_and_a_strange_location_stay_and_the_rest_goes(
+    museum: Museum, tmp_path: Path
+) -> None:
+    async with ArsClient(museum.archive.address) as ars:
+        await archive_all(ars, museum.guid, museum.files)
+    (museum.session / f"{museum.guid}.json").write_text("{}", encoding="utf-8")
+    await museum.world.sql(
+        "UPDATE track.retention SET location = :other WHERE kind = 'store'", other=str(tmp_path)
+    )
+    assert (await sweep()).startswith("removed 1 copies")
+    outcomes = await museum.outcomes()
+    assert "not what was taken in" in outcomes["ndrive"][1]
+    assert "not where such copies lie" in outcomes["store"][1]
+    assert museum.left == [True, True, False]
+
+
+async def test_a_copy_that_requires_what_nobody_can_verify_stays(museum: Museum) -> None:
+    await museum.world.sql("UPDATE track.retention SET requires = '{tape}' WHERE kind = 'store'")
+    await museum.world.sql("UPDATE track.retention SET requires = '{}' WHERE kind = 'site'")
+    await museum.world.sql("DELETE FROM track.retention WHERE kind = 'ndrive'")
+    assert "kept 2" in await sweep()
+    assert "'tape'" in (await museum.outcomes())["store"][1]
+    assert "names no other copy" in (await museum.outcomes())["site"][1]

@@ -1,0 +1,68 @@
+"""A runner whose conduct is the asset's name: it says start and complete like the real one.
+
+`quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `mute-…`
+leaves its result on the disk, `fails-…` exits with 3 once granted, `lost-…` exits with 75.
+Standard library only; every work really done is a line in `<root>/work.log`.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+
+def call(line: dict[str, Any], token: str, verb: str, body: dict[str, Any]) -> int:
+    """One callback; its status."""
+    request = urllib.request.Request(
+        f"{line['callback']}/attempts/{line['attempt']}/{verb}",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def main() -> int:
+    """Run one line."""
+    parser = argparse.ArgumentParser()
+    for name in ("--batch", "--index", "--native-id"):
+        parser.add_argument(name)
+    given = parser.parse_args()
+    folder, index = Path(given.batch), int(given.index)
+    line = json.loads((folder / "manifest.jsonl").read_text().splitlines()[index])
+    token = (folder / "tokens").read_text().splitlines()[index]
+    kind, root = line["guid"].split("-")[0], Path(line["root"])
+    if kind == "lost":
+        return 75
+    who = {"native_id": given.native_id, "nonce": uuid.uuid4().hex}
+    if call(line, token, "start", who) != 200:
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    with (root / "work.log").open("a") as log:
+        log.write(f"{line['attempt']} {given.native_id}\n")
+    if kind == "quiet":
+        return 0
+    if kind == "fails":
+        return 3
+    while kind == "slow" and not (root / "go-on").exists():
+        time.sleep(0.1)
+    body = {**who, "result": {"details": {"by": given.native_id}}}
+    if kind == "mute":
+        kept = folder / "results" / f"{line['attempt']}.json"
+        kept.write_text(json.dumps({"path": f"/attempts/{line['attempt']}/complete", "body": body}))
+        return 0
+    return 0 if call(line, token, "complete", body) == 200 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Prefect's REST API as its UI uses it: lists read to their end, events, deployments."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class PrefectApi:
+    """A server's API at `url`, which ends in `/api`."""
+
+    url: str
+
+    def all(self, kind: str, **filters: Any) -> list[dict[str, Any]]:
+        """Every object of a kind (`flow_runs`, `deployments`, …) that the filters let through."""
+        found: list[dict[str, Any]] = []
+        while True:
+            body = {**filters, "limit": PAGE, "offset": len(found)}
+            page = self._call("POST", f"{kind}/filter", body)
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Every stored event of that name."""
+        answer = self._call("POST", "events/filter", {"filter": {"event": {"name": [name]}}})
+        found = list(answer["events"])
+        while answer["next_page"]:
+            answer = httpx.get(answer["next_page"], timeout=30).raise_for_status().json()
+            found += answer["events"]
+        return found
+
+    def runs_of(self, deployment: str, session: object) -> list[dict[str, Any]]:
+        """A deployment's runs for one session, oldest first."""
+        runs = self.all("flow_runs", deployments={"name": {"any_": [deployment]}})
+        mine = [run for run in runs if run["parameters"].get("session") == str(session)]
+        return sorted(mine, key=lambda run: str(run["created"]))
+
+    def subflows_of(self, run_id: str) -> list[dict[str, Any]]:
+        """The runs that a flow run has called in its own process."""
+        return self.all("flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run_id]}})
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """`<flow>/<deployment>` as the server knows it."""
+        return dict(self._call("GET", f"deployments/name/{name}"))
+
+    def change_deployment(self, name: str, **fields: Any) -> None:
+        """Change some of a deployment's own settings, as a person may in the UI."""
+        self._call("PATCH", f"deployments/{self.deployment(name)['id']}", fields)
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None

@@ -1,0 +1,203 @@
+"""A site on the lab's Slurm, seen from our side: database, clusters' API, driver, jobs."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.clusters import create_app
+from hpc.runner_archive import build_runner
+from hpc.slurm_driver import SlurmDriver
+from hpc.wire.base import Wire
+from hpc.wire.breaker import Breaker
+from hpc.wire.ssh import SshLink
+from schemas.metadata import read_document
+from schemas.sites import Site
+from tests.support.callbacks import KEYS, cluster_config, document
+from tests.support.events_server import EventsServer, serving
+from tests.support.ports import free_port
+from tests.support.slurm_lab import SlurmLab
+from tests.support.world import World, new
+from track import jobs
+from track.database import transact
+from track.documents import create_document
+from track.sites import load_sites
+
+ODD_RUNNER = Path(__file__).with_name("odd_runner.py")
+
+PIPELINE: dict[str, Any] = {
+    "pipeline": "P",
+    "stages": [
+        {"key": "clean", "run": "module clean"},
+        {"key": "other", "run": "module load"},
+    ],
+}
+
+
+class Eager(Breaker):
+    """A breaker that never keeps a test waiting long."""
+
+    def wait_s(self, now: float) -> float:
+        return min(super().wait_s(now), 0.3)
+
+
+@dataclass
+class SlurmSite:
+    """One site of a lab and the world behind it; `port` is where its sshd is reached."""
+
+    lab: SlurmLab
+    engine: AsyncEngine
+    world: World
+    callback: str
+    root: Path
+    name: str = "cluster"
+    port: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    drivers: list[SlurmDriver] = field(default_factory=list)
+
+    @property
+    def site(self) -> Site:
+        """As sites.yaml would have it."""
+        given = {
+            "site": self.name,
+            "kind": "slurm",
+            "root": str(self.root),
+            "python": sys.executable,
+            "block": self.name,
+            "callback": self.callback,
+            "poll_s": 1,
+            "max_array": 1000,
+        }
+        return Site.model_validate(given | self.options)
+
+    def driver(
+        self, runner: Path | None = None, wire: Wire | None = None, callback: str | None = None
+    ) -> SlurmDriver:
+        """A new driver with a connection of its own."""
+        wire = wire or SshLink(self.lab.sshd.address(port=self.port), breaker=Eager())
+        path = runner or build_runner(self.root.parent / "built")
+        made = SlurmDriver(self.site, self.engine, KEYS, callback or self.callback, path, wire)
+        self.drivers.append(made)
+        return made
+
+    async def install(self) -> None:
+        """Make the site known."""
+        await transact(self.engine, lambda tx: load_sites(tx, [self.site], actor="test"))
+
+    async def queue(self, *guids: str, stage: str = "clean") -> list[int]:
+        """Register assets and hand a stage of each to the site; the attempts."""
+        return [await self._queue(guid, stage) for guid in guids]
+
+    async def _queue(self, guid: str, stage: str) -> int:
+        await self.world.register(new(guid))
+        arrived = read_document(document(guid))
+
+        async def work(tx: AsyncConnection) -> None:
+            await create_document(tx, guid, arrived, actor="test")
+
+        await transact(self.engine, work)
+        return await self.hand_over(guid, stage)
+
+    async def hand_over(self, guid: str, stage: str = "clean") -> int:
+        """Claim a ready job and put it into the site's queue; its attempt."""
+        for found in await self.world.claim(limit=1000, guid=guid):
+            if found.stage == stage:
+                who = self.world.dispatcher_id
+                return await transact(
+                    self.engine,
+                    lambda tx, f=found: jobs.hand_over(  # type: ignore[misc]
+                        tx, f.job_id, self.name, dispatcher_id=who, actor="test"
+                    ),
+                )
+        raise AssertionError(f"{stage} of {guid} is not ready")
+
+    async def states(self, *guids: str, stage: str = "clean") -> list[str]:
+        """The state of each asset's job."""
+        return [(await self.world.states(guid))[stage].value for guid in guids]
+
+    async def attempts(self, guid: str, stage: str = "clean") -> list[dict[str, Any]]:
+        """All attempts of a job, in order."""
+        rows = await self.world.sql(
+            "SELECT t.id, t.n, t.outcome, t.message, t.exit_code, t.external_id, t.started_by"
+            " FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
+            " JOIN track.stage s ON s.id = j.stage_id"
+            " WHERE j.asset_guid = :g AND s.key = :s ORDER BY t.n",
+            g=guid,
+            s=stage,
+        )
+        names = ("id", "n", "outcome", "message", "exit_code", "external_id", "started_by")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def batches(self) -> list[dict[str, Any]]:
+        """All batches, in order."""
+        rows = await self.world.sql(
+            "SELECT id, key, state, external_id, cardinality(members), resources, ended_at"
+            " FROM track.batch ORDER BY id"
+        )
+        names = ("id", "key", "state", "external_id", "size", "resources", "ended_at")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def drive(
+        self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = 30
+    ) -> None:
+        """Turn after turn until `done()`; fails after `seconds`."""
+        until = time.monotonic() + seconds
+        while not await done():
+            if time.monotonic() > until:
+                raise AssertionError(await self._story())
+            await driver.turn()
+            await asyncio.sleep(0.05)
+
+    async def _story(self) -> str:
+        rows = await self.world.sql(
+            "SELECT asset_guid, state, reason FROM track.job ORDER BY id LIMIT 20"
+        )
+        shown = self.lab.run("squeue", "-t", "all", check=False)[-1500:]
+        return f"not in time: {rows}\n{await self.batches()}\n{shown}\n{self.logs()}"
+
+    def logs(self) -> str:
+        """What the runners wrote."""
+        files = sorted(self.root.glob("batches/*/log/*"))
+        return "\n".join(f"{path.name}: {path.read_text()[-600:]}" for path in files[:4])
+
+    async def until_states(
+        self, driver: SlurmDriver, guids: Sequence[str], state: str, seconds: float = 30
+    ) -> None:
+        """Drive until all these jobs are in a state."""
+
+        async def done() -> bool:
+            return set(await self.states(*guids)) == {state}
+
+        await self.drive(driver, done, seconds)
+
+    def work_done(self) -> list[tuple[int, str]]:
+        """(attempt, native id) of every work that was really done."""
+        log = self.root / "work.log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [(int(a), native) for a, native in (line.split() for line in lines)]
+
+
+@asynccontextmanager
+async def slurm_site(
+    lab: SlurmLab, engine: AsyncEngine, database: str, folder: Path, **options: Any
+) -> AsyncIterator[SlurmSite]:
+    """A site with the real clusters' API listening for its jobs."""
+    async with EventsServer.serve() as events:
+        config = cluster_config(database, events.url, folder)
+        async with serving(create_app(config), free_port()) as callback:
+            world = await World.make(engine, PIPELINE)
+            root = lab.root(uuid4().hex[:8])
+            made = SlurmSite(lab, engine, world, callback, root, options=options)
+            await made.install()
+            try:
+                yield made
+            finally:
+                for driver in made.drivers:
+                    await driver.close()

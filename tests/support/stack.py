@@ -1,0 +1,167 @@
+"""The whole system in a project folder of its own, and what a test asks of it from outside."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+
+from refinery import services, state
+from refinery.addresses import Addresses, of_running
+from refinery.settings import Settings
+from tests.support.clusters import temporary_folder
+from tests.support.prefect_api import PrefectApi
+
+ROOT = Path(__file__).parents[2]
+START_S = 300.0
+ROAD_S = 600.0
+LOOK_S = 0.25
+
+
+@dataclass
+class Stack:
+    """A running system: its database, its archive and Prefect, each by its own front door."""
+
+    folder: Path
+    environment: dict[str, str]
+    _notes: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings.load(self.folder, self.environment)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        return of_running(self.settings)
+
+    @cached_property
+    def prefect(self) -> PrefectApi:
+        return PrefectApi(self.addresses.prefect_api)
+
+    @property
+    def erda(self) -> Path:
+        """Where the archive's stand-in keeps what it was given for good."""
+        return self.settings.state / "erda"
+
+    def refinery(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the project's own commands."""
+        return subprocess.run(
+            [sys.executable, "-m", "refinery.cli", *words],
+            cwd=self.folder,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            check=False,
+        )
+
+    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        """The rows of a query to our own database; parameters as `%(name)s`."""
+        return _rows(self.addresses.database, statement, values)
+
+    def archive_rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        """The rows of a query to the stand-in's own database."""
+        return _rows(self.addresses.ars_database, statement, values)
+
+    def session(self, path: Path) -> dict[str, Any] | None:
+        """The newest session that was opened as this folder."""
+        found = self.rows(
+            "SELECT * FROM track.session WHERE opened_as = %(path)s ORDER BY opened_at DESC",
+            path=str(path),
+        )
+        return found[0] if found else None
+
+    def follow(self, path: Path) -> UUID:
+        """Wait until the session dropped as `path` is finished; its id."""
+        self.until(lambda: bool((self.session(path) or {}).get("finished_at")), str(path))
+        found = self.session(path)
+        assert found is not None
+        return UUID(str(found["id"]))
+
+    def until(self, true: Callable[[], bool], what: str) -> None:
+        """Look until it is true; after ROAD_S, fail with where every asset stands."""
+        deadline = time.monotonic() + ROAD_S
+        while not true():
+            assert time.monotonic() < deadline, f"{what} in vain; {self._standing()}"
+            time.sleep(LOOK_S)
+
+    def _standing(self) -> list[str]:
+        rows = self.rows(
+            "SELECT j.asset_guid, s.key, j.state, j.reason FROM track.job j"
+            " JOIN track.stage s ON s.id = j.stage_id"
+            " WHERE j.state NOT IN ('done', 'excluded', 'waiting') ORDER BY j.id"
+        )
+        return [" ".join(str(value) for value in row.values()) for row in rows]
+
+    def archived(self, path: str) -> Any:
+        """The JSON of a GET at the archive's asset service."""
+        return self._archive(f"/ars/api/v1/{path}").json()
+
+    def archived_bytes(self, path: str) -> bytes:
+        """What the archive's file proxy serves."""
+        return self._archive(f"/file_proxy/api/{path}").content
+
+    def shares(self) -> list[Any]:
+        """The shares that are open at the archive."""
+        return list(self._archive("/file_proxy/api/shares").json())
+
+    def _archive(self, path: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._archive_token}"}
+        answer = httpx.get(self.addresses.ars + path, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return answer
+
+    @property
+    def _archive_token(self) -> str:
+        """A token drawn as any client does; kept for a while, since it is good for minutes."""
+        until, token = self._notes.get("token", (0.0, ""))
+        if time.monotonic() > until:
+            address = services.archive(self.settings, self.addresses).address()
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": address.client_id,
+                "client_secret": address.client_secret,
+            }
+            answer = httpx.post(address.token_endpoint, data=form, timeout=30)
+            token = answer.raise_for_status().json()["access_token"]
+            self._notes["token"] = (time.monotonic() + 120, token)
+        return str(token)
+
+
+def _rows(url: str, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:
+    address = url.replace("postgresql+psycopg://", "postgresql://")
+    with psycopg.connect(address, row_factory=dict_row) as connection:
+        return connection.execute(statement.encode(), values).fetchall()
+
+
+@contextmanager
+def running_stack(name: str) -> Iterator[Stack]:
+    """Our own flows and pipelines in a new project, up and ready; stopped whatever happens."""
+    with temporary_folder() as folder:
+        shutil.copy(ROOT / "prefect.yaml", folder)
+        (folder / "flows").symlink_to(ROOT / "flows")
+        shutil.copytree(ROOT / "deployments" / "pipelines", folder / "deployments" / "pipelines")
+        environment = {
+            "REFINERY_POSTGRES_HOME": str(folder / "pg"),
+            "REFINERY_PROJECT": name,
+            "REFINERY_SETTLE_SECONDS": "2",
+        }
+        stack = Stack(folder, environment)
+        try:
+            started = stack.refinery("up", "--detach")
+            assert started.returncode == 0, started.stderr
+            assert state.read(stack.settings).ready
+            yield stack
+        finally:
+            stack.refinery("stop")
