@@ -73,6 +73,11 @@ class Callbacks:
         finally:
             del self._waiting[job_id]
 
+    def look(self, job_id: int) -> bool:
+        """Read a job at once; whether anybody waits for it."""
+        self._ask(job_id)
+        return job_id in self._waiting
+
     def _ask(self, job_id: int) -> None:
         self._asked.add(job_id)
         self._wanted.set()

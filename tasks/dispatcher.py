@@ -26,11 +26,15 @@ from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
 from tasks.callbacks import Callbacks
+from tasks.cancellation import Cancellations
+from tasks.mending import MENDING_S, put_back
+from track import operations
 from track.claims import Claim, Taken, claim, returned
 from track.database import make_engine, transact
 from track.leases import TTL_S, Lease, SilentHolder
 from track.outlook import outlook
 from track.sessions import finish_if_registered as finish_session
+from track.states import State
 from track.takeover import release_jobs
 from track.wake import wake_session
 
@@ -62,15 +66,20 @@ class Dispatcher:
     store: LocalStore
     pace: Pace
     callbacks: Callbacks = field(init=False)
+    cancellations: Cancellations = field(init=False)
     ending: str = "broken off"
     started: int = 0
     _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
+    _broken: dict[int, str] = field(default_factory=dict)
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _last_move: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         pace = self.pace
         self.callbacks = Callbacks(self.engine, self.session_id, pace.recheck_s, self.stir)
+        self.cancellations = Cancellations(
+            self.lease.holder.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
+        )
 
     @property
     def id(self) -> UUID:
@@ -127,17 +136,28 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         """Forget a subflow; what it raised is in its own run's log, and stops nobody else."""
-        for job_id in [job_id for job_id, open_ in self._open.items() if open_ is task]:
+        held = [job_id for job_id, open_ in self._open.items() if open_ is task]
+        for job_id in held:
             del self._open[job_id]
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            log.warning("%s ended with %s: %s", task.get_name(), type(error).__name__, error)
+            why = f"{task.get_name()} ended with {type(error).__name__}: {error}"
+            log.warning("%s", why)
+            task.get_loop().call_later(MENDING_S, self._put_back, held, why)
+        self.stir()
+
+    def _put_back(self, held: list[int], why: str) -> None:
+        """Let go of these jobs at the next look, but for those in a subflow again."""
+        self._broken |= dict.fromkeys((job_id for job_id in held if job_id not in self._open), why)
         self.stir()
 
     async def _take(self) -> Taken:
         room = self.pace.at_once - (len(self._open) - self.callbacks.waiting)
+        broken, self._broken = self._broken, {}
 
         async def work(tx: AsyncConnection) -> Taken:
+            if broken:
+                await put_back(tx, broken, self.id)
             taken = await claim(tx, self.session_id, self.id, limit=max(0, room))
             back = await returned(tx, self.session_id)
             taken.claims += [found for found in back if found.job_id not in self._open]
@@ -164,6 +184,33 @@ class Dispatcher:
             await asyncio.wait_for(self._stirred.wait(), self.pace.tick_s)
         except TimeoutError:
             return
+
+    async def end_job(self, job_id: int, actor: str) -> str:
+        """End a job whose run was cancelled in Prefect; a word on it, once its subflow is over.
+
+        What a site has is stopped over there, and its subflow waits for the evidence; what
+        has come back is finished. One that went on to a next stage loses that one.
+        """
+        task = self._open.get(job_id)
+        while True:
+            latest = self._latest(task, job_id)
+            line = await transact(
+                self.engine,
+                lambda tx, job=latest: operations.cancel(  # type: ignore[misc]
+                    tx, job, actor=actor, why="its run was cancelled in Prefect"
+                ),
+            )
+            if self._latest(task, latest) == latest:
+                break
+        if task is not None:
+            if line.now == State.CANCELLED and not self.callbacks.look(latest):
+                task.cancel()
+            await asyncio.wait([task])
+        return line.note or f"its job is {line.now}"
+
+    def _latest(self, task: asyncio.Task[object] | None, job_id: int) -> int:
+        """The job that a subflow is at: it may have gone on since it was started."""
+        return [job_id, *(each for each, open_ in self._open.items() if open_ is task)][-1]
 
     async def wind_down(self) -> None:
         """Let the subflows that wait for sites go, then wait for all that are open."""
@@ -222,6 +269,7 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
         ),
     )
     dispatcher.callbacks.start()
+    dispatcher.cancellations.start()
     try:
         yield
         await dispatcher.wind_down()
@@ -232,6 +280,7 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
 
 
 async def _give_back(dispatcher: Dispatcher) -> None:
+    await dispatcher.cancellations.stop()
     await dispatcher.cancel()
     await dispatcher.callbacks.stop()
     await asyncio.to_thread(dispatcher.lease.release, dispatcher.ending)

@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Crashed
+from prefect.states import Cancelled, Completed, Crashed
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
@@ -34,7 +34,7 @@ from track import healing
 from track.database import make_engine, transact
 
 DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
-LIVE = [StateType.RUNNING, StateType.PENDING]
+LIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 CHUNK = 200
 """What Prefect's API gives at once."""
 
@@ -172,7 +172,9 @@ async def _crash(client: PrefectClient, which: FlowRunFilter, why: dict[UUID, st
     for run in runs:
         reason = why.get(run.id, "with its run")
         message = f"Its dispatcher ended ({reason}); its jobs go on under the next one."
-        await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+        asked = run.state is not None and run.state.is_cancelling()
+        end = Cancelled if asked else Crashed
+        await client.set_flow_run_state(run.id, end(message=message), force=True)
     return len(runs)
 
 

@@ -1,7 +1,7 @@
 """Handing a job to a site's queue; a driver takes it from there."""
 
 from prefect.client.schemas.objects import State as PrefectState
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,8 +61,10 @@ async def come_back(dispatcher: Dispatcher, claim: Claim) -> PrefectState | None
             return None
         case None:
             return Completed(name="Parked", message="its site has it; a callback goes on with it")
-        case State.FAILED | State.CANCELLED as state:
-            return Failed(name=state.value.title(), message=await _reason(dispatcher, claim))
+        case State.FAILED:
+            return Failed(message=await _reason(dispatcher, claim))
+        case State.CANCELLED:
+            return Cancelled(message=await _reason(dispatcher, claim))
         case _:
             return Completed(name="Retrying", message=await _reason(dispatcher, claim))
 

@@ -292,10 +292,10 @@ LOAD = text("""
     SELECT count(*) FILTER (WHERE batch_id IS NOT NULL AND started_by IS NULL) AS waiting,
            count(*) FILTER (WHERE batch_id IS NOT NULL AND started_by IS NOT NULL) AS running,
            count(*) FILTER (WHERE batch_id IS NULL) AS unsent,
-           (SELECT coalesce(sum(least(
+           (SELECT CAST(coalesce(sum(least(
                        CAST(b.resources ->> 'throttle' AS bigint),
                        (SELECT count(*) FROM track.attempt m
-                         WHERE m.batch_id = b.id AND m.closed_at IS NULL))), 0)
+                         WHERE m.batch_id = b.id AND m.closed_at IS NULL))), 0) AS integer)
               FROM track.batch b WHERE b.site = :site AND b.ended_at IS NULL) AS throttled
     FROM track.attempt WHERE site = :site AND closed_at IS NULL
 """)

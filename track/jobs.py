@@ -120,11 +120,9 @@ async def finish(
 
 async def _follow(tx: AsyncConnection, guid: str, changed: list[int]) -> list[int]:
     """Resolve what hangs on jobs that ended; the ids that became ready."""
-    affected = await downstream(tx, changed)
-    ready = await resolve(tx, affected)
+    ready = await resolve(tx, await downstream(tx, changed))
     await wake(tx, ready)
-    if not affected:
-        await release_if_over(tx, guid)
+    await release_if_over(tx, guid)
     return ready
 
 
@@ -231,9 +229,11 @@ async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) 
     return await move_all(tx, ids, State.WAITING, State.FAILED, actor=actor, why=why)
 
 
-async def release_if_over(tx: AsyncConnection, guid: str) -> None:
-    """Let go of a specimen of which nothing is left to do, whatever its last stage was."""
-    root = select(func.coalesce(asset.c.parent_guid, asset.c.guid)).where(asset.c.guid == guid)
+async def release_if_over(tx: AsyncConnection, guid: str | None = None) -> None:
+    """Let go of a specimen of which nothing is left to do, whatever its last stage was.
+
+    Without a guid, of every such specimen.
+    """
     theirs = asset.alias()
     open_ = (
         select(job.c.id)
@@ -241,12 +241,12 @@ async def release_if_over(tx: AsyncConnection, guid: str) -> None:
         .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
         .where(job.c.state.not_in(sorted(ENDED)))
     )
-    over = (
-        asset.c.guid == root.scalar_subquery(),
-        asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None),
-        ~open_.correlate(asset).exists(),
-    )
-    await tx.execute(update(asset).where(*over).values(released_at=func.now()))
+    in_flight = asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None)
+    over = update(asset).where(in_flight, ~open_.correlate(asset).exists())
+    if guid is not None:
+        root = select(func.coalesce(asset.c.parent_guid, asset.c.guid)).where(asset.c.guid == guid)
+        over = over.where(asset.c.guid == root.scalar_subquery())
+    await tx.execute(over.values(released_at=func.now()))
 
 
 async def release_asset(tx: AsyncConnection, guid: str) -> None:

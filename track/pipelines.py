@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Need, Pipeline, Stage
 from track.history import record
+from track.jobs import release_if_over
 from track.resolve import hold_edges, resolve
 from track.states import State
 from track.tables import edge, job, pipeline, stage
@@ -60,6 +61,7 @@ async def load_pipelines(
         await _write_edges(tx, new)
     for new in changed:
         await _back_fill(tx, new.name)
+    await release_if_over(tx)  # the stage that was left may be the one taken out
     return [new.name for new in changed]
 
 

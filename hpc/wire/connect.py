@@ -133,13 +133,16 @@ def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Tra
         transport.close()
         raise
     except (SSHException, OSError, EOFError) as error:
+        refused = isinstance(error, AuthenticationException) and transport.is_active()
         transport.close()
-        raise _in_our_words(error, hop, kind) from error
+        raise _in_our_words(error, hop, kind, refused=refused) from error
     return transport
 
 
-def _in_our_words(error: Exception, hop: SshHop, kind: str) -> WireError:
-    if isinstance(error, AuthenticationException):
+def _in_our_words(error: Exception, hop: SshHop, kind: str, *, refused: bool) -> WireError:
+    """`refused`: the host is still there and said no. A link that breaks while we log in
+    looks much the same to paramiko, and must not count as a key that is not accepted."""
+    if refused:
         return KeyRefused(f"{hop.name} does not accept our key: {error}")
     if isinstance(error, IncompatiblePeer):
         if "host key" in str(error):

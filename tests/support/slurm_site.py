@@ -56,6 +56,7 @@ class SlurmSite:
     engine: AsyncEngine
     world: World
     callback: str
+    url: str
     root: Path
     name: str = "cluster"
     port: int | None = None
@@ -78,12 +79,18 @@ class SlurmSite:
         return Site.model_validate(given | self.options)
 
     def driver(
-        self, runner: Path | None = None, wire: Wire | None = None, callback: str | None = None
+        self,
+        runner: Path | None = None,
+        wire: Wire | None = None,
+        callback: str | None = None,
+        **more: Any,
     ) -> SlurmDriver:
         """A new driver with a connection of its own."""
         wire = wire or SshLink(self.lab.sshd.address(port=self.port), breaker=Eager())
         path = runner or build_runner(self.root.parent / "built")
-        made = SlurmDriver(self.site, self.engine, KEYS, callback or self.callback, path, wire)
+        made = SlurmDriver(
+            self.site, self.engine, KEYS, callback or self.callback, path, wire, **more
+        )
         self.drivers.append(made)
         return made
 
@@ -107,16 +114,14 @@ class SlurmSite:
 
     async def hand_over(self, guid: str, stage: str = "clean") -> int:
         """Claim a ready job and put it into the site's queue; its attempt."""
-        for found in await self.world.claim(limit=1000, guid=guid):
-            if found.stage == stage:
-                who = self.world.dispatcher_id
-                return await transact(
-                    self.engine,
-                    lambda tx, f=found: jobs.hand_over(  # type: ignore[misc]
-                        tx, f.job_id, self.name, dispatcher_id=who, actor="test"
-                    ),
-                )
-        raise AssertionError(f"{stage} of {guid} is not ready")
+        claims = await self.world.claim(limit=1000, guid=guid)
+        (job_id,) = [found.job_id for found in claims if found.stage == stage]
+
+        async def work(tx: AsyncConnection) -> int:
+            who = self.world.dispatcher_id
+            return await jobs.hand_over(tx, job_id, self.name, dispatcher_id=who, actor="test")
+
+        return await transact(self.engine, work)
 
     async def states(self, *guids: str, stage: str = "clean") -> list[str]:
         """The state of each asset's job."""
@@ -177,6 +182,12 @@ class SlurmSite:
 
         await self.drive(driver, done, seconds)
 
+    async def answered(self, attempt: int) -> None:
+        """Make a job ready to be claimed now, whatever its pause."""
+        await self.world.sql(
+            "UPDATE track.job SET available_at = now() WHERE attempt_id = :a", a=attempt
+        )
+
     def work_done(self) -> list[tuple[int, str]]:
         """(attempt, native id) of every work that was really done."""
         log = self.root / "work.log"
@@ -194,7 +205,7 @@ async def slurm_site(
         async with serving(create_app(config), free_port()) as callback:
             world = await World.make(engine, PIPELINE)
             root = lab.root(uuid4().hex[:8])
-            made = SlurmSite(lab, engine, world, callback, root, options=options)
+            made = SlurmSite(lab, engine, world, callback, database, root, options=options)
             await made.install()
             try:
                 yield made

@@ -8,12 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Pipeline
 from tests.support.truth_world import EDITS, SITES, Actor, Truth
-from track import operations
-from track.outlook import outlook
+from track import healing, operations, switches
 from track.pipelines import load_pipelines
 from track.states import State
-from track.takeover import release_jobs
-from track.wake import wake_session, wake_sessions
+from track.wake import wake_sessions
 
 LIVE = """
     SELECT 1 FROM track.dispatcher
@@ -82,29 +80,35 @@ class Operator:
             )
 
     async def _attention(self) -> None:
-        async def work(tx: AsyncConnection) -> None:
-            rows = await tx.execute(text("SELECT guid, session_id FROM track.asset ORDER BY guid"))
-            guid, session_id = self.me.rng.choice(rows.all())
-            flip = text(
-                "UPDATE track.asset SET attention ="
-                " CASE WHEN attention IS NULL THEN 'look' END WHERE guid = :guid"
-            )
-            await tx.execute(flip, {"guid": guid})
-            await wake_session(tx, session_id)
-
-        await self.me.do("attention", work)
+        rows = await self.truth.sql("SELECT guid, attention FROM track.asset ORDER BY guid")
+        guid, held = self.me.rng.choice(rows)
+        note = None if held else "look"
+        await self.me.do(
+            f"attention of {guid}: {note}",
+            lambda tx: switches.set_attention(tx, guid, note, actor="operator"),
+        )
 
     async def _switch(self) -> None:
-        table = self.me.rng.choice(("stage", "pipeline"))
+        rows = await self.truth.sql(SWITCHES)
+        key, name, on = self.me.rng.choice(rows)
+        if key is None:
+            await self.me.do(
+                f"switch {name} {'off' if on else 'on'}",
+                lambda tx: switches.switch_pipeline(tx, name, not on, actor="operator"),
+            )
+            return
+        await self.me.do(
+            f"switch {name}/{key} {'off' if on else 'on'}",
+            lambda tx: switches.switch_stage(tx, key, name, not on, actor="operator"),
+        )
 
-        async def work(tx: AsyncConnection) -> None:
-            rows = await tx.execute(text(f"SELECT id FROM track.{table} ORDER BY id"))
-            one = self.me.rng.choice(rows.scalars().all())
-            flip = text(f"UPDATE track.{table} SET active = NOT active WHERE id = :id")
-            await tx.execute(flip, {"id": one})
-            await wake_all(tx)
 
-        await self.me.do(f"switch a {table}", work)
+SWITCHES = """
+    SELECT s.key, p.name, s.active FROM track.stage s JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE s.archived_at IS NULL
+    UNION ALL SELECT NULL, name, active FROM track.pipeline WHERE name <> 'UNREADABLE'
+    ORDER BY 2, 1
+"""
 
 
 async def wake_all(tx: AsyncConnection) -> None:
@@ -159,7 +163,7 @@ class Time:
                 await self.me.do("what was put off is due", _due, 0.3)
                 continue
             session_id = self.me.rng.choice(self.truth.sessions)
-            if await self.me.do("reconcile", lambda tx, s=session_id: reconcile(tx, s), 0.3):  # type: ignore[misc]
+            if await self.me.do("reconcile", lambda tx, s=session_id: _reconcile(tx, s), 0.3):  # type: ignore[misc]
                 self.truth.unwatched.discard(session_id)
 
 
@@ -170,18 +174,9 @@ async def _due(tx: AsyncConnection) -> None:
     await tx.execute(text(late))
 
 
-async def reconcile(tx: AsyncConnection, session_id: UUID) -> bool:
-    """Wake a session with work and no live lease; whether nobody is at it."""
-    await tx.execute(
-        text("SELECT 1 FROM track.session WHERE id = :id FOR NO KEY UPDATE"), {"id": session_id}
-    )
+async def _reconcile(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Take up a session that nobody is at; whether nobody was."""
     if (await tx.execute(text(LIVE), {"session": session_id})).first() is not None:
         return False
-    await release_jobs(tx, session_id, actor="reconcile")
-    if (await outlook(tx, session_id)).needs_dispatcher:
-        await tx.execute(
-            text("UPDATE track.session SET wake_requested_at = NULL WHERE id = :id"),
-            {"id": session_id},
-        )
-        await wake_sessions(tx, [session_id])
+    await healing.take_up(tx, session_id)
     return True

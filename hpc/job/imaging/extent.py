@@ -24,8 +24,10 @@ class Extent:
     why: str
 
 
-def find_extent(rgb: Rgb) -> Extent:
+def find_extent(rgb: Rgb, but: tuple[int, int, int, int] | None = None) -> Extent:
     """The bounding box of all that differs from the background, the median of the border.
+
+    What lies in `but` (a colour chart) is left out.
 
     Confidence (0 to 1) is how far it stands out, times how much of the border is free of
     it, times the share of the four sides it does not touch.
@@ -38,6 +40,10 @@ def find_extent(rgb: Rgb) -> Extent:
     grain = 3.0 * float(np.percentile(distance[border], 75))
     threshold = min(max(LEAST_DISTANCE, grain), MOST_DISTANCE)
     mask = _without_specks(distance > threshold)
+    if but is not None:
+        x, y, width, height = but
+        margin = max(width, height) // 8 + 2
+        mask[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin] = 0
     if mask.mean() < LEAST_AREA:
         return Extent(None, 0.0, "nothing stands out from the background")
     touched = float(mask[border].mean())

@@ -18,8 +18,10 @@ from hpc.job.imaging.picture import Rgb
 
 LEAST_CONTRAST = 14.0
 """Of 255 between paper and table; less may be shading."""
-NEAR = 22.0
-"""Of 255: as far from the paper's colour as paper gets, where no table shows at the border."""
+NEAR = (8.0, 12.0, 18.0, 26.0, 38.0)
+"""Of 255: how far from the paper's colour paper may be, where the table does not tell."""
+DOUBTFUL = 0.6
+LEAST_SUPPORT = 0.5
 LEAST_SHARE = 0.15
 """Of the frame; a smaller piece of paper is a label."""
 LEAST_FILL = 0.6
@@ -46,18 +48,24 @@ class Sheet:
 
 
 def find_sheet(rgb: Rgb) -> Sheet | None:
-    """The sheet; None when it fills the frame, or cannot be told from the table."""
+    """The sheet; None when it fills the frame, or cannot be told from what is around it."""
     pixels = rgb.astype(np.float32)
     paper = _commonest(pixels, _middle(rgb.shape))
     table = _commonest(pixels, _border(rgb.shape))
-    away = table - paper
-    contrast = float(np.abs(away).max())
-    visible = contrast >= LEAST_CONTRAST
-    if visible:
-        share = ((pixels - paper) @ away) / float(away @ away)
-        mask = _largest(share < 0.5)
-    else:
-        mask = _largest(np.abs(pixels - paper).max(axis=2) < NEAR)
+    contrast = float(np.abs(table - paper).max())
+    found = []
+    if contrast >= LEAST_CONTRAST:
+        share = ((pixels - paper) @ (table - paper)) / float((table - paper) @ (table - paper))
+        found.append(_sheet_of(share < 0.5, min(1.0, contrast / 60.0), table))
+    away = np.abs(pixels - paper).max(axis=2)
+    found += [_sheet_of(away < near, DOUBTFUL, None) for near in NEAR]
+    sheets = [sheet for sheet in found if sheet is not None]
+    return max(sheets, key=lambda sheet: sheet.confidence, default=None)
+
+
+def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | None:
+    """The sheet of which these pixels are; None when they do not make one."""
+    mask = _largest(paper_like)
     if mask is None or mask.mean() < LEAST_SHARE:
         return None
     sides = _sides(mask)
@@ -65,14 +73,12 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
         return None
     box, angle = _rectangle(sides, mask.shape)
     free = _free_sides(box, mask.shape)
-    if not free:
-        return None
+    support = min(side.support for side in sides.values())
     fill = float(mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].mean())
-    if fill < LEAST_FILL:
+    if free < (1 if table is not None else 2) or support < LEAST_SUPPORT or fill < LEAST_FILL:
         return None
-    sure = min(1.0, contrast / 60.0) if visible else 0.5
-    confidence = round(sure * min(1.0, fill + 0.2) * (0.6 + 0.1 * free), 3)
-    return Sheet(box, round(angle, 2), confidence, mask, table if visible else None)
+    confidence = sure * min(1.0, fill + 0.2) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
+    return Sheet(box, round(angle, 2), round(confidence, 3), mask, table)
 
 
 def _commonest(pixels: NDArray[np.float32], where: Mask) -> Floats:
@@ -117,8 +123,20 @@ def _largest(mask: Mask) -> Mask | None:
     return largest
 
 
-def _sides(mask: Mask) -> dict[str, tuple[float, float]] | None:
-    """Each side as (slope, offset): x over y for left and right, y over x for the others."""
+@dataclass(frozen=True)
+class _Side:
+    """A line: x = slope y + offset for left and right, y = slope x + offset for the others.
+
+    `support` is the share of the mask's ends that lie on it, within two pixels.
+    """
+
+    slope: float
+    offset: float
+    support: float
+
+
+def _sides(mask: Mask) -> dict[str, _Side] | None:
+    """The four sides by name; None when the mask has no width to speak of."""
     found = {}
     for name, turned in (("left", mask), ("top", mask.T)):
         lines = np.flatnonzero(turned.mean(axis=1) > 0.3 * np.quantile(turned.mean(axis=1), 0.9))
@@ -131,17 +149,19 @@ def _sides(mask: Mask) -> dict[str, tuple[float, float]] | None:
     return found
 
 
-def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> tuple[float, float]:
+def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
     """A line that most points lie on: the median slope of pairs far apart, then offset."""
     half = along.size // 2
     slopes = (across[half : 2 * half] - across[:half]) / (along[half : 2 * half] - along[:half])
     slope = float(np.median(slopes))
     if abs(slope) > math.tan(math.radians(MOST_ANGLE)):
         slope = 0.0
-    return slope, float(np.median(across - slope * along))
+    strays = across - slope * along
+    offset = float(np.median(strays))
+    return _Side(slope, offset, float((np.abs(strays - offset) <= 2).mean()))
 
 
-def _rectangle(sides: dict[str, tuple[float, float]], shape: tuple[int, ...]) -> tuple[Box, float]:
+def _rectangle(sides: dict[str, _Side], shape: tuple[int, ...]) -> tuple[Box, float]:
     """The box around the four corners, within the frame; and by how much it is turned."""
     corners = [
         _crossing(sides[upright], sides[level])
@@ -153,7 +173,7 @@ def _rectangle(sides: dict[str, tuple[float, float]], shape: tuple[int, ...]) ->
     right, bottom = min(shape[1], round(max(xs))), min(shape[0], round(max(ys)))
     # A side at the frame's own edge says nothing about the angle.
     slopes = [
-        sign * sides[name][0]
+        sign * sides[name].slope
         for name, sign, at, end in (
             ("left", -1, left, 0),
             ("right", -1, right, shape[1]),
@@ -166,11 +186,10 @@ def _rectangle(sides: dict[str, tuple[float, float]], shape: tuple[int, ...]) ->
     return (left, top, max(1, right - left), max(1, bottom - top)), angle
 
 
-def _crossing(upright: tuple[float, float], level: tuple[float, float]) -> tuple[float, float]:
-    """Where x = a y + b and y = c x + d meet."""
-    (a, b), (c, d) = upright, level
-    x = (a * d + b) / (1 - a * c)
-    return x, c * x + d
+def _crossing(upright: _Side, level: _Side) -> tuple[float, float]:
+    """Where the two lines meet."""
+    x = (upright.slope * level.offset + upright.offset) / (1 - upright.slope * level.slope)
+    return x, level.slope * x + level.offset
 
 
 def _free_sides(box: Box, shape: tuple[int, ...]) -> int:

@@ -15,12 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
+from flows.module import run_module
 from hpc import protocol
 from schemas.attempts import Complete, Fail, Start
 from schemas.callbacks import Result
 from schemas.pace import Pace
 from schemas.sites import Site
+from tasks.dispatcher import Dispatcher
 from tests.support.world import World, new
+from track.claims import Claim
 from track.database import transact
 from track.leases import Lease
 from track.sessions import mark_registered
@@ -191,6 +194,43 @@ async def test_a_final_error_fails_the_job_at_once_with_its_reason(
     assert await world.states("g") == {"load": JobState.FAILED, "ocr": JobState.WAITING}
     (failed,) = [run for run in await subflows(state) if run.name == "g load"]
     assert failed.state is not None and "a blurred label" in str(failed.state.message)
+
+
+async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    breaks = {"g": 1, "h": 2}
+
+    async def fragile(claim: Claim) -> object:
+        if breaks[claim.guid]:
+            breaks[claim.guid] -= 1
+            raise RuntimeError("Prefect is away")
+        return await run_module(claim)
+
+    monkeypatch.setattr("flows.dispatch.run_module", fragile)
+    assert (await run(world)).name == "Finished"
+    assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    told = await world.sql("SELECT count(*) FROM track.history WHERE why LIKE '%Prefect is away'")
+    assert told == [(3,)]
+    assert await one(world, "SELECT max(tries) FROM track.job") == 0
+
+
+async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    broke: list[str] = []
+
+    async def fragile(dispatcher: Dispatcher, guid: str) -> None:
+        if guid not in broke:
+            broke.append(guid)
+            raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr("flows.module.push_patiently", fragile)
+    assert (await run(world)).name == "Finished"
+    assert sorted(broke) == ["g", "h"]
+    assert await one(world, "SELECT count(*) FROM track.attempt") == 4
 
 
 async def test_without_an_open_site_it_waits_and_goes_on_when_one_opens(

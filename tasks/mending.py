@@ -1,0 +1,44 @@
+"""Putting back what a subflow held when it broke without saying where its job goes.
+
+A fault of ours, Prefect away while the run was to be made: the job would be held for as
+long as its dispatcher lives, and the dispatcher live for as long as the job is held.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track import jobs
+from track.moves import Guard
+from track.states import State
+from track.tables import job
+
+MENDING_S = 30.0
+"""How long such a job rests before it is put back, so that nothing breaks in a tight loop."""
+
+
+async def put_back(tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id: UUID) -> None:
+    """Let go of those of these jobs that this dispatcher still holds; values say what broke.
+
+    A claimed one is ready again, and no try is used; what came back from a site is finished
+    and only waits for somebody to do its last effects.
+    """
+    held = select(job.c.id, job.c.state).where(
+        job.c.id.in_(broken), job.c.dispatcher_id == dispatcher_id
+    )
+    rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True))).all()
+    for row in rows:
+        if row.state != State.CLAIMED:
+            await tx.execute(update(job).where(job.c.id == row.id).values(dispatcher_id=None))
+            continue
+        await jobs.try_again(
+            tx,
+            row.id,
+            actor=f"dispatcher:{dispatcher_id}",
+            why=broken[row.id],
+            uses_try=False,
+            guard=Guard(dispatcher_id=dispatcher_id),
+            delay_s=0,
+        )

@@ -1,0 +1,92 @@
+"""A job at a site, by hand: queued, started, brought back; and two transactions in one order."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc import protocol
+from hpc.protocol import Answer
+from schemas.attempts import Complete, Fail, Result, Start
+from schemas.metadata import read_document
+from tests.support.world import World
+from track import jobs
+from track.attempts import Attempt
+from track.claims import Claim
+from track.database import transact
+from track.documents import create_document
+
+WHO = {"native_id": "n1", "nonce": "x"}
+
+
+async def queue(world: World, found: Claim, site: str = "alpha") -> int:
+    """Hand a claimed job to a site; its attempt."""
+    mine = world.dispatcher_id
+    return await transact(
+        world.engine,
+        lambda tx: jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
+    )
+
+
+async def start(world: World, attempt: int, fence: int = 1, **who: str) -> Attempt:
+    """Ask for the start of an attempt."""
+    body = Start(**(WHO | who))
+    return await transact(world.engine, lambda tx: protocol.start(tx, attempt, fence, body))
+
+
+async def complete(
+    world: World, attempt: int, fence: int = 1, result: dict[str, Any] | None = None, **who: str
+) -> Answer:
+    """Bring an attempt's result."""
+    body = Complete(**(WHO | who), result=Result.model_validate(result or {}))
+    return await transact(world.engine, lambda tx: protocol.complete(tx, attempt, fence, body))
+
+
+async def fail(world: World, attempt: int, status: str = "RETRY", fence: int = 1) -> Answer:
+    """Say that an attempt failed."""
+    body = Fail(**WHO, fail_status=status, message="no luck")
+    return await transact(world.engine, lambda tx: protocol.fail(tx, attempt, fence, body))
+
+
+async def describe(world: World, *guids: str, **more: Any) -> None:
+    """Give assets a document each."""
+    for guid in guids:
+        arrived = read_document(
+            {
+                "asset_guid": guid,
+                "institution": "NHMD",
+                "collection": "Vascular plants",
+                "pipeline_name": "P",
+                "workstation_name": "W",
+                "file_format": "tif",
+                "tags": {"metadataTemplate": "v3"},
+                **more,
+            }
+        )
+        await transact(
+            world.engine, lambda tx, g=guid, a=arrived: create_document(tx, g, a, actor="test")
+        )
+
+
+async def until_blocked(engine: AsyncEngine, *tasks: asyncio.Task[Any]) -> None:
+    """Return when as many transactions as there are tasks wait for a lock of another one."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10), engine.connect() as connection:
+        while True:
+            for task in tasks:
+                assert not task.done(), "it did not wait at all"
+            if (await connection.execute(waiting)).scalar_one() >= len(tasks):
+                return
+            await connection.rollback()
+            await asyncio.sleep(0.01)
+
+
+async def deadlocks(tx: AsyncConnection) -> int:
+    """How often PostgreSQL had to end a deadlock in this database."""
+    await tx.execute(text("SELECT pg_stat_force_next_flush()"))
+    counted = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    return int((await tx.execute(counted)).scalar_one())
