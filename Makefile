@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up stop logs doctor migrate psql test check bench backup restore clean
+.PHONY: help setup demo campaign up stop logs doctor migrate psql test check bench backup restore clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## a sample session down the whole road; ONCE=1: then stop everything
 	$(BIN)/refinery demo $(if $(ONCE),--once) $(if $(SESSION),--session '$(SESSION)') $(if $(SITE),--site '$(SITE)')
+
+campaign: $(STAMP) ## the demo under a random schedule of kills and faults; N=rounds, SEED=…: the same again
+	$(BIN)/refinery campaign $(if $(N),--rounds $(N)) $(if $(SEED),--seed $(SEED))
 
 up: $(STAMP) ## start everything and keep it alive until Ctrl-C; DETACH=1: in the background
 	$(BIN)/refinery up $(if $(DETACH),--detach)

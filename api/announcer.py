@@ -29,6 +29,8 @@ MOST = 50
 """Events of one request."""
 TICK_S = 1.0
 LONGEST_PAUSE_S = 10.0
+GATHER_S = 0.03
+"""Pause after a list that went out: under load one list then holds what many callbacks owe."""
 LOOK_S = 0.25
 """How often the listener looks whether it is to stop."""
 
@@ -112,7 +114,7 @@ class Announcer:
         while not self._stopping.is_set():
             self._told.clear()
             try:
-                while await self._round(http) == MOST:
+                while (sent := await self._round(http)) == MOST:
                     pass
             except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
                 self._complain(error)
@@ -120,6 +122,8 @@ class Announcer:
                 pause = min(self._longest_pause_s, pause * 2)
                 continue
             pause, self.last_error = self._tick_s, ""
+            if sent:
+                await _first(self._stopping, GATHER_S)
             await _first(self._told, self._tick_s)
 
     def _complain(self, error: Exception) -> None:

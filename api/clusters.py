@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import attempts, health, legacy, problems
+from api.abandoned import watch_leases
 from api.announcer import Announcer
 from api.context import ClusterApi, Context
 from api.limits import BodyLimit, Clock
@@ -68,11 +69,13 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
         async with config.ars_tokens() as ars_token:
             task = asyncio.create_task(announcer.run(), name="announcer")
             task.add_done_callback(_report)
+            leases = asyncio.create_task(watch_leases(engine), name="leases")
             try:
                 yield Context(config, engine, metrics, announcer, ars_token)
             finally:
                 announcer.stop()
-                await asyncio.wait([task], timeout=STOPPING_S)
+                leases.cancel()
+                await asyncio.wait([task, leases], timeout=STOPPING_S)
                 task.cancel()
                 await asyncio.wait([task], timeout=STOPPING_S)
     finally:

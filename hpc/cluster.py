@@ -187,6 +187,11 @@ class Cluster:
         lines = await self._say("tidy", self.root, str(days), stdin=_rows(open_keys))
         return [text for kind, text in lines if kind == "removed"]
 
+    async def remove(self, guids: Iterable[str]) -> list[str]:
+        """Remove the folders of assets; those that are gone."""
+        lines = await self._say("remove", self.root, stdin=_rows(guids))
+        return [text for kind, text in lines if kind == "gone"]
+
     async def run(self, words: Sequence[str], deadline_s: float = 60.0) -> tuple[int, str, str]:
         """One command over there: exit code, output, complaints."""
         lines = await self._say("run", shlex.join(words), deadline_s=deadline_s)

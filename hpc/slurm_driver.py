@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.cluster import Cluster, SiteTrouble
+from hpc.leftovers import sweep
 from hpc.remote import Garbled
 from hpc.site_scripts import SiteScripts
 from hpc.site_state import SiteState
@@ -30,7 +31,7 @@ from track.site_health import degrade, leave, recover
 
 DEGRADED_AFTER_S = 30.0
 GREET_S = 900.0
-TIDY_S = 6 * 3600.0
+TIDY_S = 3600.0
 KEPT_DAYS = 14
 CANCEL_AGAIN_S = 30.0
 HOPELESS = (BadAddress, KeyRefused, WrongHostKey, SiteTrouble)
@@ -78,7 +79,7 @@ class SlurmDriver:
     async def turn(self) -> None:
         """Send what is queued, look at what is under way, report what ended."""
         try:
-            await self._greet()
+            await self.greet()
             await self.submitter.send()
             await self.scripts.run_due()
             await self._cancel()
@@ -97,11 +98,16 @@ class SlurmDriver:
         """Let go of the connection; what runs over there goes on."""
         await self.wire.close()
 
-    async def _greet(self) -> None:
+    async def greet(self) -> None:
         """See what the site is like, at first and now and then. Raises SiteTrouble."""
         state = self.state
         if state.hello is not None and self.clock() < self._greet_at:
             return
+        if not self.callback:
+            raise SiteTrouble(
+                "its nodes have no way to us (callback: none), and this driver cannot carry: "
+                "name a callback address they reach"
+            )
         hello = await state.cluster.hello(state.runner.name)
         if hello.troubles:
             raise SiteTrouble("; ".join(hello.troubles))
@@ -147,6 +153,8 @@ class SlurmDriver:
             return [batch.key for batch in await read_batches(tx, mine)]
 
         await self.state.cluster.tidy(await transact(self.engine, keys), KEPT_DAYS)
+        if removed := await sweep(self.state):
+            log.info("site %s: the folders of %d assets are removed", self.site.name, removed)
 
     async def _troubled(self, error: Exception) -> None:
         """After a while of trouble, or at once where only a person can help: degraded."""

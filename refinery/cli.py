@@ -206,5 +206,16 @@ def demo(
     raise typer.Exit(run(here(), say, once=once, session=session, site=site))
 
 
+@app.command()
+def campaign(
+    rounds: Annotated[int, typer.Option(min=1, help="how often the sample session is sent")] = 3,
+    seed: Annotated[int | None, typer.Option(help="draw the faults from this number again")] = None,
+) -> None:
+    """Send sample sessions while processes are killed and the archive fails; count losses."""
+    from demo.campaign import run
+
+    raise typer.Exit(run(Path.cwd(), say, rounds=rounds, seed=seed))
+
+
 if __name__ == "__main__":
     main()

@@ -155,6 +155,7 @@ def ars(settings: Settings) -> None:
         base_url=addresses.ars,
         client_id=settings.ars_client_id,
         client_secret=ars_secret(settings),
+        control=settings.ars_control,
     )
     for folder in (config.share_dir, config.erda_dir):
         folder.mkdir(parents=True, exist_ok=True)

@@ -66,6 +66,7 @@ class Settings(BaseModel):
         ars_base_url: the edge of ARS; empty runs the stand-in.
         ars_token_url: where its tokens come from; empty means its own Keycloak realm.
         ars_client_id, ars_client_secret: our credentials there.
+        ars_control: lets a campaign make the stand-in fail on purpose.
         database_url: a PostgreSQL of your own for the refinery; empty means the embedded one.
         prefect_database_url: the same for Prefect.
         postgres_home: where the embedded cluster lies; empty lets us choose.
@@ -101,6 +102,7 @@ class Settings(BaseModel):
     ars_token_url: Address = ""
     ars_client_id: str = "specimen-refinery"
     ars_client_secret: SecretStr = SecretStr("")
+    ars_control: bool = False
 
     database_url: SecretStr = SecretStr("")
     prefect_database_url: SecretStr = SecretStr("")

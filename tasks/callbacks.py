@@ -8,11 +8,13 @@ lost event costs latency and nothing else.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import WebSocketException
 
@@ -46,9 +48,13 @@ class Callbacks:
 
     async def stop(self) -> None:
         """Stop; whoever still waits is told nothing more (None)."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            # Once is not enough: under psycopg, Python 3.11's `wait_for` swallows a
+            # cancellation that arrives just as what it waits for does.
+            for task in self._tasks:
+                task.cancel()
+            _, pending = await asyncio.wait(self._tasks, timeout=0.5)
+            self._tasks = list(pending)
         self.park()
 
     def park(self) -> None:
@@ -83,19 +89,34 @@ class Callbacks:
         self._wanted.set()
 
     async def _read(self) -> None:
-        """Read the asked-for jobs at once, and all that wait every `recheck_s`."""
+        """Read the asked-for jobs at once, and all that wait every `recheck_s`.
+
+        However often is asked meanwhile: it is in a burst that events get lost.
+        """
+        clock = asyncio.get_running_loop().time
+        due = clock() + self._recheck_s
         while True:
-            try:
-                await asyncio.wait_for(self._wanted.wait(), self._recheck_s)
-                ids = self._asked & self._waiting.keys()
-            except TimeoutError:
-                ids = set(self._waiting)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._wanted.wait()
+            ids = self._asked & self._waiting.keys()
+            if clock() >= due:
+                ids, due = set(self._waiting), clock() + self._recheck_s
             self._wanted.clear()
             self._asked = set()
-            for job_id, state in (await self._states(ids)).items():
-                future = self._waiting.get(job_id)
-                if state not in AT_SITE and future is not None and not future.done():
-                    future.set_result(state)
+            try:
+                self._settle(await self._states(ids))
+            except SQLAlchemyError as error:
+                log.warning("waiting jobs cannot be read, they are read again soon: %s", error)
+                await asyncio.sleep(RECONNECT_S)
+                self._asked |= ids
+                self._wanted.set()
+
+    def _settle(self, states: dict[int, State]) -> None:
+        for job_id, state in states.items():
+            future = self._waiting.get(job_id)
+            if state not in AT_SITE and future is not None and not future.done():
+                future.set_result(state)
 
     async def _states(self, ids: set[int]) -> dict[int, State]:
         if not ids:

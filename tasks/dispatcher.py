@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,10 +180,10 @@ class Dispatcher:
         return None
 
     async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stirred.wait(), self.pace.tick_s)
-        except TimeoutError:
-            return
+        # Not `wait_for`: it may swallow the one cancellation that a lost lease sends.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.pace.tick_s):
+                await self._stirred.wait()
 
     async def end_job(self, job_id: int, actor: str) -> str:
         """End a job whose run was cancelled in Prefect; a word on it, once its subflow is over.
@@ -196,8 +196,8 @@ class Dispatcher:
             latest = self._latest(task, job_id)
             line = await transact(
                 self.engine,
-                lambda tx, job=latest: operations.cancel(  # type: ignore[misc]
-                    tx, job, actor=actor, why="its run was cancelled in Prefect"
+                lambda tx, it=latest: operations.cancel(  # type: ignore[misc]
+                    tx, it, actor=actor, why="its run was cancelled in Prefect"
                 ),
             )
             if self._latest(task, latest) == latest:

@@ -65,7 +65,7 @@ async def register_assets(
         row = asdict(each) | {"session_id": session_id, "pipeline_id": ids[each.pipeline]}
         del row["pipeline"]
         insertion = insert(asset).values(row).on_conflict_do_nothing()
-        if (await tx.execute(insertion)).rowcount:
+        if (await tx.execute(insertion.returning(asset.c.guid))).first() is not None:
             new.append(each.guid)
             await record(
                 tx, actor=actor, what="asset.registered", session_id=session_id,

@@ -49,10 +49,10 @@ async def close_attempt(tx: AsyncConnection, attempt_id: int, outcome: str, **va
 async def find_attempt(
     tx: AsyncConnection, attempt_id: int, *, lock: bool = False
 ) -> Attempt | None:
-    """Read an attempt with its job; `lock` holds the job's row for the caller's move."""
+    """Read an attempt with its job; `lock` holds both rows for the caller's move."""
     statement = _read().where(attempt.c.id == attempt_id)
     if lock:
-        statement = statement.with_for_update(key_share=True, of=job)
+        statement = statement.with_for_update(key_share=True, of=[job, attempt])
     return _attempt((await tx.execute(statement)).one_or_none())
 
 
@@ -63,7 +63,7 @@ async def current_attempt(
     statement = _read().where(asset.c.guid == guid, stage.c.key == stage_key)
     statement = statement.where(attempt.c.id == job.c.attempt_id)
     if lock:
-        statement = statement.with_for_update(key_share=True, of=job)
+        statement = statement.with_for_update(key_share=True, of=[job, attempt])
     return _attempt((await tx.execute(statement)).one_or_none())
 
 

@@ -137,21 +137,24 @@ async def take_arrays(
     Of all batches together `running` may run at a time, which their `throttle` sees to.
     """
     rows = (await tx.execute(ARRAYS, {"site": site, "limit": members})).all()
-    groups: dict[tuple[object, ...], tuple[dict[str, Any], list[Row[Any]]]] = {}
+    shapes: dict[tuple[object, ...], str] = {}
+    groups: dict[tuple[object, ...], list[Row[Any]]] = {}
     for row in rows:
-        asked = shape(row.resources, row.outcomes)
+        like = (row.stage_id, *row.outcomes)
+        if like not in shapes:
+            shapes[like] = json.dumps(shape(row.resources, row.outcomes), sort_keys=True)
         alone = row.attempt if row.kind == "script" else None
-        key = (row.stage_id, json.dumps(asked, sort_keys=True), alone)
-        groups.setdefault(key, (asked, []))[1].append(row)
+        groups.setdefault((row.stage_id, shapes[like], alone), []).append(row)
     taken: list[int] = []
-    for asked, group in groups.values():
+    for (_, shaped, _), group in groups.items():
+        asked: dict[str, Any] = json.loads(str(shaped))
         for first in range(0, len(group), size):
             piece = group[first : first + size]
             if running is not None:
                 if running <= 0:
                     return taken
-                asked = asked | {"throttle": min(running, len(piece))}
-                running -= min(running, len(piece))
+                asked |= {"throttle": min(running, len(piece))}
+                running -= asked["throttle"]
             taken.append(await _intend(tx, site, piece[0].stage_id, piece, asked))
     return taken
 

@@ -31,7 +31,7 @@ async def create_document(tx: AsyncConnection, guid: str, arrived: Arrived, *, a
         "arrived_version": arrived.version,
     }
     statement = upsert(document).values(row).on_conflict_do_nothing()
-    if (await tx.execute(statement)).rowcount:
+    if (await tx.execute(statement.returning(document.c.asset_guid))).first() is not None:
         await _remember(tx, guid, 1, actor, [{"field": "*", "old": None, "new": "created"}])
         return
     old = await read_document(tx, guid, lock=True)

@@ -29,9 +29,9 @@ keep() {
 # adopt KEY LOOK HISTORY: 0 when the outcome of an earlier try is told, 1 when there is none to find.
 adopt() {
     folder="batches/$1"
-    for line in "$2" "$3"; do
-        [ -n "$line" ] || continue
-        found=$(eval "$line" 2>"$folder/look.err" </dev/null) && [ ! -s "$folder/look.err" ] || {
+    for question in "$2" "$3"; do
+        [ -n "$question" ] || continue
+        found=$(eval "$question" 2>"$folder/look.err" </dev/null) && [ ! -s "$folder/look.err" ] || {
             say blind "$1 $(tr '\n' ' ' <"$folder/look.err")"
             return 0
         }

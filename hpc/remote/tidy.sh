@@ -8,9 +8,12 @@ for folder in batches/*; do
     case $open in *" $key "*) continue ;; esac
     # One just placed by a driver that began after the list was made is young.
     [ -n "$(find "$folder" -maxdepth 0 -mmin +60 2>/dev/null)" ] || continue
-    rm -f "$folder/tokens"
-    [ -n "$(find "$folder" -maxdepth 0 -mtime "+$days" 2>/dev/null)" ] || continue
-    rm -rf "$folder" "batches/.locks/$key" && say removed "$folder"
+    # Asked before anything is removed from it, which would make it young again.
+    if [ -n "$(find "$folder" -maxdepth 0 -mtime "+$days" 2>/dev/null)" ]; then
+        rm -rf "$folder" "batches/.locks/$key" && say removed "$folder"
+    elif [ -e "$folder/tokens" ]; then
+        rm -f "$folder/tokens"
+    fi
 done
 find incoming -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} +
 find scripts-run -mindepth 1 -maxdepth 1 -mtime "+$days" -exec rm -rf {} + 2>/dev/null

@@ -14,6 +14,7 @@ from demo.sessions import write_sample_session
 from tests.support.deaf_prefect import DeafPrefect, deaf_prefect
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.timeout(900)  # seconds, for the first test waits for them all
 DISPATCH = "dispatch/session"
 HOUR = {"tick_s": 3600, "recheck_s": 3600}
 QUICK = {"tick_s": 1, "recheck_s": 1}

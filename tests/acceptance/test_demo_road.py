@@ -20,6 +20,7 @@ from demo.sessions import DIGITISER, PLANS, SHARED_LABEL, End, Expectation, writ
 from tests.support.stack import ROOT, Stack
 from track.states import MOVES, State
 
+pytestmark = pytest.mark.timeout(900)  # seconds, for the first test waits for them all
 INSTITUTION, COLLECTION = "NHMD", "Vascular plants"
 PPI_OF = dict(enumerate(plan.ppi for plan in PLANS))
 STANDING = """

@@ -31,7 +31,7 @@ async def empty() -> None:
 
 @flow(name="empties")
 async def empties(count: int, at_once: int) -> None:
-    """`count` empty subflows, as many side by side as a dispatcher lets be open."""
+    """`count` empty subflows, at most `at_once` side by side."""
     places = asyncio.Semaphore(at_once)
 
     async def one() -> None:
@@ -41,9 +41,9 @@ async def empties(count: int, at_once: int) -> None:
     await asyncio.gather(*(one() for _ in range(count)))
 
 
-async def run_empties(count: int) -> State[Any]:
+async def run_empties(count: int, at_once: int) -> State[Any]:
     """The other side of a session's road."""
-    return await empties(count, Pace().at_once, return_state=True)
+    return await empties(count, at_once, return_state=True)
 
 
 async def run_dispatch(session: str, pace: dict[str, Any]) -> State[Any]:

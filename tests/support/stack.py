@@ -151,7 +151,7 @@ def running_stack(name: str) -> Iterator[Stack]:
     with temporary_folder() as folder:
         shutil.copy(ROOT / "prefect.yaml", folder)
         (folder / "flows").symlink_to(ROOT / "flows")
-        shutil.copytree(ROOT / "deployments" / "pipelines", folder / "deployments" / "pipelines")
+        shutil.copytree(ROOT / "deployments", folder / "deployments")
         environment = {
             "REFINERY_POSTGRES_HOME": str(folder / "pg"),
             "REFINERY_PROJECT": name,

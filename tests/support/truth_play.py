@@ -20,7 +20,7 @@ from track.outlook import outlook
 from track.pipelines import load_pipelines
 from track.sites import load_sites
 
-QUIET = 4000
+QUIET = 40_000
 """Turns that honest work may take to end everything; far more than it needs."""
 
 SHOWN = 70

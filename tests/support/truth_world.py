@@ -22,7 +22,7 @@ from track.sessions import mark_registered, open_session
 T = TypeVar("T")
 
 SITES = ("alpha", "beta")
-IN_FLIGHT = 3
+IN_FLIGHT = 2
 SYNCHRONISING = 1
 ANY_END = ["done", "excluded", "failed", "cancelled"]
 RULE = {"after": "barcode", "when": "asset_subject == 'device target'"}
@@ -129,7 +129,7 @@ class Truth:
 
         self.sessions = await transact(self.engine, work)
         for number, session_id in enumerate(self.sessions):
-            names = [f"g{number}{n}" for n in range(4)]
+            names = [f"g{number}{n}" for n in range(3 - number)]
             await self.add(session_id, *(new(name) for name in names))
         for _ in range(3):
             await self.add_tile()

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 Check = Callable[[], Awaitable[None]]
+IDLE_S = 0.005
+"""Longest pause of an actor between two transactions of a race; longer for who has little to do."""
+
 LOOK_EVERY = 8
 """Turns between two looks whether the play is over."""
 
@@ -47,7 +50,7 @@ class Turns:
     async def turn(self, name: str, weight: float = 1) -> None:
         """Wait for this actor's turn; who has little to do comes seldom, by its weight."""
         if self.racing:
-            await asyncio.sleep(self._draw.random() * 0.004)
+            await asyncio.sleep(self._draw.random() * IDLE_S / weight)
             if self._ended:
                 raise asyncio.CancelledError
             return

@@ -2,12 +2,13 @@
 
 RapidOCR with the models of its own wheel; nothing is downloaded. Its alphabet holds
 æ ø å Æ Ø Å, but capital Æ is commonly read as AE; only where that cannot be anything else
-is it set right, since -ACEAE is how plant families end.
+is it set right, since -ACEAE is how plant families end. A label that reads badly, or whose
+lines stand upright, is read again turned.
 """
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ from hpc.job.imaging.picture import as_rgb, shrunk
 LOOK_AT = 2000
 """Longer side, in pixels, of what the detector is shown; the recogniser's lines come from it."""
 MOST_REGIONS = 12
+LEAST_LETTERS = 3
+"""A label has a line as long as that; the numbers of a ruler have not."""
+LOOK_AT_LABEL = 1600
+LEAST_SURE = 0.85
+"""Mean confidence below which a label is tried the other way round."""
+BETTER = 0.05
+NO_SPACE = re.compile(r"(?<=[^\W\d_]\.)(?=[A-ZÆØÅ][a-zæøå])")
+"""The reader often drops the space of "Leg. K. Ølgaard"."""
 LONE_AE = re.compile(r"\bAE(?=[a-zæøå])")
 """Latin writes Aesculus; AE before a small letter is a Danish Æ."""
 Box = tuple[int, int, int, int]
@@ -42,6 +51,22 @@ class Label:
     lines: tuple[TextLine, ...]
 
 
+@dataclass(frozen=True)
+class Strip:
+    """Where a line of text is: the upright box around it, and how high its letters are."""
+
+    box: Box
+    height: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a label is; `upright_lines`: most of its lines run up or down."""
+
+    box: Box
+    upright_lines: bool
+
+
 @functools.cache
 def engine(threads: int) -> Any:
     """The reader, loaded once a process (about a second), silent, on `threads` threads."""
@@ -49,6 +74,9 @@ def engine(threads: int) -> Any:
         params={
             "Global.log_level": "critical",
             "Global.max_side_len": LOOK_AT,
+            # As it comes, it enlarges the smallest scrap until its shorter side is 736.
+            "Det.limit_type": "max",
+            "Det.limit_side_len": LOOK_AT,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
@@ -59,45 +87,85 @@ def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
     """The labels of an sRGB image, top to bottom; an empty list when there is no text."""
     labels = []
     for region in find_regions(image, threads):
-        x, y, width, height = region
-        part = shrunk(image.crop(x, y, width, height), LOOK_AT)
-        scale = width / part.width
-        lines = [
-            TextLine(danish_capitals(text), round(score, 3), _placed(quad, scale, x, y))
-            for quad, text, score in _read(_bgr(part), threads)
-        ]
-        if lines:
-            labels.append(Label(region, tuple(in_reading_order(lines))))
+        lines = _read_best(image.crop(*region.box), region.upright_lines, threads)
+        if any(len(line.text) >= LEAST_LETTERS for line in lines):
+            x, y = region.box[:2]
+            placed = [replace(line, box=_moved(line.box, x, y)) for line in lines]
+            labels.append(Label(region.box, tuple(placed)))
     return sorted(labels, key=lambda label: (label.box[1], label.box[0]))
 
 
-def find_regions(image: pyvips.Image, threads: int) -> list[Box]:
-    """Where text stands, as boxes in full-size pixels: the largest dozen at most."""
+def find_regions(image: pyvips.Image, threads: int) -> list[Region]:
+    """Where text stands, in full-size pixels: the largest dozen at most."""
     small = shrunk(image, LOOK_AT)
     found = engine(threads)(_bgr(small), use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
         return []
     scale = image.width / small.width
-    boxes = [_placed(quad, scale, 0, 0) for quad in found.boxes]
-    regions = sorted(grouped(boxes), key=lambda box: -box[2] * box[3])[:MOST_REGIONS]
-    return [_clipped(box, image.width, image.height) for box in regions]
+    strips = [_strip(quad, scale) for quad in found.boxes]
+    regions = sorted(grouped(strips), key=lambda region: -region.box[2] * region.box[3])
+    return [
+        replace(region, box=_clipped(region.box, image.width, image.height))
+        for region in regions[:MOST_REGIONS]
+    ]
 
 
-def grouped(boxes: list[Box]) -> list[Box]:
-    """Lines of text nearer to each other than a line and a half are one label."""
-    groups = [_grown(box) for box in boxes]
+def grouped(strips: list[Strip]) -> list[Region]:
+    """Lines below each other and nearer than their height are one label; so are words of a
+    line. Beside each other, two thirds of that: there another label may begin."""
+    groups = [([strip], _grown(strip)) for strip in strips]
     merged = True
     while merged:
         merged = False
-        for i, first in enumerate(groups):
-            near = [j for j in range(i + 1, len(groups)) if _touch(first, groups[j])]
+        for i, (members, box) in enumerate(groups):
+            near = [j for j in range(i + 1, len(groups)) if _touch(box, groups[j][1])]
             if near:
-                members = [first, *(groups[j] for j in near)]
-                groups = [box for j, box in enumerate(groups) if j != i and j not in near]
-                groups.append(_around(members))
+                joined = members + [strip for j in near for strip in groups[j][0]]
+                around = _around([box, *(groups[j][1] for j in near)])
+                rest = [group for j, group in enumerate(groups) if j != i and j not in near]
+                groups = [*rest, (joined, around)]
                 merged = True
                 break
-    return groups
+    return [
+        Region(box, 2 * sum(_stands(strip) for strip in strips) > len(strips))
+        for strips, box in groups
+    ]
+
+
+def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[TextLine]:
+    """The lines of a label as it lies or, if that reads better, turned."""
+    best: list[TextLine] = []
+    for turn in ("d90", "d270") if upright_lines else ("d0", "d180"):
+        lines = _read_turned(part, turn, threads)
+        if not best or _sureness(lines) > _sureness(best) + BETTER:
+            best = lines
+        if best and _sureness(best) >= LEAST_SURE:
+            break
+    return best
+
+
+def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[TextLine]:
+    """The lines of `part` turned clockwise, in reading order, with boxes as it lies."""
+    shown = shrunk(part.rot(turn), LOOK_AT_LABEL)
+    scale = max(part.width, part.height) / max(shown.width, shown.height)
+    size = (part.width, part.height)
+    lines = [
+        TextLine(as_printed(text), round(score, 3), _strip(quad, scale).box)
+        for quad, text, score in _read(_bgr(shown), threads)
+        if text.strip()
+    ]
+    ordered = in_reading_order(lines)
+    return [replace(line, box=_turned_back(line.box, turn, size)) for line in ordered]
+
+
+def _sureness(lines: list[TextLine]) -> float:
+    length = sum(len(line.text) for line in lines)
+    return sum(len(line.text) * line.confidence for line in lines) / length if length else 0.0
+
+
+def as_printed(text: str) -> str:
+    """What the reader is known to get wrong, set right: Danish capitals, and lost spaces."""
+    return NO_SPACE.sub(" ", danish_capitals(text))
 
 
 def in_reading_order(lines: list[TextLine]) -> list[TextLine]:
@@ -129,7 +197,7 @@ def _capital_o(word: str) -> str:
 
 
 def _read(bgr: NDArray[np.uint8], threads: int) -> list[tuple[Any, str, float]]:
-    found = engine(threads)(bgr, use_det=True, use_cls=True, use_rec=True)
+    found = engine(threads)(bgr, use_det=True, use_cls=False, use_rec=True)
     if found.boxes is None:
         return []
     return [
@@ -142,19 +210,45 @@ def _bgr(image: pyvips.Image) -> NDArray[np.uint8]:
     return np.ascontiguousarray(as_rgb(image)[:, :, ::-1])
 
 
-def _placed(quad: Any, scale: float, left: int, top: int) -> Box:
-    """The upright box around four corners, in the coordinates of the whole image."""
+def _strip(quad: Any, scale: float) -> Strip:
+    """Four corners of a line in a copy, in pixels of the image; slanted lines are thin."""
     points = np.asarray(quad, dtype=float) * scale
     x, y = points.min(axis=0)
     right, bottom = points.max(axis=0)
-    return round(left + x), round(top + y), max(1, round(right - x)), max(1, round(bottom - y))
+    height = min(float(np.hypot(*(points[n + 1] - points[n]))) for n in (0, 1))
+    box = (round(x), round(y), max(1, round(right - x)), max(1, round(bottom - y)))
+    return Strip(box, max(1, round(height)))
 
 
-def _grown(box: Box) -> Box:
-    """A box with three quarters of a line around it, so that neighbours touch."""
+def _stands(strip: Strip) -> bool:
+    return strip.box[3] > 1.5 * strip.box[2]
+
+
+def _grown(strip: Strip) -> Box:
+    """A line's box with a margin, so that neighbours touch: a third of its height before and
+    after it, three quarters above and below."""
+    x, y, width, height = strip.box
+    along, across = round(0.35 * strip.height), round(0.75 * strip.height)
+    beside, above = (across, along) if _stands(strip) else (along, across)
+    return x - beside, y - above, width + 2 * beside, height + 2 * above
+
+
+def _moved(box: Box, x: int, y: int) -> Box:
+    return box[0] + x, box[1] + y, box[2], box[3]
+
+
+def _turned_back(box: Box, turn: str, size: tuple[int, int]) -> Box:
+    """A box of an image that was turned clockwise, in the image of `size` as it lay."""
     x, y, width, height = box
-    margin = round(0.75 * min(width, height))
-    return x - margin, y - margin, width + 2 * margin, height + 2 * margin
+    across, down = size
+    match turn:
+        case "d90":
+            return y, down - x - width, height, width
+        case "d180":
+            return across - x - width, down - y - height, width, height
+        case "d270":
+            return across - y - height, x, height, width
+    return box
 
 
 def _touch(a: Box, b: Box) -> bool:

@@ -108,6 +108,26 @@ async def test_a_controller_that_stops_answering_leaves_a_ghost_that_is_adopted(
     assert lab.job_ids(parcel.key) == [sent.job_id]
 
 
+async def test_a_try_that_never_reached_the_controller_is_made_again_after_two_empty_looks(
+    lab: SlurmLab,
+) -> None:
+    """As when the login node dies between the mark of a try and its `sbatch`."""
+    link = SshLink(lab.sshd.address(), breaker=Eager())
+    root = _root(lab)
+    cluster, parcel = Cluster(link, str(root)), a_parcel(f"never{secrets.token_hex(3)}")
+    folder = root / "batches" / parcel.key
+    (folder / "try").mkdir(parents=True)
+    for name, content in parcel.files.items():
+        (folder / name).write_bytes(content)
+    (folder / "log").mkdir()
+    began = time.monotonic()
+    assert (await cluster.send([parcel]))[parcel.key].fate is Fate.ABSENT
+    sent = await submit_until_known(cluster, parcel)
+    assert time.monotonic() - began > MESSAGE_TIMEOUT_S
+    await link.close()
+    assert lab.job_ids(parcel.key) == [sent.job_id]
+
+
 async def test_two_at_once_with_the_same_key_are_one_job(lab: SlurmLab) -> None:
     links = [SshLink(lab.sshd.address(), breaker=Eager()) for _ in range(2)]
     parcel = a_parcel(f"twice{secrets.token_hex(3)}")

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.truth_play import play
 
 ONE = os.environ.get("REFINERY_SEED")
-SEEDS = int(os.environ.get("REFINERY_SEEDS", "6"))
-TURNS = 350
+SEEDS = int(os.environ.get("REFINERY_SEEDS", "4"))
+TURNS = 300
 
 
 def seeds(share: int = 1) -> list[int]:

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Running, Scheduled
+from prefect.states import Cancelling, Running, Scheduled
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.reconcile import reconcile
@@ -116,3 +116,15 @@ async def test_a_session_whose_dispatcher_waits_for_a_place_is_not_woken_again(
         assert "sessions woken 0" in await message()
         await client.delete_flow_run(run.id)
     assert "sessions woken 1" in await message()
+
+
+async def test_a_run_that_was_being_cancelled_when_its_dispatcher_died_ends_cancelled(
+    world: World,
+) -> None:
+    async with get_client() as client:
+        child = await child_of(client, await run_of(client, world))
+        await client.set_flow_run_state(child.id, Cancelling(), force=True)
+        await dies(world)
+        assert await end_orphans(client, world.engine, PATIENCE) == 2
+        state = (await client.read_flow_run(child.id)).state
+        assert state is not None and state.type == StateType.CANCELLED

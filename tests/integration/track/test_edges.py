@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.world import World, new
 from track import jobs
+from track.assets import quarantine
 from track.database import transact
 from track.states import State
 
@@ -170,3 +171,37 @@ async def test_a_removed_stage_hands_its_upstreams_to_its_children(engine: Async
     await world.finish(a)
     states = await world.states("g")
     assert (states["b"], states["c"]) == (State.EXCLUDED, State.READY)
+
+
+async def test_an_asset_known_from_another_session_is_left_as_it_is(engine: AsyncEngine) -> None:
+    first = await World.make(engine, chain("a"))
+    await first.register(new("g"))
+    await first.finish_all()
+    second = await World.make(engine, chain("a"))
+    registered = await second.register(new("g"), new("h"))
+    assert (registered.new, registered.known) == (["h"], ["g"])
+    assert (await second.states("g"))["a"] == State.DONE
+
+
+async def test_a_quarantined_asset_is_opened_again_by_its_corrected_files(
+    engine: AsyncEngine,
+) -> None:
+    first = await World.make(engine, chain("a", "b"))
+    await first.register(new("g"))
+    (claimed,) = await first.claim()
+    await transact(
+        engine,
+        lambda tx: quarantine(
+            tx,
+            "g",
+            claimed.job_id,
+            dispatcher_id=first.dispatcher_id,
+            reason="g.tif: truncated; photograph it again",
+            actor="test",
+        ),
+    )
+    assert set((await first.states("g")).values()) == {State.FAILED}
+    second = await World.make(engine, chain("a", "b"))
+    assert (await second.register(new("g"))).reopened == ["g"]
+    await second.finish_all()
+    assert set((await second.states("g")).values()) == {State.DONE}

@@ -1,6 +1,13 @@
 """Text of a label: in order, with Danish letters, or an honest "nothing"."""
 
-from hpc.job.imaging.text import TextLine, danish_capitals, grouped, in_reading_order
+from hpc.job.imaging.text import (
+    Strip,
+    TextLine,
+    as_printed,
+    danish_capitals,
+    grouped,
+    in_reading_order,
+)
 from hpc.job.modules import ocr
 
 LABEL = {
@@ -53,7 +60,33 @@ def test_rows_are_read_before_columns() -> None:
 
 def test_near_lines_are_one_label_and_far_ones_another() -> None:
     near = [(0, 0, 200, 20), (0, 30, 180, 20), (10, 60, 190, 20)]
-    assert len(grouped([*near, (1000, 1000, 200, 20)])) == 2
+    strips = [Strip(box, 20) for box in (*near, (1000, 1000, 200, 20))]
+    assert len(grouped(strips)) == 2
+
+
+def test_a_stamp_beside_a_label_is_not_part_of_it() -> None:
+    label = [Strip((500, y, 400, 20), 20) for y in (0, 30, 60)]
+    assert len(grouped([*label, Strip((300, 20, 170, 40), 20)])) == 2
+
+
+def test_a_label_on_its_side_or_upside_down_is_read_too(make_job, draw) -> None:
+    label = draw(lines={(40, 40): "Flora Danica", (40, 110): "Leg. Åge Sørensen"}, size=(600, 200))
+    sheet = draw(size=(1800, 1500))
+    for turn, place in ((90, (100, 200)), (270, (600, 500)), (180, (1000, 1200))):
+        sheet.paste(label.rotate(turn, expand=True), place)
+    found = ocr.run(make_job("s.png", sheet.save))
+    assert found["metadata"]["tags.ocr"].split("\n\n") == ["Flora Danica\nLeg. Åge Sørensen"] * 3
+    for label in found["details"]["labels"]:
+        x, y, width, height = label["box"]
+        for line in label["lines"]:
+            a, b, w, h = line["box"]
+            assert x - 5 <= a < a + w <= x + width + 5
+            assert y - 5 <= b < b + h <= y + height + 5
+
+
+def test_a_space_the_reader_drops_is_put_back() -> None:
+    assert as_printed("Leg. K.Ølgaard") == "Leg. K. Ølgaard"
+    assert as_printed("U.S.A. 3.5.1923 gbif.org") == "U.S.A. 3.5.1923 gbif.org"
 
 
 def test_a_small_o_in_a_word_of_capitals_is_a_capital() -> None:

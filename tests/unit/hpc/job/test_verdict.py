@@ -8,7 +8,7 @@ import pytest
 from hpc.job.errors import BadInput, NotPrepared, Refused, Terminated, Transient
 from hpc.job.job import result
 from hpc.job.signals import Signals
-from hpc.job.verdict import Verdict, failure_of
+from hpc.job.verdict import Usage, Verdict, failure_of
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,16 @@ def test_a_result_is_measured() -> None:
     assert verdict.result is not None
     assert set(verdict.result["usage"]) == {"seconds", "cpu_s", "max_rss_mb"}
     assert verdict.result["usage"]["max_rss_mb"] > 1
+
+
+def test_the_peak_of_one_image_is_not_laid_to_the_next() -> None:
+    large = Usage()
+    block = bytearray(300_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    first = large.so_far()["max_rss_mb"]
+    del block
+    second = Usage().so_far()["max_rss_mb"]
+    assert first > second + 200
 
 
 def test_a_signal_interrupts_a_module_but_not_a_delivery() -> None:

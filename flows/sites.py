@@ -1,0 +1,41 @@
+"""What an operator does about a cluster: look at it, and make it ready."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from tasks.sites import examine_site, prepare_site, show_findings
+
+By = Annotated[str, Field(min_length=1, max_length=100)]
+SiteName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@flow(name="operate", flow_run_name="prepare {site} by {by}")
+async def prepare(by: By, site: SiteName, wheelhouse: str = "", base: str = "python3") -> State:
+    """Make a Slurm site ready: folders, the runner, a Python with the imaging libraries.
+
+    Args:
+        by: who asks; the history names you
+        site: the site, as sites.yaml names it
+        wheelhouse: a folder of wheels on the worker's host, for a cluster without a way to PyPI
+        base: the interpreter over there that the venv is made with, Python 3.11 or newer
+    """
+    done = await prepare_site(site, wheelhouse, base, by)
+    return Completed(message="; ".join(done))
+
+
+@flow(name="operate", flow_run_name="doctor {site} by {by}")
+async def doctor(by: By, site: SiteName) -> State:
+    """Look at a Slurm site: speed, clock, limits, folder, Python, and the way back to us.
+
+    Submits one short job to see whether a node reaches our callback address.
+
+    Args:
+        by: who asks
+        site: the site, as sites.yaml names it
+    """
+    said = await show_findings(site, await examine_site(site))
+    return Completed(message=said) if said == "well" else Failed(message=said)

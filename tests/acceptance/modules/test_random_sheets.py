@@ -1,0 +1,95 @@
+"""Sixty random sheets, each read by barcode, crop, derive and ocr, against what is on them."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hpc.job.job import Job
+from hpc.job.modules import barcode, crop, derive, ocr
+from tests.support.sheets import RandomSheet, iou, mistakes, random_sheet
+
+SHEETS = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one sheet; `letters` and `wrong` are those of its label."""
+
+    seed: int
+    missed: frozenset[str]
+    extra: frozenset[str]
+    overlap: float
+    scale_error: float
+    letters: int
+    wrong: int
+    seconds: tuple[float, ...]
+
+
+@pytest.mark.timeout(1800)
+def test_sixty_random_sheets_are_read_right(job_on, capsys) -> None:
+    rows = [read(random_sheet(seed), seed, job_on) for seed in range(SHEETS)]
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join(table(rows)) + "\n")
+    assert [(row.seed, row.missed, row.extra) for row in rows if row.missed or row.extra] == []
+    assert [(row.seed, row.overlap) for row in rows if row.overlap < 0.9] == []
+    assert [(row.seed, row.scale_error) for row in rows if row.scale_error > 0.01] == []
+    assert sum(row.wrong for row in rows) / sum(row.letters for row in rows) <= 0.05
+
+
+def read(sheet: RandomSheet, seed: int, job_on: Callable[..., Job]) -> Row:
+    """Run the four modules over one sheet."""
+    job = job_on(f"sheet{seed}.jpg", lambda path: sheet.image.save(path, quality=92))
+    results, seconds = [], []
+    for module in (barcode, crop, derive, ocr):
+        began = time.monotonic()
+        results.append(module.run(job))
+        seconds.append(time.monotonic() - began)
+    codes, cropped, derived, text = results
+    found = frozenset(codes["barcode"]["barcodes"])
+    box = cropped["details"]["box"]
+    width, height = derived["details"]["made"][0]["size"]
+    true_scale = 400 / sheet.ppi
+    errors = (width / (sheet.image.width * true_scale), height / (sheet.image.height * true_scale))
+    wanted = "\n".join(" ".join(line.split()) for line in sheet.label_lines)
+    return Row(
+        seed=seed,
+        missed=sheet.codes - found,
+        extra=found - sheet.codes,
+        overlap=iou(tuple(box), sheet.paper_box) if box else 0.0,
+        scale_error=max(abs(error - 1) for error in errors),
+        letters=len(wanted),
+        wrong=mistakes(wanted, label_text(text["details"]["labels"], sheet)),
+        seconds=tuple(seconds),
+    )
+
+
+def label_text(labels: list[dict[str, Any]], sheet: RandomSheet) -> str:
+    """What was read where the label lies."""
+    best = max(labels, key=lambda label: iou(tuple(label["box"]), sheet.label_box), default=None)
+    return "\n".join(line["text"] for line in best["lines"]) if best else ""
+
+
+def table(rows: list[Row]) -> list[str]:
+    """The worst and the middle of each measure."""
+    errors = [row.wrong / row.letters for row in rows]
+    overall = sum(row.wrong for row in rows) / sum(row.letters for row in rows)
+    overlaps = [row.overlap for row in rows]
+    scales = [row.scale_error for row in rows]
+    seconds = [statistics.median(row.seconds[n] for row in rows) for n in range(4)]
+    return [
+        f"{len(rows)} sheets with blur, noise, skew, glare      median    worst",
+        f"codes missed / extra                          {sum(len(r.missed) for r in rows):>6}"
+        f" / {sum(len(r.extra) for r in rows)}",
+        f"crop, area shared ÷ area of both             {statistics.median(overlaps):>7.3f}"
+        f"  {min(overlaps):>7.3f}",
+        f"derivative, size off by                      {statistics.median(scales):>7.2%}"
+        f"  {max(scales):>7.2%}",
+        f"text, wrong letters (all: {overall:.2%})             {statistics.median(errors):>7.2%}"
+        f"  {max(errors):>7.2%}",
+        "seconds: barcode, crop, derive, ocr           " + " ".join(f"{s:.2f}" for s in seconds),
+    ]

@@ -1,0 +1,278 @@
+"""5,000 submissions to a real Slurm 20 ms away, against one raw array and two ways of old.
+
+All sides go through the same delay proxy in one run, in turns, each opening its own
+connection. Connections, submissions and looks at the queue are counted.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.runner_archive import build_runner
+from hpc.slurm_driver import SlurmDriver
+from hpc.wire.ssh import SshLink
+from schemas.sites import Site
+from tests.support.callbacks import KEYS
+from tests.support.clusters import temporary_cluster
+from tests.support.delay_proxy import DelayProxy, running_proxy
+from tests.support.slurm_lab import SlurmLab, installed, running_lab
+from tests.support.slurm_site import PIPELINE
+from tests.support.world import World
+from track.database import make_engine
+from track.migrations import upgrade
+
+JOBS = 5000
+SINGLES = 200
+ROUNDS = 3
+RTT_S = 0.020
+WATCHED_MINUTES = 20
+
+QUEUE_JOBS = """
+    WITH assets AS (
+        INSERT INTO track.asset (guid, session_id, pipeline_id, file_name)
+        SELECT :name || '-' || n, :session, (SELECT id FROM track.pipeline LIMIT 1), 'f' || n
+        FROM generate_series(1, :jobs) n RETURNING guid
+    ), jobs AS (
+        INSERT INTO track.job (asset_guid, stage_id, state)
+        SELECT guid, (SELECT id FROM track.stage WHERE key = 'clean'), 'queued' FROM assets
+        RETURNING id
+    ), attempts AS (
+        INSERT INTO track.attempt (job_id, n, fence, site)
+        SELECT id, 1, 1, 'cluster' FROM jobs RETURNING id, job_id
+    ) SELECT count(*) FROM attempts
+"""
+POINT_AT = "UPDATE track.job j SET attempt_id = t.id FROM track.attempt t WHERE t.job_id = j.id"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median seconds of both sides; `target` is the largest ratio that is good enough, or the
+    smallest where `at_least`."""
+
+    what: str
+    ours: float
+    theirs: float
+    target: float
+    at_least: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.theirs / self.ours if self.at_least else self.ours / self.theirs
+
+    @property
+    def good(self) -> bool:
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+
+
+@dataclass
+class Clock:
+    """Real time, and what a test adds to it."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@dataclass
+class Bench:
+    """One lab behind a proxy; seconds of each side, round by round."""
+
+    lab: SlurmLab
+    proxy: DelayProxy
+    engine: AsyncEngine
+    world: World
+    folder: Path
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    async def rounds(self) -> None:
+        """Every side in turns."""
+        for n in range(ROUNDS):
+            await self._timed("array", lambda: self.raw_array(JOBS))
+            await self._timed("ours", lambda n=n: self.ours(n))  # type: ignore[misc]
+            self.lab.cancel_all()
+        await self._timed("connections", self.one_connection_per_job)
+        await self._timed("sequential", self.sequential)
+        self.lab.cancel_all()
+
+    async def _timed(self, side: str, work: Callable[[], Awaitable[float]]) -> None:
+        self.seconds.setdefault(side, []).append(await work())
+
+    def link(self) -> SshLink:
+        """A connection through the proxy."""
+        return SshLink(self.lab.sshd.address(port=self.proxy.port))
+
+    def script(self) -> str:
+        """A job to submit by hand."""
+        path = self.folder / "raw.sh"
+        path.write_text("#!/bin/sh\ntrue\n")
+        return f"sbatch --parsable -p parked --output=/dev/null {{}} {path}"
+
+    async def raw_array(self, jobs: int) -> float:
+        """Connect, and one array."""
+        line = self.script().format(f"--array=0-{jobs - 1}")
+        began = time.monotonic()
+        link = self.link()
+        answer = await link.run(line)
+        took = time.monotonic() - began
+        assert answer.exit_code == 0, answer.stderr
+        await link.close()
+        return took
+
+    async def one_connection_per_job(self) -> float:
+        """As most systems do."""
+        before = self.proxy.connections
+        began = time.monotonic()
+        for _ in range(SINGLES):
+            link = self.link()
+            assert (await link.run(self.script().format(""))).exit_code == 0
+            await link.close()
+        self.counts["connections, one per job"] = self.proxy.connections - before
+        return (time.monotonic() - began) / SINGLES
+
+    async def sequential(self) -> float:
+        """One connection, one command after another."""
+        began = time.monotonic()
+        link = self.link()
+        for _ in range(SINGLES):
+            assert (await link.run(self.script().format(""))).exit_code == 0
+        await link.close()
+        return (time.monotonic() - began) / SINGLES
+
+    async def ours(self, n: int) -> float:
+        """From a queue in the database to ids in the database, the connection included."""
+        await self.world.sql(QUEUE_JOBS, name=f"r{n}", session=self.world.session_id, jobs=JOBS)
+        await self.world.sql(POINT_AT)
+        await self.world.sql("ANALYZE track.attempt, track.job, track.asset")
+        driver, clock = self.driver()
+        await driver.adopt()
+        await driver.greet()
+        await driver.close()  # what it knows of the site it keeps; the connection is opened anew
+        before = self.proxy.connections
+        began = time.monotonic()
+        await driver.submitter.send()
+        took = time.monotonic() - began
+        known = await self.world.sql(
+            "SELECT count(*) FROM track.attempt WHERE closed_at IS NULL AND external_id IS NOT NULL"
+        )
+        assert known == [(JOBS,)]
+        if n == ROUNDS - 1:
+            await self._watch(driver, clock)
+        self.counts["connections, ours"] = self.proxy.connections - before
+        self.counts["sbatch, ours"] = driver.state.cluster.submissions
+        await driver.close()
+        await self.world.sql("UPDATE track.attempt SET closed_at = now(), outcome = 'cancelled'")
+        await self.world.sql("UPDATE track.batch SET ended_at = now(), state = 'ended'")
+        return took
+
+    async def _watch(self, driver: SlurmDriver, clock: Clock) -> None:
+        """Twenty minutes pass, a turn every ten seconds of them; nobody calls back."""
+        await self.world.sql("UPDATE track.attempt SET submitted_at = now() - interval '1 hour'")
+        for _ in range(WATCHED_MINUTES * 6):
+            clock.ahead += 10
+            await driver.turn()
+        self.counts["looks at the queue in 20 minutes, ours"] = driver.state.cluster.polls
+
+    def driver(self) -> tuple[SlurmDriver, Clock]:
+        """A fresh driver, as after a restart."""
+        given = {
+            "site": "cluster",
+            "kind": "slurm",
+            "block": "cluster",
+            "python": sys.executable,
+            "root": str(self.folder / "site"),
+            "callback": "http://127.0.0.1:9",
+            "capacity": 20_000,
+            "max_array": 10_000,
+            "poll_s": 60,
+            "resources": {"partition": "parked"},
+        }
+        site, clock = Site.model_validate(given), Clock()
+        runner = build_runner(self.folder / "built")
+        url = "http://127.0.0.1:9"
+        return SlurmDriver(site, self.engine, KEYS, url, runner, self.link(), clock=clock), clock
+
+    def rows(self) -> list[Row]:
+        """What is claimed, and what was measured."""
+        median = {side: statistics.median(found) for side, found in self.seconds.items()}
+        there = f"{JOBS} jobs, {RTT_S * 1000:.0f} ms away"
+        return [
+            Row(
+                f"submission of {there} ÷ one raw sbatch --array",
+                median["ours"],
+                median["array"],
+                5,
+            ),
+            Row(
+                f"rate of submission, {there} ÷ that of one connection per job",
+                median["ours"] / JOBS,
+                median["connections"],
+                100,
+                at_least=True,
+            ),
+            Row(
+                f"rate of submission, {there} ÷ that of one connection, one command each",
+                median["ours"] / JOBS,
+                median["sequential"],
+                20,
+                at_least=True,
+            ),
+            Row("SSH connections for all of it", self.counts["connections, ours"], 1, 1),
+            Row(
+                "looks at the queue a minute",
+                self.counts["looks at the queue in 20 minutes, ours"] / WATCHED_MINUTES,
+                1,
+                1,
+            ),
+        ]
+
+
+def run() -> list[Row]:
+    """Measure; nothing where Slurm is not installed."""
+    if not installed():
+        return []
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        temporary_cluster() as cluster,
+        running_lab() as lab,
+        running_proxy(lab.sshd.port, rtt_s=RTT_S) as proxy,
+    ):
+        cluster.ensure_database("bench")
+        url = cluster.url("bench")
+        upgrade(url)
+
+        async def measure() -> list[Row]:
+            engine = make_engine(url)
+            try:
+                world = await World.make(engine, PIPELINE)
+                await world.sql(
+                    "INSERT INTO track.site (name, kind, rank, definition)"
+                    " VALUES ('cluster', 'slurm', 0, '{}')"
+                )
+                bench = Bench(lab, proxy, engine, world, Path(name))
+                await bench.rounds()
+                return bench.rows()
+            finally:
+                await engine.dispose()
+
+        return asyncio.run(measure())
+
+
+def test_submission_meets_its_targets() -> None:
+    """The rows, each within its target."""
+    rows = run()
+    for row in rows:
+        sign = "≥" if row.at_least else "≤"
+        sys.stdout.write(
+            f"{row.what}: {row.ours:.4g} against {row.theirs:.4g}, "
+            f"ratio {row.ratio:.2f} ({sign} {row.target:g})\n"
+        )
+    assert all(row.good for row in rows)

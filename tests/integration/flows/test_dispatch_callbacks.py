@@ -1,0 +1,108 @@
+"""Waiting for a site's word when events do not come, and when the database stumbles."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc import protocol
+from schemas.attempts import Complete, Start
+from schemas.callbacks import Result
+from tasks.callbacks import Callbacks
+from tests.support.ports import free_port
+from tests.support.world import World, new
+from track import jobs
+from track.database import transact
+from track.states import State
+
+PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
+PATIENCE_S = 20
+HOUR_S = 3600.0
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """A Prefect that cannot be reached, so that no event ever comes."""
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        yield
+
+
+@pytest.fixture
+async def world(silence: None, engine: AsyncEngine) -> World:
+    """Two assets whose jobs a site runs."""
+    made = await World.make(engine, PIPELINE)
+    await made.register(new("g"), new("h"))
+    for found in await made.claim():
+        await transact(
+            engine,
+            lambda tx, j=found.job_id: jobs.hand_over(
+                tx, j, "here", dispatcher_id=made.dispatcher_id, actor="test"
+            ),
+        )
+    return made
+
+
+@asynccontextmanager
+async def listening(world: World, recheck_s: float) -> AsyncIterator[Callbacks]:
+    callbacks = Callbacks(world.engine, world.session_id, recheck_s, lambda: None)
+    callbacks.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield callbacks
+    finally:
+        await callbacks.stop()
+
+
+async def come_back(world: World, guid: str) -> None:
+    """The site completes a job, and nobody is told."""
+    job_id = await world.job_id(guid, "load")
+    ((attempt_id, fence),) = await world.sql(
+        "SELECT id, fence FROM track.attempt WHERE job_id = :j", j=job_id
+    )
+    assert isinstance(attempt_id, int) and isinstance(fence, int)
+    native = {"native_id": "native", "nonce": "n"}
+    start, done = Start(**native), Complete(**native, result=Result())
+    await transact(world.engine, lambda tx: protocol.start(tx, attempt_id, fence, start))
+    await transact(world.engine, lambda tx: protocol.complete(tx, attempt_id, fence, done))
+
+
+async def test_a_job_that_came_back_before_it_was_waited_for_is_seen_at_once(world: World) -> None:
+    await come_back(world, "g")
+    async with listening(world, HOUR_S) as callbacks:
+        assert await callbacks.settled(await world.job_id("g", "load")) == State.RETURNED
+
+
+async def test_a_lost_event_is_made_up_for_while_others_keep_coming(world: World) -> None:
+    silent, busy = [await world.job_id(guid, "load") for guid in "gh"]
+    async with listening(world, 0.3) as callbacks:
+        waiting = [asyncio.create_task(callbacks.settled(each)) for each in (silent, busy)]
+
+        async def burst() -> None:
+            while True:
+                callbacks.look(busy)
+                await asyncio.sleep(0.02)
+
+        events = asyncio.create_task(burst())
+        await come_back(world, "g")
+        assert await waiting[0] == State.RETURNED
+        events.cancel()
+    assert await waiting[1] is None
+
+
+async def test_a_database_that_stumbles_costs_only_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tasks.callbacks.RECONNECT_S", 0.05)
+    job_id = await world.job_id("g", "load")
+    async with listening(world, HOUR_S) as callbacks:
+        await world.sql("ALTER TABLE track.job RENAME TO job_out_of_reach")
+        waiting = asyncio.create_task(callbacks.settled(job_id))
+        while "cannot be read" not in caplog.text:
+            await asyncio.sleep(0.02)
+        await world.sql("ALTER TABLE track.job_out_of_reach RENAME TO job")
+        await come_back(world, "g")
+        callbacks.look(job_id)
+        assert await waiting == State.RETURNED

@@ -1,0 +1,165 @@
+"""Making a site ready and looking at it, on the lab."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from blocks.slurm_site import SlurmSite as SlurmSiteBlock
+from hpc.cluster import Cluster, SiteTrouble
+from hpc.leftovers import sweep
+from hpc.runner_archive import build_runner
+from hpc.site_check import examine, summary
+from hpc.site_setup import prepare
+from hpc.wire.ssh import SshLink
+from tests.support.ports import free_port
+from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Path:
+    return build_runner(tmp_path / "built")
+
+
+async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
+    site: SlurmSite, runner: Path
+) -> None:
+    link = SshLink(site.lab.sshd.address())
+    findings = {each.what: each for each in await examine(site.site, link, "", runner.name)}
+    await link.close()
+    assert findings["connection"].well
+    assert findings["callback"].well, findings["callback"]
+    assert findings["python"].well
+    assert findings["controller"].found.startswith("Slurm 22.05")
+    assert findings["accounting"].well is False
+    assert "exit codes" in findings["accounting"].remedy
+
+
+async def test_what_is_wrong_is_told_with_what_to_do(site: SlurmSite, runner: Path) -> None:
+    site.callback = f"http://127.0.0.1:{free_port()}"
+    site.options = {"python": "/nowhere/bin/python"}
+    link = SshLink(site.lab.sshd.address())
+    found = await examine(site.site, link, "", runner.name)
+    await link.close()
+    findings = {each.what: each for each in found}
+    assert findings["python"].well is False
+    assert findings["callback"].well is not True
+    assert "python" in summary(found)
+
+
+async def test_a_site_out_of_reach_is_one_finding_with_a_remedy(
+    site: SlurmSite, runner: Path
+) -> None:
+    (finding,) = await examine(
+        site.site, SshLink(site.lab.sshd.address(port=free_port())), "", runner.name
+    )
+    assert finding.well is False
+    assert "firewall" in finding.remedy
+
+
+async def test_preparing_a_site_places_the_runner_and_is_harmless_to_repeat(
+    site: SlurmSite, runner: Path
+) -> None:
+    link = SshLink(site.lab.sshd.address())
+    cluster = Cluster(link, str(site.root))
+    for _ in range(2):
+        done = await prepare(site.site, cluster, runner)
+    await link.close()
+    assert (site.root / "bin" / runner.name).read_bytes() == runner.read_bytes()
+    assert done[-1] == f"{sys.executable} runs every module already"
+
+
+async def test_a_venv_is_built_from_wheels_sent_along(site: SlurmSite, tmp_path: Path) -> None:
+    """With a base interpreter that stands in for the hour a real one takes."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "some-1-py3-none-any.whl").write_bytes(os.urandom(3_000_000))
+    base = tmp_path / "base-python"
+    base.write_text(
+        '#!/bin/sh\nmkdir -p "$3/bin"\nprintf \'#!/bin/sh\\nexit 0\\n\' >"$3/bin/python"\n'
+        'chmod +x "$3/bin/python"\n'
+    )
+    base.chmod(0o755)
+    venv = site.root / "venv"
+    site.options = {"python": str(venv / "bin" / "python")}
+    link = SshLink(site.lab.sshd.address())
+    cluster = Cluster(link, str(site.root))
+    done = await prepare(site.site, cluster, ODD_RUNNER, wheelhouse=wheels, base=str(base))
+    assert done[-1].endswith("was built and runs every module")
+    sent = site.root / "wheels" / "some-1-py3-none-any.whl"
+    assert sent.read_bytes() == (wheels / sent.name).read_bytes()
+    with pytest.raises(SiteTrouble, match="holds no wheel"):
+        site.options = {"python": str(site.root / "other" / "bin" / "python")}
+        (tmp_path / "empty").mkdir()
+        await prepare(site.site, cluster, ODD_RUNNER, wheelhouse=tmp_path / "empty")
+    await link.close()
+
+
+async def test_what_ended_batches_left_is_removed_and_open_ones_stay(site: SlurmSite) -> None:
+    await site.queue("good-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["good-1"], "returned")
+    (batch,) = await site.batches()
+    old = site.root / "batches" / "bold"
+    old.mkdir()
+    (old / "tokens").write_text("t")
+    long_ago = 1_000_000_000
+    os.utime(old, (long_ago, long_ago))
+    kept = site.root / "batches" / batch["key"]
+    os.utime(kept, (long_ago, long_ago))
+    cluster = driver.state.cluster
+    assert await cluster.tidy([batch["key"]], 14) == ["batches/bold"]
+    assert kept.exists()
+
+
+async def test_scratch_of_a_finalised_asset_goes_once_the_archive_has_all_of_it(
+    site: SlurmSite,
+) -> None:
+    await site.queue("good-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["good-1"], "returned")
+    scratch = site.root / "assets" / "good-1"
+    (scratch / "derived").mkdir(parents=True)
+    await site.world.sql(
+        "INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes)"
+        " VALUES ('good-1', 'a.tif', 'tif', 1, 1)"
+    )
+    await site.world.sql(
+        "INSERT INTO track.retention (kind, asset_guid, location, due_at)"
+        " VALUES ('site', 'good-1', 'cluster', now())"
+    )
+    for change in (
+        "UPDATE track.job SET state = 'done'",
+        "UPDATE track.asset SET finalised_at = now()",
+    ):
+        assert await sweep(driver.state) == 0
+        assert scratch.exists()
+        await site.world.sql(change)
+    assert await sweep(driver.state) == 0
+    ((why,),) = await site.world.sql("SELECT outcome FROM track.retention")
+    assert why == "a.tif of good-1 is not in the archive yet"
+    await site.world.sql("UPDATE track.file SET synchronised_at = now()")
+    assert await sweep(driver.state) == 1
+    assert not scratch.exists()
+    assert await sweep(driver.state) == 0
+
+
+async def test_the_block_gives_an_address_that_opens(site: SlurmSite) -> None:
+    server = site.lab.sshd
+    block = SlurmSiteBlock(
+        host="127.0.0.1",
+        port=server.port,
+        user=server.hop.user,
+        private_key=server.hop.private_key.strip(),  # as a form leaves it
+        host_key=server.host_key,
+        jump_host="127.0.0.1",
+        jump_port=server.port,
+        jump_host_key=server.host_key,
+    )
+    link = SshLink(block.address())
+    assert (await link.run("echo hello")).stdout == b"hello\n"
+    await link.close()
+    assert "PRIVATE" not in repr(block.address())
+    with pytest.raises(ValueError, match="jump_host_key"):
+        SlurmSiteBlock(**{**block.model_dump(), "jump_host_key": ""})

@@ -1,0 +1,60 @@
+"""Killing processes of a running system at a moment that its database vouches for.
+
+The victims are stopped first, then the database is asked again: what it says of processes
+that cannot move is still true when they are killed.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from demo.victims import KINDS, kill
+from tests.support.stack import Stack
+
+PATIENCE_S = 240.0
+HELD = """
+    SELECT j.id, s.key, j.state FROM track.job j
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session e ON e.id = a.session_id
+    WHERE e.opened_as = %(path)s AND j.state = %(state)s
+      AND (s.key = ANY(%(stages)s) OR %(stages)s = '{}')
+"""
+
+Moment = Callable[[], dict[str, Any] | None]
+"""The job that makes this the moment, or None while it is not."""
+
+
+def holds(stack: Stack, path: object, job_state: str, *stages: str) -> Moment:
+    """A job of the session opened as `path` is in that state (at one of these stages)."""
+
+    def look() -> dict[str, Any] | None:
+        rows = stack.rows(HELD, path=str(path), state=job_state, stages=list(stages))
+        return rows[0] if rows else None
+
+    return look
+
+
+def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
+    """Kill when the moment has come and lasts while the victims stand still; its job.
+
+    Killing PostgreSQL is the exception: while it stands still it answers nothing.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    mute = victim in ("postgres", "everything")
+    while time.monotonic() < deadline:
+        found = moment()
+        pids = KINDS[victim](stack.settings) if found else []
+        if not found or not pids:
+            time.sleep(0.01)
+            continue
+        if mute:
+            kill(pids)
+            return found
+        kill(pids, signal.SIGSTOP)
+        if (again := moment()) is not None and again["id"] == found["id"]:
+            kill(pids)
+            return again
+        kill(pids, signal.SIGCONT)
+    raise AssertionError(f"the moment to kill {victim} never came")
