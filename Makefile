@@ -51,8 +51,8 @@ check: $(STAMP) ## formatting, lint, types and unit tests, within a minute
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 tests/unit
 
-bench: $(STAMP) ## measure both sides and print medians and ratios
-	$(BIN)/python -m pytest -q -s tests/benchmarks
+bench: $(STAMP) ## measure both sides and print medians and ratios; ONLY=road: one; QUICK=1: tiny
+	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
 backup: $(STAMP) ## save the embedded databases; TO=folder
 	$(BIN)/refinery backup $(if $(TO),'$(TO)')

@@ -11,6 +11,7 @@ from flows.finalise import finalise_asset
 from flows.ingest import ingest_asset
 from flows.module import run_module
 from schemas.pace import Pace
+from tasks.announcements import announce_finished
 from tasks.dispatcher import Subflow, dispatching
 from tasks.folders import settle_folder
 from tasks.registration import register_session
@@ -36,6 +37,8 @@ async def dispatch(session: UUID, pace: Pace | None = None) -> State:
             await settle_folder(dispatcher)
     except LeaseTaken as taken:
         return Completed(name="Elsewhere", message=str(taken))
+    if dispatcher.ending == "finished":
+        announce_finished(dispatcher)
     return Completed(name=dispatcher.ending.title(), message=f"{dispatcher.started} subflows")
 
 

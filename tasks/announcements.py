@@ -15,7 +15,8 @@ def announce_finalised(dispatcher: Dispatcher, claim: Claim) -> None:
     emit_event(**{name: found[name] for name in ("event", "resource", "related", "payload")})
 
 
-def announce_finished(dispatcher: Dispatcher, counts: dict[str, int]) -> None:
-    """Say that nothing of a session moves by itself any more, and how its specimens ended."""
-    found = session_event(SESSION_FINISHED, dispatcher.session_id, payload=dict(counts))
+def announce_finished(dispatcher: Dispatcher) -> None:
+    """Say that nothing of a session moves by itself any more."""
+    payload = {"subflows": dispatcher.started}
+    found = session_event(SESSION_FINISHED, dispatcher.session_id, payload=payload)
     emit_event(**{name: found[name] for name in ("event", "resource", "related", "payload")})

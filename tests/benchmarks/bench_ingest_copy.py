@@ -10,31 +10,18 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.copies import copy_verified
+from tests.benchmarks.rows import Row
 
 SIZE_BYTES = 160_000_000
 ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class Row:
-    """Median seconds of both sides; `target` is the largest ratio that is good enough."""
-
-    what: str
-    ours: float
-    theirs: float
-    target: float
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.theirs
-
-
-def run(size_bytes: int = SIZE_BYTES, rounds: int = ROUNDS) -> list[Row]:
-    """Measure; one row."""
+def measure(*, quick: bool = False) -> list[Row]:
+    """One row: seconds of both sides."""
+    size_bytes, rounds = (SIZE_BYTES // 100, 1) if quick else (SIZE_BYTES, ROUNDS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "source.tif"
@@ -49,7 +36,7 @@ def run(size_bytes: int = SIZE_BYTES, rounds: int = ROUNDS) -> list[Row]:
             f"ingest of {size_bytes // 10**6} MB (copy, two checksums, verify) ÷ cp then sha256sum",
             statistics.median(ours),
             statistics.median(theirs),
-            1.0,
+            target=1.0,
         )
     ]
 

@@ -45,7 +45,7 @@ THINKING_S = (0.5, 3.5)
 WAITING = 200
 WARM_UP = 20
 P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 STILL_S = 2.0  # a process whose memory has not moved this long is done
 
 QUEUED = text("""
@@ -60,10 +60,12 @@ QUEUED = text("""
 async def measure(system: System, *, quick: bool = False) -> list[Row]:
     """Both quantiles of the latency, then the memory of one waiting asset."""
     await _definitions(system)
-    assets, stages, waiting = (1, 3, 10) if quick else (ASSETS, STAGES, WAITING)
-    samples = await _latencies(system, assets, stages)
-    warm_up = 5 if quick else WARM_UP
-    each_mb = await _memory(system, warm_up, waiting)
+    assets, stages, waiting = (1, 3, 5) if quick else (ASSETS, STAGES, WAITING)
+    async with FlowProcess.start(system.settings, system.addresses) as flows:
+        samples = await _latencies(system, flows, assets, stages)
+    warm_up = 2 if quick else WARM_UP
+    async with FlowProcess.start(system.settings, system.addresses) as flows:
+        each_mb = await _memory(system, flows, warm_up, waiting)
     what = f"callback answered → next attempt queued ({len(samples)} samples)"
     noticed = [each.noticed_s for each in samples]
     queued = [each.queued_s for each in samples]
@@ -140,11 +142,10 @@ class Cluster:
         answer.raise_for_status()
 
 
-async def _latencies(system: System, assets: int, stages: int) -> list[Sample]:
+async def _latencies(system: System, flows: FlowProcess, assets: int, stages: int) -> list[Sample]:
     session = await _session(system, f"{PIPELINE}{stages}", assets)
     keys = services.token_keys(system.settings)
     async with (
-        FlowProcess.start(system.settings, system.addresses) as flows,
         httpx.AsyncClient(base_url=system.addresses.clusters, timeout=30) as http,
         asyncio.timeout(PATIENCE_S),
     ):
@@ -155,13 +156,10 @@ async def _latencies(system: System, assets: int, stages: int) -> list[Sample]:
     return cluster.samples
 
 
-async def _memory(system: System, warm_up: int, waiting: int) -> float:
+async def _memory(system: System, flows: FlowProcess, warm_up: int, waiting: int) -> float:
     """MB that a dispatcher grows by for each of `waiting` more assets that wait for a site."""
     session = await _session(system, f"{PIPELINE}1", warm_up)
-    async with (
-        FlowProcess.start(system.settings, system.addresses) as flows,
-        asyncio.timeout(PATIENCE_S),
-    ):
+    async with asyncio.timeout(PATIENCE_S):
         pace = {"subflows": 10 * (warm_up + waiting)}
         flows.ask("dispatch", session=str(session), pace=pace)
         before = await _settled_mb(system, flows.pid, session, warm_up)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+
 from demo.victims import KINDS, kill
 from tests.support.stack import Stack
 
@@ -58,3 +60,15 @@ def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
             return again
         kill(pids, signal.SIGCONT)
     raise AssertionError(f"the moment to kill {victim} never came")
+
+
+def wait_for_database(stack: Stack) -> None:
+    """Return when the database answers again."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            stack.rows("SELECT 1")
+            return
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline, "PostgreSQL does not come back"
+            time.sleep(0.1)

@@ -43,6 +43,19 @@ class PrefectApi:
         """The runs that a flow run has called in its own process."""
         return self.all("flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run_id]}})
 
+    def start(self, deployment: str, **parameters: Any) -> None:
+        """Run a deployment now, unless a run of it is waiting or at work."""
+        found = self.deployment(deployment)
+        busy = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+        mine = {"id": {"any_": [found["id"]]}}
+        if not self.all("flow_runs", deployments=mine, flow_runs={"state": busy}):
+            body = {"parameters": parameters}
+            self._call("POST", f"deployments/{found['id']}/create_flow_run", body)
+
+    def set_state(self, run_id: str, state: str) -> None:
+        """Ask for another state of a flow run, as the UI's buttons do."""
+        self._call("POST", f"flow_runs/{run_id}/set_state", {"state": {"type": state}})
+
     def deployment(self, name: str) -> dict[str, Any]:
         """`<flow>/<deployment>` as the server knows it."""
         return dict(self._call("GET", f"deployments/name/{name}"))

@@ -21,11 +21,13 @@ LEAST_CONTRAST = 14.0
 NEAR = (8.0, 12.0, 18.0, 26.0, 38.0)
 """Of 255: how far from the paper's colour paper may be, where the table does not tell."""
 DOUBTFUL = 0.6
+LEAST_SIDE = 24
 LEAST_SUPPORT = 0.5
+"""Of the ends of rows or columns of paper that lie on the line fitted to them."""
 LEAST_SHARE = 0.15
 """Of the frame; a smaller piece of paper is a label."""
-LEAST_FILL = 0.6
-"""Of its rectangle: plants and labels cover the rest."""
+LEAST_FILL = 0.3
+"""Of its rectangle: plants and framed labels, which part the paper, cover the rest."""
 MOST_ANGLE = 12.0
 
 Mask = NDArray[np.bool_]
@@ -49,6 +51,8 @@ class Sheet:
 
 def find_sheet(rgb: Rgb) -> Sheet | None:
     """The sheet; None when it fills the frame, or cannot be told from what is around it."""
+    if min(rgb.shape[:2]) < LEAST_SIDE:
+        return None
     pixels = rgb.astype(np.float32)
     paper = _commonest(pixels, _middle(rgb.shape))
     table = _commonest(pixels, _border(rgb.shape))
@@ -77,7 +81,7 @@ def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | No
     fill = float(mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].mean())
     if free < (1 if table is not None else 2) or support < LEAST_SUPPORT or fill < LEAST_FILL:
         return None
-    confidence = sure * min(1.0, fill + 0.2) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
+    confidence = sure * min(1.0, fill + 0.4) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
     return Sheet(box, round(angle, 2), round(confidence, 3), mask, table)
 
 

@@ -18,12 +18,13 @@ from rapidocr import RapidOCR
 
 from hpc.job.imaging.picture import as_rgb, shrunk
 
-LOOK_AT = 2000
-"""Longer side, in pixels, of what the detector is shown; the recogniser's lines come from it."""
+LOOK_AT = 1600
+"""Longer side, in pixels, of the copy on which labels are found."""
 MOST_REGIONS = 12
 LEAST_LETTERS = 3
 """A label has a line as long as that; the numbers of a ruler have not."""
 LOOK_AT_LABEL = 1600
+"""Longer side, in pixels, of a label as it is read."""
 LEAST_SURE = 0.85
 """Mean confidence below which a label is tried the other way round."""
 BETTER = 0.05
@@ -73,10 +74,10 @@ def engine(threads: int) -> Any:
     return RapidOCR(
         params={
             "Global.log_level": "critical",
-            "Global.max_side_len": LOOK_AT,
+            "Global.max_side_len": max(LOOK_AT, LOOK_AT_LABEL),
             # As it comes, it enlarges the smallest scrap until its shorter side is 736.
             "Det.limit_type": "max",
-            "Det.limit_side_len": LOOK_AT,
+            "Det.limit_side_len": max(LOOK_AT, LOOK_AT_LABEL),
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

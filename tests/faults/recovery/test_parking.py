@@ -3,16 +3,15 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.announcer import Announcer
-from demo.sessions import write_sample_session
 from schemas.sites import Site
 from tests.support.at_site import complete, queue, start
 from tests.support.events_server import EventsServer
+from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
 from tests.support.stack import Stack
 from tests.support.world import World, new
 from track.database import transact
@@ -101,30 +100,17 @@ async def test_300_callbacks_to_a_parked_session_start_exactly_one(
 
 
 @pytest.mark.timeout(600)
-def test_parking_and_handing_over_again_and_again_lose_nothing(stack: Stack) -> None:
+def test_parking_and_handing_over_again_and_again_lose_nothing(stack: Stack, drop: Drop) -> None:
     """Dispatchers that park at once, and live for six subflows, carry the session all the same."""
     kept = stack.prefect.deployment(DISPATCH)["parameters"]
     stack.prefect.change_deployment(DISPATCH, parameters={"pace": RESTLESS})
     try:
-        now = datetime.now().astimezone() - timedelta(days=1)
-        sample = write_sample_session(stack.settings.n_drive, now=now, seed=77, once=True)
-        session = stack.follow(sample.path)
+        session = stack.follow(drop())
     finally:
         stack.prefect.change_deployment(DISPATCH, parameters=kept)
-    assets = stack.rows("SELECT finalised_at FROM track.asset WHERE session_id = %(s)s", s=session)
-    assert len(assets) == 3 and all(asset["finalised_at"] for asset in assets)
-    rows = stack.rows(
-        "SELECT started_at, ended_at, ended_why FROM track.dispatcher"
-        " WHERE session_id = %(s)s ORDER BY started_at",
-        s=session,
-    )
+    as_if_nothing_had_been(stack, session)
+    rows = dispatchers(stack, session)
     ends = [row["ended_why"] for row in rows]
     assert len(ends) > 2 and {"parked"} <= set(ends) <= {"parked", "handed over", "finished"}
     for before, after in itertools.pairwise(rows):
         assert before["ended_at"] <= after["started_at"]
-    failed = stack.rows(
-        "SELECT j.id FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid"
-        " JOIN track.attempt t ON t.job_id = j.id WHERE a.session_id = %(s)s AND t.n > 1",
-        s=session,
-    )
-    assert failed == []

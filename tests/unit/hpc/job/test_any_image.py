@@ -18,8 +18,9 @@ from hpc.job.imaging.ruler import read_ruler
 from hpc.job.modules import crop
 
 FEW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n")
 SIDES = st.integers(1, 90)
 
 
@@ -62,8 +63,7 @@ def test_any_header_is_read_or_refused_by_name(tmp_path: Path, **claims: int) ->
 
 
 @FEW
-@given(start=st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n"]))
-@given(rest=st.binary(max_size=200))
+@given(start=st.sampled_from(MAGIC), rest=st.binary(max_size=200))
 def test_any_bytes_after_a_magic_number_are_refused_by_name(
     tmp_path: Path, start: bytes, rest: bytes
 ) -> None:
@@ -80,7 +80,7 @@ def test_an_image_of_any_size_is_looked_at(tmp_path: Path, width, height, seed) 
     path = tmp_path / "any.png"
     Image.fromarray(pixels).save(path)
     grey = read_grey(path)
-    assert read_codes(grey, budget_s=0.2).codes == []
+    assert read_codes(grey, budget_s=0.1).codes == []
     assert read_ruler(path) is None
     for x, y, w, h in busy_regions(grey):
         assert 0 <= x < x + w <= width
@@ -94,15 +94,11 @@ def test_a_sliver_is_a_result(make_job, size: tuple[int, int]) -> None:
     assert read_ruler(job.image()) is None
 
 
-@given(x=st.floats(0, 200), y=st.floats(0, 100))
-@settings(max_examples=20, deadline=None)
-def test_every_look_knows_where_its_points_lie(x: float, y: float) -> None:
+def test_every_look_knows_where_its_points_lie() -> None:
     part = np.full((100, 200), 255, dtype=np.uint8)
     for look in looks_at(part):
         height, width = look.pixels.shape
         middle = look.back(width / 2, height / 2)
         assert middle == pytest.approx((100, 50), abs=1.5)
-        along = look.back(width / 2 + x * look.scale, height / 2 + y * look.scale)
-        assert np.hypot(along[0] - middle[0], along[1] - middle[1]) == pytest.approx(
-            np.hypot(x, y), abs=0.5
-        )
+        along = look.back(width / 2 + 30 * look.scale, height / 2 - 40 * look.scale)
+        assert np.hypot(along[0] - middle[0], along[1] - middle[1]) == pytest.approx(50, abs=0.5)
