@@ -25,7 +25,8 @@ async def collect_results(engine: AsyncEngine, folder: Path) -> int:
     """Apply every result file in `folder`, each once; how many there were."""
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for path in files:
-        readable = await collect_result(engine, str(path), path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        readable = await collect_result(engine, str(path), text)
         path.replace(path.with_suffix(".taken" if readable else ".unreadable"))
     return len(files)
 

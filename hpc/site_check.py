@@ -122,7 +122,7 @@ def _slurm(site: Site, hello: Hello) -> list[Finding]:
         ),
         Finding(
             "accounting",
-            hello.accounting,
+            True if hello.accounting else None,  # one can do without
             "sacct answers" if hello.accounting else "sacct knows nothing",
             f"ends are then known from the queue for {limits.min_job_age_s} s and from exit codes "
             "on the disk: keep the driver running",

@@ -77,6 +77,8 @@ class Submitter:
         Raises WireError, Garbled, SiteTrouble; the batches then stay in doubt.
         """
         now = self.state.clock()
+        # First the wire: what no batch holds yet can still go to another site.
+        await self.state.cluster.wire.open()
         for batch_id in await self._take():
             self.doubts[batch_id] = Doubt(due_at=now)
         due = [batch_id for batch_id, doubt in self.doubts.items() if doubt.due_at <= now]

@@ -18,13 +18,14 @@ from prefect.exceptions import ObjectAlreadyExists
 from pydantic import SecretStr
 
 from blocks.database import RefineryDatabase
+from blocks.slurm_site import SlurmSite
 from blocks.store import LocalStore
 from refinery import services
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings
 
 PATIENCE_S = 120.0
-READ_BY_DEPLOY = ("flows", "tasks", "blocks", "schemas", "track", "deployments")
+READ_BY_DEPLOY = ("flows", "tasks", "blocks", "hpc", "schemas", "track", "deployments")
 
 
 def main() -> None:
@@ -89,6 +90,7 @@ async def save_blocks(settings: Settings, addresses: Addresses) -> None:
         services.archive(settings, addresses),
     ]
     settings.store.mkdir(parents=True, exist_ok=True)
+    await SlurmSite.register_type_and_schema()
     for block in blocks:
         await block.register_type_and_schema()
         await block.save("default", overwrite=True)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prefect.artifacts import acreate_table_artifact
 from sqlalchemy import select
@@ -63,10 +64,11 @@ async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[s
     if folder is not None and not folder.is_dir():
         raise CannotDo(f"wheelhouse: there is no folder {folder} on the worker's host")
     link = SshLink(address)
-    runner = build_runner(Path(".refinery") / "run")
     try:
         cluster = Cluster(link, site.root, address.prelude)
-        done = await prepare(site, cluster, runner, wheelhouse=folder, base=base)
+        with TemporaryDirectory() as built:
+            runner = build_runner(Path(built))
+            done = await prepare(site, cluster, runner, wheelhouse=folder, base=base)
     finally:
         await link.close()
     await _note(name, by, done[-1])
@@ -83,8 +85,9 @@ async def examine_site(name: str) -> list[Finding]:
     site = await find_site(name)
     address = (await find_address(site)).address()
     link = SshLink(address)
-    runner = build_runner(Path(".refinery") / "run")
     try:
+        with TemporaryDirectory() as built:
+            runner = build_runner(Path(built))
         return await examine(site, link, address.prelude, runner.name)
     finally:
         await link.close()

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.pipeline import Need, Pipeline, Stage
 from track.history import record
 from track.jobs import release_if_over
-from track.resolve import hold_edges, resolve
+from track.resolve import downstream, hold_edges, resolve
 from track.states import State
 from track.tables import edge, job, pipeline, stage
 from track.wake import wake
@@ -59,8 +59,7 @@ async def load_pipelines(
         )
     for new in changed:
         await _write_edges(tx, new)
-    for new in changed:
-        await _back_fill(tx, new.name)
+    await _back_fill(tx, [new.name for new in changed])
     await release_if_over(tx)  # the stage that was left may be the one taken out
     return [new.name for new in changed]
 
@@ -171,18 +170,25 @@ async def _emitters(tx: AsyncConnection, name: str) -> dict[str, int]:
     return {row.key: row.id for row in await tx.execute(statement)}
 
 
-async def _back_fill(tx: AsyncConnection, name: str) -> None:
-    """Give every asset of the pipeline the jobs it lacks, and judge all that has not begun."""
-    await tx.execute(CREATE_JOBS, {"pipeline": name, "guids": None})
+async def _back_fill(tx: AsyncConnection, names: list[str]) -> None:
+    """Give every asset of these pipelines the jobs it lacks, and judge all that has not begun.
+
+    All jobs are there before the first is judged: one that waits for a stage of another
+    pipeline would else be told that there is none.
+    """
+    fresh: list[int] = []
+    for name in names:
+        rows = await tx.execute(CREATE_JOBS, {"pipeline": name, "guids": None})
+        fresh += rows.scalars()
     open_ = (
         select(job.c.id)
         .join(stage, stage.c.id == job.c.stage_id)
         .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
-        .where(pipeline.c.name == name)
+        .where(pipeline.c.name.in_(names))
         .where(job.c.state.in_([State.WAITING, State.READY, State.ABSENT]))
     )
     ids = list((await tx.execute(open_.order_by(job.c.id))).scalars())
-    await wake(tx, await resolve(tx, ids))
+    await wake(tx, await resolve(tx, [*ids, *await downstream(tx, fresh)]))
 
 
 CREATE_JOBS = text("""

@@ -49,5 +49,8 @@ class Wire(Protocol):
         Raises WireError; its `begun` says whether the command may have run.
         """
 
+    async def open(self) -> None:
+        """Connect now, for a command that is about to come. Raises WireError."""
+
     async def close(self) -> None:
         """Let go of the connection."""

@@ -47,5 +47,8 @@ class LocalWire:
             out = b""
         return Answer(process.returncode, out, err)
 
+    async def open(self) -> None:
+        """There is nothing to open."""
+
     async def close(self) -> None:
         """There is no connection to let go of."""

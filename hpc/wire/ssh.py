@@ -79,6 +79,10 @@ class SshLink:
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**turn))
         raise AssertionError("unreachable")
 
+    async def open(self) -> None:
+        """Connect now, for a command that is about to come. Raises WireError."""
+        await self._connected()
+
     async def close(self) -> None:
         """Let go of the connection; the link may be used again."""
         connection, self._connection = self._connection, None

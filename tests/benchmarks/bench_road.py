@@ -34,6 +34,15 @@ TARGET = 1.5
 
 
 @dataclass(frozen=True)
+class Load:
+    """How many assets a session holds, how their codes begin, derivatives of each."""
+
+    assets: int
+    prefix: str
+    derivatives: int
+
+
+@dataclass(frozen=True)
 class Round:
     """Seconds of both sides, processor seconds of both by service, and the runs of each."""
 
@@ -46,23 +55,27 @@ class Round:
 
 
 async def measure(system: System, *, quick: bool = False) -> list[Row]:
-    """The ratio of wall clocks, then what it is made of."""
-    assets, rounds = (1, 1) if quick else (ASSETS, ROUNDS)
+    """The ratio of wall clocks, then what it is made of.
+
+    `quick`: one picture of a device target, whose road is half as long and has no derivatives.
+    """
+    rounds = 1 if quick else ROUNDS
+    load = Load(1, "DEVICE-TARGET-", 0) if quick else Load(ASSETS, "NHMD-", 2)
     async with (
         FlowProcess.start(system.settings, system.addresses) as flows,
         asyncio.timeout(PATIENCE_S),
     ):
         await flows.do("empties", count=WARM_UP, at_once=WARM_UP)
-        done = [await _round(system, flows, n, assets) for n in range(rounds)]
+        done = [await _round(system, flows, n, load) for n in range(rounds)]
     return rows_of(done)
 
 
-async def _round(system: System, flows: FlowProcess, n: int, assets: int) -> Round:
-    session = await _drop(system, assets, seed=n + 1)
+async def _round(system: System, flows: FlowProcess, n: int, load: Load) -> Round:
+    session = await _drop(system, load, seed=n + 1)
     before = _cpu(system, flows)
     road = await flows.do("dispatch", session=session, pace={})
     between = _cpu(system, flows)
-    await _check(system, session, road, assets)
+    await _check(system, session, road, load)
     subflows = await _subflows(system, road["run"])
     at_rest = _cpu(system, flows)
     empty = await flows.do("empties", count=subflows, at_once=EMPTY_AT_ONCE)
@@ -73,11 +86,11 @@ async def _round(system: System, flows: FlowProcess, n: int, assets: int) -> Rou
         _less(between, before),
         _less(after, at_rest),
         subflows,
-        assets,
+        load.assets,
     )
 
 
-async def _drop(system: System, assets: int, seed: int) -> str:
+async def _drop(system: System, load: Load, seed: int) -> str:
     """A session on the N-Drive, opened as the watcher opens it, and told to nobody."""
 
     async def tell_nobody(_: Mapping[str, Any]) -> None:
@@ -85,23 +98,24 @@ async def _drop(system: System, assets: int, seed: int) -> str:
 
     drive = services.n_drive(system.settings)
     sources = system.settings.project_dir / "photographs"
-    made = write_small_session(drive.root, sources, assets, seed)
+    made = write_small_session(drive.root, sources, load.assets, seed, load.prefix)
     opened = await register_folder(
         system.engine, drive, Path(made.path), tell_nobody, actor="benchmark"
     )
     return str(opened)
 
 
-async def _check(system: System, session: str, road: dict[str, Any], assets: int) -> None:
-    """Raises RuntimeError unless every asset and both derivatives of each came to their end."""
+async def _check(system: System, session: str, road: dict[str, Any], load: Load) -> None:
+    """Raises RuntimeError unless every asset and all its derivatives came to their end."""
+    wanted = load.assets * (1 + load.derivatives)
     finalised = select(func.count()).where(
         asset.c.session_id == session, asset.c.finalised_at.is_not(None)
     )
     async with system.engine.connect() as connection:
         found = (await connection.execute(finalised)).scalar_one()
-    if found != 3 * assets or road["state"] != "Finished":
+    if found != wanted or road["state"] != "Finished":
         raise RuntimeError(
-            f"{found} of {3 * assets} assets are finalised; the dispatcher ended {road['state']}: "
+            f"{found} of {wanted} assets are finalised; the dispatcher ended {road['state']}: "
             f"{road['said']}"
         )
 

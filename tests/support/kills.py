@@ -11,7 +11,8 @@ from typing import Any
 
 import psycopg
 
-from demo.victims import KINDS, kill
+from demo.victims import KINDS, kill, service
+from refinery.service import descendants
 from tests.support.stack import Stack
 
 PATIENCE_S = 240.0
@@ -41,25 +42,28 @@ def holds(stack: Stack, path: object, job_state: str, *stages: str) -> Moment:
 def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
     """Kill when the moment has come and lasts while the victims stand still; its job.
 
-    Killing PostgreSQL is the exception: while it stands still it answers nothing.
+    PostgreSQL cannot be asked while it stands still: it goes on until it is killed.
     """
     deadline = time.monotonic() + PATIENCE_S
-    mute = victim in ("postgres", "everything")
     while time.monotonic() < deadline:
         found = moment()
         pids = KINDS[victim](stack.settings) if found else []
         if not found or not pids:
             time.sleep(0.01)
             continue
-        if mute:
-            kill(pids)
-            return found
-        kill(pids, signal.SIGSTOP)
+        still = sorted(set(pids) - _database(stack))
+        kill(still, signal.SIGSTOP)
         if (again := moment()) is not None and again["id"] == found["id"]:
             kill(pids)
             return again
-        kill(pids, signal.SIGCONT)
+        kill(still, signal.SIGCONT)
     raise AssertionError(f"the moment to kill {victim} never came")
+
+
+def _database(stack: Stack) -> set[int]:
+    """PostgreSQL's processes."""
+    heads = service(stack.settings, "postgres")
+    return {*heads, *(child.pid for head in heads for child in descendants(head))}
 
 
 def wait_for_database(stack: Stack) -> None:

@@ -29,6 +29,8 @@ AUTOMATIONS: list[dict[str, Any]] = yaml.safe_load(
 RUNBOOK = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 DEPLOYMENTS: list[dict[str, Any]] = WRITTEN["deployments"]
 VERBS = {
+    "prepare-site",
+    "doctor-site",
     "pipeline",
     "resubmit",
     "skip",

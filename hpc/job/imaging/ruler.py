@@ -27,6 +27,8 @@ LEAST_DEPTH = 10.0
 MOST_DUTY = 0.42
 """Share of the pitch a stroke may fill; bars of test targets and checks fill half."""
 PITCHES_PX = (3.0, 120.0)
+MOST = 0.8
+"""Of the longer strokes; glare may lengthen or hide one."""
 LINES_AT_ONCE = 128
 
 Floats = NDArray[np.float64]
@@ -142,8 +144,7 @@ def _in_millimetres(lines: Grey, row: _Row) -> bool:
     longer = np.flatnonzero(lengths > 1.2 * np.percentile(lengths, 25) + 1)
     if longer.size < 2:
         return bool(np.median(lengths) > 0)
-    period = int(np.median(np.diff(longer)))
-    return period in (5, 10)
+    return bool(np.mean(np.diff(longer) % 5 == 0) >= MOST)
 
 
 def _length(lines: Grey, line: int, at: int, pitch: float) -> int:

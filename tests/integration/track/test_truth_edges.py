@@ -280,3 +280,18 @@ async def test_an_emitter_that_is_done_again_declares_anew(engine: AsyncEngine) 
     assert (await world.states("p"))["clean"] == State.DONE
     await transact(engine, lambda tx: jobs.resubmit(tx, derive.job_id, actor="o", why="again"))
     assert await world.states("p") == {"derive": State.READY, "clean": State.WAITING}
+
+
+async def test_a_derivative_waits_for_a_stage_its_parent_gets_in_the_same_edit(
+    engine: AsyncEngine,
+) -> None:
+    derive = stage("derive", emits="CHILD")
+    child = pipeline(stage("create"), name="CHILD")
+    world = await World.make(engine, child, pipeline(derive))
+    await world.register(new("p"))
+    await world.register(new("c", "CHILD", parent_guid="p"))
+    waits = pipeline(stage("create", {"stage": "label", "of": "parent"}), name="CHILD")
+    await edit(engine, waits, pipeline(stage("label"), derive))
+    assert (await world.states("c"))["create"] == State.WAITING
+    await world.finish_all("label")
+    assert (await world.states("c"))["create"] in (State.READY, State.CLAIMED)

@@ -228,6 +228,34 @@ async def test_a_site_out_of_reach_is_degraded_and_what_waits_goes_to_the_next(
     ]
 
 
+async def test_what_is_queued_while_the_link_is_down_is_held_by_no_batch(
+    site: SlurmSite,
+) -> None:
+    driver = site.driver(ODD_RUNNER)
+    await driver.turn()
+    await driver.close()
+    assert isinstance(driver.wire, SshLink)
+    driver.wire.address = site.lab.sshd.address(port=1)
+    await site.queue("a-1")
+    await driver.turn()
+    assert await site.batches() == []
+    driver.wire.address = site.lab.sshd.address()
+    await site.queue("good-1")
+    await site.until_states(driver, ["good-1"], "returned")
+
+
+async def test_a_site_whose_nodes_have_no_way_to_us_says_so_and_submits_nothing(
+    site: SlurmSite,
+) -> None:
+    await site.queue("a-1")
+    driver = site.driver(ODD_RUNNER)
+    driver.callback = ""
+    await driver.turn()
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
+    assert "name a callback address they reach" in str(why)
+    assert await site.batches() == []
+
+
 def _program(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/bash\n{text}\n")

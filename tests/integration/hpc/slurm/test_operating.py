@@ -32,7 +32,7 @@ async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
     assert findings["callback"].well, findings["callback"]
     assert findings["python"].well
     assert findings["controller"].found.startswith("Slurm 22.05")
-    assert findings["accounting"].well is False
+    assert findings["accounting"].well is None
     assert "exit codes" in findings["accounting"].remedy
 
 
