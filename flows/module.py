@@ -19,4 +19,5 @@ async def run_module(claim: Claim) -> State | None:
     if ending is None and await take_back(dispatcher, claim):
         async with holding(dispatcher, claim):
             await push_patiently(dispatcher, claim.guid)
+        dispatcher.stir()  # the next stage need not wait until Prefect has this run's end
     return ending

@@ -45,7 +45,7 @@ THINKING_S = (0.5, 3.5)
 WAITING = 200
 WARM_UP = 20
 P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
-PATIENCE_S = 600.0
+PATIENCE_S = 1800.0
 STILL_S = 2.0  # a process whose memory has not moved this long is done
 
 QUEUED = text("""

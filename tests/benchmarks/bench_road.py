@@ -29,7 +29,7 @@ WARM_UP = 5  # empty subflows that open connections and fill caches for both sid
 EMPTY_AT_ONCE = 8
 """The width at which empty subflows are quickest here: with 64 at once Prefect's HTTP client
 searches its pool of connections ever longer, and a slow other side would flatter ours."""
-PATIENCE_S = 900.0
+PATIENCE_S = 1800.0
 TARGET = 1.5
 
 
