@@ -5,6 +5,8 @@ specimens share an object. SQLAlchemy Core: rows are read and written by plain
 statements, since states move by guarded UPDATEs and never by a unit of work.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -33,11 +35,11 @@ SCHEMAS = ("track", "metadata", "mos")
 catalogue = MetaData()
 
 
-def _now(name: str) -> Column[object]:
+def _now(name: str) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _when(name: str) -> Column[object]:
+def _when(name: str) -> Column[Any]:
     return Column(name, DateTime(timezone=True))
 
 
