@@ -387,3 +387,13 @@ def test_every_deployment_of_prefect_yaml_exists_in_the_projects_own_pool(road: 
         (each["name"], each["entrypoint"]) for each in written
     )
     assert {each["work_pool_name"] for each in known} == {"refinery-acceptance"}
+
+
+def test_housekeeping_runs_by_its_schedule(road: Road) -> None:
+    mine = {"name": {"any_": ["every-minute"]}}
+
+    def scheduled() -> bool:
+        runs = road.stack.prefect.all("flow_runs", deployments=mine)
+        return any(run["auto_scheduled"] for run in runs)
+
+    road.stack.until(scheduled, "a scheduled run of reconcile was waited for")
