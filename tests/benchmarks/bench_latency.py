@@ -12,12 +12,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,9 +40,10 @@ from track.sites import load_sites, read_sites
 
 SITE = "benchmark"
 PIPELINE = "BENCHMARK"
-STAGES = 12
-ASSETS = 8
-THINKING_S = (0.5, 3.5)
+STAGES = 13
+ASSETS = 6
+THINKING_S = (2.0, 8.0)
+"""About one callback a second: a queue in front of a busy dispatcher is another measure."""
 WAITING = 200
 WARM_UP = 20
 P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
@@ -57,12 +59,29 @@ QUEUED = text("""
 """)
 
 
+STEPS = text("""
+    SELECT h.asset_guid, h.new, h.at FROM track.history h
+    JOIN track.asset a ON a.guid = h.asset_guid
+    WHERE a.session_id = :session AND h.what = 'job.state'
+    ORDER BY h.asset_guid, h.id
+""")
+PARTS = {
+    ("returned", "done"): "the event, the database read again, the metadata looked at",
+    ("done", "claimed"): "the stage finished, the next one resolved and claimed",
+    ("claimed", "queued"): "Prefect's new subflow",
+}
+"""What lies between two moves of an asset's jobs."""
+
+
 async def measure(system: System, *, quick: bool = False) -> list[Row]:
     """Both quantiles of the latency, then the memory of one waiting asset."""
     await _definitions(system)
     assets, stages, waiting = (1, 3, 4) if quick else (ASSETS, STAGES, WAITING)
     async with FlowProcess.start(system.settings, system.addresses) as flows:
-        samples = await _latencies(system, flows, assets, stages)
+        empty = [await flows.do("empties", count=1, at_once=1) for _ in range(3)]
+        session = await _session(system, f"{PIPELINE}{stages}", assets)
+        samples = await _latencies(system, flows, session, assets, stages)
+        parts = await _parts(system, session)
         if quick:
             each_mb = await _memory(system, flows, 1, waiting)
     if not quick:  # a process that has done nothing else has no memory to use again
@@ -74,8 +93,10 @@ async def measure(system: System, *, quick: bool = False) -> list[Row]:
     return [
         Row(f"{what}, p50", quantile(queued, 0.5), target=P50_S),
         Row(f"{what}, p99", quantile(queued, 0.99), target=P99_S),
+        *(Row(f"  of it, p50: {what}", seconds) for what, seconds in parts.items()),
         Row("  the same until a driver heard of it, p50", quantile(noticed, 0.5)),
         Row("  the same until a driver heard of it, p99", quantile(noticed, 0.99)),
+        Row("  beside it: a flow with one empty subflow", _median_s(empty)),
         Row(f"memory per waiting asset ({waiting} of them)", each_mb, target=MB_EACH, unit="MB"),
     ]
 
@@ -101,6 +122,7 @@ class Cluster:
     keys: Keys
     http: httpx.AsyncClient
     chance: Random
+    thinking_s: tuple[float, float]
     samples: list[Sample] = field(default_factory=list)
     finished: int = 0
     _known: set[int] = field(default_factory=set)
@@ -132,7 +154,7 @@ class Cluster:
     async def _do(self, row: RowMapping) -> None:
         native = {"native_id": f"b{row['id']}", "nonce": uuid4().hex}
         await self._call(row, "start", native)
-        await asyncio.sleep(self.chance.uniform(*THINKING_S))
+        await asyncio.sleep(self.chance.uniform(*self.thinking_s))
         await self._call(row, "complete", native | {"result": {"usage": {"seconds": 1}}})
         self._answered[row["guid"]] = time.time()
         self.finished += 1
@@ -144,18 +166,36 @@ class Cluster:
         answer.raise_for_status()
 
 
-async def _latencies(system: System, flows: FlowProcess, assets: int, stages: int) -> list[Sample]:
-    session = await _session(system, f"{PIPELINE}{stages}", assets)
+async def _latencies(
+    system: System, flows: FlowProcess, session: UUID, assets: int, stages: int
+) -> list[Sample]:
     keys = services.token_keys(system.settings)
     async with (
         httpx.AsyncClient(base_url=system.addresses.clusters, timeout=30) as http,
         asyncio.timeout(PATIENCE_S),
     ):
         flows.ask("dispatch", session=str(session), pace={})
-        cluster = Cluster(system, session, keys, http, Random(1))
+        thinking_s = THINKING_S if stages == STAGES else (0.1, 0.3)
+        cluster = Cluster(system, session, keys, http, Random(1), thinking_s)
         await cluster.run(assets, stages)
         await flows.hear()
     return cluster.samples
+
+
+async def _parts(system: System, session: UUID) -> dict[str, float]:
+    """Median seconds between the moves that make up the latency, by the history's clock."""
+    async with system.engine.connect() as connection:
+        steps = (await connection.execute(STEPS, {"session": session})).all()
+    gaps: dict[str, list[float]] = {what: [] for what in PARTS.values()}
+    for before, after in pairwise(step for step in steps if step.new in {*chain(*PARTS)}):
+        what = PARTS.get((before.new, after.new))
+        if what is not None and before.asset_guid == after.asset_guid:
+            gaps[what].append((after.at - before.at).total_seconds())
+    return {what: statistics.median(found) for what, found in gaps.items() if found}
+
+
+def _median_s(answers: list[dict[str, Any]]) -> float:
+    return statistics.median(float(each["seconds"]) for each in answers)
 
 
 async def _memory(system: System, flows: FlowProcess, warm_up: int, waiting: int) -> float:

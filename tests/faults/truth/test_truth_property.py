@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.truth_play import play
 
 ONE = os.environ.get("REFINERY_SEED")
-SEEDS = int(os.environ.get("REFINERY_SEEDS", "4"))
+SEEDS = int(os.environ.get("REFINERY_SEEDS", "3"))
 TURNS = 300
 
 
