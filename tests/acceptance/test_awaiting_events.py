@@ -19,7 +19,6 @@ DISPATCH = "dispatch/session"
 HOUR = {"tick_s": 3600, "recheck_s": 3600}
 QUICK = {"tick_s": 1, "recheck_s": 1}
 WORKSTATION = "WORKHERB0002"
-PIECE = 4096
 WRITING_S = 6.0
 """Three times as long as a folder has to lie still in these tests."""
 
@@ -85,13 +84,12 @@ def write_slowly(stack: Stack, drawn: Drawn, path: Path) -> tuple[list[dict[str,
     path.mkdir()
     shutil.copy(drawn.json, path)
     content, seen = drawn.image.read_bytes(), []
-    until = time.monotonic() + WRITING_S
+    begun = time.monotonic()
     with (path / drawn.image.name).open("wb", buffering=0) as image:
-        while time.monotonic() < until and image.tell() + PIECE < len(content):
-            image.write(content[image.tell() : image.tell() + PIECE])
+        while (share := (time.monotonic() - begun) / WRITING_S) < 1:
+            image.write(content[image.tell() : int(len(content) * share)])
             if found := stack.session(path):
                 seen.append(found)
-        assert time.monotonic() >= until, "the image was too small to be written for so long"
         image.write(content[image.tell() :])
     return seen, datetime.now(UTC)
 
