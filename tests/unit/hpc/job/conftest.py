@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from demo.lettering import write
 from hpc.job.job import Child, Job, RemoteFile
 
 Draw = Callable[..., Image.Image]
@@ -73,13 +74,11 @@ def draw() -> Draw:
         points: int = 36,
     ) -> Image.Image:
         sheet = Image.new("RGB", size, (238, 234, 222))
-        pen = ImageDraw.Draw(sheet)
-        font = ImageFont.truetype("DejaVuSerif.ttf", points)
         for place, (text, symbology) in (codes or {}).items():
             barcode = zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, symbology))
             sheet.paste(Image.fromarray(barcode.to_image(scale=4)), place)
         for place, text in (lines or {}).items():
-            pen.text(place, text, font=font, fill=(25, 20, 20))
+            write(sheet, place, text, points)
         return sheet
 
     return make
