@@ -9,12 +9,11 @@ import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from refinery import state
 from refinery.addresses import databases
-from refinery.processes import marked
+from refinery.processes import identify, marked
 from refinery.service import descendants
 from refinery.settings import Settings
 
@@ -69,8 +68,9 @@ def kill(pids: Iterable[int], word: signal.Signals = signal.SIGKILL) -> None:
 
 
 def alive(pids: Iterable[int]) -> list[int]:
-    """Those that exist."""
-    return [pid for pid in pids if psutil.pid_exists(pid)]
+    """Those that run."""
+    found = ((pid, identify(pid)) for pid in pids)
+    return [pid for pid, process in found if process is not None and process.alive()]
 
 
 def ask(settings: Settings, statement: str, database: str = "refinery") -> list[tuple[object, ...]]:

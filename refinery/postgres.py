@@ -102,6 +102,8 @@ class EmbeddedPostgres:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self._sockets is None:
             self._sockets = socket_folder(self.home, self.account)
+        for left in self._sockets.glob(".s.PGSQL.*"):  # its lock names a pid: perhaps a zombie's
+            left.unlink(missing_ok=True)
 
     def end_orphans(self) -> bool:
         """End servers of this cluster that outlived whoever started them; whether there were any.

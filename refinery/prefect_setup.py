@@ -74,7 +74,12 @@ async def ensure_work_pool(client: PrefectClient, name: str) -> None:
 
 
 async def ensure_automations(client: PrefectClient, path: Path) -> None:
-    """The automations beside the deployments' own triggers; those there are, are left alone."""
+    """The automations beside the deployments' own triggers; those there are, are left alone.
+
+    A project without the file has none of its own.
+    """
+    if not path.is_file():
+        return
     written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
     for wanted in map(AutomationCore.model_validate, written):
         if not await client.read_automations_by_name(wanted.name):

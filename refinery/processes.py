@@ -6,6 +6,7 @@ every descendant inherits.
 """
 
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def find(identity: ProcessId) -> psutil.Process | None:
     try:
         process = psutil.Process(identity.pid)
         same = abs(process.create_time() - identity.started) < 0.05
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if same and lives(process) else None
     except psutil.NoSuchProcess:
         return None
 
@@ -61,11 +62,30 @@ def tell(process: psutil.Process, word: signal.Signals) -> None:
 
 def end(processes: Iterable[psutil.Process], grace: float, last: signal.Signals) -> list[int]:
     """Wait `grace` seconds for the end, then send `last`. Returns the pids that still live."""
-    _, alive = psutil.wait_procs(list(processes), timeout=grace)
+    alive = wait(processes, grace)
     for process in alive:
         tell(process, last)
-    _, alive = psutil.wait_procs(alive, timeout=grace)
-    return [process.pid for process in alive]
+    return [process.pid for process in wait(alive, grace)]
+
+
+def wait(processes: Iterable[psutil.Process], grace: float) -> list[psutil.Process]:
+    """Wait for the end of all; those that live after `grace` seconds.
+
+    psutil's own waiting takes a zombie for alive, and a container's first process may reap none.
+    """
+    deadline = time.monotonic() + grace
+    alive = list(processes)
+    while (alive := [each for each in alive if lives(each)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def working_in(folder: Path, name: str) -> list[psutil.Process]:

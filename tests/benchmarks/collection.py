@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -44,7 +44,10 @@ def names() -> list[str]:
 
 
 class Benchmarks:
-    """Runs benchmarks one after another; the system, once somebody asked for it, is kept."""
+    """Runs benchmarks one after another, each that needs a system in a fresh one.
+
+    What an earlier one left in it would slow the next. `quick` keeps one for all.
+    """
 
     def __init__(self, *, quick: bool) -> None:
         self._quick = quick
@@ -68,19 +71,23 @@ class Benchmarks:
         work = getattr(module, "measure", None) or module.run
         wanted = inspect.signature(work).parameters
         given: dict[str, Any] = {"quick": self._quick} if "quick" in wanted else {}
-        if "system" in wanted:
-            given["system"] = await self._shared()
         smaller = self._small(name, module, wanted)
-        with patch.multiple(module, **smaller) if smaller else nullcontext():
+        async with AsyncExitStack() as for_this:
+            if "system" in wanted:
+                given["system"] = await self._running(self._opened if self._quick else for_this)
+            if smaller:
+                for_this.enter_context(patch.multiple(module, **smaller))
             if inspect.iscoroutinefunction(work):
                 found = await work(**given)
             else:  # in a thread of its own, where it may run a loop of its own
                 found = await asyncio.to_thread(work, **given)
         return list(_rows(name, found))
 
-    async def _shared(self) -> System:
+    async def _running(self, until: AsyncExitStack) -> System:
+        if not self._quick:
+            return await until.enter_async_context(System.running())
         if self._system is None:
-            self._system = await self._opened.enter_async_context(System.running())
+            self._system = await until.enter_async_context(System.running())
         return self._system
 
     def _small(self, name: str, module: ModuleType, wanted: Mapping[str, Any]) -> dict[str, Any]:

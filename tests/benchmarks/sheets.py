@@ -12,19 +12,14 @@ from demo.photographs import PhotographSession, write_photograph_session
 SIZE = (300, 450)
 
 
-def write_small_session(
-    drive: Path, sources: Path, count: int, seed: int, prefix: str = "NHMD-"
-) -> PhotographSession:
-    """A session of `count` sheets of 300 x 450 pixels at 300 ppi, each with one QR code.
-
-    `prefix` begins the code, and so says what the sheet is of.
-    """
+def write_small_session(drive: Path, sources: Path, count: int, seed: int) -> PhotographSession:
+    """A session of `count` sheets of 300 x 450 pixels at 300 ppi, each with one QR code."""
     chance = Random(seed)
     folder = sources / f"{seed}"
     folder.mkdir(parents=True)
     for n in range(count):
         sheet = Image.effect_noise(SIZE, 12).convert("RGB")
-        sheet.paste(sticker(f"{prefix}{seed:04}{n:04}", Symbology.QR_CODE, module=5), (40, 200))
+        sheet.paste(sticker(f"NHMD-{seed:04}{n:04}", Symbology.QR_CODE, module=5), (40, 200))
         sheet.save(folder / f"{n}.jpg", dpi=(300, 300), quality=90)
     # Seconds name sessions, and two rounds may begin in the same one.
     now = datetime.now(UTC) + timedelta(seconds=seed)

@@ -83,15 +83,18 @@ def test_data_and_port_outlive_a_restart(folder: Path) -> None:
     assert working_in(second.data, "postgres") == []
 
 
-def test_a_killed_server_is_recovered_in_spite_of_its_pid_file(folder: Path) -> None:
+@pytest.mark.parametrize("same_port", [False, True])
+def test_a_killed_server_is_recovered_in_spite_of_the_pids_it_left(
+    folder: Path, same_port: bool
+) -> None:
     first = cluster(folder, fast=False)
     first.start()
     say(first, "CREATE TABLE t AS SELECT 42 AS n")
     assert first.process is not None
     os.kill(first.process.pid, signal.SIGKILL)
-    # Not reaped: the pid in the stale file now belongs to a zombie.
+    # Not reaped: the pid in the stale files, the socket's lock too, now belongs to a zombie.
     assert (first.data / "postmaster.pid").is_file()
-    second = cluster(folder)
+    second = cluster(folder, port=first.port if same_port else 0)
     second.start()
     try:
         assert say(second, "SELECT n FROM t") == 42
