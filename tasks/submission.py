@@ -14,7 +14,7 @@ from track.sites import NoSite, choose_site
 from track.states import State
 from track.tables import job
 
-NO_SITE_S = 60.0
+NO_SITE_S = 5.0  # it was closed this very moment: the job is not claimed before one is open
 
 
 async def submit(dispatcher: Dispatcher, claim: Claim) -> int | None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Throttle
 from track.moves import lock, move_all
+from track.sites import WITHOUT_SITE
 from track.states import State
 from track.tables import asset, dispatcher, job, pipeline
 
@@ -36,7 +37,7 @@ CANDIDATES = text(f"""
         JOIN track.stage s ON s.id = j.stage_id
         JOIN track.pipeline p ON p.id = s.pipeline_id
         WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
-          AND s.active AND p.active AND {ATTENTION}
+          AND s.active AND p.active AND {ATTENTION} AND NOT {WITHOUT_SITE}
           AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
           AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
     ), placed AS (

@@ -6,13 +6,16 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.sites import WITHOUT_SITE
 from track.tables import session
 
-ROWS = text("""
+ROWS = text(f"""
     SELECT a.guid, a.file_name, a.parent_guid, a.subject, a.quarantine, a.attention,
            a.finalised_at, a.ppi, p.name AS pipeline, d.body -> 'barcode' AS barcodes,
            jsonb_agg(jsonb_build_object(
-               'key', s.key, 'state', j.state, 'reason', j.reason, 'warning', j.warning,
+               'key', s.key, 'state', j.state, 'warning', j.warning, 'reason', CASE
+                   WHEN j.state = 'ready' AND {WITHOUT_SITE} THEN 'no open site may take it'
+                   ELSE j.reason END,
                'tries', j.tries, 'site', t.site) ORDER BY s.position, s.id) AS stages
     FROM track.asset a
     JOIN track.pipeline p ON p.id = a.pipeline_id

@@ -14,6 +14,7 @@ from track.inbox import Received, applied, receive
 from track.jobs import move_site
 from track.sites import NoSite, choose_site
 from track.states import State
+from track.switches import AT_SITES, wake_where
 from track.tables import attempt, job, site
 
 
@@ -30,7 +31,10 @@ async def degrade(tx: AsyncConnection, name: str, why: str) -> bool:
 
 
 async def recover(tx: AsyncConnection, name: str) -> bool:
-    """Note that a site works again, and announce it; False when it was not degraded."""
+    """Note that a site works again, and announce it; False when it was not degraded.
+
+    Sessions whose jobs waited for a site are woken.
+    """
     row = select(site.c.degraded).where(site.c.name == name).with_for_update(key_share=True)
     before = (await tx.execute(row)).scalar_one_or_none()
     if before is None:
@@ -38,6 +42,7 @@ async def recover(tx: AsyncConnection, name: str) -> bool:
     await tx.execute(update(site).where(site.c.name == name).values(degraded=None))
     await record(tx, actor=f"driver:{name}", what="site.degraded", old=before, new=None)
     await _announce(tx, events.SITE_RECOVERED, name, before)
+    await wake_where(tx, AT_SITES)
     return True
 
 

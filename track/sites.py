@@ -33,16 +33,24 @@ async def read_sites(tx: AsyncConnection) -> list[Site]:
     return [Site.model_validate(definition) for definition in rows.scalars()]
 
 
-CHOOSE = text("""
+TAKES = """
+    t.open AND t.degraded IS NULL
+    AND (s.sites IS NULL OR s.sites ? t.name)
+    AND (s.kind <> 'module' OR s.run <> 'upload' OR t.name = coalesce(
+        (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
+          ORDER BY f.id LIMIT 1), t.name))
+"""
+"""Whether site `t` may take stage `s` of asset `a`; an upload goes where the file was made."""
+
+WITHOUT_SITE = f"(s.kind <> 'builtin' AND NOT EXISTS (SELECT 1 FROM track.site t WHERE {TAKES}))"
+"""Whether no site may take it now: it waits for one to be opened or to recover."""
+
+CHOOSE = text(f"""
     SELECT t.name
     FROM track.site t, track.job j
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
-    WHERE j.id = :job AND t.open AND t.degraded IS NULL
-      AND (s.sites IS NULL OR s.sites ? t.name)
-      AND (s.kind <> 'module' OR s.run <> 'upload' OR t.name = coalesce(
-            (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
-              ORDER BY f.id LIMIT 1), t.name))
+    WHERE j.id = :job AND {TAKES}
     ORDER BY EXISTS (  -- a site that already holds the asset's files comes first
                 SELECT 1 FROM track.attempt p
                 JOIN track.job pj ON pj.id = p.job_id

@@ -19,6 +19,8 @@ from track.states import State
 from track.tables import asset, job, pipeline, site, stage
 from track.wake import wake_session
 
+AT_SITES = stage.c.kind != "builtin"
+
 
 async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, actor: str) -> Line:
     """Hold an asset and its descendants for a person, or let them go on (None).
@@ -37,7 +39,7 @@ async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, act
         old=before.attention, new=note,
     )  # fmt: skip
     if note is None:
-        await _wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
+        await wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
     return line
 
 
@@ -65,8 +67,7 @@ async def switch_stage(
 async def switch_site(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> Line:
     """Let a site be chosen for new work, or not; what is in its queue stays. Raises CannotDo."""
     await site_row(tx, name)
-    at_sites = stage.c.kind != "builtin"
-    return await _switch(tx, site, "open", site.c.name == name, name, on, actor, at_sites)
+    return await _switch(tx, site, "open", site.c.name == name, name, on, actor, AT_SITES)
 
 
 async def _switch(
@@ -89,7 +90,7 @@ async def _switch(
         tx, actor=actor, what=f"{table.name}.{column}", old=_word(was), new=_word(on), why=name
     )
     if on:
-        await _wake_where(tx, concerned)
+        await wake_where(tx, concerned)
     return line
 
 
@@ -145,8 +146,8 @@ async def _locked(tx: AsyncConnection, table: Table, mine: ColumnElement[bool]) 
     return (await tx.execute(select(table).where(mine).with_for_update(key_share=True))).one()
 
 
-async def _wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> None:
-    """Wake the sessions that have something to claim or to finish among these jobs."""
+async def wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> None:
+    """Wake the sessions that have something to claim or to finish among these stages' jobs."""
     sessions = (
         select(asset.c.session_id)
         .join(job, job.c.asset_guid == asset.c.guid)

@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline import Pipeline
+from schemas.sites import Site
 from track import jobs
 from track.assets import NewAsset, Registered, register_assets
 from track.claims import Claim, claim
@@ -14,8 +15,11 @@ from track.database import transact
 from track.moves import Guard
 from track.pipelines import load_pipelines
 from track.sessions import open_session
+from track.sites import load_sites
 from track.states import State
 from track.tables import asset, dispatcher, job, stage
+
+HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
 
 
 @dataclass
@@ -28,11 +32,12 @@ class World:
 
     @classmethod
     async def make(cls, engine: AsyncEngine, *pipelines: dict[str, object]) -> "World":
-        """A world with these pipelines, and one session that a dispatcher is at."""
+        """A world with these pipelines, one open site, and a session a dispatcher is at."""
         world = cls(engine, uuid4(), uuid4())
 
         async def work(tx: AsyncConnection) -> UUID:
             await load_pipelines(tx, [Pipeline.model_validate(p) for p in pipelines], actor="test")
+            await load_sites(tx, [HERE], actor="test")
             opened = await open_session(
                 tx, path=f"/n/{uuid4()}", workstation="W", listing_hash="h", actor="test"
             )

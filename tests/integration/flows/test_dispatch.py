@@ -11,7 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
@@ -20,14 +20,14 @@ from hpc import protocol
 from schemas.attempts import Complete, Fail, Start
 from schemas.callbacks import Result
 from schemas.pace import Pace
-from schemas.sites import Site
 from tasks.dispatcher import Dispatcher
 from tests.support.world import World, new
 from track.claims import Claim
 from track.database import transact
 from track.leases import Lease
+from track.progress import session_progress
 from track.sessions import mark_registered
-from track.sites import load_sites
+from track.sites import NoSite, choose_site
 from track.states import State as JobState
 from track.switches import switch_site
 
@@ -99,8 +99,6 @@ async def world(blocks: Path, engine: AsyncEngine) -> World:
     await archive.save("default", overwrite=True)
     made = await World.make(engine, PIPELINE)
     await made.sql("DELETE FROM track.dispatcher")
-    sites = [Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
     await made.register(new("g"), new("h"))
     await transact(engine, lambda tx: mark_registered(tx, made.session_id))
     await made.sql("UPDATE track.session SET wake_requested_at = NULL")
@@ -233,21 +231,48 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
     assert await one(world, "SELECT count(*) FROM track.attempt") == 4
 
 
-async def test_without_an_open_site_it_waits_and_goes_on_when_one_opens(
-    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+async def test_without_an_open_site_it_starts_nothing_and_goes_on_when_one_opens(
+    world: World, site: FakeSite
 ) -> None:
-    monkeypatch.setattr("tasks.submission.NO_SITE_S", 0.2)
+    await transact(world.engine, lambda tx: switch_site(tx, "here", False, actor="test"))
+    parked = await run(world, HASTY)
+    assert (parked.name, await subflows(parked)) == ("Parked", [])
+    assert await waking(world) is None
+    async with world.engine.connect() as connection:
+        rows = await session_progress(connection, world.session_id)
+    assert rows[0]["stages"][0]["reason"] == "no open site may take it"
+    await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
+    assert await waking(world) is not None
+    assert (await run(world)).name == "Finished"
+    assert await one(world, "SELECT max(tries) FROM track.job") == 0
+
+
+async def test_a_live_dispatcher_sees_that_a_site_opens(world: World, site: FakeSite) -> None:
     await transact(world.engine, lambda tx: switch_site(tx, "here", False, actor="test"))
     running = asyncio.create_task(run(world))
 
-    async def told_why() -> bool:
-        return bool(await world.sql("SELECT 1 FROM track.job WHERE reason LIKE '%no open site%'"))
+    async def has_looked() -> bool:
+        return bool(await world.sql("SELECT 1 FROM track.dispatcher"))
 
-    await until(told_why)
-    assert not running.done()
-    assert await one(world, "SELECT count(*) FROM track.attempt") == 0
+    await until(has_looked)
     await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
     assert (await running).name == "Finished"
+
+
+async def test_a_site_closed_between_claim_and_queue_costs_no_try(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.submission.NO_SITE_S", 0.2)
+    chosen: list[int] = []
+
+    async def closed_once(tx: AsyncConnection, job_id: int) -> str:
+        chosen.append(job_id)
+        if len(chosen) == 1:
+            raise NoSite("no open site may take it")
+        return await choose_site(tx, job_id)
+
+    monkeypatch.setattr("tasks.submission.choose_site", closed_once)
+    assert (await run(world)).name == "Finished"
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 
 

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.world import World, new
 from track import switches
 from track.database import transact
+from track.outlook import outlook
 from track.selection import CannotDo
+from track.site_health import degrade, recover
 
 PIPELINE = {
     "pipeline": "P",
@@ -111,6 +113,28 @@ async def test_unknown_switches_are_answered_with_the_nearest(world: World) -> N
         await do(world, switches.switch_stage, "lod", "P", False)
     with pytest.raises(CannotDo, match="site: no site 'moon'"):
         await do(world, switches.switch_site, "moon", False)
+
+
+async def test_what_no_site_may_take_is_not_claimed_and_a_site_that_opens_wakes_it(
+    world: World,
+) -> None:
+    await do(world, switches.switch_site, "here", False)
+    assert await world.claim() == []
+    await park(world)
+    assert not await is_woken(world)
+    await do(world, switches.switch_site, "here", True)
+    assert await is_woken(world)
+
+
+async def test_a_site_that_recovers_wakes_what_waited_for_it(world: World) -> None:
+    await transact(world.engine, lambda tx: degrade(tx, "here", "no space"))
+    assert await world.claim() == []
+    async with world.engine.connect() as connection:
+        seen = await outlook(connection, world.session_id)
+    assert (seen.ready, seen.without_site, seen.quiet, seen.may_park) == (0, 1, False, True)
+    await park(world)
+    await transact(world.engine, lambda tx: recover(tx, "here"))
+    assert await is_woken(world)
 
 
 async def test_a_priority_covers_derivatives_and_is_set_once(world: World) -> None:
