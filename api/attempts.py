@@ -14,9 +14,19 @@ from api.callers import AttemptCaller
 from api.context import Context, Here
 from api.outputs import Damaged, put_in_place, received
 from hpc import protocol
-from schemas.attempts import Body, Complete, Crc32, Fail, FileFacts, Grant, Size, Start, Token
+from schemas.attempts import (
+    Body,
+    Complete,
+    Crc32,
+    Fail,
+    FileFacts,
+    Grant,
+    NativeId,
+    Size,
+    Start,
+    Token,
+)
 from schemas.guid import FileName
-from schemas.storable import Word
 from track.attempts import Attempt
 from track.grants import make_grant
 
@@ -35,7 +45,7 @@ router = APIRouter(prefix="/attempts/{attempt_id}", tags=["attempts"], responses
 class Submitted(Body):
     """The scheduler's id of an attempt."""
 
-    native_id: Word
+    native_id: NativeId
 
 
 class Outcome(BaseModel):

@@ -12,13 +12,17 @@ from schemas.guid import AssetGuid, FileName
 from schemas.storable import Json, Text, Word
 
 Crc32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
-Size = Annotated[int, Field(ge=0, le=2**62)]
+Size = Annotated[int, Field(ge=0, le=2**50)]
+NativeId = Annotated[Word, Field(max_length=200)]
+"""A scheduler's id of a job, or a nonce. Both are part of a key, which an index must hold."""
 
 
 class Body(BaseModel):
     """A message; unknown keys are ignored, for the other side may be newer or older."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, allow_inf_nan=False
+    )
 
 
 class FileFacts(Body):
@@ -38,9 +42,9 @@ class LinkedFile(FileFacts):
 class Usage(Body):
     """What an attempt took: wall clock and processor seconds, peak memory in MB."""
 
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    cpu_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    max_rss_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    cpu_s: Annotated[float, Field(ge=0)] | None = None
+    max_rss_mb: Annotated[float, Field(ge=0)] | None = None
 
 
 class Code(Body):
@@ -90,8 +94,8 @@ class Result(Body):
 class Start(Body):
     """A runner asks to be the one that does the work."""
 
-    native_id: Word
-    nonce: Word
+    native_id: NativeId
+    nonce: NativeId
 
 
 class Complete(Start):
@@ -106,7 +110,7 @@ class Fail(Start):
     fail_status: Literal["RETRY", "ERROR"]
     message: Text = ""
     exception: Text | None = None
-    exit_code: int | None = None
+    exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     usage: Usage = Usage()
 
 

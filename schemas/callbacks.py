@@ -114,7 +114,7 @@ class FileInfoBody(Body):
     name: FileName
     type: Text
     check_sum: Crc32
-    file_size: Annotated[int, Field(ge=0, le=10**9)]
+    file_size: Annotated[int, Field(ge=0, le=10**6)]
 
 
 class FailDerivativeBody(Body):

@@ -5,25 +5,47 @@ sheets are read and how often cannot matter. Only specimens feed labels: a label
 barcodes are its own first, then its specimens' first ones in the order of their guids.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode
+from schemas.metadata import MetadataError
 from track.documents import NoDocument, change_document, read_document
 from track.tables import asset, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
+LONGEST_LABEL = 1000
+"""Bytes of a disposable label's code; an index has to hold it, and real ones are far shorter."""
 
 
-async def note_member(tx: AsyncConnection, guid: str, barcode: Barcode, *, actor: str) -> None:
-    """Record what one sheet says of its object, and bring the labels concerned up to date."""
+async def hold_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[str]:
+    """Lock the labels a sheet concerns, now and before; again, in this transaction, is harmless.
+
+    To be called before any document is locked: the sheets of one object write each other's.
+    Raises MetadataError for a label that is none.
+    """
+    if barcode.disposable and len(barcode.disposable.encode()) > LONGEST_LABEL:
+        raise MetadataError(
+            f"is longer than the {LONGEST_LABEL} bytes of a disposable label",
+            "Check what the sheet's code was taken for",
+            field="disposable",
+        )
     old = select(member.c.unique_label_id).where(member.c.asset_guid == guid)
-    row = await _row(tx, guid, barcode)
-    named = ((await tx.execute(old)).scalar_one_or_none(), row["unique_label_id"])
+    named = ((await tx.execute(old)).scalar_one_or_none(), await _label(tx, guid, barcode))
     labels = sorted({str(label) for label in named if label is not None})
     for label_id in labels:
         await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(label_id, 0))))
+    return labels
+
+
+async def note_member(
+    tx: AsyncConnection, guid: str, barcode: Barcode, labels: Sequence[str], *, actor: str
+) -> None:
+    """Record what one sheet says of its object, and bring the labels held up to date."""
+    row = await _row(tx, guid, barcode)
     statement = insert(member).values(row)
     fields = {name: statement.excluded[name] for name in row if name != "asset_guid"}
     await tx.execute(
@@ -34,20 +56,24 @@ async def note_member(tx: AsyncConnection, guid: str, barcode: Barcode, *, actor
 
 
 async def _row(tx: AsyncConnection, guid: str, barcode: Barcode) -> dict[str, object]:
-    batch = select(asset.c.batch_name).where(asset.c.guid == guid)
-    batch_name = (await tx.execute(batch)).scalar_one()
     known = await read_document(tx, guid)
     first = barcode.barcodes[0] if barcode.barcodes else None
     spid = f"{known.institution}_{known.collection}_{first}" if first else UNKNOWN_SPECIMEN
-    disposable = barcode.disposable or None
     return {
         "asset_guid": guid,
         "label": barcode.label,
         "spid": spid,
-        "disposable_id": disposable,
-        "unique_label_id": f"{batch_name}_{disposable}" if disposable else None,
+        "disposable_id": barcode.disposable or None,
+        "unique_label_id": await _label(tx, guid, barcode),
         "own_barcodes": list(barcode.barcodes),
     }
+
+
+async def _label(tx: AsyncConnection, guid: str, barcode: Barcode) -> str | None:
+    if not barcode.disposable:
+        return None
+    batch = select(asset.c.batch_name).where(asset.c.guid == guid)
+    return f"{(await tx.execute(batch)).scalar_one()}_{barcode.disposable}"
 
 
 async def _feed_labels(tx: AsyncConnection, label_id: str, actor: str) -> None:

@@ -18,7 +18,7 @@ from schemas.metadata import Arrived, Metadata
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
 from track.documents import change_document, create_document, read_document
-from track.mos import note_member
+from track.mos import hold_labels, note_member
 from track.tables import asset, file, job, stage
 
 SUBJECTS = {"specimen", "label", "device target", "folder"}
@@ -35,6 +35,8 @@ async def apply_result(
     """
     actor = f"attempt:{attempt.id}"
     warnings = [result.warning] if result.warning else []
+    if result.barcode is not None:
+        await hold_labels(tx, attempt.guid, result.barcode)
     if result.metadata:
         await change_document(tx, attempt.guid, result.metadata, writes=writes, actor=actor)
         warnings += unwritten(result.metadata, writes)
@@ -74,10 +76,11 @@ async def apply_barcode(tx: AsyncConnection, guid: str, barcode: Barcode, *, act
     if barcode.label and barcode.disposable:
         # Its object's sheets add theirs below: written twice, a repetition would be a revision.
         del fields["barcode"]
+    labels = await hold_labels(tx, guid, barcode)
     await change_document(tx, guid, fields, writes=list(fields), actor=actor)
     subject = barcode.asset_subject if barcode.asset_subject in SUBJECTS else "unknown"
     await tx.execute(update(asset).where(asset.c.guid == guid).values(subject=subject))
-    await note_member(tx, guid, barcode, actor=actor)
+    await note_member(tx, guid, barcode, labels, actor=actor)
 
 
 async def apply_derivative(

@@ -38,7 +38,7 @@ from demo.ars.world import World, make_world
 def create_app(config: StandInConfig) -> ASGIApp:
     """An archive ready to be served; nothing is opened before its lifespan starts."""
     world = make_world(config)
-    inside = Starlette(routes=_mounts(world), lifespan=lambda _: _lifespan(world))
+    inside = Starlette(routes=mounts(world), lifespan=lambda _: _lifespan(world))
     # Outside everything, the framework's own layers included: it must hold the server's `send`.
     return EdgeLayer(inside, world)
 
@@ -63,7 +63,7 @@ async def _lifespan(world: World) -> AsyncIterator[None]:
         await world.store.close()
 
 
-def _mounts(world: World) -> list[BaseRoute]:
+def mounts(world: World) -> list[BaseRoute]:
     by_name = specimens.by_barcode if world.profile.specimen_by_barcode else specimens.by_pid
     archive = [
         asset_routes.router,

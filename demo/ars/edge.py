@@ -192,7 +192,7 @@ async def _identify(scope: Scope, receive: Receive) -> tuple[str | None, Receive
 def _guid_in_body(body: bytes) -> str | None:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     guid = document.get("asset_guid") if isinstance(document, dict) else None
     return guid if isinstance(guid, str) else None

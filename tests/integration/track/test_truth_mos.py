@@ -1,18 +1,21 @@
 """Objects of several sheets: links come out the same in every order and however often."""
 
 import asyncio
+from functools import partial
 from itertools import permutations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.callbacks import Barcode
+from schemas.callbacks import Barcode, Result
 from tests.support.at_site import describe
+from tests.support.callbacks import until
 from tests.support.world import World, new
+from track.attempts import Attempt
 from track.database import transact
 from track.mos import links
-from track.results import apply_barcode
+from track.results import apply_barcode, apply_result
 from track.tables import document
 
 ONE = {"pipeline": "P", "stages": [{"key": "a", "run": "module load"}]}
@@ -70,3 +73,35 @@ async def test_all_sides_at_once_give_the_same_links(engine: AsyncEngine) -> Non
     world = await sheets(engine)
     await asyncio.gather(*(read(world, guid) for guid in (*SHEETS, *SHEETS)))
     assert await barcodes(world) == EXPECTED
+
+
+async def test_two_sheets_of_one_object_read_at_once_cannot_deadlock(engine: AsyncEngine) -> None:
+    """Each of two transactions, without a retry, writes the other's document as well."""
+    world = await sheets(engine)
+    labels = {
+        guid: Barcode(asset_subject="label", label=True, disposable="d1", barcodes=(guid,))
+        for guid in ("label", "s1")
+    }
+    for guid, barcode in labels.items():
+        await transact(engine, partial(apply_barcode, guid=guid, barcode=barcode, actor="test"))
+
+    async def again(guid: str) -> None:
+        barcode = labels[guid].model_copy(update={"barcodes": (guid, "new")})
+        result = Result(metadata={"tags": {"seen": guid}}, barcode=barcode)
+        found = Attempt(1, 1, 1, "s1", 1, guid, 1, "a", None, None, True, False)
+        async with engine.begin() as tx:
+            await apply_result(tx, found, result, ["tags"])
+
+    async with engine.begin() as holder:
+        await holder.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('b_d1', 0))"))
+        both = [asyncio.create_task(again(guid)) for guid in labels]
+        await until(partial(waiting, engine, 2))
+    await asyncio.gather(*both)
+    assert (await barcodes(world))["label"] == ["label", "new"]
+
+
+async def waiting(engine: AsyncEngine, how_many: int) -> bool:
+    """Whether as many transactions wait for an advisory lock."""
+    async with engine.connect() as tx:
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return (await tx.execute(text(locks))).scalar_one() == how_many
