@@ -109,6 +109,27 @@ async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
         return await answer("cancel", lines)
 
 
+@flow(name="operate", flow_run_name="lost {guid} {stage} by {by}")
+async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
+    """Declare an attempt over whose end nobody saw; its job is done again, no try is used.
+
+    Silence is no evidence for the refinery, so only a person can say this. Look at the
+    cluster first: what may still run there is told to stop, and what it brings is refused.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        stage: the stage that a site has and will never bring back
+        why: a reason for the history
+    """
+    async with operating(by) as desk:
+        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await desk.each(
+            ids, lambda tx, job: operations.declare_lost(tx, job, actor=desk.actor, why=why)
+        )
+        return await answer("lost", lines)
+
+
 @flow(name="operate", flow_run_name="attention {guid} by {by}")
 async def attention(by: By, guid: Guid, text: str = "") -> State:
     """Hold an asset and its derivatives for a person, or let them go on.

@@ -39,6 +39,10 @@ async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> tuple[int
     return int((await tx.execute(row.returning(attempt.c.id))).scalar_one()), n
 
 
+DECLARED = "declared"
+"""The outcome of an attempt that a person declared over."""
+
+
 async def close_attempt(tx: AsyncConnection, attempt_id: int, outcome: str, **values: Any) -> None:
     """End an attempt; ending one twice keeps the first outcome."""
     row = {"outcome": outcome, "closed_at": func.now()} | values

@@ -341,13 +341,17 @@ class Unwanted:
 
 
 async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
-    """Attempts over there that somebody asked to stop, or that nobody waits for any more."""
+    """Attempts over there that somebody asked to stop, or that nobody waits for any more.
+
+    Of those declared lost something may be left, also when it once was started.
+    """
     statement = text("""
         SELECT t.id, t.external_id FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         WHERE t.site = :site AND t.external_id IS NOT NULL
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
-               OR t.closed_at IS NOT NULL AND t.started_by IS NULL)
+               OR t.closed_at IS NOT NULL
+                  AND (t.started_by IS NULL OR t.outcome = 'declared'))
         ORDER BY t.id
     """)
     rows = await tx.execute(statement, {"site": site})

@@ -11,7 +11,7 @@ from sqlalchemy import Row, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track import jobs
-from track.attempts import close_attempt
+from track.attempts import DECLARED, close_attempt
 from track.history import record
 from track.moves import Guard, lock
 from track.selection import CannotDo, site_row
@@ -153,6 +153,31 @@ async def _ask_to_stop(tx: AsyncConnection, row: Row[Any], actor: str, why: str)
     )  # fmt: skip
     await _notify(tx, row.site)
     return True
+
+
+async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+    """Take a person's word that an attempt at a site is over, of which nothing else says so.
+
+    The attempt is closed: whatever may still come of it changes nothing. Its job is done
+    again without losing a try, or is cancelled when that was asked for.
+    """
+    row = await _read(tx, job_id)
+    if row.state not in (State.QUEUED, State.RUNNING):
+        return await _line(tx, row, f"it is {row.state}: no site has it")
+    if row.batch_id is None:
+        return await _line(tx, row, f"{row.site} has not taken it: cancel it, or move it")
+    told = f"declared lost{f': {why}' if why else ''}"
+    await close_attempt(tx, row.attempt_id, DECLARED, finished_at=func.now(), message=told)
+    await record(
+        tx, actor=actor, what="attempt.lost", asset_guid=row.asset_guid, job_id=row.id,
+        attempt_id=row.attempt_id, why=why,
+    )  # fmt: skip
+    guard = Guard(attempt_id=row.attempt_id)
+    await jobs.try_again(
+        tx, job_id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
+    )
+    await _notify(tx, row.site)
+    return await _line(tx, row, f"{row.site} is told to stop whatever may be left of it")
 
 
 async def move_to(tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str) -> Line:

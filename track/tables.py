@@ -229,7 +229,7 @@ attempt = Table(
     _when("finished_at"),
     _when("closed_at"),
     _when("cancel_requested_at"),
-    Column("outcome", Text),  # done, failed, lost, cancelled, superseded, released
+    Column("outcome", Text),  # done, failed, lost, declared, cancelled, superseded, released
     Column("exit_code", Integer),
     Column("seconds", Double),
     Column("cpu_s", Double),

@@ -35,6 +35,7 @@ VERBS = {
     "resubmit",
     "skip",
     "cancel",
+    "lost",
     "attention",
     "switch",
     "priority",

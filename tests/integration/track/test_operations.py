@@ -9,6 +9,7 @@ from schemas.sites import Site
 from tests.support.world import World, new
 from track import jobs, operations
 from track.attempts import find_attempt
+from track.batches import Unwanted, mark_array, take_batches, unwanted
 from track.database import transact
 from track.moves import Guard, IllegalMove, StaleMove, move
 from track.operations import Line
@@ -219,3 +220,55 @@ async def test_a_selection_narrows_by_everything_given(world: World) -> None:
     )
     one = await transact(world.engine, lambda tx: select_jobs(tx, Selection("h", "ocr")))
     assert (len(every), len(ready), one) == (4, 2, [await world.job_id("h", "ocr")])
+
+
+async def batched(world: World, attempt_id: int) -> None:
+    """A driver takes the attempt."""
+    taken = await transact(world.engine, lambda tx: take_batches(tx, "local", batches=1, size=1))
+    await transact(world.engine, lambda tx: mark_array(tx, taken[0], "77"))
+
+
+async def test_an_attempt_declared_lost_is_done_again_without_losing_a_try(world: World) -> None:
+    attempt_id = await queue(world)
+    await batched(world, attempt_id)
+    await start(world, attempt_id)
+    line = await do(world, operations.declare_lost)
+    assert (line.was, line.now) == ("running", "ready")
+    rows = await world.sql(
+        "SELECT j.tries, t.outcome, t.message FROM track.job j"
+        " JOIN track.attempt t ON t.job_id = j.id"
+    )
+    assert rows == [(0, "declared", "declared lost: because")]
+    assert await open_attempts(world) == 0
+
+
+async def test_what_may_be_left_of_a_lost_attempt_is_stopped_at_its_site(world: World) -> None:
+    attempt_id = await queue(world)
+    await batched(world, attempt_id)
+    await start(world, attempt_id)
+    assert await transact(world.engine, lambda tx: unwanted(tx, "local")) == []
+    await do(world, operations.declare_lost)
+    found = await transact(world.engine, lambda tx: unwanted(tx, "local"))
+    assert found == [Unwanted(attempt_id, "77_0")]
+
+
+async def test_a_cancelled_attempt_declared_lost_is_cancelled(world: World) -> None:
+    attempt_id = await queue(world, "mute")
+    await world.sql(
+        "INSERT INTO track.batch (key, site, stage_id, resources, members)"
+        " SELECT 'b', 'mute', stage_id, '{}', ARRAY[CAST(:a AS bigint)] FROM track.job"
+        " WHERE attempt_id = :a",
+        a=attempt_id,
+    )
+    await world.sql(
+        "UPDATE track.attempt SET batch_id = (SELECT id FROM track.batch) WHERE id = :a",
+        a=attempt_id,
+    )
+    assert (await do(world, operations.cancel)).now == "queued"
+    assert (await do(world, operations.declare_lost)).now == "cancelled"
+
+
+async def test_what_no_site_has_cannot_be_declared_lost(world: World) -> None:
+    assert "no site has it" in (await do(world, operations.declare_lost)).note
+    await queue(world)
+    assert "has not taken it" in (await do(world, operations.declare_lost)).note
