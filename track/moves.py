@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, func, insert, select, update
+from sqlalchemy import CTE, ColumnElement, Text, cast, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from track.states import MOVES, State
 from track.tables import asset, history, job
@@ -89,38 +90,38 @@ async def move_all(
     if not job_ids:
         return []
     row = {"reason": why or None, "dispatcher_id": None} | values
-    statement = (
+    moved = (
         update(job)
         .where(job.c.id.in_(job_ids), job.c.state == expected, *guard.conditions())
         .values(state=new, updated_at=func.now(), **row)
-        .returning(job.c.id)
+        .returning(job.c.id, job.c.asset_guid, job.c.attempt_id)
+        .cte("moved")
     )
-    moved = sorted((await tx.execute(statement)).scalars())
-    await _remember(tx, moved, expected, new, actor, why)
-    return moved
+    remembered = _remember(moved, expected, new, actor, why).cte("remembered")
+    ids = select(moved.c.id).add_cte(remembered).order_by(moved.c.id)
+    return list((await tx.execute(ids)).scalars())
 
 
-async def _remember(
-    tx: AsyncConnection, job_ids: Sequence[int], old: State, new: State, actor: str, why: str
-) -> None:
-    """One history row per moved job, with the asset and session it belongs to."""
-    if not job_ids:
-        return
+def _remember(moved: CTE, old: State, new: State, actor: str, why: str) -> ReturningInsert[Any]:
+    """One history row per moved job, with the asset and session it belongs to.
+
+    Part of the moving statement itself: it is the hottest of all.
+    """
     columns = ["actor", "what", "session_id", "asset_guid", "job_id", "attempt_id"]
     source = (
         select(
             *(cast(text, Text) for text in (actor, "job.state")),
             asset.c.session_id,
             asset.c.guid,
-            job.c.id,
-            job.c.attempt_id,
+            moved.c.id,
+            moved.c.attempt_id,
             *(cast(text, Text) for text in (old.value, new.value, why)),
         )
-        .join(asset, asset.c.guid == job.c.asset_guid)
-        .where(job.c.id.in_(job_ids))
-        .order_by(job.c.id)
+        .join(asset, asset.c.guid == moved.c.asset_guid)
+        .order_by(moved.c.id)
     )
-    await tx.execute(insert(history).from_select([*columns, "old", "new", "why"], source))
+    written = insert(history).from_select([*columns, "old", "new", "why"], source)
+    return written.returning(history.c.id)
 
 
 async def lock(tx: AsyncConnection, job_ids: Sequence[int]) -> None:
