@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.collect import collect_results, report_end
+from hpc.retrieval import LocalSource, retrieve
 from hpc.tokens import Keys
 from schemas.sites import Site
 from track.batches import (
@@ -39,7 +40,8 @@ MEMBERS_AT_ONCE = 8
 class LocalDriver:
     """Drives this machine: at most `site.capacity` runners at a time.
 
-    `callback` is the clusters' API; `runner` the zipapp that every site runs.
+    `callback` is the clusters' API; `runner` the zipapp that every site runs; `outputs` the
+    folder that stages' outputs are brought to.
     """
 
     site: Site
@@ -47,6 +49,7 @@ class LocalDriver:
     keys: Keys
     callback: str
     runner: Path
+    outputs: Path | None = None
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     under_way: dict[int, Batch] = field(default_factory=dict)
 
@@ -71,6 +74,8 @@ class LocalDriver:
                 del self.under_way[batch.id]
                 await self._settle(batch, exit_code=None if process is None else process.returncode)
         await self._cancel()
+        if self.outputs is not None:
+            await retrieve(self.engine, self.site.name, LocalSource(self.root), self.outputs)
         while (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
                 return

@@ -5,6 +5,7 @@ doubt stays so until it can be looked for, and a site that stays out of reach is
 so that what waits for it may go elsewhere.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hpc.cluster import Cluster, SiteTrouble
 from hpc.leftovers import sweep
 from hpc.remote import Garbled
+from hpc.retrieval import RemoteSource, retrieve
 from hpc.site_scripts import SiteScripts
 from hpc.site_state import SiteState
 from hpc.submitter import Submitter
@@ -53,12 +55,14 @@ class SlurmDriver:
     wire: Wire
     prelude: str = ""
     file_proxy: str = ""
+    outputs: Path | None = None
     clock: Callable[[], float] = time.monotonic
     state: SiteState = field(init=False)
     submitter: Submitter = field(init=False)
     watcher: Watcher = field(init=False)
     scripts: SiteScripts = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
+    _retrieving: asyncio.Task[int] | None = None
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
@@ -84,6 +88,7 @@ class SlurmDriver:
             await self.scripts.run_due()
             await self._cancel()
             await self.watcher.look()
+            self._retrieve()
             await self._tidy()
         except Paused as pause:
             await self._troubled(pause)
@@ -96,6 +101,9 @@ class SlurmDriver:
 
     async def close(self) -> None:
         """Let go of the connection; what runs over there goes on."""
+        if self._retrieving is not None:
+            self._retrieving.cancel()
+            await asyncio.gather(self._retrieving, return_exceptions=True)
         await self.wire.close()
 
     async def greet(self) -> None:
@@ -136,6 +144,20 @@ class SlurmDriver:
         if due:
             await self.state.cluster.cancel([each.external_id for each in due])
             self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+
+    def _retrieve(self) -> None:
+        """Bring stages' outputs beside the turns, for they may be large. Raises what it raised."""
+        if self.outputs is None:
+            return
+        if self._retrieving is not None:
+            if not self._retrieving.done():
+                return
+            done, self._retrieving = self._retrieving, None
+            done.result()
+        cluster = self.state.cluster
+        source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
+        work = retrieve(self.engine, self.site.name, source, self.outputs)
+        self._retrieving = asyncio.create_task(work)
 
     def _forget_cancelled(self, found: list[Unwanted]) -> None:
         still = {each.attempt for each in found}

@@ -6,15 +6,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from schemas.guid import AssetGuid, FileName
+from schemas.guid import AssetGuid, FileName, check_file_name
 from schemas.storable import Json, Text, Word
 
 Crc32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 Size = Annotated[int, Field(ge=0, le=2**50)]
 NativeId = Annotated[Word, Field(max_length=200)]
 """A scheduler's id of a job, or a nonce. Both are part of a key, which an index must hold."""
+
+
+def _inner(path: str) -> str:
+    for step in path.split("/"):
+        check_file_name(step)
+    return path
+
+
+InnerPath = Annotated[str, Field(max_length=1000), AfterValidator(_inner)]
+"""A path inside a folder of ours: plain names, divided by slashes."""
 
 
 class Body(BaseModel):
@@ -79,6 +89,14 @@ class Derivative(Body):
     file: FileFacts
 
 
+class Output(Body):
+    """A file that a stage left in its asset's folder at the site, by its path there."""
+
+    path: InnerPath
+    size_bytes: Size
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Result(Body):
     """The outcome of a module. `derivatives` null: this stage emits none; empty: it made none."""
 
@@ -86,6 +104,7 @@ class Result(Body):
     barcode: Barcode | None = None
     derivatives: tuple[Derivative, ...] | None = None
     uploaded: tuple[FileFacts, ...] | None = None
+    outputs: tuple[Output, ...] = ()
     details: Json = Field(default_factory=dict)
     warning: Text | None = None
     usage: Usage = Usage()
@@ -142,4 +161,5 @@ class Grant(Body):
     children: tuple[Child, ...] = ()
     parent_guid: str | None = None
     uploads: tuple[LinkedFile, ...] = ()
+    outputs: tuple[str, ...] = ()
     ars: Token

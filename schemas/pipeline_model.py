@@ -165,12 +165,17 @@ class Need(Definition):
 
 
 class Stage(Definition):
-    """One step. `on` null is any open site; `writes` are metadata fields in v3 names."""
+    """One step. `on` null is any open site; `writes` are metadata fields in v3 names.
+
+    `outputs` are files that its module leaves in its asset's folder, by path or pattern; they
+    are brought here before it is done.
+    """
 
     key: Key
     run: Run
     needs: tuple[Need, ...] = ()
     writes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     resources: Resources = Resources()
     emits: Name | None = None
     params: dict[str, Any] = Field(default_factory=dict)
@@ -185,7 +190,7 @@ class Stage(Definition):
         items = given if isinstance(given, list | tuple) else [given]
         return [{"stage": item} if isinstance(item, str) else item for item in items]
 
-    @field_validator("writes", "covers", "on", mode="before")
+    @field_validator("writes", "outputs", "covers", "on", mode="before")
     @classmethod
     def _list(cls, given: Any) -> Any:
         return [given] if isinstance(given, str) else given
@@ -202,6 +207,21 @@ class Stage(Definition):
                 raise refusal("no stage may write asset_guid")
             fields.append(field)
         return tuple(fields)
+
+    @field_validator("outputs")
+    @classmethod
+    def _stay_inside(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in given:
+            steps = pattern.split("/")
+            if not pattern.isprintable() or any(s in ("", "**") or s[0] == "." for s in steps):
+                raise refusal(f"outputs: '{pattern}' is no file such as derived/*.tif")
+        return given
+
+    @model_validator(mode="after")
+    def _outputs_are_a_modules(self) -> Self:
+        if self.outputs and self.run.kind != "module":
+            raise refusal("outputs: only a module's are listed and brought here")
+        return self
 
     @field_validator("on")
     @classmethod

@@ -14,7 +14,7 @@ from schemas.guid import GuidError, derivative_guid
 from schemas.metadata import Metadata
 from track.attempts import Attempt
 from track.documents import read_document
-from track.tables import asset, file, job, stage
+from track.tables import asset, file, job, pipeline, stage
 
 
 async def make_grant(
@@ -42,6 +42,7 @@ async def make_grant(
         children=children(attempt.guid, step.params) if step.emits else (),
         parent_guid=(await tx.execute(parent)).scalar_one(),
         uploads=files if uploads else (),
+        outputs=await _outputs(tx, step.pipeline_id, step.key),
         ars=token,
     )
 
@@ -82,6 +83,13 @@ async def _files(
         )
         for row in rows
     )
+
+
+async def _outputs(tx: AsyncConnection, pipeline_id: int, key: str) -> tuple[str, ...]:
+    """The files a stage declares, as its pipeline is written now."""
+    written = select(pipeline.c.definition["stages"]).where(pipeline.c.id == pipeline_id)
+    stages = (await tx.execute(written)).scalar_one() or []
+    return next((tuple(each.get("outputs", ())) for each in stages if each["key"] == key), ())
 
 
 async def _results(tx: AsyncConnection, guid: str, position: int) -> dict[str, dict[str, Any]]:

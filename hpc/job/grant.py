@@ -48,6 +48,7 @@ def job_of(line: Line, grant: Mapping[str, Any], files: Files, threads: int) -> 
         ),
         parent_guid=_optional(grant, "parent_guid", str, None),
         uploads=_remote_files(grant, "uploads"),
+        outputs=tuple(_optional(grant, "outputs", list, [])),
         threads=threads,
     )
 

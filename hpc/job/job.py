@@ -8,7 +8,7 @@ signals, usage) is the runner's business.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from hpc.job.errors import BadInput
 
@@ -25,6 +25,7 @@ class Result(TypedDict):
     details: dict[str, Any]
     warning: str | None
     usage: dict[str, float]
+    outputs: NotRequired[list[dict[str, Any]]]
 
 
 def result(
@@ -95,6 +96,7 @@ class Job:
     children: tuple[Child, ...] = ()
     parent_guid: str | None = None
     uploads: tuple[RemoteFile, ...] = ()
+    outputs: tuple[str, ...] = ()
     threads: int = 1
 
     @property

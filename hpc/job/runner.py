@@ -17,6 +17,7 @@ from hpc.job.batch import Line, keep_for_driver
 from hpc.job.client import Callbacks, Patience, Share
 from hpc.job.errors import NotGranted, Refused, Unreachable
 from hpc.job.grant import ArsToken, ars_token, job_of
+from hpc.job.outputs import listed
 from hpc.job.registry import load_prepared
 from hpc.job.signals import Signals
 from hpc.job.verdict import Verdict
@@ -76,7 +77,10 @@ class Runner:
             module = load_prepared(line.module)
             token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
             share = Share(callbacks, token, line.attempt, self._patience)
-            verdict.result = module.run(job_of(line, grant, share, self.threads))
+            job = job_of(line, grant, share, self.threads)
+            verdict.result = module.run(job)
+            if job.outputs:
+                verdict.result["outputs"] = listed(job.folder, job.outputs)
         if verdict.failure is None:
             LOG.info("%r: done", line)
             return "complete", {"result": verdict.result}

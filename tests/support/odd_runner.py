@@ -1,11 +1,13 @@
 """A runner whose conduct is the asset's name: it says start and complete like the real one.
 
 `quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `mute-…`
-leaves its result on the disk, `fails-…` exits with 3 once granted, `lost-…` exits with 75.
+leaves its result on the disk, `makes-…` leaves two outputs, `fails-…` exits with 3 once
+granted, `lost-…` exits with 75.
 Standard library only; every work really done is a line in `<root>/work.log`.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -32,6 +34,18 @@ def call(line: dict[str, Any], token: str, verb: str, body: dict[str, Any]) -> i
         return error.code
 
 
+def make(folder: Path) -> list[dict[str, Any]]:
+    """Two files as a stage's outputs, one of them of several MB."""
+    (folder / "derived").mkdir(parents=True)
+    made = {"derived/large.bin": os.urandom(3_000_001), "note.txt": b"short"}
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return [
+        {"path": n, "size_bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()}
+        for n, c in made.items()
+    ]
+
+
 def main() -> int:
     """Run one line."""
     parser = argparse.ArgumentParser()
@@ -56,7 +70,10 @@ def main() -> int:
         return 3
     while kind == "slow" and not (root / "go-on").exists():
         time.sleep(0.1)
-    body = {**who, "result": {"details": {"by": given.native_id}}}
+    result: dict[str, Any] = {"details": {"by": given.native_id}}
+    if kind == "makes":
+        result["outputs"] = make(root / "assets" / line["guid"])
+    body = {**who, "result": result}
     if kind == "mute":
         kept = folder / "results" / f"{line['attempt']}.json"
         kept.write_text(json.dumps({"path": f"/attempts/{line['attempt']}/complete", "body": body}))

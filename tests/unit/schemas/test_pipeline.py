@@ -334,3 +334,17 @@ def test_any_structure_is_a_pipeline_or_a_pipeline_error(value: object) -> None:
 def test_text_nested_without_end_is_refused() -> None:
     with pytest.raises(PipelineError, match="nested more than 30 deep"):
         load_pipelines("[" * 5000, "deep.yaml")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ".hidden", "**/*", "a//b"])
+def test_outputs_stay_in_the_assets_folder(path: str) -> None:
+    with pytest.raises(PipelineError, match="is no file such as"):
+        small(f'key: derive, run: module derive, outputs: ["{path}"]')
+
+
+def test_only_a_module_has_outputs() -> None:
+    (found,) = small("key: derive, run: module derive, outputs: 'derived/*.tif'")
+    assert found.stage("derive").outputs == ("derived/*.tif",)
+    assert found.definition()["stages"][0]["outputs"] == ["derived/*.tif"]
+    with pytest.raises(PipelineError, match="only a module's"):
+        small("key: own, run: 'bash own.sh {guid}', outputs: 'derived/*.tif'")

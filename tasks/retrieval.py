@@ -1,0 +1,38 @@
+"""Awaiting the outputs that a site's driver brings, before their job is done."""
+
+import asyncio
+
+from prefect.client.schemas.objects import State as PrefectState
+from prefect.states import Completed
+
+from tasks.dispatcher import Dispatcher
+from track import jobs
+from track.claims import Claim
+from track.database import transact
+from track.moves import Guard
+from track.outputs import retrieval
+
+LOOK_S = 1.0
+
+
+async def outputs_here(dispatcher: Dispatcher, claim: Claim) -> PrefectState | None:
+    """Wait until all that a stage declares as its outputs is here, checked; then None.
+
+    When the site has lost it the job is tried again, and how its subflow ends is returned.
+    """
+    trouble: str | None = None
+    while trouble is None:
+        trouble = await transact(dispatcher.engine, lambda tx: retrieval(tx, claim.job_id))
+        if trouble is None:
+            await asyncio.sleep(LOOK_S)
+    if not trouble:
+        return None
+    why = f"its outputs are lost: {trouble}"
+    guard = Guard(dispatcher_id=dispatcher.id)
+    await transact(
+        dispatcher.engine,
+        lambda tx: jobs.try_again(
+            tx, claim.job_id, actor=dispatcher.actor, why=why, uses_try=True, guard=guard
+        ),
+    )
+    return Completed(name="Retrying", message=why)

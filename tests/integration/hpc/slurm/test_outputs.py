@@ -1,0 +1,110 @@
+"""A stage's outputs come back over the wire, whole and checked, before its job is done."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hpc.retrieval import RemoteSource, retrieve
+from hpc.slurm_driver import SlurmDriver
+from tasks.retrieval import outputs_here
+from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from track.claims import take_returned
+from track.database import transact
+from track.outputs import retrieval
+
+GUID = "makes-a"
+
+
+async def state_of(site: SlurmSite) -> str | None:
+    job_id = await site.world.job_id(GUID, "clean")
+    return await transact(site.engine, lambda tx: retrieval(tx, job_id))
+
+
+async def returned(site: SlurmSite, driver: SlurmDriver) -> None:
+    await site.queue(GUID)
+    await site.until_states(driver, [GUID], "returned")
+
+
+def files_under(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def test_outputs_are_streamed_checked_and_put_in_their_place(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER, outputs=tmp_path / "outputs")
+    await returned(site, driver)
+
+    async def here() -> bool:
+        return await state_of(site) == ""
+
+    await site.drive(driver, here)
+    there = files_under(site.root / "assets" / GUID)
+    assert len(there) == 2
+    assert files_under(tmp_path / "outputs") == {
+        f"{GUID}/clean/{name}": content for name, content in there.items()
+    }
+
+
+async def test_until_they_are_here_the_stage_is_not_done(site: SlurmSite, tmp_path: Path) -> None:
+    driver = site.driver(runner=ODD_RUNNER)  # it brings nothing
+    await returned(site, driver)
+    claim = SimpleNamespace(job_id=await site.world.job_id(GUID, "clean"))
+    us = SimpleNamespace(engine=site.engine, id=site.world.dispatcher_id, actor="test")
+    waiting = asyncio.create_task(outputs_here(us, claim))  # type: ignore[arg-type]
+    done, _ = await asyncio.wait([waiting], timeout=1.5)
+    assert not done
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    await retrieve(site.engine, site.name, source, tmp_path / "outputs")
+    assert await asyncio.wait_for(waiting, 10) is None
+
+
+async def test_what_was_brought_before_a_kill_is_not_fetched_again(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER)
+    await returned(site, driver)
+    home = tmp_path / "outputs" / GUID / "clean"
+    there = site.root / "assets" / GUID
+    (home / "derived").mkdir(parents=True)
+    (home / "derived" / "large.bin").write_bytes((there / "derived" / "large.bin").read_bytes())
+    (home / "note.txt").write_bytes(b"sh")  # torn: it is fetched
+    (there / "derived" / "large.bin").unlink()  # and this one could not be
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    assert await retrieve(site.engine, site.name, source, tmp_path / "outputs") == 1
+    assert await state_of(site) == ""
+    assert (home / "note.txt").read_bytes() == b"short"
+    assert await retrieve(site.engine, site.name, source, tmp_path / "outputs") == 0
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone", "folder"])
+async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
+    site: SlurmSite, tmp_path: Path, harm: str
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER)
+    await returned(site, driver)
+    folder = site.root / "assets" / GUID
+    match harm:
+        case "changed":
+            (folder / "note.txt").write_bytes(b"other")
+        case "gone":
+            (folder / "note.txt").unlink()
+        case _:
+            folder.rename(folder.with_name("elsewhere"))
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    await retrieve(site.engine, site.name, source, tmp_path / "outputs")
+    job_id = await site.world.job_id(GUID, "clean")
+    mine = site.world.dispatcher_id
+    assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))
+    claim = SimpleNamespace(job_id=job_id)
+    us = SimpleNamespace(engine=site.engine, id=mine, actor="test")
+    ending = await outputs_here(us, claim)  # type: ignore[arg-type]
+    assert ending is not None and ending.name == "Retrying"
+    assert await site.states(GUID) == ["ready"]
+    assert not (tmp_path / "outputs" / GUID / "clean" / "note.txt").exists()

@@ -1,0 +1,71 @@
+"""Files that came about at a site and are to be here before their job is done.
+
+A result lists them; the site's driver brings them; the attempt's result then says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+WANTED = text("""
+    SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs
+    FROM track.job j
+    JOIN track.attempt t ON t.id = j.attempt_id AND t.site = :site AND t.outcome = 'done'
+    JOIN track.stage s ON s.id = j.stage_id
+    WHERE j.state = 'returned' AND jsonb_array_length(t.result -> 'outputs') > 0
+      AND NOT t.result ? 'retrieved'
+    ORDER BY t.id
+""")
+NOTE = text("""
+    UPDATE track.attempt SET result = result || jsonb_build_object('retrieved', CAST(:why AS text))
+    WHERE id = :attempt
+""")
+MISSING = text("""
+    SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
+                ELSE t.result ->> 'retrieved' END
+    FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id WHERE j.id = :job
+""")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file by its path in its asset's folder, size in bytes and SHA-256 in hex."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one attempt left at its site."""
+
+    attempt: int
+    guid: str
+    stage: str
+    files: tuple[Output, ...]
+
+
+async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
+    """What is to be brought from a site, oldest attempt first."""
+    rows = await tx.execute(WANTED, {"site": site})
+    return [Outputs(row.attempt, row.guid, row.stage, _files(row.outputs)) for row in rows]
+
+
+def _files(listed: Sequence[dict[str, Any]]) -> tuple[Output, ...]:
+    return tuple(Output(each["path"], each["size_bytes"], each["sha256"]) for each in listed)
+
+
+async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -> None:
+    """Note that all of an attempt's outputs are here, or why they never will be."""
+    await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
+
+
+async def retrieval(tx: AsyncConnection, job_id: int) -> str | None:
+    """How a returned job's outputs stand: None while they are awaited, empty once they are
+    here (or there are none), else why they never will be."""
+    found: str | None = (await tx.execute(MISSING, {"job": job_id})).scalar_one_or_none()
+    return found
