@@ -17,6 +17,7 @@ from rich.console import Console
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from demo import slurm
 from demo.judgement import Row, judged, specimens
 from demo.photographs import write_photograph_session
 from demo.progress import SessionProgress
@@ -56,19 +57,35 @@ class Demo:
         """Drop the session, follow it to its end, and print how each specimen ended."""
         engine = make_engine(addresses.database)
         try:
-            async with only_site(engine, self._site):
-                path, wanted = await asyncio.to_thread(self._drop)
-                self._say(f"session dropped: {path}")
-                rows = await follow(engine, path)
+            if slurm.is_wanted(self._settings, self._site):
+                await self._show_on_slurm(addresses, engine)
+            else:
+                await self._show(engine)
         finally:
             await engine.dispose()
         self.finished = True
-        self.faults = list(judged(rows, wanted))
         for fault in self.faults:
             self._say(f"not as it should be: {fault}")
         self._say(f"Prefect: {addresses.prefect}/runs")
         if self._settings.stand_in_ars:
             self._say(f"archived bytes: {self._settings.state / 'erda'}")
+
+    async def _show(self, engine: AsyncEngine) -> None:
+        async with only_site(engine, self._site):
+            path, wanted = await asyncio.to_thread(self._drop)
+            self._say(f"session dropped: {path}")
+            rows = await follow(engine, path)
+        self.faults = list(judged(rows, wanted))
+
+    async def _show_on_slurm(self, addresses: Addresses, engine: AsyncEngine) -> None:
+        """The same at a Slurm of our own, whose records are then held against our attempts."""
+        self._say("starting a Slurm: munged, slurmctld, two slurmd, an sshd before them")
+        async with slurm.own_slurm(self._settings, addresses, engine) as lab:
+            self._say(f"it is made ready; its login node is at port {lab.sshd.port}")
+            since = await slurm.time_there(engine)
+            await self._show(engine)
+            self.faults += await slurm.held_against(engine, lab, since)
+            self._say(f"by Slurm's own records: {slurm.counted(lab.records())}")
 
     def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
         """Put the session on the N-Drive; photographs of the user's own have no expectations."""

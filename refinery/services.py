@@ -74,55 +74,15 @@ async def ingest(settings: Settings, folder: Any, actor: str) -> str:
 
 async def sites(settings: Settings) -> None:
     """Drive every site we have a way to, until cancelled."""
-    from hpc.driver import drive
-    from refinery.definitions import read_sites
+    from refinery.sites import SiteDrivers
     from track.database import make_engine
 
     addresses = of_running(settings)
     engine = make_engine(addresses.database)
     try:
-        async with asyncio.TaskGroup() as group:
-            for site in read_sites(settings):
-                driver = await driver_of(settings, addresses, site, engine)
-                if driver is not None:
-                    group.create_task(drive(addresses.database, engine, site.name, driver))
+        await SiteDrivers(settings, addresses, engine).run()
     finally:
         await engine.dispose()
-
-
-async def driver_of(settings: Settings, addresses: Addresses, site: Any, engine: Any) -> Any:
-    """What drives a site from here; None for one that pulls its work itself."""
-    from blocks.slurm_site import SlurmSite
-    from hpc.local_driver import LocalDriver
-    from hpc.runner_archive import build_runner
-    from hpc.slurm_driver import SlurmDriver
-    from hpc.wire.ssh import SshLink
-
-    runner, keys = build_runner(settings.state / "run"), token_keys(settings)
-    if site.kind == "local":
-        return LocalDriver(site, engine, keys, site.callback or addresses.clusters, runner)
-    if site.kind != "slurm":
-        log.info("site %s asks for its work itself; nothing here drives it", site.name)
-        return None
-    try:
-        block: SlurmSite = await SlurmSite.aload(site.block)
-    except ValueError as error:
-        log.error(
-            "site %s is not driven: save a SlurmSite block %r: %s", site.name, site.block, error
-        )
-        return None
-    address = block.address()
-    files = archive(settings, addresses).address().file_proxy()
-    return SlurmDriver(
-        site,
-        engine,
-        keys,
-        site.callback or "",
-        runner,
-        SshLink(address),
-        prelude=address.prelude,
-        file_proxy=files,
-    )
 
 
 def api(settings: Settings, which: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from demo.slurm_lab import SlurmLab, installed, running_lab
 from hpc.runner_archive import build_runner
 from hpc.slurm_driver import SlurmDriver
 from hpc.wire.ssh import SshLink
@@ -22,7 +23,6 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS
 from tests.support.clusters import temporary_cluster
 from tests.support.delay_proxy import DelayProxy, running_proxy
-from tests.support.slurm_lab import SlurmLab, installed, running_lab
 from tests.support.slurm_site import PIPELINE
 from tests.support.world import World
 from track.database import make_engine

@@ -13,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import create_app
+from demo.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
 from hpc.slurm_driver import SlurmDriver
 from hpc.wire.base import Wire
@@ -23,7 +24,6 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
-from tests.support.slurm_lab import SlurmLab
 from tests.support.world import World, new
 from track import jobs
 from track.database import transact

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
 from hpc.cluster import Cluster, Fate, Sent
 from hpc.remote import Garbled
 from hpc.scheduler.slurm import ArraySpec, render
@@ -19,7 +20,6 @@ from hpc.wire.errors import LinkLost, WireError
 from hpc.wire.ssh import SshLink
 from schemas.pipeline_model import Resources
 from tests.support.delay_proxy import DelayProxy, running_proxy
-from tests.support.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 
 CUTS = 200

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.sshd import running_sshd
 from hpc.driver import drive
 from hpc.wire.ssh import SshLink
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
-from tests.support.sshd import running_sshd
 from track.sites import choose_site
 
 

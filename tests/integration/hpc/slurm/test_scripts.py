@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.slurm_lab import SlurmLab
 from schemas.pipeline import Pipeline
-from tests.support.slurm_lab import SlurmLab
 from tests.support.slurm_site import SlurmSite
 from track.database import transact
 from track.pipelines import load_pipelines

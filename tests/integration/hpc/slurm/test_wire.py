@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from demo import sshd as ssh_server
+from demo.sshd import Sshd, generate_key, running_sshd
 from hpc.wire.breaker import Breaker
 from hpc.wire.errors import (
     BadAddress,
@@ -24,12 +26,10 @@ from hpc.wire.errors import (
 )
 from hpc.wire.ssh import SshLink
 from schemas.ssh_address import SshAddress
-from tests.support import sshd as sshd_support
 from tests.support.delay_proxy import DelayProxy, running_proxy
 from tests.support.ports import free_port
-from tests.support.sshd import Sshd, generate_key, running_sshd
 
-pytestmark = pytest.mark.skipif(not sshd_support.installed(), reason=sshd_support.MISSING)
+pytestmark = pytest.mark.skipif(not ssh_server.installed(), reason=ssh_server.MISSING)
 
 
 @pytest.fixture(scope="module")

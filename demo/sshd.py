@@ -1,6 +1,6 @@
-"""A real sshd on a free port of 127.0.0.1, with keys of its own; ended with its test.
+"""A real sshd on a free port of 127.0.0.1, with keys of its own; ended with its block.
 
-Nothing of the machine's own sshd is touched. It lets in the user who runs the tests.
+Nothing of the machine's own sshd is touched. It lets in the user who started it.
 """
 
 import getpass
@@ -9,13 +9,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from refinery.addresses import LOOPBACK, unused_port
 from schemas.ssh_address import SshAddress, SshHop
-from tests.support.ports import free_port
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 MISSING = "sshd is not installed: run `bash tests/debian-packages.sh` (openssh-server)"
@@ -71,9 +71,16 @@ def generate_key(path: Path) -> None:
 
 @contextmanager
 def running_sshd(
-    folder: Path, *, environment: dict[str, str] | None = None, options: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    options: tuple[str, ...] = (),
+    given: Mapping[str, str] | None = None,
 ) -> Iterator[Sshd]:
-    """A server whose HOME for every session is an empty folder; `options` are config lines."""
+    """A server whose HOME for every session is an empty folder; `options` are config lines.
+
+    `environment` is what sessions see besides, `given` what the server itself does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -82,13 +89,14 @@ def running_sshd(
             generate_key(folder / name)
     (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
     seen = {"HOME": str(home), **(environment or {})}
-    server = Sshd(folder, free_port(), None, seen)  # type: ignore[arg-type]
+    server = Sshd(folder, unused_port(LOOPBACK), None, seen)  # type: ignore[arg-type]
     (folder / "sshd_config").write_text(_config(server, options))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     with (folder / "sshd.log").open("ab") as log:
         server.process = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+            env={**os.environ, **(given or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

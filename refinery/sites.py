@@ -1,0 +1,141 @@
+"""Keeps a driver at every site there is a way to, while sites and their blocks come and go.
+
+The database says which sites there are, a block how each is reached; both are read again
+now and then, so that a site that is added, changed or given its block later needs no restart.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.slurm_site import SlurmSite
+from hpc.driver import SiteDriver, drive
+from hpc.local_driver import LocalDriver
+from hpc.runner_archive import build_runner
+from hpc.slurm_driver import SlurmDriver
+from hpc.tokens import Keys
+from hpc.wire.ssh import SshLink
+from refinery import services
+from refinery.addresses import Addresses
+from refinery.settings import Settings
+from schemas.sites import Site
+from schemas.ssh_address import SshAddress
+from track.sites import read_sites
+
+LOOK_S = 3.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A site and, unless it is this machine, how it is reached."""
+
+    site: Site
+    address: SshAddress | None
+
+
+@dataclass
+class SiteDrivers:
+    """One task for each site that is driven, and the way it was given."""
+
+    settings: Settings
+    addresses: Addresses
+    engine: AsyncEngine
+    driven: dict[str, tuple[Way, asyncio.Task[None]]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Drive until cancelled; raises what any driver raises."""
+        try:
+            while True:
+                await self.turn()
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for name in list(self.driven):
+                await self._leave(name)
+
+    async def turn(self) -> None:
+        """Begin with sites that are new, end with those that are gone, begin again with changed."""
+        ways = await self._ways()
+        for name, (way, task) in list(self.driven.items()):
+            if task.done():
+                task.result()
+            if ways.get(name) != way:
+                log.info("site %s: gone or changed; its driver ends", name)
+                await self._leave(name)
+        for name, way in ways.items():
+            if name not in self.driven:
+                work = drive(self.addresses.database, self.engine, name, self._driver(way))
+                self.driven[name] = (way, asyncio.create_task(work))
+
+    async def _leave(self, name: str) -> None:
+        _, task = self.driven.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _ways(self) -> dict[str, Way]:
+        """Every site that can be driven from here."""
+        async with self.engine.connect() as tx:
+            sites = await read_sites(tx)
+        found: dict[str, Way] = {}
+        for site in sites:
+            match site.kind:
+                case "local":
+                    found[site.name] = Way(site, None)
+                case "slurm":
+                    address = await self._address(site)
+                    if address is not None:
+                        found[site.name] = Way(site, address)
+                case _:
+                    self._tell(site, "it asks for its work itself; nothing here drives it")
+        return found
+
+    async def _address(self, site: Site) -> SshAddress | None:
+        """What the site's block says; while Prefect does not answer, what it said last."""
+        try:
+            block: SlurmSite = await SlurmSite.aload(site.block or site.name)
+            return block.address()
+        except ValueError as error:
+            self._tell(site, f"not driven: save a SlurmSite block {site.block!r} ({error})")
+            return None
+        except httpx.HTTPError as error:
+            self._tell(site, f"its block cannot be read now: {error}")
+            way, _ = self.driven.get(site.name, (None, None))
+            return way.address if way else None
+
+    def _tell(self, site: Site, what: str) -> None:
+        """Say something once."""
+        if (line := f"site {site.name}: {what}") not in self.told:
+            self.told.add(line)
+            log.warning("%s", line)
+
+    def _driver(self, way: Way) -> SiteDriver:
+        site, settings = way.site, self.settings
+        runner, keys = self._runner(), self._keys()
+        outputs = settings.state / "outputs"
+        if way.address is None:
+            callback = site.callback or self.addresses.clusters
+            return LocalDriver(site, self.engine, keys, callback, runner, outputs)
+        return SlurmDriver(
+            site,
+            self.engine,
+            keys,
+            site.callback or "",
+            runner,
+            SshLink(way.address),
+            prelude=way.address.prelude,
+            file_proxy=services.archive(settings, self.addresses).address().file_proxy(),
+            outputs=outputs,
+        )
+
+    def _runner(self) -> Path:
+        return build_runner(self.settings.state / "run")
+
+    def _keys(self) -> Keys:
+        keys: Keys = services.token_keys(self.settings)
+        return keys
