@@ -6,11 +6,13 @@ needs both gone, so neither a stopped clock nor a cut connection gives one sessi
 two dispatchers. Losing the connection stops the holder at once.
 """
 
+import asyncio
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -21,6 +23,8 @@ TTL_S = 10.0
 
 RENEW_S = 3.0
 
+LEAST_S = 1.0
+"""Nothing outside is begun with less than this left: two renewals are overdue by then."""
 
 CONNECT: dict[str, str | int] = {
     "connect_timeout": 10,
@@ -79,14 +83,36 @@ class Lease:
         """The id that this process's moves are guarded with."""
         return self.holder.dispatcher_id
 
-    async def guard(self, _duration_s: float) -> None:
-        """Asked before every call that changes something outside. Raises LeaseLost.
+    @asynccontextmanager
+    async def guard(self) -> AsyncIterator[None]:
+        """Hold around every call that changes something outside.
 
-        A process that stood still learns here that its time is over, before its renewing
-        thread does.
+        The call ends before `alive_until`, however long it takes: that moves with each renewal,
+        and when none comes the call is cut off there, since a successor may act from then on.
+        Raises LeaseLost, at once when the time that is left is no time to start anything.
         """
-        if self._lost.is_set() or self._proved_until < time.monotonic():
-            raise LeaseLost(f"session {self.holder.session_id}: the lease is lost")
+        lost = LeaseLost(f"session {self.holder.session_id}: the lease is lost")
+        if self._lost.is_set() or self._left_s() < LEAST_S:
+            raise lost
+        try:
+            async with asyncio.timeout(self._left_s()) as deadline:
+                following = asyncio.create_task(self._follow(deadline))
+                try:
+                    yield
+                finally:
+                    following.cancel()
+        except TimeoutError as cut:
+            raise (lost if deadline.expired() else cut) from cut
+
+    async def _follow(self, deadline: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
+        while not deadline.expired():
+            deadline.reschedule(loop.time() + self._left_s())
+            await asyncio.sleep(RENEW_S / 3)
+
+    def _left_s(self) -> float:
+        """Seconds that the lease is proved for."""
+        return self._proved_until - time.monotonic()
 
     def take(self, lost: Callable[[], None]) -> None:
         """Take the lease and start renewing it.

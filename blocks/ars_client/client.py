@@ -26,7 +26,7 @@ class ArsClient:
     """`async with ArsClient(address) as ars`: assets, shares and files of one ARS.
 
     Use it within one event loop. Three creates at a time go out per client. `guard` is
-    asked before every call that changes ARS. `transport` replaces the network in tests.
+    held around every call that changes ARS. `transport` replaces the network in tests.
     """
 
     def __init__(

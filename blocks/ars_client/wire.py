@@ -6,8 +6,8 @@ that sees an httpx error or an HTTP status.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -35,9 +35,8 @@ GUID_LOCK = 310.0
 
 DISK_FULL_SECONDS = 600.0
 
-Guard = Callable[[float], Awaitable[None]]
-"""Asked before each call that changes ARS, with its longest duration in seconds;
-raises to forbid the call."""
+Guard = Callable[[], AbstractAsyncContextManager[None]]
+"""Held around each call that changes ARS; raises to forbid the call, or to cut it off."""
 
 _BUSY_WORDS = {
     "already being processed": GUID_LOCK,
@@ -84,7 +83,7 @@ class Wire:
     async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
         """The answer with its body still to be read, for as long as the block lasts."""
         try:
-            async with asyncio.timeout(call.seconds):
+            async with asyncio.timeout(call.seconds), self._allowed(call):
                 response = await self._authorised(call)
                 try:
                     if not response.is_success and response.status_code not in call.accept:
@@ -96,11 +95,12 @@ class Wire:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as lost:
             raise no_answer(call, lost) from lost
 
+    def _allowed(self, call: Call) -> AbstractAsyncContextManager[None]:
+        return self._guard() if call.changes and self._guard is not None else nullcontext()
+
     async def _authorised(self, call: Call) -> httpx.Response:
         for _ in range(2):
             token = await self._tokens.get()
-            if call.changes and self._guard is not None:
-                await self._guard(call.seconds)
             response = await self._once(call, token.text)
             if response.status_code != 401:
                 return response

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -83,13 +84,15 @@ async def test_a_cut_connection_loses_the_lease_and_its_time_is_waited_for(
     lost = threading.Event()
     lease, heir = Lease(database, world.session_id), Lease(database, world.session_id)
     await asyncio.to_thread(lease.take, lost.set)
-    await lease.guard(1)
+    async with lease.guard():
+        pass
     await cut(world)
     with pytest.raises(SilentHolder):
         await asyncio.to_thread(heir.take, lambda: None)
     assert await asyncio.to_thread(lost.wait, 5)
     with pytest.raises(LeaseLost):
-        await lease.guard(1)
+        async with lease.guard():
+            raise AssertionError("nothing may begin")
     alive = "SELECT 1 FROM track.dispatcher WHERE alive_until > clock_timestamp()"
     async with asyncio.timeout(10):
         while True:
@@ -114,9 +117,66 @@ async def test_a_process_that_stood_still_writes_nothing_outside(
     async with asyncio.timeout(10):
         while True:
             try:
-                await lease.guard(1)
+                async with lease.guard():
+                    await asyncio.sleep(0.05)
             except LeaseLost:
                 break
+    await asyncio.to_thread(lease.release, "over")
+
+
+async def test_a_write_under_way_is_cut_off_where_a_successor_may_begin(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await nobody(engine)
+    monkeypatch.setattr(leases, "RENEW_S", 60.0)
+    lease, heir = Lease(database, world.session_id), Lease(database, world.session_id)
+    await asyncio.to_thread(lease.take, lambda: None)
+    begun = asyncio.Event()
+
+    async def write() -> None:
+        async with lease.guard():
+            begun.set()
+            await asyncio.Event().wait()
+
+    writing = asyncio.create_task(write())
+    await begun.wait()
+    await cut(world)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await asyncio.to_thread(heir.take, lambda: None)
+                break
+            except SilentHolder:
+                await asyncio.sleep(0.02)
+    assert writing.done()
+    with pytest.raises(LeaseLost):
+        await writing
+    for each in (lease, heir):
+        await asyncio.to_thread(each.release, "over")
+
+
+async def test_near_the_end_of_a_lease_no_write_begins(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await nobody(engine)
+    monkeypatch.setattr(leases, "TTL_S", 0.9)  # less than what anything is begun with
+    lease = Lease(database, world.session_id)
+    await asyncio.to_thread(lease.take, lambda: None)
+    with pytest.raises(LeaseLost):
+        async with lease.guard():
+            raise AssertionError("nothing may begin")
+    await asyncio.to_thread(lease.release, "over")
+
+
+async def test_a_write_longer_than_a_lease_goes_on_while_it_is_renewed(
+    engine: AsyncEngine, database: str
+) -> None:
+    world = await nobody(engine)
+    lease = Lease(database, world.session_id)
+    await asyncio.to_thread(lease.take, lambda: None)
+    began = time.monotonic()
+    async with lease.guard():
+        while time.monotonic() < began + leases.TTL_S + 0.5:
             await asyncio.sleep(0.05)
     await asyncio.to_thread(lease.release, "over")
 

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -176,20 +177,38 @@ async def test_closing_a_share_that_is_not_there_is_no_error() -> None:
         assert await ars.shares.close("g") is False
 
 
-async def test_the_guard_is_asked_before_every_change_and_may_forbid_it() -> None:
-    asked: list[float] = []
-
-    async def forbid(seconds: float) -> None:
-        asked.append(seconds)
+async def test_the_guard_may_forbid_every_change_and_no_reading() -> None:
+    @asynccontextmanager
+    async def forbid() -> AsyncIterator[None]:
         raise PermissionError("lease lost")
+        yield
 
     script = Script(status())
     async with ArsClient(ADDRESS, guard=forbid, transport=httpx.MockTransport(script)) as ars:
         await ars.assets.status("g")
         with pytest.raises(PermissionError):
             await ars.shares.synchronise("g", "w", "p")
-    assert asked == [400.0]
     assert len(script.seen) == 1
+
+
+async def test_the_guard_is_held_until_the_answer_is_there() -> None:
+    held: list[str] = []
+
+    @asynccontextmanager
+    async def guard() -> AsyncIterator[None]:
+        held.append("begun")
+        yield
+        held.append("ended")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "token" not in request.url.path:
+            held.append(request.method)
+        return script(request)
+
+    script = Script(httpx.Response(204))
+    async with ArsClient(ADDRESS, guard=guard, transport=httpx.MockTransport(answer)) as ars:
+        await ars.shares.synchronise("g", "w", "p")
+    assert held == ["begun", "POST", "ended"]
 
 
 def local(tmp_path: Path, content: bytes = b"a specimen" * 200_000) -> LocalFile:
