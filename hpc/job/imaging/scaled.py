@@ -1,15 +1,18 @@
 """Smaller copies of an image, made as a stream: memory does not grow with the image.
 
-ICC profile, EXIF and orientation stay; nothing is ever enlarged.
+ICC profile, EXIF and orientation stay; nothing is ever enlarged. A sheet that lies askew is
+cut out and set straight on the way.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyvips
 
 from hpc.job.imaging import exif
-from hpc.job.imaging.picture import MAX_PIXELS, naming, open_image, plain
+from hpc.job.imaging.picture import MAX_PIXELS, naming, open_image, orientation_of, plain
+from hpc.job.imaging.rectangle import LYING, Rectangle
 
 MM_PER_INCH = 25.4
 NOT_A_SCAN = frozenset({1.0, 25.4, 72.0, 96.0})
@@ -18,6 +21,8 @@ JPEG_QUALITY = 85
 BIG_TIFF_BYTES = 3_500_000_000
 LASTING = frozenset({"srgb", "rgb", "rgb16", "b-w", "grey16", "cmyk"})
 """Kinds of pixels every program reads from a TIFF; others (Lab, measured values) become sRGB."""
+STRAIGHT = 0.02
+"""Degrees: over a sheet's height of 10,000 pixels, less than four."""
 FORMATS = {"tif": ".tif", "jpeg": ".jpg"}
 
 
@@ -44,11 +49,13 @@ def write_scaled(
     file_format: str,
     ppi: float,
     source_ppi: float | None,
+    cut: Rectangle | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Scaled:
     """Write `source` at `ppi` to `target` ("tif": LZW, "jpeg": quality 85).
 
-    Unknown source resolution: pixel for pixel. Raises BadInput, Transient, OSError.
+    Unknown source resolution: pixel for pixel. `cut`, in pixels of the upright image: that
+    part alone, its sides upright. Raises BadInput, Transient, OSError.
     """
     image = open_image(source, max_pixels)
     with naming(source):
@@ -57,6 +64,11 @@ def write_scaled(
             image = plain(image)
         scale = min(1.0, ppi / source_ppi) if source_ppi else 1.0
         made = image if scale == 1.0 else image.resize(scale)
+        if cut is not None:
+            orientation = orientation_of(image)
+            size = (image.width, image.height)
+            stored = cut.stored(orientation, size[::-1] if orientation in LYING else size)
+            made = cut_out(made, stored.scaled(scale))
         true_ppi = source_ppi * scale if source_ppi else None
         if true_ppi:
             made = made.copy(xres=true_ppi / MM_PER_INCH, yres=true_ppi / MM_PER_INCH)
@@ -65,6 +77,31 @@ def write_scaled(
         else:
             _write_tiff(made, target, tags)
     return Scaled(made.width, made.height, round(scale, 6), true_ppi and round(true_ppi, 1))
+
+
+def cut_out(image: pyvips.Image, part: Rectangle) -> pyvips.Image:
+    """`part` of an image that is read from top to bottom, with its sides upright.
+
+    A slanted row crosses many rows of the image, in no order a stream could serve, so these
+    pixels go through a file on disk that is gone with the image; memory stays flat.
+    """
+    if abs(part.angle) < STRAIGHT:
+        return image.crop(*part.box(image.width, image.height))
+    around = part.box(image.width, image.height)
+    on_disk = pyvips.Image.new_temp_file("%s.v")
+    image.crop(*around).write(on_disk)
+    sin, cos = math.sin(math.radians(part.angle)), math.cos(math.radians(part.angle))
+    width, height = max(1, round(part.width)), max(1, round(part.height))
+    return on_disk.affine(
+        [cos, sin, -sin, cos],
+        idx=around[0] - part.x,
+        idy=around[1] - part.y,
+        odx=width / 2,
+        ody=height / 2,
+        oarea=[0, 0, width, height],
+        interpolate=pyvips.Interpolate.new("bicubic"),
+        extend="copy",
+    )
 
 
 def _tags(source: Path, image: pyvips.Image) -> exif.Tags:

@@ -15,6 +15,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.job.imaging.picture import Rgb
+from hpc.job.imaging.rectangle import Box, Rectangle, rectangle_through
 
 LEAST_CONTRAST = 14.0
 """Of 255 between paper and table; less may be shading."""
@@ -29,21 +30,22 @@ LEAST_SHARE = 0.15
 LEAST_FILL = 0.3
 """Of its rectangle: plants and framed labels, which part the paper, cover the rest."""
 MOST_ANGLE = 12.0
+ON_THE_LINE = 2.0
+"""Pixels from a side's line; ends further off are plants that overhang, or tears."""
 
 Mask = NDArray[np.bool_]
-Box = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """`box` around it, in pixels of what was looked at; `angle` in degrees, clockwise.
+    """`outline`, and the upright `box` around it, in pixels of what was looked at.
 
     `mask`: the pixels that are paper. `table`: the colour around it, None where none shows.
     """
 
+    outline: Rectangle
     box: Box
-    angle: float
     confidence: float
     mask: Mask
     table: Floats | None
@@ -54,8 +56,8 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
     if min(rgb.shape[:2]) < LEAST_SIDE:
         return None
     pixels = rgb.astype(np.float32)
-    paper = _commonest(pixels, _middle(rgb.shape))
-    table = _commonest(pixels, _border(rgb.shape))
+    paper = _commonest(pixels[_middle(rgb.shape)])
+    table = _commonest(pixels[_border(rgb.shape)])
     contrast = float(np.abs(table - paper).max())
     found = []
     if contrast >= LEAST_CONTRAST:
@@ -75,19 +77,19 @@ def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | No
     sides = _sides(mask)
     if sides is None:
         return None
-    box, angle = _rectangle(sides, mask.shape)
+    outline = _outline(sides, mask.shape)
+    box = outline.box(mask.shape[1], mask.shape[0])
     free = _free_sides(box, mask.shape)
     support = min(side.support for side in sides.values())
     fill = float(mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].mean())
     if free < (1 if table is not None else 2) or support < LEAST_SUPPORT or fill < LEAST_FILL:
         return None
     confidence = sure * min(1.0, fill + 0.4) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
-    return Sheet(box, round(angle, 2), round(confidence, 3), mask, table)
+    return Sheet(outline, box, round(confidence, 3), mask, table)
 
 
-def _commonest(pixels: NDArray[np.float32], where: Mask) -> Floats:
-    """The commonest colour there, to a few levels, among what is even rather than drawn."""
-    chosen = pixels[where]
+def _commonest(chosen: NDArray[np.float32]) -> Floats:
+    """The commonest colour of these pixels, to a few levels."""
     coarse = (chosen // 16).astype(np.int64) @ np.array([256, 16, 1])
     cells = np.bincount(coarse, minlength=4096).reshape(16, 16, 16)
     # Neighbouring cells count too, for a colour that lies on a boundary.
@@ -154,7 +156,8 @@ def _sides(mask: Mask) -> dict[str, _Side] | None:
 
 
 def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
-    """A line that most points lie on: the median slope of pairs far apart, then offset."""
+    """A line that most points lie on: the median slope of pairs far apart, then the line
+    nearest to the points that lie on it, since medians of whole pixels are coarse."""
     half = along.size // 2
     slopes = (across[half : 2 * half] - across[:half]) / (along[half : 2 * half] - along[:half])
     slope = float(np.median(slopes))
@@ -162,19 +165,20 @@ def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
         slope = 0.0
     strays = across - slope * along
     offset = float(np.median(strays))
-    return _Side(slope, offset, float((np.abs(strays - offset) <= 2).mean()))
+    on_it = np.abs(strays - offset) <= ON_THE_LINE
+    if on_it.sum() > 2:
+        slope, offset = (float(value) for value in np.polyfit(along[on_it], across[on_it], 1))
+    return _Side(slope, offset, float(on_it.mean()))
 
 
-def _rectangle(sides: dict[str, _Side], shape: tuple[int, ...]) -> tuple[Box, float]:
-    """The box around the four corners, within the frame; and by how much it is turned."""
-    corners = [
-        _crossing(sides[upright], sides[level])
-        for upright in ("left", "right")
-        for level in ("top", "bottom")
-    ]
-    xs, ys = zip(*corners, strict=True)
-    left, top = max(0, math.floor(min(xs) + 0.5)), max(0, math.floor(min(ys) + 0.5))
-    right, bottom = min(shape[1], round(max(xs))), min(shape[0], round(max(ys)))
+def _outline(sides: dict[str, _Side], shape: tuple[int, ...]) -> Rectangle:
+    """The rectangle between the four lines, turned as those of them that tell."""
+    places = (("left", "top"), ("right", "top"), ("right", "bottom"), ("left", "bottom"))
+    corners = [_crossing(sides[upright], sides[level]) for upright, level in places]
+    (left, top), (right, bottom) = (
+        (pick(point[0] for point in corners), pick(point[1] for point in corners))
+        for pick in (min, max)
+    )
     # A side at the frame's own edge says nothing about the angle.
     slopes = [
         sign * sides[name].slope
@@ -187,7 +191,7 @@ def _rectangle(sides: dict[str, _Side], shape: tuple[int, ...]) -> tuple[Box, fl
         if abs(at - end) > 2
     ]
     angle = math.degrees(math.atan(float(np.median(slopes)))) if slopes else 0.0
-    return (left, top, max(1, right - left), max(1, bottom - top)), angle
+    return rectangle_through(corners, angle)
 
 
 def _crossing(upright: _Side, level: _Side) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from hpc.job.job import Job, Result, result
 
 if TYPE_CHECKING:
     from hpc.job.imaging.picture import Rgb
+    from hpc.job.imaging.rectangle import Rectangle
 
 NAME = "crop"
 NEEDS = ("numpy", "pyvips")
@@ -25,49 +26,64 @@ class Found:
     """`what` is "sheet" or "specimen"; `beside` what else was recognised, by kind."""
 
     what: str
-    box: Box | None
-    angle: float
+    outline: "Rectangle | None"
     confidence: float
     why: str
     beside: tuple[tuple[str, Box], ...] = ()
 
 
 def run(job: Job) -> Result:
-    """The sheet's box [x, y, w, h] in pixels of the upright image, with a confidence.
+    """The sheet's outline and its upright box in pixels of the upright image.
 
     Where the sheet fills the frame, or there is none, it is the specimen's. `angle` is by how
-    many degrees the sheet is turned clockwise; `box` is the upright box around it. "Could not
-    tell" is a result: `box` null and a warning. Params: `keep` (of "chart", "ruler": the box
-    takes them in; by default they are cut), `min_confidence` (0.3), `max_pixels`. Raises
-    BadInput naming the file or the parameter.
+    many degrees the sheet is turned clockwise, `corners` are its own, from the top left
+    clockwise, `box` [x, y, w, h] is the upright box around them. `derive` cuts a `sure` sheet
+    out along its corners. "Could not tell" is a result: `box` null and a warning. Params:
+    `keep` (of "chart", "ruler": the outline takes them in; by default they are cut),
+    `min_confidence` (0.3), `max_pixels`. Raises BadInput naming the file or the parameter.
     """
     from hpc.job.imaging.picture import MAX_PIXELS, as_rgb, read_small
 
     keep = kinds_kept(job.params.get("keep", []))
     path = job.image()
-    small, (width, height) = read_small(path, LOOK_AT, job.params.get("max_pixels", MAX_PIXELS))
+    small, size = read_small(path, LOOK_AT, job.params.get("max_pixels", MAX_PIXELS))
     found = look(as_rgb(small))
-    across, down = width / small.width, height / small.height
-    box = found.box
+    scale = max(size) / max(small.width, small.height)
+    outline = found.outline
     for kind, beside in found.beside:
-        if box is not None and kind in keep:
-            box = around(box, beside)
+        if outline is not None and kind in keep:
+            outline = outline.around(beside)
+    sure = outline is not None and found.confidence >= job.params.get("min_confidence", SURE)
     details = {
         "image": path.name,
-        "size": [width, height],
+        "size": list(size),
         "what": found.what,
-        "box": enlarged(box, across, down) if box else None,
-        "angle": found.angle,
+        **placed(outline.scaled(scale) if outline else None, size),
         "confidence": found.confidence,
+        "sure": sure,
         "why": found.why,
-        "beside": [{"kind": kind, "box": enlarged(b, across, down)} for kind, b in found.beside],
+        "beside": [
+            {"kind": kind, "box": [round(value * scale) for value in box]}
+            for kind, box in found.beside
+        ],
     }
     warnings = []
-    if box is None:
+    if outline is None:
         warnings.append(f"{path.name}: could not tell specimen from background: {found.why}")
-    elif found.confidence < job.params.get("min_confidence", SURE):
+    elif not sure:
         warnings.append(f"{path.name}: the {found.what}'s box is a guess ({found.confidence})")
     return result(details=details, warnings=warnings)
+
+
+def placed(outline: "Rectangle | None", size: tuple[int, int]) -> dict[str, Any]:
+    """Box, corners and angle as they are told; all null where nothing was found."""
+    if outline is None:
+        return {"box": None, "corners": None, "angle": None}
+    return {
+        "box": list(outline.box(*size)),
+        "corners": [[round(x, 1), round(y, 1)] for x, y in outline.corners()],
+        "angle": round(outline.angle, 2),
+    }
 
 
 def kinds_kept(keep: Any) -> frozenset[str]:
@@ -82,27 +98,16 @@ def look(rgb: "Rgb") -> Found:
     """The sheet if one can be told from its table, else the specimen on its background."""
     from hpc.job.imaging.beside import find_chart, things_beside
     from hpc.job.imaging.extent import find_extent
+    from hpc.job.imaging.rectangle import upright
     from hpc.job.imaging.sheet import find_sheet
 
     sheet = find_sheet(rgb)
     if sheet is not None:
         beside = tuple((thing.kind, thing.box) for thing in things_beside(rgb, sheet))
         why = "paper on a table of another colour"
-        return Found("sheet", sheet.box, sheet.angle, sheet.confidence, why, beside)
+        return Found("sheet", sheet.outline, sheet.confidence, why, beside)
     chart = find_chart(rgb)
     extent = find_extent(rgb, but=chart)
     beside = (("chart", chart),) if chart else ()
-    return Found("specimen", extent.box, 0.0, extent.confidence, extent.why, beside)
-
-
-def around(a: Box, b: Box) -> Box:
-    """The box around both."""
-    left, top = min(a[0], b[0]), min(a[1], b[1])
-    right, bottom = max(a[0] + a[2], b[0] + b[2]), max(a[1] + a[3], b[1] + b[3])
-    return left, top, right - left, bottom - top
-
-
-def enlarged(box: Box, across: float, down: float) -> list[int]:
-    """A box of the small copy in pixels of the image."""
-    x, y, width, height = box
-    return [int(x * across), int(y * down), round(width * across), round(height * down)]
+    outline = upright(extent.box) if extent.box else None
+    return Found("specimen", outline, extent.confidence, extent.why, beside)

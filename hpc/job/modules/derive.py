@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpc.job.errors import BadInput
 from hpc.job.job import Child, Job, Result, inside, result
+
+if TYPE_CHECKING:
+    from hpc.job.imaging.rectangle import Rectangle
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
@@ -31,10 +34,11 @@ class Resolution:
 def run(job: Job) -> Result:
     """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
 
-    Params: `ppi` [400, 72], `scan_ppi`, `max_pixels`. The scan's resolution is
+    Params: `ppi` [400, 72], `scan_ppi`, `cut` (true), `max_pixels`. The scan's resolution is
     params.scan_ppi, else the metadata's, else a ruler's in the image, else the file's;
-    unknown, or lower than asked: nothing is resampled. Making them again gives the same.
-    Raises BadInput, Transient, OSError.
+    unknown, or lower than asked: nothing is resampled. A sheet that an earlier stage was
+    sure of is cut out and set straight, unless `cut` is false. Making them again gives the
+    same. Raises BadInput, Transient, OSError.
     """
     from hpc.job.imaging.picture import MAX_PIXELS
 
@@ -42,11 +46,12 @@ def run(job: Job) -> Result:
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
     resolution = source_resolution(job, source, max_pixels)
+    cut = sheet_to_cut(job, source)
     folder = job.folder / "derived"
     folder.mkdir(exist_ok=True)
     derivatives, made = [], []
     for child in children:
-        derivative, scaled = make(job, child, source, folder, resolution.ppi)
+        derivative, scaled = make(job, child, source, folder, resolution.ppi, cut)
         derivatives.append(derivative)
         made.append(scaled)
     details = {
@@ -54,6 +59,9 @@ def run(job: Job) -> Result:
         "source_ppi": resolution.ppi,
         "source_ppi_from": resolution.said_by,
         "ruler": resolution.ruler,
+        "cut": {"angle": round(cut.angle, 2), "size": [round(cut.width), round(cut.height)]}
+        if cut
+        else None,
         "made": made,
     }
     warnings = [f"{source.name}: {resolution.doubt}"] if resolution.doubt else []
@@ -70,6 +78,28 @@ def children_asked(job: Job) -> list[Child]:
     if missing:
         raise BadInput(f"params.ppi: the grant names no derivative for {missing} ppi")
     return [named[ppi] for ppi in asked]
+
+
+def sheet_to_cut(job: Job, source: Path) -> "Rectangle | None":
+    """The sheet as an earlier stage that looked for one in this very image told it.
+
+    Only one it was sure of: a cut takes away what nobody will see again. Raises BadInput
+    naming the stage when its corners are none.
+    """
+    from hpc.job.imaging.rectangle import rectangle_through
+
+    if not job.params.get("cut", True):
+        return None
+    for stage, told in job.results.items():
+        if told.get("what") != "sheet" or told.get("image") != source.name:
+            continue
+        try:
+            corners = [(float(x), float(y)) for x, y in told["corners"] or ()]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"results.{stage}.corners: are not four points ({error!r})") from error
+        if told.get("sure") is True and len(corners) == 4:
+            return rectangle_through(corners)
+    return None
 
 
 def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
@@ -110,7 +140,12 @@ def checked_ppi(where: str, value: Any) -> float:
 
 
 def make(
-    job: Job, child: Child, source: Path, folder: Path, source_ppi: float | None
+    job: Job,
+    child: Child,
+    source: Path,
+    folder: Path,
+    source_ppi: float | None,
+    cut: "Rectangle | None",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """One derivative, under its name only when whole; its declaration and its measures."""
     from hpc.job.client import crc32_of
@@ -127,6 +162,7 @@ def make(
             file_format=file_format,
             ppi=child.ppi,
             source_ppi=source_ppi,
+            cut=cut,
             max_pixels=job.params.get("max_pixels", MAX_PIXELS),
         )
         partial.replace(target)

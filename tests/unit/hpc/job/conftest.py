@@ -41,6 +41,7 @@ def make_job(tmp_path: Path) -> MakeJob:
         save: Callable[[Path], Any] | None = None,
         children: tuple[Child, ...] = (),
         metadata: dict[str, Any] | None = None,
+        results: dict[str, dict[str, Any]] | None = None,
         **params: Any,
     ) -> Job:
         job = Job(
@@ -51,6 +52,7 @@ def make_job(tmp_path: Path) -> MakeJob:
             files=FilesHere(),
             params=params,
             metadata=metadata or {},
+            results=results or {},
             inputs=(RemoteFile(name, "http://127.0.0.1/x", 0, 0),) if save else (),
             children=children,
             threads=2,

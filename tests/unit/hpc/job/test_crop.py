@@ -1,5 +1,7 @@
 """The specimen's box, and the honest "could not tell"."""
 
+import math
+
 import pytest
 from PIL import Image, ImageColor, ImageDraw
 
@@ -93,8 +95,18 @@ def test_a_sheet_is_found_against_its_table(make_job, paper: tuple[int, int, int
 @pytest.mark.parametrize("turned", [-3, -1, 0.5, 2])
 def test_a_turned_sheet_tells_by_how_much(make_job, turned: float) -> None:
     found = crop.run(make_job("s.png", on_a_table(turned=turned).save))["details"]
-    assert found["angle"] == pytest.approx(-turned, abs=0.2)
+    assert found["angle"] == pytest.approx(-turned, abs=0.1)
     assert iou(found["box"], SHEET) > 0.9
+    (left, top), (right, beside), (_, bottom), _ = found["corners"]
+    assert math.hypot(right - left, beside - top) == pytest.approx(SHEET[2], abs=6)
+    assert bottom - beside == pytest.approx(SHEET[3] * math.cos(math.radians(turned)), abs=6)
+    assert found["sure"] is True
+
+
+def test_a_sheet_that_is_only_guessed_is_not_sure(make_job) -> None:
+    found = crop.run(make_job("s.png", on_a_table().save, min_confidence=1.1))
+    assert found["details"]["sure"] is False
+    assert "guess" in found["warning"]
 
 
 def test_chart_and_ruler_are_recognised_and_cut_or_kept(make_job) -> None:
