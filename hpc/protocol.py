@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
@@ -54,9 +54,12 @@ class Held:
     pipeline: str
 
 
-async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -> Attempt:
+async def start(
+    tx: AsyncConnection, attempt_id: int, fence: int, body: Start, *, granted_there: bool = False
+) -> Attempt:
     """Grant the start of an attempt to exactly one native job; the same pair again is granted.
 
+    `granted_there`: the site's shared disk decided, so it runs even if it is being cancelled.
     Raises Refused for anybody else, and for an attempt that is not wanted any more.
     """
     held = await _hold(tx, attempt_id)
@@ -65,7 +68,7 @@ async def start(tx: AsyncConnection, attempt_id: int, fence: int, body: Start) -
         if (found.started_by, found.nonce) == (body.native_id, body.nonce):
             return found
         raise Refused(f"attempt {attempt_id} was started by native job {found.started_by}")
-    if found.cancel_requested:
+    if found.cancel_requested and not granted_there:
         raise Refused(f"attempt {attempt_id} was cancelled")
     key = f"start|{attempt_id}|{body.native_id}|{body.nonce}"
     letter = _letter(key, "start", found, body.model_dump(mode="json"))
@@ -254,34 +257,35 @@ async def _message(
     return Answer(how)
 
 
+HOLD = (
+    select(
+        *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
+        *(attempt.c[name] for name in ("started_by", "nonce", "cancel_requested_at")),
+        ((job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)).label("current"),
+        job.c.state,
+        job.c.asset_guid,
+        job.c.stage_id,
+        stage.c.key,
+        stage.c.writes,
+        asset.c.session_id,
+        pipeline.c.name,
+    )
+    .join(job, job.c.id == attempt.c.job_id)
+    .join(stage, stage.c.id == job.c.stage_id)
+    .join(asset, asset.c.guid == job.c.asset_guid)
+    .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+    .where(attempt.c.id == bindparam("attempt"))
+    .with_for_update(key_share=True, of=[job, attempt])
+)
+
+
 async def _hold(tx: AsyncConnection, attempt_id: int) -> Held:
     """Lock an attempt and its job, and read them. Raises Refused when there is none.
 
     Both are locked: after a wait PostgreSQL reads anew only what it locks, and a message
     would be taken for an attempt that was closed meanwhile.
     """
-    current = (job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)
-    names = ("id", "job_id", "n", "site", "fence", "started_by", "nonce", "cancel_requested_at")
-    statement = (
-        select(
-            *(attempt.c[name] for name in names),
-            current.label("current"),
-            job.c.state,
-            job.c.asset_guid,
-            job.c.stage_id,
-            stage.c.key,
-            stage.c.writes,
-            asset.c.session_id,
-            pipeline.c.name,
-        )
-        .join(job, job.c.id == attempt.c.job_id)
-        .join(stage, stage.c.id == job.c.stage_id)
-        .join(asset, asset.c.guid == job.c.asset_guid)
-        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
-        .where(attempt.c.id == attempt_id)
-        .with_for_update(key_share=True, of=[job, attempt])
-    )
-    row = (await tx.execute(statement)).one_or_none()
+    row = (await tx.execute(HOLD, {"attempt": attempt_id})).one_or_none()
     if row is None:
         raise Refused(f"there is no attempt {attempt_id}")
     return _held(row)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.tables import inbox
@@ -18,6 +18,16 @@ from track.wake import CHANNEL, notify
 
 LONGEST_KEY = 200
 """Characters of a dedupe key; a longer one is replaced by its digest, for the index has a limit."""
+
+
+# As text: SQLAlchemy compiles an INSERT with ON CONFLICT anew each time, and this one is hot.
+RECEIVE = text(f"""
+    INSERT INTO track.inbox
+        (dedupe_key, path, kind, payload, asset_guid, attempt_id, applied, event)
+    VALUES (:dedupe_key, :path, :kind, :payload, :asset_guid, :attempt_id, :applied, :event)
+    ON CONFLICT DO NOTHING
+    RETURNING id, CASE WHEN event IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
+""").bindparams(bindparam("payload", type_=JSONB), bindparam("event", type_=inbox.c.event.type))
 
 
 @dataclass(frozen=True)
@@ -50,14 +60,10 @@ async def receive(
         "asset_guid": letter.asset_guid,
         "attempt_id": letter.attempt_id,
         "applied": how,
+        "event": None if event is None else dict(event),
     }
-    told: list[Any] = []
-    if event is not None:  # None would be written as JSON's null, which is something to announce
-        row["event"] = dict(event)
-        told.append(func.pg_notify(CHANNEL, ""))
-    statement = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id, *told)
-    found = (await tx.execute(statement)).one_or_none()
-    return None if found is None else found.id
+    found = (await tx.execute(RECEIVE, row)).one_or_none()
+    return None if found is None else int(found.id)
 
 
 def _bounded(key: str) -> str:
