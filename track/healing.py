@@ -19,7 +19,7 @@ from track.outlook import outlook
 from track.resolve import judge, resolve
 from track.tables import dispatcher, session
 from track.takeover import release_jobs
-from track.wake import wake, wake_sessions
+from track.wake import wake, wake_session
 
 ACTOR = "reconcile"
 
@@ -117,7 +117,7 @@ async def take_up(tx: AsyncConnection, session_id: UUID) -> bool:
     # A new time makes a new event: the one before was announced and has led to nothing.
     mine = update(session).where(session.c.id == session_id)
     await tx.execute(mine.values(wake_requested_at=None))
-    await wake_sessions(tx, [session_id])
+    await wake_session(tx, session_id)
     await record(tx, actor=ACTOR, what="session.woken", session_id=session_id)
     return True
 

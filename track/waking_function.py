@@ -1,0 +1,40 @@
+"""The question that every callback ends with, asked inside the database.
+
+Two statements must see two moments, before a session's lock and after it; from outside
+that costs every callback two more journeys.
+"""
+
+FUNCTION = """
+CREATE OR REPLACE FUNCTION track.ask_for_dispatchers(wanted uuid[]) RETURNS SETOF uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Many callbacks come at once: they share the lock of a session that has a dispatcher. One
+    -- that seems to have none is locked for writing from the start, since two that share a lock
+    -- and both want to write would wait for each other.
+    IF EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = ANY(wanted)) THEN
+        PERFORM 1 FROM track.session WHERE id = ANY(wanted) ORDER BY id FOR NO KEY UPDATE;
+    ELSE
+        PERFORM 1 FROM track.session WHERE id = ANY(wanted) ORDER BY id FOR SHARE;
+    END IF;
+    -- Leases are read only now: whoever parks writes the session's row when it gives up its own.
+    RETURN QUERY
+        UPDATE track.session s
+           SET wake_requested_at = now(), wake_announced_at = NULL, finished_at = NULL
+         WHERE s.id = ANY(wanted) AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
+        RETURNING s.id;
+    IF FOUND THEN
+        PERFORM pg_notify('refinery_announce', '');
+    END IF;
+END $$
+"""
+
+UNATTENDED = """
+CREATE OR REPLACE VIEW track.unattended AS
+    SELECT s.id FROM track.session s
+     WHERE s.wake_requested_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
+           AND d.ended_at IS NULL AND d.alive_until > clock_timestamp())
+"""
+"""Sessions that nobody is at and nobody was asked for."""
+
+ALL = (UNATTENDED, FUNCTION)
