@@ -139,7 +139,11 @@ def is_path_safe(guid: str) -> bool:
 
 
 def check_guid(guid: str) -> str:
-    """`guid` itself; `GuidError` when it cannot name folders and files."""
+    """`guid` with its letters composed; `GuidError` when it cannot name folders and files.
+
+    A Mac takes é apart in a file's name: without one form the two would be two specimens.
+    """
+    guid = unicodedata.normalize("NFC", guid)
     if reason := why_not_path_safe(guid):
         raise GuidError(f"{guid!r:.80} cannot be a guid: {reason}")
     return guid

@@ -4,7 +4,7 @@
 class MetadataError(ValueError):
     """A metadata document or a change to one cannot be used.
 
-    `file` and `line` are given where they are known; `remedy` says what to do.
+    `file`, `line` and `column` are given where they are known; `remedy` says what to do.
     """
 
     def __init__(
@@ -15,19 +15,33 @@ class MetadataError(ValueError):
         field: str | None = None,
         file: str | None = None,
         line: int | None = None,
+        column: int | None = None,
     ) -> None:
         self.problem, self.remedy, self.field = problem, remedy, field
-        self.file, self.line = file, line
-        super().__init__(problem, remedy, field, file, line)
+        self.file, self.line, self.column = file, line, column
+        super().__init__(problem, remedy, field, file, line, column)
 
     def __str__(self) -> str:
-        places = [self.file or "metadata"]
-        if self.line is not None:
-            places.append(f"line {self.line}")
-        if self.field is not None:
-            places.append(f"field {self.field}")
-        return f"{', '.join(places)}: {self.problem}. {self.remedy}"
+        places = ", ".join([self.file or "metadata", *self._places()])
+        return f"{places}: {self.problem}. {self.remedy}"
+
+    @property
+    def located(self) -> str:
+        """The problem with its place in the file, which is named beside it."""
+        places = ", ".join(self._places())
+        return f"{places}: {self.problem}" if places else self.problem
+
+    def _places(self) -> list[str]:
+        places = {"line": self.line, "column": self.column, "field": self.field}
+        return [f"{what} {where}" for what, where in places.items() if where is not None]
 
     def within(self, file: str | None) -> "MetadataError":
         """The same, said of a file."""
-        return MetadataError(self.problem, self.remedy, field=self.field, file=file, line=self.line)
+        return MetadataError(
+            self.problem,
+            self.remedy,
+            field=self.field,
+            file=file,
+            line=self.line,
+            column=self.column,
+        )

@@ -19,6 +19,19 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
+_PLAIN = {
+    "Unterminated": "the text that begins here never ends, the rest of the file is missing",
+    "Expecting property name": "a field name in double quotation marks is expected here, "
+    "or the comma before is one too many",
+    "Illegal trailing comma": "the comma here is one too many",
+    "Expecting ':'": "a colon is missing here, between a field name and its value",
+    "Expecting ','": "a comma or a closing bracket is missing here",
+    "Expecting value": "a value is missing here, or is a text without quotation marks",
+    "Extra data": "something follows after the end of the document",
+    "Invalid control character": "a text has a line break or a tab in it here, "
+    "or its closing quotation mark is missing",
+    "Invalid \\": r"a backslash in a text has to be written twice: \\",
+}
 # Letters of Latin-1, and the dashes and quotes of U+20xx. No more than these: a capital
 # with an accent before a closing quote (“BLÅ”) could be taken for many others.
 _MANGLED = re.compile("[ÂÃ][\u0080-\u00bf\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u2122]|â€")
@@ -55,20 +68,31 @@ def read_json(text: str) -> dict[str, Any]:
             text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant
         )
     except json.JSONDecodeError as error:
-        problem = f"not JSON: {error.msg} (column {error.colno})"
-        raise MetadataError(problem, _MEND, line=error.lineno) from None
+        problem = f"it is not JSON: {_in_plain_words(error)}"
+        line, column = error.lineno, error.colno
+        raise MetadataError(problem, _MEND, line=line, column=column) from None
     except RecursionError:
         raise MetadataError(f"nested more than {DEEPEST} deep", _MEND) from None
     except MetadataError as error:
         if error.field is not None:
             error.line = _second_line(text, error.field)
         raise
-    except ValueError as error:
-        raise MetadataError(f"not JSON: {error}", _MEND) from None
+    except ValueError:  # Python reads no integer of more than 4300 digits
+        raise MetadataError("it is not JSON: a number has thousands of digits", _MEND) from None
     if not isinstance(document, dict):
         problem = "the document is not a mapping of field names to values"
         raise MetadataError(problem, "Write one JSON object in each file", line=1)
     return document
+
+
+def _in_plain_words(error: json.JSONDecodeError) -> str:
+    """What is wrong at that place, for somebody who has never heard of a delimiter."""
+    if not error.doc.strip():
+        return "the file is empty"
+    if error.pos >= len(error.doc.rstrip()):
+        return "the file breaks off here, its rest is missing"
+    said = (words for begins, words in _PLAIN.items() if error.msg.startswith(begins))
+    return next(said, error.msg)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -26,12 +26,15 @@ from tasks.file_errors import (
     DiskFull,
     SourceChanged,
     SourceVanished,
+    TooLarge,
     named,
 )
 from tasks.threads import Stop, Threads
 
 CHUNK = 1 << 20  # bytes; larger chunks fall out of the processor's cache between uses
 BUFFERS = 4
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes of a metadata document; real ones have a few thousand."""
 
 COPYING = Threads("copying", 2)
 
@@ -115,6 +118,23 @@ def _copy(
             _expect(source, copied, expected_crc32)
             _publish(temporary, out, destination, copied)
         return copied
+
+
+async def read_whole(path: Path) -> bytes:
+    """The content of a metadata document; raises TooLarge, or like `copy_verified`."""
+    return await COPYING.run(whole, path)
+
+
+def whole(_: Stop, path: Path) -> bytes:
+    """`read_whole`, for who is in a thread already."""
+    with _source(path) as fd, os.fdopen(os.dup(fd), "rb") as stream:
+        try:
+            content = stream.read(LARGEST_DOCUMENT + 1)
+        except OSError as error:
+            raise named(error, path, reading=True) from error
+    if len(content) > LARGEST_DOCUMENT:
+        raise TooLarge(path, f"it has more than {LARGEST_DOCUMENT} bytes")
+    return content
 
 
 @contextmanager

@@ -68,6 +68,12 @@ class DifferentContent(FileError):
     remedy = "find out which of the two is right and move the other away; nothing was overwritten"
 
 
+class TooLarge(FileError):
+    """A file is far larger than what it is taken for."""
+
+    remedy = "look at what wrote it, and drop a right one"
+
+
 class CopyUnderWay(FileError):
     """Another process is writing the same destination now."""
 

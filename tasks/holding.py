@@ -26,6 +26,7 @@ class Quarantined(Exception):
     """The specimen's files cannot be taken in: file, problem and remedy, for a person."""
 
     def __init__(self, file: str, problem: str, remedy: str) -> None:
+        remedy = remedy.replace("; ", ", ")  # the last of these parts problem and remedy
         super().__init__(f"{file}: {problem}; {remedy}")
         self.file, self.problem, self.remedy = file, problem, remedy
 

@@ -13,15 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.ars_asset import missing_for_ars
 from schemas.attempts import FileFacts
 from schemas.metadata import Arrived, MetadataError, read_document
-from tasks.copies import Copied, copy_file
+from tasks.copies import Copied, copy_file, read_whole
 from tasks.dispatcher import Dispatcher
-from tasks.file_errors import ChecksumMismatch, DifferentContent
+from tasks.file_errors import ChecksumMismatch, DifferentContent, TooLarge
 from tasks.holding import Quarantined
 from tasks.images import BrokenImage, look_at_image
 from tasks.ndrive import Entry, Pair, look_into
 from track.database import transact
 from track.documents import create_document
-from track.files import read_asset, taken_in
+from track.files import AssetRow, read_asset, taken_in
 from track.pipelines import pipeline_names
 from track.results import megabytes, note_file
 from track.tables import session
@@ -35,7 +35,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         folder = await _folder(connection, dispatcher, row.source_path)
     listing = await look_into(folder, dispatcher.drive.root)
     pair = listing.items.get(row.file_name, Pair())
-    arrived = await _read_metadata(pair, row.file_name, known)
+    arrived = await _read_metadata(pair, row, known)
     image = pair.image_of(arrived.metadata.file_format)
     if image is None:
         raise Quarantined(
@@ -60,13 +60,17 @@ async def _folder(connection: AsyncConnection, dispatcher: Dispatcher, source: P
     return source or Path((await connection.execute(mine)).scalar_one())
 
 
-async def _read_metadata(pair: Pair, base: str, known: set[str]) -> Arrived:
+async def _read_metadata(pair: Pair, row: AssetRow, known: set[str]) -> Arrived:
+    base = row.file_name
     if pair.json is None:
         raise Quarantined(base, "its metadata is missing", "drop the JSON beside its image")
     try:
-        arrived = read_document(pair.json.path.read_bytes(), file=pair.json.name)
+        content = await read_whole(pair.json.path)
+        arrived = read_document(content, file=pair.json.name)
     except MetadataError as error:
-        raise Quarantined(pair.json.name, error.problem, error.remedy) from error
+        raise Quarantined(pair.json.name, error.located, error.remedy) from error
+    except TooLarge as error:
+        raise Quarantined(pair.json.name, error.reason, error.remedy) from error
     metadata = arrived.metadata
     if metadata.asset_guid != base:
         raise Quarantined(
@@ -79,6 +83,13 @@ async def _read_metadata(pair: Pair, base: str, known: set[str]) -> Arrived:
             pair.json.name,
             f"pipeline_name {metadata.pipeline_name!r} is not a pipeline we know",
             f"write one of {', '.join(sorted(known))}",
+        )
+    if metadata.pipeline_name != row.pipeline:
+        # Its jobs are those of another pipeline, or of none: done here, it would end there.
+        raise Quarantined(
+            pair.json.name,
+            "it was written anew, or could not be read, when its folder was taken",
+            "drop metadata and image again",
         )
     if missing := missing_for_ars(metadata):
         raise Quarantined(

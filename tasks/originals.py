@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schemas.metadata import MetadataError, read_document
+from tasks.copies import LARGEST_DOCUMENT
 from tasks.file_errors import FileError, SourceVanished
 from tasks.ndrive import COMPLETE_MARKER
 from tasks.removal import below, file_in, folder_below, remove_empty, remove_file
@@ -20,7 +21,6 @@ from tasks.threads import Stop
 from track.retention import Original
 
 CHUNK = 1 << 20
-LARGEST_DOCUMENT = 64 << 20
 
 LEFTOVERS = frozenset({COMPLETE_MARKER})
 """What we or the upload leave in a folder; anything else, a note of quarantine too, keeps it."""

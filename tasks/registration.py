@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata import Metadata, MetadataError, read_document
 from schemas.pipeline import Pipeline
-from tasks.copies import COPYING
+from tasks.copies import COPYING, whole
 from tasks.dispatcher import Dispatcher
+from tasks.file_errors import FileError
 from tasks.ndrive import Pair, look_into
 from tasks.threads import Stop
 from track.assets import NewAsset, Registered, register_assets
@@ -27,7 +28,10 @@ THUMBNAIL_MB = 20
 
 
 async def register_session(dispatcher: Dispatcher) -> Registered | None:
-    """Register what the session's folder holds; None when that was done before."""
+    """Register what the session's folder holds; None when that was done before.
+
+    Raises a FileError while the folder cannot be read; reconcile asks for another try.
+    """
 
     async def read(tx: AsyncConnection) -> tuple[str | None, dict[str, Pipeline]]:
         open_ = select(session.c.path).where(
@@ -55,9 +59,9 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
 
 
 def _asset(
-    _: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
+    stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
 ) -> NewAsset:
-    metadata = _metadata(pair)
+    metadata = _metadata(stop, pair)
     image = pair.image_of(metadata.file_format if metadata else None)
     size_mb = megabytes(image.size_bytes if image else 0)
     known = pipelines.get(metadata.pipeline_name) if metadata else None
@@ -80,12 +84,16 @@ def _asset(
     )
 
 
-def _metadata(pair: Pair) -> Metadata | None:
+def _metadata(stop: Stop, pair: Pair) -> Metadata | None:
     if pair.json is None:
         return None
     try:
-        return read_document(pair.json.path.read_bytes(), file=pair.json.name).metadata
-    except (MetadataError, OSError):
+        return read_document(whole(stop, pair.json.path), file=pair.json.name).metadata
+    except FileError as error:
+        if error.may_retry:  # a drive that is away says nothing of the specimen
+            raise
+        return None
+    except MetadataError:
         return None  # ingest says what is wrong, where a person will look
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.tables import asset, file, retention
+from track.tables import asset, file, pipeline, retention
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class AssetRow:
     """What a stage needs to know of an asset; sizes in MB."""
 
     guid: str
+    pipeline: str
     parent_guid: str | None
     file_name: str
     source_path: Path | None
@@ -29,13 +30,15 @@ async def read_asset(tx: AsyncConnection, guid: str) -> AssetRow:
     """An asset and the size of its parent, which counts against its share."""
     parent = asset.alias("parent")
     statement = (
-        select(asset, func.coalesce(parent.c.size_mb, 0).label("parent_mb"))
+        select(asset, pipeline.c.name, func.coalesce(parent.c.size_mb, 0).label("parent_mb"))
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
         .outerjoin(parent, parent.c.guid == asset.c.parent_guid)
         .where(asset.c.guid == guid)
     )
     row = (await tx.execute(statement)).one()
     return AssetRow(
         guid=row.guid,
+        pipeline=row.name,
         parent_guid=row.parent_guid,
         file_name=row.file_name,
         source_path=Path(row.source_path) if row.source_path else None,

@@ -1,0 +1,363 @@
+"""Drives that go away, disks that fill up, files that are not what they should be.
+
+Each is a clear word that names the file and what to do, and loses nothing: once it is put
+right, the specimen goes its way.
+"""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ndrive import NDrive
+from blocks.store import LocalStore
+from schemas.pace import Pace
+from tasks import copies
+from tasks.dispatcher import Dispatcher
+from tasks.file_errors import DiskFull, FileError, PermissionDenied, SourceVanished
+from tasks.folders import settle_folder
+from tasks.holding import Quarantined, holding
+from tasks.ingest import ingest
+from tasks.ndrive import list_session, listing_hash
+from tasks.registration import register_session
+from tests.support.world import World
+
+PIPELINE: dict[str, Any] = {
+    "pipeline": "P",
+    "stages": [
+        {"key": "ingest", "run": "refinery.ingest"},
+        {"key": "create", "run": "refinery.create", "needs": "ingest"},
+    ],
+}
+UNREADABLE: dict[str, Any] = {
+    "pipeline": "UNREADABLE",
+    "stages": [{"key": "ingest", "run": "refinery.ingest"}],
+}
+
+
+@dataclass
+class Museum:
+    """One session's folder on a drive, and a dispatcher that is at it."""
+
+    world: World
+    dispatcher: Dispatcher
+    folder: Path
+
+    def drop(self, guid: str, **more: Any) -> Path:
+        """Put one good specimen into the folder; its image."""
+        document = {
+            "asset_guid": guid,
+            "institution": "NHMD",
+            "collection": "Vascular plants",
+            "pipeline_name": "P",
+            "workstation_name": "WORKHERB0001",
+            "digitiser": "Karen Blixen",
+            "status": "WORKING_COPY",
+            "file_format": "tif",
+            **more,
+        }
+        (self.folder / f"{guid}.json").write_text(json.dumps(document), encoding="utf-8")
+        image = self.folder / f"{guid}.tif"
+        Image.effect_noise((600, 500), 80).convert("RGB").save(image)
+        return image
+
+    async def register(self) -> None:
+        """Open the session with the folder as it lies now, and register its specimens."""
+        await self.world.sql(
+            "UPDATE track.session SET path = :p, listing_hash = :h, registered_at = NULL",
+            p=str(self.folder),
+            h=listing_hash(list_session(self.folder)),
+        )
+        await register_session(self.dispatcher)
+
+    async def ingest(self, guid: str) -> None:
+        """Claim a specimen's ingest, due or not, and do it."""
+        await self.world.sql("UPDATE track.job SET available_at = now() WHERE state = 'ready'")
+        (claim,) = await self.world.claim(guid=guid)
+        async with holding(self.dispatcher, claim):
+            await ingest(self.dispatcher, guid)
+
+    async def fails(self, guid: str, error: type[Exception]) -> str:
+        """Ingest, which raises `error`; its text."""
+        with pytest.raises(error) as caught:
+            await self.ingest(guid)
+        return str(caught.value)
+
+    async def job(self, guid: str) -> tuple[str, str | None, int, bool]:
+        """(state, reason, tries, whether it waits) of a specimen's ingest."""
+        ((state, reason, tries, waits),) = await self.world.sql(
+            "SELECT j.state, j.reason, j.tries, j.available_at > now() FROM track.job j"
+            " JOIN track.stage s ON s.id = j.stage_id"
+            " WHERE j.asset_guid = :g AND s.key = 'ingest'",
+            g=guid,
+        )
+        return state, reason, tries, waits
+
+    def stored(self, guid: str) -> list[str]:
+        """What lies in the specimen's folder of the store."""
+        folder = self.dispatcher.store.folder(guid)
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    async def is_in(self, guid: str) -> bool:
+        """Whether the specimen was taken in, whole."""
+        ((path, size),) = await self.world.sql(
+            "SELECT a.local_path, f.size_bytes FROM track.asset a"
+            " JOIN track.file f ON f.asset_guid = a.guid WHERE a.guid = :g",
+            g=guid,
+        )
+        copy = Path(path) / f"{guid}.tif"
+        return (await self.job(guid))[0] == "done" and copy.stat().st_size == size
+
+
+@pytest.fixture
+async def museum(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Museum]:
+    world = await World.make(engine, PIPELINE, UNREADABLE)
+    lease = SimpleNamespace(
+        dispatcher_id=world.dispatcher_id, holder=SimpleNamespace(flow_run_id=None)
+    )
+    dispatcher = Dispatcher(
+        world.session_id,
+        engine,
+        lease,
+        None,
+        NDrive(root=tmp_path / "N drive", workstations=["*"]),
+        LocalStore(root=tmp_path / "store"),
+        Pace(),
+    )
+    folder = tmp_path / "N drive" / "WORKHERB0001" / "session æ 1"
+    folder.mkdir(parents=True)
+    yield Museum(world, dispatcher, folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one megabyte under the store."""
+    place = tmp_path / "store"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)]
+    if os.geteuid() or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+async def test_an_unmounted_n_drive_is_waited_for_and_costs_nothing(museum: Museum) -> None:
+    museum.drop("g")
+    await museum.register()
+    away = museum.dispatcher.drive.root.rename(museum.folder.parents[2] / "away")
+    said = await museum.fails("g", SourceVanished)
+    assert str(museum.folder) in said and "check that the drive is mounted" in said
+    state, reason, tries, waits = await museum.job("g")
+    assert (state, tries, waits) == ("ready", 0, True)
+    assert reason is not None and "check that the drive is mounted" in reason
+    away.rename(museum.dispatcher.drive.root)
+    await museum.ingest("g")
+    assert await museum.is_in("g")
+
+
+async def test_a_drive_that_goes_away_while_a_session_is_registered_loses_no_specimen(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as "cannot be read", it was once given no stage but ingest, and ended there."""
+    museum.drop("g")
+    document = museum.folder / "g.json"
+    real, opened = os.open, []
+
+    def unmounted(path: Any, *more: Any, **named: Any) -> int:
+        if Path(path) == document and not opened:
+            opened.append(path)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(copies.os, "open", unmounted)
+    with pytest.raises(SourceVanished, match=r"g\.json"):
+        await museum.register()
+    assert await museum.world.sql("SELECT guid FROM track.asset") == []
+    await museum.register()
+    await museum.ingest("g")
+    assert await museum.world.states("g") == {"ingest": "done", "create": "ready"}
+
+
+async def test_what_could_not_be_read_at_first_is_not_left_half_way(museum: Museum) -> None:
+    museum.drop("g")
+    (museum.folder / "g.json").write_text("{broken")
+    await museum.register()
+    museum.drop("g")
+    said = await museum.fails("g", Quarantined)
+    assert said.startswith("g.json: ") and "drop metadata and image again" in said
+
+
+async def test_a_folder_that_vanishes_under_the_copy_leaves_no_half_file(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    image = museum.drop("g")
+    await museum.register()
+    kept = tmp_path / "kept"
+    real = os.write
+
+    def vanish(fd: int, data: Any) -> int:
+        if museum.folder.is_dir():
+            shutil.move(museum.folder, kept)
+        return real(fd, data)
+
+    monkeypatch.setattr(copies.os, "write", vanish)
+    said = await museum.fails("g", SourceVanished)
+    assert str(image) in said
+    assert museum.stored("g") == []
+    assert (await museum.job("g"))[0] == "ready"
+    monkeypatch.undo()
+    shutil.move(kept, museum.folder)
+    await museum.ingest("g")
+    assert await museum.is_in("g")
+
+
+async def test_a_full_store_is_said_and_the_specimen_comes_in_once_there_is_room(
+    museum: Museum, small_disk: Path
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(600_000))
+    said = await museum.fails("g", DiskFull)
+    assert "g.tif" in said and "free space on that disk" in said
+    assert (await museum.job("g"))[::2] == ("ready", 0)
+    assert museum.stored("g") == []
+    ballast.unlink()
+    await museum.ingest("g")
+    assert await museum.is_in("g")
+
+
+async def test_a_store_that_fills_up_in_the_middle_of_a_copy_keeps_nothing_of_it(
+    museum: Museum, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others write to that disk too: what was free before the copy is gone during it."""
+    museum.drop("g")
+    await museum.register()
+    (small_disk / "ballast").write_bytes(bytes(600_000))
+    plenty = SimpleNamespace(free=1 << 40)
+    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: plenty)
+    said = await museum.fails("g", DiskFull)
+    assert "g.tif" in said and "No space left on device" in said
+    assert museum.stored("g") == []
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.tif"])
+async def test_a_file_that_may_not_be_read_is_said_and_waits_for_a_person(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    real = os.open
+
+    def denied(path: Any, *more: Any, **named: Any) -> int:
+        if Path(path) == museum.folder / name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(copies.os, "open", denied)
+    monkeypatch.setattr("tasks.images.look_at_image", lambda _: None)
+    said = await museum.fails("g", PermissionDenied)
+    assert name in said and "give the account that runs the refinery access" in said
+    state, reason, _, _ = await museum.job("g")
+    assert state == "failed" and reason is not None and name in reason
+
+
+async def test_the_same_guid_with_another_image_is_quarantined_and_overwrites_nothing(
+    museum: Museum,
+) -> None:
+    first = museum.drop("g")
+    await museum.register()
+    place = museum.dispatcher.store.folder("g") / "g.tif"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"another specimen that was here first")
+    said = await museum.fails("g", Quarantined)
+    assert said.startswith("g.tif: it exists with another content than its source; find out which")
+    assert place.read_bytes() == b"another specimen that was here first"
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("error_" + museum.folder.name)
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert "to do:  find out which of the two is right and move the other away" in note
+    assert (closed / first.name).is_file()
+
+
+@pytest.mark.parametrize(
+    "guid", ["a b  c", "Ærø-ﬁ-漢字-e\u0301", "'; rm -rf $HOME #", "%2e%2e", "~x"]
+)
+async def test_spaces_unicode_and_a_shells_signs_are_names_like_others(
+    museum: Museum, guid: str
+) -> None:
+    museum.drop(guid)
+    await museum.register()
+    ((registered,),) = await museum.world.sql("SELECT guid FROM track.asset")
+    await museum.ingest(registered)
+    assert museum.stored(registered) == [f"{guid}.tif"]  # named as it was dropped
+    assert (await museum.job(registered))[0] == "done"
+
+
+@pytest.mark.parametrize("guid", ["../../etc/passwd", "..", "a/b", "C:\\x", "a\nb"])
+async def test_a_guid_that_is_a_path_is_quarantined_and_writes_nowhere(
+    museum: Museum, guid: str
+) -> None:
+    museum.drop("g")
+    document = json.loads((museum.folder / "g.json").read_text())
+    (museum.folder / "g.json").write_text(json.dumps(document | {"asset_guid": guid}))
+    await museum.register()
+    assert (await museum.fails("g", Quarantined)).startswith("g.json: ")
+    store = museum.dispatcher.store.root
+    assert not store.exists() or list(store.rglob("*")) == []
+
+
+async def test_a_file_that_grows_under_the_copy_is_read_again_later(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = museum.drop("g")
+    await museum.register()
+    real = os.write
+
+    def grow(fd: int, data: Any) -> int:
+        with image.open("ab") as stream:
+            stream.write(b"\0")
+        return real(fd, data)
+
+    monkeypatch.setattr(copies.os, "write", grow)
+    assert "g.tif" in await museum.fails("g", FileError)
+    assert (await museum.job("g"))[::2] == ("ready", 0)
+    assert museum.stored("g") == []
+    monkeypatch.undo()
+    await museum.ingest("g")
+    assert await museum.is_in("g")
+
+
+@pytest.mark.parametrize(
+    ("broken", "wrong"),
+    [
+        ('{\n "asset_guid": "g', "line 2, column 16: it is not JSON: the text that begins here"),
+        ('{\n "asset_guid": "g,\n}', "line 2, column 19: it is not JSON: a text has a line break"),
+        ('{\n "asset_guid": "g"\n "status": 1}', "line 3, column 2: it is not JSON: a comma or"),
+        ('{"asset_guid": "g",}', "line 1, column 20: it is not JSON: a field name in double"),
+        ("", "line 1, column 1: it is not JSON: the file is empty"),
+        ('{"asset_guid": "g"', "line 1, column 19: it is not JSON: the file breaks off here"),
+    ],
+)
+async def test_broken_json_is_explained_to_who_has_to_mend_it(
+    museum: Museum, broken: str, wrong: str
+) -> None:
+    museum.drop("g")
+    (museum.folder / "g.json").write_text(broken)
+    await museum.register()
+    await museum.fails("g", Quarantined)
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("error_" + museum.folder.name)
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert f"\ng.json\n  wrong:  {wrong}" in note
+    assert "\n  to do:  Mend the JSON and drop the file again\n" in note
