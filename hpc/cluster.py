@@ -18,6 +18,7 @@ from hpc.shipping import Parcel, pack
 from hpc.wire.base import Stdin, Wire
 
 LONG_DEADLINE_S = 300.0
+SLOWEST_BYTES_S = 500_000
 MOST_RESULTS = 300
 """Result files read in one look; the next look takes the rest."""
 
@@ -70,13 +71,15 @@ class Hello:
 class Sight:
     """One look: the queue (None: no information), what accounting says, what lies on the disk.
 
-    `ended` are exit codes by key and native id; `results` files by `<key>/<name>`.
+    `ended` are exit codes by key and native id; `results` files by `<key>/<name>`,
+    `starts` what jobs without a network wrote when they won theirs, by attempt.
     """
 
     queue: slurm.Answer | None = None
     history: slurm.Answer | None = None
     ended: dict[str, dict[str, int]] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
+    starts: dict[int, str] = field(default_factory=dict)
     more: bool = False
 
 
@@ -147,7 +150,12 @@ class Cluster:
         return fates
 
     async def look(
-        self, keys: Sequence[str], *, queue: bool = True, history: str | None = None
+        self,
+        keys: Sequence[str],
+        *,
+        queue: bool = True,
+        history: str | None = None,
+        starts: bool = False,
     ) -> Sight:
         """One look at every job of these keys. Raises WireError, Garbled.
 
@@ -160,7 +168,9 @@ class Cluster:
             back = shlex.join(slurm.accounting_words(keys))
         self.polls += queue
         lines = await self._say(
-            "watch", self.root, asked, back, str(MOST_RESULTS), stdin=_rows(keys)
+            "watch",
+            *(self.root, asked, back, str(MOST_RESULTS), "starts" if starts else ""),
+            stdin=_rows(keys),
         )
         ended: dict[str, dict[str, int]] = {}
         for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
@@ -171,12 +181,37 @@ class Cluster:
             history=slurm.read_accounting(*_asked(lines, "history"), keys),
             ended=ended,
             results={name: text for name, _, text in found},
+            starts=_numbered(lines, "started"),
             more=any(kind == "more" for kind, _ in lines),
         )
 
     async def taken(self, names: Iterable[str]) -> None:
         """Set result files aside that were applied."""
         await self._say("taken", self.root, stdin=_rows(names))
+
+    async def take(
+        self, attempts: Iterable[tuple[str, int]]
+    ) -> tuple[frozenset[int], dict[int, str]]:
+        """Take the starts of attempts, by key and id: those that are ours now, and what jobs
+        wrote of those that they have. Raises WireError, Garbled, SiteTrouble."""
+        rows = _rows(f"{key} {attempt}" for key, attempt in attempts)
+        lines = await self._say("take", self.root, stdin=rows)
+        _complain(lines)
+        return frozenset(_numbered(lines, "taken")), _numbered(lines, "started")
+
+    async def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """The sizes in bytes of those files that are there, named `<guid>/<file>`."""
+        lines = await self._say("sizes", self.root, stdin=_rows(names))
+        found = (text.partition(" ") for kind, text in lines if kind == "size")
+        return {name: int(size) for size, _, name in found}
+
+    async def place(self, packed: Stdin, size: int) -> None:
+        """Put a tar's files, `size` bytes in all, into their assets' folders.
+
+        Raises WireError, Garbled, SiteTrouble.
+        """
+        deadline = LONG_DEADLINE_S + size / SLOWEST_BYTES_S
+        _complain(await self._say("place", self.root, stdin=packed, deadline_s=deadline))
 
     async def cancel(self, native_ids: Sequence[str]) -> None:
         """End jobs; that they ended is seen at the next look."""
@@ -221,6 +256,18 @@ class Cluster:
         mark = new_mark()
         line = command(script, mark, *words, prelude=self.prelude)
         return read_lines(await self.wire.run(line, stdin, deadline_s=deadline_s), mark)
+
+
+def _numbered(lines: Lines, kind: str) -> dict[int, str]:
+    """Lines of a kind that begin with an attempt's number: the rest of each by it."""
+    found = (text.partition(" ") for each, text in lines if each == kind)
+    return {int(number): rest for number, _, rest in found if number.isdecimal()}
+
+
+def _complain(lines: Lines) -> None:
+    troubles = [text for kind, text in lines if kind == "trouble"]
+    if troubles:
+        raise SiteTrouble("; ".join(troubles))
 
 
 def _rows(names: Iterable[str]) -> bytes:

@@ -93,7 +93,29 @@ async def report(
     exit_code: int | None = None,
 ) -> None:
     """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
-    found = await find_attempt(tx, member.attempt, lock=True)
+    await report_attempt(
+        tx,
+        member.attempt,
+        outcome=outcome,
+        why=why,
+        uses_try=uses_try,
+        actor=actor,
+        exit_code=exit_code,
+    )
+
+
+async def report_attempt(
+    tx: AsyncConnection,
+    attempt_id: int,
+    *,
+    outcome: str,
+    why: str,
+    uses_try: bool,
+    actor: str,
+    exit_code: int | None = None,
+) -> None:
+    """The same for an attempt by its number."""
+    found = await find_attempt(tx, attempt_id, lock=True)
     if found is None or not found.current:
         return
     await protocol.ended(

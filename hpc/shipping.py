@@ -23,19 +23,21 @@ class Parcel:
 
     key: str
     files: Mapping[str, bytes]
-    secret: frozenset[str] = frozenset({"tokens"})
+    secret: frozenset[str] = frozenset({"tokens", "grants.jsonl"})
 
 
-def parcel(batch: Batch, script: str, keys: Keys, *, callback: str, root: str) -> Parcel:
-    """A batch as it lies in `<root>/batches/<key>/`."""
-    return Parcel(
-        batch.key,
-        {
-            "manifest.jsonl": manifest(batch, callback, root).encode(),
-            "tokens": tokens(batch, keys).encode(),
-            "job.sh": script.encode(),
-        },
-    )
+def parcel(
+    batch: Batch, script: str, keys: Keys, *, callback: str, root: str, grants: str = ""
+) -> Parcel:
+    """A batch as it lies in `<root>/batches/<key>/`; `grants` go along where none can be asked."""
+    files = {
+        "manifest.jsonl": manifest(batch, callback, root),
+        "tokens": tokens(batch, keys),
+        "job.sh": script,
+    }
+    if grants:
+        files["grants.jsonl"] = grants
+    return Parcel(batch.key, {name: text.encode() for name, text in files.items()})
 
 
 def manifest(batch: Batch, callback: str, root: str) -> str:
@@ -65,17 +67,18 @@ def pack(parcels: Iterable[Parcel], runner: Path | None = None) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
         if runner is not None:
-            _add(tar, f"bin/{runner.name}", runner.read_bytes(), 0o755)
+            add(tar, f"bin/{runner.name}", runner.read_bytes(), 0o755)
         for each in parcels:
             for name in ("log", "results", "ended"):
                 _add_folder(tar, f"{each.key}/{name}")
             for name, content in each.files.items():
-                _add(tar, f"{each.key}/{name}", content, 0o600 if name in each.secret else 0o644)
-        _add(tar, SEAL, b"", 0o644)
+                add(tar, f"{each.key}/{name}", content, 0o600 if name in each.secret else 0o644)
+        add(tar, SEAL, b"", 0o644)
     return packed.getvalue()
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    """Add a file to a tar."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     tar.addfile(entry, io.BytesIO(content))

@@ -152,7 +152,7 @@ async def _python(site: Site, cluster: Cluster) -> Finding:
 async def _node(site: Site, cluster: Cluster) -> Finding:
     """Whether a job, on a node, reaches our callback address."""
     if site.callback is None:
-        return Finding("callback", None, "no callback address is set for this site")
+        return Finding("callback", None, "its nodes have no network: the driver carries for them")
     words = [site.python or "python3", "-c", REACH, site.callback]
     output = await _as_job(site, cluster, shlex.join(words))
     said = output or "the job did not end within two minutes"

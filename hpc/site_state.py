@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hpc.carrier import Carrier
 from hpc.cluster import Cluster, Hello
 from hpc.scheduler.slurm import Limits
 from hpc.tokens import Keys
@@ -20,7 +21,10 @@ FAULTS = 3
 
 @dataclass
 class SiteState:
-    """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds."""
+    """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds.
+
+    `carrier` is there where nodes have no network, and only there.
+    """
 
     site: Site
     engine: AsyncEngine
@@ -28,6 +32,7 @@ class SiteState:
     callback: str
     runner: Path
     cluster: Cluster
+    carrier: Carrier | None = None
     clock: Callable[[], float] = time.monotonic
     hello: Hello | None = None
     runner_there: bool = False

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, SiteTrouble
+from hpc.collect import report_attempt
 from hpc.leftovers import sweep
 from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
@@ -56,6 +58,7 @@ class SlurmDriver:
     prelude: str = ""
     file_proxy: str = ""
     outputs: Path | None = None
+    depot: Depot | None = None
     clock: Callable[[], float] = time.monotonic
     state: SiteState = field(init=False)
     submitter: Submitter = field(init=False)
@@ -69,8 +72,18 @@ class SlurmDriver:
 
     def __post_init__(self) -> None:
         cluster = Cluster(self.wire, self.site.root, self.prelude)
+        carrier = None
+        if self.depot is not None and not self.callback:
+            carrier = Carrier(self.engine, cluster, self.depot)
         self.state = SiteState(
-            self.site, self.engine, self.keys, self.callback, self.runner, cluster, self.clock
+            self.site,
+            self.engine,
+            self.keys,
+            self.callback,
+            self.runner,
+            cluster,
+            carrier,
+            self.clock,
         )
         self.submitter = Submitter(self.state)
         self.watcher = Watcher(self.state)
@@ -111,7 +124,7 @@ class SlurmDriver:
         state = self.state
         if state.hello is not None and self.clock() < self._greet_at:
             return
-        if not self.callback:
+        if not self.callback and state.carrier is None:
             raise SiteTrouble(
                 "its nodes have no way to us (callback: none), and this driver cannot carry: "
                 "name a callback address they reach"
@@ -142,8 +155,25 @@ class SlurmDriver:
             self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
         self._forget_cancelled(found)
         if due:
+            await self._end_unstarted(due)
             await self.state.cluster.cancel([each.external_id for each in due])
             self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+
+    async def _end_unstarted(self, due: list[Unwanted]) -> None:
+        """Where the shared disk decides: what was never started is over once we have its start."""
+        quiet = [each for each in due if each.open and not each.started]
+        if self.state.carrier is None or not quiet:
+            return
+        taken = await self.state.carrier.take((each.key, each.attempt) for each in quiet)
+
+        async def work(tx: AsyncConnection) -> None:
+            why, actor = "it was cancelled before it started", self.state.actor
+            for attempt in sorted(taken.ours):
+                await report_attempt(
+                    tx, attempt, outcome="cancelled", why=why, uses_try=False, actor=actor
+                )
+
+        await transact(self.engine, work)
 
     def _retrieve(self) -> None:
         """Bring stages' outputs beside the turns, for they may be large. Raises what it raised."""

@@ -150,7 +150,7 @@ class Submitter:
             self.doubts[batch.id] = Doubt(state.clock() + AGAIN_S, doubt.absent_since)
         try:
             fates = await state.cluster.send(
-                [self._parcel(batch) for batch in batches],
+                [await self._parcel(batch) for batch in batches],
                 again=again,
                 runner=None if state.runner_there else state.runner,
                 accounting=state.accounting,
@@ -166,7 +166,7 @@ class Submitter:
             sent = fates.get(batch.key, Sent(Fate.DOUBT, why="not told"))
             await self._settle(batch, sent)
 
-    def _parcel(self, batch: Batch) -> Parcel:
+    async def _parcel(self, batch: Batch) -> Parcel:
         state = self.state
         asked = dict(batch.resources)
         throttle = asked.pop("throttle", None)
@@ -180,7 +180,12 @@ class Submitter:
             exclude=state.avoided(),
         )
         return parcel(
-            batch, render(spec), state.keys, callback=state.callback, root=state.site.root
+            batch,
+            render(spec),
+            state.keys,
+            callback=state.callback,
+            root=state.site.root,
+            grants=await state.carrier.provide(batch) if state.carrier else "",
         )
 
     async def _settle(self, batch: Batch, sent: Sent) -> None:

@@ -77,7 +77,7 @@ class Watcher:
     async def _is_fresh(self, now: float) -> bool:
         """Whether the jobs report by themselves: then the look waits, though not for ever."""
         silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
-        fresh = silence is not None and silence < self.interval_s
+        fresh = silence is not None and silence < self.interval_s and not self.state.carrier
         if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED or self.unknown:
             return False
         self.postponed += 1
@@ -88,7 +88,8 @@ class Watcher:
         """Look less often while nothing happens, yet before Slurm forgets what ended."""
         least = float(self.state.site.poll_s)
         longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
-        slower = min(longest, self.interval_s * SLOWER)
+        # Where the driver carries, nobody else says that a job started or ended.
+        slower = least if self.state.carrier else min(longest, self.interval_s * SLOWER)
         self.interval_s = least if changed or self.unknown else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
@@ -96,7 +97,7 @@ class Watcher:
     async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
         """One look at some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
-        sight = await self.state.cluster.look(keys)
+        sight = await self.state.cluster.look(keys, starts=self.state.carrier is not None)
         news = await self._collect(sight)
         if sight.queue is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
@@ -118,10 +119,15 @@ class Watcher:
 
     async def _collect(self, sight: Sight) -> bool:
         """Apply the results that could not be called back, then set them aside over there."""
+        carrier, applied = self.state.carrier, []
+        if carrier is not None:
+            await carrier.note_starts(sight.starts)
         for name, text in sight.results.items():
-            await collect_result(self.state.engine, name, text)
-        if sight.results:
-            await self.state.cluster.taken(sight.results)
+            if carrier is None or await carrier.forward(text):
+                await collect_result(self.state.engine, name, text)
+                applied.append(name)
+        if applied:
+            await self.state.cluster.taken(applied)
         if sight.more:
             self.due_at = 0.0
         return bool(sight.results)
@@ -156,6 +162,7 @@ class Watcher:
 
     async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
         over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
+        over = await self._never_started(over)
         for watched, verdict in over:
             await self._say(watched.member, verdict)
             self.unknown.pop(watched.member.attempt, None)
@@ -163,6 +170,22 @@ class Watcher:
             if verdict.site_fault:
                 self.state.blame(verdict.site_fault)
         return bool(over)
+
+    async def _never_started(
+        self, over: list[tuple[Watched, Verdict]]
+    ) -> list[tuple[Watched, Verdict]]:
+        """Without those that had begun unseen, where only the shared disk can tell.
+
+        What they left is read at the next look. Raises WireError, Garbled, SiteTrouble.
+        """
+        quiet = [watched for watched, _ in over if not watched.member.started]
+        if self.state.carrier is None or not quiet:
+            return over
+        taken = await self.state.carrier.take((w.key, w.member.attempt) for w in quiet)
+        begun = {attempt for attempt, start in taken.started.items() if start is not None}
+        if begun:
+            self.due_at = 0.0
+        return [(w, v) for w, v in over if w.member.attempt not in begun]
 
     async def _say(self, member: Member, verdict: Verdict) -> None:
         async def work(tx: AsyncConnection) -> None:

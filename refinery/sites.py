@@ -21,6 +21,7 @@ from hpc.tokens import Keys
 from hpc.wire.ssh import SshLink
 from refinery import services
 from refinery.addresses import Addresses
+from refinery.depot import ShareDepot
 from refinery.settings import Settings
 from schemas.sites import Site
 from schemas.ssh_address import SshAddress
@@ -121,6 +122,7 @@ class SiteDrivers:
         if way.address is None:
             callback = site.callback or self.addresses.clusters
             return LocalDriver(site, self.engine, keys, callback, runner, outputs)
+        archive = services.archive(settings, self.addresses).address()
         return SlurmDriver(
             site,
             self.engine,
@@ -129,8 +131,9 @@ class SiteDrivers:
             runner,
             SshLink(way.address),
             prelude=way.address.prelude,
-            file_proxy=services.archive(settings, self.addresses).address().file_proxy(),
+            file_proxy=archive.file_proxy(),
             outputs=outputs,
+            depot=ShareDepot(archive),
         )
 
     def _runner(self) -> Path:

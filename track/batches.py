@@ -338,6 +338,9 @@ class Unwanted:
 
     attempt: int
     external_id: str
+    key: str
+    started: bool
+    open: bool
 
 
 async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
@@ -346,7 +349,9 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
     Of those declared lost something may be left, also when it once was started.
     """
     statement = text("""
-        SELECT t.id, t.external_id FROM track.attempt t
+        SELECT t.id, t.external_id, b.key, t.started_by IS NOT NULL AS started,
+               t.closed_at IS NULL AS open
+        FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         WHERE t.site = :site AND t.external_id IS NOT NULL
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
@@ -355,4 +360,4 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         ORDER BY t.id
     """)
     rows = await tx.execute(statement, {"site": site})
-    return [Unwanted(row.id, row.external_id) for row in rows]
+    return [Unwanted(row.id, row.external_id, row.key, row.started, row.open) for row in rows]

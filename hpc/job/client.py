@@ -208,7 +208,7 @@ class Share:
         Raises Transient (also for bytes that never match their CRC) and Refused. A cut
         transfer goes on where it ended when the archive supports ranges.
         """
-        if _matches(to, file):
+        if matches(to, file):
             return
         # Named by the attempt: a forgotten native job of an earlier one may still be writing.
         partial = to.with_name(f".{to.name}.{self._attempt}.part")
@@ -216,7 +216,7 @@ class Share:
             for _ in range(WRONG_CRC_TRIES):
                 what = f"download of {file.name}"
                 self._with_token(what, lambda: self._download(file, partial))
-                if _matches(partial, file):
+                if matches(partial, file):
                     partial.replace(to)
                     return
                 partial.unlink()
@@ -232,7 +232,7 @@ class Share:
 
         Raises BadInput when `path` is not the file the server expects, Transient, Refused.
         """
-        if not _matches(path, file):
+        if not matches(path, file):
             raise BadInput(
                 f"{path.name}: is missing on this site or is not the file that was made "
                 f"({file.size_bytes} bytes, CRC-32 {file.crc32}); run the stage that makes it again"
@@ -295,7 +295,8 @@ def _pour(answer: http.client.HTTPResponse, out: IO[bytes]) -> None:
         out.write(chunk)
 
 
-def _matches(path: Path, file: RemoteFile) -> bool:
+def matches(path: Path, file: RemoteFile) -> bool:
+    """Whether the file at `path` is the one that was announced."""
     if not path.is_file() or path.stat().st_size != file.size_bytes:
         return False
     return crc32_of(path) == file.crc32

@@ -17,9 +17,11 @@ from hpc.job.batch import Line, keep_for_driver
 from hpc.job.client import Callbacks, Patience, Share
 from hpc.job.errors import NotGranted, Refused, Unreachable
 from hpc.job.grant import ArsToken, ars_token, job_of
+from hpc.job.job import Files
 from hpc.job.outputs import listed
 from hpc.job.registry import load_prepared
 from hpc.job.signals import Signals
+from hpc.job.spool import Spool
 from hpc.job.verdict import Verdict
 
 LOG = logging.getLogger("hpc.job")
@@ -48,9 +50,7 @@ class Runner:
         return code
 
     def _run_line(self, line: Line) -> int:
-        callbacks = Callbacks(
-            line.callback, line.attempt, line.token, self.native_id, self._patience
-        )
+        callbacks = self._callbacks(line)
         nonce = uuid.uuid4().hex
         try:
             grant = callbacks.start(nonce)
@@ -68,16 +68,25 @@ class Runner:
         who = {"native_id": self.native_id, "nonce": nonce}
         return self._deliver(line, callbacks, verb, {**who, **body})
 
+    def _callbacks(self, line: Line) -> Callbacks | Spool:
+        if not line.callback:
+            return Spool(self.folder, line, self.native_id)
+        return Callbacks(line.callback, line.attempt, line.token, self.native_id, self._patience)
+
+    def _files(self, line: Line, grant: dict[str, Any], callbacks: Callbacks | Spool) -> Files:
+        if isinstance(callbacks, Spool):
+            return callbacks
+        token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
+        return Share(callbacks, token, line.attempt, self._patience)
+
     def _outcome(
-        self, line: Line, grant: dict[str, Any], callbacks: Callbacks
+        self, line: Line, grant: dict[str, Any], callbacks: Callbacks | Spool
     ) -> tuple[str, dict[str, Any]]:
         """Run the module; the verb and the body that tell what became of it."""
         verdict = Verdict()
         with verdict, self.signals.interruptible():
             module = load_prepared(line.module)
-            token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
-            share = Share(callbacks, token, line.attempt, self._patience)
-            job = job_of(line, grant, share, self.threads)
+            job = job_of(line, grant, self._files(line, grant, callbacks), self.threads)
             verdict.result = module.run(job)
             if job.outputs:
                 verdict.result["outputs"] = listed(job.folder, job.outputs)
@@ -88,7 +97,9 @@ class Runner:
         LOG.debug("%s", verdict.failure["exception"])
         return "fail", verdict.failure
 
-    def _deliver(self, line: Line, callbacks: Callbacks, verb: str, body: dict[str, Any]) -> int:
+    def _deliver(
+        self, line: Line, callbacks: Callbacks | Spool, verb: str, body: dict[str, Any]
+    ) -> int:
         """Call back; what cannot be called back is kept. One quick try comes before keeping,
         and keeping before the patient tries, since a kill may come at any moment."""
         try:
@@ -100,7 +111,8 @@ class Runner:
                 LOG.warning("%r: %s", line, silence)
                 self._keep(line, callbacks, verb, body)
                 callbacks.post(verb, body)
-            self._forget(line)
+            if line.callback:
+                self._forget(line)
         except Unreachable as silence:
             LOG.error("%r: %s; the outcome waits in results/", line, silence)
         except Refused as no:
@@ -111,7 +123,12 @@ class Runner:
         return 0
 
     def _refused(
-        self, line: Line, callbacks: Callbacks, verb: str, body: dict[str, Any], no: Refused
+        self,
+        line: Line,
+        callbacks: Callbacks | Spool,
+        verb: str,
+        body: dict[str, Any],
+        no: Refused,
     ) -> int:
         """The server said no: an outdated attempt is nobody's business; a bad result fails."""
         LOG.error("%r: the server refuses %s: %s", line, verb, no)
@@ -129,7 +146,9 @@ class Runner:
         }
         return self._deliver(line, callbacks, "fail", failure)
 
-    def _keep(self, line: Line, callbacks: Callbacks, verb: str, body: dict[str, Any]) -> None:
+    def _keep(
+        self, line: Line, callbacks: Callbacks | Spool, verb: str, body: dict[str, Any]
+    ) -> None:
         keep_for_driver(self.folder, line.attempt, f"{callbacks.path}/{verb}", body)
 
     def _forget(self, line: Line) -> None:

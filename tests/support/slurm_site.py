@@ -89,7 +89,13 @@ class SlurmSite:
         wire = wire or SshLink(self.lab.sshd.address(port=self.port), breaker=Eager())
         path = runner or build_runner(self.root.parent / "built")
         made = SlurmDriver(
-            self.site, self.engine, KEYS, callback or self.callback, path, wire, **more
+            self.site,
+            self.engine,
+            KEYS,
+            self.callback if callback is None else callback,
+            path,
+            wire,
+            **more,
         )
         self.drivers.append(made)
         return made

@@ -9,7 +9,7 @@ from schemas.sites import Site
 from tests.support.world import World, new
 from track import jobs, operations
 from track.attempts import find_attempt
-from track.batches import Unwanted, mark_array, take_batches, unwanted
+from track.batches import mark_array, take_batches, unwanted
 from track.database import transact
 from track.moves import Guard, IllegalMove, StaleMove, move
 from track.operations import Line
@@ -249,7 +249,7 @@ async def test_what_may_be_left_of_a_lost_attempt_is_stopped_at_its_site(world: 
     assert await transact(world.engine, lambda tx: unwanted(tx, "local")) == []
     await do(world, operations.declare_lost)
     found = await transact(world.engine, lambda tx: unwanted(tx, "local"))
-    assert found == [Unwanted(attempt_id, "77_0")]
+    assert [(each.attempt, each.external_id) for each in found] == [(attempt_id, "77_0")]
 
 
 async def test_a_cancelled_attempt_declared_lost_is_cancelled(world: World) -> None:

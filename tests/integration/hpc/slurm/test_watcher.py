@@ -29,7 +29,12 @@ class Shown(Cluster):
     looks: list[tuple[str, ...]] = field(default_factory=list)
 
     async def look(
-        self, keys: Sequence[str], *, queue: bool = True, history: str | None = None
+        self,
+        keys: Sequence[str],
+        *,
+        queue: bool = True,
+        history: str | None = None,
+        starts: bool = False,
     ) -> Sight:
         self.looks.append(tuple(keys))
         return Sight(Answer((Task("7_0", "b1", JobState.PENDING, "PENDING"),)))

@@ -1,0 +1,219 @@
+"""Carries messages and bytes for a site whose nodes have no network.
+
+Grants and inputs go there with the batch, starts and results are fetched, and what a job
+made for the archive is sent on from here. Before an attempt that was never started is
+declared over, its start is taken on the shared disk, so that no job can have it any more.
+"""
+
+import errno
+import json
+import logging
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc import protocol
+from hpc.cluster import Cluster
+from hpc.collect import report_attempt
+from hpc.retrieval import RemoteSource
+from hpc.shipping import SEAL, add
+from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
+from track.attempts import find_attempt
+from track.batches import Batch
+from track.database import transact
+from track.documents import read_document
+from track.grants import make_grant
+
+PIECE = 1 << 20
+NO_TOKEN = Token(token="", expires_in=0)
+
+log = logging.getLogger(__name__)
+
+
+class DepotError(Exception):
+    """The archive does not give or take a file now."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where an asset's files are in the archive's open share."""
+
+    guid: str
+    institution: str
+    collection: str
+
+
+class Depot(Protocol):
+    """The archive's open shares, as a driver reaches them."""
+
+    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
+        """Put a file at `to`, whole and checked. Raises DepotError."""
+
+    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+        """Put `path` into the share; the same again is harmless. Raises DepotError."""
+
+
+class Carried(FileFacts):
+    """A file that a job wants sent to the archive; `path` is under the site's `assets`."""
+
+    path: InnerPath
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Attempts whose start is ours now, and those that a job has: by whom, if it said so."""
+
+    ours: frozenset[int]
+    started: Mapping[int, Start | None]
+
+
+@dataclass
+class Carrier:
+    """One site's carrier."""
+
+    engine: AsyncEngine
+    cluster: Cluster
+    depot: Depot
+
+    async def provide(self, batch: Batch) -> str:
+        """Bring the inputs of a batch's members; their grants, a line each.
+
+        An input that the archive does not give now is left out: its job will say so.
+        Raises WireError, Garbled.
+        """
+        grants = [await self._grant(member.attempt) for member in batch.members]
+        there = await self.cluster.sizes(
+            f"{grant.guid}/{file.name}" for grant in grants for file in grant.inputs
+        )
+        for grant in grants:
+            missing = [
+                file
+                for file in grant.inputs
+                if there.get(f"{grant.guid}/{file.name}") != file.size_bytes
+            ]
+            if missing:
+                await self._bring(grant.guid, missing)
+        return "".join(f"{grant.model_dump_json()}\n" for grant in grants)
+
+    async def _grant(self, attempt_id: int) -> Grant:
+        async def work(tx: AsyncConnection) -> Grant:
+            found = await find_attempt(tx, attempt_id)
+            assert found is not None, f"a batch holds attempt {attempt_id}, which does not exist"
+            return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+
+        return await transact(self.engine, work)
+
+    async def _bring(self, guid: str, files: Sequence[LinkedFile]) -> None:
+        shelf = await self._shelf(guid)
+        with tempfile.TemporaryDirectory(prefix="carried-") as name:
+            fetched = []
+            for file in files:
+                try:
+                    await self.depot.fetch(shelf, file, Path(name) / file.name)
+                    fetched.append(file.name)
+                except DepotError as error:
+                    log.warning("%s of %s is not carried: %s", file.name, guid, error)
+            if fetched:
+                size = sum(file.size_bytes for file in files)
+                await self.cluster.place(_tar(guid, Path(name), fetched), size)
+
+    async def _shelf(self, guid: str) -> Shelf:
+        async with self.engine.connect() as tx:
+            document = await read_document(tx, guid)
+        return Shelf(guid, document.institution, document.collection)
+
+    async def note_starts(self, starts: Mapping[int, str]) -> None:
+        """Apply starts as the shared disk tells them, by attempt."""
+        for attempt_id, text in starts.items():
+            if (start := _read_start(text)) is not None:
+                await self._note_start(attempt_id, start)
+
+    async def _note_start(self, attempt_id: int, start: Start) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            found = await find_attempt(tx, attempt_id)
+            if found is not None and found.started_by is None:
+                await protocol.start(tx, attempt_id, found.fence, start, granted_there=True)
+
+        try:
+            await transact(self.engine, work)
+        except protocol.Refused as refusal:
+            log.info("attempt %d: %s", attempt_id, refusal)
+
+    async def forward(self, text: str) -> bool:
+        """Send to the archive what a result wants sent; False when it cannot be taken now.
+
+        A file that is not at the site any more fails its attempt. Raises WireError, Garbled.
+        """
+        try:
+            message = json.loads(text)
+            files = [Carried.model_validate(each) for each in message["body"].get("carry", ())]
+            attempt_id = int(str(message["path"]).split("/")[2])
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
+            return True  # it is told as unreadable by whoever applies it
+        if not files:
+            return True
+        async with self.engine.connect() as tx:
+            found = await find_attempt(tx, attempt_id)
+        if found is None or not found.current:
+            return True
+        shelf = await self._shelf(found.guid)
+        try:
+            for file in files:
+                await self._forward(shelf, file)
+        except DepotError as error:
+            log.warning("the result of attempt %d waits: %s", attempt_id, error)
+            return False
+        except FileNotFoundError as error:
+            await self._fail(attempt_id, f"{error.filename} is not at the site any more")
+        return True
+
+    async def _fail(self, attempt_id: int, why: str) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            await report_attempt(
+                tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="carrier"
+            )
+
+        await transact(self.engine, work)
+
+    async def _forward(self, shelf: Shelf, file: Carried) -> None:
+        owner, _, inner = file.path.partition("/")
+        source = RemoteSource(self.cluster.wire, self.cluster.root, self.cluster.prelude)
+        with tempfile.TemporaryDirectory(prefix="carried-") as name:
+            await source.fetch(owner, [inner], file.size_bytes, Path(name))
+            path = Path(name) / inner
+            if not path.is_file():
+                raise FileNotFoundError(errno.ENOENT, "gone", file.path)
+            await self.depot.send(shelf, file, path)
+
+    async def take(self, attempts: Iterable[tuple[str, int]]) -> Taken:
+        """Take the starts of attempts, by batch key and id; starts that jobs have are applied.
+
+        Raises WireError, Garbled, SiteTrouble.
+        """
+        ours, said = await self.cluster.take(attempts)
+        await self.note_starts(said)
+        return Taken(ours, {each: _read_start(text) for each, text in said.items()})
+
+
+def _read_start(text: str) -> Start | None:
+    try:
+        return Start.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _tar(guid: str, folder: Path, names: Sequence[str]) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name in names:
+                tar.add(folder / name, arcname=f"{guid}/{name}")
+            add(tar, SEAL, b"", 0o644)
+        packed.seek(0)
+        while piece := packed.read(PIECE):
+            yield piece

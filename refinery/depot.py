@@ -1,0 +1,32 @@
+"""The archive's open shares, for sites whose nodes have no network: we fetch and send for them."""
+
+from pathlib import Path
+
+from blocks.ars_client import ArsAddress, ArsClient, ArsError
+from blocks.ars_client.files import LocalFile
+from hpc.carrier import DepotError, Shelf
+from schemas.attempts import FileFacts
+
+
+class ShareDepot:
+    """Fetches and sends with our own credentials, which no site ever sees."""
+
+    def __init__(self, address: ArsAddress) -> None:
+        self._address = address
+
+    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
+        """Put a file of the share at `to`, whole and checked. Raises DepotError."""
+        try:
+            async with ArsClient(self._address) as ars:
+                await ars.files.download(shelf.guid, shelf.institution, shelf.collection, file, to)
+        except ArsError as error:
+            raise DepotError(str(error)) from error
+
+    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+        """Put `path` into the share; the archive checks its CRC. Raises DepotError."""
+        local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
+        try:
+            async with ArsClient(self._address) as ars:
+                await ars.files.upload(shelf.guid, shelf.institution, shelf.collection, local)
+        except ArsError as error:
+            raise DepotError(str(error)) from error

@@ -1,0 +1,214 @@
+"""Nodes without a network: the shared disk decides who starts, the driver carries the rest."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.carrier import DepotError, Shelf
+from hpc.slurm_driver import SlurmDriver
+from schemas.attempts import FileFacts
+from tests.support.slurm_lab import SlurmLab
+from tests.support.slurm_site import SlurmSite, slurm_site
+from track import operations
+from track.database import transact
+
+IMAGE = bytes(range(256)) * 4096
+
+
+@dataclass
+class ShelfDepot:
+    """The archive's shares in memory; it may be told to be down."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    sent: dict[str, bytes] = field(default_factory=dict)
+    fetched: int = 0
+    down: bool = False
+
+    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
+        if self.down:
+            raise DepotError("down")
+        self.fetched += 1
+        to.write_bytes(self.files[f"{shelf.institution}/{shelf.guid}/{file.name}"])
+
+    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+        if self.down:
+            raise DepotError("down")
+        self.sent[f"{shelf.guid}/{file.name}"] = path.read_bytes()
+
+
+@pytest.fixture
+async def far(
+    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
+) -> AsyncIterator[SlurmSite]:
+    """A site whose nodes have no network."""
+    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
+        yield made
+
+
+def driver_of(site: SlurmSite, depot: ShelfDepot) -> SlurmDriver:
+    return site.driver(callback="", depot=depot)
+
+
+async def with_image(site: SlurmSite, guid: str) -> ShelfDepot:
+    """The share holds one image of the asset."""
+    await site.world.sql(
+        "INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes)"
+        " VALUES (:g, 'i.tif', 'image', :c, :s)",
+        g=guid,
+        c=zlib.crc32(IMAGE),
+        s=len(IMAGE),
+    )
+    return ShelfDepot({f"NHMD/{guid}/i.tif": IMAGE})
+
+
+def batch_folder(site: SlurmSite) -> Path:
+    (found,) = [each for each in (site.root / "batches").iterdir() if each.name[0] == "b"]
+    return found
+
+
+def run_by_hand(site: SlurmSite, native_id: str) -> subprocess.Popen[bytes]:
+    """What a native job does, whichever it is."""
+    (runner,) = (site.root / "bin").glob("*.pyz")
+    words = [sys.executable, str(runner), "--batch", str(batch_folder(site)), "--index", "0"]
+    return subprocess.Popen([*words, "--native-id", native_id])
+
+
+async def test_inputs_go_there_and_starts_and_results_come_back_without_a_callback(
+    far: SlurmSite,
+) -> None:
+    await far.queue("a-1", stage="other")
+    depot = await with_image(far, "a-1")
+    driver = driver_of(far, depot)
+
+    async def returned() -> bool:
+        return await far.states("a-1", stage="other") == ["returned"]
+
+    await far.drive(driver, returned)
+    assert (far.root / "assets" / "a-1" / "i.tif").read_bytes() == IMAGE
+    ((attempt),) = await far.attempts("a-1", stage="other")
+    assert attempt["outcome"] == "done"
+    assert attempt["started_by"] == attempt["external_id"]
+    assert (batch_folder(far) / "grants.jsonl").stat().st_mode & 0o777 == 0o600
+    details = await far.world.sql("SELECT details FROM track.job WHERE details IS NOT NULL")
+    assert details == [({"files": [{"name": "i.tif", "size_bytes": len(IMAGE)}]},)]
+
+
+async def test_an_input_that_lies_there_is_not_carried_again(far: SlurmSite) -> None:
+    await far.queue("a-1", stage="other")
+    depot = await with_image(far, "a-1")
+    (far.root / "assets" / "a-1").mkdir(parents=True)
+    (far.root / "assets" / "a-1" / "i.tif").write_bytes(IMAGE)
+    driver = driver_of(far, depot)
+
+    async def returned() -> bool:
+        return await far.states("a-1", stage="other") == ["returned"]
+
+    await far.drive(driver, returned)
+    assert depot.fetched == 0
+
+
+async def test_of_two_jobs_of_one_attempt_the_shared_disk_lets_one_start(far: SlurmSite) -> None:
+    far.options["resources"] = {"partition": "parked"}
+    await far.queue("a-1", stage="other")
+    await driver_of(far, ShelfDepot()).turn()
+    jobs = [run_by_hand(far, name) for name in ("x", "y", "z")]
+    assert [await asyncio.to_thread(each.wait, 60) for each in jobs] == [0, 0, 0]
+    folder = batch_folder(far)
+    (won,) = (folder / "started").iterdir()
+    (kept,) = (folder / "results").glob("*.json")
+    by = json.loads((won / "by").read_text())
+    assert json.loads(kept.read_text())["body"]["native_id"] == by["native_id"]
+
+
+async def cancel(site: SlurmSite, guid: str) -> str:
+    job_id = await site.world.job_id(guid, "other")
+    line = await transact(
+        site.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
+    )
+    return line.now
+
+
+async def test_an_unstarted_job_is_cancelled_once_its_start_is_ours(far: SlurmSite) -> None:
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    assert await cancel(far, "a-1") == "queued"  # only the shared disk can say
+    await driver.turn()
+    assert await far.states("a-1", stage="other") == ["cancelled"]
+    assert (batch_folder(far) / "started" / str(attempt) / "taken").exists()
+    assert await asyncio.to_thread(run_by_hand(far, "late").wait, 60) == 0
+    assert "not granted" in (batch_folder(far) / "log" / "0.log").read_text()
+
+
+async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
+    far: SlurmSite,
+) -> None:
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    mine = batch_folder(far) / "started" / str(attempt)
+    mine.mkdir(parents=True)
+    (mine / "by").write_text('{"native_id": "77_0", "nonce": "n"}')
+    assert await cancel(far, "a-1") == "queued"
+    driver.watcher.due_at = float("inf")  # it is the cancel that finds out
+    await driver._cancel()
+    assert await far.states("a-1", stage="other") == ["running"]
+    ((found),) = await far.attempts("a-1", stage="other")
+    assert (found["started_by"], found["outcome"]) == ("77_0", None)
+
+
+async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(far: SlurmSite) -> None:
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    depot = ShelfDepot(down=True)
+    driver = driver_of(far, depot)
+    await driver.turn()
+    (far.root / "assets" / "a-1" / "derived").mkdir(parents=True)
+    (far.root / "assets" / "a-1" / "derived" / "d.tif").write_bytes(IMAGE)
+    who = {"native_id": "77_0", "nonce": "n"}
+    mine = batch_folder(far) / "started" / str(attempt)
+    mine.mkdir(parents=True)
+    (mine / "by").write_text(json.dumps(who))
+    facts = {"name": "d.tif", "crc32": zlib.crc32(IMAGE), "size_bytes": len(IMAGE)}
+    body = {**who, "result": {}, "carry": [{**facts, "path": "a-1/derived/d.tif"}]}
+    kept = batch_folder(far) / "results" / f"{attempt}.json"
+    kept.write_text(json.dumps({"path": f"/attempts/{attempt}/complete", "body": body}))
+
+    async def state(wanted: str) -> bool:
+        driver.watcher.due_at = 0.0
+        return await far.states("a-1", stage="other") == [wanted]
+
+    await far.drive(driver, lambda: state("running"))
+    await driver.turn()
+    assert await state("running")
+    assert kept.exists()
+    depot.down = False
+    await far.drive(driver, lambda: state("returned"))
+    assert depot.sent == {"a-1/d.tif": IMAGE}
+
+
+async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tried_again(
+    far: SlurmSite,
+) -> None:
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    far.lab.cancel_all()  # somebody at the site
+
+    async def ready() -> bool:
+        driver.watcher.due_at = 0.0
+        return await far.states("a-1", stage="other") == ["ready"]
+
+    await far.drive(driver, ready)
+    assert (batch_folder(far) / "started" / str(attempt) / "taken").exists()
