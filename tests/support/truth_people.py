@@ -11,7 +11,7 @@ from tests.support.truth_world import EDITS, SITES, Actor, Truth
 from track import healing, operations, switches
 from track.pipelines import load_pipelines
 from track.states import State
-from track.wake import wake_sessions
+from track.wake import wake_session
 
 LIVE = """
     SELECT 1 FROM track.dispatcher
@@ -114,7 +114,8 @@ SWITCHES = """
 async def wake_all(tx: AsyncConnection) -> None:
     """Look at every session that may have work again."""
     rows = await tx.execute(text("SELECT id FROM track.session ORDER BY id FOR SHARE"))
-    await wake_sessions(tx, list(rows.scalars()))
+    for session_id in rows.scalars().all():
+        await wake_session(tx, session_id)
 
 
 @dataclass

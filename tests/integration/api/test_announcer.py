@@ -15,7 +15,7 @@ from tests.support.ports import free_port
 from tests.support.world import World
 from track.database import transact
 from track.inbox import Received, applied, receive
-from track.wake import wake_sessions
+from track.wake import wake_session
 
 
 @asynccontextmanager
@@ -133,7 +133,7 @@ async def test_a_wake_is_announced_and_one_asked_again_is_still_owed(
     )
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")
     async with announcing(engine, prefect.url):
-        await transact(engine, lambda tx: wake_sessions(tx, [world.session_id]))
+        await transact(engine, lambda tx: wake_session(tx, world.session_id))
         (event,) = await prefect.expect("specimen.session.wake")
         assert event["payload"] == {"session": str(world.session_id)}
 
@@ -143,7 +143,7 @@ async def test_a_wake_is_announced_and_one_asked_again_is_still_owed(
 
         await until(marked)
         await world.sql("UPDATE track.session SET wake_requested_at = NULL")
-        await transact(engine, lambda tx: wake_sessions(tx, [world.session_id]))
+        await transact(engine, lambda tx: wake_session(tx, world.session_id))
         first, second = await prefect.expect("specimen.session.wake", 2)
         assert first["id"] != second["id"]
 
