@@ -66,7 +66,11 @@ class Archive:
 
 @contextmanager
 def served_archive(
-    database_url: str, folder: Path, profile: ProfileName = "v2_11", tick_seconds: float = 0.1
+    database_url: str,
+    folder: Path,
+    profile: ProfileName = "v2_11",
+    tick_seconds: float = 0.1,
+    **more: Any,
 ) -> Iterator[Archive]:
     """Serve a stand-in until the block ends. Its first day begins with an empty database."""
     port = free_port()
@@ -81,6 +85,7 @@ def served_archive(
         gap_ms=20,
         profile=profile,
         control=True,
+        **more,
     )
     server = uvicorn.Server(
         uvicorn.Config(create_app(config), "127.0.0.1", port, log_config=None, lifespan="on")
