@@ -11,6 +11,10 @@ from schemas.pipeline_model import Pipeline, Stage
 from schemas.yaml_lines import DefinitionError, Path, Problem, nearest
 
 
+ADMITTING = ("assets_in_flight", "open_shares_mb", "new_assets_mb", "derivatives_mb")
+"""Bounds that keep whole assets out until others have left."""
+
+
 class PipelineError(DefinitionError):
     """A pipeline cannot be used as it is written."""
 
@@ -24,7 +28,7 @@ def problems_within(pipeline: Pipeline) -> list[Problem]:
     if not problems:
         problems = [*_circle(pipeline)]
     if not problems:
-        problems = [*_exclusions(pipeline), *_covers(pipeline)]
+        problems = [*_exclusions(pipeline), *_covers(pipeline), *_neighbours_held(pipeline)]
     return sorted(problems, key=lambda problem: problem.line)
 
 
@@ -160,6 +164,18 @@ def _why_not_covered(
     if stage.key not in _ancestors(pipeline, key):
         return f"covers: '{key}' does not come after '{stage.key}'"
     return None
+
+
+def _neighbours_held(pipeline: Pipeline) -> Iterator[Problem]:
+    """An asset let in may wait for a neighbour that is not, and hold the place it needs."""
+    waiting = [s.key for s in pipeline.stages if any(n.of.kind == "offset" for n in s.needs)]
+    for bound in ADMITTING if waiting else ():
+        if getattr(pipeline.throttle, bound) is not None:
+            what = (
+                f"throttle: '{bound}' may keep out the neighbour that stage '{waiting[0]}' of an "
+                "asset waits for, and then neither goes on; leave it out, or the offset"
+            )
+            yield _problem(pipeline, ("throttle", bound), what)
 
 
 def _ancestors(pipeline: Pipeline, key: str) -> set[str]:

@@ -251,8 +251,9 @@ async def test_a_number_the_database_cannot_hold_is_422(cluster: Cluster) -> Non
     await cluster.asset("g")
     attempt = await cluster.queue("g", "ocr")
     await cluster.start(attempt)
-    body = START | {"fail_status": "RETRY", "exit_code": 2**70}
-    await cluster.own(attempt, "fail", body, 422)
+    for code in (2**31, -(2**31) - 1, 2**70):
+        body = START | {"fail_status": "RETRY", "exit_code": code}
+        assert "exit_code" in (await cluster.own(attempt, "fail", body, 422))["error"]
     assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
 
 

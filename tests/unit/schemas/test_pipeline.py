@@ -155,6 +155,25 @@ def test_waiting_for_a_neighbour_reads_a_lattice_offset() -> None:
 
 
 @pytest.mark.parametrize(
+    "bound", ["assets_in_flight", "open_shares_mb", "new_assets_mb", "derivatives_mb"]
+)
+def test_a_bound_that_may_keep_out_the_neighbour_waited_for_is_refused(bound: str) -> None:
+    tiles = f"""pipeline: TILES
+throttle:
+  synchronising: 4
+  {bound}: 30
+stages:
+  - {{key: find, run: module derive}}
+  - {{key: match, run: module crop, needs: {{stage: find, of: {{z: +1}}}}}}
+"""
+    with pytest.raises(PipelineError, match=f"'{bound}' may keep out .* stage 'match'") as caught:
+        load(tiles)
+    assert [problem.line for problem in caught.value.problems] == [4]
+    load(tiles.replace("{z: +1}", "self"))
+    load(tiles.replace(f"  {bound}: 30\n", ""))
+
+
+@pytest.mark.parametrize(
     ("needs", "words"),
     [
         ("{stage: a, of: {z: 0}}", "must go somewhere"),
