@@ -10,7 +10,6 @@ from graphlib import CycleError, TopologicalSorter
 from schemas.pipeline_model import Pipeline, Stage
 from schemas.yaml_lines import DefinitionError, Path, Problem, nearest
 
-
 ADMITTING = ("assets_in_flight", "open_shares_mb", "new_assets_mb", "derivatives_mb")
 """Bounds that keep whole assets out until others have left."""
 
