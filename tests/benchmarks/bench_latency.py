@@ -21,25 +21,14 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import psycopg
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.driver import CHANNEL
 from hpc.tokens import Keys
 from refinery import services
-from schemas.metadata import read_document
-from schemas.pipeline import Pipeline
-from schemas.sites import Site
+from tests.benchmarks.by_hand import call, define, open_with, queued, register
 from tests.benchmarks.rows import Row, quantile
 from tests.benchmarks.system import FlowProcess, System
-from track.assets import NewAsset, register_assets
-from track.database import transact
-from track.documents import create_document, mark_pushed
-from track.pipelines import load_pipelines
-from track.sessions import mark_registered, open_session
-from track.sites import load_sites, read_sites
 
-SITE = "benchmark"
-PIPELINE = "BENCHMARK"
 STAGES = 13
 ASSETS = 6
 THINKING_S = (2.0, 8.0)
@@ -49,15 +38,6 @@ WARM_UP = 20
 P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
 PATIENCE_S = 1800.0
 STILL_S = 2.0  # a process whose memory has not moved this long is done
-
-QUEUED = text("""
-    SELECT t.id, t.fence, t.queued_at, j.asset_guid AS guid
-    FROM track.attempt t JOIN track.job j ON j.id = t.job_id
-    JOIN track.asset a ON a.guid = j.asset_guid
-    WHERE a.session_id = :session AND t.site = :site AND t.closed_at IS NULL
-      AND t.started_by IS NULL
-""")
-
 
 STEPS = text("""
     SELECT h.asset_guid, h.new, h.at FROM track.history h
@@ -75,11 +55,11 @@ PARTS = {
 
 async def measure(system: System, *, quick: bool = False) -> list[Row]:
     """Both quantiles of the latency, then the memory of one waiting asset."""
-    await _definitions(system)
+    await define(system.engine, (1, 3, STAGES))
     assets, stages, waiting = (1, 3, 4) if quick else (ASSETS, STAGES, WAITING)
     async with FlowProcess.start(system.settings, system.addresses) as flows:
         empty = [await flows.do("empties", count=1, at_once=1) for _ in range(3)]
-        session = await _session(system, f"{PIPELINE}{stages}", assets)
+        session = await open_with(system.engine, stages, assets)
         samples = await _latencies(system, flows, session, assets, stages)
         parts = await _parts(system, session)
         if quick:
@@ -89,10 +69,10 @@ async def measure(system: System, *, quick: bool = False) -> list[Row]:
             each_mb = await _memory(system, flows, WARM_UP, waiting)
     what = f"callback answered → next attempt queued ({len(samples)} samples)"
     noticed = [each.noticed_s for each in samples]
-    queued = [each.queued_s for each in samples]
+    waited = [each.queued_s for each in samples]
     return [
-        Row(f"{what}, p50", quantile(queued, 0.5), target=P50_S),
-        Row(f"{what}, p99", quantile(queued, 0.99), target=P99_S),
+        Row(f"{what}, p50", quantile(waited, 0.5), target=P50_S),
+        Row(f"{what}, p99", quantile(waited, 0.99), target=P99_S),
         *(Row(f"  of it, p50: {what}", seconds) for what, seconds in parts.items()),
         Row("  the same until a driver heard of it, p50", quantile(noticed, 0.5)),
         Row("  the same until a driver heard of it, p99", quantile(noticed, 0.99)),
@@ -138,9 +118,7 @@ class Cluster:
                 await noticed()
 
     async def _new(self) -> list[RowMapping]:
-        wanted = {"session": self.session, "site": SITE}
-        async with self.system.engine.connect() as connection:
-            rows = (await connection.execute(QUEUED, wanted)).mappings().all()
+        rows = await queued(self.system.engine, self.session)
         found = [row for row in rows if row["id"] not in self._known]
         self._known |= {row["id"] for row in found}
         return found
@@ -148,22 +126,17 @@ class Cluster:
     def _sample(self, row: RowMapping) -> None:
         answered = self._answered.pop(row["guid"], None)
         if answered is not None:
-            queued = row["queued_at"].timestamp() - answered
-            self.samples.append(Sample(queued, time.time() - answered))
+            waited = row["queued_at"].timestamp() - answered
+            self.samples.append(Sample(waited, time.time() - answered))
 
     async def _do(self, row: RowMapping) -> None:
         native = {"native_id": f"b{row['id']}", "nonce": uuid4().hex}
-        await self._call(row, "start", native)
+        await call(self.http, self.keys, row, "start", native)
         await asyncio.sleep(self.chance.uniform(*self.thinking_s))
-        await self._call(row, "complete", native | {"result": {"usage": {"seconds": 1}}})
+        said = native | {"result": {"usage": {"seconds": 1}}}
+        await call(self.http, self.keys, row, "complete", said)
         self._answered[row["guid"]] = time.time()
         self.finished += 1
-
-    async def _call(self, row: RowMapping, verb: str, body: dict[str, Any]) -> None:
-        token = self.keys.issue(row["id"], row["fence"])
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = await self.http.post(f"/attempts/{row['id']}/{verb}", json=body, headers=headers)
-        answer.raise_for_status()
 
 
 async def _latencies(
@@ -200,19 +173,19 @@ def _median_s(answers: list[dict[str, Any]]) -> float:
 
 async def _memory(system: System, flows: FlowProcess, warm_up: int, waiting: int) -> float:
     """MB that a dispatcher grows by for each of `waiting` more assets that wait for a site."""
-    session = await _session(system, f"{PIPELINE}1", warm_up)
+    session = await open_with(system.engine, 1, warm_up)
     async with asyncio.timeout(PATIENCE_S):
         pace = {"subflows": 10 * (warm_up + waiting)}
         flows.ask("dispatch", session=str(session), pace=pace)
         before = await _settled_mb(system, flows.pid, session, warm_up)
-        await _register(system, session, f"{PIPELINE}1", waiting)
+        await register(system.engine, session, 1, waiting)
         after = await _settled_mb(system, flows.pid, session, warm_up + waiting)
     return (after - before) / waiting
 
 
-async def _settled_mb(system: System, pid: int, session: UUID, queued: int) -> float:
+async def _settled_mb(system: System, pid: int, session: UUID, count: int) -> float:
     """The process's memory once so many attempts are queued and it has stopped moving."""
-    while await _count(system, session) < queued:
+    while len(await queued(system.engine, session)) < count:
         await asyncio.sleep(0.2)
     seen: list[float] = []
     process = psutil.Process(pid)
@@ -221,12 +194,6 @@ async def _settled_mb(system: System, pid: int, session: UUID, queued: int) -> f
         seen.append(process.memory_info().rss / 1e6)
         await asyncio.sleep(0.2)
     return statistics.median(seen[-rest:])
-
-
-async def _count(system: System, session: UUID) -> int:
-    async with system.engine.connect() as connection:
-        wanted = {"session": session, "site": SITE}
-        return len((await connection.execute(QUEUED, wanted)).all())
 
 
 @asynccontextmanager
@@ -241,68 +208,3 @@ async def _notices(system: System) -> AsyncIterator[Any]:
                 return
 
         yield wait
-
-
-async def _definitions(system: System) -> None:
-    """A site that nobody drives, and pipelines of modules that only it may run."""
-    site = Site.model_validate({"site": SITE, "kind": "local", "root": "nowhere"})
-    pipelines = [_pipeline(stages) for stages in (1, 3, STAGES)]
-
-    async def write(tx: AsyncConnection) -> None:
-        others = [each for each in await read_sites(tx) if each.name != SITE]
-        await load_sites(tx, [*others, site], actor="benchmark")
-        await load_pipelines(tx, pipelines, actor="benchmark")
-
-    await transact(system.engine, write)
-
-
-def _pipeline(stages: int) -> Pipeline:
-    """That many stages in a row, each the load of nothing."""
-    keys = [f"step{n}" for n in range(stages)]
-    listed = [
-        {"key": key, "run": "module load", "on": [SITE], "needs": keys[max(0, n - 1) : n]}
-        for n, key in enumerate(keys)
-    ]
-    return Pipeline.model_validate({"pipeline": f"{PIPELINE}{stages}", "stages": listed})
-
-
-async def _session(system: System, pipeline: str, assets: int) -> UUID:
-    """A registered session whose assets are past their ingest and known to the archive."""
-    fields = {"workstation": "WORKHERB0001", "listing_hash": uuid4().hex, "actor": "benchmark"}
-
-    async def write(tx: AsyncConnection) -> UUID:
-        opened = await open_session(tx, path=f"/benchmark/{uuid4()}", **fields)
-        assert opened is not None
-        await mark_registered(tx, opened)
-        return opened
-
-    session = await transact(system.engine, write)
-    await _register(system, session, pipeline, assets)
-    return session
-
-
-async def _register(system: System, session: UUID, pipeline: str, assets: int) -> None:
-    guids = [f"bench-{uuid4()}" for _ in range(assets)]
-    new = [NewAsset(guid=guid, pipeline=pipeline, file_name=guid) for guid in guids]
-
-    async def write(tx: AsyncConnection) -> None:
-        await register_assets(tx, session, new, actor="benchmark")
-        for guid in guids:
-            await create_document(
-                tx, guid, read_document(_document(guid, pipeline)), actor="benchmark"
-            )
-            await mark_pushed(tx, guid, 1)
-
-    await transact(system.engine, write)
-
-
-def _document(guid: str, pipeline: str) -> dict[str, Any]:
-    return {
-        "asset_guid": guid,
-        "institution": "NHMD",
-        "collection": "Vascular plants",
-        "pipeline_name": pipeline,
-        "workstation_name": "WORKHERB0001",
-        "file_format": "tif",
-        "tags": {"metadataTemplate": "v3"},
-    }

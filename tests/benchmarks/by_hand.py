@@ -1,0 +1,117 @@
+"""Assets whose whole road is modules at a site that nobody drives: a benchmark is their cluster.
+
+They are past their ingest, known to the archive, and their metadata is pushed: what is
+left of the road is the dispatcher's and the clusters' API alone.
+"""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.tokens import Keys
+from schemas.metadata import read_document
+from schemas.pipeline import Pipeline
+from schemas.sites import Site
+from track.assets import NewAsset, register_assets
+from track.database import transact
+from track.documents import create_document, mark_pushed
+from track.pipelines import load_pipelines
+from track.sessions import mark_registered, open_session
+from track.sites import load_sites, read_sites
+
+SITE = "benchmark"
+PIPELINE = "BENCHMARK"
+
+QUEUED = text("""
+    SELECT t.id, t.fence, t.queued_at, j.asset_guid AS guid
+    FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE a.session_id = :session AND t.site = :site AND t.closed_at IS NULL
+      AND t.started_by IS NULL
+""")
+
+
+async def define(engine: AsyncEngine, lengths: tuple[int, ...]) -> None:
+    """A site that nobody drives, and pipelines of so many modules that only it may run."""
+    site = Site.model_validate({"site": SITE, "kind": "local", "root": "nowhere"})
+    pipelines = [_pipeline(stages) for stages in lengths]
+
+    async def write(tx: AsyncConnection) -> None:
+        others = [each for each in await read_sites(tx) if each.name != SITE]
+        await load_sites(tx, [*others, site], actor="benchmark")
+        await load_pipelines(tx, pipelines, actor="benchmark")
+
+    await transact(engine, write)
+
+
+def _pipeline(stages: int) -> Pipeline:
+    """That many stages in a row, each the load of nothing."""
+    keys = [f"step{n}" for n in range(stages)]
+    listed = [
+        {"key": key, "run": "module load", "on": [SITE], "needs": keys[max(0, n - 1) : n]}
+        for n, key in enumerate(keys)
+    ]
+    return Pipeline.model_validate({"pipeline": f"{PIPELINE}{stages}", "stages": listed})
+
+
+async def open_with(engine: AsyncEngine, stages: int, assets: int) -> UUID:
+    """A registered session whose assets are past their ingest and known to the archive."""
+    fields = {"workstation": "WORKHERB0001", "listing_hash": uuid4().hex, "actor": "benchmark"}
+
+    async def write(tx: AsyncConnection) -> UUID:
+        opened = await open_session(tx, path=f"/benchmark/{uuid4()}", **fields)
+        assert opened is not None
+        await mark_registered(tx, opened)
+        return opened
+
+    session = await transact(engine, write)
+    await register(engine, session, stages, assets)
+    return session
+
+
+async def register(engine: AsyncEngine, session: UUID, stages: int, assets: int) -> None:
+    """More such assets in a session."""
+    pipeline = f"{PIPELINE}{stages}"
+    guids = [f"bench-{uuid4()}" for _ in range(assets)]
+    new = [NewAsset(guid=guid, pipeline=pipeline, file_name=guid) for guid in guids]
+
+    async def write(tx: AsyncConnection) -> None:
+        await register_assets(tx, session, new, actor="benchmark")
+        for guid in guids:
+            await create_document(
+                tx, guid, read_document(_document(guid, pipeline)), actor="benchmark"
+            )
+            await mark_pushed(tx, guid, 1)
+
+    await transact(engine, write)
+
+
+def _document(guid: str, pipeline: str) -> dict[str, Any]:
+    return {
+        "asset_guid": guid,
+        "institution": "NHMD",
+        "collection": "Vascular plants",
+        "pipeline_name": pipeline,
+        "workstation_name": "WORKHERB0001",
+        "file_format": "tif",
+        "tags": {"metadataTemplate": "v3"},
+    }
+
+
+async def queued(engine: AsyncEngine, session: UUID) -> list[RowMapping]:
+    """The attempts of a session that wait in the site's queue: id, fence, queued_at, guid."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(QUEUED, {"session": session, "site": SITE})
+        return list(rows.mappings().all())
+
+
+async def call(
+    http: httpx.AsyncClient, keys: Keys, row: RowMapping, verb: str, body: dict[str, Any]
+) -> None:
+    """What an attempt's runner says to the clusters' API."""
+    headers = {"Authorization": f"Bearer {keys.issue(row['id'], row['fence'])}"}
+    answer = await http.post(f"/attempts/{row['id']}/{verb}", json=body, headers=headers)
+    answer.raise_for_status()
