@@ -39,6 +39,8 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_WRAP_LINES": "false",
+        # A session that wakes waits for the worker's next look, every 10 s unless told otherwise.
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
         "REFINERY_WORK_POOL": settings.work_pool,
