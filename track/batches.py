@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.tables import batch
+from track.tables import batch, stage
 
 QUEUED = text("""
     SELECT t.id AS attempt, j.stage_id, s.resources
@@ -30,7 +30,7 @@ QUEUED = text("""
 """)
 
 ARRAYS = text("""
-    SELECT t.id AS attempt, j.stage_id, s.kind, s.resources,
+    SELECT t.id AS attempt, j.stage_id, s.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 THEN 'timeout' ELSE coalesce(p.outcome, '') END
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
@@ -137,12 +137,13 @@ async def take_arrays(
     Of all batches together `running` may run at a time, which their `throttle` sees to.
     """
     rows = (await tx.execute(ARRAYS, {"site": site, "limit": members})).all()
+    wanted = await _resources(tx, {row.stage_id for row in rows})
     shapes: dict[tuple[object, ...], str] = {}
     groups: dict[tuple[object, ...], list[Row[Any]]] = {}
     for row in rows:
         like = (row.stage_id, *row.outcomes)
         if like not in shapes:
-            shapes[like] = json.dumps(shape(row.resources, row.outcomes), sort_keys=True)
+            shapes[like] = json.dumps(shape(wanted[row.stage_id], row.outcomes), sort_keys=True)
         alone = row.attempt if row.kind == "script" else None
         groups.setdefault((row.stage_id, shapes[like], alone), []).append(row)
     taken: list[int] = []
@@ -157,6 +158,12 @@ async def take_arrays(
                 running -= asked["throttle"]
             taken.append(await _intend(tx, site, piece[0].stage_id, piece, asked))
     return taken
+
+
+async def _resources(tx: AsyncConnection, stages: set[int]) -> dict[int, dict[str, Any]]:
+    """What stages ask for: read once each, for with every row it costs a third of a submission."""
+    rows = await tx.execute(select(stage.c.id, stage.c.resources).where(stage.c.id.in_(stages)))
+    return {row.id: row.resources for row in rows}
 
 
 async def _intend(
