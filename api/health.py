@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.announcer import Backlog, backlog
 from api.context import Here
-from api.metrics import jobs_by_state
+from api.metrics import figures
 
 router = APIRouter(tags=["service"])
 
@@ -59,7 +59,7 @@ async def health(here: Here) -> Response:
 async def metrics(here: Here) -> Response:
     """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
     async with here.engine.connect() as connection:
-        page = here.metrics.render(await jobs_by_state(connection), await backlog(connection))
+        page = here.metrics.render(await figures(connection), await backlog(connection))
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

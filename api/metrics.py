@@ -3,10 +3,12 @@
 Each application has its own registry, so that two in one process do not mix.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.announcer import Backlog
@@ -20,6 +22,25 @@ JOBS = text("""
     JOIN track.pipeline p ON p.id = s.pipeline_id
     ORDER BY p.name, s.position, c.state
 """)
+
+SPENT = text("""
+    SELECT p.name AS pipeline, s.key AS stage, t.site, count(*) AS images,
+           coalesce(sum(t.seconds), 0) AS seconds, coalesce(sum(t.cpu_s), 0) AS cpu_s,
+           coalesce(max(t.max_rss_mb), 0) AS peak_mb
+    FROM track.attempt t
+    JOIN track.job j ON j.id = t.job_id
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE t.seconds IS NOT NULL
+    GROUP BY p.name, s.key, t.site
+""")
+SUMS = {
+    "images": "Images that a module was run on and told its usage of.",
+    "seconds": "Wall clock that modules took, by their own word.",
+    "cpu_s": "Processor seconds that modules took.",
+    "peak_mb": "Largest memory that a module needed for one image, in MB.",
+}
+"""Columns of SPENT, and what `refinery_module_<column>` tells."""
 
 
 class Metrics:
@@ -57,6 +78,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        labels = ("pipeline", "stage", "site")
+        self._spent = {
+            name: Gauge(f"refinery_module_{name}", told, labels, registry=self.registry)
+            for name, told in SUMS.items()
+        }
+
     def callback(self, kind: str, outcome: str) -> None:
         """Count a callback: applied, recorded, stale, repeated or refused."""
         self._callbacks.labels(kind, outcome).inc()
@@ -65,16 +92,28 @@ class Metrics:
         """Time a request; `path` is a route's pattern, never a guid."""
         self._latency.labels(method, path, str(status)).observe(seconds)
 
-    def render(self, jobs: Iterable[tuple[str, str, str, int]], backlog: Backlog) -> bytes:
+    def render(self, figures: "Figures", backlog: Backlog) -> bytes:
         """The page in Prometheus' text format."""
         self._jobs.clear()
-        for pipeline, stage, state, count in jobs:
-            self._jobs.labels(pipeline, stage, state).set(count)
+        for row in figures.jobs:
+            self._jobs.labels(row.pipeline, row.stage, row.state).set(row.jobs)
+        for name, gauge in self._spent.items():
+            gauge.clear()
+            for row in figures.spent:
+                gauge.labels(row.pipeline, row.stage, row.site).set(getattr(row, name))
         self._unannounced.set(backlog.events)
         self._oldest.set(backlog.oldest_s)
         return generate_latest(self.registry)
 
 
-async def jobs_by_state(tx: AsyncConnection) -> list[tuple[str, str, str, int]]:
-    """(pipeline, stage, state, number of jobs)."""
-    return [(row.pipeline, row.stage, row.state, row.jobs) for row in await tx.execute(JOBS)]
+@dataclass(frozen=True)
+class Figures:
+    """What the database counts: jobs by state, and what modules took, summed over all attempts."""
+
+    jobs: Sequence[Row[Any]]
+    spent: Sequence[Row[Any]]
+
+
+async def figures(tx: AsyncConnection) -> Figures:
+    """Read them; the sums outlive every restart, and hold for results a driver collected too."""
+    return Figures((await tx.execute(JOBS)).all(), (await tx.execute(SPENT)).all())

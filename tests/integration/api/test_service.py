@@ -50,6 +50,20 @@ async def test_the_figures_count_jobs_and_callbacks(cluster: Cluster) -> None:
     assert "refinery_events_unannounced" in page
 
 
+async def test_the_figures_sum_what_modules_took(cluster: Cluster) -> None:
+    for guid, seconds, peak in (("g", 2.5, 300), ("h", 1.5, 200)):
+        await cluster.asset(guid)
+        attempt = await cluster.queue(guid, "ocr")
+        await cluster.start(attempt)
+        usage = {"seconds": seconds, "cpu_s": 1, "max_rss_mb": peak}
+        body = {"native_id": "n1", "nonce": "x", "result": {"usage": usage}}
+        assert (await cluster.own(attempt, "complete", body))["applied"] == "applied"
+    page = (await cluster.http.get("/metrics")).text
+    for name, value in (("images", 2), ("seconds", 4), ("cpu_s", 2), ("peak_mb", 300)):
+        line = f'refinery_module_{name}{{pipeline="P",site="s1",stage="ocr"}} {float(value)}'
+        assert line in page
+
+
 async def test_every_path_is_described(cluster: Cluster) -> None:
     document = (await cluster.http.get("/openapi.json")).json()
     operations = [operation for path in document["paths"].values() for operation in path.values()]
