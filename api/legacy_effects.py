@@ -17,14 +17,14 @@ from schemas.metadata import MetadataError
 from track.attempts import Attempt, close_attempt
 from track.documents import change_document
 from track.jobs import give_back, try_again
-from track.legacy import Post, count_children, file_names, note_missing, ppi_of, resize, warn
+from track.legacy import Post, count_children, file_names, note_missing, ppi_of, warn
 from track.moves import Guard, move
 from track.resolve import downstream, resolve
 from track.results import (
     apply_barcode,
     apply_uploaded,
     declare,
-    note_file,
+    note_child_file,
     register_child,
     stage_writes,
     unwritten,
@@ -185,8 +185,9 @@ async def file_info(tx: AsyncConnection, at: Post, body: FileInfoBody) -> Became
         return STALE
     mime = mimetypes.guess_type(body.name)[0] or "application/octet-stream"
     facts = FileFacts(name=body.name, crc32=body.check_sum, size_bytes=body.file_size * MB)
-    await note_file(tx, body.guid, facts, mime_type=mime, site=at.attempt.site)
-    await resize(tx, body.guid)
+    await note_child_file(
+        tx, body.guid, facts, mime_type=mime, site=at.attempt.site, actor=_actor(at.attempt)
+    )
     return Became("applied")
 
 

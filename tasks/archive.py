@@ -37,7 +37,7 @@ class Expected:
 
 
 async def create(dispatcher: Dispatcher, guid: str) -> None:
-    """Have ARS know the asset, with a share open for its files."""
+    """Have ARS know the asset, with a share open for files that ERDA has not."""
     row, metadata = await _asset(dispatcher, guid)
     pending = await transact(dispatcher.engine, lambda tx: unpushed(tx, guid))
     number, metadata = (pending.revision, pending.metadata) if pending else (0, metadata)
@@ -46,6 +46,8 @@ async def create(dispatcher: Dispatcher, guid: str) -> None:
     created = await ensure_created(ars, ars_body(ars, metadata), row.size_mb + row.parent_mb)
     if created.new:
         await transact(dispatcher.engine, lambda tx: mark_pushed(tx, guid, number))
+    elif created.share_allocation_mb is None and await _brings_more(dispatcher, guid):
+        await open_share(dispatcher, guid)
 
 
 async def upload(dispatcher: Dispatcher, guid: str) -> None:
@@ -100,6 +102,12 @@ async def _files(dispatcher: Dispatcher, guid: str) -> list[Row[tuple[object, ..
     if not files:
         raise ArsRefused(f"{guid} has no file on record: nothing can be archived")
     return files
+
+
+async def _brings_more(dispatcher: Dispatcher, guid: str) -> bool:
+    async with dispatcher.engine.connect() as connection:
+        files = await read_files(connection, guid)
+    return any(each.synchronised_at is None for each in files)
 
 
 def _local(row: AssetRow, each: Row[tuple[object, ...]]) -> LocalFile:

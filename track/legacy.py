@@ -208,15 +208,6 @@ async def note_missing(tx: AsyncConnection, guid: str, ppi: int, *, actor: str) 
     await change_document(tx, guid, changes, writes=list(changes), actor=actor)
 
 
-async def resize(tx: AsyncConnection, guid: str) -> None:
-    """Let an asset's size be that of its files, in whole MB of 10^6 bytes."""
-    whole = func.ceil(file.c.size_bytes / 1_000_000.0)
-    total = select(func.greatest(1, func.coalesce(func.sum(whole), 1)))
-    mine = total.where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
-    values = {"size_mb": mine.scalar_subquery()}
-    await tx.execute(update(asset).where(asset.c.guid == guid).values(values))
-
-
 def ppi_of(parent_guid: str, guid: str, params: dict[str, Any]) -> int | None:
     """The resolution of a derivative, by the names its stage gives; None when it fits none."""
     asked = params.get("ppi", [])

@@ -18,8 +18,10 @@ from schemas.metadata import Arrived, Metadata
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
 from track.documents import change_document, create_document, read_document
+from track.jobs import resubmit
 from track.mos import hold_labels, note_member
-from track.tables import asset, file, job, stage
+from track.states import State
+from track.tables import asset, edge, file, job, stage
 
 SUBJECTS = {"specimen", "label", "device target", "folder"}
 MIME = {"tif": "image/tiff", "jpeg": "image/jpeg"}
@@ -98,7 +100,9 @@ async def apply_derivative(
         actor=actor,
     )
     mime = MIME.get(derivative.file_format, "application/octet-stream")
-    await note_file(tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site)
+    await note_child_file(
+        tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site, actor=actor
+    )
 
 
 async def register_child(
@@ -189,6 +193,38 @@ async def note_file(
             index_elements=[file.c.asset_guid, file.c.name], set_=row | been
         )
     )
+
+
+async def note_child_file(
+    tx: AsyncConnection, guid: str, facts: FileFacts, *, mime_type: str, site: str, actor: str
+) -> None:
+    """Record a derivative's file, and its asset's size by it; again is harmless.
+
+    Made anew with another content, it has to go its whole way again.
+    """
+    known = select(file.c.crc32).where(file.c.asset_guid == guid, file.c.name == facts.name)
+    before = (await tx.execute(known)).scalar_one_or_none()
+    await note_file(tx, guid, facts, mime_type=mime_type, site=site)
+    await _resize(tx, guid)
+    if before in (None, facts.crc32):
+        return
+    self_edges = select(edge.c.id).where(
+        edge.c.stage_id == job.c.stage_id, edge.c.selector == "self"
+    )
+    first = select(job.c.id).where(
+        job.c.asset_guid == guid, job.c.state == State.DONE, ~self_edges.exists()
+    )
+    for job_id in (await tx.execute(first.order_by(job.c.id))).scalars().all():
+        await resubmit(tx, job_id, actor=actor, why=f"{facts.name} was made anew, and differs")
+
+
+async def _resize(tx: AsyncConnection, guid: str) -> None:
+    """Let an asset's size be that of its files, in whole MB of 10^6 bytes."""
+    whole = func.ceil(file.c.size_bytes / 1_000_000.0)
+    total = select(func.greatest(1, func.coalesce(func.sum(whole), 1)))
+    mine = total.where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
+    values = {"size_mb": mine.scalar_subquery()}
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(values))
 
 
 async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -> None:
