@@ -1,4 +1,4 @@
-"""What one Slurm driver remembers between its turns; nothing of it needs to outlive it."""
+"""What one Slurm driver remembers between its turns; what must outlive it is noted as well."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from hpc.cluster import Cluster, Hello
 from hpc.scheduler.slurm import Limits
 from hpc.tokens import Keys
 from schemas.sites import Site
+from track.site_notes import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
 FAULT_S = 600.0
@@ -67,11 +68,28 @@ class SiteState:
         self.bad_nodes = {node: until for node, until in self.bad_nodes.items() if until > now}
         return tuple(sorted(self.bad_nodes))
 
-    def blame(self, fault: str) -> None:
-        """Note a job that the site, and not the job, made end; enough of them and it is held."""
+    def blame(self, fault: str) -> bool:
+        """Note a job that the site, and not the job, made end; enough of them and it is held.
+
+        Whether it is held since now.
+        """
         self.faults += 1
-        if self.faults >= FAULTS:
-            self.fault, self.fault_until = fault, self.clock() + FAULT_S
+        if self.faults < FAULTS:
+            return False
+        news = not self.fault
+        self.fault, self.fault_until = fault, self.clock() + FAULT_S
+        return news
+
+    async def recall(self) -> None:
+        """Take up what earlier drivers learnt: nodes that failed, and why the site was held."""
+        async with self.engine.connect() as tx:
+            nodes = await failed_nodes(tx, self.site.name, NODE_AVOIDED_S)
+            held = await last_fault(tx, self.site.name, FAULT_S)
+        now = self.clock()
+        self.bad_nodes = {node: now + NODE_AVOIDED_S - age for node, age in nodes.items()}
+        if held is not None:
+            self.faults, self.fault = FAULTS, held[0]
+            self.fault_until = now + FAULT_S - held[1]
 
     def works(self) -> None:
         """A job got as far as its start: the site is in order."""

@@ -91,6 +91,7 @@ class SlurmDriver:
 
     async def adopt(self) -> None:
         """Take up what an earlier driver of this site meant to send or had sent."""
+        await self.state.recall()
         await self.submitter.adopt()
 
     async def turn(self) -> None:

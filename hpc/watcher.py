@@ -24,6 +24,7 @@ from track.batches import (
     spent_batches,
 )
 from track.database import transact
+from track.site_notes import note_fault, note_node
 
 SLOWER = 1.5
 SLOWEST = 5
@@ -167,9 +168,13 @@ class Watcher:
             await self._say(watched.member, verdict)
             self.unknown.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
-            if verdict.site_fault:
-                self.state.blame(verdict.site_fault)
+            if verdict.site_fault and self.state.blame(verdict.site_fault):
+                await self._note_fault(verdict.site_fault)
         return bool(over)
+
+    async def _note_fault(self, fault: str) -> None:
+        name = self.state.site.name
+        await transact(self.state.engine, lambda tx: note_fault(tx, name, fault))
 
     async def _never_started(
         self, over: list[tuple[Watched, Verdict]]
@@ -189,6 +194,8 @@ class Watcher:
 
     async def _say(self, member: Member, verdict: Verdict) -> None:
         async def work(tx: AsyncConnection) -> None:
+            if verdict.node:
+                await note_node(tx, self.state.site.name, verdict.node, verdict.why)
             await report(
                 tx,
                 member,

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.ports import free_port
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from track.database import transact
+from track.operations import declare_lost
 
 
 async def test_a_duplicate_job_of_the_same_attempts_does_no_work(site: SlurmSite) -> None:
@@ -79,6 +81,9 @@ async def test_a_node_that_fails_costs_no_try_and_is_avoided(site: SlurmSite) ->
         key = (await site.batches())[1]["key"]
         script = (site.root / "batches" / key / "job.sh").read_text()
         assert f"#SBATCH --exclude={node}\n" in script
+        heir = site.driver(ODD_RUNNER)
+        await heir.adopt()
+        assert heir.state.avoided() == (node,)
         ((tries,),) = await site.world.sql("SELECT tries FROM track.job WHERE state = 'running'")
         assert tries == 0
     finally:
@@ -94,8 +99,11 @@ async def test_nodes_that_cannot_call_back_use_no_try_and_degrade_the_site(
     driver = site.driver(ODD_RUNNER, callback=nowhere)
     await site.until_states(driver, ["lost-1", "lost-2", "lost-3"], "ready")
     await driver.turn()
-    ((why,),) = await site.world.sql("SELECT degraded FROM track.site")
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
     assert "cannot reach our callback address" in str(why)
+    heir = site.driver(ODD_RUNNER, callback=nowhere)
+    await heir.adopt()
+    assert "cannot reach our callback address" in heir.state.faulty()
     tries = await site.world.sql("SELECT DISTINCT tries FROM track.job WHERE state = 'ready'")
     assert (0,) in tries
 
@@ -137,6 +145,15 @@ async def test_jobs_of_which_nothing_is_left_stay_unknown_until_a_person_decides
     await driver.turn()
     assert await site.states("good-1") == ["queued"]
     assert len(driver.watcher.unknown) == 1
+    job_id = await site.world.job_id("good-1", "clean")
+    line = await transact(
+        site.engine,
+        lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="the node burnt"),
+    )
+    assert (line.was, line.now) == ("queued", "ready")
+    await driver.turn()
+    assert await site.states("good-1") == ["ready"]
+    assert (await site.attempts("good-1"))[0]["outcome"] == "declared"
 
 
 async def test_a_controller_that_does_not_answer_changes_no_job(

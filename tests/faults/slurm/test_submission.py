@@ -200,14 +200,16 @@ async def test_a_disk_that_is_full_over_there_submits_nothing_and_says_so(
     await site.queue("good-1")
     driver = site.driver(ODD_RUNNER, prelude=f"PATH={fake.parent}:$PATH")
     await driver.turn()
-    ((why,),) = await site.world.sql("SELECT degraded FROM track.site")
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
     assert "No space left on device" in str(why)
     (batch,) = await site.batches()
     assert site.lab.job_ids(batch["key"]) == []
     (tmp_path / "room").touch()
     driver.submitter.doubts[batch["id"]].due_at = 0.0
     await site.until_states(driver, ["good-1"], "returned")
-    assert await site.world.sql("SELECT degraded FROM track.site") == [(None,)]
+    assert await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'") == [
+        (None,)
+    ]
 
 
 async def test_a_lost_link_in_mid_flight_is_told_as_doubt_and_nothing_fails(
