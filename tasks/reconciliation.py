@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -50,6 +51,7 @@ class Found:
 
     sessions_woken: int = 0
     sessions_without_registration: int = 0
+    sessions_with_open_folder: int = 0
     jobs_forgotten: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
@@ -98,6 +100,10 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     left = [each for each in missing if each not in coming]
     what = "specimens that nobody registered"
     found.sessions_without_registration = await _take_up(engine, left, found, what)
+    open_ = await transact(engine, lambda tx: healing.unclosed(tx, patience))
+    left = [each for each in open_ if each not in coming]
+    what = "a folder that was not closed"
+    found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)
     return found
 
 
@@ -111,10 +117,17 @@ async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found
         found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
 
 
-async def _take_up(engine: AsyncEngine, sessions: Sequence[UUID], found: Found, what: str) -> int:
+async def _take_up(
+    engine: AsyncEngine,
+    sessions: Sequence[UUID],
+    found: Found,
+    what: str,
+    *,
+    idle: bool = False,
+) -> int:
     taken = 0
     for session_id in sessions:
-        if await transact(engine, lambda tx, s=session_id: healing.take_up(tx, s)):  # type: ignore[misc]
+        if await transact(engine, partial(healing.take_up, session_id=session_id, idle=idle)):
             taken += 1
             found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
     return taken

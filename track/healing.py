@@ -58,6 +58,27 @@ UNREGISTERED = text(f"""
     ORDER BY s.id
 """)
 
+UNCLOSED = text(f"""
+    SELECT s.id
+    FROM track.session s
+    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
+                          FROM track.dispatcher d WHERE d.session_id = s.id) d
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_and(j.state = 'done' OR a.quarantine IS NOT NULL), false) AS decided
+        FROM track.asset a
+        JOIN track.job j ON j.asset_guid = a.guid
+        JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
+         AND st.kind = 'builtin' AND st.run = 'ingest'
+        WHERE a.session_id = s.id AND a.parent_guid IS NULL
+    ) i
+    WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided
+      AND s.path !~ '/(imported|error)_[^/]*$'
+      AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
+      AND d.last < now() - make_interval(mins => least(60, d.starts::int))
+      AND {ALONE}
+    ORDER BY s.id
+""")
+
 FORGOTTEN = text("""
     WITH old AS (SELECT id FROM track.job
                   WHERE state = 'waiting' AND updated_at < now() - CAST(:patience AS interval)),
@@ -102,17 +123,22 @@ async def unregistered(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     return list((await tx.execute(UNREGISTERED, {"patience": patience})).scalars())
 
 
-async def take_up(tx: AsyncConnection, session_id: UUID) -> bool:
+async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Finished sessions whose folder was not renamed: the drive was away at their end."""
+    return list((await tx.execute(UNCLOSED, {"patience": patience})).scalars())
+
+
+async def take_up(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
     """Give back what dead dispatchers hold of a session, and ask for a new one.
 
-    False when there is one by now, or when all that is left is held by a person.
+    False when there is one by now, or (unless `idle`) when all that is left is held by a person.
     """
     if await _has_dispatcher(tx, session_id):
         return False
     await release_jobs(tx, session_id, actor=ACTOR)
     registered = select(session.c.registered_at).where(session.c.id == session_id)
     known = (await tx.execute(registered)).scalar_one() is not None
-    if known and not (await outlook(tx, session_id)).needs_dispatcher:
+    if known and not idle and not (await outlook(tx, session_id)).needs_dispatcher:
         return False
     # A new time makes a new event: the one before was announced and has led to nothing.
     mine = update(session).where(session.c.id == session_id)

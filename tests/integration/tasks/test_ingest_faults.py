@@ -361,3 +361,19 @@ async def test_broken_json_is_explained_to_who_has_to_mend_it(
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert f"\ng.json\n  wrong:  {wrong}" in note
     assert "\n  to do:  Mend the JSON and drop the file again\n" in note
+
+
+async def test_a_drive_that_is_away_when_a_folder_is_to_be_closed_is_waited_for(
+    museum: Museum,
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    await museum.ingest("g")
+    away = museum.dispatcher.drive.root.rename(museum.folder.parents[2] / "away")
+    with pytest.raises(SourceVanished, match="check that the drive is mounted"):
+        await settle_folder(museum.dispatcher)
+    away.rename(museum.dispatcher.drive.root)
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("imported_" + museum.folder.name)
+    assert closed.is_dir() and not museum.folder.exists()
+    assert await museum.world.sql("SELECT path FROM track.session") == [(str(closed),)]

@@ -162,3 +162,34 @@ async def test_runs_of_the_dead_are_named_and_those_of_the_living_are_not(world:
     await dies(world)
     found = await transact(world.engine, lambda tx: healing.dead_runs(tx, PATIENCE, within=day))
     assert {(each.flow_run_id, each.why) for each in found} == {(run, "silent")}
+
+
+async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_close_it(
+    engine: AsyncEngine,
+) -> None:
+    """The drive was away when its last specimen was taken in."""
+    ingest = {"pipeline": "P", "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
+    world = await World.make(engine, ingest)
+    await world.register(new("g"))
+    await world.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+
+    async def unclosed() -> list[UUID]:
+        return await transact(engine, lambda tx: healing.unclosed(tx, PATIENCE))
+
+    async def ends() -> None:
+        await world.sql("UPDATE track.session SET finished_at = now() - interval '1 hour'")
+        await dies(world)
+
+    await ends()
+    assert await unclosed() == [], "its specimen is not in"
+    await world.finish_all()
+    await ends()
+    await world.sql("UPDATE track.job SET state = 'done'")
+    assert await unclosed() == [world.session_id]
+    assert not await take_up(world), "there is no work"
+    assert await transact(engine, lambda tx: healing.take_up(tx, world.session_id, idle=True))
+    assert await unclosed() == [], "a dispatcher was asked for"
+    await world.sql(
+        "UPDATE track.session SET wake_requested_at = NULL, path = '/n/W/imported_session 1'"
+    )
+    assert await unclosed() == []
