@@ -24,11 +24,16 @@ PAPERS = ((238, 232, 215), (226, 214, 186), (246, 246, 242))
 
 @dataclass(frozen=True)
 class RandomSheet:
-    """A sheet as photographed. Boxes are upright, in pixels of the photograph."""
+    """A sheet as photographed. Boxes are upright, in pixels of the photograph.
+
+    `paper_size` is the paper's own, and `turned` by how many degrees it lies counter-clockwise.
+    """
 
     image: Image.Image
     codes: frozenset[str]
     paper_box: Box
+    paper_size: tuple[int, int]
+    turned: float
     label_box: Box
     label_lines: tuple[str, ...]
     ppi: int
@@ -54,6 +59,8 @@ def random_sheet(seed: int) -> RandomSheet:
         image=_photographed(furniture.lit(table), turned, seed),
         codes=codes,
         paper_box=_turned(paper_box, turned),
+        paper_size=paper_box[2:],
+        turned=turned,
         label_box=_turned(label_box, turned),
         label_lines=(HERBARIUM, *about.lines()),
         ppi=ppi,
@@ -93,13 +100,15 @@ def _photographed(image: Image.Image, turned: float, seed: int) -> Image.Image:
     edge = image.getpixel((2, image.height // 2))
     image = image.rotate(turned, Image.Resampling.BICUBIC, fillcolor=edge)
     image = image.filter(ImageFilter.GaussianBlur(chance.uniform(0.0, 1.3)))
-    y, x = np.mgrid[0 : image.height, 0 : image.width].astype(np.float32)
+    x, y = (np.arange(length, dtype=np.float32) for length in image.size)
     at = chance.uniform(0, image.width), chance.uniform(0, image.height)
-    glare = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * chance.uniform(150, 400) ** 2))
+    width = 2 * chance.uniform(150, 400) ** 2
+    glare = np.exp(-((y - at[1]) ** 2) / width)[:, None] * np.exp(-((x - at[0]) ** 2) / width)
     pixels = np.asarray(image).astype(np.float32)
-    pixels += glare[:, :, None] * chance.uniform(0.0, 0.4) * (255 - pixels)
-    grain = noise.normal(0, chance.uniform(1, 7), (image.height, image.width, 1))
-    return Image.fromarray((pixels + grain.astype(np.float32)).clip(0, 255).astype(np.uint8))
+    pixels += glare[:, :, None] * np.float32(chance.uniform(0.0, 0.4)) * (255 - pixels)
+    grain = noise.standard_normal((image.height, image.width, 1), dtype=np.float32)
+    pixels += grain * np.float32(chance.uniform(1, 7))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def _turned(box: Box, degrees: float) -> Box:

@@ -12,7 +12,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.job.imaging.picture import Rgb
-from hpc.job.imaging.sheet import Box, Mask, Sheet
+from hpc.job.imaging.rectangle import Box
+from hpc.job.imaging.sheet import Mask, Sheet
 
 EVEN = 10
 """Of 255 between neighbouring pixels of one patch."""

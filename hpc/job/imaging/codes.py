@@ -43,6 +43,9 @@ TILE = 1000
 OVERLAP = 250
 ENLARGE = 1.5
 LARGEST_TO_ENLARGE = 24_000_000
+LARGEST_FRAME = 150_000_000
+"""Pixels the reader is shown at once: it needs as much memory again, and more."""
+PART_OF_FRAME, PARTS_OVERLAP = 10_000, 1_500
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def read_codes(
     """The codes, top to bottom. Raises BadInput for an unknown format name."""
     began = time.monotonic()
     search = _Search([_format(name) for name in formats], began + budget_s)
-    search.look(Look("frame", grey), (0, 0))
+    search.look_at_frame(grey)
     search.look_closely(grey, busy_regions(grey))
     if not search.codes:
         search.look_at_tiles(grey)
@@ -107,6 +110,13 @@ class _Search:
         for code in codes:
             self._keep(code)
 
+    def look_at_frame(self, grey: Grey) -> None:
+        """The frame at once or, where that is too large, in a few large parts."""
+        if grey.size <= LARGEST_FRAME:
+            self.look(Look("frame", grey), (0, 0))
+        else:
+            self._look_at_each(grey, PART_OF_FRAME, PARTS_OVERLAP, "part of frame")
+
     def look_closely(self, grey: Grey, regions: list[Box]) -> None:
         """Show each region in one way after another until what it holds is read."""
         for rank, box in enumerate(regions):
@@ -121,22 +131,21 @@ class _Search:
 
     def look_at_tiles(self, grey: Grey) -> None:
         """The frame in overlapping tiles, and enlarged where it is not too large for that."""
-        height, width = grey.shape
-        step = TILE - OVERLAP
-        corners = [
-            (left, top)
-            for top in range(0, max(1, height - OVERLAP), step)
-            for left in range(0, max(1, width - OVERLAP), step)
-        ]
-        for left, top in corners if len(corners) > 1 else []:
-            if self._is_over():
-                self.unseen += 1
-                continue
-            tile = np.ascontiguousarray(grey[top : top + TILE, left : left + TILE])
-            self.look(Look("tile", tile), (left, top))
+        if max(grey.shape) > TILE:
+            self._look_at_each(grey, TILE, OVERLAP, "tile")
         if grey.size <= LARGEST_TO_ENLARGE and not self.codes and not self._is_over():
             enlarged = as_grey(pyvips.Image.new_from_array(grey).resize(ENLARGE))
             self.look(Look("enlarged", enlarged, ENLARGE), (0, 0))
+
+    def _look_at_each(self, grey: Grey, side: int, overlap: int, how: str) -> None:
+        """Squares of that side, each overlapping the next."""
+        tops, lefts = (range(0, max(1, length - overlap), side - overlap) for length in grey.shape)
+        for left, top in ((left, top) for top in tops for left in lefts):
+            if self._is_over():
+                self.unseen += 1
+                continue
+            square = np.ascontiguousarray(grey[top : top + side, left : left + side])
+            self.look(Look(how, square), (left, top))
 
     def _look_at_part(self, part: Grey, box: Box, patiently: bool) -> None:
         """Bars have one check digit or none, and lettering that was worked on can pass for

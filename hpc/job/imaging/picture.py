@@ -13,6 +13,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.job.errors import BadInput, Transient
+from hpc.job.imaging.rectangle import LYING
 
 MAX_PIXELS = 1_000_000_000
 """More than any camera or scanner of a digitisation line gives; beyond it is a bomb."""
@@ -26,9 +27,13 @@ Rgb = NDArray[np.uint8]
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """libvips's errors, as BadInput or Transient naming `path`."""
+    """libvips's errors, and too little memory, as BadInput or Transient naming `path`."""
     try:
         yield
+    except MemoryError as error:
+        raise Transient(
+            f"{path.name}: needs more memory than this job has; raise the stage's resources.mem"
+        ) from error
     except pyvips.Error as error:
         reason = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
         if any(words in reason.lower() for words in PASSING):
@@ -64,6 +69,12 @@ def orientation_of(image: pyvips.Image) -> int:
     return int(image.get("orientation")) if "orientation" in image.get_fields() else 1
 
 
+def upright_size(image: pyvips.Image) -> tuple[int, int]:
+    """Width and height as it is looked at."""
+    size = (image.width, image.height)
+    return size[::-1] if orientation_of(image) in LYING else size
+
+
 def plain(image: pyvips.Image) -> pyvips.Image:
     """8-bit sRGB or grey without alpha, whatever it was: CMYK, 16 bit, palette, Lab."""
     if image.interpretation == "multiband":
@@ -75,26 +86,34 @@ def plain(image: pyvips.Image) -> pyvips.Image:
     return image.cast("uchar")
 
 
-def _in_memory(image: pyvips.Image) -> pyvips.Image:
-    """Decoded once, and turned upright."""
-    turned = orientation_of(image) != 1
-    image = image.copy_memory()
-    return image.autorot().copy_memory() if turned else image
+def _upright(image: pyvips.Image) -> pyvips.Image:
+    """Turned upright; rows become columns only in memory, so decode first."""
+    return image if orientation_of(image) == 1 else image.copy_memory().autorot()
 
 
 def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> Grey:
-    """The whole image in grey, upright, at full size. Raises BadInput, Transient."""
+    """The whole image in grey, upright, at full size: a byte a pixel, two while it is turned.
+
+    Raises BadInput, Transient.
+    """
     image = open_image(path, max_pixels)
     with naming(path):
-        grey = _in_memory(plain(image).colourspace("b-w"))
-        return as_grey(grey)
+        return as_grey(_upright(plain(image).colourspace("b-w")))
 
 
-def read_colour(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
-    """The whole image in sRGB, upright, at full size, in memory. Raises BadInput, Transient."""
+def read_colour(
+    path: Path, most: int, max_pixels: int = MAX_PIXELS
+) -> tuple[pyvips.Image, tuple[int, int]]:
+    """The whole image in sRGB, upright, in memory, reduced to `most` pixels where it has
+    more; and the full width and height. Raises BadInput, Transient.
+    """
     image = open_image(path, max_pixels)
+    size = upright_size(image)
     with naming(path):
-        return _in_memory(plain(image).colourspace("srgb"))
+        image = plain(image).colourspace("srgb")
+        if size[0] * size[1] > most:
+            image = image.resize((most / (size[0] * size[1])) ** 0.5)
+        return _upright(image).copy_memory(), size
 
 
 def read_small(
@@ -105,11 +124,9 @@ def read_small(
     Memory stays near that of the copy. Raises BadInput, Transient.
     """
     image = open_image(path, max_pixels)
-    size = (image.width, image.height)
-    if orientation_of(image) >= 5:
-        size = (image.height, image.width)
     with naming(path):
-        return _in_memory(shrunk(plain(image).colourspace("srgb"), side)), size
+        small = _upright(shrunk(plain(image).colourspace("srgb"), side))
+        return small.copy_memory(), upright_size(image)
 
 
 def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:

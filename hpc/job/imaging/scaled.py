@@ -11,8 +11,15 @@ from pathlib import Path
 import pyvips
 
 from hpc.job.imaging import exif
-from hpc.job.imaging.picture import MAX_PIXELS, naming, open_image, orientation_of, plain
-from hpc.job.imaging.rectangle import LYING, Rectangle
+from hpc.job.imaging.picture import (
+    MAX_PIXELS,
+    naming,
+    open_image,
+    orientation_of,
+    plain,
+    upright_size,
+)
+from hpc.job.imaging.rectangle import Rectangle
 
 MM_PER_INCH = 25.4
 NOT_A_SCAN = frozenset({1.0, 25.4, 72.0, 96.0})
@@ -65,9 +72,7 @@ def write_scaled(
         scale = min(1.0, ppi / source_ppi) if source_ppi else 1.0
         made = image if scale == 1.0 else image.resize(scale)
         if cut is not None:
-            orientation = orientation_of(image)
-            size = (image.width, image.height)
-            stored = cut.stored(orientation, size[::-1] if orientation in LYING else size)
+            stored = cut.stored(orientation_of(image), upright_size(image))
             made = cut_out(made, stored.scaled(scale))
         true_ppi = source_ppi * scale if source_ppi else None
         if true_ppi:

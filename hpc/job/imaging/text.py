@@ -1,13 +1,10 @@
 """Printed text in an image: find the labels on a small copy, then read each at full size.
 
-RapidOCR with the models of its own wheel; nothing is downloaded. Its alphabet holds
-æ ø å Æ Ø Å, but capital Æ is commonly read as AE; only where that cannot be anything else
-is it set right, since -ACEAE is how plant families end. A label that reads badly, or whose
-lines stand upright, is read again turned.
+RapidOCR with the models of its own wheel; nothing is downloaded. A label that reads badly,
+or whose lines stand upright, is read again turned.
 """
 
 import functools
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +13,7 @@ import pyvips
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
 
+from hpc.job.imaging.letters import as_printed
 from hpc.job.imaging.picture import as_rgb, shrunk
 
 LOOK_AT = 1600
@@ -28,10 +26,6 @@ LOOK_AT_LABEL = 1600
 LEAST_SURE = 0.85
 """Mean confidence below which a label is tried the other way round."""
 BETTER = 0.05
-NO_SPACE = re.compile(r"(?<=[^\W\d_]\.)(?=[A-ZÆØÅ][a-zæøå])")
-"""The reader often drops the space of "Leg. K. Ølgaard"."""
-LONE_AE = re.compile(r"\bAE(?=[a-zæøå])")
-"""Latin writes Aesculus; AE before a small letter is a Danish Æ."""
 Box = tuple[int, int, int, int]
 
 
@@ -151,7 +145,7 @@ def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[TextLine]:
     scale = max(part.width, part.height) / max(shown.width, shown.height)
     size = (part.width, part.height)
     lines = [
-        TextLine(as_printed(text), round(score, 3), _strip(quad, scale).box)
+        TextLine(text, round(score, 3), _strip(quad, scale).box)
         for quad, text, score in _read(_bgr(shown), threads)
         if text.strip()
     ]
@@ -162,11 +156,6 @@ def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[TextLine]:
 def _sureness(lines: list[TextLine]) -> float:
     length = sum(len(line.text) for line in lines)
     return sum(len(line.text) * line.confidence for line in lines) / length if length else 0.0
-
-
-def as_printed(text: str) -> str:
-    """What the reader is known to get wrong, set right: Danish capitals, and lost spaces."""
-    return NO_SPACE.sub(" ", danish_capitals(text))
 
 
 def in_reading_order(lines: list[TextLine]) -> list[TextLine]:
@@ -182,29 +171,28 @@ def in_reading_order(lines: list[TextLine]) -> list[TextLine]:
     return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
 
 
-def danish_capitals(text: str) -> str:
-    """Ø in words of capitals, Æ before small letters: SøNDERSø is SØNDERSØ, AErø is Ærø.
-
-    AE in words of capitals stays: it may be the end of a family's name.
-    """
-    return " ".join(LONE_AE.sub("Æ", _capital_o(word)) for word in text.split(" "))
-
-
-def _capital_o(word: str) -> str:
-    others = word.replace("ø", "")
-    capitals = sum(letter.isupper() for letter in others)
-    all_capital = capitals > 1 and not any(letter.islower() for letter in others)
-    return word.replace("ø", "Ø") if all_capital else word
-
-
 def _read(bgr: NDArray[np.uint8], threads: int) -> list[tuple[Any, str, float]]:
-    found = engine(threads)(bgr, use_det=True, use_cls=False, use_rec=True)
+    """The corners, the text as it is printed, and the confidence of each line."""
+    found = engine(threads)(
+        bgr,
+        use_det=True,
+        use_cls=False,
+        use_rec=True,
+        return_word_box=True,
+        return_single_char_box=True,
+    )
     if found.boxes is None:
         return []
+    lines = zip(found.boxes, found.txts, found.scores, found.word_results, strict=True)
     return [
-        (quad, str(text), float(score))
-        for quad, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+        (quad, as_printed(str(text), [_middle(corners) for _, _, corners in letters]), float(score))
+        for quad, text, score, letters in lines
     ]
+
+
+def _middle(corners: Any) -> tuple[float, float]:
+    x, y = np.asarray(corners, dtype=float).mean(axis=0)
+    return float(x), float(y)
 
 
 def _bgr(image: pyvips.Image) -> NDArray[np.uint8]:

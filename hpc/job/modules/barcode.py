@@ -38,13 +38,14 @@ def run(job: Job) -> Result:
     naming the file or the parameter.
     """
     from hpc.job.imaging.codes import BUDGET_S, FORMATS, read_codes
-    from hpc.job.imaging.picture import MAX_PIXELS, read_grey
+    from hpc.job.imaging.picture import MAX_PIXELS, naming, read_grey
 
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     grey = read_grey(path, job.params.get("max_pixels", MAX_PIXELS))
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
-    reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
+    with naming(path):
+        reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
     kinds = [kind_of(code.text, patterns) for code in reading.codes]
     barcode = barcode_of(reading.codes, kinds)
     ours = any(kind != OTHER for kind in kinds)

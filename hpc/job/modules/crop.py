@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpc.job.errors import BadInput
+from hpc.job.imaging.rectangle import Box, Rectangle, upright
 from hpc.job.job import Job, Result, result
 
 if TYPE_CHECKING:
     from hpc.job.imaging.picture import Rgb
-    from hpc.job.imaging.rectangle import Rectangle
 
 NAME = "crop"
 NEEDS = ("numpy", "pyvips")
@@ -18,15 +18,13 @@ LOOK_AT = 800
 SURE = 0.3
 BESIDE = ("chart", "ruler")
 
-Box = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True)
 class Found:
     """`what` is "sheet" or "specimen"; `beside` what else was recognised, by kind."""
 
     what: str
-    outline: "Rectangle | None"
+    outline: Rectangle | None
     confidence: float
     why: str
     beside: tuple[tuple[str, Box], ...] = ()
@@ -75,7 +73,7 @@ def run(job: Job) -> Result:
     return result(details=details, warnings=warnings)
 
 
-def placed(outline: "Rectangle | None", size: tuple[int, int]) -> dict[str, Any]:
+def placed(outline: Rectangle | None, size: tuple[int, int]) -> dict[str, Any]:
     """Box, corners and angle as they are told; all null where nothing was found."""
     if outline is None:
         return {"box": None, "corners": None, "angle": None}
@@ -98,7 +96,6 @@ def look(rgb: "Rgb") -> Found:
     """The sheet if one can be told from its table, else the specimen on its background."""
     from hpc.job.imaging.beside import find_chart, things_beside
     from hpc.job.imaging.extent import find_extent
-    from hpc.job.imaging.rectangle import upright
     from hpc.job.imaging.sheet import find_sheet
 
     sheet = find_sheet(rgb)

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hpc.job.errors import BadInput
+from hpc.job.imaging.rectangle import Rectangle, rectangle_through
 from hpc.job.job import Child, Job, Result, inside, result
-
-if TYPE_CHECKING:
-    from hpc.job.imaging.rectangle import Rectangle
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
@@ -80,14 +78,12 @@ def children_asked(job: Job) -> list[Child]:
     return [named[ppi] for ppi in asked]
 
 
-def sheet_to_cut(job: Job, source: Path) -> "Rectangle | None":
+def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
     """The sheet as an earlier stage that looked for one in this very image told it.
 
     Only one it was sure of: a cut takes away what nobody will see again. Raises BadInput
     naming the stage when its corners are none.
     """
-    from hpc.job.imaging.rectangle import rectangle_through
-
     if not job.params.get("cut", True):
         return None
     for stage, told in job.results.items():
@@ -145,7 +141,7 @@ def make(
     source: Path,
     folder: Path,
     source_ppi: float | None,
-    cut: "Rectangle | None",
+    cut: Rectangle | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """One derivative, under its name only when whole; its declaration and its measures."""
     from hpc.job.client import crc32_of

@@ -11,6 +11,8 @@ NAME = "ocr"
 NEEDS = ("numpy", "pyvips", "rapidocr", "onnxruntime")
 
 SURE = 0.8
+MOST_PIXELS = 150_000_000
+"""Of the image as it is read, half a gigabyte; a larger one is reduced to it first."""
 
 
 def run(job: Job) -> Result:
@@ -19,12 +21,15 @@ def run(job: Job) -> Result:
     No text, or a mean confidence below `min_confidence` (0.8), is a result with a warning.
     Params: `min_confidence`, `max_pixels`. Raises BadInput naming the file.
     """
-    from hpc.job.imaging.picture import MAX_PIXELS, read_colour
+    from hpc.job.imaging.picture import MAX_PIXELS, naming, read_colour
     from hpc.job.imaging.text import read_labels
 
     path = job.image()
-    image = read_colour(path, job.params.get("max_pixels", MAX_PIXELS))
-    labels = read_labels(image, job.threads)
+    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    image, size = read_colour(path, MOST_PIXELS, max_pixels)
+    with naming(path):
+        labels = read_labels(image, job.threads)
+    scale = max(size) / max(image.width, image.height)
     sure = mean_confidence(labels)
     warnings = []
     if not labels:
@@ -33,13 +38,17 @@ def run(job: Job) -> Result:
         warnings.append(f"the text of {path.name} was read with confidence {sure:.2f} only")
     details = {
         "image": path.name,
-        "size": [image.width, image.height],
+        "size": list(size),
         "confidence": round(sure, 3),
         "labels": [
             {
-                "box": list(label.box),
+                "box": enlarged(label.box, scale),
                 "lines": [
-                    {"text": line.text, "confidence": line.confidence, "box": list(line.box)}
+                    {
+                        "text": line.text,
+                        "confidence": line.confidence,
+                        "box": enlarged(line.box, scale),
+                    }
                     for line in label.lines
                 ],
             }
@@ -48,6 +57,11 @@ def run(job: Job) -> Result:
     }
     metadata = {"tags.ocr": text_of(labels)} if labels else {}
     return result(metadata=metadata, details=details, warnings=warnings)
+
+
+def enlarged(box: tuple[int, int, int, int], scale: float) -> list[int]:
+    """A box in the image as it was read, in pixels of the image itself."""
+    return [round(value * scale) for value in box]
 
 
 def text_of(labels: "list[Label]") -> str:

@@ -19,7 +19,7 @@ FOLDER = os.environ.get("REFINERY_SPECIMENS")
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not FOLDER, reason="REFINERY_SPECIMENS names no folder of real specimens")
-def test_every_true_code_is_read_and_none_is_made_up(job_on, capsys) -> None:
+def test_every_true_code_is_read_and_none_is_made_up(make_job, capsys) -> None:
     folder = Path(FOLDER or "")
     with (folder / "MANIFEST.csv").open(encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table) if row["ground_truth_barcodes"] != "UNKNOWN"]
@@ -27,7 +27,7 @@ def test_every_true_code_is_read_and_none_is_made_up(job_on, capsys) -> None:
     for row in rows:
         true = set(row["ground_truth_barcodes"].split("|")) - {"NONE"}
         content = (folder / row["file"]).read_bytes()
-        job = job_on(row["file"], lambda path, content=content: path.write_bytes(content))
+        job = make_job(row["file"], lambda path, content=content: path.write_bytes(content))
         began = time.monotonic()
         read = set(barcode.run(job)["barcode"]["barcodes"])
         taken = time.monotonic() - began

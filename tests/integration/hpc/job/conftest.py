@@ -21,6 +21,9 @@ import pytest
 
 from hpc.runner_archive import build_runner
 from schemas.attempts import Complete, Fail, Start
+from tests.support.jobs_on_disk import draw, make_job
+
+__all__ = ["batch", "draw", "make_job", "world"]
 
 GUID = "asset-1"
 BODIES = {"start": Start, "complete": Complete, "fail": Fail}

@@ -12,7 +12,7 @@ from hpc.job.job import Child
 from hpc.job.modules import crop, derive
 
 BOTH = (Child(400, "child-400"), Child(72, "child-72"))
-PAPER = (200, 300, 1000, 1400)
+PAPER = (100, 150, 500, 700)
 MARK = 30
 """From the paper's corners to the middle of a mark."""
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -20,17 +20,17 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 def skewed(turned: float) -> Image.Image:
     """Paper with a mark near three of its corners (red, green, blue), turned on a dark table."""
-    page = Image.new("RGB", (1400, 2000), (50, 52, 55))
+    page = Image.new("RGB", (700, 1000), (50, 52, 55))
     pen = ImageDraw.Draw(page)
     x, y, width, height = PAPER
     pen.rectangle((x, y, x + width - 1, y + height - 1), fill=(240, 234, 218))
-    pen.ellipse((500, 700, 900, 1300), fill=(70, 110, 50))
+    pen.ellipse((250, 350, 450, 650), fill=(70, 110, 50))
     for at, ink in (
         ((x + MARK, y + MARK), (255, 0, 0)),
         ((x + width - MARK, y + MARK), (0, 200, 0)),
         ((x + MARK, y + height - MARK), (0, 0, 255)),
     ):
-        pen.ellipse((at[0] - 12, at[1] - 12, at[0] + 12, at[1] + 12), fill=ink)
+        pen.ellipse((at[0] - 8, at[1] - 8, at[0] + 8, at[1] + 8), fill=ink)
     return page.rotate(turned, Image.Resampling.BICUBIC, fillcolor=(50, 52, 55))
 
 
@@ -50,7 +50,7 @@ def made_of(job) -> dict[str, Path]:
     return {path.suffix: path for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("turned", [-4, -1.3, 0, 0.7, 3, 11])
+@pytest.mark.parametrize("turned", [-4, 0, 0.7, 11])
 def test_a_skewed_sheet_comes_out_straight_and_whole(make_job, turned: float) -> None:
     page = skewed(turned)
     told = crop.run(make_job("s.png", page.save))["details"]
@@ -58,7 +58,7 @@ def test_a_skewed_sheet_comes_out_straight_and_whole(make_job, turned: float) ->
     details = derive.run(job)["details"]
     assert details["cut"]["angle"] == pytest.approx(-turned, abs=0.1)
     with Image.open(made_of(job)[".tif"]) as made:
-        assert made.size == pytest.approx((500, 700), rel=0.01)
+        assert made.size == pytest.approx((250, 350), rel=0.02)
         red, green, blue = marks(made)
     across, down = green - red, blue - red
     assert math.degrees(math.atan2(across[1], across[0])) == pytest.approx(0, abs=0.3)
@@ -67,7 +67,7 @@ def test_a_skewed_sheet_comes_out_straight_and_whole(make_job, turned: float) ->
     assert red == pytest.approx((MARK / 2, MARK / 2), abs=4)
 
 
-@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+@pytest.mark.parametrize("orientation", [3, 5, 6])
 def test_it_is_cut_the_same_from_an_image_stored_lying(make_job, orientation: int) -> None:
     back = {3: 3, 5: 5, 6: 8, 8: 6}[orientation]
     stored = skewed(2)
@@ -88,7 +88,7 @@ def test_it_is_cut_the_same_from_an_image_stored_lying(make_job, orientation: in
             assert (made.getexif()[0x0112], made.getexif()[0x8298]) == (orientation, "NHMD")
             shown = ImageOps.exif_transpose(made)
         if path.suffix == ".tif":
-            assert shown.size == pytest.approx((500, 700), rel=0.01)
+            assert shown.size == pytest.approx((250, 350), rel=0.02)
             assert marks(shown)[0] == pytest.approx((MARK / 2, MARK / 2), abs=4)
 
 

@@ -1,53 +1,7 @@
-"""Text of a label: in order, with Danish letters, or an honest "nothing"."""
+"""What is made of the lines that were read: their order, their labels, their Danish letters."""
 
-from hpc.job.imaging.text import (
-    Strip,
-    TextLine,
-    as_printed,
-    danish_capitals,
-    grouped,
-    in_reading_order,
-)
-from hpc.job.modules import ocr
-
-LABEL = {
-    (1500, 1700): "Flora Danica",
-    (1500, 1760): "Blåbær på Læsø, Søby Ås",
-    (1500, 1820): "Leg. Åge Sørensen 4.8.1923",
-}
-
-
-def test_a_label_on_a_large_sheet_is_found_and_read_in_order(make_job, draw) -> None:
-    sheet = draw(lines=LABEL, size=(2600, 2400))
-    found = ocr.run(make_job("s.jpg", lambda path: sheet.save(path, quality=92)))
-    text = found["metadata"]["tags.ocr"]
-    assert text.splitlines() == list(LABEL.values())
-    (label,) = found["details"]["labels"]
-    x, y, width, height = label["box"]
-    assert 1400 < x < 1520
-    assert 1600 < y < 1720
-    assert x + width < 2300
-    assert y + height < 2000
-    assert min(line["confidence"] for line in label["lines"]) > 0.9
-    assert found["warning"] is None
-
-
-def test_doubtful_text_is_a_result_with_a_warning(make_job, draw) -> None:
-    sheet = draw(lines={(50, 50): "Ribes nigrum"}, size=(600, 200))
-    found = ocr.run(make_job("s.png", sheet.save, min_confidence=1.1))
-    assert "confidence" in found["warning"]
-    assert "Ribes nigrum" in found["metadata"]["tags.ocr"]
-
-
-def test_no_text_is_a_result_with_a_warning(make_job, draw) -> None:
-    found = ocr.run(make_job("s.png", draw(size=(400, 300)).save))
-    assert found["warning"] == "no text found in s.png"
-    assert found["metadata"] == {}
-
-
-def test_the_reader_says_nothing_on_its_own(make_job, draw, capfd) -> None:
-    ocr.run(make_job("s.png", draw(size=(400, 300)).save))
-    assert capfd.readouterr() == ("", "")
+from hpc.job.imaging.letters import as_printed, danish_capitals, joined
+from hpc.job.imaging.text import Strip, TextLine, grouped, in_reading_order
 
 
 def test_rows_are_read_before_columns() -> None:
@@ -69,21 +23,6 @@ def test_a_stamp_beside_a_label_is_not_part_of_it() -> None:
     assert len(grouped([*label, Strip((300, 20, 170, 40), 20)])) == 2
 
 
-def test_a_label_on_its_side_or_upside_down_is_read_too(make_job, draw) -> None:
-    label = draw(lines={(40, 40): "Flora Danica", (40, 110): "Leg. Åge Sørensen"}, size=(600, 200))
-    sheet = draw(size=(1800, 1500))
-    for turn, place in ((90, (100, 200)), (270, (600, 500)), (180, (1000, 1200))):
-        sheet.paste(label.rotate(turn, expand=True), place)
-    found = ocr.run(make_job("s.png", sheet.save))
-    assert found["metadata"]["tags.ocr"].split("\n\n") == ["Flora Danica\nLeg. Åge Sørensen"] * 3
-    for label in found["details"]["labels"]:
-        x, y, width, height = label["box"]
-        for line in label["lines"]:
-            a, b, w, h = line["box"]
-            assert x - 5 <= a < a + w <= x + width + 5
-            assert y - 5 <= b < b + h <= y + height + 5
-
-
 def test_a_space_the_reader_drops_is_put_back() -> None:
     assert as_printed("Leg. K.Ølgaard") == "Leg. K. Ølgaard"
     assert as_printed("U.S.A. 3.5.1923 gbif.org") == "U.S.A. 3.5.1923 gbif.org"
@@ -97,3 +36,27 @@ def test_a_small_o_in_a_word_of_capitals_is_a_capital() -> None:
 def test_a_danish_ae_is_told_from_a_latin_one() -> None:
     assert danish_capitals("AErø, AEbelø") == "Ærø, Æbelø"
     assert danish_capitals("Aesculus CYPERACEAE AESCULUS") == "Aesculus CYPERACEAE AESCULUS"
+
+
+def test_ae_in_a_word_of_capitals_with_danish_letters_is_one_letter() -> None:
+    assert danish_capitals("LAESø PRAESTØ KVAEGÅ") == "LÆSØ PRÆSTØ KVÆGÅ"
+    assert danish_capitals("ROSACEAE MICHAEL") == "ROSACEAE MICHAEL"
+
+
+def test_an_empty_set_beside_a_letter_is_a_stroked_o() -> None:
+    assert as_printed("PRAEST∅ ved ∅sterby, s∅ ∅ 5 mm") == "PRÆSTØ ved Østerby, sø ∅ 5 mm"
+
+
+def test_two_halves_of_a_letter_stand_nearer_than_two_letters() -> None:
+    def spaced(text: str, joint: float) -> list[tuple[float, float]]:
+        x, places = 0.0, []
+        for n, letter in enumerate(text):
+            x += joint if text[n - 1 : n + 1] == "AE" else 10.0
+            if letter != " ":
+                places.append((x, 5.0))
+        return places
+
+    assert joined("SAEBY ROSACEAE", spaced("SAEBY ROSACEAE", 6)) == "SÆBY ROSACEÆ"
+    assert joined("SAEBY ROSACEAE", spaced("SAEBY ROSACEAE", 7.5)) == "SAEBY ROSACEAE"
+    assert joined("AEro AE", spaced("AEro AE", 6)) == "AEro AE", "nothing to compare with"
+    assert joined("SAEBY", [(0.0, 0.0)]) == "SAEBY"

@@ -1,5 +1,7 @@
 """Every kind of image a digitisation line may deliver ends in a result or a clear error."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,9 @@ ODD = {
     "rotated.jpg": lambda sheet, path: sheet.save(path, quality=95, exif=_lying()),
     "two_pages.tif": lambda sheet, path: sheet.save(
         path, save_all=True, append_images=[sheet.resize((70, 50))]
+    ),
+    "big.tif": lambda sheet, path: pyvips.Image.new_from_array(np.asarray(sheet)).tiffsave(
+        str(path), bigtiff=True
     ),
     "lab.tif": lambda sheet, path: (
         pyvips.Image.new_from_array(np.asarray(sheet)).colourspace("lab").tiffsave(str(path))
@@ -100,14 +105,42 @@ def test_a_broken_image_is_refused_by_name(make_job, sheet, name: str, module) -
     assert not derived.exists() or list(derived.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
-def test_a_decompression_bomb_is_refused_unread(make_job, module) -> None:
-    def save(path: Path) -> None:
-        pyvips.Image.black(60_000, 60_000).tiffsave(str(path), compression="deflate", tile=True)
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is that large."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
 
-    job = make_job("bomb.tif", save, CHILDREN)
-    with pytest.raises(BadInput, match=r"bomb\.tif: claims 60000 x 60000.*params\.max_pixels"):
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
+def test_a_claim_of_gigapixels_is_refused_unread(make_job, module) -> None:
+    job = make_job("bomb.png", lambda path: path.write_bytes(claiming(60_000, 60_000)), CHILDREN)
+    with pytest.raises(BadInput, match=r"bomb\.png: claims 60000 x 60000.*params\.max_pixels"):
         module.run(job)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
+def test_a_claim_that_the_file_cannot_hold_is_refused_by_name(make_job, module) -> None:
+    job = make_job("short.png", lambda path: path.write_bytes(claiming(3_000, 2_000)), CHILDREN)
+    with pytest.raises(BadInput, match=r"short\.png: cannot be read"):
+        module.run(job)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
+def test_a_single_pixel_is_a_result(make_job, module) -> None:
+    job = make_job("pixel.png", Image.new("RGB", (1, 1)).save, CHILDREN, scan_ppi=600)
+    assert module.run(job)["details"]["image"] == "pixel.png"
+
+
+def test_too_little_memory_is_told_with_the_file_and_may_pass(tmp_path: Path) -> None:
+    with pytest.raises(Transient, match=r"s\.tif.*resources\.mem"), naming(tmp_path / "s.tif"):
+        raise MemoryError
 
 
 def test_a_job_without_any_input_says_so(make_job) -> None:
