@@ -20,6 +20,15 @@ LITTLE_SPACE_MB = 20_000
 PROBES = 5
 NODE_PATIENCE_S = 120.0
 
+ALMOST = 0.9
+QUOTA = """\
+if command -v lfs >/dev/null 2>&1 && lfs getname {root} >/dev/null 2>&1; then
+    lfs quota -q -u "$(id -un)" {root}
+elif command -v quota >/dev/null 2>&1; then
+    quota -w
+fi
+"""
+
 REACH = """\
 import sys, urllib.request
 urllib.request.urlopen(sys.argv[1] + "/health", timeout=20).read()
@@ -49,7 +58,8 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: str) -> list[Fin
         remedy = (type(error).__doc__ or "").strip()
         return [Finding("connection", False, str(error), remedy)]
     findings = [Finding("connection", True, f"logged in as {hello.user}, host key as pinned")]
-    findings += [*_host(site, hello), await _speed(cluster), *_slurm(site, hello)]
+    findings += [*_host(site, hello), await _quota(site, cluster), await _speed(cluster)]
+    findings += _slurm(site, hello)
     findings.append(await _python(site, cluster))
     if hello.answers:
         findings.append(await _node(site, cluster))
@@ -80,6 +90,41 @@ def _host(site: Site, hello: Hello) -> list[Finding]:
             "prune the site, or ask for a larger quota; each asset needs about its image's size",
         ),
     ]
+
+
+async def _quota(site: Site, cluster: Cluster) -> Finding:
+    """Our quota where the root lies, by Lustre's word or the system's."""
+    line = QUOTA.format(root=shlex.quote(site.root))
+    _, output, _ = await cluster.run(["/bin/sh", "-c", line])
+    rows = read_quotas(output)
+    if not rows:
+        return Finding("quota", None, "none is told")
+    used, limit = max(rows, key=lambda row: row[0] / row[1])
+    return Finding(
+        "quota",
+        used < ALMOST * limit,
+        f"{used / 1e6:.1f} of {limit / 1e6:.1f} GB used",
+        "prune the site, or ask its administrators for more; a full quota stops every job",
+    )
+
+
+def read_quotas(output: str) -> list[tuple[int, int]]:
+    """What is used and may be used, in kB of 1024 bytes, of each row that has a limit.
+
+    The rows of `quota -w` and `lfs quota -q`: a disk, then kB used (with a star when over),
+    soft and hard limit. A soft limit counts where there is one.
+    """
+    found = []
+    for line in output.splitlines():
+        words = line.split()
+        if len(words) < 4 or not words[1].rstrip("*").isdecimal():
+            continue
+        if not (words[2].isdecimal() and words[3].isdecimal()):
+            continue
+        limit = int(words[2]) or int(words[3])
+        if limit:
+            found.append((int(words[1].rstrip("*")), limit))
+    return found
 
 
 async def _speed(cluster: Cluster) -> Finding:

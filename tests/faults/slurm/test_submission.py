@@ -4,9 +4,12 @@ Slurm's own records are the judge.
 """
 
 import asyncio
+import os
 import random
 import secrets
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -210,6 +213,40 @@ async def test_a_disk_that_is_full_over_there_submits_nothing_and_says_so(
     assert await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'") == [
         (None,)
     ]
+
+
+@pytest.fixture
+def small_disk(site: SlurmSite) -> Iterator[Path]:
+    """A real disk of half a megabyte as the site's root."""
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(site.root)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("a disk cannot be mounted here")
+    try:
+        yield site.root
+    finally:
+        site.lab.cancel_all()
+        subprocess.run(["umount", "--lazy", str(site.root)], check=True)
+
+
+async def test_a_disk_that_is_really_full_submits_nothing_and_goes_on_once_there_is_room(
+    site: SlurmSite, small_disk: Path
+) -> None:
+    driver = site.driver(ODD_RUNNER)
+    await driver.turn()
+    filler = small_disk / "filler"
+    with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as out:
+        while True:
+            out.write(bytes(4096))
+    await site.queue("good-1")
+    await driver.turn()
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
+    assert "No space left on device" in str(why)
+    (batch,) = await site.batches()
+    assert site.lab.job_ids(batch["key"]) == []
+    filler.unlink()
+    driver.submitter.doubts[batch["id"]].due_at = 0.0
+    await site.until_states(driver, ["good-1"], "returned")
+    assert len(site.lab.job_ids(batch["key"])) == 1
 
 
 async def test_a_lost_link_in_mid_flight_is_told_as_doubt_and_nothing_fails(

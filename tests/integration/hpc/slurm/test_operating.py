@@ -48,6 +48,22 @@ async def test_what_is_wrong_is_told_with_what_to_do(site: SlurmSite, runner: Pa
     assert "python" in summary(found)
 
 
+@pytest.mark.parametrize(("used", "well"), [(400_000, True), (960_000, False)])
+async def test_a_quota_is_told_and_that_it_is_almost_used_up(
+    site: SlurmSite, runner: Path, tmp_path: Path, used: int, well: bool
+) -> None:
+    fake = tmp_path / "bin" / "quota"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho 'nfs:/work {used} 1000000 1000000 9 0 0'\n")
+    fake.chmod(0o755)
+    link = SshLink(site.lab.sshd.address())
+    prelude = f"PATH={fake.parent}:$PATH"
+    findings = {each.what: each for each in await examine(site.site, link, prelude, runner.name)}
+    await link.close()
+    assert findings["quota"].well is well
+    assert "of 1.0 GB used" in findings["quota"].found
+
+
 async def test_a_site_out_of_reach_is_one_finding_with_a_remedy(
     site: SlurmSite, runner: Path
 ) -> None:

@@ -117,6 +117,19 @@ async def test_a_host_that_allows_one_session_is_asked_again_until_it_has_room(
     assert link.counts.connections == 1
 
 
+async def test_the_eleventh_channel_is_refused_and_asked_again_until_there_is_room(
+    server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With sshd's own default of ten sessions, were there no limit of ours."""
+    monkeypatch.setattr("hpc.wire.ssh.CHANNELS", 14)
+    async with link_to(server.address()) as link:
+        work = [link.run(f"sleep 0.5; echo {n}") for n in range(14)]
+        answers = await asyncio.gather(*work)
+    assert [int(answer.stdout) for answer in answers] == list(range(14))
+    assert link.counts.refused_channels >= 1
+    assert link.counts.connections == 1
+
+
 async def test_a_lost_link_leaves_open_whether_the_command_ran_and_the_next_one_reconnects(
     server: Sshd, proxy: DelayProxy, tmp_path: Path
 ) -> None:
