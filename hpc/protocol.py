@@ -138,7 +138,8 @@ async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> 
         found = held.attempt
         _same_job(found, body.native_id, body.nonce)
         why = body.message or "failed without a word"
-        await _end(tx, found, "failed", body.usage, why, exit_code=body.exit_code)
+        outcome = "cancelled" if found.cancel_requested else "failed"
+        await _end(tx, found, outcome, body.usage, why, exit_code=body.exit_code)
         if body.fail_status == "RETRY":
             guard = Guard(attempt_id=found.id)
             actor = _actor(found)
