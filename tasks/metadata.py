@@ -30,8 +30,11 @@ async def push_pending(engine: AsyncEngine, ars: ArsClient, guid: str) -> int | 
 
     Raises ArsError.
     """
+    if await transact(engine, lambda tx: unpushed(tx, guid)) is None:
+        return None
     pushed = None
-    async with _alone(engine, guid):
+    # A push holds one connection and needs another: many at once would wait for each other.
+    async with ars.assets.pushing, _alone(engine, guid):
         while (pending := await transact(engine, lambda tx: unpushed(tx, guid))) is not None:
             await _push(engine, ars, guid, pending)
             pushed = pending.revision

@@ -16,11 +16,16 @@ CREATES = 3
 while it calls the file proxy, which calls back for another."""
 
 
+PUSHES = 6
+"""Pushes of metadata at a time, by whoever serialises them: each holds what others need too."""
+
+
 class Assets:
     def __init__(self, address: ArsAddress, wire: Wire) -> None:
         self._address = address
         self._wire = wire
         self._creating = asyncio.Semaphore(CREATES)
+        self.pushing = asyncio.Semaphore(PUSHES)
 
     async def status(self, guid: str) -> AssetStatus | None:
         """Where the asset stands, or None when ARS does not know it."""
