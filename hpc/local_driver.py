@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,9 +148,16 @@ class LocalDriver:
         """Stop runners whose every unfinished member was cancelled."""
         for batch in await self._read(list(self.under_way)):
             unfinished = [member for member in batch.members if member.open]
-            process = self.running.get(batch.id)
-            if process and unfinished and all(member.cancelled for member in unfinished):
-                os.killpg(process.pid, signal.SIGTERM)
+            if unfinished and all(member.cancelled for member in unfinished):
+                await asyncio.to_thread(self._stop, batch)
+
+    def _stop(self, batch: Batch) -> None:
+        """End a batch's runner with all that it started, also one of an earlier driver."""
+        process = self.running.get(batch.id)
+        leaders = _holders(self._folder(batch)) if process is None else {process.pid}
+        for pid in leaders:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
 
     async def _open(self) -> list[int]:
         return await transact(self.engine, lambda tx: open_batches(tx, self.site.name))
@@ -181,6 +189,16 @@ def _is_alive(folder: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def _holders(folder: Path) -> set[int]:
+    """The process groups that hold the batch's lock, by the kernel's own list of open files."""
+    wanted, found = str(folder / "alive"), set()
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it may end while it is looked at
+            if os.readlink(handle) == wanted:
+                found.add(os.getpgid(int(handle.parts[2])))
+    return found - {os.getpgrp()}
 
 
 def _write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:

@@ -47,30 +47,36 @@ def make(folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Run one line."""
+    """Run lines; the exit code, of which the gravest wins."""
     parser = argparse.ArgumentParser()
     for name in ("--batch", "--index", "--native-id"):
         parser.add_argument(name)
     given = parser.parse_args()
-    folder, index = Path(given.batch), int(given.index)
+    first, _, last = given.index.partition("-")
+    lines = range(int(first), int(last or first) + 1)
+    return max(run(Path(given.batch), index, given.native_id) for index in lines)
+
+
+def run(folder: Path, index: int, native_id: str) -> int:
+    """Run one line."""
     line = json.loads((folder / "manifest.jsonl").read_text().splitlines()[index])
     token = (folder / "tokens").read_text().splitlines()[index]
     kind, root = line["guid"].split("-")[0], Path(line["root"])
     if kind == "lost":
         return 75
-    who = {"native_id": given.native_id, "nonce": uuid.uuid4().hex}
+    who = {"native_id": native_id, "nonce": uuid.uuid4().hex}
     if call(line, token, "start", who) != 200:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     with (root / "work.log").open("a") as log:
-        log.write(f"{line['attempt']} {given.native_id}\n")
+        log.write(f"{line['attempt']} {native_id}\n")
     if kind == "quiet":
         return 0
     if kind == "fails":
         return 3
     while kind == "slow" and not (root / "go-on").exists():
         time.sleep(0.1)
-    result: dict[str, Any] = {"details": {"by": given.native_id}}
+    result: dict[str, Any] = {"details": {"by": native_id}}
     if kind == "makes":
         result["outputs"] = make(root / "assets" / line["guid"])
     body = {**who, "result": result}
