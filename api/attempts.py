@@ -3,6 +3,7 @@
 Each is one transaction, and each may be sent again: the same words change nothing twice.
 """
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
@@ -38,6 +39,11 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"description": "A field is missing or cannot be read; the text names it."},
     503: {"description": "Come back after `Retry-After` seconds; nothing was done."},
 }
+
+FULL_S = 60
+"""How long a runner waits before it sends again what the server's disk did not take."""
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/attempts/{attempt_id}", tags=["attempts"], responses=REFUSALS)
 
@@ -145,6 +151,10 @@ async def outputs(
             return await _answer(here, "output", attempt_id, work)
     except Damaged as error:
         raise HTTPException(422, str(error)) from error
+    except OSError as error:
+        log.error("%s cannot be kept below %s: %s", name, folder, error)
+        why = f"{name} cannot be kept just now: {error.strerror}"
+        raise HTTPException(503, why, {"Retry-After": str(FULL_S)}) from error
 
 
 async def _answer(here: Context, kind: str, attempt_id: int, work: Any) -> Outcome:

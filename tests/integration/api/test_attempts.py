@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.callbacks import Cluster, bearer
+from tests.support.callbacks import Cluster, bearer, cluster_config
+from tests.support.events_server import EventsServer
+from tests.support.small_disk import small_disk
 from track.states import State
 
 START = {"native_id": "n1", "nonce": "x"}
@@ -306,3 +309,19 @@ async def test_an_unsafe_name_of_an_output_is_refused(
     await cluster.start(attempt)
     assert (await put(cluster, attempt, name, b"x")).status_code in (404, 405, 422)
     assert not list((tmp_path / "outputs").rglob("*.jpg"))
+
+
+async def test_an_output_that_the_servers_disk_has_no_room_for_is_to_be_sent_again(
+    engine: AsyncEngine, database: str, prefect: EventsServer, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "outputs", 1) as disk:
+        async with Cluster.open(engine, cluster_config(database, prefect.url, tmp_path)) as cluster:
+            await cluster.asset("g")
+            attempt = await cluster.queue("g", "ocr")
+            await cluster.start(attempt)
+            refused = await put(cluster, attempt, "p.jpg", b"data" * 1_000_000)
+            assert refused.status_code == 503
+            assert int(refused.headers["Retry-After"]) > 0
+            assert "p.jpg cannot be kept just now: No space left" in refused.json()["error"]
+            assert [path for path in disk.rglob("*") if path.is_file()] == []
+            assert (await put(cluster, attempt, "p.jpg", b"data")).status_code == 200

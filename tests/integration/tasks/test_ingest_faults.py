@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from tasks.holding import Quarantined, holding
 from tasks.ingest import ingest
 from tasks.ndrive import list_session, listing_hash
 from tasks.registration import register_session
+from tests.support.small_disk import small_disk
 from tests.support.world import World
 
 PIPELINE: dict[str, Any] = {
@@ -140,15 +140,10 @@ async def museum(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Museum]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def full_soon(tmp_path: Path) -> Iterator[Path]:
     """A real file system of one megabyte under the store."""
-    place = tmp_path / "store"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)]
-    if os.geteuid() or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(tmp_path / "store", 1) as place:
+        yield place
 
 
 async def test_an_unmounted_n_drive_is_waited_for_and_costs_nothing(museum: Museum) -> None:
@@ -222,11 +217,11 @@ async def test_a_folder_that_vanishes_under_the_copy_leaves_no_half_file(
 
 
 async def test_a_full_store_is_said_and_the_specimen_comes_in_once_there_is_room(
-    museum: Museum, small_disk: Path
+    museum: Museum, full_soon: Path
 ) -> None:
     museum.drop("g")
     await museum.register()
-    ballast = small_disk / "ballast"
+    ballast = full_soon / "ballast"
     ballast.write_bytes(bytes(600_000))
     said = await museum.fails("g", DiskFull)
     assert "g.tif" in said and "free space on that disk" in said
@@ -238,12 +233,12 @@ async def test_a_full_store_is_said_and_the_specimen_comes_in_once_there_is_room
 
 
 async def test_a_store_that_fills_up_in_the_middle_of_a_copy_keeps_nothing_of_it(
-    museum: Museum, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    museum: Museum, full_soon: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others write to that disk too: what was free before the copy is gone during it."""
     museum.drop("g")
     await museum.register()
-    (small_disk / "ballast").write_bytes(bytes(600_000))
+    (full_soon / "ballast").write_bytes(bytes(600_000))
     plenty = SimpleNamespace(free=1 << 40)
     monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: plenty)
     said = await museum.fails("g", DiskFull)

@@ -1,7 +1,5 @@
 """Archives of another age, and archives whose disks are full: the same road, and clear words."""
 
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from tests.support.archive_road import (
     request,
     upload,
 )
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture
@@ -38,13 +37,8 @@ def fresh(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def small_share(tmp_path: Path) -> Iterator[Path]:
     """A real file system of five megabytes where an archive has its shares."""
-    place = tmp_path / "shares"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=5m", "none", str(place)]
-    if os.geteuid() or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(tmp_path / "shares", 5) as place:
+        yield place
 
 
 @pytest.mark.parametrize("profile", ["v2_6", "v2_11"])
