@@ -1,0 +1,134 @@
+"""The service that drives sites: they come, change and go while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.slurm_site import SlurmSite
+from refinery import sites as service
+from refinery.addresses import Addresses
+from refinery.settings import Settings
+from refinery.sites import SiteDrivers, Way
+from schemas.sites import Site
+from track.database import transact
+from track.sites import load_sites
+
+LOCAL = {"site": "local", "kind": "local", "root": "/nowhere"}
+FAR = {
+    "site": "far",
+    "kind": "slurm",
+    "root": "/r",
+    "python": "/p",
+    "block": "far",
+    "callback": "http://h:1",
+}
+
+
+def block(port: int) -> SlurmSite:
+    return SlurmSite(host="h", port=port, user="u", private_key=SecretStr("k"), host_key="hk")
+
+
+class World:
+    """What is known of sites and blocks, and which ways were driven."""
+
+    def __init__(self, drivers: SiteDrivers, engine: AsyncEngine) -> None:
+        self.drivers, self.engine = drivers, engine
+        self.blocks: dict[str, SlurmSite] = {}
+        self.prefect_is_up = True
+
+    async def load(self, *sites: dict[str, Any]) -> None:
+        known = [Site.model_validate(each) for each in sites]
+        await transact(self.engine, lambda tx: load_sites(tx, known, actor="test"))
+
+    async def aload(self, name: str) -> SlurmSite:
+        if not self.prefect_is_up:
+            raise httpx.ConnectError("down")
+        if name not in self.blocks:
+            raise ValueError(f"no block {name}")
+        return self.blocks[name]
+
+    async def driven(self) -> dict[str, Way]:
+        await self.drivers.turn()
+        return {name: way for name, (way, _) in self.drivers.driven.items()}
+
+
+@pytest.fixture
+async def world(
+    engine: AsyncEngine, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    async def drive(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    addresses = Addresses("", "http://c:1", "", "http://ars:1", database, "", "")
+    settings = Settings.load(tmp_path, {})
+    made = World(SiteDrivers(settings, addresses, engine), engine)
+    monkeypatch.setattr(service, "drive", drive)
+    monkeypatch.setattr(service.SlurmSite, "aload", made.aload)
+    running = asyncio.create_task(made.drivers.run())
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert made.drivers.driven == {}
+
+
+async def test_a_site_is_driven_once_its_block_is_there(world: World) -> None:
+    await world.load(LOCAL, FAR)
+    assert list(await world.driven()) == ["local"]
+    world.blocks["far"] = block(22)
+    assert list(await world.driven()) == ["local", "far"]
+
+
+async def test_one_that_is_changed_is_driven_anew_and_the_others_are_left_alone(
+    world: World,
+) -> None:
+    world.blocks["far"] = block(22)
+    await world.load(LOCAL, FAR)
+    await world.driven()
+    _, local = world.drivers.driven["local"]
+    _, before = world.drivers.driven["far"]
+    world.blocks["far"] = block(2222)
+    way = (await world.driven())["far"]
+    assert way.address is not None
+    assert way.address.node.port == 2222
+    assert before.cancelled()
+    assert world.drivers.driven["local"][1] is local
+    await world.load(LOCAL, {**FAR, "max_running": 3})
+    assert (await world.driven())["far"].site.max_running == 3
+
+
+async def test_one_whose_block_is_gone_is_driven_no_more(world: World) -> None:
+    world.blocks["far"] = block(22)
+    await world.load(LOCAL, FAR)
+    await world.driven()
+    del world.blocks["far"]
+    assert list(await world.driven()) == ["local"]
+
+
+async def test_while_prefect_does_not_answer_everything_goes_on(world: World) -> None:
+    world.blocks["far"] = block(22)
+    await world.load(LOCAL, FAR)
+    await world.driven()
+    _, before = world.drivers.driven["far"]
+    world.prefect_is_up = False
+    await world.driven()
+    assert world.drivers.driven["far"][1] is before
+
+
+async def test_a_driver_that_breaks_ends_the_service_for_its_supervisor_to_see(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("the database is gone")
+
+    monkeypatch.setattr(service, "drive", broken)
+    await world.load(LOCAL, {**LOCAL, "site": "second"})
+    with pytest.raises(RuntimeError, match="the database is gone"):
+        for _ in range(10):
+            await world.driven()
+            await asyncio.sleep(0)
