@@ -79,6 +79,20 @@ def test_derive_then_upload_brings_the_derivative_to_the_share(world, batch) -> 
     assert not (batch.root / "assets" / GUID).exists()
 
 
+def test_many_assets_of_one_process_tell_each_its_own_time_and_memory(world, batch) -> None:
+    large = io.BytesIO()
+    Image.new("RGB", (5000, 5000), (240, 236, 225)).save(large, "TIFF")
+    batch.add(world, 7, "ocr", inputs=[world.put_file("first.tif", large.getvalue())])
+    batch.add(world, 8, "ocr", inputs=[world.put_file("second.tif", sheet())])
+    batch.add(world, 9, "crop", inputs=[world.put_file("third.tif", sheet())])
+    assert batch.run() == 0
+    assert len({told["native_id"] for _, told in world.told}) == 1
+    first, second, third = (world.outcome(n)[1]["result"]["usage"] for n in (7, 8, 9))
+    assert min(usage["seconds"] for usage in (first, second, third)) > 0
+    assert first["cpu_s"] > second["cpu_s"] > third["cpu_s"] > 0, "the models are loaded once"
+    assert second["max_rss_mb"] < first["max_rss_mb"] - 50, "its own peak, not the process's"
+
+
 def test_one_bad_line_does_not_hurt_its_neighbours(world, batch) -> None:
     batch.add(world, 7, "load", inputs=[world.put_file("a.tif", b"a")])
     batch.add(world, 8, "crop", inputs=[world.put_file("broken.tif", b"no image")])

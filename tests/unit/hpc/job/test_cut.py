@@ -12,7 +12,7 @@ from hpc.job.job import Child
 from hpc.job.modules import crop, derive
 
 BOTH = (Child(400, "child-400"), Child(72, "child-72"))
-PAPER = (100, 150, 500, 700)
+PAPER = (80, 120, 500, 700)
 MARK = 30
 """From the paper's corners to the middle of a mark."""
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -24,7 +24,7 @@ def skewed(turned: float) -> Image.Image:
     pen = ImageDraw.Draw(page)
     x, y, width, height = PAPER
     pen.rectangle((x, y, x + width - 1, y + height - 1), fill=(240, 234, 218))
-    pen.ellipse((250, 350, 450, 650), fill=(70, 110, 50))
+    pen.ellipse((230, 320, 430, 620), fill=(70, 110, 50))
     for at, ink in (
         ((x + MARK, y + MARK), (255, 0, 0)),
         ((x + width - MARK, y + MARK), (0, 200, 0)),

@@ -105,6 +105,37 @@ def test_what_may_be_no_millimetre_ruler_is_not_believed(make_job, ticks, every)
     assert derive.run(job)["details"]["source_ppi_from"] == "nobody"
 
 
+@pytest.mark.parametrize("ticks", [20, 21])
+def test_twenty_ticks_are_enough(make_job, ticks: int) -> None:
+    job = make_job("s.png", with_ruler(15.748, ticks, every=5).save, BOTH)
+    assert derive.run(job)["details"]["ruler"]["ticks"] == ticks
+
+
+@pytest.mark.parametrize(("apart", "believed"), [(0.002, True), (0.028, False)])
+def test_rulers_that_disagree_by_two_percent_are_not_believed(
+    make_job, apart: float, believed: bool
+) -> None:
+    sheet = Image.new("RGB", (1200, 800), (236, 232, 220))
+    pen = ImageDraw.Draw(sheet)
+    for row, per_mm in enumerate((15.748 * (1 - apart), 15.748, 15.748 * (1 + apart))):
+        for n in range(60):
+            x, y = 100 + round(n * per_mm), 300 + 80 * row
+            pen.rectangle((x - 1, y, x + 1, y + 40), fill=(20, 20, 20))
+    found = derive.run(make_job("s.png", sheet.save, BOTH))["details"]
+    assert (found["source_ppi_from"] == "ruler") is believed
+    if believed:
+        assert found["ruler"]["spread"] < 0.02
+
+
+def test_what_the_workstation_says_outranks_a_ruler(make_job) -> None:
+    save = with_ruler(15.748).save
+    said = {"tags": {"scan_ppi": "800"}}
+    found = derive.run(make_job("s.png", save, BOTH, metadata=said))["details"]
+    assert (found["source_ppi"], found["source_ppi_from"]) == (800, "metadata")
+    found = derive.run(make_job("s.png", save, BOTH, metadata=said, scan_ppi=1200))["details"]
+    assert (found["source_ppi"], found["source_ppi_from"]) == (1200, "params")
+
+
 @pytest.mark.parametrize("turned", [0, 2, 90])
 @pytest.mark.parametrize("light", [False, True], ids=["dark on light", "light on dark"])
 def test_a_ruler_is_read_turned_and_inverted(make_job, turned: int, light: bool) -> None:
