@@ -27,7 +27,7 @@ from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Tok
 from track.attempts import find_attempt
 from track.batches import Batch
 from track.database import transact
-from track.documents import read_document
+from track.documents import NoDocument, read_document
 from track.grants import make_grant
 
 PIECE = 1 << 20
@@ -87,7 +87,8 @@ class Carrier:
         An input that the archive does not give now is left out: its job will say so.
         Raises WireError, Garbled.
         """
-        grants = [await self._grant(member.attempt) for member in batch.members]
+        lines = [await self._grant(member.attempt) for member in batch.members]
+        grants = [grant for grant in lines if grant is not None]
         there = await self.cluster.sizes(
             f"{grant.guid}/{file.name}" for grant in grants for file in grant.inputs
         )
@@ -99,13 +100,17 @@ class Carrier:
             ]
             if missing:
                 await self._bring(grant.guid, missing)
-        return "".join(f"{grant.model_dump_json()}\n" for grant in grants)
+        return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
 
-    async def _grant(self, attempt_id: int) -> Grant:
-        async def work(tx: AsyncConnection) -> Grant:
+    async def _grant(self, attempt_id: int) -> Grant | None:
+        """An attempt's grant; None, of which its job complains, when nothing is known of it."""
+
+        async def work(tx: AsyncConnection) -> Grant | None:
             found = await find_attempt(tx, attempt_id)
-            assert found is not None, f"a batch holds attempt {attempt_id}, which does not exist"
-            return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+            try:
+                return found and await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+            except NoDocument:
+                return None
 
         return await transact(self.engine, work)
 

@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hpc.carrier import DepotError, Shelf
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
+from schemas.pipeline import Pipeline
 from tests.support.slurm_lab import SlurmLab
-from tests.support.slurm_site import SlurmSite, slurm_site
+from tests.support.slurm_site import PIPELINE, SlurmSite, slurm_site
 from track import operations
 from track.database import transact
+from track.pipelines import load_pipelines
 
 IMAGE = bytes(range(256)) * 4096
 
@@ -212,3 +214,23 @@ async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tr
 
     await far.drive(driver, ready)
     assert (batch_folder(far) / "started" / str(attempt) / "taken").exists()
+
+
+async def test_declared_outputs_are_listed_by_the_runner_and_brought_here(
+    far: SlurmSite, tmp_path: Path
+) -> None:
+    stages = [dict(stage) for stage in PIPELINE["stages"]]
+    stages[1]["outputs"] = ["*.tif"]
+    changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
+    await transact(far.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
+    await far.queue("a-1", stage="other")
+    depot = await with_image(far, "a-1")
+    driver = far.driver(callback="", depot=depot, outputs=tmp_path / "outputs")
+    place = tmp_path / "outputs" / "a-1" / "other" / "i.tif"
+
+    async def here() -> bool:
+        return place.exists()
+
+    await far.drive(driver, here)
+    assert place.read_bytes() == IMAGE
+    assert await far.states("a-1", stage="other") == ["returned"]
