@@ -107,8 +107,10 @@ class Carrier:
 
         async def work(tx: AsyncConnection) -> Grant | None:
             found = await find_attempt(tx, attempt_id)
+            if found is None:
+                return None
             try:
-                return found and await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+                return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
             except NoDocument:
                 return None
 
