@@ -70,10 +70,15 @@ class Files:
                 headers={"Content-Type": file.mime, "Content-Length": str(file.size_bytes)},
                 content=lambda: self._blocks(source),
             )
-            response = await self._wire.send(call)
-        arrived = parsed(call, response, lambda answer: int(answer["actual_crc"]))
-        if arrived != file.crc32:
-            raise ArsCorrupted(f"{file.name}: sent CRC {file.crc32}, ARS holds {arrived}")
+            try:
+                response = await self._wire.send(call)
+                arrived = parsed(call, response, lambda answer: int(answer["actual_crc"]))
+                if arrived != file.crc32:
+                    raise ArsCorrupted(f"{file.name}: sent CRC {file.crc32}, ARS holds {arrived}")
+            except ArsCorrupted:
+                # Damaged on the way, or at home: then sending it again can never help.
+                await self._in_pool(_check, file, source)
+                raise
 
     async def download(
         self,
@@ -139,3 +144,16 @@ def _opened(file: LocalFile) -> BinaryIO:
     raise SourceLost(
         f"{file.path}: {size_bytes} bytes where {file.size_bytes} were checked; ingest it again"
     )
+
+
+def _check(file: LocalFile, source: BinaryIO) -> None:
+    """Read our file once more; SourceLost when it is no longer what was checked."""
+    source.seek(0)
+    crc32 = 0
+    while block := source.read(BLOCK):
+        crc32 = zlib.crc32(block, crc32)
+    if crc32 != file.crc32:
+        raise SourceLost(
+            f"{file.path}: its CRC-32 is {crc32}, it was {file.crc32} when it was checked; "
+            "check that disk, remove the file, and ingest it again"
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.ars_client import ArsBusy, ArsClient, ArsUnknown, LocalFile
+from blocks.ars_client import ArsBusy, ArsClient, ArsUnknown, LocalFile, SourceLost
 from demo.ars.config import ProfileName
 from refinery.postgres import EmbeddedPostgres
 from tasks.ars import Outcome, ensure_share_closed, ensure_share_open, push_metadata, synchronised
@@ -106,3 +106,19 @@ async def test_without_keycloak_nothing_is_done_and_it_is_tried_again(
         assert archive.requests(guid, "POST", CREATE) == []
         await create(ars, guid)
     archive.heal()
+
+
+async def test_a_file_that_rots_in_the_store_is_not_sent_again_and_again(
+    ars: ArsClient, archive: Archive, guid: str, files: list[LocalFile]
+) -> None:
+    """Its size is right: only the archive's checksum tells, which once looked like bad luck."""
+    await create(ars, guid)
+    rotten = files[0].path
+    content = bytearray(rotten.read_bytes())
+    content[1000] ^= 1
+    rotten.write_bytes(content)
+    with pytest.raises(SourceLost, match=f"{files[0].name}.*ingest it again") as lost:
+        await upload(ars, guid, files[:1])
+    assert lost.value.retry_after is None
+    assert len(archive.requests(guid, "PUT")) == 1
+    assert await ars.files.listed(guid) == []
