@@ -1,8 +1,8 @@
 """The modules this runner knows: one file each under `modules/`, found by being there.
 
-Such a file declares NAME, NEEDS (import names beyond the standard library) and
-`run(job) -> Result`. It imports what it needs inside `run`, so that a site lacking a
-library can still say which one.
+Such a file declares NAME, NEEDS (import names beyond the standard library), TAKES (the
+parameters it understands), GIVES (the fields of a Result it fills) and `run(job) -> Result`.
+It imports what it needs inside `run`, so that a site lacking a library can still say which.
 """
 
 import difflib
@@ -17,6 +17,9 @@ from hpc.job import modules
 from hpc.job.errors import BadInput, NotPrepared
 from hpc.job.job import Job, Result
 
+ALWAYS = frozenset({"warning", "usage"})
+"""Fields of a Result that any module may fill, and the runner does."""
+
 
 @dataclass(frozen=True)
 class Module:
@@ -24,11 +27,31 @@ class Module:
 
     name: str
     needs: tuple[str, ...]
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
     run: Callable[[Job], Result]
 
     @property
     def missing(self) -> list[str]:
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+    def result(self, job: Job) -> Result:
+        """What `run` gives, held to what the file declares.
+
+        Raises BadInput for a parameter the module does not take, TypeError for a field it
+        does not declare, and what `run` raises.
+        """
+        for param in job.params:
+            if param not in self.takes:
+                near = difflib.get_close_matches(param, self.takes, 1)
+                known = f"it takes {', '.join(self.takes) or 'none'}"
+                hint = f"did you mean {near[0]!r}?" if near else known
+                raise BadInput(f"params.{param}: module {self.name} has no such parameter; {hint}")
+        found = self.run(job)
+        for name, value in found.items():
+            if value and name not in ALWAYS and name not in self.gives:
+                raise TypeError(f"{self.name} fills {name!r} of its result; its GIVES lacks it")
+        return found
 
 
 def names() -> list[str]:
@@ -44,7 +67,7 @@ def load(name: str) -> Module:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
         raise BadInput(f"there is no module {name!r}; {hint}")
     file = importlib.import_module(f"{modules.__name__}.{name}")
-    return Module(file.NAME, file.NEEDS, file.run)
+    return Module(file.NAME, file.NEEDS, file.TAKES, file.GIVES, file.run)
 
 
 def load_prepared(name: str) -> Module:

@@ -87,7 +87,7 @@ class Runner:
         with verdict, self.signals.interruptible():
             module = load_prepared(line.module)
             job = job_of(line, grant, self._files(line, grant, callbacks), self.threads)
-            verdict.result = module.run(job)
+            verdict.result = module.result(job)
             if job.outputs:
                 verdict.result["outputs"] = listed(job.folder, job.outputs)
         if verdict.failure is None:

@@ -1,1 +1,1 @@
-"""One file per module: NAME, NEEDS and `run(job) -> Result`. See docs/modules.md."""
+"""One file per module: NAME, NEEDS, TAKES, GIVES and `run(job) -> Result`. See docs/modules.md."""

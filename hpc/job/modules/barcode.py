@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NAME = "barcode"
 NEEDS = ("numpy", "pyvips", "zxingcpp")
+TAKES = ("patterns", "formats", "seconds", "max_pixels")
+GIVES = ("metadata", "barcode", "details")
 
 SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device target"
 OTHER = "other"

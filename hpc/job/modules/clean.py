@@ -7,6 +7,8 @@ from hpc.job.job import Job, Result, result
 
 NAME = "clean"
 NEEDS: tuple[str, ...] = ()
+TAKES: tuple[str, ...] = ()
+GIVES = ("details",)
 
 
 def run(job: Job) -> Result:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NAME = "crop"
 NEEDS = ("numpy", "pyvips")
+TAKES = ("keep", "min_confidence", "max_pixels")
+GIVES = ("details",)
 
 LOOK_AT = 800
 """Longer side, in pixels, of the copy that is judged; a box need not be finer."""

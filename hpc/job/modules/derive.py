@@ -10,6 +10,8 @@ from hpc.job.job import Child, Job, Result, inside, result
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
+TAKES = ("ppi", "scan_ppi", "cut", "max_pixels")
+GIVES = ("derivatives", "details")
 
 PPI = (400, 72)
 LEAST_TIFF_PPI = 150

@@ -4,6 +4,8 @@ from hpc.job.job import Job, Result, result
 
 NAME = "load"
 NEEDS: tuple[str, ...] = ()
+TAKES: tuple[str, ...] = ()
+GIVES = ("details",)
 
 
 def run(job: Job) -> Result:

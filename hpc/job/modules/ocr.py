@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 NAME = "ocr"
 NEEDS = ("numpy", "pyvips", "rapidocr", "onnxruntime")
+TAKES = ("min_confidence", "max_pixels")
+GIVES = ("metadata", "details")
 
 SURE = 0.8
 MOST_PIXELS = 150_000_000

@@ -5,6 +5,8 @@ from hpc.job.job import Job, Result, asset_folder, inside, result
 
 NAME = "upload"
 NEEDS: tuple[str, ...] = ()
+TAKES: tuple[str, ...] = ()
+GIVES = ("uploaded",)
 
 
 def run(job: Job) -> Result:
