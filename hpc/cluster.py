@@ -222,6 +222,11 @@ class Cluster:
         lines = await self._say("tidy", self.root, str(days), stdin=_rows(open_keys))
         return [text for kind, text in lines if kind == "removed"]
 
+    async def old_scratch(self, days: int) -> list[str]:
+        """The folders of assets that were left alone for so many days."""
+        lines = await self._say("scratch", self.root, str(days))
+        return [text for kind, text in lines if kind == "old"]
+
     async def remove(self, guids: Iterable[str]) -> list[str]:
         """Remove the folders of assets; those that are gone."""
         lines = await self._say("remove", self.root, stdin=_rows(guids))

@@ -6,7 +6,7 @@ is being worked on, and the archive has every file of it and of what was made of
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.site_state import SiteState
@@ -23,6 +23,16 @@ from track.retention import (
 )
 from track.tables import retention
 
+KNOWN = text("SELECT guid FROM track.asset WHERE guid = ANY(:names)")
+SWEEP_AGAIN = text("""
+    INSERT INTO track.retention (kind, asset_guid, location, due_at)
+    SELECT 'site', a.guid, :site, now() FROM track.asset a
+    WHERE a.guid = ANY(:names) AND a.finalised_at IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+                       WHERE j.asset_guid = a.guid AND t.site = :site AND t.closed_at IS NULL)
+    ON CONFLICT (kind, asset_guid, location)
+    DO UPDATE SET done_at = NULL, due_at = now() WHERE retention.done_at IS NOT NULL
+""")
 VERIFIABLE = {"erda"}
 AT_ONCE = 50
 
@@ -43,6 +53,23 @@ async def sweep(state: SiteState) -> int:
         return len(gone)
 
     return await transact(state.engine, work)
+
+
+async def find_orphans(state: SiteState, days: int) -> list[str]:
+    """Have old folders swept that came about after their asset was done with, as a job that
+    everybody had forgotten makes them; the names of those that belong to no asset of ours.
+
+    Raises WireError, Garbled.
+    """
+    names = await state.cluster.old_scratch(days)
+
+    async def work(tx: AsyncConnection) -> set[str]:
+        given = {"names": names, "site": state.site.name}
+        await tx.execute(SWEEP_AGAIN, given)
+        return set((await tx.execute(KNOWN, given)).scalars())
+
+    known = await transact(state.engine, work) if names else set()
+    return sorted(set(names) - known)
 
 
 async def _due(tx: AsyncConnection, site: str) -> Sequence[Copy]:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, SiteTrouble
 from hpc.collect import report_attempt
-from hpc.leftovers import sweep
+from hpc.leftovers import find_orphans, sweep
 from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
 from hpc.site_scripts import SiteScripts
@@ -206,6 +206,14 @@ class SlurmDriver:
             return [batch.key for batch in await read_batches(tx, mine)]
 
         await self.state.cluster.tidy(await transact(self.engine, keys), KEPT_DAYS)
+        if nobodys := await find_orphans(self.state, KEPT_DAYS):
+            log.warning(
+                "site %s: %d folders under assets/ belong to no asset of ours, such as %s; "
+                "they are left alone",
+                self.site.name,
+                len(nobodys),
+                nobodys[0],
+            )
         if removed := await sweep(self.state):
             log.info("site %s: the folders of %d assets are removed", self.site.name, removed)
 

@@ -161,6 +161,31 @@ async def test_scratch_of_a_finalised_asset_goes_once_the_archive_has_all_of_it(
     assert await sweep(driver.state) == 0
 
 
+async def test_scratch_that_a_forgotten_job_made_after_the_sweep_is_swept_too(
+    site: SlurmSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    await site.queue("good-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["good-1"], "returned")
+    await site.world.sql(
+        "INSERT INTO track.retention (kind, asset_guid, location, due_at, done_at)"
+        " VALUES ('site', 'good-1', 'cluster', now(), now())"
+    )
+    await site.world.sql("UPDATE track.job SET state = 'done'")
+    await site.world.sql("UPDATE track.asset SET finalised_at = now()")
+    folders = [site.root / "assets" / name for name in ("good-1", "somebody-else", "young")]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders[:2]:
+        os.utime(folder, (1_000_000_000, 1_000_000_000))
+    driver._tidy_at = 0.0
+    await driver.turn()
+    assert [folder.exists() for folder in folders] == [False, True, True]
+    assert "1 folders under assets/ belong to no asset of ours, such as somebody-else" in (
+        caplog.text
+    )
+
+
 async def test_the_block_gives_an_address_that_opens(site: SlurmSite) -> None:
     server = site.lab.sshd
     block = SlurmSiteBlock(
