@@ -8,6 +8,7 @@ driver that was killed finds out on its return what ended meanwhile.
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -32,6 +33,8 @@ from track.batches import (
     take_batches,
 )
 from track.database import transact
+
+log = logging.getLogger(__name__)
 
 MEMBERS_AT_ONCE = 8
 """Assets that one runner takes one after another, so that libraries load once."""
@@ -76,7 +79,10 @@ class LocalDriver:
                 await self._settle(batch, exit_code=None if process is None else process.returncode)
         await self._cancel()
         if self.outputs is not None:
-            await retrieve(self.engine, self.site.name, LocalSource(self.root), self.outputs)
+            try:
+                await retrieve(self.engine, self.site.name, LocalSource(self.root), self.outputs)
+            except OSError as error:
+                log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
         while (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
                 return

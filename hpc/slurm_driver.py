@@ -184,7 +184,10 @@ class SlurmDriver:
             if not self._retrieving.done():
                 return
             done, self._retrieving = self._retrieving, None
-            done.result()
+            try:
+                done.result()
+            except OSError as error:  # our own disk: nothing is wrong with the site
+                log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
         cluster = self.state.cluster
         source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
         work = retrieve(self.engine, self.site.name, source, self.outputs)

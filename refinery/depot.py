@@ -19,7 +19,7 @@ class ShareDepot:
         try:
             async with ArsClient(self._address) as ars:
                 await ars.files.download(shelf.guid, shelf.institution, shelf.collection, file, to)
-        except ArsError as error:
+        except (ArsError, OSError) as error:
             raise DepotError(str(error)) from error
 
     async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
@@ -28,5 +28,5 @@ class ShareDepot:
         try:
             async with ArsClient(self._address) as ars:
                 await ars.files.upload(shelf.guid, shelf.institution, shelf.collection, local)
-        except ArsError as error:
+        except (ArsError, OSError) as error:
             raise DepotError(str(error)) from error

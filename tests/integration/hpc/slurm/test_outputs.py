@@ -6,10 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
 from hpc.slurm_driver import SlurmDriver
+from hpc.wire.errors import WireError
+from hpc.wire.ssh import SshLink
 from tasks.retrieval import outputs_here
-from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from tests.support.delay_proxy import running_proxy
+from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 from track.claims import take_returned
 from track.database import transact
 from track.outputs import retrieval
@@ -81,6 +85,52 @@ async def test_what_was_brought_before_a_kill_is_not_fetched_again(
     assert await state_of(site) == ""
     assert (home / "note.txt").read_bytes() == b"short"
     assert await retrieve(site.engine, site.name, source, tmp_path / "outputs") == 0
+
+
+async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetched_again(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    await returned(site, site.driver(runner=ODD_RUNNER))
+    outputs = tmp_path / "outputs"
+    with running_proxy(site.lab.sshd.port, rtt_s=0.4) as proxy:
+        link = SshLink(site.lab.sshd.address(port=proxy.port), breaker=Eager())
+        source = RemoteSource(link, str(site.root))
+        bringing = asyncio.create_task(retrieve(site.engine, site.name, source, outputs))
+        async with asyncio.timeout(30):
+            while proxy.received < 500_000:
+                await asyncio.sleep(0.01)
+        proxy.cut()
+        with pytest.raises((WireError, Garbled)):
+            await bringing
+        assert files_under(outputs) == {}
+        assert await state_of(site) is None
+        await retrieve(site.engine, site.name, source, outputs)
+        await link.close()
+    assert await state_of(site) == ""
+    there = files_under(site.root / "assets" / GUID)
+    assert files_under(outputs) == {f"{GUID}/clean/{name}": c for name, c in there.items()}
+
+
+async def test_a_full_disk_of_ours_is_told_and_takes_no_site_down(
+    site: SlurmSite, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way = tmp_path / "outputs"
+    in_the_way.write_bytes(b"not a folder")
+    driver = site.driver(runner=ODD_RUNNER, outputs=in_the_way)
+    await returned(site, driver)
+
+    async def told() -> bool:
+        return "outputs cannot be kept here" in caplog.text
+
+    await site.drive(driver, told)
+    degraded = "SELECT degraded FROM track.site WHERE name = 'cluster'"
+    assert await site.world.sql(degraded) == [(None,)]
+    in_the_way.unlink()
+
+    async def here() -> bool:
+        return await state_of(site) == ""
+
+    await site.drive(driver, here)
 
 
 @pytest.mark.parametrize("harm", ["changed", "gone", "folder"])
