@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpc.job.imaging.picture import Rgb
 from hpc.job.imaging.rectangle import Box
-from hpc.job.imaging.sheet import Mask, Sheet
+from hpc.job.imaging.sheet import Mask, Sheet, commonest
 
 EVEN = 10
 """Of 255 between neighbouring pixels of one patch."""
@@ -21,6 +21,10 @@ LEAST_PATCHES, LEAST_HUES = 10, 5
 LEAST_PATCH_PX, MOST_PATCH_PX = 4, 80
 LEAST_AREA = 0.0008
 """Of the frame; less is dirt on the table."""
+LEAST_TABLE = 0.02
+"""Of the frame; on less nothing lies that could be told."""
+CARD = 0.35
+"""Of the patches' shorter side: how far the chart's card may reach beyond them."""
 LONG = 3.5
 """Times as long as wide, at least, is a ruler."""
 
@@ -56,13 +60,21 @@ def things_beside(rgb: Rgb, sheet: Sheet) -> list[Thing]:
     """What lies on the table around the sheet. Where no table shows: the chart alone."""
     chart = find_chart(rgb)
     things = [Thing("chart", chart)] if chart else []
-    if sheet.table is None:
-        return things
     x, y, width, height = sheet.box
-    off = np.abs(rgb.astype(np.float32) - sheet.table).max(axis=2) > 30
-    off[max(0, y - 2) : y + height + 2, max(0, x - 2) : x + width + 2] = False
+    around = np.ones(rgb.shape[:2], dtype=bool)
+    around[max(0, y - 2) : y + height + 2, max(0, x - 2) : x + width + 2] = False
+    if around.mean() < LEAST_TABLE:
+        return things
+    pixels = rgb.astype(np.float32)
+    table = commonest(pixels[around]) if sheet.table is None else sheet.table
+    off = around & (np.abs(pixels - table).max(axis=2) > 30)
+    if chart:
+        # Its card goes with it; a ruler that lies against the card must not.
+        x, y, width, height = chart
+        rim = round(CARD * min(width, height))
+        off[max(0, y - rim) : y + height + rim, max(0, x - rim) : x + width + rim] = False
     for island in _islands(off, rgb):
-        if island.area < LEAST_AREA * off.size or (chart and _touch(island.box, chart)):
+        if island.area < LEAST_AREA * off.size:
             continue
         long, short = max(island.box[2:]), min(island.box[2:])
         solid = island.area > 0.6 * long * short
@@ -144,7 +156,3 @@ def _around(boxes: list[Box]) -> Box:
     right = max(box[0] + box[2] for box in boxes)
     bottom = max(box[1] + box[3] for box in boxes)
     return left, top, right - left, bottom - top
-
-
-def _touch(a: Box, b: Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]

@@ -56,8 +56,8 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
     if min(rgb.shape[:2]) < LEAST_SIDE:
         return None
     pixels = rgb.astype(np.float32)
-    paper = _commonest(pixels[_middle(rgb.shape)])
-    table = _commonest(pixels[_border(rgb.shape)])
+    paper = commonest(pixels[_middle(rgb.shape)])
+    table = commonest(pixels[_border(rgb.shape)])
     contrast = float(np.abs(table - paper).max())
     found = []
     if contrast >= LEAST_CONTRAST:
@@ -88,7 +88,7 @@ def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | No
     return Sheet(outline, box, round(confidence, 3), mask, table)
 
 
-def _commonest(chosen: NDArray[np.float32]) -> Floats:
+def commonest(chosen: NDArray[np.float32]) -> Floats:
     """The commonest colour of these pixels, to a few levels."""
     coarse = (chosen // 16).astype(np.int64) @ np.array([256, 16, 1])
     cells = np.bincount(coarse, minlength=4096).reshape(16, 16, 16)

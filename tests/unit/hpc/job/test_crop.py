@@ -121,6 +121,15 @@ def test_chart_and_ruler_are_recognised_and_cut_or_kept(make_job) -> None:
     assert iou(both, (110, 70, 1350, 1760)) > 0.97
 
 
+def test_a_ruler_that_lies_against_the_chart_is_one_by_itself(make_job) -> None:
+    page = with_furniture(on_a_table())
+    ImageDraw.Draw(page).rectangle((641, 100, 760, 190), fill=(246, 246, 243))
+    found = crop.run(make_job("s.png", page.save))["details"]
+    beside = {thing["kind"]: thing["box"] for thing in found["beside"]}
+    assert iou(beside["chart"], (110, 70, 520, 160)) > 0.8
+    assert iou(beside["ruler"], (641, 100, 820, 90)) > 0.8
+
+
 def test_a_thing_to_keep_that_is_none_is_named(make_job, draw) -> None:
     with pytest.raises(BadInput, match=r"params\.keep.*lamp"):
         crop.run(make_job("s.png", draw(size=(300, 300)).save, keep=["lamp"]))
