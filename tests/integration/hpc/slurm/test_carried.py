@@ -216,6 +216,35 @@ async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tr
     assert (batch_folder(far) / "started" / str(attempt) / "taken").exists()
 
 
+@pytest.mark.parametrize("by", ["", '{"native_id": "%s", "nonce": "n"}'])
+async def test_a_job_that_ends_after_it_began_unseen_is_told_as_one_that_had_begun(
+    far: SlurmSite, by: str
+) -> None:
+    """It was killed between winning its start and saying who it is, or right after."""
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    ((queued),) = await far.attempts("a-1", stage="other")
+    mine = batch_folder(far) / "started" / str(attempt)
+    mine.mkdir(parents=True)
+    if by:
+        (mine / "by").write_text(by % queued["external_id"])
+    far.lab.cancel_all()
+
+    async def ready() -> bool:
+        driver.watcher.due_at = 0.0
+        return await far.states("a-1", stage="other") == ["ready"]
+
+    await far.drive(driver, ready)
+    assert not (mine / "taken").exists()
+    ((ended),) = await far.attempts("a-1", stage="other")
+    assert (ended["outcome"], ended["started_by"]) == (
+        "cancelled",
+        queued["external_id"] if by else None,
+    )
+
+
 async def test_declared_outputs_are_listed_by_the_runner_and_brought_here(
     far: SlurmSite, tmp_path: Path
 ) -> None:
