@@ -28,8 +28,8 @@ JPEG_QUALITY = 85
 BIG_TIFF_BYTES = 3_500_000_000
 LASTING = frozenset({"srgb", "rgb", "rgb16", "b-w", "grey16", "cmyk"})
 """Kinds of pixels every program reads from a TIFF; others (Lab, measured values) become sRGB."""
-STRAIGHT = 0.02
-"""Degrees: over a sheet's height of 10,000 pixels, less than four."""
+STRAIGHT = 0.1
+"""Degrees below which pixels stay as they are: what a sheet's edge strays is hardly seen."""
 FORMATS = {"tif": ".tif", "jpeg": ".jpg"}
 
 
