@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyvips
 
+from hpc.job.errors import BadInput
 from hpc.job.imaging import exif
 from hpc.job.imaging.picture import (
     MAX_PIXELS,
@@ -88,8 +89,11 @@ def cut_out(image: pyvips.Image, part: Rectangle) -> pyvips.Image:
     """`part` of an image that is read from top to bottom, with its sides upright.
 
     A slanted row crosses many rows of the image, in no order a stream could serve, so these
-    pixels go through a file on disk that is gone with the image; memory stays flat.
+    pixels go through a file on disk that is gone with the image; memory stays flat. Raises
+    BadInput when it lies outside the image.
     """
+    if not (0 < part.x < image.width and 0 < part.y < image.height):
+        raise BadInput("the sheet to cut out lies outside the image; look for it again")
     if abs(part.angle) < STRAIGHT:
         return image.crop(*part.box(image.width, image.height))
     around = part.box(image.width, image.height)

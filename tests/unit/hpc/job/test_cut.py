@@ -117,3 +117,9 @@ def test_only_a_sure_sheet_of_this_image_is_cut(make_job) -> None:
 def test_corners_that_are_none_are_named(make_job) -> None:
     with pytest.raises(BadInput, match=r"results\.cropping\.corners"):
         size_of(make_job, told(corners=[1, 2, 3, 4]))
+
+
+def test_a_sheet_outside_the_image_is_not_cut_to_nothing(make_job) -> None:
+    far = [[910, 10], [990, 10], [990, 60], [910, 60]]
+    with pytest.raises(BadInput, match="outside the image"):
+        size_of(make_job, told(corners=far))
