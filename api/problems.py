@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from hpc.protocol import Refused, TooLate
+from track.database import never_fits
 from track.documents import NoDocument
 from track.moves import StaleMove
 
@@ -72,13 +73,8 @@ async def _unfit(request: Request, error: Exception) -> JSONResponse:
     return problem(422, "a value is too large, or is text the database cannot keep")
 
 
-def _never_fits(error: OperationalError) -> bool:
-    """Whether PostgreSQL met a limit of its own, as of an index: trying again is no use."""
-    return str(getattr(error.orig, "sqlstate", "")).startswith("54")
-
-
 async def _later(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, OperationalError) and _never_fits(error):
+    if isinstance(error, OperationalError) and never_fits(error):
         return await _unfit(request, error)
     log.warning("%s: answered 503: %s", request.url.path, type(error).__name__)
     return problem(503, "the database is not to be had just now", {"Retry-After": str(COME_BACK_S)})

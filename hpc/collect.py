@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
 from schemas.attempts import Complete, Fail
 from track.attempts import find_attempt
 from track.batches import Member
-from track.database import transact
+from track.database import never_fits, transact
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,13 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
         await transact(engine, lambda tx: _apply(tx, message))
     except protocol.Refused as refusal:
         log.info("%s: %s", name, refusal)
-    except (json.JSONDecodeError, ValidationError, KeyError, TypeError, ValueError) as error:
+    except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         log.warning("%s is not a result that can be read: %s", name, error)
+        return False
+    except DBAPIError as error:
+        if not never_fits(error):
+            raise
+        log.warning("%s holds a value that the database cannot keep: %s", name, error.orig)
         return False
     return True
 

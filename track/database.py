@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 T = TypeVar("T")
@@ -21,6 +21,15 @@ TRIES = 8
 def make_engine(url: str, *, pool: int = 5, overflow: int = 10) -> AsyncEngine:
     """An engine for this event loop; `url` is a `postgresql+psycopg` URL."""
     return create_async_engine(url, pool_size=pool, max_overflow=overflow, pool_pre_ping=True)
+
+
+def never_fits(error: DBAPIError) -> bool:
+    """Whether what was to be written can never be, so that trying again is no use.
+
+    A value PostgreSQL has no room or no form for (SQLSTATE classes 22 and 54).
+    """
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return isinstance(error, DataError) or state.startswith(("22", "54"))
 
 
 async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

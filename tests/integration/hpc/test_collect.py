@@ -1,0 +1,48 @@
+"""Result files as a site left them: whatever one holds, the others are applied."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.collect import collect_results
+from tests.support.at_site import queue, start
+from tests.support.world import World, new
+
+PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
+SAID = {"native_id": "n1", "nonce": "x"}
+
+
+def message(attempt: int, **result: object) -> str:
+    """What a runner writes when it could not call back."""
+    body = SAID | {"result": {"details": result}}
+    return json.dumps({"path": f"/attempts/{attempt}/complete", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        ("not JSON", "{"),
+        ("nested too deeply", "[" * 100_000),
+        ("not a message", "[1, 2]"),
+        ("another path", '{"path": "/etc/passwd", "body": {}}'),
+        ("a number too large", '{"path": "/attempts/99999999999999999999/fail", "body": {}}'),
+        ("NUL in its text", ""),
+    ],
+)
+async def test_one_that_cannot_be_read_is_set_aside_and_holds_up_no_other(
+    engine: AsyncEngine, tmp_path: Path, case: str, text: str
+) -> None:
+    world = await World.make(engine, PIPELINE)
+    await world.register(new("g"), new("h"))
+    first, second = [await queue(world, found) for found in await world.claim()]
+    for attempt in (first, second):
+        await start(world, attempt)
+    broken = text or message(first, told="before\0after")
+    (tmp_path / "1.json").write_text(broken, encoding="utf-8")
+    (tmp_path / "2.json").write_text(message(second), encoding="utf-8")
+    assert await collect_results(engine, tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.unreadable", "2.taken"], case
+    assert await world.states("g") == {"load": "running"}
+    assert await world.states("h") == {"load": "returned"}
