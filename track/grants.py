@@ -99,5 +99,6 @@ async def _results(tx: AsyncConnection, guid: str, position: int) -> dict[str, d
         .join(job, job.c.stage_id == stage.c.id)
         .where(job.c.asset_guid == guid, job.c.details.is_not(None))
         .where(stage.c.position < position, stage.c.archived_at.is_(None))
+        .order_by(stage.c.position, stage.c.id)
     )
     return {row.key: row.details for row in await tx.execute(statement)}

@@ -34,11 +34,11 @@ class Resolution:
 def run(job: Job) -> Result:
     """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
 
-    Params: `ppi` [400, 72], `scan_ppi`, `cut` (true), `max_pixels`. The scan's resolution is
+    Params: `ppi` [400, 72], `scan_ppi`, `cut` (false), `max_pixels`. The scan's resolution is
     params.scan_ppi, else the metadata's, else a ruler's in the image, else the file's;
-    unknown, or lower than asked: nothing is resampled. A sheet that an earlier stage was
-    sure of is cut out and set straight, unless `cut` is false. Making them again gives the
-    same. Raises BadInput, Transient, OSError.
+    unknown, or lower than asked: nothing is resampled. With `cut`, a sheet that an earlier
+    stage was sure of is cut out and set straight. Making them again gives the same.
+    Raises BadInput, Transient, OSError.
     """
     from hpc.job.imaging.picture import MAX_PIXELS
 
@@ -86,7 +86,7 @@ def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
     Only one it was sure of: a cut takes away what nobody will see again. Raises BadInput
     naming the stage when its corners are none.
     """
-    if not job.params.get("cut", True):
+    if not job.params.get("cut", False):
         return None
     for stage, told in job.results.items():
         if told.get("what") != "sheet" or told.get("image") != source.name:

@@ -121,7 +121,7 @@ def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
         ("key: ocr,", "key: barcode,", 12, "written twice"),
         ("run: refinery.create, ", "run: refinery.create, run: refinery.upload, ", 6, "twice"),
         ("run: refinery.ingest}", "run: refinery.ingest, needs: finalise}", 5, "in a circle"),
-        ("needs: ocr}", "needs: cropping}", 13, "waits for itself"),
+        ("needs: ocr, ", "needs: cropping, ", 13, "waits for itself"),
         ("== 'device target'", "== 'device target", 17, "not a value"),
         ("== 'device target'", "in 'device target'", 17, "needs list"),
         ("stages: [ocr, cropping", "stages: [create, cropping", 17, "does not come after"),
@@ -139,7 +139,7 @@ def test_a_mistake_is_refused_with_its_line(old: str, new: str, line: int, words
 
 
 def test_every_mistake_of_a_file_is_told_at_once() -> None:
-    broken = HERB.replace("needs: ingest", "need: ingest").replace("mem: 2G", "mem: much")
+    broken = HERB.replace("needs: ingest", "need: ingest").replace("mem: 2G", "mem: much", 1)
     with pytest.raises(PipelineError) as caught:
         load(broken)
     assert [problem.line for problem in caught.value.problems] == [6, 11]

@@ -34,7 +34,7 @@ if int(limit):
     resource.setrlimit(resource.RLIMIT_AS, (int(limit), int(limit)))
 job = Job(
     attempt=1, guid="g", stage="stage", root=Path(root), files=FilesHere(),
-    params={"scan_ppi": 600, "seconds": 4}, results=json.loads(told), threads=2,
+    params={"scan_ppi": 600, "seconds": 4, "cut": True}, results=json.loads(told), threads=2,
     inputs=(RemoteFile(name, "http://x", 0, 0),),
     children=(Child(400, "g_400"), Child(72, "g_72")),
 )

@@ -54,7 +54,7 @@ def made_of(job) -> dict[str, Path]:
 def test_a_skewed_sheet_comes_out_straight_and_whole(make_job, turned: float) -> None:
     page = skewed(turned)
     told = crop.run(make_job("s.png", page.save))["details"]
-    job = make_job("s.png", page.save, BOTH, results={"cropping": told}, scan_ppi=800)
+    job = make_job("s.png", page.save, BOTH, results={"cropping": told}, scan_ppi=800, cut=True)
     details = derive.run(job)["details"]
     assert details["cut"]["angle"] == pytest.approx(-turned, abs=0.1)
     with Image.open(made_of(job)[".tif"]) as made:
@@ -80,7 +80,7 @@ def test_it_is_cut_the_same_from_an_image_stored_lying(make_job, orientation: in
         stored.save(path, exif=exif, icc_profile=PROFILE, quality=95)
 
     told = crop.run(make_job("s.jpg", save))["details"]
-    job = make_job("s.jpg", save, BOTH, results={"cropping": told}, scan_ppi=800)
+    job = make_job("s.jpg", save, BOTH, results={"cropping": told}, scan_ppi=800, cut=True)
     derive.run(job)
     for path in made_of(job).values():
         with Image.open(path) as made:
@@ -100,7 +100,8 @@ def told(**more: object) -> dict[str, dict[str, object]]:
 
 def size_of(make_job, results: dict, **params: object) -> list[int]:
     image = Image.new("RGB", (300, 200))
-    job = make_job("s.png", image.save, BOTH, results=results, scan_ppi=400, **params)
+    params = {"scan_ppi": 400, "cut": True} | params
+    job = make_job("s.png", image.save, BOTH, results=results, **params)
     return derive.run(job)["details"]["made"][0]["size"]
 
 
