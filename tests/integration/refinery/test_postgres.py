@@ -3,11 +3,16 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
+from psycopg.pq import PGconn, Ping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -101,6 +106,56 @@ def test_a_killed_server_is_recovered_in_spite_of_the_pids_it_left(
     finally:
         second.stop()
         first.stop()
+
+
+def test_a_slow_recovery_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far longer than a silent server is: one that recovers says so itself."""
+    monkeypatch.setattr("refinery.postgres.SILENCE_S", 2.0)
+    first = cluster(folder, fast=False)
+    first.start()
+    say(first, "CREATE TABLE t AS SELECT n, repeat('x', 200) FROM generate_series(1, 400000) n")
+    assert first.process is not None
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    second = cluster(folder)
+    with ThreadPoolExecutor(1) as starter:
+        starting = starter.submit(second.start)
+        try:
+            hold_its_recovery(second, 3.0)
+            assert not starting.done()
+            let_go(second)
+            starting.result(timeout=60)
+            assert say(second, "SELECT count(*) FROM t") == 400000
+        finally:
+            let_go(second)
+            starting.exception(timeout=60)
+            second.stop()
+
+
+def recovery_of(server: EmbeddedPostgres) -> list[psutil.Process]:
+    """The process that replays the log, while there is one."""
+    found = []
+    for process in working_in(server.data, "postgres"):
+        with suppress(psutil.NoSuchProcess):
+            if "startup" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def hold_its_recovery(server: EmbeddedPostgres, seconds: float) -> None:
+    deadline = time.monotonic() + 60
+    while not (found := recovery_of(server)):
+        assert time.monotonic() < deadline, "it never recovered"
+    found[0].suspend()
+    held = time.monotonic() + seconds
+    while time.monotonic() < held:
+        assert PGconn.ping(f"host=127.0.0.1 port={server.port}".encode()) != Ping.OK
+        time.sleep(0.1)
+
+
+def let_go(server: EmbeddedPostgres) -> None:
+    for process in recovery_of(server):
+        process.resume()
 
 
 def test_a_pid_file_naming_somebody_else_is_survived(folder: Path) -> None:
