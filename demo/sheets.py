@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw
 
@@ -99,14 +98,6 @@ def draw_sheet(order: Order) -> Sheet:
         ruler=ruler,
         patches=patches,
     )
-
-
-def save_sheet(sheet: Sheet, path: Path, taken: datetime) -> None:
-    """Write the image to `path`: TIFF for .tif and .tiff, JPEG otherwise.
-
-    Resolution, capture time with its offset, camera and an sRGB profile are embedded.
-    """
-    path.write_bytes(encoded(sheet, path.suffix, taken))
 
 
 def encoded(sheet: Sheet, suffix: str, taken: datetime) -> bytes:

@@ -60,17 +60,6 @@ async def find_attempt(
     return _attempt((await tx.execute(statement)).one_or_none())
 
 
-async def current_attempt(
-    tx: AsyncConnection, guid: str, stage_key: str, *, lock: bool = False
-) -> Attempt | None:
-    """The attempt that a script naming only asset and job can mean: the job's last one."""
-    statement = _read().where(asset.c.guid == guid, stage.c.key == stage_key)
-    statement = statement.where(attempt.c.id == job.c.attempt_id)
-    if lock:
-        statement = statement.with_for_update(key_share=True, of=[job, attempt])
-    return _attempt((await tx.execute(statement)).one_or_none())
-
-
 def _read() -> Any:
     current = (job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)
     return (

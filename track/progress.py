@@ -3,11 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.sites import WITHOUT_SITE
-from track.tables import session
 
 ROWS = text(f"""
     SELECT a.guid, a.file_name, a.parent_guid, a.subject, a.quarantine, a.attention,
@@ -41,9 +40,3 @@ async def session_progress(tx: AsyncConnection, session_id: UUID) -> list[dict[s
         | {"finalised": row.finalised_at is not None, "barcodes": row.barcodes or []}
         for row in rows
     ]
-
-
-async def session_ends(tx: AsyncConnection) -> list[dict[str, Any]]:
-    """Every session with its path and times, newest first."""
-    rows = await tx.execute(select(session).order_by(session.c.opened_at.desc()))
-    return [dict(row._mapping) for row in rows]

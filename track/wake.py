@@ -8,7 +8,7 @@ when it gives up its lease, so the two cannot miss each other.
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.tables import session
@@ -48,9 +48,3 @@ async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str]]:
         (row.id, row.wake_requested_at.isoformat())
         for row in await tx.execute(columns.where(open_))
     ]
-
-
-async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
-    """Note that the events API has accepted the session's wake event."""
-    mark = update(session).where(session.c.id == session_id)
-    await tx.execute(mark.values(wake_announced_at=func.now()))

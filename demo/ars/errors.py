@@ -43,13 +43,6 @@ class IllegalAction(Refusal):
     files_status = 400
 
 
-class Conflict(Refusal):
-    """The share is busy."""
-
-    code = "CONFLICT"
-    status = files_status = 409
-
-
 class Upstream(Refusal):
     """The other service could not be reached."""
 

@@ -108,9 +108,6 @@ class Folders:
             if name not in wanted:
                 (target / name).unlink()
 
-    def remove_erda(self, place: AssetPlace) -> None:
-        shutil.rmtree(self.erda(place), ignore_errors=True)
-
     def wipe(self) -> None:
         for folder in (self._mount, self._incoming, self._erda):
             shutil.rmtree(folder, ignore_errors=True)
