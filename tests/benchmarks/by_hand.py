@@ -35,8 +35,9 @@ QUEUED = text("""
 
 
 async def define(engine: AsyncEngine, lengths: tuple[int, ...]) -> None:
-    """A site that nobody drives, and pipelines of so many modules that only it may run."""
-    site = Site.model_validate({"site": SITE, "kind": "local", "root": "nowhere"})
+    """A site that pulls, so nobody here drives it; pipelines of modules that only it may run."""
+    asked = {"site": SITE, "kind": "pull", "root": "/nowhere", "python": "python3"}
+    site = Site.model_validate(asked | {"scheduler": "slurm", "block": "x", "callback": None})
     pipelines = [_pipeline(stages) for stages in lengths]
 
     async def write(tx: AsyncConnection) -> None:
