@@ -33,7 +33,9 @@ from schemas.ssh_address import SshAddress
 CHANNELS = 5
 """Servers allow 10 by default and count a closed one a while longer."""
 
-CHANNEL_TRIES = 6
+ROOM_S = 15.0
+"""How long a command waits for a host that has no room for another session."""
+LONGEST_PAUSE_S = 1.0
 IDLE_S = 45.0
 """After so long a silence a connection proves that it is alive before it is trusted."""
 
@@ -68,16 +70,18 @@ class SshLink:
     ) -> Answer:
         """Run a shell command to its end. Raises WireError; see `begun` there."""
         async with self._places:
-            for turn in range(CHANNEL_TRIES):
+            until = time.monotonic() + min(ROOM_S, deadline_s)
+            pause = 0.05
+            while True:
                 connection = await self._connected()
                 try:
                     return await self._call(connection, command, stdin, deadline_s, sink)
                 except NotBegun:
                     self.counts.refused_channels += 1
-                    if turn == CHANNEL_TRIES - 1:
+                    if time.monotonic() > until:
                         raise
-                await asyncio.sleep(random.uniform(0, 0.05 * 2**turn))
-        raise AssertionError("unreachable")
+                await asyncio.sleep(random.uniform(pause / 2, pause))
+                pause = min(LONGEST_PAUSE_S, pause * 2)
 
     async def open(self) -> None:
         """Connect now, for a command that is about to come. Raises WireError."""
