@@ -89,7 +89,7 @@ class EmbeddedPostgres:
             self.process = self.spawn(log)
         try:
             self._wait_until_it_answers(self.process)
-        except BaseException:
+        except BaseException:  # whatever it was, Ctrl-C too: no server is left, and it goes on up
             self.stop()
             raise
 

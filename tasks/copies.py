@@ -279,7 +279,7 @@ def _temporary(destination: Path, size: int) -> Iterator[tuple[Path, int]]:
         _lock(temporary, fd, destination)
         try:
             yield temporary, fd
-        except BaseException:
+        except BaseException:  # whatever it was, a cancel too: no half file stays
             temporary.unlink(missing_ok=True)
             raise
     finally:

@@ -126,7 +126,7 @@ class Lease:
             asked_at = time.monotonic()
             self._insert(connection)
             self._proved_until = asked_at + TTL_S
-        except BaseException:
+        except BaseException:  # whatever it was: the lock goes with the connection
             connection.close()
             raise
         self._connection = connection

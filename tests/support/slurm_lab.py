@@ -1,5 +1,6 @@
 """The one lab of a pytest process: a real Slurm on this machine, with an sshd before it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -14,6 +15,8 @@ LAB = pytest.StashKey[SlurmLab]()
 def slurm_lab(request: pytest.FixtureRequest) -> SlurmLab:
     """The one lab of this pytest process, whichever folders' tests ask for it."""
     if not installed():
+        if os.environ.get("CI"):  # a suite that quietly leaves the cluster out proves nothing of it
+            pytest.fail(MISSING)
         pytest.skip(MISSING)
     config = request.config
     if LAB not in config.stash:

@@ -1,4 +1,4 @@
-"""A real file system of a few megabytes, to be filled up."""
+"""A real file system of little room, to be filled up."""
 
 import os
 import subprocess
@@ -10,10 +10,13 @@ import pytest
 
 
 @contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """Mount one at `place` until the block ends; the test is skipped where that is not allowed."""
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(place)]
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """Mount one of `size`, such as `512k`, at `place` until the block ends.
+
+    The test is skipped where that is not allowed: it needs a right, which no package gives.
+    """
+    place.mkdir(exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
     if os.geteuid() or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:

@@ -4,10 +4,8 @@ Slurm's own records are the judge.
 """
 
 import asyncio
-import os
 import random
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from hpc.wire.ssh import SshLink
 from schemas.pipeline_model import Resources
 from tests.support.delay_proxy import DelayProxy, running_proxy
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
+from tests.support.small_disk import small_disk
 
 CUTS = 200
 PARKED = Resources.model_validate({"partition": "parked"})
@@ -216,24 +215,19 @@ async def test_a_disk_that_is_full_over_there_submits_nothing_and_says_so(
 
 
 @pytest.fixture
-def small_disk(site: SlurmSite) -> Iterator[Path]:
+def full_disk(site: SlurmSite) -> Iterator[Path]:
     """A real disk of half a megabyte as the site's root."""
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(site.root)]
-    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
-        pytest.skip("a disk cannot be mounted here")
-    try:
-        yield site.root
-    finally:
+    with small_disk(site.root, "512k") as place:
+        yield place
         site.lab.cancel_all()
-        subprocess.run(["umount", "--lazy", str(site.root)], check=True)
 
 
 async def test_a_disk_that_is_really_full_submits_nothing_and_goes_on_once_there_is_room(
-    site: SlurmSite, small_disk: Path
+    site: SlurmSite, full_disk: Path
 ) -> None:
     driver = site.driver(ODD_RUNNER)
     await driver.turn()
-    filler = small_disk / "filler"
+    filler = full_disk / "filler"
     with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as out:
         while True:
             out.write(bytes(4096))

@@ -314,7 +314,7 @@ async def test_an_unsafe_name_of_an_output_is_refused(
 async def test_an_output_that_the_servers_disk_has_no_room_for_is_to_be_sent_again(
     engine: AsyncEngine, database: str, prefect: EventsServer, tmp_path: Path
 ) -> None:
-    with small_disk(tmp_path / "outputs", 1) as disk:
+    with small_disk(tmp_path / "outputs", "1m") as disk:
         async with Cluster.open(engine, cluster_config(database, prefect.url, tmp_path)) as cluster:
             await cluster.asset("g")
             attempt = await cluster.queue("g", "ocr")

@@ -142,7 +142,7 @@ async def museum(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Museum]:
 @pytest.fixture
 def full_soon(tmp_path: Path) -> Iterator[Path]:
     """A real file system of one megabyte under the store."""
-    with small_disk(tmp_path / "store", 1) as place:
+    with small_disk(tmp_path / "store", "1m") as place:
         yield place
 
 

@@ -37,7 +37,7 @@ def fresh(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def small_share(tmp_path: Path) -> Iterator[Path]:
     """A real file system of five megabytes where an archive has its shares."""
-    with small_disk(tmp_path / "shares", 5) as place:
+    with small_disk(tmp_path / "shares", "5m") as place:
         yield place
 
 
