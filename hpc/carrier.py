@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
 from hpc.cluster import Cluster
-from hpc.collect import report_attempt
+from hpc.collect import report
 from hpc.retrieval import RemoteSource
 from hpc.shipping import SEAL, add
 from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
@@ -182,9 +182,7 @@ class Carrier:
 
     async def _fail(self, attempt_id: int, why: str) -> None:
         async def work(tx: AsyncConnection) -> None:
-            await report_attempt(
-                tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="carrier"
-            )
+            await report(tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="carrier")
 
         await transact(self.engine, work)
 

@@ -84,33 +84,17 @@ async def report_end(
     )
     outcome = "failed" if died else "lost"
     await report(
-        tx, member, outcome=outcome, why=why, uses_try=died, actor=actor, exit_code=exit_code
-    )
-
-
-async def report(
-    tx: AsyncConnection,
-    member: Member,
-    *,
-    outcome: str,
-    why: str,
-    uses_try: bool,
-    actor: str,
-    exit_code: int | None = None,
-) -> None:
-    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
-    await report_attempt(
         tx,
         member.attempt,
         outcome=outcome,
         why=why,
-        uses_try=uses_try,
+        uses_try=died,
         actor=actor,
         exit_code=exit_code,
     )
 
 
-async def report_attempt(
+async def report(
     tx: AsyncConnection,
     attempt_id: int,
     *,
@@ -120,7 +104,7 @@ async def report_attempt(
     actor: str,
     exit_code: int | None = None,
 ) -> None:
-    """The same for an attempt by its number."""
+    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
     found = await find_attempt(tx, attempt_id, lock=True)
     if found is None or not found.current:
         return

@@ -62,7 +62,7 @@ class SiteScripts:
                 why = f"{words[0]} {words[-1]} ended with code {code}: {said[-400:]}".strip()
                 await report(
                     tx,
-                    member,
+                    member.attempt,
                     outcome="failed",
                     why=why,
                     uses_try=True,

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, SiteTrouble
-from hpc.collect import report_attempt
+from hpc.collect import report
 from hpc.leftovers import find_orphans, sweep
 from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
@@ -170,9 +170,7 @@ class SlurmDriver:
         async def work(tx: AsyncConnection) -> None:
             why, actor = "it was cancelled before it started", self.state.actor
             for attempt in sorted(taken.ours):
-                await report_attempt(
-                    tx, attempt, outcome="cancelled", why=why, uses_try=False, actor=actor
-                )
+                await report(tx, attempt, outcome="cancelled", why=why, uses_try=False, actor=actor)
 
         await transact(self.engine, work)
 

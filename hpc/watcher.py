@@ -198,7 +198,7 @@ class Watcher:
                 await note_node(tx, self.state.site.name, verdict.node, verdict.why)
             await report(
                 tx,
-                member,
+                member.attempt,
                 outcome=verdict.outcome,
                 why=verdict.why,
                 uses_try=verdict.uses_try,
