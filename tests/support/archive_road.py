@@ -1,6 +1,7 @@
 """The steps of an asset's road through ARS, short enough to be words in a test."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from tasks.ars import (
 
 NHMD, PLANTS = "NHMD", "Vascular plants"
 STATION, PIPELINE = "WORKHERB0001", "PIPEHERB0001"
-QUICK = Pace(first=0.02, longest=0.1, stuck=1.0, failed=0.2, share_open=0.3, silent=2.0)
+QUICK = Pace(first=0.02, longest=0.1)
+"""Looks often, and is as patient as the road: for what only has to be waited out."""
+IMPATIENT = replace(QUICK, stuck=1.0, failed=0.2, share_open=0.3)
+"""Does something soon: for faults that only a remedy ends."""
 LOOKS = (0.0, 0.05, 0.1)
 CREATE = r"/assetmetadata$"
 
@@ -59,9 +63,11 @@ async def await_done(
     return await await_synchronised(ars, guid, files, STATION, PIPELINE, pace=pace)
 
 
-async def archive_all(ars: ArsClient, guid: str, files: list[LocalFile]) -> None:
+async def archive_all(
+    ars: ArsClient, guid: str, files: list[LocalFile], pace: Pace = QUICK
+) -> None:
     await create(ars, guid)
     await upload(ars, guid, files)
     await request(ars, guid)
-    verdict = await await_done(ars, guid, files)
+    verdict = await await_done(ars, guid, files, pace)
     assert verdict.done, verdict

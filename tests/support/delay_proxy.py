@@ -47,10 +47,12 @@ class DelayProxy:
         mine = {writer, far[1]}
         self._writers |= mine
         try:
-            await asyncio.gather(
-                self._pump(reader, far[1], self._count_up), self._pump(far[0], writer, self._down)
-            )
-        except (OSError, _Cut, asyncio.CancelledError):
+            # A group waits for both ways, also after one of them failed: a pump left behind
+            # would belong to nobody and be collected in the middle of some other test.
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._pump(reader, far[1], self._count_up))
+                ways.create_task(self._pump(far[0], writer, self._down))
+        except* (OSError, _Cut, asyncio.CancelledError):
             # asyncio's streams would complain of a handler that was cancelled.
             for each in mine:
                 each.transport.abort()

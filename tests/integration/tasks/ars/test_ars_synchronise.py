@@ -5,7 +5,7 @@ import pytest
 from blocks.ars_client import ArsBusy, ArsClient, ArsRefused, LocalFile
 from tasks.ars import Outcome, Pace, ensure_share_closed, lock
 from tests.support.archive import Archive
-from tests.support.archive_road import await_done, create, request, upload
+from tests.support.archive_road import IMPATIENT, await_done, create, request, upload
 
 
 @pytest.mark.parametrize("fault", ["effect_then_status", "effect_then_reset"])
@@ -36,7 +36,7 @@ async def test_an_asset_stuck_on_its_way_is_asked_for_again(
     await upload(ars, guid, files)
     archive.fault("erda_unreachable", count=3)  # as many as ARS tries: then it forgets the share
     await request(ars, guid)
-    assert (await await_done(ars, guid, files)).done
+    assert (await await_done(ars, guid, files, IMPATIENT)).done
     assert len(archive.requests(guid, "POST", "synchronize")) == 2
 
 
@@ -47,7 +47,7 @@ async def test_a_lost_completion_is_not_read_as_success(
     await upload(ars, guid, files)
     archive.fault("complete_lost", guid=guid, count=3)
     await request(ars, guid)
-    assert (await await_done(ars, guid, files)).done
+    assert (await await_done(ars, guid, files, IMPATIENT)).done
     assert len(archive.requests(guid, "POST", "synchronize")) == 2
 
 
@@ -72,7 +72,7 @@ async def test_a_failure_at_erda_is_tried_again(
     await upload(ars, guid, files)
     archive.fault("erda_put_fails", guid=guid, count=3)
     await request(ars, guid)
-    assert (await await_done(ars, guid, files)).done
+    assert (await await_done(ars, guid, files, IMPATIENT)).done
     assert len(archive.requests(guid, "POST", "synchronize")) == 2
 
 
@@ -83,7 +83,7 @@ async def test_a_locked_asset_fails_with_the_reason_of_ars(
     await upload(ars, guid, files)
     assert (await lock(ars, guid))["asset_locked"] is True
     await request(ars, guid)
-    verdict = await await_done(ars, guid, files)
+    verdict = await await_done(ars, guid, files, IMPATIENT)
     assert verdict.outcome is Outcome.FAILED
     assert "Asset is locked" in verdict.reason
 
@@ -95,7 +95,7 @@ async def test_a_share_left_open_after_success_is_closed(
     await upload(ars, guid, files)
     archive.fault("cleanup_fails", guid=guid, count=None)
     await request(ars, guid)
-    verdict = await await_done(ars, guid, files)
+    verdict = await await_done(ars, guid, files, IMPATIENT)
     assert verdict.done, verdict
 
 

@@ -13,6 +13,7 @@ from tasks.ars import Outcome, ensure_share_closed, ensure_share_open, push_meta
 from tests.support.archive import Archive, served_archive
 from tests.support.archive_road import (
     CREATE,
+    IMPATIENT,
     NHMD,
     PLANTS,
     archive_all,
@@ -55,7 +56,7 @@ async def test_the_whole_road_where_statuses_have_their_old_names(
             assert await ensure_share_closed(ars, guid) is True
             assert (await synchronised(ars, guid, files)).done
             old.fault("erda_put_fails", guid=(other := str(uuid.uuid4())), count=3)
-            await archive_all(ars, other, files)  # ERDA_ERROR on the way, and cured
+            await archive_all(ars, other, files, IMPATIENT)  # ERDA_ERROR on the way, and cured
 
 
 async def test_a_full_erda_is_failed_by_name_and_good_again_once_there_is_room(
@@ -65,7 +66,7 @@ async def test_a_full_erda_is_failed_by_name_and_good_again_once_there_is_room(
     await upload(ars, guid, files)
     archive.fault("erda_put_fails", guid=guid, count=None)
     await request(ars, guid)
-    verdict = await await_done(ars, guid, files)
+    verdict = await await_done(ars, guid, files, IMPATIENT)
     assert verdict.outcome is Outcome.FAILED
     assert "ERDA_FAILED" in verdict.reason
     rows = await ars.files.listed(guid)
