@@ -17,6 +17,13 @@ from blocks.ars_client.errors import ArsBusy, ArsUnauthorised
 MARGIN = 30.0
 """Seconds before its end from which a token counts as ended."""
 
+AGAIN_S = (0.5, 1.0, 2.0)
+"""Seconds before what was refused is asked for once more: a Keycloak that is just starting, or
+whose nodes lag behind each other, refuses for a moment what it grants in the next."""
+
+REFUSED_S = 10.0
+"""For so many seconds a refusal is the answer to all who waited for that token as well."""
+
 
 @dataclass(frozen=True)
 class AccessToken:
@@ -41,10 +48,17 @@ class TokenCache:
         self._lock = asyncio.Lock()
         self._text = ""
         self._ends = 0.0
+        self._refused = ""
+        self._refused_until = 0.0
 
     async def get(self, lasting: float = MARGIN) -> AccessToken:
-        """A token with `lasting` seconds left, or a new one, however short its life."""
+        """A token with `lasting` seconds left, or a new one, however short its life.
+
+        Raises ArsUnauthorised when it was refused several times, ArsBusy.
+        """
         async with self._lock:
+            if self._clock() < self._refused_until:
+                raise ArsUnauthorised(self._refused)
             if not self._text or self._clock() + lasting > self._ends:
                 await self._fetch()
             return AccessToken(self._text, self._ends - self._clock())
@@ -55,24 +69,20 @@ class TokenCache:
             self._text = ""
 
     async def _fetch(self) -> None:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._address.client_id,
-            "client_secret": self._address.client_secret,
-            "scope": "openid",
-        }
-        asked_at = self._clock()
-        try:
-            response = await self._http.post(self._address.token_endpoint, data=form, timeout=30.0)
-        except httpx.TransportError as lost:
-            raise ArsBusy(f"Keycloak does not answer: {lost!r}", seconds=60) from lost
-        if response.status_code >= 500 or response.status_code == 429:
-            raise ArsBusy(f"Keycloak answered {response.status_code}", seconds=60)
-        if response.status_code != 200:
-            raise ArsUnauthorised(
-                f"Keycloak refused client {self._address.client_id!r} ({response.status_code}): "
-                "correct client_id, client_secret or token_url in the ArsArchive block"
-            )
+        for wait in (*AGAIN_S, None):
+            asked_at = self._clock()
+            response = await self._ask()
+            if response.status_code == 200:
+                break
+            if wait is None:
+                self._refused = (
+                    f"Keycloak refused client {self._address.client_id!r} "
+                    f"({response.status_code}): "
+                    "correct client_id, client_secret or token_url in the ArsArchive block"
+                )
+                self._refused_until = self._clock() + REFUSED_S
+                raise ArsUnauthorised(self._refused)
+            await asyncio.sleep(wait)
         try:
             answer = response.json()
             text, lives = str(answer["access_token"]), float(answer["expires_in"])
@@ -81,3 +91,19 @@ class TokenCache:
                 "Keycloak's answer holds no token; is token_url right?", seconds=60
             ) from odd
         self._text, self._ends = text, asked_at + lives
+
+    async def _ask(self) -> httpx.Response:
+        """Keycloak's answer: a token or a refusal. Raises ArsBusy when it is neither."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._address.client_id,
+            "client_secret": self._address.client_secret,
+            "scope": "openid",
+        }
+        try:
+            response = await self._http.post(self._address.token_endpoint, data=form, timeout=30.0)
+        except httpx.TransportError as lost:
+            raise ArsBusy(f"Keycloak does not answer: {lost!r}", seconds=60) from lost
+        if response.status_code >= 500 or response.status_code == 429:
+            raise ArsBusy(f"Keycloak answered {response.status_code}", seconds=60)
+        return response

@@ -21,7 +21,7 @@ from blocks.ars_client.errors import (
     ArsUnauthorised,
     ArsUnknown,
 )
-from blocks.ars_client.token import TokenCache
+from blocks.ars_client.token import AGAIN_S, TokenCache
 
 T = TypeVar("T")
 
@@ -99,13 +99,15 @@ class Wire:
         return self._guard() if call.changes and self._guard is not None else nullcontext()
 
     async def _authorised(self, call: Call) -> httpx.Response:
-        for _ in range(2):
+        for wait in (0.0, *AGAIN_S, None):
             token = await self._tokens.get()
             response = await self._once(call, token.text)
             if response.status_code != 401:
                 return response
             await response.aclose()
             self._tokens.forget(token)
+            if wait is not None:
+                await asyncio.sleep(wait)
         raise ArsUnauthorised(
             f"ARS does not accept the token of this client at {call.url}: "
             "check the roles of client_id in the ArsArchive block"

@@ -1,5 +1,6 @@
 """One call to ARS: the token it carries and what each kind of answer is turned into."""
 
+import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -53,6 +54,13 @@ class Script:
         return answer
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is tried again without a pause."""
+    for user in ("token", "wire"):
+        monkeypatch.setattr(f"blocks.ars_client.{user}.AGAIN_S", (0.0, 0.0, 0.0))
+
+
 def client(handler: Callable[[httpx.Request], object]) -> ArsClient:
     return ArsClient(ADDRESS, transport=httpx.MockTransport(handler))
 
@@ -93,18 +101,57 @@ async def test_a_token_refused_mid_run_is_renewed_once() -> None:
     assert script.seen[1].headers["authorization"] == "Bearer token-2"
 
 
-async def test_a_token_refused_twice_is_named_as_ours_to_correct() -> None:
-    script = Script(httpx.Response(401), httpx.Response(401))
+async def test_tokens_refused_one_after_the_other_are_renewed_each_time(at_once: None) -> None:
+    script = Script(*[httpx.Response(401)] * 3, status())
+    async with client(script) as ars:
+        assert await ars.assets.status("g") is not None
+    used = [request.headers["authorization"] for request in script.seen]
+    assert used == [f"Bearer token-{n}" for n in (1, 2, 3, 4)]
+
+
+async def test_tokens_that_are_always_refused_are_named_as_ours_to_correct(at_once: None) -> None:
+    script = Script(*[httpx.Response(401)] * 5)
     async with client(script) as ars:
         with pytest.raises(ArsUnauthorised, match="ArsArchive block"):
             await ars.assets.status("g")
+    assert script.answers == []
 
 
-async def test_a_wrong_secret_is_unauthorised_and_not_repeated_in_the_message() -> None:
+async def test_a_keycloak_that_refuses_once_is_asked_again(at_once: None) -> None:
+    script, asked = Script(status()), []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/token"):
+            asked.append(request)
+            if len(asked) == 1:
+                return httpx.Response(401, json={"error": "unauthorized_client"})
+        return await script(request)
+
+    async with client(answer) as ars:
+        assert await ars.assets.status("g") is not None
+    assert len(asked) == 2
+
+
+async def test_a_wrong_secret_is_unauthorised_and_not_repeated_in_the_message(
+    at_once: None,
+) -> None:
     async with client(lambda _: httpx.Response(401, json={"error": "invalid_client"})) as ars:
         with pytest.raises(ArsUnauthorised) as refused:
             await ars.token()
     assert "s3cret" not in str(refused.value)
+
+
+async def test_a_wrong_secret_is_tried_once_for_all_who_wait_for_a_token(at_once: None) -> None:
+    asked = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(401, json={"error": "invalid_client"})
+
+    async with client(refuse) as ars:
+        outcomes = await asyncio.gather(*(ars.token() for _ in range(20)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {ArsUnauthorised}
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize(

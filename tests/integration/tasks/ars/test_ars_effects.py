@@ -174,6 +174,7 @@ async def test_specimens_come_before_the_asset_that_names_them(ars: ArsClient, g
         {"action": "effect_then_status"},
         {"action": "corrupt_upload"},
         {"action": "unauthorised"},
+        {"action": "unauthorised", "count": 3},
     ],
 )
 async def test_an_upload_that_goes_wrong_ends_with_the_right_bytes(
