@@ -158,7 +158,9 @@ class Dispatcher:
         async def work(tx: AsyncConnection) -> Taken:
             if broken:
                 await put_back(tx, broken, self.id)
-            taken = await claim(tx, self.session_id, self.id, limit=max(0, room))
+            taken = await claim(
+                tx, self.session_id, self.id, limit=max(0, room), besides=self._open
+            )
             back = await returned(tx, self.session_id)
             taken.claims += [found for found in back if found.job_id not in self._open]
             return taken

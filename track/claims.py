@@ -38,6 +38,7 @@ CANDIDATES = text(f"""
         JOIN track.pipeline p ON p.id = s.pipeline_id
         WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
           AND s.active AND p.active AND {ATTENTION} AND NOT {WITHOUT_SITE}
+          AND j.id <> ALL(CAST(:besides AS bigint[]))
           AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
           AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
     ), placed AS (
@@ -144,11 +145,13 @@ async def claim(
     limit: int,
     guid: str | None = None,
     builtins: Iterable[str] | None = None,
+    besides: Iterable[int] = (),
 ) -> Taken:
     """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
 
     `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
-    next stage of its kind. A dispatcher whose lease has run out takes nothing.
+    next stage of its kind. `besides` are jobs to leave: a subflow of an earlier try has yet
+    to hear how that ended. A dispatcher whose lease has run out takes nothing.
     """
     if not await _is_live(tx, dispatcher_id):
         return Taken()
@@ -157,6 +160,7 @@ async def claim(
         "session": session_id,
         "guid": guid,
         "builtins": None if builtins is None else sorted(builtins),
+        "besides": list(besides),
         "wide": limit * 4 + 64,
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()

@@ -48,7 +48,7 @@ STEPS = text("""
 PARTS = {
     ("returned", "done"): "the event, the database read again, the metadata looked at",
     ("done", "claimed"): "the stage finished, the next one resolved and claimed",
-    ("claimed", "queued"): "Prefect's new subflow",
+    ("claimed", "queued"): "handed over to its site",
 }
 """What lies between two moves of an asset's jobs."""
 

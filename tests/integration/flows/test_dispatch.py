@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
-from flows.module import run_module
+from flows.module import follow_module, run_module
 from hpc import protocol
 from schemas.attempts import Complete, Fail, Start
 from schemas.callbacks import Result
@@ -49,7 +49,7 @@ LOSE = """
     WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @dataclass
@@ -72,6 +72,9 @@ class FakeSite:
                 if not self.keeps:
                     await self.end(attempt_id, fence, str(guid))
             await asyncio.sleep(0.02)
+
+    async def has_started_both(self) -> bool:
+        return len(self.started) == 2
 
     async def end(self, attempt_id: int, fence: int, guid: str = "") -> None:
         """Report an attempt's end."""
@@ -184,6 +187,31 @@ async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
     assert ends == ["Failed", "Retrying"]
 
 
+async def test_a_job_is_tried_again_only_when_the_subflow_of_its_first_try_has_ended(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("track.jobs.BACKOFF_S", 0)
+    site.fails["g"] = "RETRY"
+    open_at_once: list[int] = []
+    following: list[int] = []
+
+    async def slow(claim: Claim) -> object:
+        following.append(claim.job_id)
+        open_at_once.append(following.count(claim.job_id))
+        await asyncio.sleep(0.5)  # Prefect takes its time over the run
+        try:
+            return await follow_module(claim)
+        finally:
+            following.remove(claim.job_id)
+
+    monkeypatch.setattr("flows.module.follow_module", slow)
+    state = await run(world)
+    assert state.name == "Finished"
+    assert set(open_at_once) == {1}
+    ends = sorted(str(run.state_name) for run in await subflows(state) if run.name == "g load")
+    assert ends == ["Failed", "Retrying"]
+
+
 async def test_a_final_error_fails_the_job_at_once_with_its_reason(
     world: World, site: FakeSite
 ) -> None:
@@ -212,6 +240,42 @@ async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
     told = await world.sql("SELECT count(*) FROM track.history WHERE why LIKE '%Prefect is away'")
     assert told == [(3,)]
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
+
+
+async def test_a_site_has_a_job_before_prefect_makes_its_run(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    async def late(claim: Claim) -> object:
+        found = await world.sql(f"SELECT attempt_id FROM track.job WHERE id = {claim.job_id}")
+        seen.extend(found[0])
+        return await follow_module(claim)
+
+    monkeypatch.setattr("flows.module.follow_module", late)
+    ended = await run(world)
+    assert ended.name == "Finished"
+    assert len(seen) == len(await subflows(ended)) == 4
+    assert None not in seen
+
+
+async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    broke: list[int] = []
+
+    async def fragile(claim: Claim) -> object:
+        if claim.job_id not in broke:
+            broke.append(claim.job_id)
+            raise RuntimeError("Prefect is away")
+        return await follow_module(claim)
+
+    monkeypatch.setattr("flows.module.follow_module", fragile)
+    assert (await run(world)).name == "Finished"
+    assert len(broke) == 4
+    assert await one(world, "SELECT count(*) FROM track.attempt") == 4
+    assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
 
 
 async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
@@ -284,6 +348,7 @@ async def test_it_parks_while_sites_work_and_a_callback_wakes_a_successor_once(
     assert (parked.is_completed(), parked.name) == (True, "Parked")
     assert [run.state_name for run in await subflows(parked)] == ["Parked", "Parked"]
     assert await waking(world) is None
+    await until(site.has_started_both)
     first, second = site.started
     await site.end(*first)
     asked = await waking(world)
@@ -299,9 +364,14 @@ async def test_it_parks_while_sites_work_and_a_callback_wakes_a_successor_once(
 async def test_after_its_share_of_subflows_it_asks_for_a_successor(
     world: World, site: FakeSite
 ) -> None:
+    site.keeps = True  # or else all might be done before the first look that finds nothing
     state = await run(world, PACE.model_copy(update={"subflows": 1}))
     assert state.name == "Handed Over"
     assert await waking(world) is not None
+    await until(site.has_started_both)
+    site.keeps = False
+    for attempt_id, fence in site.started:
+        await site.end(attempt_id, fence)
     assert (await run(world)).name == "Finished"
 
 
@@ -310,14 +380,12 @@ async def test_a_dispatcher_that_loses_its_lease_stops_and_a_successor_goes_on(
 ) -> None:
     site.keeps = True
     running = asyncio.create_task(run(world))
-
-    async def both_run() -> bool:
-        return len(site.started) == 2
-
-    await until(both_run)
+    await until(site.has_started_both)
     await world.sql(LOSE)
     with pytest.raises(asyncio.CancelledError):
         await running
+    # Its last writes may still be under way; not for as long, or the test waits for nothing.
+    await world.sql("UPDATE track.dispatcher SET alive_until = now() + interval '1 s'")
     site.keeps = False
     for attempt_id, fence in site.started:
         await site.end(attempt_id, fence)
