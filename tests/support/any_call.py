@@ -19,7 +19,7 @@ from schemathesis.schemas import APIOperation
 
 from tests.support.ports import free_port
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 ODD_BODIES = {
     "no JSON": b"<html>",
     "nothing": b"",

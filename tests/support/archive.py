@@ -56,7 +56,7 @@ class Archive:
     def requests(self, guid: str, method: str, path_regex: str = "") -> list[dict[str, Any]]:
         """The requests about an asset, oldest first."""
         asked = {"guid": guid, "method": method, "path_regex": path_regex}
-        with httpx.Client() as http:
+        with httpx.Client(timeout=60) as http:
             return list(http.get(f"{self.base_url}/__sim/requests", params=asked).json())
 
     def _sim(self, method: str, path: str, body: Any = None) -> None:
@@ -93,7 +93,7 @@ def served_archive(
     thread = threading.Thread(target=server.run, name="archive")
     thread.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("the stand-in did not start")
@@ -101,4 +101,4 @@ def served_archive(
         yield Archive(base_url, profile)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)

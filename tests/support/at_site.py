@@ -75,7 +75,7 @@ async def until_blocked(engine: AsyncEngine, *tasks: asyncio.Task[Any]) -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(10), engine.connect() as connection:
+    async with asyncio.timeout(60), engine.connect() as connection:
         while True:
             for task in tasks:
                 assert not task.done(), "it did not wait at all"

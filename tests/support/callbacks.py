@@ -234,7 +234,7 @@ def client(app: FastAPI, host: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://api")
 
 
-async def until(look: Any, seconds: float = 10) -> Any:
+async def until(look: Any, seconds: float = 60) -> Any:
     """What `look` returns once it is true."""
     async with asyncio.timeout(seconds):
         while not (found := await look()):

@@ -57,11 +57,11 @@ def deaf_prefect(target: str) -> Iterator[DeafPrefect]:
     thread = threading.Thread(target=server.run, name="deaf prefect")
     thread.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not server.started:
             assert thread.is_alive() and time.monotonic() < deadline
             thread.join(0.02)
         yield made
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)

@@ -141,10 +141,10 @@ def running_proxy(target: int, *, rtt_s: float = 0.0) -> Iterator[DelayProxy]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield proxy
     finally:
         assert proxy._loop is not None
         proxy._loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(60)

@@ -43,7 +43,7 @@ class EventsServer:
             self.lists.append(body)
         return Response(status_code=self.status)
 
-    async def expect(self, kind: str, count: int = 1, seconds: float = 10) -> list[dict[str, Any]]:
+    async def expect(self, kind: str, count: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
         """The events of a kind, once there are so many."""
         async with asyncio.timeout(seconds):
             while len(found := [e for e in self.events if e["event"] == kind]) < count:
@@ -76,10 +76,10 @@ async def serving(app: Any, port: int) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server._serve())
-    async with asyncio.timeout(10):
-        while not server.started:
-            await asyncio.sleep(0.01)
     try:
+        async with asyncio.timeout(60):
+            while not server.started:
+                await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

@@ -30,6 +30,7 @@ from track.database import transact
 from track.documents import create_document
 from track.sites import load_sites
 
+PATIENCE_S = 150.0
 ODD_RUNNER = Path(__file__).with_name("odd_runner.py")
 
 PIPELINE: dict[str, Any] = {
@@ -156,7 +157,7 @@ class SlurmSite:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     async def drive(
-        self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = 30
+        self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = PATIENCE_S
     ) -> None:
         """Turn after turn until `done()`; fails after `seconds`."""
         until = time.monotonic() + seconds
@@ -179,7 +180,7 @@ class SlurmSite:
         return "\n".join(f"{path.name}: {path.read_text()[-600:]}" for path in files[:4])
 
     async def until_states(
-        self, driver: SlurmDriver, guids: Sequence[str], state: str, seconds: float = 30
+        self, driver: SlurmDriver, guids: Sequence[str], state: str, seconds: float = PATIENCE_S
     ) -> None:
         """Drive until all these jobs are in a state."""
 

@@ -118,7 +118,7 @@ class Stack:
 
     def _archive(self, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._archive_token}"}
-        answer = httpx.get(self.addresses.ars + path, headers=headers, timeout=30)
+        answer = httpx.get(self.addresses.ars + path, headers=headers, timeout=60)
         answer.raise_for_status()
         return answer
 
@@ -133,7 +133,7 @@ class Stack:
                 "client_id": address.client_id,
                 "client_secret": address.client_secret,
             }
-            answer = httpx.post(address.token_endpoint, data=form, timeout=30)
+            answer = httpx.post(address.token_endpoint, data=form, timeout=60)
             token = answer.raise_for_status().json()["access_token"]
             self._notes["token"] = (time.monotonic() + 120, token)
         return str(token)

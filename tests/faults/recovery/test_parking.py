@@ -72,7 +72,7 @@ async def announced(world: World, prefect: EventsServer) -> list[str]:
              + (SELECT count(*) FROM track.session
                  WHERE wake_requested_at IS NOT NULL AND wake_announced_at IS NULL)
     """
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await world.sql(owed) != [(0,)]:
             await asyncio.sleep(0.05)
     return [event["event"] for event in prefect.events]

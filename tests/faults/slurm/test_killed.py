@@ -33,7 +33,7 @@ async def killed(site: SlurmSite, moment: str, folder: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.dying_driver", str(spec)), cwd=ROOT
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         assert await process.wait() == -signal.SIGKILL
 
 
@@ -48,7 +48,7 @@ async def test_a_driver_killed_by_sigkill_leaves_one_array_and_no_work_undone_or
     assert batch["state"] == ("submitted" if moment == "id" else "intended")
     heir = site.driver(ODD_RUNNER)
     await heir.adopt()
-    await site.until_states(heir, guids, "returned", seconds=60)
+    await site.until_states(heir, guids, "returned")
     (batch,) = await site.batches()
     assert site.lab.job_ids(batch["key"]) == [batch["external_id"]]
     wanted = [(await site.attempts(guid))[0]["id"] for guid in guids]

@@ -53,7 +53,7 @@ async def test_a_job_over_its_time_is_told_apart_and_gets_twice_as_much(site: Sl
     await site.until_states(driver, ["slow-1"], "running")
     (batch,) = await site.batches()
     site.lab.run("scontrol", "update", f"jobid={batch['external_id']}_0", "EndTime=now")
-    await site.until_states(driver, ["slow-1"], "ready", seconds=75)
+    await site.until_states(driver, ["slow-1"], "ready")
     (attempt,) = await site.attempts("slow-1")
     assert attempt["outcome"] == "timeout"
     await site.answered(attempt["id"])
@@ -120,7 +120,7 @@ async def test_jobs_the_controller_has_forgotten_are_known_by_what_they_left(
     async def forgotten() -> bool:
         return not site.lab.states(batch["key"])
 
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while not await forgotten():
             await asyncio.sleep(0.3)
     heir = site.driver(ODD_RUNNER)
@@ -138,7 +138,7 @@ async def test_jobs_of_which_nothing_is_left_stay_unknown_until_a_person_decides
     await driver.turn()
     (batch,) = await site.batches()
     site.lab.run("scancel", batch["external_id"])
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while site.lab.states(batch["key"]):
             await asyncio.sleep(0.3)
     driver.watcher.due_at = 0.0
@@ -182,4 +182,4 @@ async def test_a_clock_that_is_wrong_over_there_is_seen_and_decides_nothing(
     driver = site.driver(ODD_RUNNER, prelude=f"PATH={fake.parent}:$PATH")
     await site.until_states(driver, ["good-1"], "returned")
     assert driver.state.hello is not None
-    assert driver.state.hello.clock_skew_s == pytest.approx(-10800, abs=5)
+    assert driver.state.hello.clock_skew_s == pytest.approx(-10800, abs=60)

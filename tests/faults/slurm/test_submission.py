@@ -34,7 +34,7 @@ def a_parcel(key: str) -> Parcel:
     return Parcel(key, {"job.sh": script.encode(), "tokens": b"t\n", "manifest.jsonl": noise})
 
 
-async def submit_until_known(cluster: Cluster, parcel: Parcel, seconds: float = 40) -> Sent:
+async def submit_until_known(cluster: Cluster, parcel: Parcel, seconds: float = 120) -> Sent:
     """As the driver does: the same key again until its id is told."""
     until = time.monotonic() + seconds
     absent_since: float | None = None
@@ -55,6 +55,7 @@ async def submit_until_known(cluster: Cluster, parcel: Parcel, seconds: float = 
     raise AssertionError(f"{parcel.key} never got an id")
 
 
+@pytest.mark.timeout(1200)
 async def test_a_link_cut_at_any_byte_of_a_submission_leaves_exactly_one_job(
     lab: SlurmLab,
 ) -> None:
@@ -155,6 +156,7 @@ async def test_a_driver_killed_around_a_submission_leaves_exactly_one_array(
             task = asyncio.create_task(real(*given, **named))  # type: ignore[arg-type]
             await asyncio.sleep(0.03)
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if moment == "after the send":
             await real(*given, **named)  # type: ignore[arg-type]
         raise KeyboardInterrupt

@@ -38,7 +38,7 @@ async def test_what_a_dead_dispatcher_held_is_given_back_and_its_session_woken(
     assert await transact(engine, abandoned) == [world.session_id]
     watching = asyncio.create_task(watch_leases(engine))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await world.sql(WOKEN):
                 await asyncio.sleep(0.05)
     finally:

@@ -66,7 +66,7 @@ async def test_a_callback_is_announced_at_once_with_all_its_names(
     assert roles == {"session", "pipeline", "site"}
     assert event["payload"]["attempt"] == attempt
     age = datetime.now(UTC) - datetime.fromisoformat(event["occurred"])
-    assert abs(age.total_seconds()) < 10
+    assert abs(age.total_seconds()) < 60
     await until(lambda: paid(cluster.engine))
     row = await cluster.row("SELECT announced_at FROM track.inbox WHERE kind = 'start'")
     assert row["announced_at"] is not None
@@ -94,7 +94,7 @@ async def test_an_answer_that_is_not_204_is_asked_again(
     prefect.status = 503
     async with announcing(engine, prefect.url):
         await owe(engine, "a")
-        await asyncio.wait_for(prefect.came.wait(), 10)
+        await asyncio.wait_for(prefect.came.wait(), 60)
         assert await owed(engine) == 1
         prefect.status = 204
         await prefect.expect("a")

@@ -93,7 +93,7 @@ def test_no_call_that_the_document_suggests_is_a_server_error(running: Served, l
         attempt_id = call.path_parameters.get("attempt_id")
         known = attempt_id in running.attempts
         headers = running.bearer(attempt_id) if known else {}
-        answer = call.call(base_url=running.url, headers=headers)
+        answer = call.call(base_url=running.url, headers=headers, timeout=60)
         call.validate_response(answer, checks=[not_a_server_error])
 
     every()
@@ -101,7 +101,7 @@ def test_no_call_that_the_document_suggests_is_a_server_error(running: Served, l
 
 @pytest.mark.parametrize("odd", ODD_BODIES)
 def test_no_body_is_a_server_error(running: Served, odd: str) -> None:
-    with httpx.Client(base_url=running.url) as http:
+    with httpx.Client(base_url=running.url, timeout=60) as http:
         for operation in OPERATIONS.values():
             if operation.method == "get":
                 continue

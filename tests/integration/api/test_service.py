@@ -83,7 +83,7 @@ async def test_a_runner_and_a_script_over_a_real_connection(
         attempt = await world.queue("g", "assetLoader")
         async with (
             serving(create_app(config), free_port()) as url,
-            httpx.AsyncClient(base_url=url) as http,
+            httpx.AsyncClient(base_url=url, timeout=60) as http,
         ):
             head = {"Authorization": f"Bearer {KEYS.issue(attempt, 1)}"}
             body = {"native_id": "n", "nonce": "x"}

@@ -49,7 +49,7 @@ async def site(
 
 
 async def until(true: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await true():
             await asyncio.sleep(0.05)
 

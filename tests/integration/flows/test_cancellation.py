@@ -41,7 +41,7 @@ PIPELINE = {
     ],
 }
 PACE = Pace(tick_s=0.1, recheck_s=0.1, linger_s=600)
-PATIENCE_S = 60
+PATIENCE_S = 120
 QUEUED = """
     SELECT t.id FROM track.attempt t JOIN track.job j ON j.attempt_id = t.id
     WHERE j.state = 'queued' AND j.asset_guid = :guid

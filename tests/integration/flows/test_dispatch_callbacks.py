@@ -19,7 +19,7 @@ from track.database import transact
 from track.states import State
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
-PATIENCE_S = 20
+PATIENCE_S = 60
 HOUR_S = 3600.0
 
 

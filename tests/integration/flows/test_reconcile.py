@@ -1,14 +1,16 @@
 """Reconcile as Prefect runs it: orphaned runs end, sessions are woken, quiet is quiet."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import yaml
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Cancelling, Running, Scheduled
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.reconcile import reconcile
@@ -17,6 +19,7 @@ from tests.support.world import World, new
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 PATIENCE = timedelta(seconds=60)
+ROOT = Path(__file__).parents[3]
 
 
 @flow(name="dispatch")
@@ -112,10 +115,65 @@ async def test_a_session_whose_dispatcher_waits_for_a_place_is_not_woken_again(
     async with get_client() as client:
         parameters = {"session": str(world.session_id)}
         run = await client.create_flow_run(dispatched, parameters=parameters, state=Scheduled())
-        assert world.session_id in await on_their_way(client)
+        assert world.session_id in await on_their_way(client, world.engine)
         assert "sessions woken 0" in await message()
         await client.delete_flow_run(run.id)
     assert "sessions woken 1" in await message()
+
+
+async def unregistered(world: World, announced_s: int) -> None:
+    """The session's event was taken, and has led to nothing since."""
+    await dies(world)
+    await world.sql("DELETE FROM track.job")
+    await world.sql("DELETE FROM track.asset")
+    await world.sql("DELETE FROM track.dispatcher")
+    await world.sql(
+        "UPDATE track.session SET registered_at = NULL,"
+        f" announced_at = now() - make_interval(secs => {announced_s})"
+    )
+
+
+async def test_a_session_whose_event_was_lost_is_taken_up_after_a_minute(world: World) -> None:
+    written = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+    (minutely,) = (each for each in written["deployments"] if each["name"] == "every-minute")
+
+    async def said() -> str:
+        state = await reconcile(**minutely["parameters"], return_state=True)
+        return str(state.message)
+
+    await unregistered(world, announced_s=50)
+    assert "without registration 0" in await said()
+    await unregistered(world, announced_s=61)
+    assert "without registration 1" in await said()
+    assert "without registration 0" in await said()  # the second event has its minute too
+
+
+@pytest.mark.parametrize("state", [Scheduled, Pending, Running])
+async def test_a_session_whose_run_has_yet_to_take_its_lease_gets_no_second_one(
+    world: World, state: Callable[[], State]
+) -> None:
+    await unregistered(world, announced_s=3600)
+    async with get_client() as client:
+        parameters = {"session": str(world.session_id)}
+        run = await client.create_flow_run(dispatched, parameters=parameters, state=state())
+        assert "without registration 0" in await message()
+        await client.set_flow_run_state(run.id, Crashed(), force=True)
+    assert "without registration 1" in await message()
+
+
+async def test_a_run_whose_worker_died_before_it_began_holds_its_session_back_no_longer(
+    world: World,
+) -> None:
+    """Killed with the worker while it was pending, it would be on its way for ever."""
+    await unregistered(world, announced_s=3600)
+    async with get_client() as client:
+        parameters = {"session": str(world.session_id)}
+        run = await client.create_flow_run(dispatched, parameters=parameters, state=Pending())
+        assert world.session_id in await on_their_way(client, world.engine)
+        assert await end_orphans(client, world.engine, timedelta(0)) == 1
+        assert world.session_id not in await on_their_way(client, world.engine)
+        ended = (await client.read_flow_run(run.id)).state
+        assert ended is not None and ended.type == StateType.CRASHED
 
 
 async def test_a_run_that_was_being_cancelled_when_its_dispatcher_died_ends_cancelled(

@@ -110,25 +110,25 @@ def test_a_killed_server_is_recovered_in_spite_of_the_pids_it_left(
 
 def test_a_slow_recovery_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far longer than a silent server is: one that recovers says so itself."""
-    monkeypatch.setattr("refinery.postgres.SILENCE_S", 2.0)
     first = cluster(folder, fast=False)
     first.start()
     say(first, "CREATE TABLE t AS SELECT n, repeat('x', 200) FROM generate_series(1, 400000) n")
     assert first.process is not None
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
+    monkeypatch.setattr("refinery.postgres.SILENCE_S", 5.0)
     second = cluster(folder)
     with ThreadPoolExecutor(1) as starter:
         starting = starter.submit(second.start)
         try:
-            hold_its_recovery(second, 3.0)
+            hold_its_recovery(second, 6.0)
             assert not starting.done()
             let_go(second)
-            starting.result(timeout=60)
+            starting.result(timeout=120)
             assert say(second, "SELECT count(*) FROM t") == 400000
         finally:
             let_go(second)
-            starting.exception(timeout=60)
+            starting.exception(timeout=120)
             second.stop()
 
 

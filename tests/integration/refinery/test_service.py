@@ -12,7 +12,7 @@ import pytest
 from refinery.processes import ProcessId, identify, marked, sweep
 from refinery.service import Service, ServiceError, Supervisor
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SLEEP = "import signal; signal.pause()"
 
 

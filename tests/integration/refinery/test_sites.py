@@ -70,8 +70,10 @@ async def world(
     made = World(SiteDrivers(settings, addresses, engine), engine)
     monkeypatch.setattr(service, "drive", drive)
     monkeypatch.setattr(service.SlurmSite, "aload", made.aload)
-    running = asyncio.create_task(made.drivers.run())
     yield made
+    monkeypatch.setattr(made.drivers, "turn", asyncio.Event().wait)
+    running = asyncio.create_task(made.drivers.run())
+    await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert made.drivers.driven == {}

@@ -118,7 +118,7 @@ async def test_a_folder_still_being_written_is_not_taken(world: World) -> None:
 
     async def grown() -> None:
         before = path.stat().st_size
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while path.stat().st_size == before:
                 await asyncio.sleep(0.001)
 
@@ -232,7 +232,7 @@ async def test_a_kill_between_row_and_event_is_made_good_at_the_next_look(
     context = multiprocessing.get_context("spawn")
     killed = context.Process(target=_die_before_the_event, args=(database, str(world.drive.root)))
     killed.start()
-    await asyncio.to_thread(killed.join, 60)
+    await asyncio.to_thread(killed.join, 120)
     assert killed.exitcode == 9
     [row] = await world.rows()
     assert row.announced_at is None
@@ -430,7 +430,7 @@ async def test_the_watch_looks_again_and_again_until_it_is_stopped(world: World)
 
     await asyncio.wait_for(
         watch(world.drive, world.engine, world.prefect, stop=stop, clock=world.clock, pause=pause),
-        30,
+        60,
     )
     assert pauses == 2
 
@@ -445,6 +445,6 @@ async def test_stopping_does_not_wait_for_the_next_look(world: World) -> None:
     task = asyncio.create_task(
         watch(world.drive, world.engine, world.prefect, stop=stop, pause=pause)
     )
-    await asyncio.wait_for(resting.wait(), 10)
+    await asyncio.wait_for(resting.wait(), 60)
     stop.set()
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)

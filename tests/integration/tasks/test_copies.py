@@ -44,7 +44,7 @@ def destination(tmp_path: Path) -> Path:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         os.sched_yield()

@@ -124,7 +124,7 @@ async def test_dispatchers_that_claim_and_finish_at_once_never_exceed_a_throttle
                 await asyncio.sleep(0.002)
 
     async def work(world: World) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while await world.sql(
                 "SELECT 1 FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid"
                 " WHERE a.session_id = :id AND j.state <> 'done'",

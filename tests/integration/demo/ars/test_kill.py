@@ -17,6 +17,7 @@ from demo.ars import StandInConfig
 from refinery.postgres import EmbeddedPostgres
 from tests.integration.demo.ars.stand_in import Archive, configure
 
+PATIENCE_S = 60.0
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -38,16 +39,16 @@ def process(config: StandInConfig, port: int) -> Iterator[Archive]:
         assert child.stdin is not None
         with child.stdin:
             json.dump({"config": fields, "port": port, **folders}, child.stdin)
-        with httpx.Client(base_url=config.base_url, timeout=20) as http:
+        with httpx.Client(base_url=config.base_url, timeout=PATIENCE_S) as http:
             wait_until_healthy(http, child)
             yield Archive(config, http)
     finally:
         child.kill()
-        child.wait(20)
+        child.wait(PATIENCE_S)
 
 
 def wait_until_healthy(http: httpx.Client, child: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         assert child.poll() is None and time.monotonic() < deadline, "the stand-in did not start"
         try:
@@ -60,7 +61,7 @@ def wait_until_healthy(http: httpx.Client, child: subprocess.Popen[str]) -> None
 def ask_for_a_tick(archive: Archive) -> None:
     """Ask on a connection of its own: the answer may never come."""
     try:
-        httpx.post(f"{archive.config.base_url}/__sim/tick", timeout=20)
+        httpx.post(f"{archive.config.base_url}/__sim/tick", timeout=PATIENCE_S)
     except httpx.TransportError:
         return
 
@@ -77,11 +78,11 @@ def test_killed_between_success_and_closing_it_finishes_after_a_restart(
         archive.fault("slow_gap", seconds=60, match={"guid": guid})
         asking = threading.Thread(target=ask_for_a_tick, args=[archive])
         asking.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while archive.status(guid)[0] != "ERDA_SYNCHRONISED":
             assert time.monotonic() < deadline
         assert archive.status(guid) == ("ERDA_SYNCHRONISED", 10)
-    asking.join(20)
+    asking.join(PATIENCE_S)
     with process(config, port) as archive:
         assert archive.tick()["synchronised"] == 1
         assert archive.status(guid) == ("ERDA_SYNCHRONISED", None)
@@ -105,7 +106,7 @@ def test_killed_in_the_middle_of_an_upload_it_keeps_the_old_file(
         def body() -> Iterator[bytes]:
             yield b"x" * 3_000_000
             started.set()
-            go_on.wait(20)
+            go_on.wait(PATIENCE_S)
 
         def upload() -> None:
             address = f"{config.base_url}/file_proxy/api/assetfiles/NHMD/Vascular plants/{guid}"
@@ -114,19 +115,19 @@ def test_killed_in_the_middle_of_an_upload_it_keeps_the_old_file(
                     f"{address}/leaf.tif?crc=1&file_size_mb=4",
                     content=body(),
                     headers={"Authorization": f"Bearer {token}"},
-                    timeout=20,
+                    timeout=PATIENCE_S,
                 )
             except httpx.TransportError:
                 return
 
         sending = threading.Thread(target=upload)
         sending.start()
-        assert started.wait(10)
-        deadline = time.monotonic() + 10
+        assert started.wait(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
         while not any(part.stat().st_size for part in incoming.iterdir()):
             assert time.monotonic() < deadline
     go_on.set()
-    sending.join(20)
+    sending.join(PATIENCE_S)
     assert list(incoming.iterdir())
     with process(config, port) as archive:
         assert list(incoming.iterdir()) == []

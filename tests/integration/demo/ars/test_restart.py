@@ -16,7 +16,7 @@ def database(postgres: EmbeddedPostgres, name: str) -> str:
 
 
 def wait_until_closed(archive: Archive, guid: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while archive.status(guid) != ("ERDA_SYNCHRONISED", None):
         assert time.monotonic() < deadline, archive.status(guid)
 
