@@ -16,6 +16,7 @@ from refinery.settings import Settings
 
 EVENTS_KEPT = "P7D"
 RUNS_KEPT_S = 30 * 24 * 3600
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 def inherited(variables: Mapping[str, str]) -> dict[str, str]:
@@ -54,6 +55,9 @@ def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:
     return common(settings, addresses) | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": addresses.prefect_database,
         "PREFECT_SERVER_UI_API_URL": addresses.prefect_api,
+        # In memory, a server that is killed forgets until when a deployment's place is taken: what
+        # died at the same time, as reconcile may, would hold it for ever and never run again.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": addresses.prefect,
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": EVENTS_KEPT,
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

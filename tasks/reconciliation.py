@@ -28,6 +28,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Crashed
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
@@ -35,11 +36,17 @@ from track import healing
 from track.database import make_engine, transact
 
 DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
+COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 LIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 CHUNK = 200
 """What Prefect's API gives at once."""
 
 MOST_PAGES = 10
+
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 0))")
+
+STARTING = 2
+"""So many times the patience may pass before a run that began has its lease."""
 
 WITHIN = timedelta(days=1)
 """How far back runs of ended dispatchers are looked for."""
@@ -70,11 +77,13 @@ class Found:
 
 @asynccontextmanager
 async def reconciling() -> AsyncIterator[AsyncEngine]:
-    """The database, for one look."""
+    """The database, for one look; another that is under way is waited for."""
     database: RefineryDatabase = await RefineryDatabase.aload("default")
     engine = make_engine(database.address(), pool=2, overflow=2)
     try:
-        yield engine
+        async with engine.connect() as mine:
+            await mine.execute(ONE_AT_A_TIME)
+            yield engine
     finally:
         await engine.dispose()
 
@@ -89,7 +98,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     try:
         async with get_client() as client:
             found.runs_orphaned = await end_orphans(client, engine, patience)
-            coming = await on_their_way(client)
+            coming = await on_their_way(client, engine)
     except (httpx.HTTPError, PrefectException) as error:
         found.notes.append(f"Prefect's runs could not be looked at: {error}")
         return found
@@ -133,20 +142,24 @@ async def _take_up(
     return taken
 
 
-async def on_their_way(client: PrefectClient) -> set[UUID]:
-    """Sessions whose next dispatcher waits for a place at the worker: asking again is no help."""
-    sessions: set[UUID] = set()
+async def on_their_way(client: PrefectClient, engine: AsyncEngine) -> set[UUID]:
+    """Sessions whose next dispatcher has its run already: asking again is no help.
+
+    It waits for a place at the worker, or is just starting and has not taken its lease yet.
+    """
+    runs: list[FlowRun] = []
     for page in range(MOST_PAGES):
-        runs = await client.read_flow_runs(
+        found = await client.read_flow_runs(
             flow_filter=DISPATCHERS,
-            flow_run_filter=FlowRunFilter(state=_in([StateType.SCHEDULED, StateType.PENDING])),
+            flow_run_filter=FlowRunFilter(state=_in(COMING)),
             limit=CHUNK,
             offset=page * CHUNK,
         )
-        sessions |= {UUID(str(run.parameters["session"])) for run in runs}
-        if len(runs) < CHUNK:
+        runs += found
+        if len(found) < CHUNK:
             break
-    return sessions
+    known = await transact(engine, lambda tx: healing.known_runs(tx, [run.id for run in runs]))
+    return {UUID(str(run.parameters["session"])) for run in runs if run.id not in known}
 
 
 async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: timedelta) -> int:
@@ -160,7 +173,7 @@ async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: time
     for chunk in _chunks(list(why)):
         for which in (_children_of(chunk), _these(chunk)):
             ended += await _crash(client, which, why)
-    lost = await _without_dispatcher(client, engine, patience * 5)
+    lost = await _without_dispatcher(client, engine, patience * STARTING)
     return ended + await _crash(client, _these(lost), why) if lost else ended
 
 

@@ -1,5 +1,6 @@
 """What our services are told, and what of the outside is kept from them."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def test_settings_of_prefect_and_postgresql_from_outside_are_left_out() -> None:
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "LANG": "da_DK.UTF-8",
     }
+
+
+def test_a_killed_server_remembers_who_holds_a_deployments_place(tmp_path: Path) -> None:
+    """Leases that it forgot were never ended: reconcile found no place, for ever."""
+    settings = Settings.load(tmp_path, OWN)
+    server = environment.of_server(settings, resolve(settings, PORTS))
+    module = import_module(server["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"])
+    leases = module.ConcurrencyLeaseStorage(storage_path=tmp_path)
+    assert leases.storage_path == tmp_path
 
 
 def test_only_the_server_learns_the_password(
