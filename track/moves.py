@@ -5,14 +5,14 @@ attempt that believes it holds the job) whose row count must be what was asked
 for, with a history row in the same transaction. Nothing else writes `job.state`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Text, cast, func, insert, select, update
+from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningInsert
 
 from track.states import MOVES, State
 from track.tables import asset, history, job
@@ -36,14 +36,10 @@ class Guard:
     dispatcher_id: UUID | None = None
     attempt_id: int | None = None
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """As SQL; a field that is None guards nothing."""
-        found: list[ColumnElement[bool]] = []
-        if self.dispatcher_id is not None:
-            found.append(job.c.dispatcher_id == self.dispatcher_id)
-        if self.attempt_id is not None:
-            found.append(job.c.attempt_id == self.attempt_id)
-        return found
+    def fields(self) -> dict[str, UUID | int]:
+        """The columns it names; one that is None guards nothing."""
+        found = {"dispatcher_id": self.dispatcher_id, "attempt_id": self.attempt_id}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 ANYBODY = Guard()
@@ -90,38 +86,50 @@ async def move_all(
     if not job_ids:
         return []
     row = {"reason": why or None, "dispatcher_id": None} | values
+    said = {"actor": actor, "what": "job.state", "old": expected, "new": new, "why": why}
+    held = guard.fields()
+    bound = {"ids": list(job_ids)} | said | {f"held_{name}": held[name] for name in held}
+    # Writing a statement costs as much as running it; one that holds SQL is written each time.
+    if any(isinstance(value, ClauseElement) for value in row.values()):
+        statement = _moving(row, held)
+    else:
+        statement = _known_moving(tuple(row), tuple(held))
+        bound |= {f"new_{name}": value for name, value in row.items()}
+    return list((await tx.execute(statement, bound)).scalars())
+
+
+@lru_cache(maxsize=256)
+def _known_moving(columns: tuple[str, ...], guards: tuple[str, ...]) -> Select[Any]:
+    return _moving({name: bindparam(f"new_{name}") for name in columns}, guards)
+
+
+def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
+    """The move and one history row per moved job, with its asset and session, in one statement.
+
+    It is the hottest of all.
+    """
     moved = (
         update(job)
-        .where(job.c.id.in_(job_ids), job.c.state == expected, *guard.conditions())
-        .values(state=new, updated_at=func.now(), **row)
+        .where(job.c.id.in_(bindparam("ids", expanding=True)), job.c.state == bindparam("old"))
+        .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
+        .values(state=bindparam("new"), updated_at=func.now(), **row)
         .returning(job.c.id, job.c.asset_guid, job.c.attempt_id)
         .cte("moved")
     )
-    remembered = _remember(moved, expected, new, actor, why).cte("remembered")
-    ids = select(moved.c.id).add_cte(remembered).order_by(moved.c.id)
-    return list((await tx.execute(ids)).scalars())
-
-
-def _remember(moved: CTE, old: State, new: State, actor: str, why: str) -> ReturningInsert[Any]:
-    """One history row per moved job, with the asset and session it belongs to.
-
-    Part of the moving statement itself: it is the hottest of all.
-    """
-    columns = ["actor", "what", "session_id", "asset_guid", "job_id", "attempt_id"]
+    columns = {
+        "session_id": asset.c.session_id,
+        "asset_guid": asset.c.guid,
+        "job_id": moved.c.id,
+        "attempt_id": moved.c.attempt_id,
+        **{name: bindparam(name, type_=Text) for name in ("actor", "what", "old", "new", "why")},
+    }
     source = (
-        select(
-            *(cast(text, Text) for text in (actor, "job.state")),
-            asset.c.session_id,
-            asset.c.guid,
-            moved.c.id,
-            moved.c.attempt_id,
-            *(cast(text, Text) for text in (old.value, new.value, why)),
-        )
+        select(*columns.values())
         .join(asset, asset.c.guid == moved.c.asset_guid)
         .order_by(moved.c.id)
     )
-    written = insert(history).from_select([*columns, "old", "new", "why"], source)
-    return written.returning(history.c.id)
+    written = insert(history).from_select([*columns], source).returning(history.c.id)
+    return select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
 
 
 async def lock(tx: AsyncConnection, job_ids: Sequence[int]) -> None:
