@@ -32,6 +32,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
+from tasks.readmission import readmit
 from track import healing
 from track.database import make_engine, transact
 
@@ -59,6 +60,7 @@ class Found:
     sessions_woken: int = 0
     sessions_without_registration: int = 0
     sessions_with_open_folder: int = 0
+    specimens_readmitted: int = 0
     jobs_forgotten: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
@@ -92,6 +94,9 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     """Look for everything that can have been left behind, and set it right."""
     found = Found()
     await _forgotten_jobs(engine, patience, found)
+    readmitted = await readmit(engine)
+    found.specimens_readmitted = len(readmitted)
+    found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]
     found.dispatchers_silent = len(
         await transact(engine, lambda tx: healing.close_silent(tx, patience))
     )

@@ -46,7 +46,7 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
         return None
     listing = await look_into(Path(path), dispatcher.drive.root)
     assets = [
-        await COPYING.run(_asset, base, pair, listing.folder, pipelines)
+        await COPYING.run(as_asset, base, pair, listing.folder, pipelines)
         for base, pair in sorted(listing.items.items())
     ]
 
@@ -58,9 +58,10 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
     return await transact(dispatcher.engine, write)
 
 
-def _asset(
+def as_asset(
     stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
 ) -> NewAsset:
+    """What is registered of one specimen's files. Raises a FileError that may pass by itself."""
     metadata = _metadata(stop, pair)
     image = pair.image_of(metadata.file_format if metadata else None)
     size_mb = megabytes(image.size_bytes if image else 0)

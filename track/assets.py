@@ -49,12 +49,18 @@ class Registered:
 
 
 async def register_assets(
-    tx: AsyncConnection, session_id: UUID, assets: Sequence[NewAsset], *, actor: str
+    tx: AsyncConnection,
+    session_id: UUID,
+    assets: Sequence[NewAsset],
+    *,
+    actor: str,
+    again: bool = False,
 ) -> Registered:
     """Insert assets with a job per stage; again is harmless.
 
     One that was quarantined is opened again from its corrected files; any other guid
-    that is known from another session is left as it is and reported.
+    that is known from another session is left as it is and reported. `again` opens those
+    of this very session that have failed jobs and are in no quarantine.
     """
     await hold_edges(tx)  # an edit that is under way has stages that could not be seen yet
     await _lock_lattices(tx, assets)
@@ -71,7 +77,7 @@ async def register_assets(
                 tx, actor=actor, what="asset.registered", session_id=session_id,
                 asset_guid=each.guid, new=each.pipeline,
             )  # fmt: skip
-        elif await _reopen(tx, row, actor):
+        elif await _reopen(tx, row, actor, again):
             reopened.append(each.guid)
         else:
             known.append(each.guid)
@@ -106,34 +112,42 @@ async def _lock_lattices(tx: AsyncConnection, assets: Sequence[NewAsset]) -> Non
         await tx.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-async def _reopen(tx: AsyncConnection, row: dict[str, object], actor: str) -> bool:
-    """Point a quarantined asset at its corrected files and start it over."""
-    guid, session_id = row["guid"], row["session_id"]
+async def _reopen(tx: AsyncConnection, row: dict[str, object], actor: str, again: bool) -> bool:
+    """Point an asset at its corrected files, or at those that may be read now; start it over."""
+    guid, session_id = str(row["guid"]), row["session_id"]
     mine = asset.c.guid == guid
     old = (await tx.execute(select(asset).where(mine).with_for_update())).one()
-    if old.quarantine is None or old.session_id == session_id:
+    here, quarantined = old.session_id == session_id, old.quarantine is not None
+    failed = await _failed_jobs(tx, guid)
+    if (here, quarantined) != (again, not again) or (again and not failed):
         return False
     fields = {name: value for name, value in row.items() if name not in ("guid", "parent_guid")}
     fresh = {"quarantine": None, "released_at": None, "admitted_at": None}
     await tx.execute(update(asset).where(mine).values(fields | fresh))
     await record(
         tx, actor=actor, what="asset.reopened", session_id=session_id,
-        asset_guid=str(guid), old=old.quarantine, new="",
+        asset_guid=guid, old=old.quarantine, new="",
     )  # fmt: skip
-    await _restart_jobs(tx, str(guid), moved=old.pipeline_id != row["pipeline_id"], actor=actor)
+    why = "its files may be read now" if again else "its corrected files arrived"
+    moved = old.pipeline_id != row["pipeline_id"]
+    await _restart_jobs(tx, failed, moved=moved, actor=actor, why=why)
     return True
 
 
-async def _restart_jobs(tx: AsyncConnection, guid: str, *, moved: bool, actor: str) -> None:
+async def _failed_jobs(tx: AsyncConnection, guid: str) -> list[int]:
     mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.FAILED)
-    ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
-    why = "its corrected files arrived"
+    return list((await tx.execute(mine.order_by(job.c.id))).scalars())
+
+
+async def _restart_jobs(
+    tx: AsyncConnection, ids: list[int], *, moved: bool, actor: str, why: str
+) -> None:
     if moved:  # jobs of the pipeline it no longer has
         await move_all(tx, ids, State.FAILED, State.EXCLUDED, actor=actor, why=why)
         return
     fresh: dict[str, Any] = {"tries": 0, "effects": {}, "available_at": func.now()}
     await move_all(tx, ids, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
-    await resolve(tx, ids)
+    await wake(tx, await resolve(tx, ids))
 
 
 async def quarantine(

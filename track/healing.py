@@ -8,6 +8,7 @@ one can be taken meanwhile.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -79,6 +80,21 @@ UNCLOSED = text(f"""
     ORDER BY s.id
 """)
 
+SHUT_OUT = text("""
+    SELECT a.file_name, a.session_id, coalesce(a.source_path, s.path) AS folder
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid AND a.quarantine IS NULL AND a.parent_guid IS NULL
+    JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
+     AND st.kind = 'builtin' AND st.run = 'ingest'
+    JOIN track.session s ON s.id = a.session_id
+    CROSS JOIN LATERAL (SELECT count(*) AS times FROM track.history h
+                         WHERE h.asset_guid = a.guid AND h.what = 'asset.reopened') h
+    WHERE j.state = 'failed'
+      -- One that can be opened and fails all the same must not be tried every minute.
+      AND (h.times = 0 OR j.updated_at < now() - make_interval(mins => least(60, h.times::int)))
+    ORDER BY a.guid
+""")
+
 FORGOTTEN = text("""
     WITH old AS (SELECT id FROM track.job
                   WHERE state = 'waiting' AND updated_at < now() - CAST(:patience AS interval)),
@@ -113,6 +129,15 @@ class DeadRun:
     why: str
 
 
+@dataclass(frozen=True)
+class ShutOut:
+    """A specimen, by the folder and the base name of its files."""
+
+    session_id: UUID
+    folder: Path
+    file_name: str
+
+
 async def neglected(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     """Sessions with jobs to claim or to finish and no dispatcher, and none on its way."""
     return list((await tx.execute(NEGLECTED, {"patience": patience})).scalars())
@@ -121,6 +146,12 @@ async def neglected(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
 async def unregistered(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     """Sessions whose specimens nobody has registered: never announced, or in vain."""
     return list((await tx.execute(UNREGISTERED, {"patience": patience})).scalars())
+
+
+async def shut_out(tx: AsyncConnection) -> list[ShutOut]:
+    """Specimens whose ingest failed without a fault of theirs: their files could not be used."""
+    rows = await tx.execute(SHUT_OUT)
+    return [ShutOut(row.session_id, Path(row.folder), row.file_name) for row in rows]
 
 
 async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:

@@ -28,6 +28,7 @@ from tasks.folders import settle_folder
 from tasks.holding import Quarantined, holding
 from tasks.ingest import ingest
 from tasks.ndrive import list_session, listing_hash
+from tasks.readmission import readmit
 from tasks.registration import register_session
 from tests.support.small_disk import small_disk
 from tests.support.world import World
@@ -265,6 +266,71 @@ async def test_a_file_that_may_not_be_read_is_said_and_waits_for_a_person(
     assert name in said and "give the account that runs the refinery access" in said
     state, reason, _, _ = await museum.job("g")
     assert state == "failed" and reason is not None and name in reason
+
+
+@pytest.mark.parametrize("at_first_sight", [True, False])
+@pytest.mark.parametrize("name", ["g.json", "g.tif"])
+async def test_a_file_that_may_be_read_in_the_end_is_taken_by_itself(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str, at_first_sight: bool
+) -> None:
+    museum.drop("g")
+    museum.drop("h")
+    if not at_first_sight:
+        await museum.register()
+    real = os.open
+
+    def denied(path: Any, *more: Any, **named: Any) -> int:
+        if Path(path) == museum.folder / name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *more, **named)
+
+    monkeypatch.setattr(copies.os, "open", denied)
+    monkeypatch.setattr("tasks.images.look_at_image", lambda _: None)
+    if at_first_sight:
+        await museum.register()
+    await museum.fails("g", PermissionDenied)
+    await museum.ingest("h")
+    await settle_folder(museum.dispatcher)
+    engine, drive = museum.world.engine, museum.dispatcher.drive
+    assert await readmit(engine, drive) == []
+    monkeypatch.undo()
+    assert await readmit(engine, drive) == ["g"]
+    assert await readmit(engine, drive) == []
+    await museum.ingest("g")
+    assert await museum.world.sql(
+        "SELECT p.name, s.key, j.state FROM track.job j JOIN track.stage s ON s.id = j.stage_id"
+        " JOIN track.pipeline p ON p.id = s.pipeline_id"
+        " WHERE asset_guid = 'g' AND j.state <> 'excluded' ORDER BY s.position"
+    ) == [("P", "ingest", "done"), ("P", "create", "ready")]
+    assert museum.stored("g") == ["g.tif"]
+    await settle_folder(museum.dispatcher)
+    assert museum.folder.with_name("imported_" + museum.folder.name).is_dir()
+
+
+async def test_what_fails_though_it_can_be_opened_is_tried_ever_more_seldom(
+    museum: Museum,
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    engine, drive = museum.world.engine, museum.dispatcher.drive
+
+    async def fails_again() -> None:
+        await museum.world.sql("UPDATE track.job SET state = 'failed' WHERE state = 'ready'")
+
+    await fails_again()
+    assert await readmit(engine, drive) == ["g"]
+    await fails_again()
+    assert await readmit(engine, drive) == []
+    await museum.world.sql("UPDATE track.job SET updated_at = now() - interval '61 seconds'")
+    assert await readmit(engine, drive) == ["g"]
+
+
+async def test_broken_json_stays_in_quarantine_until_a_person_mends_it(museum: Museum) -> None:
+    museum.drop("g")
+    (museum.folder / "g.json").write_text("{broken")
+    await museum.register()
+    await museum.fails("g", Quarantined)
+    assert await readmit(museum.world.engine, museum.dispatcher.drive) == []
 
 
 async def test_the_same_guid_with_another_image_is_quarantined_and_overwrites_nothing(
