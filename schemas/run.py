@@ -1,7 +1,9 @@
 """What a stage runs: a built-in, a module of ours on a cluster, or a script already there."""
 
+import pkgutil
 import re
 import shlex
+from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
@@ -13,7 +15,9 @@ from schemas.yaml_lines import nearest
 BUILTINS = frozenset(
     {"ingest", "create", "upload", "synchronise", "open_share", "close_share", "finalise"}
 )
-MODULES = frozenset({"load", "barcode", "ocr", "crop", "derive", "upload", "clean"})
+MODULES = Path(__file__).parents[1] / "hpc" / "job" / "modules"
+"""Where the modules are, a file each. They are never imported here: their imaging libraries
+are on the clusters."""
 SCRIPT_FIELDS = frozenset({"guid", "batch", "link", "parent_guid", "pipeline", "stage"})
 
 
@@ -52,6 +56,11 @@ class Run(BaseModel):
         return [word.format_map(values) for word in shlex.split(self.name)]
 
 
+def modules() -> frozenset[str]:
+    """The names of the modules there are: of the files in their folder, which is read anew."""
+    return frozenset(found.name for found in pkgutil.iter_modules([str(MODULES)]))
+
+
 def _parse(text: str) -> dict[str, str]:
     text = text.strip()
     head, _, rest = text.partition(".")
@@ -59,7 +68,7 @@ def _parse(text: str) -> dict[str, str]:
         return _known("builtin", rest, BUILTINS, "refinery.")
     words = text.split()
     if words and words[0] == "module":
-        return _known("module", " ".join(words[1:]), MODULES, "module ")
+        return _known("module", " ".join(words[1:]), modules(), "module ")
     _check_script(text)
     return {"kind": "script", "name": text}
 
@@ -83,7 +92,7 @@ def _check_script(text: str) -> None:
         if field not in SCRIPT_FIELDS:
             raise refusal(f"a command knows no '{{{field}}}'", nearest(field, SCRIPT_FIELDS))
     if "guid" not in fields:
-        known = [f"refinery.{name}" for name in BUILTINS] + [f"module {name}" for name in MODULES]
+        known = [f"refinery.{name}" for name in BUILTINS] + [f"module {name}" for name in modules()]
         raise refusal(
             f"'{text}' is neither a built-in nor a module, and as a command it needs '{{guid}}'",
             _nearest_run(text, known),
@@ -92,7 +101,7 @@ def _check_script(text: str) -> None:
 
 def _nearest_run(text: str, known: list[str]) -> str | None:
     # A bare word is most often the module's name without the word `module` before it.
-    for prefix, names in (("module ", MODULES), ("refinery.", BUILTINS)):
+    for prefix, names in (("module ", modules()), ("refinery.", BUILTINS)):
         if text in names:
             return prefix + text
     return nearest(re.sub(r"\s+", " ", text), known)
