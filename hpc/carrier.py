@@ -11,7 +11,8 @@ import logging
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +20,9 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.beside import Beside
 from hpc.cluster import Cluster
-from hpc.collect import report
+from hpc.collect import collect_result, report
 from hpc.retrieval import RemoteSource
 from hpc.shipping import SEAL, add
 from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
@@ -75,32 +77,49 @@ class Taken:
 
 @dataclass
 class Carrier:
-    """One site's carrier."""
+    """One site's carrier; bytes move `beside` the driver's turns.
+
+    `carried` are the batches whose inputs were brought, as far as the archive gives them.
+    """
 
     engine: AsyncEngine
     cluster: Cluster
     depot: Depot
+    beside: Beside
+    carried: set[str] = field(default_factory=set)
 
-    async def provide(self, batch: Batch) -> str:
-        """Bring the inputs of a batch's members; their grants, a line each.
+    async def provide(self, batch: Batch) -> str | None:
+        """The grants of a batch's members, a line each; None while their inputs are carried.
 
         An input that the archive does not give now is left out: its job will say so.
         Raises WireError, Garbled.
         """
+        if self.beside.has(batch.key):
+            return None
         lines = [await self._grant(member.attempt) for member in batch.members]
         grants = [grant for grant in lines if grant is not None]
         there = await self.cluster.sizes(
             f"{grant.guid}/{file.name}" for grant in grants for file in grant.inputs
         )
-        for grant in grants:
-            missing = [
+        missing = {
+            grant.guid: [
                 file
                 for file in grant.inputs
                 if there.get(f"{grant.guid}/{file.name}") != file.size_bytes
             ]
-            if missing:
-                await self._bring(grant.guid, missing)
+            for grant in grants
+        }
+        if any(missing.values()) and batch.key not in self.carried:
+            self.beside.begin(batch.key, partial(self._carry, batch.key, missing))
+            return None
+        self.carried.discard(batch.key)
         return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
+
+    async def _carry(self, key: str, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
+        for guid, files in missing.items():
+            if files:
+                await self._bring(guid, files)
+        self.carried.add(key)
 
     async def _grant(self, attempt_id: int) -> Grant | None:
         """An attempt's grant; None, of which its job complains, when nothing is known of it."""
@@ -152,19 +171,29 @@ class Carrier:
         except protocol.Refused as refusal:
             log.info("attempt %d: %s", attempt_id, refusal)
 
-    async def forward(self, text: str) -> bool:
-        """Send to the archive what a result wants sent; False when it cannot be taken now.
+    def send_first(self, name: str, text: str) -> int | None:
+        """Have what a result wants archived sent beside the turns, and then the result applied.
+
+        The attempt, which is not over before; None when the result has nothing to wait for.
+        """
+        attempt_id, files = _wishes(text)
+        if not files:
+            return None
+        self.beside.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
+        return attempt_id
+
+    async def _send_and_apply(
+        self, name: str, text: str, attempt_id: int, files: Sequence[Carried]
+    ) -> None:
+        if await self._forward_all(attempt_id, files):
+            await collect_result(self.engine, name, text)
+            await self.cluster.taken([name])
+
+    async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
+        """Send files to the archive; False when it does not take them now.
 
         A file that is not at the site any more fails its attempt. Raises WireError, Garbled.
         """
-        try:
-            message = json.loads(text)
-            files = [Carried.model_validate(each) for each in message["body"].get("carry", ())]
-            attempt_id = int(str(message["path"]).split("/")[2])
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
-            return True  # it is told as unreadable by whoever applies it
-        if not files:
-            return True
         async with self.engine.connect() as tx:
             found = await find_attempt(tx, attempt_id)
         if found is None or not found.current:
@@ -204,6 +233,16 @@ class Carrier:
         ours, said = await self.cluster.take(attempts)
         await self.note_starts(said)
         return Taken(ours, {each: _read_start(text) for each, text in said.items()})
+
+
+def _wishes(text: str) -> tuple[int, list[Carried]]:
+    """A result's attempt, and what it wants sent to the archive: nothing, if it is unreadable."""
+    try:
+        message = json.loads(text)
+        files = [Carried.model_validate(each) for each in message["body"].get("carry", ())]
+        return int(str(message["path"]).split("/")[2]), files
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
+        return 0, []  # it is told as unreadable by whoever applies it
 
 
 def _read_start(text: str) -> Start | None:

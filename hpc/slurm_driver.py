@@ -5,16 +5,17 @@ doubt stays so until it can be looked for, and a site that stays out of reach is
 so that what waits for it may go elsewhere.
 """
 
-import asyncio
 import logging
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.beside import Beside
 from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, SiteTrouble
 from hpc.collect import report
@@ -65,7 +66,7 @@ class SlurmDriver:
     watcher: Watcher = field(init=False)
     scripts: SiteScripts = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
-    _retrieving: asyncio.Task[int] | None = None
+    beside: Beside = field(default_factory=Beside)
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
@@ -74,7 +75,7 @@ class SlurmDriver:
         cluster = Cluster(self.wire, self.site.root, self.prelude)
         carrier = None
         if self.depot is not None and not self.callback:
-            carrier = Carrier(self.engine, cluster, self.depot)
+            carrier = Carrier(self.engine, cluster, self.depot, self.beside)
         self.state = SiteState(
             self.site,
             self.engine,
@@ -97,6 +98,7 @@ class SlurmDriver:
     async def turn(self) -> None:
         """Send what is queued, look at what is under way, report what ended."""
         try:
+            self.beside.settle()
             await self.greet()
             await self.submitter.send()
             await self.scripts.run_due()
@@ -115,9 +117,7 @@ class SlurmDriver:
 
     async def close(self) -> None:
         """Let go of the connection; what runs over there goes on."""
-        if self._retrieving is not None:
-            self._retrieving.cancel()
-            await asyncio.gather(self._retrieving, return_exceptions=True)
+        await self.beside.close()
         await self.wire.close()
 
     async def greet(self) -> None:
@@ -175,21 +175,17 @@ class SlurmDriver:
         await transact(self.engine, work)
 
     def _retrieve(self) -> None:
-        """Bring stages' outputs beside the turns, for they may be large. Raises what it raised."""
-        if self.outputs is None:
-            return
-        if self._retrieving is not None:
-            if not self._retrieving.done():
-                return
-            done, self._retrieving = self._retrieving, None
-            try:
-                done.result()
-            except OSError as error:  # our own disk: nothing is wrong with the site
-                log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
+        """Have stages' outputs brought here."""
+        if self.outputs is not None:
+            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
+
+    async def _bring_outputs(self, outputs: Path) -> None:
         cluster = self.state.cluster
         source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
-        work = retrieve(self.engine, self.site.name, source, self.outputs)
-        self._retrieving = asyncio.create_task(work)
+        try:
+            await retrieve(self.engine, self.site.name, source, outputs)
+        except OSError as error:  # our own disk: nothing is wrong with the site
+            log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
 
     def _forget_cancelled(self, found: list[Unwanted]) -> None:
         still = {each.attempt for each in found}

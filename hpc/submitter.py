@@ -7,7 +7,7 @@ submitted a second time.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,9 +86,18 @@ class Submitter:
             return False
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
         arrays = [each for each in await self._wanted(batches) if not is_script(each)]
-        if arrays:
-            await self._ship(arrays)
+        grants = await self._grants(arrays)
+        if grants:
+            await self._ship([batch for batch in arrays if batch.id in grants], grants)
         return True
+
+    async def _grants(self, batches: Iterable[Batch]) -> dict[int, str]:
+        """What goes along with each batch that may go; one whose inputs are on their way waits."""
+        carrier = self.state.carrier
+        if carrier is None:
+            return {batch.id: "" for batch in batches}
+        found = {batch.id: await carrier.provide(batch) for batch in batches}
+        return {batch_id: text for batch_id, text in found.items() if text is not None}
 
     def scripts(self) -> list[int]:
         """Batches in doubt and due; those that run scripts are the caller's to find."""
@@ -141,7 +150,7 @@ class Submitter:
                 self.settled(batch.id)
         return wanted
 
-    async def _ship(self, batches: Sequence[Batch]) -> None:
+    async def _ship(self, batches: Sequence[Batch], grants: Mapping[int, str]) -> None:
         state = self.state
         again = {batch.key for batch in batches if self.doubts[batch.id].proven}
         for batch in batches:
@@ -150,7 +159,7 @@ class Submitter:
             self.doubts[batch.id] = Doubt(state.clock() + AGAIN_S, doubt.absent_since)
         try:
             fates = await state.cluster.send(
-                [await self._parcel(batch) for batch in batches],
+                [self._parcel(batch, grants[batch.id]) for batch in batches],
                 again=again,
                 runner=None if state.runner_there else state.runner,
                 accounting=state.accounting,
@@ -166,7 +175,7 @@ class Submitter:
             sent = fates.get(batch.key, Sent(Fate.DOUBT, why="not told"))
             await self._settle(batch, sent)
 
-    async def _parcel(self, batch: Batch) -> Parcel:
+    def _parcel(self, batch: Batch, grants: str) -> Parcel:
         state = self.state
         asked = dict(batch.resources)
         throttle = asked.pop("throttle", None)
@@ -185,7 +194,7 @@ class Submitter:
             state.keys,
             callback=state.callback,
             root=state.site.root,
-            grants=await state.carrier.provide(batch) if state.carrier else "",
+            grants=grants,
         )
 
     async def _settle(self, batch: Batch, sent: Sent) -> None:

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Watcher:
-    """Looks when it is time to. `unknown` holds since when an attempt is not seen."""
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen, `held`
+    the attempts whose results lie there until what they made is in the archive."""
 
     state: SiteState
     interval_s: float = 0.0
@@ -44,6 +45,7 @@ class Watcher:
     postponed: int = 0
     arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
     unknown: dict[int, float] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
 
     async def settle_spent(self) -> None:
         """Close the batches of which every attempt is over."""
@@ -98,8 +100,11 @@ class Watcher:
     async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
         """One look at some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
+        self.held.clear()
         sight = await self.state.cluster.look(keys, starts=self.state.carrier is not None)
         news = await self._collect(sight)
+        if sight.more:
+            return news  # a result that was not read yet would be taken for a job without one
         if sight.queue is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
             return news
@@ -119,14 +124,20 @@ class Watcher:
         return await self._report(verdicts) or news
 
     async def _collect(self, sight: Sight) -> bool:
-        """Apply the results that could not be called back, then set them aside over there."""
+        """Apply the results that could not be called back, then set them aside over there.
+
+        One that wants something archived first is applied once that was sent.
+        """
         carrier, applied = self.state.carrier, []
         if carrier is not None:
             await carrier.note_starts(sight.starts)
         for name, text in sight.results.items():
-            if carrier is None or await carrier.forward(text):
-                await collect_result(self.state.engine, name, text)
-                applied.append(name)
+            waiting = carrier.send_first(name, text) if carrier is not None else None
+            if waiting is not None:
+                self.held.add(waiting)
+                continue
+            await collect_result(self.state.engine, name, text)
+            applied.append(name)
         if applied:
             await self.state.cluster.taken(applied)
         if sight.more:
@@ -146,6 +157,8 @@ class Watcher:
             known = self.arrays.get(batch.id, (found[batch.id][1],))
             self.arrays[batch.id] = arrays = arrays_of(known, scene)
             for member in _open(batch):
+                if member.attempt in self.held:
+                    continue
                 since = self.unknown.get(member.attempt)
                 watched = Watched(member, batch.key, arrays, since)
                 verdicts.append((watched, decide(watched, scene, now)))

@@ -199,6 +199,35 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(far: S
     assert depot.sent == {"a-1/d.tif": IMAGE}
 
 
+async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_one(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.cluster.MOST_RESULTS", 1)
+    far.options["resources"] = {"partition": "parked"}
+    guids = ["a-1", "a-2", "a-3"]
+    attempts = await far.queue(*guids, stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    folder = batch_folder(far)
+    for guid, attempt in zip(guids, attempts, strict=True):
+        ((sent),) = await far.attempts(guid, stage="other")
+        who = {"native_id": sent["external_id"], "nonce": "n"}
+        (folder / "started" / str(attempt)).mkdir(parents=True)
+        (folder / "started" / str(attempt) / "by").write_text(json.dumps(who))
+        message = {"path": f"/attempts/{attempt}/complete", "body": {**who, "result": {}}}
+        (folder / "results").mkdir(exist_ok=True)
+        (folder / "results" / f"{attempt}.json").write_text(json.dumps(message))
+    far.lab.cancel_all()
+
+    async def returned() -> bool:
+        driver.watcher.due_at = 0.0
+        states = await far.states(*guids, stage="other")
+        assert set(states) <= {"queued", "running", "returned"}
+        return set(states) == {"returned"}
+
+    await far.drive(driver, returned)
+
+
 async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tried_again(
     far: SlurmSite,
 ) -> None:
