@@ -39,6 +39,7 @@ class Callbacks:
         self._stir = stir
         self._waiting: dict[int, asyncio.Future[State | None]] = {}
         self._asked: set[int] = set()
+        self._parked = False
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -58,7 +59,8 @@ class Callbacks:
         self.park()
 
     def park(self) -> None:
-        """Let everybody who waits go, with None for "not yet"."""
+        """Let everybody who waits go, with None for "not yet"; whoever comes later, too."""
+        self._parked = True
         for future in self._waiting.values():
             if not future.done():
                 future.set_result(None)
@@ -70,6 +72,8 @@ class Callbacks:
 
     async def settled(self, job_id: int) -> State | None:
         """Wait until no site has the job any more; its state then, or None when parked."""
+        if self._parked:
+            return None
         future = asyncio.get_running_loop().create_future()
         self._waiting[job_id] = future
         self._ask(job_id)  # the callback may have been faster than we

@@ -58,15 +58,23 @@ def _held_in_the_middle(stack: Stack, path: Path) -> tuple[int, int]:
 
 
 def _subflow(stack: Stack, path: Path, job: int) -> str:
-    """The run of that job in Prefect."""
+    """The run of that job in Prefect, which comes only after the job is at its site."""
     (row,) = stack.rows("SELECT id FROM track.session WHERE opened_as = %(p)s", p=str(path))
     run = dispatchers(stack, UUID(str(row["id"])))[-1]["flow_run_id"]
-    (mine,) = [
-        each
-        for each in stack.prefect.subflows_of(str(run))
-        if each["parameters"].get("claim", {}).get("job_id") == job
-    ]
-    return str(mine["id"])
+    found: list[str] = []
+
+    def runs() -> bool:
+        found[:] = [
+            str(each["id"])
+            for each in stack.prefect.subflows_of(str(run))
+            if each["parameters"].get("claim", {}).get("job_id") == job
+            and each["state_type"] == "RUNNING"
+        ]
+        return bool(found)
+
+    stack.until(runs, "the job's run in Prefect")
+    (mine,) = found
+    return mine
 
 
 def _told_to_end(pid: int) -> bool:
