@@ -23,10 +23,15 @@ class ShareDepot:
             raise DepotError(str(error)) from error
 
     async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
-        """Put `path` into the share; the archive checks its CRC. Raises DepotError."""
+        """Put `path` into the share; the archive checks its CRC. Raises DepotError.
+
+        What is there already is not sent again: the archive would count both against the share.
+        """
         local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
         try:
             async with ArsClient(self._address) as ars:
+                if any(row.holds(local) for row in await ars.files.listed(shelf.guid)):
+                    return
                 await ars.files.upload(shelf.guid, shelf.institution, shelf.collection, local)
         except (ArsError, OSError) as error:
             raise DepotError(str(error)) from error

@@ -1,0 +1,139 @@
+"""A driver that is killed while it carries a file to the archive: the file arrives all the same."""
+
+import asyncio
+import hashlib
+import json
+import random
+import signal
+import sys
+import uuid
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars_client import ArsClient
+from demo.slurm_lab import SlurmLab
+from hpc.carrier import Shelf
+from hpc.runner_archive import build_runner
+from refinery.depot import ShareDepot
+from refinery.postgres import EmbeddedPostgres
+from schemas.attempts import FileFacts
+from schemas.metadata import read_document
+from schemas.pipeline import Pipeline
+from tests.support.archive import Archive, served_archive
+from tests.support.archive_road import create
+from tests.support.callbacks import document
+from tests.support.slurm_site import PIPELINE, SlurmSite, slurm_site
+from tests.support.world import new
+from track.database import transact
+from track.documents import create_document
+from track.pipelines import load_pipelines
+
+ROOT = Path(__file__).parents[3]
+IMAGE = random.Random(1).randbytes(9_000_000)
+FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(IMAGE))
+CHILD, PARENT = "child", "parent"
+
+
+@pytest.fixture
+def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
+    name = f"ars_{uuid.uuid4().hex[:12]}"
+    postgres.ensure_database(name)
+    with served_archive(postgres.url(name), tmp_path / "archive") as served:
+        yield served
+
+
+@pytest.fixture
+async def far(
+    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
+) -> AsyncIterator[SlurmSite]:
+    """A site whose nodes have no network, and an upload in its queue."""
+    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
+        await hand_over_upload(made)
+        yield made
+
+
+async def hand_over_upload(site: SlurmSite) -> None:
+    """Give the site the real module `upload` for a derivative that lies there."""
+    stages = [{"key": "clean", "run": "module clean"}, {"key": "other", "run": "module upload"}]
+    changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
+    await transact(site.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
+    await site.world.register(new(PARENT))
+    await site.world.register(new(CHILD, parent_guid=PARENT))
+
+    async def describe(tx: AsyncConnection) -> None:
+        for guid in (PARENT, CHILD):
+            await create_document(tx, guid, read_document(document(guid)), actor="test")
+
+    await transact(site.engine, describe)
+    await site.world.sql(
+        "INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes)"
+        " VALUES (:guid, :name, 'image', :crc32, :size_bytes)",
+        guid=CHILD,
+        **FACTS.model_dump(),
+    )
+    made = site.root / "assets" / PARENT / "derived" / FACTS.name
+    made.parent.mkdir(parents=True)
+    made.write_bytes(IMAGE)
+    await site.hand_over(CHILD, "other")
+
+
+async def killed(site: SlurmSite, archive: Archive, moment: str, folder: Path) -> None:
+    """Let a driver live until that moment."""
+    spec = folder / "spec.json"
+    spec.write_text(
+        json.dumps(
+            {
+                "sshd": str(site.lab.sshd.folder),
+                "port": site.lab.sshd.port,
+                "database": site.url,
+                "site": site.site.definition(),
+                "runner": str(build_runner(site.root.parent / "built")),
+                "archive": asdict(archive.address),
+                "moment": moment,
+            }
+        )
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.dying_carrier", str(spec)), cwd=ROOT
+    )
+    try:
+        async with asyncio.timeout(240):
+            assert await process.wait() == -signal.SIGKILL
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again(
+    far: SlurmSite, archive: Archive, tmp_path: Path
+) -> None:
+    async with ArsClient(archive.address) as ars:
+        await create(ars, CHILD, mb=9)  # room for it once
+        for moment in ("sending", "sending", "sent"):
+            await killed(far, archive, moment, tmp_path)
+            ((attempt),) = await far.attempts(CHILD, stage="other")
+            assert attempt["outcome"] is None  # its result does not count yet
+            listed = await ars.files.listed(CHILD)
+            assert [row.holds(FACTS) for row in listed] == ([True] if moment == "sent" else [])
+        heir = far.driver(callback="", depot=ShareDepot(archive.address))
+        await heir.adopt()
+
+        async def returned() -> bool:
+            return await far.states(CHILD, stage="other") == ["returned"]
+
+        await far.drive(heir, returned)
+        assert [row.holds(FACTS) for row in await ars.files.listed(CHILD)] == [True]
+    ((attempt),) = await far.attempts(CHILD, stage="other")
+    assert (attempt["n"], attempt["outcome"]) == (1, "done")
+    (batch,) = await far.batches()
+    assert far.lab.job_ids(batch["key"]) == [batch["external_id"]]
+    again = tmp_path / "again.tif"
+    shelf = Shelf(CHILD, "NHMD", "Vascular plants")
+    await ShareDepot(archive.address).fetch(shelf, FACTS, again)
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(IMAGE).digest()

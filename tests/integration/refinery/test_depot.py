@@ -1,0 +1,104 @@
+"""The archive's open share as a driver reaches it: whole files, checked both ways, or none."""
+
+import random
+import uuid
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blocks.ars_client import ArsClient
+from hpc.carrier import DepotError, Shelf
+from refinery.depot import ShareDepot
+from refinery.postgres import EmbeddedPostgres
+from schemas.attempts import FileFacts
+from tests.support.archive import Archive, served_archive
+from tests.support.archive_road import create
+
+IMAGE = random.Random(2).randbytes(5_000_000)
+FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(IMAGE))
+
+
+@pytest.fixture
+def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
+    name = f"ars_{uuid.uuid4().hex[:12]}"
+    postgres.ensure_database(name)
+    with served_archive(postgres.url(name), tmp_path / "archive") as served:
+        yield served
+
+
+@pytest.fixture
+async def shelf(archive: Archive) -> Shelf:
+    """An asset whose share is open."""
+    async with ArsClient(archive.address) as ars:
+        await create(ars, "g", mb=5)
+    return Shelf("g", "NHMD", "Vascular plants")
+
+
+def local(folder: Path, content: bytes = IMAGE) -> Path:
+    path = folder / "mine.tif"
+    path.write_bytes(content)
+    return path
+
+
+async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
+    archive: Archive, shelf: Shelf, tmp_path: Path
+) -> None:
+    depot = ShareDepot(archive.address)
+    await depot.send(shelf, FACTS, local(tmp_path))
+    await depot.send(shelf, FACTS, local(tmp_path))  # again is harmless, and takes no room
+    await depot.fetch(shelf, FACTS, tmp_path / "back.tif")
+    assert (tmp_path / "back.tif").read_bytes() == IMAGE
+    async with ArsClient(archive.address) as ars:
+        assert [row.holds(FACTS) for row in await ars.files.listed("g")] == [True]
+    assert len(archive.requests("g", "PUT", "assetfiles")) == 1
+
+
+async def test_a_file_that_is_another_one_is_not_sent(
+    archive: Archive, shelf: Shelf, tmp_path: Path
+) -> None:
+    torn = local(tmp_path, bytes(len(IMAGE)))
+    with pytest.raises(DepotError, match="CRC"):
+        await ShareDepot(archive.address).send(shelf, FACTS, torn)
+    async with ArsClient(archive.address) as ars:
+        assert not any(row.holds(FACTS) for row in await ars.files.listed("g"))
+
+
+async def test_what_the_share_holds_otherwise_is_not_given(
+    archive: Archive, shelf: Shelf, tmp_path: Path
+) -> None:
+    depot = ShareDepot(archive.address)
+    await depot.send(shelf, FACTS, local(tmp_path))
+    wanted = FACTS.model_copy(update={"crc32": 1})
+    with pytest.raises(DepotError, match="CRC"):
+        await depot.fetch(shelf, wanted, tmp_path / "back.tif")
+    assert [path.name for path in tmp_path.glob("back*")] == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "cut_upload", "bytes": 1_000_000},
+        {"action": "corrupt_upload"},
+        {"action": "effect_then_reset"},
+        {"action": "status", "status": 503},
+    ],
+)
+async def test_a_fault_of_the_archive_is_a_depots_error_and_sending_again_mends_it(
+    archive: Archive, shelf: Shelf, tmp_path: Path, fault: dict[str, object]
+) -> None:
+    depot, fault = ShareDepot(archive.address), dict(fault)
+    where = {} if fault["action"] == "corrupt_upload" else {"path_regex": "assetfiles"}
+    archive.fault(str(fault.pop("action")), guid="g", **where, **fault)
+    with pytest.raises(DepotError):
+        await depot.send(shelf, FACTS, local(tmp_path))
+    await depot.send(shelf, FACTS, local(tmp_path))
+    async with ArsClient(archive.address) as ars:
+        assert [row.holds(FACTS) for row in await ars.files.listed("g")] == [True]
+
+
+async def test_an_archive_that_is_away_is_a_depots_error(tmp_path: Path, archive: Archive) -> None:
+    away = ShareDepot(Archive("http://127.0.0.1:9", "v2_11").address)
+    with pytest.raises(DepotError):
+        await away.send(Shelf("g", "NHMD", "Vascular plants"), FACTS, local(tmp_path))
