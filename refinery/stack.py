@@ -32,12 +32,21 @@ class AlreadyRunning(RuntimeError):
     """Another `refinery up` runs this system; the message says which process and where."""
 
 
+class NotAProject(RuntimeError):
+    """Started in a folder that holds nothing to deploy; the message says where to."""
+
+
 @asynccontextmanager
 async def running(settings: Settings, say: Say) -> AsyncIterator[Addresses]:
     """The system, from ready to stopped; whatever ends the block, everything is stopped.
 
-    Raises AlreadyRunning, ServiceError or PostgresError.
+    Raises NotAProject, AlreadyRunning, ServiceError or PostgresError.
     """
+    if not (settings.project_dir / "prefect.yaml").is_file():
+        raise NotAProject(
+            f"{settings.project_dir} holds no prefect.yaml: "
+            "change to the folder of the refinery itself, with README.md and prefect.yaml in it"
+        )
     with lock(settings):
         stack = Stack(settings, say)
         try:

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from refinery import state
 from refinery.processes import ProcessId, identify
 from refinery.settings import Settings
+from refinery.stack import NotAProject, running
 from refinery.state import State
 
 
@@ -55,3 +58,10 @@ def test_two_systems_carry_different_marks(tmp_path: Path) -> None:
     first = Settings.load(tmp_path, {})
     second = Settings.load(tmp_path, {"REFINERY_PROJECT": "trial"})
     assert state.mark(first) != state.mark(second)
+
+
+async def test_started_outside_its_project_it_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotAProject, match="holds no prefect.yaml"):
+        async with running(Settings.load(tmp_path, {}), print):
+            pass
+    assert list(tmp_path.iterdir()) == []
