@@ -13,14 +13,14 @@ from uuid import UUID
 
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import WebSocketException
 
 from schemas.events import resource_id
+from track.database import transact
+from track.outputs import standing_at_sites
 from track.states import AT_SITE, State
-from track.tables import job
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,10 @@ class Callbacks:
         return len(self._waiting)
 
     async def settled(self, job_id: int) -> State | None:
-        """Wait until no site has the job any more; its state then, or None when parked."""
+        """Wait until no site has the job any more; its state then, or None when parked.
+
+        A site has it as long as what was made there is not brought here.
+        """
         if self._parked:
             return None
         future = asyncio.get_running_loop().create_future()
@@ -125,11 +128,7 @@ class Callbacks:
     async def _states(self, ids: set[int]) -> dict[int, State]:
         if not ids:
             return {}
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(
-                select(job.c.id, job.c.state).where(job.c.id.in_(sorted(ids)))
-            )
-            return {row.id: State(row.state) for row in rows}
+        return await transact(self._engine, lambda tx: standing_at_sites(tx, ids))
 
     async def _listen(self) -> None:
         """Hear the session's events for as long as the dispatcher lives."""

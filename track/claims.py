@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Throttle
 from track.moves import lock, move_all
+from track.outputs import AWAITED
 from track.sites import WITHOUT_SITE
 from track.states import State
 from track.tables import asset, dispatcher, job, pipeline
@@ -247,7 +248,7 @@ async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -
     return (await tx.execute(mine)).rowcount == 1
 
 
-RETURNED = text("""
+RETURNED = text(f"""
     SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
            a.parent_guid
     FROM track.job j
@@ -255,10 +256,11 @@ RETURNED = text("""
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
+      AND NOT {AWAITED}
     ORDER BY j.id
 """)
 
 
 async def returned(tx: AsyncConnection, session_id: UUID) -> list[Claim]:
-    """Jobs of the session that came back and whose last effects nobody does yet."""
+    """Jobs of the session that came back, outputs and all, and whose last effects nobody does."""
     return [_claim(row) for row in await tx.execute(RETURNED, {"session": session_id})]

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.outputs import AWAITED
 from track.sites import WITHOUT_SITE
 
 COUNT = text(f"""
@@ -14,8 +15,8 @@ COUNT = text(f"""
                            ) AS later,
            count(*) FILTER (WHERE j.state = 'ready' AND without_site) AS without_site,
            count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
-           count(*) FILTER (WHERE j.state = 'returned') AS returned,
-           count(*) FILTER (WHERE j.state IN ('queued', 'running')) AS at_sites
+           count(*) FILTER (WHERE j.state = 'returned' AND NOT awaited) AS returned,
+           count(*) FILTER (WHERE j.state IN ('queued', 'running') OR awaited) AS at_sites
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.stage s ON s.id = j.stage_id
@@ -28,6 +29,7 @@ COUNT = text(f"""
     CROSS JOIN LATERAL (
         SELECT j.state = 'ready' AND NOT by_person AND {WITHOUT_SITE} AS without_site
     ) w
+    CROSS JOIN LATERAL (SELECT {AWAITED} AS awaited) o
     CROSS JOIN LATERAL (SELECT by_person OR without_site AS held) e
     WHERE a.session_id = :session
 """)
@@ -37,6 +39,7 @@ COUNT = text(f"""
 class Outlook:
     """Jobs by what they wait for; those held by attention or a switch are not counted.
 
+    `at_sites`: also what came back and whose outputs are on their way.
     `without_site`: ready, and no site may take them; they are not counted as `ready`.
     """
 

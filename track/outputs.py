@@ -3,13 +3,25 @@
 A result lists them; the site's driver brings them; the attempt's result then says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.states import State
+from track.wake import wake
+
+AWAITED = """(j.state = 'returned' AND EXISTS (
+    SELECT 1 FROM track.attempt o WHERE o.id = j.attempt_id AND o.outcome = 'done'
+       AND jsonb_array_length(o.result -> 'outputs') > 0 AND NOT o.result ? 'retrieved'))"""
+"""Whether what job `j` made at its site has yet to be brought: till then nobody here is needed."""
+
+STANDING = text(f"""
+    SELECT j.id, CASE WHEN {AWAITED} THEN 'running' ELSE j.state END AS state
+    FROM track.job j WHERE j.id = ANY(:jobs)
+""")
 WANTED = text("""
     SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs
     FROM track.job j
@@ -22,6 +34,7 @@ WANTED = text("""
 NOTE = text("""
     UPDATE track.attempt SET result = result || jsonb_build_object('retrieved', CAST(:why AS text))
     WHERE id = :attempt
+    RETURNING job_id
 """)
 MISSING = text("""
     SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
@@ -60,8 +73,21 @@ def _files(listed: Sequence[dict[str, Any]]) -> tuple[Output, ...]:
 
 
 async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -> None:
-    """Note that all of an attempt's outputs are here, or why they never will be."""
-    await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
+    """Note that all of an attempt's outputs are here, or why they never will be.
+
+    Either way somebody is needed for its job: its session is woken.
+    """
+    noted = await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
+    await wake(tx, noted.scalars())
+
+
+async def standing_at_sites(tx: AsyncConnection, job_ids: Collection[int]) -> dict[int, State]:
+    """The states of jobs for whoever waits until their sites are done with them.
+
+    One that came back is running on while its outputs are brought.
+    """
+    rows = await tx.execute(STANDING, {"jobs": sorted(job_ids)})
+    return {row.id: State(row.state) for row in rows}
 
 
 async def retrieval(tx: AsyncConnection, job_id: int) -> str | None:

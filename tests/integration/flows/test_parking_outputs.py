@@ -1,0 +1,145 @@
+"""A session whose outputs are still on their way parks; their arrival wakes it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import State
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from flows.dispatch import dispatch
+from hpc import protocol
+from schemas.attempts import Complete, Output, Result, Start
+from schemas.pace import Pace
+from tests.support.world import World, new
+from track import healing
+from track.claims import returned
+from track.database import transact
+from track.outlook import outlook
+from track.outputs import note_retrieved
+from track.sessions import mark_registered
+from track.states import State as JobState
+
+PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load", "retries": 1}]}
+HASTY = Pace(tick_s=0.1, recheck_s=0.1, linger_s=0.3)
+OUTPUT = Output(path="cut.tif", size_bytes=1, sha256="0" * 64)
+PATIENCE_S = 120
+
+
+@pytest.fixture
+async def world(blocks: Path, engine: AsyncEngine) -> World:
+    archive = ArsArchive(
+        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
+    )
+    await archive.save("default", overwrite=True)
+    made = await World.make(engine, PIPELINE)
+    await made.sql("DELETE FROM track.dispatcher")
+    await made.register(new("g"))
+    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
+    await made.sql("UPDATE track.session SET wake_requested_at = NULL")
+    return made
+
+
+@pytest.fixture
+async def brought_back(world: World) -> AsyncIterator[None]:
+    """A site that runs what is queued and tells of an output that it keeps."""
+
+    async def work() -> None:
+        while True:
+            for attempt, fence in await world.sql(
+                "SELECT t.id, t.fence FROM track.attempt t"
+                " JOIN track.job j ON j.attempt_id = t.id WHERE j.state = 'queued'"
+            ):
+                assert isinstance(attempt, int) and isinstance(fence, int)
+                await _end(world, attempt, fence)
+            await asyncio.sleep(0.05)
+
+    working = asyncio.create_task(work())
+    yield
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def _end(world: World, attempt: int, fence: int) -> None:
+    native = {"native_id": f"n{attempt}", "nonce": "n"}
+
+    async def both(tx: AsyncConnection) -> None:
+        await protocol.start(tx, attempt, fence, Start(**native))
+        done = Complete(**native, result=Result(outputs=(OUTPUT,)))
+        await protocol.complete(tx, attempt, fence, done)
+
+    await transact(world.engine, both)
+
+
+async def run(world: World) -> State[Any]:
+    async with asyncio.timeout(PATIENCE_S):
+        state: State[Any] = await dispatch(world.session_id, HASTY, return_state=True)
+    return state
+
+
+async def until_back(world: World, attempts: int = 1) -> None:
+    """The site may be slower than a hasty dispatcher."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await world.sql(
+            "SELECT j.state, t.n FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id"
+        ) != [("returned", attempts)]:
+            await asyncio.sleep(0.05)
+
+
+async def waking(world: World) -> object:
+    ((asked,),) = await world.sql("SELECT wake_requested_at FROM track.session")
+    return asked
+
+
+async def arrive(world: World, trouble: str = "") -> None:
+    ((attempt,),) = await world.sql("SELECT max(id) FROM track.attempt")
+    assert isinstance(attempt, int)
+    await transact(world.engine, lambda tx: note_retrieved(tx, attempt, trouble))
+
+
+async def test_it_parks_while_outputs_are_brought_and_their_end_wakes_it(
+    world: World, brought_back: None
+) -> None:
+    assert (await run(world)).name == "Parked"
+    await until_back(world)
+    assert (await run(world)).name == "Parked"
+    assert await waking(world) is None
+    seen = await transact(world.engine, lambda tx: outlook(tx, world.session_id))
+    assert (seen.may_park, seen.quiet, seen.at_sites) == (True, False, 1)
+    assert await transact(world.engine, lambda tx: returned(tx, world.session_id)) == []
+    assert not await transact(world.engine, lambda tx: healing.take_up(tx, world.session_id))
+    await arrive(world)
+    assert await waking(world) is not None
+    assert (await run(world)).name == "Finished"
+    assert await world.states("g") == {"load": JobState.DONE}
+
+
+async def test_a_live_dispatcher_goes_on_as_soon_as_they_are_here(
+    world: World, brought_back: None
+) -> None:
+    patient = HASTY.model_copy(update={"linger_s": 600})
+    running = asyncio.create_task(dispatch(world.session_id, patient, return_state=True))
+    await until_back(world)
+    await arrive(world)
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await running).name == "Finished"
+    assert await world.states("g") == {"load": JobState.DONE}
+
+
+async def test_outputs_that_are_lost_wake_it_too_and_their_stage_is_done_again(
+    world: World, brought_back: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("track.jobs.BACKOFF_S", 0)
+    assert (await run(world)).name == "Parked"
+    await until_back(world)
+    await arrive(world, "cut.tif is not there any more")
+    assert await waking(world) is not None
+    assert (await run(world)).name == "Parked"
+    await until_back(world, attempts=2)
+    await arrive(world)
+    assert (await run(world)).name == "Finished"
+    assert await world.sql("SELECT count(*) FROM track.attempt") == [(2,)]
