@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelling
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -78,7 +78,14 @@ async def test_a_run_cancelled_in_prefect_ends_its_job_at_slurm_and_no_other(
         attempts = {key: (await site.attempts(GUID, key))[0] for key in ("clean", "other")}
         async with get_client() as client:
             named = FlowRunFilter(name=FlowRunFilterName(any_=[f"{GUID} clean"]))
-            (run,) = await client.read_flow_runs(flow_run_filter=named)
+            runs: list[FlowRun] = []
+
+            async def runs_in_prefect() -> bool:  # which comes after the job is at its site
+                runs[:] = await client.read_flow_runs(flow_run_filter=named)
+                return any(run.state is not None and run.state.is_running() for run in runs)
+
+            await until(runs_in_prefect)
+            (run,) = runs
             await client.set_flow_run_state(run.id, Cancelling())
             await until(is_("clean", "cancelled"))
 
