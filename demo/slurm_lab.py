@@ -28,6 +28,8 @@ MISSING = (
 )
 MESSAGE_TIMEOUT_S = 4
 MIN_JOB_AGE_S = 8
+PATIENCE_S = 120.0
+"""Far more than a daemon or a command needs, also on a slow machine with much to do."""
 NODES = ("n1", "n2")
 
 
@@ -84,7 +86,7 @@ class SlurmLab:
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -183,7 +185,7 @@ class SlurmLab:
         return states == ["idle"] * len(NODES)
 
     def _until(self, name: str, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while not ready():
             if self.processes[name].poll() is not None or time.monotonic() > until:
                 out = (self.folder / "log" / f"{name}.out").read_text(errors="replace")
@@ -200,14 +202,14 @@ class SlurmLab:
             process.terminate()
         for process in reversed(self.processes.values()):
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(10)
+                process.wait(30)
 
     def _await_empty(self) -> None:
         """A job's shepherd outlives slurmd; so no daemon ends before the last job."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         busy = ("squeue", "-h", "-t", "running,completing")
         while self.run(*busy, check=False).strip() and time.monotonic() < until:
             time.sleep(0.1)

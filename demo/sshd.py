@@ -134,12 +134,12 @@ def _config(server: Sshd, options: tuple[str, ...]) -> str:
 
 
 def _await_banner(server: Sshd) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if server.process.poll() is not None:
             raise RuntimeError(f"sshd ended at once: {server.log()}")
         try:
-            with socket.create_connection(("127.0.0.1", server.port), 1) as probe:
+            with socket.create_connection(("127.0.0.1", server.port), 10) as probe:
                 if probe.recv(4) == b"SSH-":
                     return
         except OSError:
