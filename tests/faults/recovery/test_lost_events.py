@@ -1,0 +1,49 @@
+"""Prefect's server and the worker killed at once: what they had taken on and forgot is done."""
+
+import httpx
+import pytest
+
+from demo.victims import kill, service
+from refinery.service import descendants
+from tests.support.one_specimen import Drop, as_if_nothing_had_been
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(900)
+
+BUSY = ["PENDING", "RUNNING"]
+
+
+def kill_prefect(stack: Stack) -> None:
+    """The server, the worker, and every run that the worker has started."""
+    (worker,) = service(stack.settings, "worker")
+    runs = [child.pid for child in descendants(worker)]
+    kill([*service(stack.settings, "prefect"), worker, *runs])
+
+
+def reconciles(stack: Stack, *states: str) -> set[str]:
+    """The runs of reconcile that are in one of these states; none while the server is away."""
+    try:
+        found = stack.prefect.all(
+            "flow_runs",
+            flows={"name": {"any_": ["reconcile"]}},
+            flow_runs={"state": {"type": {"any_": list(states)}}},
+        )
+    except httpx.HTTPError:
+        return set()
+    return {run["id"] for run in found}
+
+
+def test_a_session_whose_event_was_taken_and_forgotten_is_carried_all_the_same(
+    stack: Stack, drop: Drop
+) -> None:
+    path = drop()
+    stack.until(lambda: bool((stack.session(path) or {}).get("announced_at")), "an event")
+    kill_prefect(stack)
+    as_if_nothing_had_been(stack, stack.follow(path))
+
+
+def test_reconcile_killed_together_with_prefects_server_runs_again(stack: Stack) -> None:
+    stack.until(lambda: bool(reconciles(stack, *BUSY)), "a run of reconcile")
+    before = reconciles(stack, "COMPLETED")
+    kill_prefect(stack)
+    stack.until(lambda: bool(reconciles(stack, "COMPLETED") - before), "another run of reconcile")
