@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests start as real programs, where we may: as root, with
-# apt. Elsewhere the tests that need one say which. One package a line.
+# Installs the Debian packages that tests start as real programs, and the typefaces they print
+# in, where we may: as root, with apt. Elsewhere the tests that need one say which. One a line.
 set -eu
 
 packages=(
+    fonts-freefont-ttf
+    fonts-liberation
     munge
     openssh-client
     openssh-server

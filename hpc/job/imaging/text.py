@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rapidocr import RapidOCR
 
 from hpc.job.imaging.letters import as_printed
+from hpc.job.imaging.ligature import Ligatures
 from hpc.job.imaging.picture import as_rgb, shrunk
 
 LOOK_AT = 1600
@@ -65,7 +66,7 @@ class Region:
 @functools.cache
 def engine(threads: int) -> Any:
     """The reader, loaded once a process (about a second), silent, on `threads` threads."""
-    return RapidOCR(
+    reader: Any = RapidOCR(
         params={
             "Global.log_level": "critical",
             "Global.max_side_len": max(LOOK_AT, LOOK_AT_LABEL),
@@ -76,6 +77,10 @@ def engine(threads: int) -> Any:
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )
+    # What reads lines is loaded when it is first needed.
+    reader(np.full((48, 48, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)
+    reader.text_rec.postprocess_op = Ligatures(reader.text_rec.postprocess_op)
+    return reader
 
 
 def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
@@ -173,26 +178,11 @@ def in_reading_order(lines: list[TextLine]) -> list[TextLine]:
 
 def _read(bgr: NDArray[np.uint8], threads: int) -> list[tuple[Any, str, float]]:
     """The corners, the text as it is printed, and the confidence of each line."""
-    found = engine(threads)(
-        bgr,
-        use_det=True,
-        use_cls=False,
-        use_rec=True,
-        return_word_box=True,
-        return_single_char_box=True,
-    )
+    found = engine(threads)(bgr, use_det=True, use_cls=False, use_rec=True)
     if found.boxes is None:
         return []
-    lines = zip(found.boxes, found.txts, found.scores, found.word_results, strict=True)
-    return [
-        (quad, as_printed(str(text), [_middle(corners) for _, _, corners in letters]), float(score))
-        for quad, text, score, letters in lines
-    ]
-
-
-def _middle(corners: Any) -> tuple[float, float]:
-    x, y = np.asarray(corners, dtype=float).mean(axis=0)
-    return float(x), float(y)
+    lines = zip(found.boxes, found.txts, found.scores, strict=True)
+    return [(quad, as_printed(str(text)), float(score)) for quad, text, score in lines]
 
 
 def _bgr(image: pyvips.Image) -> NDArray[np.uint8]:
