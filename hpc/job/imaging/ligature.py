@@ -118,17 +118,19 @@ class Ligatures:
     """The reader's way from likelihoods to text, with Æ said where one stands.
 
     `decode` is what RapidOCR's `text_rec.postprocess_op` is: called with likelihoods of the
-    shape lines, steps, letters, it knows its letters as `character`.
+    shape lines, steps, letters, it knows its letters as `character`. Another model's, whose
+    letters lack one of ASKED, is left as it is.
     """
 
     def __init__(self, decode: Any) -> None:
         self.character: Sequence[str] = decode.character
         self._decode = decode
-        self._columns = {letter: self.character.index(letter) for letter in ASKED}
+        known = set(ASKED) <= set(self.character)
+        self._columns = {letter: self.character.index(letter) for letter in ASKED if known}
 
     def __call__(self, likely: NDArray[np.float32], *args: Any, **named: Any) -> Any:
         """As `decode`. Where an Æ stands `likely` is changed."""
-        for steps in likely:
+        for steps in likely if self._columns else ():
             line = self._line(steps)
             for first, last in ligatures(line):
                 confidence = steps[last].max()

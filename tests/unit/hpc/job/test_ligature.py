@@ -78,3 +78,11 @@ def test_it_is_as_sure_as_what_was_said_and_the_rest_is_passed_on() -> None:
 
 def test_the_letter_before_is_not_taken_for_its_half() -> None:
     assert read(("K", 0.9, JOINED | {"A": -0.5}), ("E", 0.9, APART), R) == "KER"
+
+
+def test_a_reader_that_knows_no_such_letter_is_left_as_it_is() -> None:
+    class Latin(Greedy):
+        character = tuple("Q" if letter == "Æ" else letter for letter in ALPHABET)
+
+    likely = line(("A", 0.9, JOINED), NONE, ("E", 0.9, {}), R)
+    assert Ligatures(Latin())(likely)[0][0] == "AER"
