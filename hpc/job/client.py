@@ -240,7 +240,15 @@ class Share:
         size_mb = max(1, math.ceil(file.size_bytes / 1_000_000))
         query = urlencode({"crc": file.crc32, "file_size_mb": size_mb})
         url = f"{file.url}{'&' if urlsplit(file.url).query else '?'}{query}"
-        self._with_token(f"upload of {file.name}", lambda: _put(path, url, self._token))
+        try:
+            self._with_token(f"upload of {file.name}", lambda: _put(path, url, self._token))
+        except Unreachable:
+            raise
+        except Transient:
+            # The archive counts what lies there and what is sent: where the answer to an
+            # earlier try was lost, the same file again has no room in its share.
+            if not self._holds(file):
+                raise
 
     def show(self, path: Path, name: str) -> None:
         """Send a small file to the server itself."""
@@ -270,6 +278,18 @@ class Share:
             if no.status in SHARE_MAY_CHANGE:
                 raise Transient(f"{what}: the share answered {no}") from no
             raise Refused(f"{what}: the share answered {no}", no.status) from no
+
+    def _holds(self, file: RemoteFile) -> bool:
+        """Whether the share has the very bytes of `file`; False when it does not say."""
+        request = _request("GET", file.url, self._token, {})
+        size = crc = 0
+        try:
+            with _open(request, TRANSFER_TIMEOUT_S) as answer:
+                while chunk := answer.read(CHUNK):
+                    size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+        except (_Again, Refused, OSError, http.client.HTTPException):
+            return False
+        return (size, crc) == (file.size_bytes, file.crc32)
 
     def _download(self, file: RemoteFile, partial: Path) -> None:
         have = partial.stat().st_size if partial.exists() else 0

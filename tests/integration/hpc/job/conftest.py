@@ -32,7 +32,10 @@ BODIES = {"start": Start, "complete": Complete, "fail": Fail}
 
 @dataclass
 class World:
-    """What the server knows and was told. `ill[path]` is a list of how its next answers fail."""
+    """What the server knows and was told. `ill[path]` is a list of how its next answers fail.
+
+    `room_mb`: of the share, None for as much as one likes.
+    """
 
     url: str = ""
     grants: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -41,6 +44,7 @@ class World:
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     ars_token: str = "ars-1"
+    room_mb: int | None = None
     started_by: dict[int, tuple[str, str]] = field(default_factory=dict)
     arrived: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
@@ -143,6 +147,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             query = {k: int(v[0]) for k, v in parse_qs(urlsplit(self.path).query).items()}
             actual = zlib.crc32(content)
+            taken_mb = sum(map(len, self.world.files.values())) / 1_000_000
+            if self.world.room_mb and taken_mb + query["file_size_mb"] > self.world.room_mb:
+                return self.answer(400, {"error": "exceeds allocated disk space"})
             good = actual == query["crc"] and query["file_size_mb"] >= 1
             if good:
                 self.world.files[path] = content

@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import zxingcpp
@@ -231,6 +232,42 @@ def test_a_closed_share_is_worth_another_try(world, batch) -> None:
     assert (verb, body["fail_status"]) == ("fail", "RETRY")
     assert "a.tif" in body["message"]
     assert "404" in body["message"]
+
+
+def derived(world, batch, content: bytes) -> dict[str, object]:
+    """A file that derive made on this site, as a grant names it; it fills its share."""
+    folder = batch.root / "assets" / PARENT / "derived"
+    folder.mkdir(parents=True)
+    (folder / "c.tif").write_bytes(content)
+    upload = world.put_file("c.tif", content)
+    world.files.clear()
+    world.room_mb = 1
+    batch.add(world, 7, "upload", parent_guid=PARENT, uploads=[upload])
+    return upload
+
+
+def path_of(upload: dict[str, object]) -> str:
+    return unquote(urlsplit(str(upload["url"])).path)
+
+
+def test_an_upload_whose_answer_was_lost_is_found_in_its_full_share(world, batch) -> None:
+    upload = derived(world, batch, b"a leaf")
+    world.ill[path_of(upload)] = ["lost"]
+    assert batch.run() == 0
+    assert world.outcome(7)[0] == "complete"
+    assert world.files == {path_of(upload): b"a leaf"}
+    assert [method for method, _, _ in world.asked].count("PUT") == 2
+
+
+def test_an_upload_that_finds_its_share_full_of_other_bytes_is_to_be_tried_again(
+    world, batch
+) -> None:
+    upload = derived(world, batch, b"a leaf")
+    world.files[path_of(upload)] = b"a loaf"
+    assert batch.run() == 0
+    verb, body = world.outcome(7)
+    assert (verb, body["fail_status"]) == ("fail", "RETRY")
+    assert "c.tif" in body["message"] and "400" in body["message"]
 
 
 def test_an_upload_of_another_file_than_was_made_is_refused_here(world, batch) -> None:
