@@ -15,8 +15,20 @@ from schemas.sites import Site
 
 PIECE = 1 << 20
 BUILD_S = 1800.0
-IMAGING = ("numpy", "pillow", "pyvips", "pyvips-binary", "rapidocr", "onnxruntime", "zxing-cpp")
-"""What the modules import, beyond the standard library."""
+IMAGING = (
+    "numpy",
+    "pillow",
+    "pyvips",
+    "pyvips-binary",
+    "rapidocr==3.10.*",
+    "onnxruntime",
+    "zxing-cpp",
+)
+"""What the modules import, beyond the standard library.
+
+The reader of text by its minor version: what the `ocr` module knows of its likelihoods was
+measured on the model of that one.
+"""
 
 
 async def prepare(

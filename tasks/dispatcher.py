@@ -290,7 +290,9 @@ async def _give_back(dispatcher: Dispatcher) -> None:
     async def look_once_more(tx: AsyncConnection) -> None:
         await release_jobs(tx, dispatcher.session_id, actor=dispatcher.actor)
         seen = await outlook(tx, dispatcher.session_id)
-        if seen.needs_dispatcher or (dispatcher.ending == "handed over" and not seen.quiet):
+        # If the last of it ended while this one wound down, its end has yet to be told.
+        left = dispatcher.ending == "handed over" or (dispatcher.ending == "parked" and seen.quiet)
+        if seen.needs_dispatcher or left:
             await wake_session(tx, dispatcher.session_id)
         elif seen.quiet:
             await finish_session(tx, dispatcher.session_id)

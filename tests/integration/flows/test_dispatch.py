@@ -375,6 +375,20 @@ async def test_after_its_share_of_subflows_it_asks_for_a_successor(
     assert (await run(world)).name == "Finished"
 
 
+async def test_what_ends_while_a_dispatcher_hands_over_is_told_by_its_successor(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.callbacks.Callbacks.park", lambda self: None)
+    await world.sql("UPDATE track.job SET state = 'excluded' WHERE state = 'waiting'")
+    state = await run(world, PACE.model_copy(update={"subflows": 1}))
+    assert state.name == "Handed Over"
+    assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.EXCLUDED}
+    assert await one(world, "SELECT finished_at IS NULL FROM track.session")
+    assert await waking(world) is not None
+    assert (await run(world)).name == "Finished"
+    assert await one(world, "SELECT finished_at IS NOT NULL FROM track.session")
+
+
 async def test_a_dispatcher_that_loses_its_lease_stops_and_a_successor_goes_on(
     world: World, site: FakeSite
 ) -> None:
