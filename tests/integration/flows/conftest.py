@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import prefect.settings
 import pytest
 from prefect.blocks.core import Block
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from refinery.postgres import EmbeddedPostgres
 
 HERE = Path(__file__).parent
 
@@ -26,11 +30,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """One server per pytest process, on a database of its own that is thrown away."""
+def prefect_server(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """One server per pytest process, on a database of its own in the tests' cluster."""
+    postgres.ensure_database("prefect")
+    url = postgres.url("prefect", "postgresql+asyncpg")
+    real = prefect.settings.temporary_settings
+
+    def on_postgres(updates: dict[Any, Any], **others: Any) -> Any:
+        if PREFECT_SERVER_DATABASE_CONNECTION_URL in updates:
+            updates = updates | {PREFECT_SERVER_DATABASE_CONNECTION_URL: url}
+        return real(updates=updates, **others)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DO_NOT_TRACK", "1")
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        # Prefect's harness knows SQLite only, which refuses what writers at once: a run that
+        # was to be made then waited two seconds and more.
+        patch.setattr("prefect.settings.temporary_settings", on_postgres)
         with prefect_test_harness(server_startup_timeout=240):
             yield
 
