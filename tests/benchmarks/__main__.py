@@ -6,6 +6,7 @@ Ends with code 1 only when a benchmark could not run: a busy machine is no fault
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import traceback
 
@@ -31,6 +32,9 @@ def main() -> int:
 async def run(wanted: list[str], *, quick: bool) -> int:
     """Run those benchmarks; 1 when one of them could not run."""
     console = Console(stderr=not sys.stdout.isatty())
+    if (mine := asyncio.current_task()) is not None:
+        # Told to end it stops what it started, as on Ctrl-C.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
     measured: dict[str, list[Row]] = {}
     broken: list[str] = []
     async with Benchmarks(quick=quick) as benchmarks:
