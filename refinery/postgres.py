@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,11 +88,10 @@ class EmbeddedPostgres:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = self.spawn(log)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.stop)  # whatever ends the waiting, Ctrl-C too: no server is left
             self._wait_until_it_answers(self.process)
-        except BaseException:  # whatever it was, Ctrl-C too: no server is left, and it goes on up
-            self.stop()
-            raise
+            undo.pop_all()
 
     def prepare(self) -> None:
         """Make the cluster when there is none, and end what a killed start left running."""

@@ -13,7 +13,7 @@ import stat
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -277,11 +277,10 @@ def _temporary(destination: Path, size: int) -> Iterator[tuple[Path, int]]:
         raise named(error, destination, reading=False) from error
     try:
         _lock(temporary, fd, destination)
-        try:
+        with ExitStack() as undo:
+            undo.callback(temporary.unlink, missing_ok=True)  # after a cancel, too
             yield temporary, fd
-        except BaseException:  # whatever it was, a cancel too: no half file stays
-            temporary.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
     finally:
         os.close(fd)
 

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -120,15 +120,14 @@ class Lease:
         Raises LeaseTaken while another one's lock or `alive_until` stands.
         """
         connection = psycopg.connect(self._url, autocommit=True, **CONNECT)  # type: ignore[arg-type]
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.close)  # the lock goes with the connection
             if not self._lock(connection):
                 raise LeaseTaken(f"session {self.holder.session_id} has a dispatcher")
             asked_at = time.monotonic()
             self._insert(connection)
             self._proved_until = asked_at + TTL_S
-        except BaseException:  # whatever it was: the lock goes with the connection
-            connection.close()
-            raise
+            undo.pop_all()
         self._connection = connection
         self._thread = threading.Thread(target=self._renew, args=(lost,), name="lease", daemon=True)
         self._thread.start()

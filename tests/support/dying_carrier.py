@@ -21,7 +21,7 @@ from refinery.depot import ShareDepot
 from schemas.attempts import FileFacts
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
-from tests.support.dying_driver import die
+from tests.support.dying_driver import die, drive
 from track.database import make_engine
 
 MOMENTS = ("sending", "sent")
@@ -67,10 +67,7 @@ async def main(spec: dict[str, Any]) -> None:
         SshLink(server.address()),
         depot=DyingDepot(archive),
     )
-    await driver.adopt()
-    while True:
-        await driver.turn()
-        await asyncio.sleep(0.05)
+    await drive(driver)
 
 
 if __name__ == "__main__":

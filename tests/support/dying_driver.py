@@ -53,6 +53,14 @@ def arm(driver: SlurmDriver, moment: str) -> None:
         driver.watcher.look = first_look  # type: ignore[method-assign]
 
 
+async def drive(driver: SlurmDriver) -> None:
+    """Turn after turn, until death."""
+    await driver.adopt()
+    while True:
+        await driver.turn()
+        await asyncio.sleep(0.05)
+
+
 async def main(spec: dict[str, Any]) -> None:
     """Drive until death."""
     server = Sshd(Path(spec["sshd"]), spec["port"], None)  # type: ignore[arg-type]
@@ -66,10 +74,7 @@ async def main(spec: dict[str, Any]) -> None:
         SshLink(server.address()),
     )
     arm(driver, spec["moment"])
-    await driver.adopt()
-    while True:
-        await driver.turn()
-        await asyncio.sleep(0.05)
+    await drive(driver)
 
 
 if __name__ == "__main__":

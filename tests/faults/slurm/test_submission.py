@@ -149,12 +149,16 @@ async def test_a_driver_killed_around_a_submission_leaves_exactly_one_array(
     guids = [f"good-{n}" for n in range(5)]
     await site.queue(*guids)
     dying = site.driver(ODD_RUNNER)
-    real = dying.state.cluster.send
+    real, link = dying.state.cluster.send, dying.state.cluster.wire
+    assert isinstance(link, SshLink)
 
     async def killed(*given: object, **named: object) -> None:
         if moment == "in the send":
+            begun = link.counts.commands
             task = asyncio.create_task(real(*given, **named))  # type: ignore[arg-type]
-            await asyncio.sleep(0.03)
+            async with asyncio.timeout(60):
+                while link.counts.commands == begun:
+                    await asyncio.sleep(0.001)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if moment == "after the send":

@@ -247,12 +247,8 @@ async def test_a_store_that_fills_up_in_the_middle_of_a_copy_keeps_nothing_of_it
     assert museum.stored("g") == []
 
 
-@pytest.mark.parametrize("name", ["g.json", "g.tif"])
-async def test_a_file_that_may_not_be_read_is_said_and_waits_for_a_person(
-    museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    museum.drop("g")
-    await museum.register()
+def deny(museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Take away the right to read one file of the session."""
     real = os.open
 
     def denied(path: Any, *more: Any, **named: Any) -> int:
@@ -262,6 +258,15 @@ async def test_a_file_that_may_not_be_read_is_said_and_waits_for_a_person(
 
     monkeypatch.setattr(copies.os, "open", denied)
     monkeypatch.setattr("tasks.images.look_at_image", lambda _: None)
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.tif"])
+async def test_a_file_that_may_not_be_read_is_said_and_waits_for_a_person(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    deny(museum, monkeypatch, name)
     said = await museum.fails("g", PermissionDenied)
     assert name in said and "give the account that runs the refinery access" in said
     state, reason, _, _ = await museum.job("g")
@@ -277,15 +282,7 @@ async def test_a_file_that_may_be_read_in_the_end_is_taken_by_itself(
     museum.drop("h")
     if not at_first_sight:
         await museum.register()
-    real = os.open
-
-    def denied(path: Any, *more: Any, **named: Any) -> int:
-        if Path(path) == museum.folder / name:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path, *more, **named)
-
-    monkeypatch.setattr(copies.os, "open", denied)
-    monkeypatch.setattr("tasks.images.look_at_image", lambda _: None)
+    deny(museum, monkeypatch, name)
     if at_first_sight:
         await museum.register()
     await museum.fails("g", PermissionDenied)
