@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import uvicorn
 from blocks.ars_client import ArsAddress
 from demo.ars.app import create_app
 from demo.ars.config import ProfileName, StandInConfig
+from refinery.postgres import EmbeddedPostgres
 from tests.support.ports import free_port
 
 SECRET = "the secret of a test"
@@ -102,3 +104,12 @@ def served_archive(
     finally:
         server.should_exit = True
         thread.join(60)
+
+
+@contextmanager
+def archive_in(postgres: EmbeddedPostgres, folder: Path) -> Iterator[Archive]:
+    """A stand-in with a database of its own in the tests' cluster."""
+    name = f"ars_{uuid.uuid4().hex[:12]}"
+    postgres.ensure_database(name)
+    with served_archive(postgres.url(name), folder) as served:
+        yield served

@@ -1,6 +1,8 @@
 """A site on the lab's Slurm, seen from our side: database, clusters' API, driver, jobs."""
 
 import asyncio
+import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -30,6 +32,7 @@ from track.database import transact
 from track.documents import create_document
 from track.sites import load_sites
 
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 150.0
 ODD_RUNNER = Path(__file__).with_name("odd_runner.py")
 
@@ -219,3 +222,26 @@ async def slurm_site(
             finally:
                 for driver in made.drivers:
                     await driver.close()
+
+
+async def let_die(program: str, site: SlurmSite, moment: str, folder: Path, **more: Any) -> None:
+    """Let a driver of `tests.support.<program>` live until that moment; `more` of what it reads."""
+    spec = folder / "spec.json"
+    given = {
+        "sshd": str(site.lab.sshd.folder),
+        "port": site.lab.sshd.port,
+        "database": site.url,
+        "site": site.site.definition(),
+        "moment": moment,
+    }
+    spec.write_text(json.dumps(given | more))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"tests.support.{program}", str(spec)), cwd=ROOT
+    )
+    try:
+        async with asyncio.timeout(240):
+            assert await process.wait() == -signal.SIGKILL
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,12 +1,7 @@
 """A driver that is killed while it carries a file to the archive: the file arrives all the same."""
 
-import asyncio
 import hashlib
-import json
 import random
-import signal
-import sys
-import uuid
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
@@ -24,10 +19,10 @@ from refinery.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
 from schemas.metadata import read_document
 from schemas.pipeline import Pipeline
-from tests.support.archive import Archive, served_archive
+from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create
 from tests.support.callbacks import document
-from tests.support.slurm_site import PIPELINE, SlurmSite, slurm_site
+from tests.support.slurm_site import PIPELINE, SlurmSite, let_die, slurm_site
 from tests.support.world import new
 from track.database import transact
 from track.documents import create_document
@@ -41,9 +36,7 @@ CHILD, PARENT = "child", "parent"
 
 @pytest.fixture
 def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
-    name = f"ars_{uuid.uuid4().hex[:12]}"
-    postgres.ensure_database(name)
-    with served_archive(postgres.url(name), tmp_path / "archive") as served:
+    with archive_in(postgres, tmp_path / "archive") as served:
         yield served
 
 
@@ -83,31 +76,10 @@ async def hand_over_upload(site: SlurmSite) -> None:
 
 
 async def killed(site: SlurmSite, archive: Archive, moment: str, folder: Path) -> None:
-    """Let a driver live until that moment."""
-    spec = folder / "spec.json"
-    spec.write_text(
-        json.dumps(
-            {
-                "sshd": str(site.lab.sshd.folder),
-                "port": site.lab.sshd.port,
-                "database": site.url,
-                "site": site.site.definition(),
-                "runner": str(build_runner(site.root.parent / "built")),
-                "archive": asdict(archive.address),
-                "moment": moment,
-            }
-        )
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.dying_carrier", str(spec)), cwd=ROOT
-    )
-    try:
-        async with asyncio.timeout(240):
-            assert await process.wait() == -signal.SIGKILL
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    """Let a carrying driver live until that moment."""
+    runner = str(build_runner(site.root.parent / "built"))
+    address = asdict(archive.address)
+    await let_die("dying_carrier", site, moment, folder, runner=runner, archive=address)
 
 
 async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again(

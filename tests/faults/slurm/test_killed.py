@@ -1,40 +1,13 @@
 """A driver that is really killed, by SIGKILL: its heir finds what it had begun."""
 
-import asyncio
-import json
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.dying_driver import MOMENTS
-from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from tests.support.slurm_site import ODD_RUNNER, SlurmSite, let_die
 
 ROOT = Path(__file__).parents[3]
-
-
-async def killed(site: SlurmSite, moment: str, folder: Path) -> None:
-    """Let a driver live until that moment."""
-    spec = folder / "spec.json"
-    spec.write_text(
-        json.dumps(
-            {
-                "sshd": str(site.lab.sshd.folder),
-                "port": site.lab.sshd.port,
-                "database": site.url,
-                "site": site.site.definition(),
-                "callback": site.callback,
-                "runner": str(ODD_RUNNER),
-                "moment": moment,
-            }
-        )
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.dying_driver", str(spec)), cwd=ROOT
-    )
-    async with asyncio.timeout(120):
-        assert await process.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -43,7 +16,9 @@ async def test_a_driver_killed_by_sigkill_leaves_one_array_and_no_work_undone_or
 ) -> None:
     guids = ["good-1", "good-2", "mute-3"]
     await site.queue(*guids)
-    await killed(site, moment, tmp_path)
+    await let_die(
+        "dying_driver", site, moment, tmp_path, callback=site.callback, runner=str(ODD_RUNNER)
+    )
     (batch,) = await site.batches()
     assert batch["state"] == ("submitted" if moment == "id" else "intended")
     heir = site.driver(ODD_RUNNER)

@@ -16,20 +16,18 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Cancelling
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
 from hpc import protocol
 from hpc.collect import report_end
 from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
-from tests.support.world import World, new
+from tests.support.flow_world import undispatched
+from tests.support.world import World
 from track.batches import read_batches, take_batches
 from track.database import transact
-from track.sessions import mark_registered
 from track.sites import load_sites
 from track.states import State as JobState
 
@@ -51,16 +49,9 @@ QUEUED = """
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine) -> World:
     """A registered session of two assets and an open site, and no dispatcher yet."""
-    archive = ArsArchive(
-        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
-    )
-    await archive.save("default", overwrite=True)
-    made = await World.make(engine, PIPELINE)
-    await made.sql("DELETE FROM track.dispatcher")
+    made = await undispatched(engine, PIPELINE, "g", "h")
     sites = [Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})]
     await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
-    await made.register(new("g"), new("h"))
-    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
     return made
 
 

@@ -10,10 +10,8 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
 from flows.module import follow_module, run_module
 from hpc import protocol
@@ -21,12 +19,12 @@ from schemas.attempts import Complete, Fail, Start
 from schemas.callbacks import Result
 from schemas.pace import Pace
 from tasks.dispatcher import Dispatcher
-from tests.support.world import World, new
+from tests.support.flow_world import undispatched
+from tests.support.world import World
 from track.claims import Claim
 from track.database import transact
 from track.leases import Lease
 from track.progress import session_progress
-from track.sessions import mark_registered
 from track.sites import NoSite, choose_site
 from track.states import State as JobState
 from track.switches import switch_site
@@ -96,16 +94,7 @@ def _native(attempt_id: int) -> dict[str, str]:
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine) -> World:
     """A registered session of two assets that no dispatcher has been at yet."""
-    archive = ArsArchive(
-        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
-    )
-    await archive.save("default", overwrite=True)
-    made = await World.make(engine, PIPELINE)
-    await made.sql("DELETE FROM track.dispatcher")
-    await made.register(new("g"), new("h"))
-    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
-    await made.sql("UPDATE track.session SET wake_requested_at = NULL")
-    return made
+    return await undispatched(engine, PIPELINE, "g", "h")
 
 
 @pytest.fixture

@@ -7,21 +7,19 @@ from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import State
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
 from flows.dispatch import dispatch
 from hpc import protocol
 from schemas.attempts import Complete, Output, Result, Start
 from schemas.pace import Pace
-from tests.support.world import World, new
+from tests.support.flow_world import undispatched
+from tests.support.world import World
 from track import healing
 from track.claims import returned
 from track.database import transact
 from track.outlook import outlook
 from track.outputs import note_retrieved
-from track.sessions import mark_registered
 from track.states import State as JobState
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load", "retries": 1}]}
@@ -32,16 +30,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine) -> World:
-    archive = ArsArchive(
-        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
-    )
-    await archive.save("default", overwrite=True)
-    made = await World.make(engine, PIPELINE)
-    await made.sql("DELETE FROM track.dispatcher")
-    await made.register(new("g"))
-    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
-    await made.sql("UPDATE track.session SET wake_requested_at = NULL")
-    return made
+    return await undispatched(engine, PIPELINE, "g")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from refinery.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
 from schemas.metadata import read_document
 from schemas.sites import Site
-from tests.support.archive import SECRET, Archive, served_archive
+from tests.support.archive import SECRET, Archive, archive_in
 from tests.support.archive_road import archive_all, create, upload
 from tests.support.world import World, new
 from track.database import transact
@@ -36,9 +36,7 @@ NOW = timedelta(seconds=-1)
 def archive(
     postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Archive]:
-    name = f"ars_{uuid.uuid4().hex[:12]}"
-    postgres.ensure_database(name)
-    with served_archive(postgres.url(name), tmp_path_factory.mktemp("ars")) as served:
+    with archive_in(postgres, tmp_path_factory.mktemp("ars")) as served:
         yield served
 
 

@@ -1,7 +1,6 @@
 """The archive's open share as a driver reaches it: whole files, checked both ways, or none."""
 
 import random
-import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from hpc.carrier import DepotError, Shelf
 from refinery.depot import ShareDepot
 from refinery.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
-from tests.support.archive import Archive, served_archive
+from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create
 
 IMAGE = random.Random(2).randbytes(5_000_000)
@@ -22,9 +21,7 @@ FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(
 
 @pytest.fixture
 def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
-    name = f"ars_{uuid.uuid4().hex[:12]}"
-    postgres.ensure_database(name)
-    with served_archive(postgres.url(name), tmp_path / "archive") as served:
+    with archive_in(postgres, tmp_path / "archive") as served:
         yield served
 
 

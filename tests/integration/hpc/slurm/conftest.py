@@ -27,3 +27,12 @@ async def site(
     """A site on the lab."""
     async with slurm_site(lab, engine, database, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def far(
+    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
+) -> AsyncIterator[SlurmSite]:
+    """A site whose nodes have no network."""
+    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
+        yield made

@@ -4,19 +4,14 @@ import asyncio
 import json
 import shutil
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from hpc.carrier import Shelf
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
-from tests.support.slurm_lab import SlurmLab
-from tests.support.slurm_site import SlurmSite, slurm_site
+from tests.support.slurm_site import SlurmSite
 
 IMAGE = bytes(range(256)) * 4096
 FACTS = {"crc32": zlib.crc32(IMAGE), "size_bytes": len(IMAGE)}
@@ -50,15 +45,6 @@ class SlowDepot:
             await self.go_on.wait()
         finally:
             self.at_once -= 1
-
-
-@pytest.fixture
-async def far(
-    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
-) -> AsyncIterator[SlurmSite]:
-    """A site whose nodes have no network."""
-    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
-        yield made
 
 
 async def state(site: SlurmSite, guid: str) -> str:

@@ -5,19 +5,16 @@ import json
 import subprocess
 import sys
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.carrier import DepotError, Shelf
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
 from schemas.pipeline import Pipeline
-from tests.support.slurm_lab import SlurmLab
-from tests.support.slurm_site import PIPELINE, SlurmSite, slurm_site
+from tests.support.slurm_site import PIPELINE, SlurmSite
 from track import operations
 from track.database import transact
 from track.pipelines import load_pipelines
@@ -44,15 +41,6 @@ class ShelfDepot:
         if self.down:
             raise DepotError("down")
         self.sent[f"{shelf.guid}/{file.name}"] = path.read_bytes()
-
-
-@pytest.fixture
-async def far(
-    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
-) -> AsyncIterator[SlurmSite]:
-    """A site whose nodes have no network."""
-    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
-        yield made
 
 
 def driver_of(site: SlurmSite, depot: ShelfDepot) -> SlurmDriver:

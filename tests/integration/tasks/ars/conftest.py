@@ -8,7 +8,7 @@ import pytest
 
 from blocks.ars_client import ArsClient, LocalFile
 from refinery.postgres import EmbeddedPostgres
-from tests.support.archive import Archive, served_archive
+from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import image
 
 
@@ -16,9 +16,7 @@ from tests.support.archive_road import image
 def archive(
     postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Archive]:
-    name = f"ars_{uuid.uuid4().hex[:12]}"
-    postgres.ensure_database(name)
-    with served_archive(postgres.url(name), tmp_path_factory.mktemp("ars")) as served:
+    with archive_in(postgres, tmp_path_factory.mktemp("ars")) as served:
         yield served
 
 

@@ -1,0 +1,25 @@
+"""A session as a dispatch flow finds it: specimens registered, and nobody at them yet."""
+
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ars import ArsArchive
+from tests.support.world import World, new
+from track.database import transact
+from track.sessions import mark_registered
+
+
+async def undispatched(engine: AsyncEngine, pipeline: dict[str, Any], *guids: str) -> World:
+    """Such a session, and the archive's block, whose address nobody answers at."""
+    archive = ArsArchive(
+        base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
+    )
+    await archive.save("default", overwrite=True)
+    made = await World.make(engine, pipeline)
+    await made.sql("DELETE FROM track.dispatcher")
+    await made.register(*map(new, guids))
+    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
+    await made.sql("UPDATE track.session SET wake_requested_at = NULL")
+    return made
