@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.dispatcher import this_dispatcher
 from tasks.holding import holding
-from tasks.metadata import push_patiently
+from tasks.metadata import push_changed
 from tasks.retrieval import outputs_here
 from tasks.submission import come_back, submit, take_back
 from track.claims import Claim
@@ -31,6 +31,6 @@ async def follow_module(claim: Claim) -> State | None:
     ending = await outputs_here(dispatcher, claim)
     if ending is None:
         async with holding(dispatcher, claim):
-            await push_patiently(dispatcher, claim.guid)
+            await push_changed(dispatcher, claim.guid)
         dispatcher.stir()  # the next stage need not wait until Prefect has this run's end
     return ending

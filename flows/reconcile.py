@@ -15,7 +15,7 @@ async def reconcile(
     patience_s: Annotated[float, Field(ge=15)] = 60,
     registration_s: Annotated[float, Field(ge=15)] = 300,
 ) -> State:
-    """Wake sessions that nobody is at, resolve forgotten jobs, end what belongs to the dead.
+    """Wake what nobody is at, end what belongs to the dead, tell the archive what it is owed.
 
     Args:
         patience_s: how long something must have stood still before it counts as left behind

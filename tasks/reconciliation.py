@@ -32,6 +32,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
+from tasks.owing import push_owed
 from tasks.readmission import readmit
 from track import healing
 from track.database import make_engine, transact
@@ -61,6 +62,7 @@ class Found:
     sessions_without_registration: int = 0
     sessions_with_open_folder: int = 0
     specimens_readmitted: int = 0
+    documents_pushed: int = 0
     jobs_forgotten: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
@@ -118,6 +120,10 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     left = [each for each in open_ if each not in coming]
     what = "a folder that was not closed"
     found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)
+    told = await push_owed(engine, patience)  # the last, since an archive may be slow
+    found.documents_pushed = len(told.pushed)
+    found.notes += [f"the archive has the metadata of {guid} now" for guid in told.pushed]
+    found.notes += told.refused
     return found
 
 

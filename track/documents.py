@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata import Arrived, Metadata
-from track.tables import document, revision
+from track.states import State
+from track.tables import document, job, revision, stage
 
 
 class NoDocument(LookupError):
@@ -105,6 +106,17 @@ class Unpushed:
     revision: int
     metadata: Metadata
     told: Metadata | None
+
+
+def owed() -> ColumnElement[bool]:
+    """Of a document: ARS lacks a revision, and knows the asset; its creation tells all before."""
+    created = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(job.c.asset_guid == document.c.asset_guid, job.c.state == State.DONE)
+        .where(stage.c.kind == "builtin", stage.c.run == "create")
+    )
+    return and_(document.c.revision > document.c.ars_revision, created.exists())
 
 
 async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:

@@ -11,14 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal_column, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.documents import owed
 from track.history import record
 from track.moves import lock
 from track.outlook import outlook
 from track.resolve import judge, resolve
-from track.tables import dispatcher, session
+from track.states import State
+from track.tables import dispatcher, document, history, job, session
 from track.takeover import release_jobs
 from track.wake import wake, wake_session
 
@@ -26,6 +28,15 @@ ACTOR = "reconcile"
 
 PAGE = 5000
 """Waiting jobs judged by one run; more than these take turns, a page a minute."""
+
+MOST_UNTOLD = 100
+"""Assets whose metadata one run pushes."""
+
+REFUSED = "metadata.refused"
+"""How history calls it that ARS would not be told of an asset."""
+
+TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
+"""While a job of an asset is here, its subflow tells ARS what changed."""
 
 ALONE = """
     NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
@@ -189,6 +200,32 @@ async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
         dispatcher.c.alive_until > func.now(),
     )
     return (await tx.execute(alive)).first() is not None
+
+
+async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
+    """Assets of which ARS lacks metadata, with nobody about to push it; the latest refused last.
+
+    A label whose road was over when its specimen was read; a script that reported after its end.
+    """
+    soon = select(job.c.id).where(
+        job.c.asset_guid == document.c.asset_guid, job.c.state.in_(TOLD_SOON)
+    )
+    refused = (
+        select(func.count().label("times"), func.max(history.c.at).label("last"))
+        .where(history.c.asset_guid == document.c.asset_guid, history.c.what == REFUSED)
+        .where(history.c.at > document.c.updated_at)
+        .lateral()
+    )
+    wait = func.least(60, refused.c.times) * literal_column("interval '1 minute'")
+    statement = (
+        select(document.c.asset_guid)
+        .join(refused, true())
+        .where(owed(), document.c.updated_at < func.now() - patience, ~soon.exists())
+        .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
+        .order_by(refused.c.times, document.c.updated_at)
+        .limit(MOST_UNTOLD)
+    )
+    return list((await tx.execute(statement)).scalars())
 
 
 async def forgotten(tx: AsyncConnection, patience: timedelta) -> list[int]:

@@ -7,14 +7,14 @@ barcodes are its own first, then its specimens' first ones in the order of their
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode
 from schemas.metadata import MetadataError
-from track.documents import NoDocument, change_document, read_document
-from track.tables import asset, member
+from track.documents import NoDocument, change_document, owed, read_document
+from track.tables import asset, document, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
 LONGEST_LABEL = 1000
@@ -94,8 +94,18 @@ async def _feed_labels(tx: AsyncConnection, label_id: str, actor: str) -> None:
 
 async def links(tx: AsyncConnection, guid: str) -> list[str]:
     """The guids of the other sheets of the same object, in order."""
+    return list((await tx.execute(_others(guid))).scalars())
+
+
+async def owed_links(tx: AsyncConnection, guid: str) -> list[str]:
+    """Those of them that ARS knows and lacks metadata of."""
+    lacking = _others(guid).join(document, document.c.asset_guid == member.c.asset_guid)
+    return list((await tx.execute(lacking.where(owed()))).scalars())
+
+
+def _others(guid: str) -> Select[tuple[str]]:
     mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
     others = select(member.c.asset_guid).where(
         member.c.unique_label_id == mine, member.c.asset_guid != guid
     )
-    return list((await tx.execute(others.order_by(member.c.asset_guid))).scalars())
+    return others.order_by(member.c.asset_guid)

@@ -360,6 +360,7 @@ document = Table(
     Column("revision", Integer, nullable=False, server_default=text("1")),
     Column("ars_revision", Integer, nullable=False, server_default=text("0")),
     _now("updated_at"),
+    Index("document_owed", "asset_guid", postgresql_where=text("revision > ars_revision")),
     schema="metadata",
 )
 

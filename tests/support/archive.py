@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import uvicorn
+from pydantic import SecretStr
 
+from blocks.ars import ArsArchive
 from blocks.ars_client import ArsAddress
 from demo.ars.app import create_app
 from demo.ars.config import ProfileName, StandInConfig
@@ -32,6 +34,15 @@ class Archive:
             update_user="specimen-refinery",
             users=("specimen-refinery",),
             profile="v2_6" if profile == "v2_6" else "current",
+        )
+
+    def block(self) -> ArsArchive:
+        """The block by which flows find it."""
+        return ArsArchive(
+            base_url=self.address.base_url,
+            client_id=self.address.client_id,
+            client_secret=SecretStr(SECRET),
+            users=list(self.address.users),
         )
 
     def fault(self, action: str, **rule: Any) -> None:

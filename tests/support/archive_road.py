@@ -17,6 +17,15 @@ from tasks.ars import (
 
 NHMD, PLANTS = "NHMD", "Vascular plants"
 STATION, PIPELINE = "WORKHERB0001", "PIPEHERB0001"
+NAMED = {
+    "institution": NHMD,
+    "collection": PLANTS,
+    "digitiser": "Karen Blixen",
+    "pipeline_name": PIPELINE,
+    "workstation_name": STATION,
+    "status": "WORKING_COPY",
+}
+"""What ARS wants to know of an asset, as its document says it."""
 QUICK = Pace(first=0.02, longest=0.1)
 """Looks often, and is as patient as the road: for what only has to be waited out."""
 IMPATIENT = replace(QUICK, stuck=4.0, failed=0.2, share_open=0.3)

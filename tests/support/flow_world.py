@@ -6,20 +6,26 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars import ArsArchive
-from tests.support.world import World, new
+from tests.support.world import World
+from track.assets import NewAsset
 from track.database import transact
 from track.sessions import mark_registered
 
 
-async def undispatched(engine: AsyncEngine, pipeline: dict[str, Any], *guids: str) -> World:
-    """Such a session, and the archive's block, whose address nobody answers at."""
-    archive = ArsArchive(
+async def undispatched(
+    engine: AsyncEngine,
+    pipeline: dict[str, Any],
+    *assets: NewAsset,
+    archive: ArsArchive | None = None,
+) -> World:
+    """Such a session, and the archive's block; unless given, nobody answers at its address."""
+    nobody = ArsArchive(
         base_url="http://127.0.0.1:9", client_id="c", client_secret=SecretStr("nobody asks for it")
     )
-    await archive.save("default", overwrite=True)
+    await (archive or nobody).save("default", overwrite=True)
     made = await World.make(engine, pipeline)
     await made.sql("DELETE FROM track.dispatcher")
-    await made.register(*map(new, guids))
+    await made.register(*assets)
     await transact(engine, lambda tx: mark_registered(tx, made.session_id))
     await made.sql("UPDATE track.session SET wake_requested_at = NULL")
     return made

@@ -20,7 +20,7 @@ from schemas.callbacks import Result
 from schemas.pace import Pace
 from tasks.dispatcher import Dispatcher
 from tests.support.flow_world import undispatched
-from tests.support.world import World
+from tests.support.world import World, new
 from track.claims import Claim
 from track.database import transact
 from track.leases import Lease
@@ -94,7 +94,7 @@ def _native(attempt_id: int) -> dict[str, str]:
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine) -> World:
     """A registered session of two assets that no dispatcher has been at yet."""
-    return await undispatched(engine, PIPELINE, "g", "h")
+    return await undispatched(engine, PIPELINE, new("g"), new("h"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hpc import protocol
 from schemas.attempts import Complete, Output, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
-from tests.support.world import World
+from tests.support.world import World, new
 from track import healing
 from track.claims import returned
 from track.database import transact
@@ -30,7 +30,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine) -> World:
-    return await undispatched(engine, PIPELINE, "g")
+    return await undispatched(engine, PIPELINE, new("g"))
 
 
 @pytest.fixture

@@ -3,22 +3,18 @@
 import json
 import uuid
 import zlib
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
 from blocks.ars_client import ArsClient, LocalFile
 from flows.prune import prune
-from refinery.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
 from schemas.metadata import read_document
 from schemas.sites import Site
-from tests.support.archive import SECRET, Archive, archive_in
+from tests.support.archive import Archive
 from tests.support.archive_road import archive_all, create, upload
 from tests.support.world import World, new
 from track.database import transact
@@ -30,14 +26,6 @@ from track.sites import load_sites
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 SESSION = "imported_2026-11-20 æ"
 NOW = timedelta(seconds=-1)
-
-
-@pytest.fixture(scope="module")
-def archive(
-    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Archive]:
-    with archive_in(postgres, tmp_path_factory.mktemp("ars")) as served:
-        yield served
 
 
 class Museum:
@@ -106,13 +94,7 @@ class Museum:
 
 @pytest.fixture
 async def museum(blocks: Path, engine: AsyncEngine, archive: Archive) -> Museum:
-    address = archive.address
-    await ArsArchive(
-        base_url=address.base_url,
-        client_id=address.client_id,
-        client_secret=SecretStr(SECRET),
-        users=list(address.users),
-    ).save("default", overwrite=True)
+    await archive.block().save("default", overwrite=True)
     made = Museum(await World.make(engine, PIPELINE), archive, blocks)
     root = str(blocks / "site")
     site = Site.model_validate({"site": "local", "kind": "local", "root": root})

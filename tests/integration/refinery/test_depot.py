@@ -1,8 +1,8 @@
 """The archive's open share as a driver reaches it: whole files, checked both ways, or none."""
 
 import random
+import uuid
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,8 @@ import pytest
 from blocks.ars_client import ArsClient
 from hpc.carrier import DepotError, Shelf
 from refinery.depot import ShareDepot
-from refinery.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
-from tests.support.archive import Archive, archive_in
+from tests.support.archive import Archive
 from tests.support.archive_road import create
 
 IMAGE = random.Random(2).randbytes(5_000_000)
@@ -20,17 +19,12 @@ FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(
 
 
 @pytest.fixture
-def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
-    with archive_in(postgres, tmp_path / "archive") as served:
-        yield served
-
-
-@pytest.fixture
 async def shelf(archive: Archive) -> Shelf:
     """An asset whose share is open."""
+    guid = str(uuid.uuid4())
     async with ArsClient(archive.address) as ars:
-        await create(ars, "g", mb=5)
-    return Shelf("g", "NHMD", "Vascular plants")
+        await create(ars, guid, mb=5)
+    return Shelf(guid, "NHMD", "Vascular plants")
 
 
 def local(folder: Path, content: bytes = IMAGE) -> Path:
@@ -48,8 +42,8 @@ async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
     await depot.fetch(shelf, FACTS, tmp_path / "back.tif")
     assert (tmp_path / "back.tif").read_bytes() == IMAGE
     async with ArsClient(archive.address) as ars:
-        assert [row.holds(FACTS) for row in await ars.files.listed("g")] == [True]
-    assert len(archive.requests("g", "PUT", "assetfiles")) == 1
+        assert [row.holds(FACTS) for row in await ars.files.listed(shelf.guid)] == [True]
+    assert len(archive.requests(shelf.guid, "PUT", "assetfiles")) == 1
 
 
 async def test_a_file_that_is_another_one_is_not_sent(
@@ -59,7 +53,7 @@ async def test_a_file_that_is_another_one_is_not_sent(
     with pytest.raises(DepotError, match="CRC"):
         await ShareDepot(archive.address).send(shelf, FACTS, torn)
     async with ArsClient(archive.address) as ars:
-        assert not any(row.holds(FACTS) for row in await ars.files.listed("g"))
+        assert not any(row.holds(FACTS) for row in await ars.files.listed(shelf.guid))
 
 
 async def test_what_the_share_holds_otherwise_is_not_given(
@@ -87,12 +81,12 @@ async def test_a_fault_of_the_archive_is_a_depots_error_and_sending_again_mends_
 ) -> None:
     depot, fault = ShareDepot(archive.address), dict(fault)
     where = {} if fault["action"] == "corrupt_upload" else {"path_regex": "assetfiles"}
-    archive.fault(str(fault.pop("action")), guid="g", **where, **fault)
+    archive.fault(str(fault.pop("action")), guid=shelf.guid, **where, **fault)
     with pytest.raises(DepotError):
         await depot.send(shelf, FACTS, local(tmp_path))
     await depot.send(shelf, FACTS, local(tmp_path))
     async with ArsClient(archive.address) as ars:
-        assert [row.holds(FACTS) for row in await ars.files.listed("g")] == [True]
+        assert [row.holds(FACTS) for row in await ars.files.listed(shelf.guid)] == [True]
 
 
 async def test_an_archive_that_is_away_is_a_depots_error(tmp_path: Path, archive: Archive) -> None:

@@ -1,23 +1,14 @@
 """One archive for all tests of a file; each test has an asset of its own."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from blocks.ars_client import ArsClient, LocalFile
-from refinery.postgres import EmbeddedPostgres
-from tests.support.archive import Archive, archive_in
+from tests.support.archive import Archive
 from tests.support.archive_road import image
-
-
-@pytest.fixture(scope="module")
-def archive(
-    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Archive]:
-    with archive_in(postgres, tmp_path_factory.mktemp("ars")) as served:
-        yield served
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from schemas.attempts import FileFacts
 from tasks import archive
 from tasks.metadata import push_pending
 from tests.support.archive import Archive
-from tests.support.archive_road import NHMD, PIPELINE, PLANTS, STATION, create, image
+from tests.support.archive_road import NAMED, create, image
 from tests.support.at_site import describe
 from tests.support.world import World, new
 from track.database import make_engine, transact
@@ -21,14 +21,6 @@ from track.documents import change_document, unpushed
 from track.files import taken_in
 from track.results import note_child_file, note_file
 
-NAMED = {
-    "institution": NHMD,
-    "collection": PLANTS,
-    "digitiser": "Karen Blixen",
-    "pipeline_name": PIPELINE,
-    "workstation_name": STATION,
-    "status": "WORKING_COPY",
-}
 ONE: dict[str, Any] = {"pipeline": "P", "stages": [{"key": "create", "run": "refinery.create"}]}
 
 
