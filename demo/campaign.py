@@ -69,6 +69,11 @@ TWICE = {
 }
 """Queries that find nothing, by database and by what they find."""
 
+NAMED = """
+    SELECT a.asset_guid, s.barcode FROM ars.asset_specimen a
+    JOIN ars.specimen s USING (specimen_id) WHERE NOT a.asset_detached"""
+"""The codes that the archive has for each asset."""
+
 
 @dataclass(frozen=True, order=True)
 class Strike:
@@ -216,6 +221,15 @@ class Campaign:
         score.stuck += [guid for guid, end in ended.items() if end is None]
         score.losses += judged(rows, drawn.expectations)
         score.losses += [f"{guid}: not in the archive" for guid in self._missing(drawn)]
+        score.losses += [f"{guid}: not its codes in the archive" for guid in self._misnamed(drawn)]
+
+    def _misnamed(self, drawn: SampleSession) -> Iterator[str]:
+        """Specimens of which the archive names other codes than the sheets of the object show."""
+        named = victims.ask(self._settings, NAMED, "ars")
+        for guid, wanted in drawn.expectations.items():
+            codes = {code for asset, code in named if asset == guid}
+            if wanted.end is End.FINALISED and codes != set(wanted.barcodes):
+                yield guid
 
     def _twice(self) -> set[str]:
         """What happened more than once, in any round so far."""
