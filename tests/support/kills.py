@@ -42,8 +42,10 @@ def holds(stack: Stack, path: object, job_state: str, *stages: str) -> Moment:
 def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
     """Kill when the moment has come and lasts while the victims stand still; its job.
 
-    PostgreSQL cannot be asked while it stands still: it goes on until it is killed.
+    PostgreSQL cannot be asked while it stands still: it goes on until it is killed, and
+    everybody else stands still instead.
     """
+    stand = KINDS["everything" if victim == "postgres" else victim]
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         found = moment()
@@ -51,12 +53,14 @@ def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
         if not found or not pids:
             time.sleep(0.01)
             continue
-        still = sorted(set(pids) - _database(stack))
+        still = sorted(set(stand(stack.settings)) - _database(stack))
         kill(still, signal.SIGSTOP)
-        if (again := moment()) is not None and again["id"] == found["id"]:
-            kill(pids)
-            return again
-        kill(still, signal.SIGCONT)
+        try:
+            if (again := moment()) is not None and again["id"] == found["id"]:
+                kill(pids)
+                return again
+        finally:
+            kill(still, signal.SIGCONT)
     raise AssertionError(f"the moment to kill {victim} never came")
 
 

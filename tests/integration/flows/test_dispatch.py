@@ -278,7 +278,7 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
             broke.append(guid)
             raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("flows.module.push_patiently", fragile)
+    monkeypatch.setattr("flows.module.push_changed", fragile)
     assert (await run(world)).name == "Finished"
     assert sorted(broke) == ["g", "h"]
     assert await one(world, "SELECT count(*) FROM track.attempt") == 4
