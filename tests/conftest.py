@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,6 +15,14 @@ from track.database import make_engine
 from track.migrations import upgrade
 
 TEMPLATE = "refinery_template"
+
+# A loaded machine draws slowly, and a fixture that is made once for all examples is meant so.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -133,7 +133,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted({*BARCODE, "data", "job_id", "timestamp"})), JSON))
 def test_any_body_is_read_or_refused(body: dict[str, Any]) -> None:
     for model in (BarcodeBody, UpdateAssetBody, JobBody, DerivativeBody):

@@ -289,7 +289,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.dictionaries(NAMES, VALUES, max_size=8), st.booleans())
 def test_any_json_is_metadata_or_a_metadata_error(values: dict[str, Any], whole: bool) -> None:
     document = {**FIVE, **values} if whole else values
@@ -304,14 +304,14 @@ def test_any_json_is_metadata_or_a_metadata_error(values: dict[str, Any], whole:
         assert read_document(to_v2(metadata)).version == "2.1.0"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary() | st.text().map(str.encode) | st.text().map(lambda text: text.encode("utf-16")))
 def test_any_bytes_are_metadata_or_a_metadata_error(raw: bytes) -> None:
     with pytest.raises(MetadataError):
         read_document(raw)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.dictionaries(NAMES | st.sampled_from(["tags.ocr", "tags.", "a.b"]), VALUES, max_size=4),
     st.lists(NAMES | st.just("tags.ocr")),

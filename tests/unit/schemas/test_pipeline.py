@@ -314,7 +314,7 @@ YAML_WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.one_of(st.text(), st.lists(YAML_WORDS).map("\n".join), st.lists(YAML_WORDS).map(" ".join))
 )
@@ -325,7 +325,7 @@ def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
         assert error.line >= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

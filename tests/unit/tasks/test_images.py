@@ -186,7 +186,7 @@ WHOLE = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(WHOLE)),
     st.floats(0, 1),

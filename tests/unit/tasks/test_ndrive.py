@@ -307,7 +307,7 @@ NAMES = st.text(
 ENDINGS = st.sampled_from(["", ".json", ".tif", ".JPG", ".raf", ".part", ".md5"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(NAMES, ENDINGS), max_size=8))
 def test_every_file_is_listed_once_or_has_a_reason_not_to_be(
     tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str]]

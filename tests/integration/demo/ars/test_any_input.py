@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo.ars.documents import AssetBody
@@ -12,9 +12,7 @@ from demo.ars.errors import BadRequest
 from demo.ars.folders import safe_parts
 from tests.integration.demo.ars.stand_in import Archive, asset, new_guid
 
-relaxed = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(max_examples=40)
 scalars = (
     st.none()
     | st.booleans()

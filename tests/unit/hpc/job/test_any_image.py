@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -17,9 +17,7 @@ from hpc.job.imaging.picture import read_grey, read_small
 from hpc.job.imaging.ruler import read_ruler
 from hpc.job.modules import crop
 
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=25)
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n")
 MOST = 10**7
 """Pixels; a sound image that is larger would only be slow to read."""
