@@ -11,8 +11,8 @@ from track.claims import Claim
 
 @flow(name="finalise", flow_run_name="{claim.guid} finalise")
 async def finalise_asset(claim: Claim) -> None:
-    """Close, date, push and read back; then let go of the asset's temporary copies."""
+    """Close, date, push, read back, perhaps lock; then let go of the asset's temporary copies."""
     dispatcher = this_dispatcher()
     async with holding(dispatcher, claim):
-        await finalise(dispatcher, claim.guid)
+        await finalise(dispatcher, claim)
     announce_finalised(dispatcher, claim)

@@ -44,8 +44,19 @@ def build(model: type[D], located: Located, path: Path, given: Any) -> D | list[
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        problems = [_problem(located, path, details) for details in error.errors()]
+        found = _without_echoes(error.errors())
+        problems = [_problem(located, path, details) for details in found]
         return sorted(problems, key=lambda problem: problem.line)
+
+
+def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without "too short" of a list whose items are there and were refused themselves."""
+    inside = {details["loc"][:n] for details in found for n in range(len(details["loc"]))}
+    return [
+        details
+        for details in found
+        if details["type"] != "too_short" or details["loc"] not in inside
+    ]
 
 
 def _problem(located: Located, path: Path, details: ErrorDetails) -> Problem:

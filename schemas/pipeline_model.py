@@ -28,7 +28,7 @@ from pydantic import (
 from schemas.comparison import Comparison
 from schemas.definition import Definition, refusal
 from schemas.metadata_names import FIELDS, v3_name
-from schemas.run import Run
+from schemas.run import SWITCHES, Run
 from schemas.yaml_lines import Located, nearest
 
 Accepted: TypeAlias = Literal["done", "excluded", "failed", "cancelled"]
@@ -221,6 +221,17 @@ class Stage(Definition):
     def _outputs_are_a_modules(self) -> Self:
         if self.outputs and self.run.kind != "module":
             raise refusal("outputs: only a module's are listed and brought here")
+        return self
+
+    @model_validator(mode="after")
+    def _know_our_own_params(self) -> Self:
+        known = SWITCHES.get(self.run.name, frozenset())
+        for name, value in self.params.items() if self.run.kind == "builtin" else ():
+            if name not in known:
+                said = f"params: {self.run.text} knows no '{name}'"
+                raise refusal(said, nearest(name, known))
+            if not isinstance(value, bool):
+                raise refusal(f"params: {name} is true or false")
         return self
 
     @field_validator("on")

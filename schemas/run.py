@@ -15,6 +15,8 @@ from schemas.yaml_lines import nearest
 BUILTINS = frozenset(
     {"ingest", "create", "upload", "synchronise", "open_share", "close_share", "finalise"}
 )
+SWITCHES: dict[str, frozenset[str]] = {"finalise": frozenset({"lock"})}
+"""The parameters that our own stages know, each true or false; a module knows its own."""
 MODULES = Path(__file__).parents[1] / "hpc" / "job" / "modules"
 """Where the modules are, a file each. They are never imported here: their imaging libraries
 are on the clusters."""

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tasks.ars import ensure_share_closed, lock, unlike
 from tasks.dispatcher import Dispatcher
 from tasks.metadata import ars_body, push_pending
+from track.claims import Claim
 from track.database import transact
 from track.documents import change_document, read_document
 from track.files import due_for_removal, read_asset
 from track.jobs import release_asset
-from track.tables import asset, attempt, document, job
+from track.tables import asset, attempt, document, job, stage
 
 KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
 """How long each kind of temporary copy outlives the end of its asset."""
@@ -28,14 +29,24 @@ class NotHeld(Exception):
     """ARS keeps answering something else than what it was told; it is tried again later."""
 
 
-async def finalise(dispatcher: Dispatcher, guid: str, *, lock_asset: bool = False) -> None:
-    """Close, date, push and read back; then let go of the asset. Raises ArsError, NotHeld."""
+async def finalise(dispatcher: Dispatcher, claim: Claim) -> None:
+    """Close, date, push and read back, lock if asked to; then let go of the asset.
+
+    Raises ArsError, NotHeld.
+    """
+    guid = claim.guid
     await ensure_share_closed(dispatcher.ars, guid)
     await transact(dispatcher.engine, lambda tx: _date(tx, guid, dispatcher.actor))
     await _push_until_held(dispatcher, guid)
-    if lock_asset:
+    if await transact(dispatcher.engine, lambda tx: _to_be_locked(tx, claim)):
         await lock(dispatcher.ars, guid)
     await transact(dispatcher.engine, lambda tx: _let_go(tx, guid))
+
+
+async def _to_be_locked(tx: AsyncConnection, claim: Claim) -> bool:
+    of_job = select(stage.c.params).join(job, job.c.stage_id == stage.c.id)
+    params = (await tx.execute(of_job.where(job.c.id == claim.job_id))).scalar_one()
+    return bool(params.get("lock"))
 
 
 async def _date(tx: AsyncConnection, guid: str, actor: str) -> None:

@@ -361,6 +361,19 @@ def test_outputs_stay_in_the_assets_folder(path: str) -> None:
         small(f'key: derive, run: module derive, outputs: ["{path}"]')
 
 
+def test_our_own_stages_know_their_parameters_and_no_others() -> None:
+    (found,) = small("key: end, run: refinery.finalise, params: {lock: true}")
+    assert found.stage("end").params == {"lock": True}
+    with pytest.raises(PipelineError, match=r"refinery\.finalise knows no 'lok'") as misspelt:
+        small("key: end, run: refinery.finalise, params: {lok: true}")
+    assert misspelt.value.nearest == "lock"
+    assert "at least 1 item" not in str(misspelt.value), "there is a stage, if a wrong one"
+    with pytest.raises(PipelineError, match="lock is true or false"):
+        small("key: end, run: refinery.finalise, params: {lock: later}")
+    with pytest.raises(PipelineError, match=r"refinery\.create knows no 'lock'"):
+        small("key: make, run: refinery.create, params: {lock: true}")
+
+
 def test_only_a_module_has_outputs() -> None:
     (found,) = small("key: derive, run: module derive, outputs: 'derived/*.tif'")
     assert found.stage("derive").outputs == ("derived/*.tif",)
