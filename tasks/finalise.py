@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import distinct, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.ars_client import ArsRefused
 from tasks.ars import ensure_share_closed, lock, unlike
 from tasks.dispatcher import Dispatcher
 from tasks.metadata import ars_body, push_pending
 from track.claims import Claim
 from track.database import transact
-from track.documents import change_document, read_document
+from track.documents import change_document, owe_all, read_document
 from track.files import due_for_removal, read_asset
 from track.jobs import release_asset
-from track.tables import asset, attempt, document, job, stage
+from track.tables import asset, attempt, job, stage
 
 KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
 """How long each kind of temporary copy outlives the end of its asset."""
@@ -25,14 +26,10 @@ KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedel
 ROUNDS = 3
 
 
-class NotHeld(Exception):
-    """ARS keeps answering something else than what it was told; it is tried again later."""
-
-
 async def finalise(dispatcher: Dispatcher, claim: Claim) -> None:
     """Close, date, push and read back, lock if asked to; then let go of the asset.
 
-    Raises ArsError, NotHeld.
+    Raises ArsError; ArsRefused also when ARS keeps holding something else than it was told.
     """
     guid = claim.guid
     await ensure_share_closed(dispatcher.ars, guid)
@@ -68,13 +65,11 @@ async def _push_until_held(dispatcher: Dispatcher, guid: str) -> None:
         differing = unlike(await ars.assets.get(guid) or {}, wanted)
         if not differing:
             return
-        await transact(engine, lambda tx: _owe_again(tx, guid))
-    raise NotHeld(f"{guid}: ARS does not hold what it was told of {', '.join(differing)}")
-
-
-async def _owe_again(tx: AsyncConnection, guid: str) -> None:
-    mine = update(document).where(document.c.asset_guid == guid)
-    await tx.execute(mine.values(ars_revision=document.c.revision - 1))
+        await transact(engine, lambda tx: owe_all(tx, [guid]))
+    raise ArsRefused(
+        f"ARS does not hold what it was told of {', '.join(differing)}, {ROUNDS} times over:"
+        f" compare {guid} there with its metadata here, then resubmit finalise"
+    )
 
 
 async def _let_go(tx: AsyncConnection, guid: str) -> None:

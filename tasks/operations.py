@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.states import Completed
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars import ArsArchive
@@ -29,6 +29,7 @@ from schemas.storable import why_not_storable
 from tasks.metadata import push_pending
 from track import pipelines
 from track.database import make_engine, transact
+from track.documents import owe_all
 from track.history import record
 from track.moves import StaleMove
 from track.operations import Line
@@ -204,10 +205,7 @@ async def _to_push(
         statement = statement.where(document.c.revision > document.c.ars_revision)
     guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
     if everything:
-        owed = update(document).where(
-            document.c.asset_guid.in_(guids), document.c.ars_revision >= document.c.revision
-        )
-        await tx.execute(owed.values(ars_revision=document.c.revision - 1))
+        await owe_all(tx, guids)
         for each in guids:
             await record(tx, actor=desk.actor, what="metadata.push", asset_guid=each)
     return guids

@@ -5,7 +5,7 @@ it pushes, and notes the revision that it pushed, so that a change made meanwhil
 is pushed again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,12 @@ async def _body_at(
     rows = (await tx.execute(since.order_by(revision.c.revision.desc()))).scalars()
     undone = {change["field"]: change["old"] for changes in rows for change in changes}
     return body | undone
+
+
+async def owe_all(tx: AsyncConnection, guids: Sequence[str]) -> None:
+    """Forget what ARS was told of these assets: all we know of them is pushed again."""
+    mine = document.c.asset_guid.in_(guids)
+    await tx.execute(update(document).where(mine).values(ars_revision=0))
 
 
 async def mark_pushed(tx: AsyncConnection, guid: str, number: int) -> None:

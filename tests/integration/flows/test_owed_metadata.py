@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient
 from flows.dispatch import dispatch
+from flows.operate import push
 from flows.reconcile import reconcile
 from schemas.pace import Pace
+from tasks.ars.metadata import merged
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS
 from tests.support.at_site import complete, describe, start
@@ -87,6 +89,16 @@ class Object:
             held = await ars.assets.get(guid)
         assert held is not None
         return {name: value for name, value in held["tags"].items() if name == "read"}
+
+    async def digitiser(self, guid: str, put: str | None = None) -> str:
+        """The digitiser in the archive, where a person first writes another one if asked to."""
+        async with ArsClient(self.archive.address) as ars:
+            held = await ars.assets.get(guid)
+            assert held is not None
+            if put is not None:
+                changed = {"digitiser": put, "updateUser": "a curator", "issues": None}
+                held = await ars.assets.update(guid, merged(held, changed))
+        return str(held["digitiser"])
 
     async def refusals(self) -> object:
         rows = await self.world.sql(
@@ -205,6 +217,47 @@ async def test_an_archive_that_is_away_is_asked_once_a_look(sheets: Object) -> N
     sheets.archive.heal()
     await an_hour_passes(sheets)
     assert "documents pushed 2" in await reconciled()
+
+
+async def test_what_a_person_changed_in_the_archive_is_put_right_at_the_end(
+    sheets: Object,
+) -> None:
+    """Also a field that was pushed long ago, when other changes have been pushed since."""
+    ours = NAMED["digitiser"]
+    async with dispatched(sheets) as run:
+        await sheets.reads(sheets.label, LABEL)
+        await sheets.over(sheets.label)
+        assert await sheets.digitiser(sheets.specimen, put="Somebody Else") == "Somebody Else"
+        await sheets.reads(sheets.specimen, SPECIMEN)
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await run).name == "Finished"
+    assert await sheets.digitiser(sheets.specimen) == ours
+
+
+async def test_everything_is_pushed_again_to_an_archive_that_forgot_it(sheets: Object) -> None:
+    await over(sheets)
+    await sheets.digitiser(sheets.label, put="Somebody Else")
+    await push(by="ib", guid=sheets.label, return_state=True)
+    assert await sheets.digitiser(sheets.label) == "Somebody Else", "only what was owed"
+    await push(by="ib", guid=sheets.label, everything=True, return_state=True)
+    assert await sheets.digitiser(sheets.label) == NAMED["digitiser"]
+
+
+async def test_what_the_archive_never_holds_fails_the_end_with_the_fields_name(
+    sheets: Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.finalise.unlike", lambda *_: ("digitiser",))
+    async with dispatched(sheets) as run:
+        for guid in (sheets.label, sheets.specimen):
+            await sheets.reads(guid, {"asset_subject": "specimen", "barcodes": []})
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await run).name == "Finished"
+    ((state, reason),) = await sheets.world.sql(
+        "SELECT DISTINCT state, replace(reason, asset_guid, 'G') FROM track.job"
+        " WHERE id IN (SELECT max(id) FROM track.job GROUP BY asset_guid)"
+    )
+    assert state == "failed"
+    assert "does not hold what it was told of digitiser" in str(reason)
 
 
 async def test_a_live_subflow_is_left_to_tell_what_changed(sheets: Object) -> None:
