@@ -28,6 +28,14 @@ LATE_DAYS = 7
 """How long after its end an attempt's messages are still answered (and not applied)."""
 
 
+NOT_ITS_FAULT = frozenset({"NotPrepared", "ImportError", "ModuleNotFoundError", "Unreachable"})
+"""What a runner calls it when the site lacks a library or the archive's files are out of reach:
+nothing that the specimen could do better another time."""
+
+NOT_ITS_FAULT_S = 300.0
+"""How long a job waits then before it is tried again."""
+
+
 class Refused(Exception):
     """This native job may not run, or is not the one that was started: it exits at once."""
 
@@ -131,7 +139,8 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
 async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> Answer:
     """End an attempt without success: RETRY uses a try, ERROR is final.
 
-    Raises Refused when another native job was started.
+    What is the site's or the archive's fault uses none, and waits longer. Raises Refused when
+    another native job was started.
     """
 
     async def apply(held: Held) -> None:
@@ -141,9 +150,16 @@ async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> 
         outcome = "cancelled" if found.cancel_requested else "failed"
         await _end(tx, found, outcome, body.usage, why, exit_code=body.exit_code)
         if body.fail_status == "RETRY":
-            guard = Guard(attempt_id=found.id)
-            actor = _actor(found)
-            await try_again(tx, found.job_id, actor=actor, why=why, uses_try=True, guard=guard)
+            its_fault = (body.exception or "").partition("\n")[0] not in NOT_ITS_FAULT
+            await try_again(
+                tx,
+                found.job_id,
+                actor=_actor(found),
+                why=why,
+                uses_try=its_fault,
+                guard=Guard(attempt_id=found.id),
+                delay_s=None if its_fault else NOT_ITS_FAULT_S,
+            )
         else:
             await give_up(tx, found, why)
 

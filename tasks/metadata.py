@@ -19,7 +19,7 @@ from tasks.ars import ensure_specimens, push_metadata
 from tasks.dispatcher import Dispatcher
 from track.database import transact
 from track.documents import Unpushed, mark_pushed, unpushed
-from track.mos import owed_links
+from track.mos import owed_kin
 
 LONGEST_PAUSE_S = 60.0
 
@@ -50,15 +50,16 @@ async def _push(engine: AsyncEngine, ars: ArsClient, guid: str, pending: Unpushe
 
 
 async def push_changed(dispatcher: Dispatcher, guid: str) -> None:
-    """Push what a stage changed, of its asset and of other sheets of the same object.
+    """Push what a stage changed, of its asset and of others.
 
-    A label gets the codes of its specimens, and its own road may be over by then. Waits for
-    as long as ARS is only busy or silent: what came back from a cluster is finished, and must
-    not be done again because the archive is away. Raises ArsRefused when a person has to act;
-    for another sheet that is not this one's fault, and ARS stays owed.
+    A label gets the codes of its specimens, derivatives those of their sheet, and their own
+    roads may be over by then. Waits for as long as ARS is only busy or silent: what came back
+    from a cluster is finished, and must not be done again because the archive is away. Raises
+    ArsRefused when a person has to act; for another asset that is not this one's fault, and
+    ARS stays owed.
     """
     await _push_patiently(dispatcher, guid)
-    for other in await transact(dispatcher.engine, lambda tx: owed_links(tx, guid)):
+    for other in await transact(dispatcher.engine, lambda tx: owed_kin(tx, guid)):
         try:
             await _push_patiently(dispatcher, other)
         except ArsError as error:

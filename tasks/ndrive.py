@@ -343,7 +343,8 @@ def _note(entries: list[QuarantineEntry]) -> bytes:
     head = (
         "These files of this folder were not taken in. Nothing here was changed or deleted.\n"
         "Put right what is named below and drop the corrected files again, metadata and\n"
-        "image together, under the same names: that re-opens them.\n"
+        "image together, under the same names, into a new folder beside this one: that\n"
+        "re-opens them. This folder is closed and not looked at again.\n"
     )
     blocks = [
         f"\n{entry.file}\n  wrong:  {entry.problem}\n  to do:  {entry.remedy}\n"

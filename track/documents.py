@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata import Arrived, Metadata
 from track.states import State
-from track.tables import document, job, revision, stage
+from track.tables import asset, document, job, revision, stage
 
 
 class NoDocument(LookupError):
@@ -70,6 +70,20 @@ async def change_document(
     old = await read_document(tx, guid, lock=True)
     new, _ = old.apply(changes, writes)
     return await _store(tx, guid, old, new, actor)
+
+
+async def change_with_children(
+    tx: AsyncConnection, guid: str, changes: Mapping[str, Any], *, actor: str
+) -> None:
+    """Apply changes to an asset and to all that was derived from it: they show the same thing.
+
+    Raises NoDocument for the asset itself.
+    """
+    await change_document(tx, guid, changes, writes=list(changes), actor=actor)
+    derived = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
+    mine = derived.where(asset.c.parent_guid == guid).order_by(asset.c.guid)
+    for child in (await tx.execute(mine)).scalars().all():
+        await change_with_children(tx, child, changes, actor=actor)
 
 
 async def _store(tx: AsyncConnection, guid: str, old: Metadata, new: Metadata, actor: str) -> bool:

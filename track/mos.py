@@ -7,13 +7,13 @@ barcodes are its own first, then its specimens' first ones in the order of their
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode
 from schemas.metadata import MetadataError
-from track.documents import NoDocument, change_document, owed, read_document
+from track.documents import NoDocument, change_with_children, owed, read_document
 from track.tables import asset, document, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
@@ -85,9 +85,7 @@ async def _feed_labels(tx: AsyncConnection, label_id: str, actor: str) -> None:
         if sheet.label:
             barcodes = list(dict.fromkeys([*sheet.own_barcodes, *linked]))
             try:
-                await change_document(
-                    tx, sheet.asset_guid, {"barcode": barcodes}, writes=["barcode"], actor=actor
-                )
+                await change_with_children(tx, sheet.asset_guid, {"barcode": barcodes}, actor=actor)
             except NoDocument:
                 continue
 
@@ -97,10 +95,17 @@ async def links(tx: AsyncConnection, guid: str) -> list[str]:
     return list((await tx.execute(_others(guid))).scalars())
 
 
-async def owed_links(tx: AsyncConnection, guid: str) -> list[str]:
-    """Those of them that ARS knows and lacks metadata of."""
-    lacking = _others(guid).join(document, document.c.asset_guid == member.c.asset_guid)
-    return list((await tx.execute(lacking.where(owed()))).scalars())
+async def owed_kin(tx: AsyncConnection, guid: str) -> list[str]:
+    """Whom a sheet's codes concern beside itself, of those that ARS knows and lacks metadata of.
+
+    The other sheets of its object, and the derivatives of all of them.
+    """
+    sheets = _others(guid).order_by(None).subquery()
+    others = asset.c.guid.in_(select(sheets))
+    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
+    kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
+    kin = kin.where(or_(others, derived), owed()).order_by(asset.c.guid)
+    return list((await tx.execute(kin)).scalars())
 
 
 def _others(guid: str) -> Select[tuple[str]]:

@@ -17,7 +17,12 @@ from schemas.callbacks import Barcode, Derivative, FileFacts, Result
 from schemas.metadata import Arrived, Metadata
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
-from track.documents import change_document, create_document, read_document
+from track.documents import (
+    change_document,
+    change_with_children,
+    create_document,
+    read_document,
+)
 from track.jobs import resubmit
 from track.mos import hold_labels, note_member
 from track.states import State
@@ -79,9 +84,10 @@ async def apply_barcode(tx: AsyncConnection, guid: str, barcode: Barcode, *, act
         # Its object's sheets add theirs below: written twice, a repetition would be a revision.
         del fields["barcode"]
     labels = await hold_labels(tx, guid, barcode)
-    await change_document(tx, guid, fields, writes=list(fields), actor=actor)
+    await change_with_children(tx, guid, fields, actor=actor)
     subject = barcode.asset_subject if barcode.asset_subject in SUBJECTS else "unknown"
-    await tx.execute(update(asset).where(asset.c.guid == guid).values(subject=subject))
+    shown = (asset.c.guid == guid) | (asset.c.parent_guid == guid)
+    await tx.execute(update(asset).where(shown).values(subject=subject))
     await note_member(tx, guid, barcode, labels, actor=actor)
 
 
@@ -139,7 +145,8 @@ async def register_child(
         priority=parent.priority,
     )
     await register_assets(tx, parent.session_id, [child], actor=actor)
-    inherited = await read_document(tx, parent_guid)
+    # Under its lock: a change of what children share with it, made meanwhile, finds this one.
+    inherited = await read_document(tx, parent_guid, lock=True)
     own = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []} | dict(fields)
     body = Metadata.model_validate(inherited.canonical() | own)
     arrived = Arrived(body, "3", dict(document or body.canonical()), ())

@@ -240,11 +240,17 @@ def test_each_specimen_has_a_400_ppi_tiff_and_a_72_ppi_jpeg_of_the_right_size(ro
                 assert made.info["dpi"] == pytest.approx((wanted_ppi, wanted_ppi), rel=0.01)
 
 
-def test_a_derivative_names_its_parent_and_its_kind_in_the_archive(road: Road) -> None:
+def test_a_derivative_names_its_parent_its_specimens_and_its_kind_in_the_archive(
+    road: Road,
+) -> None:
     for guid in road.good():
         for child, kind in zip(road.children(guid), ("image", "thumbnail"), strict=False):
             asset = road.in_ars(child["guid"])
             assert asset["parent_guids"] == [guid]
+            specimens = [each["specimen_pid"] for each in asset["asset_specimen"]]
+            assert specimens == [
+                each["specimen_pid"] for each in road.in_ars(guid)["asset_specimen"]
+            ]
             assert asset["payload_type"] == kind
             assert asset["internal_status"] == "ERDA_SYNCHRONISED"
 

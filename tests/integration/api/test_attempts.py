@@ -181,6 +181,33 @@ async def test_the_submitters_word_is_noted_even_after_the_start(cluster: Cluste
     assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
 
 
+@pytest.mark.parametrize(
+    "exception",
+    [
+        pytest.param("NotPrepared", id="a library is missing"),
+        pytest.param("ImportError\nTraceback of a library", id="a library does not load"),
+        pytest.param("Unreachable", id="the archive's files are out of reach"),
+    ],
+)
+async def test_what_is_not_the_jobs_fault_uses_no_try_however_often(
+    cluster: Cluster, exception: str
+) -> None:
+    await cluster.asset("g")
+    body = START | {"fail_status": "RETRY", "message": "why", "exception": exception}
+    for _ in range(4):
+        await cluster.world.sql("UPDATE track.job SET available_at = now()")
+        attempt = await cluster.queue("g", "ocr")
+        await cluster.start(attempt)
+        assert await cluster.own(attempt, "fail", body) == {"applied": "applied"}
+    job = await cluster.job("g", "ocr")
+    assert (job["state"], job["tries"], job["reason"]) == (State.READY, 0, "why")
+    ((waits,),) = await cluster.world.sql(
+        "SELECT available_at > now() + interval '4 minutes' FROM track.job j"
+        " JOIN track.stage s ON s.id = j.stage_id WHERE s.key = 'ocr'"
+    )
+    assert waits
+
+
 async def test_messages_of_a_superseded_attempt_are_recorded_and_change_nothing(
     cluster: Cluster,
 ) -> None:
