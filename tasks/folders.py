@@ -44,18 +44,19 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
     """Write the quarantine note and rename the folder, when all of it is decided.
 
     `imported_` when at least one specimen is in and the others are in or quarantined,
-    `error_` when all are quarantined. Done before: nothing happens.
+    `error_` when all are quarantined or were known before. Done before: nothing happens.
     """
-    rows, folder, known_hash = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
+    rows, found = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
+    folder = Path(found.path)
     taken_in = [row for row in rows if row.state == "done"]
     refused = [row for row in rows if row.quarantine is not None]
-    if not rows or len(taken_in) + len(refused) < len(rows):
+    if not (rows or found.known) or len(taken_in) + len(refused) < len(rows):
         return
     prefix = "imported_" if taken_in else "error_"
     if folder.name.startswith(prefix):
         return
-    entries = [_entry(row) for row in refused]
-    closed = await LISTING.run(_close, folder, prefix, known_hash, entries)
+    entries = [_entry(said) for said in [*(row.quarantine for row in refused), *found.known]]
+    closed = await LISTING.run(_close, folder, prefix, found.listing_hash, entries)
     if closed is not None:
         path = str(closed)
         await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
@@ -72,16 +73,15 @@ def _close(
     return closed
 
 
-def _entry(row: Row[tuple[str, str, str, str]]) -> QuarantineEntry:
-    file, _, rest = row.quarantine.partition(": ")
+def _entry(said: str) -> QuarantineEntry:
+    file, _, rest = said.partition(": ")
     problem, _, remedy = rest.rpartition("; ")
     return QuarantineEntry(file, problem, remedy)
 
 
 async def _read(
     tx: AsyncConnection, dispatcher: Dispatcher
-) -> tuple[list[Row[tuple[str, str, str, str]]], Path, str]:
+) -> tuple[list[Row[tuple[str, str, str, str]]], Row[tuple[str, str, list[str]]]]:
     rows = (await tx.execute(INGESTS, {"session": dispatcher.session_id})).all()
-    mine = select(session.c.path, session.c.listing_hash)
-    found = (await tx.execute(mine.where(session.c.id == dispatcher.session_id))).one()
-    return list(rows), Path(found.path), found.listing_hash
+    mine = select(session.c.path, session.c.listing_hash, session.c.known)
+    return list(rows), (await tx.execute(mine.where(session.c.id == dispatcher.session_id))).one()

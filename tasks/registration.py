@@ -4,6 +4,7 @@ What cannot be read, or names no pipeline we know, is registered too, under its 
 name and with nothing but an ingest, which puts it into quarantine with the reason.
 """
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import select
@@ -21,7 +22,9 @@ from track.database import transact
 from track.pipelines import UNREADABLE
 from track.results import megabytes
 from track.sessions import mark_registered
-from track.tables import pipeline, session
+from track.tables import asset, file, pipeline, session
+
+log = logging.getLogger(__name__)
 
 THUMBNAIL_MB = 20
 """What is reserved for derivatives beside the master's own size: never less than they need."""
@@ -52,10 +55,42 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
 
     async def write(tx: AsyncConnection) -> Registered:
         found = await register_assets(tx, dispatcher.session_id, assets, actor=dispatcher.actor)
-        await mark_registered(tx, dispatcher.session_id)
+        looks = [
+            await known_elsewhere(tx, guid, listing.items[guid], listing.folder)
+            for guid in found.known
+        ]
+        known = [said for said in looks if said is not None]
+        for said in known:
+            log.warning("%s: %s", listing.folder, said)
+        await mark_registered(tx, dispatcher.session_id, known)
         return found
 
     return await transact(dispatcher.engine, write)
+
+
+async def known_elsewhere(tx: AsyncConnection, guid: str, pair: Pair, folder: Path) -> str | None:
+    """What a person must know of files that are left alone, since their guid was taken in before.
+
+    None for those that were taken in from this very folder, to which others have come since.
+    """
+    image = pair.image
+    name = image.name if image else f"{guid}.json"
+    named = (file.c.asset_guid == asset.c.guid) & (file.c.name == name)
+    statement = (
+        select(session.c.path, asset.c.source_path, file.c.size_bytes)
+        .join_from(asset, session, session.c.id == asset.c.session_id)
+        .outerjoin(file, named)
+        .where(asset.c.guid == guid)
+    )
+    row = (await tx.execute(statement)).one()
+    other = image is not None and row.size_bytes not in (None, image.size_bytes)
+    if not other and row.source_path == str(folder):
+        return None
+    differs = f" as another file of {row.size_bytes} bytes" if other else ""
+    return (
+        f"{name}: this guid was taken in before{differs}, from {row.path}; if this is another"
+        " picture, drop it under a guid of its own in a new folder, else take it away"
+    )
 
 
 def as_asset(

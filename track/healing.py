@@ -76,7 +76,8 @@ UNCLOSED = text(f"""
     CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
                           FROM track.dispatcher d WHERE d.session_id = s.id) d
     CROSS JOIN LATERAL (
-        SELECT coalesce(bool_and(j.state = 'done' OR a.quarantine IS NOT NULL), false) AS decided
+        SELECT coalesce(bool_and(j.state = 'done' OR a.quarantine IS NOT NULL),
+                        s.known <> '[]') AS decided
         FROM track.asset a
         JOIN track.job j ON j.asset_guid = a.guid
         JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id

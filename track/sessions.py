@@ -4,6 +4,7 @@ A folder is known by the path it was first seen under and the hash of its first
 listing, so a folder name used again is a new session.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -58,10 +59,14 @@ async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
     await tx.execute(update(asset).where(roots).values(source_path=path))
 
 
-async def mark_registered(tx: AsyncConnection, session_id: UUID) -> None:
-    """Note that every asset of the folder has its rows."""
+async def mark_registered(tx: AsyncConnection, session_id: UUID, known: Sequence[str] = ()) -> None:
+    """Note that every asset of the folder has its rows.
+
+    `known` says of each file whose guid was taken in from elsewhere what is to be done.
+    """
     mark = update(session).where(session.c.id == session_id)
-    await tx.execute(mark.values(registered_at=func.coalesce(session.c.registered_at, func.now())))
+    now = func.coalesce(session.c.registered_at, func.now())
+    await tx.execute(mark.values(registered_at=now, known=list(known)))
 
 
 async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetime | None:

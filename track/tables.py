@@ -118,6 +118,8 @@ session = Table(
     _when("wake_requested_at"),
     _when("wake_announced_at"),
     _when("finished_at"),
+    # Files whose guid was taken in from elsewhere: what is wrong with each, and what to do.
+    Column("known", JSONB, nullable=False, server_default=text("'[]'")),
     UniqueConstraint("opened_as", "listing_hash"),
     schema="track",
 )

@@ -32,6 +32,8 @@ from tasks.readmission import readmit
 from tasks.registration import register_session
 from tests.support.small_disk import small_disk
 from tests.support.world import World
+from track.database import transact
+from track.sessions import open_session
 
 PIPELINE: dict[str, Any] = {
     "pipeline": "P",
@@ -79,6 +81,27 @@ class Museum:
             p=str(self.folder),
             h=listing_hash(list_session(self.folder)),
         )
+        await register_session(self.dispatcher)
+
+    async def drop_anew(self, *guids: str, into: str) -> None:
+        """Put specimens into another folder, and register it as a session of its own."""
+        self.folder = self.folder.with_name(into)
+        self.folder.mkdir(exist_ok=True)
+        for guid in guids:
+            self.drop(guid)
+        opened = await transact(
+            self.world.engine,
+            lambda tx: open_session(
+                tx,
+                path=str(self.folder),
+                workstation="WORKHERB0001",
+                listing_hash=listing_hash(list_session(self.folder)),
+                actor="test",
+            ),
+        )
+        assert opened is not None
+        self.world.session_id = self.dispatcher.session_id = opened
+        self.dispatcher.lease.dispatcher_id = await self.world.dispatch()
         await register_session(self.dispatcher)
 
     async def ingest(self, guid: str) -> None:
@@ -346,6 +369,53 @@ async def test_the_same_guid_with_another_image_is_quarantined_and_overwrites_no
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "to do:  find out which of the two is right and move the other away" in note
     assert (closed / first.name).is_file()
+
+
+async def test_another_picture_under_a_known_guid_is_told_of_in_its_folder_and_left_alone(
+    museum: Museum,
+) -> None:
+    image = museum.drop("g")
+    Image.effect_noise((300, 200), 80).convert("RGB").save(image)
+    first = image.read_bytes()
+    await museum.register()
+    await museum.ingest("g")
+    await settle_folder(museum.dispatcher)
+    await museum.drop_anew("g", "h", into="session æ 2")
+    await museum.ingest("h")
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("imported_session æ 2")
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert "g.tif" in note and "h.tif" not in note
+    assert f"taken in before as another file of {len(first)} bytes, from" in note
+    assert "imported_session æ 1" in note and "under a guid of its own" in note
+    assert (museum.dispatcher.store.folder("g") / "g.tif").read_bytes() == first
+    assert sorted(each.name for each in closed.glob("g.*")) == ["g.json", "g.tif"]
+
+
+async def test_a_folder_of_known_guids_only_is_closed_with_a_note(museum: Museum) -> None:
+    image = museum.drop("g").read_bytes()
+    await museum.register()
+    await museum.ingest("g")
+    await museum.drop_anew("g", into="session æ 2")
+    (museum.folder / "g.tif").write_bytes(image)
+    await settle_folder(museum.dispatcher)
+    note = (museum.folder.with_name("error_session æ 2") / "QUARANTINE.txt").read_text("utf-8")
+    assert "this guid was taken in before, from" in note
+
+
+async def test_files_that_join_a_folder_under_way_bring_no_note_for_the_others(
+    museum: Museum,
+) -> None:
+    museum.drop("g")
+    await museum.register()
+    await museum.ingest("g")
+    content = {path: path.read_bytes() for path in museum.folder.iterdir()}
+    await museum.drop_anew("h", into=museum.folder.name)
+    assert {path: path.read_bytes() for path in content} == content
+    await museum.ingest("h")
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name(f"imported_{museum.folder.name}")
+    assert closed.is_dir() and not (closed / "QUARANTINE.txt").exists()
 
 
 @pytest.mark.parametrize(
