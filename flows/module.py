@@ -3,11 +3,12 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from tasks.archive import open_share
 from tasks.dispatcher import this_dispatcher
-from tasks.holding import holding
+from tasks.holding import handling, holding
 from tasks.metadata import push_changed
 from tasks.retrieval import outputs_here
-from tasks.submission import come_back, submit, take_back
+from tasks.submission import come_back, road_was_over, submit, take_back
 from track.claims import Claim
 
 
@@ -17,7 +18,11 @@ async def run_module(claim: Claim) -> State | None:
     In this order, since Prefect takes a quarter of a second to make a run: nothing that a
     site is to do waits for that.
     """
-    await submit(this_dispatcher(), claim)
+    dispatcher = this_dispatcher()
+    if await road_was_over(dispatcher, claim):
+        async with handling(dispatcher, claim):
+            await open_share(dispatcher, claim.guid)
+    await submit(dispatcher, claim)
     return await follow_module(claim)
 
 

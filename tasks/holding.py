@@ -33,7 +33,15 @@ class Quarantined(Exception):
 
 @asynccontextmanager
 async def holding(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
-    """Hold a claimed job through its effects; finish it when they are all done.
+    """Hold a claimed job through its effects; finish it when they are all done."""
+    async with handling(dispatcher, claim):
+        yield
+    await finish(dispatcher, claim.job_id)
+
+
+@asynccontextmanager
+async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
+    """Hold a claimed job through an effect that it needs first; what goes wrong ends its try.
 
     A quarantine ends the asset; a fault of archive or disk brings the job back later
     without using a try; a final refusal fails it. The error goes on to the flow run.
@@ -51,7 +59,6 @@ async def holding(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
         after = SOON_S if error.may_retry else None
         await _later_or_failed(dispatcher, claim, str(error), after)
         raise
-    await finish(dispatcher, claim.job_id)
 
 
 async def finish(dispatcher: Dispatcher, job_id: int) -> None:

@@ -147,7 +147,8 @@ async def register_child(
     await register_assets(tx, parent.session_id, [child], actor=actor)
     # Under its lock: a change of what children share with it, made meanwhile, finds this one.
     inherited = await read_document(tx, parent_guid, lock=True)
-    own = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []} | dict(fields)
+    own: dict[str, Any] = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []}
+    own |= {"date_asset_finalised": None} | dict(fields)  # its own road is not over
     body = Metadata.model_validate(inherited.canonical() | own)
     arrived = Arrived(body, "3", dict(document or body.canonical()), ())
     await create_document(tx, guid, arrived, actor=actor)

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from flows.dispatch import dispatch
 from schemas.pace import Pace
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED
-from tests.support.at_site import describe
+from tests.support.at_site import complete, describe, start
+from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.database import transact
@@ -22,6 +24,15 @@ from track.states import State
 
 PACE = Pace(tick_s=0.1, recheck_s=0.1, linger_s=600)
 PATIENCE_S = 120
+WITH_MODULE: dict[str, Any] = {
+    "pipeline": "P",
+    "stages": [
+        {"key": "create", "run": "refinery.create"},
+        {"key": "ocr", "run": "module ocr", "needs": "create"},
+        {"key": "end", "run": "refinery.finalise", "needs": "ocr"},
+    ],
+}
+Look = Callable[[], Awaitable[int | None]]
 
 
 async def finalised(
@@ -75,3 +86,68 @@ async def test_the_end_of_a_locked_asset_may_be_done_again(
     assert (await world.states(guid))["end"] == State.DONE
     assert await held(archive, guid) == before
     assert len(archive.requests(guid, "PUT")) == puts
+
+
+async def test_a_stage_that_is_done_again_after_the_end_finds_the_share_open(
+    blocks: Path, engine: AsyncEngine, archive: Archive
+) -> None:
+    guid = str(uuid.uuid4())
+    world = await undispatched(engine, WITH_MODULE, new(guid), archive=archive.block())
+    await describe(world, guid, **NAMED)
+    assert await share_at_the_cluster(world, archive, guid) is not None
+    assert await share(archive, guid) is None
+    job_id = await world.job_id(guid, "ocr")
+    await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="a better reader"))
+    assert await share_at_the_cluster(world, archive, guid) is not None
+    assert await share(archive, guid) is None
+    assert (await world.states(guid))["end"] == State.DONE
+
+
+async def test_an_archive_that_is_away_then_costs_no_try(
+    blocks: Path, engine: AsyncEngine, archive: Archive
+) -> None:
+    guid = str(uuid.uuid4())
+    world = await undispatched(engine, WITH_MODULE, new(guid), archive=archive.block())
+    await describe(world, guid, **NAMED)
+    await share_at_the_cluster(world, archive, guid)
+    job_id = await world.job_id(guid, "ocr")
+    await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="again"))
+    archive.fault("status", status=503, guid=guid, count=None)
+    carrying = asyncio.create_task(carried(world))
+    try:
+        waits = "SELECT reason FROM track.job WHERE id = :j AND tries = 0 AND reason ~ '503'"
+        await until(lambda: world.sql(waits, j=job_id))
+        archive.heal()
+        await world.sql("UPDATE track.job SET available_at = now()")
+        await at_the_cluster(world)
+        await carrying
+    finally:
+        archive.heal()
+        carrying.cancel()
+        await asyncio.wait([carrying])
+
+
+async def share_at_the_cluster(world: World, archive: Archive, guid: str) -> int | None:
+    """Carry the asset to its end; the size of its share while a cluster has it."""
+    carrying = asyncio.create_task(carried(world))
+    try:
+        return await at_the_cluster(world, lambda: share(archive, guid))
+    finally:
+        await carrying
+
+
+async def at_the_cluster(world: World, look: Look | None = None) -> int | None:
+    """Do the one job that is queued; what a look finds before."""
+    queued = "SELECT t.id, t.fence FROM track.attempt t JOIN track.job j ON j.attempt_id = t.id"
+    ((attempt, fence),) = await until(lambda: world.sql(f"{queued} WHERE j.state = 'queued'"))
+    seen = await look() if look else None
+    await start(world, attempt, fence)
+    await complete(world, attempt, fence)
+    return seen
+
+
+async def share(archive: Archive, guid: str) -> int | None:
+    async with ArsClient(archive.address) as ars:
+        status = await ars.assets.status(guid)
+    assert status is not None
+    return status.share_allocation_mb
