@@ -5,7 +5,6 @@ made for the archive is sent on from here. Before an attempt that was never star
 declared over, its start is taken on the shared disk, so that no job can have it any more.
 """
 
-import errno
 import json
 import logging
 import tarfile
@@ -40,6 +39,10 @@ log = logging.getLogger(__name__)
 
 class DepotError(Exception):
     """The archive does not give or take a file now."""
+
+
+class Gone(Exception):
+    """A file is not at the site any more; its path. No OSError: those are of our own disk."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,14 @@ class Carrier:
         return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
 
     async def _carry(self, key: str, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
-        for guid, files in missing.items():
-            if files:
-                await self._bring(guid, files)
-        self.carried.add(key)
+        try:
+            for guid, files in missing.items():
+                if files:
+                    await self._bring(guid, files)
+        except OSError as error:  # our own disk: nothing is wrong with the site
+            log.error("the inputs of %s wait: they cannot be kept here: %s", key, error)
+        else:
+            self.carried.add(key)
 
     async def _grant(self, attempt_id: int) -> Grant | None:
         """An attempt's grant; None, of which its job complains, when nothing is known of it."""
@@ -190,7 +197,7 @@ class Carrier:
             await self.cluster.taken([name])
 
     async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
-        """Send files to the archive; False when it does not take them now.
+        """Send files to the archive; False when it does not take them now, or our disk is full.
 
         A file that is not at the site any more fails its attempt. Raises WireError, Garbled.
         """
@@ -205,8 +212,11 @@ class Carrier:
         except DepotError as error:
             log.warning("the result of attempt %d waits: %s", attempt_id, error)
             return False
-        except FileNotFoundError as error:
-            await self._fail(attempt_id, f"{error.filename} is not at the site any more")
+        except Gone as error:
+            await self._fail(attempt_id, f"{error} is not at the site any more")
+        except OSError as error:  # our own disk: nothing is wrong with the site or the job
+            log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
+            return False
         return True
 
     async def _fail(self, attempt_id: int, why: str) -> None:
@@ -222,7 +232,7 @@ class Carrier:
             await source.fetch(owner, [inner], file.size_bytes, Path(name))
             path = Path(name) / inner
             if not path.is_file():
-                raise FileNotFoundError(errno.ENOENT, "gone", file.path)
+                raise Gone(file.path)
             await self.depot.send(shelf, file, path)
 
     async def take(self, attempts: Iterable[tuple[str, int]]) -> Taken:

@@ -22,6 +22,9 @@ SLOWEST_BYTES_S = 500_000
 MOST_RESULTS = 300
 """Result files read in one look; the next look takes the rest."""
 
+MOST_SENT = 200
+"""Batches in one command: Linux takes 131,072 bytes for an argument, and one needs about 300."""
+
 Lines = list[tuple[str, str]]
 
 
@@ -126,11 +129,30 @@ class Cluster:
         runner: Path | None = None,
         accounting: bool = False,
     ) -> dict[str, Sent]:
-        """Ship all batches in one tar and submit each once; what became of each, by key.
+        """Ship batches and submit each once, as many in one tar as one command can name; what
+        became of each, by key. Without any batch the runner goes alone.
 
         `again` are keys of which it is proven that no job exists. Raises WireError, Garbled,
-        and SiteTrouble when nothing was submitted.
+        and SiteTrouble when nothing was submitted; trouble later on leaves the rest untold.
         """
+        fates: dict[str, Sent] = {}
+        for first in range(0, max(1, len(parcels)), MOST_SENT):
+            some = parcels[first : first + MOST_SENT]
+            try:
+                fates |= await self._send(some, again, None if first else runner, accounting)
+            except SiteTrouble:
+                if not fates:
+                    raise
+                break
+        return fates
+
+    async def _send(
+        self,
+        parcels: Sequence[Parcel],
+        again: Collection[str],
+        runner: Path | None,
+        accounting: bool,
+    ) -> dict[str, Sent]:
         words = [self.root]
         for each in parcels:
             words += [

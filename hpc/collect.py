@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.decide import NOT_ITS_FAULT
 from schemas.attempts import Complete, Fail
 from track.attempts import find_attempt
 from track.batches import Member
@@ -73,10 +74,11 @@ async def report_end(
 ) -> None:
     """Say that an attempt's runner is gone without a word about it.
 
-    One that was never started costs no try, nor does one whose end nobody saw; a runner
-    that died with a code while it was at this asset is the job's own failure.
+    One that was never started costs no try, nor does one whose end nobody saw or that lost
+    the answer to its start; a runner that died with a code while it was at this asset is the
+    job's own failure.
     """
-    died = member.started and exit_code not in (None, 0)
+    died = member.started and exit_code is not None and exit_code not in NOT_ITS_FAULT
     why = (
         f"its runner ended with code {exit_code} before it reported"
         if died

@@ -18,6 +18,8 @@ SERVER_OUT_OF_REACH = 75
 """The runner's exit code when it could not reach us for a start; it touched nothing."""
 
 NOT_ITS_FAULT = (0, SERVER_OUT_OF_REACH)
+"""Codes that use no try, even after a start: a granted start whose answer was lost ends so."""
+
 NEAR_LIMIT = 128 + 10
 """The exit code of a runner that SIGUSR1 ended: the scheduler's warning of the time limit."""
 
@@ -148,7 +150,8 @@ def _over(member: Member, end: Task) -> Verdict:
     outcome, uses_try, why = _meaning(member, end)
     told = f"{why} (job {end.native_id}{f' on {end.node}' if end.node else ''})"
     fault = ""
-    if end.state is JobState.FAILED and not member.started and not member.cancelled:
+    unserved = not member.started or end.exit_code == SERVER_OUT_OF_REACH
+    if end.state is JobState.FAILED and unserved and not member.cancelled:
         fault = _fault(end)
     return Verdict(
         Standing.OVER,
@@ -175,6 +178,8 @@ def _meaning(member: Member, end: Task) -> tuple[str, bool, str]:
             return "preempted", False, "it had to make room for another job"
         case JobState.CANCELLED:
             return "cancelled", True, "somebody cancelled it at the site"
+        case JobState.FAILED if member.started and end.exit_code in NOT_ITS_FAULT:
+            return "lost", False, f"its runner ended with code {end.exit_code} without a word"
         case JobState.FAILED if member.started:
             return "failed", True, f"its runner ended with code {end.exit_code} before it reported"
         case JobState.FAILED:

@@ -33,6 +33,7 @@ from track.batches import (
     take_batches,
 )
 from track.database import transact
+from track.site_health import recover
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class LocalDriver:
                 await self._settle(batch, exit_code=None)
 
     async def turn(self) -> None:
-        """Settle what ended, then fill the free places."""
+        """Settle what ended, then fill the free places; a turn without trouble ends a degrade."""
         for batch in list(self.under_way.values()):
             if not self._still_runs(batch):
                 process = self.running.pop(batch.id, None)
@@ -85,7 +86,8 @@ class LocalDriver:
                 log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
         while (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
-                return
+                break
+        await transact(self.engine, lambda tx: recover(tx, self.site.name))
 
     async def close(self) -> None:
         """Runners outlive their driver: what they report is applied without it."""

@@ -1,26 +1,28 @@
 """Scripts that are already at a site: run once per attempt on its login node.
 
 They submit for themselves and report by the paths they have always called. A script that
-was begun and whose exit code nobody saw is never run again: it may have submitted.
+was begun and whose exit code nobody saw is never run again: it may have submitted. Nor is
+one that failed once its job was known: that job asks for no start, so two would both work.
 """
 
 import logging
 import shlex
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.collect import report
 from hpc.site_state import SiteState
 from hpc.submitter import Submitter, is_script
 from schemas.run import Run
+from track.attempts import find_attempt
 from track.batches import Batch, mark_submitted, read_batches
 from track.database import transact
 from track.documents import read_document
 from track.grants import file_url
-from track.legacy import file_names
-from track.tables import asset, pipeline
+from track.legacy import file_names, warn
+from track.tables import asset, attempt, pipeline
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +62,29 @@ class SiteScripts:
             await mark_submitted(tx, batch.id, f"script {batch.key}")
             if code not in ("0", "unknown"):
                 why = f"{words[0]} {words[-1]} ended with code {code}: {said[-400:]}".strip()
-                await report(
-                    tx,
-                    member.attempt,
-                    outcome="failed",
-                    why=why,
-                    uses_try=True,
-                    actor=state.actor,
-                    exit_code=int(code) if code.isdecimal() else None,
-                )
+                await self._failed(tx, member.attempt, code, why)
 
         await transact(state.engine, work)
         self.submitter.settled(batch.id)
+
+    async def _failed(self, tx: AsyncConnection, attempt_id: int, code: str, why: str) -> None:
+        """End the attempt; one whose job the cluster has stays open, with a warning."""
+        found = await find_attempt(tx, attempt_id, lock=True)
+        native_id = await _native_id(tx, attempt_id)
+        if found is not None and found.current and native_id is not None:
+            told = f"its job {native_id} may still run, though {why}"
+            log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)
+            await warn(tx, found.job_id, told)
+            return
+        await report(
+            tx,
+            attempt_id,
+            outcome="failed",
+            why=why,
+            uses_try=True,
+            actor=self.state.actor,
+            exit_code=int(code) if code.isdecimal() else None,
+        )
 
     async def _words(self, tx: AsyncConnection, guid: str, stage: str, run: str) -> list[str]:
         """The command, filled in; its words are quoted where they become a shell's."""
@@ -97,3 +110,11 @@ class SiteScripts:
         if not names:
             return ""
         return file_url(self.file_proxy, await read_document(tx, guid), names[0])
+
+
+async def _native_id(tx: AsyncConnection, attempt_id: int) -> str | None:
+    """The job that an attempt's script told of; None when it told of none."""
+    known = func.coalesce(attempt.c.started_by, attempt.c.external_id)
+    statement = select(known).where(attempt.c.id == attempt_id)
+    native_id: str | None = (await tx.execute(statement)).scalar_one_or_none()
+    return native_id

@@ -8,7 +8,7 @@ so that what waits for it may go elsewhere.
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -100,12 +100,7 @@ class SlurmDriver:
         try:
             self.beside.settle()
             await self.greet()
-            await self.submitter.send()
-            await self.scripts.run_due()
-            await self._cancel()
-            await self.watcher.look()
-            self._retrieve()
-            await self._tidy()
+            await self._do_steps()
         except Paused as pause:
             await self._troubled(pause)
         except (WireError, Garbled, SiteTrouble) as error:
@@ -113,7 +108,29 @@ class SlurmDriver:
             await self._troubled(error)
         else:
             await self._well()
-        await self.watcher.settle_spent()
+
+    async def _do_steps(self) -> None:
+        """Every step, also after one that the site has trouble with: on a full disk nothing
+        can be sent, and the last step is the one that makes room.
+
+        Raises WireError, Garbled, and the first SiteTrouble.
+        """
+        steps: tuple[Callable[[], Awaitable[object]], ...] = (
+            self.submitter.send,
+            self.scripts.run_due,
+            self._stop,
+            self.watcher.look,
+            self._retrieve,
+            self._tidy,
+        )
+        troubles = []
+        for step in steps:
+            try:
+                await step()
+            except SiteTrouble as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
 
     async def close(self) -> None:
         """Let go of the connection; what runs over there goes on."""
@@ -143,6 +160,16 @@ class SlurmDriver:
             self._greet_at = self.clock() + GREET_S
         state.hello, state.runner_there = hello, hello.has_runner
 
+    async def _stop(self) -> None:
+        """End what nobody wants; then close the batches that are over, whose jobs are not
+        cancelled any more.
+
+        Which those are is read first: what is given up meanwhile was not told to stop yet.
+        """
+        spent = await self.watcher.spent()
+        await self._cancel()
+        await self.watcher.settle(spent)
+
     async def _cancel(self) -> None:
         """End what nobody wants, all in one command; its end is seen at a later look."""
         found = await transact(self.engine, lambda tx: unwanted(tx, self.site.name))
@@ -152,12 +179,13 @@ class SlurmDriver:
             for each in found
             if now >= self.cancelled.get(each.attempt, 0.0) and _NATIVE.fullmatch(each.external_id)
         ]
-        for each in due:
-            self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
         self._forget_cancelled(found)
         if due:
             await self._end_unstarted(due)
             await self.state.cluster.cancel([each.external_id for each in due])
+            # Only now: what a lost link kept from them is told again at once.
+            for each in due:
+                self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
             self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
 
     async def _end_unstarted(self, due: list[Unwanted]) -> None:
@@ -174,7 +202,7 @@ class SlurmDriver:
 
         await transact(self.engine, work)
 
-    def _retrieve(self) -> None:
+    async def _retrieve(self) -> None:
         """Have stages' outputs brought here."""
         if self.outputs is not None:
             self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))

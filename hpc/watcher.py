@@ -47,16 +47,19 @@ class Watcher:
     unknown: dict[int, float] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
 
-    async def settle_spent(self) -> None:
-        """Close the batches of which every attempt is over."""
+    async def spent(self) -> list[int]:
+        """The batches of which every attempt is over."""
+        return await transact(self.state.engine, lambda tx: spent_batches(tx, self.state.site.name))
 
-        async def work(tx: AsyncConnection) -> list[int]:
-            spent = await spent_batches(tx, self.state.site.name)
+    async def settle(self, spent: Sequence[int]) -> None:
+        """Close batches that are over, and of which nothing is left to be stopped."""
+
+        async def work(tx: AsyncConnection) -> None:
             for batch_id in spent:
                 await mark_ended(tx, batch_id)
-            return spent
 
-        for batch_id in await transact(self.state.engine, work):
+        await transact(self.state.engine, work)
+        for batch_id in spent:
             self.arrays.pop(batch_id, None)
 
     async def look(self) -> bool:
@@ -101,7 +104,8 @@ class Watcher:
         """One look at some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
         self.held.clear()
-        sight = await self.state.cluster.look(keys, starts=self.state.carrier is not None)
+        starts = self.state.carrier is not None
+        sight = await self.state.cluster.look(keys, starts=starts)
         news = await self._collect(sight)
         if sight.more:
             return news  # a result that was not read yet would be taken for a job without one
@@ -116,7 +120,9 @@ class Watcher:
         }
         if doubtful:
             source = "accounting" if self.state.accounting else "disk"
-            more = await self.state.cluster.look(sorted(doubtful), queue=False, history=source)
+            more = await self.state.cluster.look(
+                sorted(doubtful), queue=False, history=source, starts=starts
+            )
             news |= await self._collect(more)
             whole = Sight(sight.queue, more.history, more.ended)
             some = {each: pair for each, pair in found.items() if pair[0] in doubtful}

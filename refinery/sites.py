@@ -2,14 +2,18 @@
 
 The database says which sites there are, a block how each is reached; both are read again
 now and then, so that a site that is added, changed or given its block later needs no restart.
+A driver that breaks is begun again after a pause, and no other site notices.
 """
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psycopg
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.slurm_site import SlurmSite
@@ -25,9 +29,15 @@ from refinery.depot import ShareDepot
 from refinery.settings import Settings
 from schemas.sites import Site
 from schemas.ssh_address import SshAddress
+from track.database import transact
+from track.site_health import degrade
 from track.sites import read_sites
 
 LOOK_S = 3.0
+FIRST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 300.0  # a driver that lived this long is begun again after the shortest pause
+DATABASE_DOWN = (psycopg.OperationalError, OperationalError)
+"""What no driver can work without: the whole service begins again, and its supervisor sees."""
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +61,7 @@ class SiteDrivers:
     told: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Drive until cancelled; raises what any driver raises."""
+        """Drive until cancelled; raises when the database is out of reach."""
         try:
             while True:
                 await self.turn()
@@ -71,8 +81,30 @@ class SiteDrivers:
                 await self._leave(name)
         for name, way in ways.items():
             if name not in self.driven:
-                work = drive(self.addresses.database, self.engine, name, self._driver(way))
-                self.driven[name] = (way, asyncio.create_task(work))
+                self.driven[name] = (way, asyncio.create_task(self._keep(way)))
+
+    async def _keep(self, way: Way) -> None:
+        """Drive one site until cancelled, again after a growing pause when its driver breaks."""
+        name, pause = way.site.name, FIRST_PAUSE_S
+        while True:
+            began = time.monotonic()
+            try:
+                await drive(self.addresses.database, self.engine, name, self._driver(way))
+            except DATABASE_DOWN:
+                raise
+            except Exception as error:
+                if time.monotonic() - began >= LONGEST_PAUSE_S:
+                    pause = FIRST_PAUSE_S
+                log.exception("site %s: its driver broke; again in %.0f s", name, pause)
+                await self._degrade(name, error)
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE_S, 2 * pause)
+
+    async def _degrade(self, name: str, error: Exception) -> None:
+        """Have a site shown as degraded; its next driver's first good turn takes that back."""
+        first = str(error).partition("\n")[0]
+        why = f"its driver broke: {type(error).__name__}: {first}"
+        await transact(self.engine, lambda tx: degrade(tx, name, why))
 
     async def _leave(self, name: str) -> None:
         _, task = self.driven.pop(name)

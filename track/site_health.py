@@ -35,8 +35,10 @@ async def recover(tx: AsyncConnection, name: str) -> bool:
 
     Sessions whose jobs waited for a site are woken.
     """
-    row = select(site.c.degraded).where(site.c.name == name).with_for_update(key_share=True)
-    before = (await tx.execute(row)).scalar_one_or_none()
+    row = select(site.c.degraded).where(site.c.name == name)
+    if (await tx.execute(row)).scalar_one_or_none() is None:
+        return False  # asked every turn: no lock, and no write, while all is well
+    before = (await tx.execute(row.with_for_update(key_share=True))).scalar_one_or_none()
     if before is None:
         return False
     await tx.execute(update(site).where(site.c.name == name).values(degraded=None))

@@ -56,14 +56,16 @@ def read_lines(folder: Path, indices: list[int]) -> list[Line]:
 
     Raises BatchError naming file, line and field.
     """
-    manifest = _rows(folder / "manifest.jsonl")
-    tokens = _rows(folder / "tokens")
+    manifest = rows(folder / "manifest.jsonl")
+    tokens = rows(folder / "tokens")
     return [_line(folder, index, manifest, tokens) for index in indices]
 
 
-def _rows(path: Path) -> list[str]:
+def rows(path: Path) -> list[str]:
+    """The lines of a file, by number. Raises BatchError when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): a text within JSON may hold U+2028 and the like, which end no line.
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BatchError(f"{path}: cannot be read ({error})") from error
 

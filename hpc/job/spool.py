@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hpc.job.batch import Line, keep_for_driver
+from hpc.job.batch import Line, keep_for_driver, rows
 from hpc.job.client import Patience, matches
-from hpc.job.errors import BadInput, NotGranted, Refused, Transient
+from hpc.job.errors import BadInput, BatchError, NotGranted, Refused, Transient
 from hpc.job.job import RemoteFile
 
 
@@ -39,8 +39,8 @@ class Spool:
     def _grant(self) -> dict[str, Any]:
         path = self._folder / "grants.jsonl"
         try:
-            grant = json.loads(path.read_text(encoding="utf-8").splitlines()[self._line.index])
-        except (OSError, IndexError, ValueError) as error:
+            grant = json.loads(rows(path)[self._line.index])
+        except (BatchError, IndexError, ValueError) as error:
             raise Refused(f"{path}, line {self._line.index}: {error}", 0) from error
         return grant if isinstance(grant, dict) else {}
 

@@ -1,7 +1,8 @@
-# watch.sh ROOT QUEUE HISTORY MOST: what the queue shows, and what batches left on the disk.
+# watch.sh ROOT QUEUE HISTORY MOST STARTS: what the queue shows, and what batches left on the disk.
 # The keys come on stdin. HISTORY empty: no question to accounting, and no evidence of ends.
 # STARTS set: who started, where no job can say so itself.
-# Results are read last: what a job left is there before its end can be seen.
+# Results are read after ends: what a job left is there before its end can be seen.
+# Starts are read after results: no result is told without the start it belongs to.
 root=$1 queue=$2 history=$3 most=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
 keys=$(cat)
@@ -15,19 +16,19 @@ if [ -n "$history" ]; then
         done
     done
 fi
-for key in ${starts:+$keys}; do
-    for file in "batches/$key/started"/*/by; do
-        [ -s "$file" ] || continue
-        number=${file%/by}
-        say started "${number##*/} $(cat "$file")"
-    done
-done
 for key in $keys; do
     for file in "batches/$key/results"/*.json; do
         [ -e "$file" ] || continue
         [ "$most" -gt 0 ] || { say more; break 2; }
         most=$((most - 1))
         text=$(cat "$file") && say result "$key/${file##*/} $(printf '%s' "$text" | tr '\n' ' ')"
+    done
+done
+for key in ${starts:+$keys}; do
+    for file in "batches/$key/started"/*/by; do
+        [ -s "$file" ] || continue
+        number=${file%/by}
+        say started "${number##*/} $(cat "$file")"
     done
 done
 finish

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.collect import collect_results
+from hpc.collect import collect_results, report_end
 from tests.support.at_site import queue, start
 from tests.support.world import World, new
+from track.batches import read_batches, take_batches
+from track.database import transact
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 SAID = {"native_id": "n1", "nonce": "x"}
@@ -46,3 +48,24 @@ async def test_one_that_cannot_be_read_is_set_aside_and_holds_up_no_other(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.unreadable", "2.taken"], case
     assert await world.states("g") == {"load": "running"}
     assert await world.states("h") == {"load": "returned"}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "tries"),
+    [(75, "lost", 0), (0, "lost", 0), (None, "lost", 0), (1, "failed", 1)],
+)
+async def test_a_start_whose_answer_was_lost_uses_no_try(
+    engine: AsyncEngine, code: int | None, outcome: str, tries: int
+) -> None:
+    world = await World.make(engine, PIPELINE)
+    await world.register(new("g"))
+    ((claim),) = await world.claim()
+    attempt = await queue(world, claim)
+    taken = await transact(engine, lambda tx: take_batches(tx, "alpha", batches=1, size=1))
+    await start(world, attempt)
+    (batch,) = await transact(engine, lambda tx: read_batches(tx, taken))
+    (member,) = batch.members
+    await transact(engine, lambda tx: report_end(tx, member, exit_code=code, actor="driver:alpha"))
+    assert await world.sql(
+        "SELECT t.outcome, j.tries FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
+    ) == [(outcome, tries)]

@@ -26,6 +26,7 @@ from track import jobs, operations
 from track.database import transact
 from track.documents import create_document
 from track.outputs import retrieval
+from track.site_health import degrade
 from track.sites import load_sites
 
 PIPELINE: dict[str, Any] = {"pipeline": "P", "stages": [{"key": "a", "run": "module clean"}]}
@@ -273,3 +274,20 @@ async def test_outputs_of_this_machine_are_put_in_their_place_too(here: Here) ->
     made = here.folder / "outputs" / "makes-1" / "a"
     assert (made / "note.txt").read_bytes() == b"short"
     assert os.path.getsize(made / "derived" / "large.bin") == 3_000_001
+
+
+async def test_a_site_whose_runner_could_not_be_started_recovers_once_it_can_be(
+    here: Here,
+) -> None:
+    await here.queue("good-1")
+    broken = here.driver()
+    broken.site = broken.site.model_copy(update={"python": "/nowhere/python"})
+    with pytest.raises(FileNotFoundError):
+        await broken.turn()
+    await transact(here.engine, lambda tx: degrade(tx, "local", "its driver broke"))
+    heir = here.driver()
+    await heir.adopt()
+    assert await here.states("good-1") == ["ready"]
+    assert await here.tries() == 0
+    await heir.turn()
+    assert await here.world.sql("SELECT name FROM track.site WHERE degraded <> ''") == []

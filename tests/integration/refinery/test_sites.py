@@ -1,13 +1,15 @@
 """The service that drives sites: they come, change and go while it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.slurm_site import SlurmSite
@@ -122,15 +124,103 @@ async def test_while_prefect_does_not_answer_everything_goes_on(world: World) ->
     assert world.drivers.driven["far"][1] is before
 
 
-async def test_a_driver_that_breaks_ends_the_service_for_its_supervisor_to_see(
+async def degraded(world: World) -> dict[str, str | None]:
+    async with world.engine.connect() as tx:
+        rows = await tx.execute(text("SELECT name, degraded FROM track.site"))
+        return {row.name: row.degraded for row in rows}
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await true():
+            await asyncio.sleep(0.01)
+
+
+async def test_one_whose_driver_breaks_is_degraded_and_driven_again_and_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun: list[str] = []
+
+    async def drive(url: str, engine: AsyncEngine, name: str, driver: object) -> None:
+        begun.append(name)
+        if name == "local" and begun.count("local") < 3:
+            raise OSError(28, "No space left on device")
+        await asyncio.Event().wait()
+
+    async def again() -> bool:
+        await world.driven()
+        return begun.count("local") == 3
+
+    monkeypatch.setattr(service, "drive", drive)
+    monkeypatch.setattr(service, "FIRST_PAUSE_S", 0.05)
+    await world.load(LOCAL, {**LOCAL, "site": "second"})
+    await until(again)
+    assert begun.count("second") == 1
+    why = "its driver broke: OSError: [Errno 28] No space left on device"
+    assert await degraded(world) == {"local": why, "second": None}
+    broken = [each for each in caplog.records if "site local: its driver broke" in each.message]
+    assert len(broken) == 2
+    assert all(each.exc_info for each in broken)
+
+
+async def test_a_driver_that_cannot_even_be_made_breaks_no_other_site(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = world.drivers._driver
+
+    def make(way: Way) -> object:
+        if way.site.name == "local":
+            raise OSError(28, "No space left on device")
+        return real(way)
+
+    async def told() -> bool:
+        return (await degraded(world))["local"] is not None
+
+    monkeypatch.setattr(world.drivers, "_driver", make)
+    await world.load(LOCAL, {**LOCAL, "site": "second"})
+    assert sorted(await world.driven()) == ["local", "second"]
+    await until(told)
+    assert (await degraded(world))["second"] is None
+
+
+async def test_the_pause_grows_while_a_driver_breaks_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    def pauses() -> list[str]:
+        told = [each.message for each in caplog.records if "its driver broke" in each.message]
+        return [line.split("again in ")[1] for line in told]
+
+    async def four() -> bool:
+        return len(pauses()) >= 4
+
+    async def no_time(pause: float) -> None:
+        await real_sleep(0)
+
+    real_sleep = asyncio.sleep
+    monkeypatch.setattr(service, "drive", broken)
+    monkeypatch.setattr(service, "LONGEST_PAUSE_S", 100.0)
+    await world.load(LOCAL)
+    await world.driven()
+    with monkeypatch.context() as patch:
+        patch.setattr(service.asyncio, "sleep", no_time)
+        async with asyncio.timeout(20):
+            while not await four():
+                await real_sleep(0.01)
+    assert pauses()[:4] == ["30 s", "60 s", "100 s", "100 s"]
+
+
+async def test_a_database_out_of_reach_ends_the_service_for_its_supervisor_to_see(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
-        raise RuntimeError("the database is gone")
+        raise psycopg.OperationalError("the database is gone")
 
     monkeypatch.setattr(service, "drive", broken)
     await world.load(LOCAL, {**LOCAL, "site": "second"})
-    with pytest.raises(RuntimeError, match="the database is gone"):
+    with pytest.raises(psycopg.OperationalError, match="the database is gone"):
         for _ in range(10):
             await world.driven()
             await asyncio.sleep(0)

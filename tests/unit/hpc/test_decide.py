@@ -109,6 +109,12 @@ def test_an_exit_code_left_on_the_disk_is_evidence_without_accounting(
     assert verdict.exit_code == code
 
 
+def test_a_start_whose_answer_was_lost_uses_no_try_and_is_told_of_the_site() -> None:
+    verdict = decide(watched(started_by="7_3"), shown(left={"7_3": 75}), 0.0)
+    assert (verdict.outcome, verdict.uses_try, verdict.exit_code) == ("lost", False, 75)
+    assert "cannot reach our callback address" in verdict.site_fault
+
+
 def test_accounting_is_evidence_once_the_queue_has_forgotten() -> None:
     past = {"7_3": task(JobState.OUT_OF_MEMORY, exit_code=253)}
     verdict = decide(watched(started_by="7_3"), shown(past=past), 0.0)

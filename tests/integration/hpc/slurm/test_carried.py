@@ -5,12 +5,15 @@ import json
 import subprocess
 import sys
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hpc.carrier import DepotError, Shelf
+from hpc.carrier import Carried, DepotError, Shelf
+from hpc.cluster import Sight
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
 from schemas.pipeline import Pipeline
@@ -24,16 +27,19 @@ IMAGE = bytes(range(256)) * 4096
 
 @dataclass
 class ShelfDepot:
-    """The archive's shares in memory; it may be told to be down."""
+    """The archive's shares in memory; it may be told to be down, or our own disk to be full."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     sent: dict[str, bytes] = field(default_factory=dict)
     fetched: int = 0
     down: bool = False
+    full: bool = False
 
     async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
         if self.down:
             raise DepotError("down")
+        if self.full:
+            raise OSError(28, "No space left on device")
         self.fetched += 1
         to.write_bytes(self.files[f"{shelf.institution}/{shelf.guid}/{file.name}"])
 
@@ -187,6 +193,48 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(far: S
     assert depot.sent == {"a-1/d.tif": IMAGE}
 
 
+async def test_inputs_wait_while_our_own_disk_is_full(far: SlurmSite) -> None:
+    await far.queue("a-1", stage="other")
+    depot = await with_image(far, "a-1")
+    depot.full = True
+    driver = driver_of(far, depot)
+    for _ in range(5):
+        await driver.turn()
+        await asyncio.sleep(0.1)
+    assert not (far.root / "assets" / "a-1").exists()
+    assert await far.states("a-1", stage="other") == ["queued"]
+    depot.full = False
+
+    async def returned() -> bool:
+        return await far.states("a-1", stage="other") == ["returned"]
+
+    await far.drive(driver, returned)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        FileNotFoundError(2, "No usable temporary directory found"),
+    ],
+)
+async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_archived(
+    far: SlurmSite, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (attempt,) = await far.queue("a-1", stage="other")
+    carrier = driver_of(far, ShelfDepot()).state.carrier
+    assert carrier is not None
+
+    def full(**_: object) -> None:
+        raise error
+
+    facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
+    wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
+    monkeypatch.setattr("hpc.carrier.tempfile.TemporaryDirectory", full)
+    assert not await carrier._forward_all(attempt, [wish])
+    assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
+
+
 async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_one(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +262,44 @@ async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_o
         return set(states) == {"returned"}
 
     await far.drive(driver, returned)
+
+
+async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look, which asks for evidence of ends, is the first that finds its traces."""
+    far.options["resources"] = {"partition": "parked"}
+    (attempt,) = await far.queue("a-1", stage="other")
+    driver = driver_of(far, ShelfDepot())
+    await driver.turn()
+    ((sent),) = await far.attempts("a-1", stage="other")
+    look = driver.state.cluster.look
+
+    async def late_look(keys: Sequence[str], **how: Any) -> Sight:
+        if how.get("queue") is False and not list(batch_folder(far).glob("results/*")):
+            leave_traces(far, attempt, {"native_id": sent["external_id"], "nonce": "n"})
+        return await look(keys, **how)
+
+    monkeypatch.setattr(driver.state.cluster, "look", late_look)
+    far.lab.cancel_all()
+
+    async def returned() -> bool:
+        driver.watcher.due_at = 0.0
+        states = await far.states("a-1", stage="other")
+        assert set(states) <= {"queued", "running", "returned"}
+        return states == ["returned"]
+
+    await far.drive(driver, returned)
+
+
+def leave_traces(site: SlurmSite, attempt: int, who: dict[str, str]) -> None:
+    """What a job leaves that started and returned."""
+    folder = batch_folder(site)
+    mine = folder / "started" / str(attempt)
+    mine.mkdir(parents=True, exist_ok=True)
+    (mine / "by").write_text(json.dumps(who))
+    message = {"path": f"/attempts/{attempt}/complete", "body": {**who, "result": {}}}
+    (folder / "results" / f"{attempt}.json").write_text(json.dumps(message))
 
 
 async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tried_again(

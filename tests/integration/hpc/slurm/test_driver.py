@@ -3,14 +3,20 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.sshd import running_sshd
+from hpc.cluster import SiteTrouble
 from hpc.driver import drive
+from hpc.wire.errors import LinkLost
 from hpc.wire.ssh import SshLink
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from track.database import transact
+from track.operations import declare_lost
 from track.sites import choose_site
 
 
@@ -242,6 +248,85 @@ async def test_what_is_queued_while_the_link_is_down_is_held_by_no_batch(
     driver.wire.address = site.lab.sshd.address()
     await site.queue("good-1")
     await site.until_states(driver, ["good-1"], "returned")
+
+
+async def test_a_job_given_up_while_the_link_is_down_is_told_to_stop_once_it_is_back(
+    site: SlurmSite,
+) -> None:
+    await site.queue("slow-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["slow-1"], "running")
+    await driver.close()
+    assert isinstance(driver.wire, SshLink)
+    driver.wire.address = site.lab.sshd.address(port=1)
+    job_id = await site.world.job_id("slow-1", "clean")
+    await transact(
+        site.engine, lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="unreachable")
+    )
+    await driver.turn()
+    driver.wire.address = site.lab.sshd.address()
+    (batch,) = await site.batches()
+
+    async def stopped() -> bool:
+        return "RUNNING" not in site.lab.states(batch["key"])
+
+    await site.drive(driver, stopped, seconds=30)
+    await driver.turn()
+    (batch,) = await site.batches()
+    assert batch["state"] == "ended"
+
+
+async def test_a_cancel_that_the_link_lost_is_made_again_before_its_batch_is_closed(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.queue("slow-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["slow-1"], "running")
+    job_id = await site.world.job_id("slow-1", "clean")
+    await transact(
+        site.engine, lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="unreachable")
+    )
+    with monkeypatch.context() as cut:
+        cut.setattr(driver.state.cluster, "cancel", _raising(LinkLost("cut")))
+        await driver.turn()
+    (batch,) = await site.batches()
+    assert batch["state"] == "submitted"
+    await driver.turn()
+
+    async def stopped() -> bool:
+        return "RUNNING" not in site.lab.states(batch["key"])
+
+    await site.drive(driver, stopped, seconds=30)
+
+
+async def test_a_site_that_has_no_room_for_a_batch_is_still_looked_at_and_tidied(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.queue("slow-1")
+    driver = site.driver(ODD_RUNNER)
+    await site.until_states(driver, ["slow-1"], "running")
+    await site.world.sql(
+        "UPDATE track.attempt SET cancel_requested_at = now() WHERE closed_at IS NULL"
+    )
+    old = site.root / "batches" / "bold"
+    old.mkdir()
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    driver._tidy_at = 0.0
+    full = _raising(SiteTrouble("unpacking: no space left"))
+    monkeypatch.setattr(driver.state.cluster, "send", full)
+    await site.queue("good-2")
+    await driver.turn()
+    assert not old.exists()
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
+    assert why == "unpacking: no space left"
+    await site.until_states(driver, ["slow-1"], "cancelled", seconds=30)
+
+
+def _raising(error: Exception) -> Callable[..., Awaitable[Any]]:
+    async def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
 
 
 async def test_a_site_whose_nodes_have_no_way_to_us_says_so_and_submits_nothing(

@@ -95,3 +95,25 @@ async def test_a_script_whose_end_nobody_saw_waits_for_a_person(
     await driver.turn()
     assert not (scripts / "said").exists()
     assert await site.states("a-1") == ["queued"]
+
+
+@pytest.mark.parametrize("call", ["queue_job", "start_job"])
+async def test_a_script_that_fails_after_its_job_was_told_is_not_run_again(
+    site: SlurmSite, scripts: Path, call: str
+) -> None:
+    """Its `sbatch` worked, and its last `curl` did not: the job that is there may be at work."""
+    (scripts / "loader.sh").write_text("echo ran >>said\nexit 7\n")
+    (attempt_id,) = await site.queue("a-1")
+    column = {"queue_job": "external_id", "start_job": "started_by"}[call]
+    await site.world.sql(f"UPDATE track.attempt SET {column} = '77' WHERE id = :a", a=attempt_id)
+    driver = site.driver()
+    for _ in range(3):
+        await driver.turn()
+    assert (scripts / "said").read_text() == "ran\n"
+    (attempt,) = await site.attempts("a-1")
+    assert attempt["outcome"] is None
+    ((warning,),) = await site.world.sql("SELECT warning FROM track.job WHERE warning IS NOT NULL")
+    assert warning.startswith("its job 77 may still run, though ")
+    assert "ended with code 7" in warning
+    (batch,) = await site.batches()
+    assert (batch["state"], batch["ended_at"]) == ("submitted", None)

@@ -51,6 +51,14 @@ def test_a_line_carries_its_own_token_and_never_shows_it(tmp_path: Path) -> None
     assert "second" not in repr(line)
 
 
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85"])
+def test_no_character_within_a_text_ends_a_line(tmp_path: Path, odd: str) -> None:
+    first = json.dumps({**LINE, "guid": f"a{odd}b"}, ensure_ascii=False)
+    write(tmp_path, first, {**LINE, "attempt": 8}, tokens="first\nsecond\n")
+    assert [line.guid for line in read_lines(tmp_path, [0])] == [f"a{odd}b"]
+    assert [line.attempt for line in read_lines(tmp_path, [1])] == [8]
+
+
 @pytest.mark.parametrize(
     ("rows", "index", "named"),
     [

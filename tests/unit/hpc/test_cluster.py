@@ -1,0 +1,101 @@
+"""What is said to a cluster and read from it, with this machine's shell at the other end."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hpc.cluster import MOST_SENT, Cluster, Fate, SiteTrouble
+from hpc.shipping import Parcel
+from hpc.wire.base import Answer, Counts, Sink, Stdin
+from hpc.wire.local import LocalWire
+
+LONGEST_ARGUMENT = 131_072
+"""Linux's limit for one argument: what a login shell is given is one."""
+
+HASTY_CAT = """#!/bin/sh
+/bin/cat "$@"
+case "$*" in *batches/b1/*)
+    mkdir -p batches/b0/started/40 batches/b0/results
+    echo '{}' >batches/b0/started/40/by
+    echo '{}' >batches/b0/results/40.json
+esac
+"""
+
+
+async def test_no_result_is_seen_without_its_start_however_fast_the_job_was(
+    tmp_path: Path,
+) -> None:
+    """While b1 is read, a job of b0, which was read before, starts and ends."""
+    cat = tmp_path / "bin" / "cat"
+    cat.parent.mkdir()
+    cat.write_text(HASTY_CAT)
+    cat.chmod(0o755)
+    for name in ("started/41/by", "results/41.json"):
+        path = tmp_path / "batches" / "b1" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    cluster = Cluster(LocalWire(), str(tmp_path), f"PATH={cat.parent}:$PATH")
+    sight = await cluster.look(["b0", "b1"], queue=False, starts=True)
+    assert (tmp_path / "batches" / "b0" / "results" / "40.json").exists()
+    ended = {int(Path(name).stem) for name in sight.results}
+    assert 41 in ended
+    assert ended <= set(sight.starts)
+
+
+class Sbatch:
+    """A login node that submits whatever it is told, until `room` commands are used up."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.counts = Counts()
+        self.commands: list[str] = []
+        self.room = room
+
+    async def run(
+        self,
+        command: str,
+        stdin: Stdin = b"",
+        *,
+        deadline_s: float = 60.0,
+        sink: Sink | None = None,
+    ) -> Answer:
+        self.commands.append(command)
+        _, mark, _, *words = shlex.split(command.rpartition("\n")[2].partition("'")[2])
+        told = [f"id {key} {len(self.commands)}" for key in words[::5]]
+        if len(self.commands) > self.room:
+            told = ["trouble the disk is full"]
+        lines = "".join(f"{mark} {each}\n" for each in (*told, "end"))
+        return Answer(0, lines.encode(), b"")
+
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def close(self) -> None:
+        """Nor to close."""
+
+
+def parcels(count: int) -> list[Parcel]:
+    return [Parcel(f"b{n:012x}", {"job.sh": b"x"}) for n in range(count)]
+
+
+async def test_ever_so_many_batches_never_make_a_command_too_long(tmp_path: Path) -> None:
+    wire, runner = Sbatch(), tmp_path / "runner.pyz"
+    runner.write_bytes(b"x")
+    sent = await Cluster(wire, "/root").send(parcels(700), runner=runner, accounting=True)
+    assert {each.fate for each in sent.values()} == {Fate.KNOWN}
+    assert list(sent) == [each.key for each in parcels(700)]
+    assert max(len(command.encode()) for command in wire.commands) < LONGEST_ARGUMENT / 1.5
+
+
+async def test_what_was_sent_before_the_site_had_trouble_is_told_and_the_rest_is_not() -> None:
+    sent = await Cluster(Sbatch(room=1), "/root").send(parcels(MOST_SENT + 5))
+    assert list(sent) == [each.key for each in parcels(MOST_SENT)]
+    with pytest.raises(SiteTrouble, match="disk is full"):
+        await Cluster(Sbatch(room=0), "/root").send(parcels(3))
+
+
+async def test_a_runner_goes_also_without_any_batch(tmp_path: Path) -> None:
+    wire, runner = Sbatch(), tmp_path / "runner.pyz"
+    runner.write_bytes(b"x")
+    assert await Cluster(wire, "/root").send([], runner=runner) == {}
+    assert len(wire.commands) == 1
