@@ -10,10 +10,12 @@ from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.exceptions import PrefectException
+from sqlalchemy import select
 
 from tasks.dispatcher import Dispatcher
 from track.database import transact
 from track.progress import session_progress
+from track.tables import session
 
 EVERY_S = 5.0
 
@@ -64,10 +66,16 @@ class SessionReport:
                 await client.update_artifact(self._artifact_id, ArtifactUpdate(data=table))
             return
         key = f"session-{self._dispatcher.session_id}"
-        title = "Every specimen of the session and where it stands"
+        title = f"{await self._folder()}: every specimen and where it stands"
         artifact = Artifact(type="table", key=key, description=title, data=table)
         created = await artifact.acreate()
         self._artifact_id = created.id
+
+    async def _folder(self) -> str:
+        """Where the session's folder lay when it was dropped: how people know it."""
+        named = select(session.c.opened_as).where(session.c.id == self._dispatcher.session_id)
+        async with self._dispatcher.engine.connect() as connection:
+            return str((await connection.execute(named)).scalar_one())
 
 
 def _line(row: dict[str, object]) -> dict[str, object]:
