@@ -30,6 +30,9 @@ INGESTS = text("""
     WHERE a.session_id = :session AND a.parent_guid IS NULL
 """)
 
+LEFT_OUT = ("excluded", "cancelled")
+"""An ingest that a person skipped or cancelled keeps no folder open."""
+
 
 @asynccontextmanager
 async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
@@ -43,14 +46,15 @@ async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
 async def settle_folder(dispatcher: Dispatcher) -> None:
     """Write the quarantine note and rename the folder, when all of it is decided.
 
-    `imported_` when at least one specimen is in and the others are in or quarantined,
-    `error_` when all are quarantined or were known before. Done before: nothing happens.
+    `imported_` when at least one specimen is in and the others are in, quarantined or left out
+    by a person; `error_` when none is in. Done before: nothing happens.
     """
     rows, found = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
     folder = Path(found.path)
     taken_in = [row for row in rows if row.state == "done"]
     refused = [row for row in rows if row.quarantine is not None]
-    if not (rows or found.known) or len(taken_in) + len(refused) < len(rows):
+    left_out = [row for row in rows if row.state in LEFT_OUT and row.quarantine is None]
+    if not (rows or found.known) or len(taken_in + refused + left_out) < len(rows):
         return
     prefix = "imported_" if taken_in else "error_"
     if folder.name.startswith(prefix):

@@ -76,7 +76,8 @@ UNCLOSED = text(f"""
     CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
                           FROM track.dispatcher d WHERE d.session_id = s.id) d
     CROSS JOIN LATERAL (
-        SELECT coalesce(bool_and(j.state = 'done' OR a.quarantine IS NOT NULL),
+        SELECT coalesce(bool_and(j.state IN ('done', 'excluded', 'cancelled')
+                                 OR a.quarantine IS NOT NULL),
                         s.known <> '[]') AS decided
         FROM track.asset a
         JOIN track.job j ON j.asset_guid = a.guid

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ from tasks.readmission import readmit
 from tasks.registration import register_session
 from tests.support.small_disk import small_disk
 from tests.support.world import World
+from track import operations
 from track.database import transact
 from track.sessions import open_session
 
@@ -401,6 +402,27 @@ async def test_a_folder_of_known_guids_only_is_closed_with_a_note(museum: Museum
     await settle_folder(museum.dispatcher)
     note = (museum.folder.with_name("error_session æ 2") / "QUARANTINE.txt").read_text("utf-8")
     assert "this guid was taken in before, from" in note
+
+
+@pytest.mark.parametrize("verb", [operations.skip, operations.cancel], ids=["skipped", "cancelled"])
+async def test_an_ingest_that_a_person_ends_keeps_no_folder_open(
+    museum: Museum, verb: Callable[..., Awaitable[object]]
+) -> None:
+    museum.drop("g")
+    museum.drop("h")
+    (museum.drop("broken").with_suffix(".json")).write_text("{", encoding="utf-8")
+    await museum.register()
+    await museum.ingest("g")
+    with pytest.raises(Quarantined):
+        await museum.ingest("broken")
+    await settle_folder(museum.dispatcher)
+    assert museum.folder.is_dir(), "one is not decided yet"
+    job_id = await museum.world.job_id("h", "ingest")
+    await transact(museum.world.engine, lambda tx: verb(tx, job_id, actor="operator:t", why="no"))
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name(f"imported_{museum.folder.name}")
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert "broken.json" in note and "h.tif" not in note
 
 
 async def test_files_that_join_a_folder_under_way_bring_no_note_for_the_others(
