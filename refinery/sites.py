@@ -92,6 +92,8 @@ class SiteDrivers:
                 await drive(self.addresses.database, self.engine, name, self._driver(way))
             except DATABASE_DOWN:
                 raise
+            # A full disk here, a missing program, or a bug of ours: its cause goes to the log with
+            # its traceback and to the site's `degraded`, and no other site has to stop for it.
             except Exception as error:
                 if time.monotonic() - began >= LONGEST_PAUSE_S:
                     pause = FIRST_PAUSE_S

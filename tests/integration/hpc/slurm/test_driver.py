@@ -270,7 +270,7 @@ async def test_a_job_given_up_while_the_link_is_down_is_told_to_stop_once_it_is_
     async def stopped() -> bool:
         return "RUNNING" not in site.lab.states(batch["key"])
 
-    await site.drive(driver, stopped, seconds=30)
+    await site.drive(driver, stopped)
     await driver.turn()
     (batch,) = await site.batches()
     assert batch["state"] == "ended"
@@ -296,7 +296,7 @@ async def test_a_cancel_that_the_link_lost_is_made_again_before_its_batch_is_clo
     async def stopped() -> bool:
         return "RUNNING" not in site.lab.states(batch["key"])
 
-    await site.drive(driver, stopped, seconds=30)
+    await site.drive(driver, stopped)
 
 
 async def test_a_site_that_has_no_room_for_a_batch_is_still_looked_at_and_tidied(
@@ -319,7 +319,7 @@ async def test_a_site_that_has_no_room_for_a_batch_is_still_looked_at_and_tidied
     assert not old.exists()
     ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
     assert why == "unpacking: no space left"
-    await site.until_states(driver, ["slow-1"], "cancelled", seconds=30)
+    await site.until_states(driver, ["slow-1"], "cancelled")
 
 
 def _raising(error: Exception) -> Callable[..., Awaitable[Any]]:
