@@ -1,7 +1,9 @@
-"""A campaign: the demonstration's session again and again while things are killed and fail.
+"""A campaign: sample sessions again and again while things are killed, fail and are changed.
 
 What strikes, and when, is drawn from a seed, which is printed: the same seed strikes in the
-same order. Each round is then held against what its session was made to contain.
+same order. Its system is a narrow one: fewer places for flow runs than sessions, and a throttle
+below what a session holds. Each round is then held against what its sessions were made to
+contain, and against what must never be true.
 """
 
 import asyncio
@@ -14,15 +16,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from demo import victims
+from demo import harm, victims
 from demo.judgement import Row, end_of, judged
 from demo.run import look
 from demo.sessions import End, SampleSession, write_sample_session
+from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
 from refinery import lifecycle, state
 from refinery.addresses import of_running
 from refinery.settings import Settings
@@ -30,57 +32,29 @@ from track.database import make_engine
 
 Say = Callable[[str], None]
 
-PATIENCE_S = 900.0
+PATIENCE_S = 1200.0
 """How long a session may take before its specimens count as stuck."""
-WINDOW_S = 45.0
-"""Strikes fall within so many seconds after the session was dropped."""
+CLOSING_S = 300.0
+"""How long after its sessions' end a share may stay open: reconcile looks once a minute."""
+ANSWER_S = 180.0
+"""How long an operator waits for an answer, however many sessions are under way."""
 LOOK_S = 1.0
-MOST_STRIKES = 4
+VERB = "switch"
+SESSIONS = 3
+THROTTLE = 2
 PROJECT = {
     "REFINERY_PROJECT": "campaign",
     "REFINERY_ARS_CONTROL": "true",
     "REFINERY_SETTLE_SECONDS": "2",
+    "REFINERY_FLOW_RUNS": "2",
+    "REFINERY_LEGACY_CALLBACKS": "127.0.0.0/8",
+    "REFINERY_PIPELINES": ".refinery/projects/campaign/pipelines",
 }
-KILLS = tuple(victims.KINDS)
-ARCHIVE: dict[str, dict[str, Any]] = {
-    "504 after the work": {"action": "effect_then_status", "status": 504, "count": 2},
-    "cut off after the work": {"action": "effect_then_reset", "count": 2},
-    "cut off before the work": {"action": "reset", "count": 2},
-    "503 three times": {"action": "status", "status": 503, "count": 3},
-    "401 in the middle": {"action": "unauthorised", "count": 2},
-    "slow for a while": {"action": "latency", "seconds": 2.0, "count": 5},
-    "upload cut off": {"action": "cut_upload", "bytes": 50_000, "count": 1},
-    "upload damaged": {"action": "corrupt_upload", "count": 1},
-    "transfer to ERDA fails": {"action": "erda_put_fails", "count": 1},
-    "share closes late": {"action": "slow_gap", "seconds": 5.0, "count": 2},
-}
-"""Faults of the archive, as its stand-in understands them."""
-
-TWICE = {
-    ("refinery", "granted twice"): """
-        SELECT attempt_id FROM track.inbox WHERE kind = 'start' AND applied = 'applied'
-        GROUP BY attempt_id HAVING count(*) > 1""",
-    ("refinery", "done twice"): """
-        SELECT job_id FROM track.history WHERE what = 'job.state' AND new = 'done'
-        GROUP BY job_id HAVING count(*) > 1""",
-    ("ars", "created twice"): """
-        SELECT asset_guid FROM ars.event WHERE event = 'CREATE_ASSET_METADATA'
-        GROUP BY asset_guid HAVING count(*) > 1""",
-}
-"""Queries that find nothing, by database and by what they find."""
 
 NAMED = """
     SELECT a.asset_guid, s.barcode FROM ars.asset_specimen a
     JOIN ars.specimen s USING (specimen_id) WHERE NOT a.asset_detached"""
 """The codes that the archive has for each asset."""
-
-
-@dataclass(frozen=True, order=True)
-class Strike:
-    """What happens `at_s` seconds after the session was dropped."""
-
-    at_s: float
-    what: str
 
 
 @dataclass
@@ -91,6 +65,7 @@ class Score:
     duplicates: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    untrue: list[str] = field(default_factory=list)
 
     def add(self, other: "Score") -> None:
         """Count another one in."""
@@ -98,25 +73,25 @@ class Score:
             getattr(self, name).extend(getattr(other, name))
 
     @property
+    def faults(self) -> list[str]:
+        """All that is not as it should be."""
+        return [*self.duplicates, *self.losses, *self.stuck, *self.untrue]
+
+    @property
     def clean(self) -> bool:
-        """Whether nothing was lost, doubled or left standing."""
-        return not (self.duplicates or self.losses or self.stuck)
+        """Whether nothing was lost, doubled, left standing or said that is not so."""
+        return not self.faults
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {len(found)}" for name, found in vars(self).items())
-
-
-def schedule(chance: random.Random) -> list[Strike]:
-    """What strikes one round, in order."""
-    names = [f"kill {name}" for name in KILLS] + [f"archive: {name}" for name in ARCHIVE]
-    count = chance.randint(1, MOST_STRIKES)
-    return sorted(Strike(chance.uniform(1.0, WINDOW_S), chance.choice(names)) for _ in range(count))
 
 
 def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
     """Run a campaign in a system of its own; 0 when every round ended as it should."""
     environment = os.environ | PROJECT
     settings = Settings.load(project_dir, environment)
+    usual = project_dir / "deployments" / "pipelines"
+    copy_pipelines(settings, usual, assets_in_flight=THROTTLE)
     first = int(time.time()) if seed is None else seed
     say(f"campaign of {rounds} rounds; --seed {first} strikes the same again")
     total = Score()
@@ -140,25 +115,28 @@ class Campaign:
         self._settings = settings
         self._environment = environment
         self._say = say
+        self._striker = Striker(settings, environment)
 
     def round(self, seed: int) -> Score:
-        """Drop one session, strike, wait for its end, and judge it."""
+        """Drop sessions, strike, ask something of an operator, wait for the end, and judge it."""
         self._bring_up()
         chance = random.Random(seed)
-        score, before = Score(), self._twice()
-        drawn = self._drop(seed)
+        score, before = Score(), harm.twice(self._settings)
+        strikes = schedule(chance)
+        drawn = [self._drop(seed, number) for number in range(SESSIONS)]
         began = time.monotonic()
-        for strike in schedule(chance):
+        for strike in strikes:
             time.sleep(max(0.0, began + strike.at_s - time.monotonic()))
-            if self._strike(strike.what):
-                score.strikes.append(strike.what)
-                self._say(f"  {time.monotonic() - began:5.1f} s  {strike.what}")
-            self._bring_up()
-        rows = self._follow(drawn.path)
+            self._strike(strike, chance, score, began)
+        score.stuck += self._operator_waits()
+        followed = [self._follow(session.path) for session in drawn]
         self._say(f"  {time.monotonic() - began:5.1f} s  over")
-        self._judge(drawn, rows, score)
-        score.duplicates += sorted(self._twice() - before)
-        for fault in (*score.stuck, *score.losses, *score.duplicates):
+        for session, rows in zip(drawn, followed, strict=True):
+            self._judge(session, rows, score)
+        score.duplicates += sorted(harm.twice(self._settings) - before)
+        score.untrue += sorted(harm.untrue(self._settings))
+        score.untrue += [f"{guid}: its share is open" for guid in self._shares_left()]
+        for fault in score.faults:
             self._say(f"  not as it should be: {fault}")
         return score
 
@@ -179,23 +157,59 @@ class Campaign:
         if started.returncode != 0:
             raise RuntimeError(f"the system under fire does not come up: {started.stderr}")
 
-    def _drop(self, seed: int) -> SampleSession:
-        drive, workstation = self._settings.n_drive, self._settings.workstations[0]
+    def _drop(self, seed: int, number: int) -> SampleSession:
+        drive, workstation = self._settings.n_drive, self._settings.workstations[number]
         now = datetime.now().astimezone()
-        return write_sample_session(drive, workstation=workstation, now=now, seed=seed)
+        drawing = seed * SESSIONS + number
+        return write_sample_session(drive, workstation=workstation, now=now, seed=drawing)
 
-    def _strike(self, what: str) -> bool:
-        """Let it happen; False when there was nobody to strike."""
-        kind, _, name = what.partition(" ")
-        if kind == "kill":
-            pids = victims.KINDS[name](self._settings)
-            victims.kill(pids)
-            return bool(pids)
-        url = f"{of_running(self._settings).ars}/__sim/faults"
-        try:
-            return httpx.post(url, json=ARCHIVE[name], timeout=10, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+    def _strike(self, strike: Strike, chance: random.Random, score: Score, began: float) -> None:
+        """Let one strike happen; what undoes another is tried until it has."""
+        deadline = time.monotonic() + ANSWER_S
+        while not (struck := self._striker.strike(strike.what, chance)):
+            if not strike.undoes or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_S)
+            self._bring_up()
+        if struck and not strike.undoes:
+            score.strikes.append(strike.what)
+        if struck:
+            self._say(f"  {time.monotonic() - began:5.1f} s  {strike.what}")
+        self._bring_up()
+
+    def _operator_waits(self) -> Iterator[str]:
+        """Ask for a verb as an operator does; a word on it when no answer comes in time."""
+        deadline, run_id = time.monotonic() + ANSWER_S, None
+        while time.monotonic() < deadline:
+            self._bring_up()
+            try:
+                run_id = run_id or self._ask_verb()
+                url = f"{of_running(self._settings).prefect_api}/flow_runs/{run_id}"
+                found = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()
+                if found["state_type"] == "COMPLETED":
+                    return
+                if found["state_type"] in ("CRASHED", "FAILED"):
+                    run_id = None
+            except httpx.HTTPError:
+                pass
+            time.sleep(LOOK_S)
+        yield f"{VERB}: no answer within {ANSWER_S:.0f} s"
+
+    def _ask_verb(self) -> str:
+        """Start the verb's deployment; its run. Raises httpx.HTTPError."""
+        api = of_running(self._settings).prefect_api
+        found = httpx.get(f"{api}/deployments/name/operate/{VERB}", timeout=10, trust_env=False)
+        url = f"{api}/deployments/{found.raise_for_status().json()['id']}/create_flow_run"
+        body = {"parameters": {"by": "campaign", "pipeline": PIPELINE, "on": True}}
+        answer = httpx.post(url, json=body, timeout=10, trust_env=False).raise_for_status()
+        return str(answer.json()["id"])
+
+    def _shares_left(self) -> set[str]:
+        """Assets whose share stays open though nothing of them is in hand."""
+        deadline = time.monotonic() + CLOSING_S
+        while (left := harm.open_shares(self._settings)) and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        return left
 
     def _follow(self, path: Path) -> list[Row]:
         """The session's rows when it has ended, or when patience has."""
@@ -230,14 +244,6 @@ class Campaign:
             codes = {code for asset, code in named if asset == guid}
             if wanted.end is End.FINALISED and codes != set(wanted.barcodes):
                 yield guid
-
-    def _twice(self) -> set[str]:
-        """What happened more than once, in any round so far."""
-        return {
-            f"{what}: {row[0]}"
-            for (database, what), statement in TWICE.items()
-            for row in victims.ask(self._settings, statement, database)
-        }
 
     def _missing(self, drawn: SampleSession) -> Iterator[str]:
         """Specimens whose very bytes are not where the archive keeps them for good."""
