@@ -103,7 +103,7 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
             say(f"round {number + 1}: {score}")
             total.add(score)
     finally:
-        lifecycle.stop(settings)
+        lifecycle.stop(settings, say)
     say(f"all rounds: {total}")
     return 0 if total.clean else 1
 

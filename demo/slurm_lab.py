@@ -4,6 +4,7 @@ On free ports, in a folder of its own; whatever it started is ended by its own p
 Partition `main` runs jobs, `parked` only queues them.
 """
 
+import logging
 import os
 import shutil
 import signal
@@ -20,6 +21,9 @@ from pathlib import Path
 from demo import sshd as ssh_server
 from demo.sshd import Sshd, running_sshd
 from refinery.addresses import LOOPBACK, unused_port
+from refinery.waiting import Waiting
+
+log = logging.getLogger(__name__)
 
 PROGRAMS = ("munged", "slurmctld", "slurmd")
 MISSING = (
@@ -29,7 +33,7 @@ MISSING = (
 MESSAGE_TIMEOUT_S = 4
 MIN_JOB_AGE_S = 8
 PATIENCE_S = 120.0
-"""Far more than a daemon or a command needs, also on a slow machine with much to do."""
+"""Far more than one of Slurm's commands needs, also on a slow machine with much to do."""
 NODES = ("n1", "n2")
 
 
@@ -185,12 +189,17 @@ class SlurmLab:
         return states == ["idle"] * len(NODES)
 
     def _until(self, name: str, ready: Callable[[], bool]) -> None:
-        until = time.monotonic() + PATIENCE_S
+        waiting = Waiting(name, log.warning, log=self.folder / "log")
         while not ready():
-            if self.processes[name].poll() is not None or time.monotonic() > until:
-                out = (self.folder / "log" / f"{name}.out").read_text(errors="replace")
-                raise RuntimeError(f"{name} did not come up: {out}\n{self.log(name)[-2000:]}")
+            for each, process in self.processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{each} ended while starting: {self._last_words(each)}")
+            waiting.go_on()
             time.sleep(0.05)
+
+    def _last_words(self, name: str) -> str:
+        out = self.folder / "log" / f"{name.replace('/', '-')}.out"
+        return f"{out.read_text(errors='replace')}\n{self.log(name)[-2000:]}"
 
     def stop(self) -> None:
         """End all jobs, then the daemons in reverse, each by its own process id."""

@@ -4,6 +4,7 @@ Nothing of the machine's own sshd is touched. It lets in the user who started it
 """
 
 import getpass
+import logging
 import os
 import shutil
 import socket
@@ -15,7 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from refinery.addresses import LOOPBACK, unused_port
+from refinery.waiting import Waiting
 from schemas.ssh_address import SshAddress, SshHop
+
+log = logging.getLogger(__name__)
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 MISSING = "sshd is not installed: run `bash tests/debian-packages.sh` (openssh-server)"
@@ -134,8 +138,8 @@ def _config(server: Sshd, options: tuple[str, ...]) -> str:
 
 
 def _await_banner(server: Sshd) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+    waiting = Waiting("sshd", log.warning)
+    while True:
         if server.process.poll() is not None:
             raise RuntimeError(f"sshd ended at once: {server.log()}")
         try:
@@ -144,4 +148,4 @@ def _await_banner(server: Sshd) -> None:
                     return
         except OSError:
             time.sleep(0.02)
-    raise RuntimeError(f"sshd did not answer: {server.log()}")
+        waiting.go_on()

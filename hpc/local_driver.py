@@ -13,16 +13,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.collect import collect_results, report_end
 from hpc.retrieval import LocalSource, retrieve
 from hpc.tokens import Keys
+from schemas.proxies import proxies, unproxied
 from schemas.sites import Site
 from track.batches import (
     Batch,
@@ -126,7 +128,7 @@ class LocalDriver:
             return subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(),
+                env=_environment(os.environ, self.callback),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -180,10 +182,14 @@ class LocalDriver:
         return f"driver:{self.site.name}"
 
 
-def _environment() -> dict[str, str]:
-    """What a runner sees: no secret and no setting of ours, and one thread per library."""
+def _environment(variables: Mapping[str, str], callback: str) -> dict[str, str]:
+    """What a runner sees: no secret and no setting of ours, and one thread per library.
+
+    A proxy is passed on, since the archive may be behind it; our own API never is.
+    """
     kept = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
-    given = {name: value for name, value in os.environ.items() if name in kept}
+    given = {name: value for name, value in variables.items() if name in kept}
+    given |= proxies(variables) | unproxied(variables, [urlsplit(callback).hostname or ""])
     return given | {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "PYTHONUNBUFFERED": "1"}
 
 

@@ -2,11 +2,14 @@
 for help is quick and the workstation's small install can do it too.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from schemas.proxies import proxies, unproxied
 
 if TYPE_CHECKING:
     from refinery.settings import Settings
@@ -21,6 +24,8 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: what a person can mend is told plainly, without a traceback."""
+    if proxies(os.environ):
+        os.environ.update(unproxied(os.environ))
     try:
         app()
     except (RuntimeError, ValueError, OSError) as error:
@@ -57,7 +62,7 @@ def up(
         await lifecycle.for_ever(addresses)
 
     if detach:
-        now = lifecycle.detach(settings)
+        now = lifecycle.detach(settings, say)
         say(f"ready. Prefect: {resolve(settings, now.ports).prefect}")
     else:
         lifecycle.up(settings, say, told)
@@ -68,7 +73,7 @@ def stop() -> None:
     """Stop what `refinery up` started here."""
     from refinery import lifecycle
 
-    say("stopped" if lifecycle.stop(here()) else "nothing was running")
+    say("stopped" if lifecycle.stop(here(), say) else "nothing was running")
 
 
 @app.command()

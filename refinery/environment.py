@@ -13,6 +13,7 @@ from refinery import state
 from refinery.addresses import Addresses
 from refinery.processes import MARK
 from refinery.settings import Settings
+from schemas.proxies import unproxied
 
 EVENTS_KEPT = "P7D"
 RUNS_KEPT_S = 30 * 24 * 3600
@@ -31,23 +32,28 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
 def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """What every service gets: where Prefect is, its home, nothing sent to anybody."""
     programs = str(Path(sys.executable).parent)
-    return inherited(os.environ) | {
-        "PWD": str(settings.project_dir),  # what prefect.yaml names as the working directory
-        "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
-        "PREFECT_API_URL": addresses.prefect_api,
-        "PREFECT_UI_URL": addresses.prefect,
-        "PREFECT_HOME": str(settings.state / "prefect"),
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_CLI_WRAP_LINES": "false",
-        # A session that wakes waits for the worker's next look, every 10 s unless told otherwise.
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "DO_NOT_TRACK": "1",
-        "PYTHONUNBUFFERED": "1",
-        "REFINERY_WORK_POOL": settings.work_pool,
-        "REFINERY_SETTLE_SECONDS": str(settings.settle_seconds),
-        MARK: state.mark(settings),
-    }
+    outside = inherited(os.environ)
+    return (
+        outside
+        | unproxied(outside)
+        | {
+            "PWD": str(settings.project_dir),  # what prefect.yaml names as the working directory
+            "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
+            "PREFECT_API_URL": addresses.prefect_api,
+            "PREFECT_UI_URL": addresses.prefect,
+            "PREFECT_HOME": str(settings.state / "prefect"),
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_CLI_WRAP_LINES": "false",
+            # A waking session waits for the worker's next look, every 10 s unless told otherwise.
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+            "REFINERY_WORK_POOL": settings.work_pool,
+            "REFINERY_SETTLE_SECONDS": str(settings.settle_seconds),
+            MARK: state.mark(settings),
+        }
+    )
 
 
 def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:

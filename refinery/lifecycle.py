@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from refinery import state
 from refinery.addresses import Addresses
@@ -14,9 +15,7 @@ from refinery.processes import marked, sweep
 from refinery.service import tail
 from refinery.settings import Settings
 from refinery.stack import SWEEP_S, Say, embedded, lock, running
-
-STOP_S = 120.0
-START_S = 300.0
+from refinery.waiting import Waiting
 
 Work = Callable[[Addresses], Awaitable[None]]
 
@@ -63,11 +62,15 @@ async def for_ever(_: Addresses) -> None:
     await asyncio.Event().wait()
 
 
-def detach(settings: Settings) -> state.State:
-    """Start the system in the background and wait until it is ready. Raises NotStarted."""
+def detach(settings: Settings, say: Say) -> state.State:
+    """Start the system in the background and wait until it is ready, saying what it says.
+
+    However long it takes: raises NotStarted only when it has ended.
+    """
     log = settings.logs / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
+        said = out.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "refinery.cli", "up"],
             cwd=settings.project_dir,
@@ -76,8 +79,8 @@ def detach(settings: Settings) -> state.State:
             stderr=out,
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    while True:
+        said = relay(log, said, say)
         now = state.read(settings)
         if now.ready and now.supervisor and now.supervisor.pid == process.pid:
             # It outlives us on purpose; told so, Popen does not complain about a child left.
@@ -86,24 +89,31 @@ def detach(settings: Settings) -> state.State:
         if process.poll() is not None:
             raise NotStarted(f"The system did not come up. The end of {log}:\n{tail(log)}")
         time.sleep(0.1)
-    raise NotStarted(f"The system is not ready after {START_S:.0f} s; see {log}.")
 
 
-def stop(settings: Settings) -> bool:
-    """Stop the system of these settings; False when nothing ran.
+def relay(log: Path, since: int, say: Say) -> int:
+    """Say the whole lines that a log has gained since that byte; up to where it is said."""
+    with log.open("rb") as file:
+        file.seek(since)
+        lines, _, rest = file.read().rpartition(b"\n")
+        for line in lines.decode("utf-8", "replace").splitlines():
+            say(line)
+        return file.tell() - len(rest)
 
-    Raises TimeoutError when its supervisor does not end in time.
-    """
+
+def stop(settings: Settings, say: Say) -> bool:
+    """Stop the system of these settings and wait for its end; False when nothing ran."""
     supervisor = state.read(settings).supervisor
     if supervisor is not None and supervisor.alive():
         supervisor.tell(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_S
+        waiting = Waiting(
+            f"process {supervisor.pid} to end",
+            say,
+            why="it stops its services one after another",
+            log=settings.logs / "up.log",
+        )
         while supervisor.alive():
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"process {supervisor.pid} still stops after {STOP_S:.0f} s; "
-                    f"see {settings.logs / 'up.log'}"
-                )
+            waiting.go_on()
             time.sleep(0.05)
         return True
     return stop_leftovers(settings)

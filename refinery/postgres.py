@@ -5,12 +5,14 @@ and of the kernel (whose working directory is the data folder?), never of a pid 
 a crash leaves behind and a recycled pid makes lie.
 """
 
+import logging
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -31,11 +33,14 @@ from refinery.postgres_home import (
 )
 from refinery.processes import end, heads, tell, working_in
 from refinery.service import tail
+from refinery.waiting import Waiting
+
+logger = logging.getLogger(__name__)
 
 SUPERUSER = "refinery"
 SECRET = "pgpass"
 MAX_CONNECTIONS = 300
-SILENCE_S = 60.0  # a living server that neither answers nor says it is starting up
+RECOVERS = "after a crash it recovers its data first"
 STOP_S = 60.0  # a fast shutdown writes a checkpoint first
 
 SERVING = {
@@ -79,8 +84,10 @@ class EmbeddedPostgres:
         self.process: subprocess.Popen[bytes] | None = None
         self._sockets: Path | None = None
 
-    def start(self) -> None:
+    def start(self, say: Callable[[str], None] = logger.warning) -> None:
         """Prepare, start and wait until the server answers; slow crash recovery is waited for.
+
+        `say` is told about it meanwhile.
 
         Raises PostgresError with the end of the server's log when it stops instead.
         """
@@ -90,7 +97,7 @@ class EmbeddedPostgres:
             self.process = self.spawn(log)
         with ExitStack() as undo:
             undo.callback(self.stop)  # whatever ends the waiting, Ctrl-C too: no server is left
-            self._wait_until_it_answers(self.process)
+            self._wait_until_it_answers(self.process, say)
             undo.pop_all()
 
     def prepare(self) -> None:
@@ -255,16 +262,15 @@ class EmbeddedPostgres:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(f"*:*:*:{SUPERUSER}:{secrets.token_hex(24)}\n")
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
-        heard = time.monotonic()
+    def _wait_until_it_answers(
+        self, process: subprocess.Popen[bytes], say: Callable[[str], None]
+    ) -> None:
+        waiting = Waiting("PostgreSQL", say, why=RECOVERS, log=self.log)
         while process.poll() is None:
             state = PGconn.ping(f"host=127.0.0.1 port={self.port}".encode())
             if state == Ping.OK and self.answers():
                 return
-            if state == Ping.REJECT:  # it says itself that it is starting up or recovering
-                heard = time.monotonic()
-            if time.monotonic() - heard > SILENCE_S:
-                raise PostgresError(f"PostgreSQL is silent for {SILENCE_S:.0f} s; see {self.log}")
+            waiting.go_on()
             time.sleep(0.02)
         raise PostgresError(
             f"PostgreSQL for {self.data} stopped with code {process.returncode} while starting. "

@@ -36,7 +36,7 @@ class PrefectEvents:
         self._url = api_url.rstrip("/") + "/events"
         user, _, password = (auth or "").partition(":")
         self._auth = httpx.BasicAuth(user, password) if auth else None
-        self._client = client or httpx.AsyncClient(timeout=10)
+        self._client = client or httpx.AsyncClient(timeout=10, trust_env=False)
         self._waits = waits
 
     async def __aenter__(self) -> "PrefectEvents":

@@ -23,8 +23,8 @@ from blocks.store import LocalStore
 from refinery import services
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings
+from refinery.waiting import Waiting
 
-PATIENCE_S = 120.0
 READ_BY_DEPLOY = ("flows", "tasks", "blocks", "hpc", "schemas", "track", "deployments")
 
 
@@ -52,10 +52,14 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
 
 
 async def wait_for(client: PrefectClient) -> None:
-    """Wait for the server, which migrates its database first. Raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE_S):
-        while await client.api_healthcheck() is not None:
-            await asyncio.sleep(0.1)
+    """Wait for the server, which migrates its database first, and say what it answers.
+
+    However long it takes: `refinery up` ends us when the server has died.
+    """
+    waiting = Waiting(f"Prefect at {client.api_url}", print, why="it migrates its database")
+    while (trouble := await client.api_healthcheck()) is not None:
+        waiting.go_on(f"it answered: {type(trouble).__name__}: {trouble}")
+        await asyncio.sleep(0.1)
 
 
 async def deploy() -> int:

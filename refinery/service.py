@@ -16,6 +16,7 @@ import psutil  # type: ignore[import-untyped]
 
 from refinery.postgres_home import Account
 from refinery.processes import ProcessId, end, identify, tell
+from refinery.waiting import Waiting
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -32,7 +33,7 @@ class Service:
     """One process to keep alive.
 
     `ready` says whether it serves (None: it serves once it runs); `prepare` is blocking work
-    before every start; `start_seconds` is how long the first start may take.
+    before every start; `doing` is what keeps it meanwhile, for the person who waits.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     kill_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 15.0
-    start_seconds: float = 90.0
+    doing: str = ""
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Supervisor:
         self._stopping = False
 
     async def start(self, service: Service) -> None:
-        """Start a service and wait until it serves. Raises ServiceError when it does not."""
+        """Start a service and wait until it serves. Raises ServiceError when it ends instead."""
         process = await self._spawn(service)
         running = self._running[service.name] = Running(service, process)
         self._report()
@@ -87,7 +88,10 @@ class Supervisor:
         """Run a service that ends by itself. Raises ServiceError unless it ends well."""
         process = await self._spawn(service)
         running = self._running[service.name] = Running(service, process)
-        code = await process.wait()
+        ended, waiting = asyncio.ensure_future(process.wait()), self._waiting(service)
+        while not (await asyncio.wait([ended], timeout=1.0))[0]:
+            waiting.go_on()
+        code = ended.result()
         self._running.pop(service.name, None)
         if code != 0 and not self._stopping:
             raise self._failure(running.service, f"ended with code {code}")
@@ -125,13 +129,12 @@ class Supervisor:
             )
 
     async def _serving(self, service: Service, process: asyncio.subprocess.Process) -> None:
-        """Wait until a started service serves."""
-        deadline = time.monotonic() + service.start_seconds
+        """Wait until a started service serves, as long as it lives."""
+        waiting = self._waiting(service)
         while service.ready is not None and not await service.ready():
             if process.returncode is not None:
                 raise self._failure(service, f"stopped with code {process.returncode}")
-            if time.monotonic() > deadline:
-                raise self._failure(service, f"is not ready after {service.start_seconds:.0f} s")
+            waiting.go_on()
             await asyncio.sleep(0.05)
 
     async def _watch(self, running: Running) -> None:
@@ -175,6 +178,9 @@ class Supervisor:
     def _failure(self, service: Service, what: str) -> ServiceError:
         path = self._log(service)
         return ServiceError(f"{service.name} {what}. The end of {path}:\n{tail(path)}")
+
+    def _waiting(self, service: Service) -> Waiting:
+        return Waiting(service.name, self._say, why=service.doing, log=self._log(service))
 
     def _log(self, service: Service) -> Path:
         return self._logs / f"{service.name}.log"

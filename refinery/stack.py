@@ -18,7 +18,7 @@ import httpx
 
 from refinery import environment, state
 from refinery.addresses import DATABASES, Addresses, choose_ports, resolve
-from refinery.postgres import EmbeddedPostgres
+from refinery.postgres import RECOVERS, EmbeddedPostgres
 from refinery.processes import ProcessId, identify, sweep
 from refinery.service import Service, Supervisor
 from refinery.services import APPS
@@ -137,7 +137,7 @@ class Stack:
                 stop_signal=signal.SIGINT,
                 kill_signal=signal.SIGQUIT,
                 stop_seconds=60,
-                start_seconds=float("inf"),  # recovery after a crash takes what it takes
+                doing=RECOVERS,
             )
         )
         for name in DATABASES:
@@ -148,11 +148,12 @@ class Stack:
         argv = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1")
         env = environment.of_server(self.settings, self.addresses)
         health = answering(f"{self.addresses.prefect_api}/health")
-        await self._start("prefect", *argv, "--port", port, env=env, ready=health)
+        doing = "it migrates its database"
+        await self._start("prefect", *argv, "--port", port, env=env, ready=health, doing=doing)
         await self._start("worker", *self._worker())
 
     async def _database(self) -> None:
-        await self._run("migrate", *ours("migrate"))
+        await self._run("migrate", *ours("migrate"), doing="our tables are brought up to date")
         await self._apis()
         await self._start("sites", *ours("sites"))
 
@@ -168,7 +169,8 @@ class Stack:
             await self._start(f"api-{name}", *ours("api", name), ready=health)
 
     async def _set_up(self) -> None:
-        await self._run("setup", sys.executable, "-m", "refinery.prefect_setup")
+        argv = (sys.executable, "-m", "refinery.prefect_setup")
+        await self._run("setup", *argv, doing="Prefect is told its deployments")
 
     def _worker(self) -> tuple[str, ...]:
         pool, limit = self.settings.work_pool, str(self.settings.flow_runs)
@@ -179,8 +181,8 @@ class Stack:
         await self._supervisor.start(self._service(name, *argv, **options))
         self._say(f"{name} is up")
 
-    async def _run(self, name: str, *argv: str) -> None:
-        await self._supervisor.run(self._service(name, *argv))
+    async def _run(self, name: str, *argv: str, doing: str) -> None:
+        await self._supervisor.run(self._service(name, *argv, doing=doing))
 
     def _service(self, name: str, *argv: str, **options: Any) -> Service:
         env = options.pop("env", None) or environment.common(self.settings, self.addresses)

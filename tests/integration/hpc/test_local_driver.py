@@ -147,6 +147,14 @@ async def test_jobs_run_as_processes_and_come_back_by_http(here: Here) -> None:
     assert await here.attempts() == [("done", None, True)] * 3
 
 
+async def test_a_proxy_for_the_outside_is_not_asked_for_our_own_api(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    await here.queue("good-1")
+    await here.until(here.driver(), "returned", "good-1")
+
+
 async def test_no_more_runners_than_there_is_room_for(here: Here) -> None:
     guids = [f"slow-{n}" for n in range(5)]
     await here.queue(*guids)

@@ -108,21 +108,23 @@ def test_a_killed_server_is_recovered_in_spite_of_the_pids_it_left(
         first.stop()
 
 
-def test_a_slow_recovery_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far longer than a silent server is: one that recovers says so itself."""
+def test_a_slow_recovery_is_waited_for_and_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = cluster(folder, fast=False)
     first.start()
     say(first, "CREATE TABLE t AS SELECT n, repeat('x', 200) FROM generate_series(1, 400000) n")
     assert first.process is not None
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
-    monkeypatch.setattr("refinery.postgres.SILENCE_S", 5.0)
-    second = cluster(folder)
+    monkeypatch.setattr("refinery.waiting.EVERY_S", 1.0)
+    second, told = cluster(folder), list[str]()
     with ThreadPoolExecutor(1) as starter:
-        starting = starter.submit(second.start)
+        starting = starter.submit(second.start, told.append)
         try:
-            hold_its_recovery(second, 6.0)
+            hold_its_recovery(second, 2.5)
             assert not starting.done()
+            assert "waiting for PostgreSQL" in told[0] and "it recovers its data" in told[0]
             let_go(second)
             starting.result(timeout=120)
             assert say(second, "SELECT count(*) FROM t") == 400000

@@ -70,12 +70,41 @@ async def test_a_service_that_dies_at_once_is_told_with_its_last_words(scene: Sc
     assert "a.log" in str(caught.value)
 
 
-async def test_a_service_that_is_never_ready_is_given_up(scene: Scene) -> None:
+async def test_a_slow_service_is_waited_for_as_long_as_it_lives_and_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)
+    looks = iter(range(10**6))
+
+    async def late() -> bool:
+        return next(looks) > 10
+
+    await scene.supervisor.start(scene.service("a", ready=late, doing="it migrates"))
+    assert scene.said[0].startswith("waiting for a, 0 s: it migrates (its log: ")
+    assert "a.log" in scene.said[0] and len(scene.said) > 1
+
+
+async def test_a_service_that_dies_while_it_is_waited_for_ends_the_wait_with_its_last_words(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)
+
     async def never() -> bool:
         return False
 
-    with pytest.raises(ServiceError, match="not ready after 0 s"):
-        await scene.supervisor.start(scene.service("a", ready=never, start_seconds=0.2))
+    code = "import sys, time; time.sleep(0.5); print('no such drive'); sys.exit(3)"
+    with pytest.raises(ServiceError, match=r"(?s)a stopped with code 3.*no such drive"):
+        await scene.supervisor.start(scene.service("a", code, ready=never))
+    assert any(line.startswith("waiting for a") for line in scene.said)
+
+
+async def test_a_task_that_takes_long_is_told_of(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)
+    code = "import time; time.sleep(1.5)"
+    await scene.supervisor.run(scene.service("tables", code, doing="they are brought up to date"))
+    assert scene.said[0].startswith("waiting for tables, 1 s: they are brought up to date")
 
 
 async def test_a_killed_service_is_started_again(scene: Scene) -> None:

@@ -22,6 +22,7 @@ from tests.support.clusters import temporary_folder
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 240.0
+NOBODY = "http://127.0.0.1:9"  # a proxy that takes no call: nothing of ours may ask it
 
 FLOW = """\
 from prefect import flow
@@ -85,6 +86,8 @@ def project() -> Iterator[Project]:
                 "REFINERY_POSTGRES_HOME": str(folder / "pg"),
                 "REFINERY_PROJECT": "test",
                 "REFINERY_N_DRIVE": str(folder / "N drive æ"),
+                "HTTP_PROXY": NOBODY,
+                "HTTPS_PROXY": NOBODY,
             },
         )
         (folder / "N drive æ").mkdir()

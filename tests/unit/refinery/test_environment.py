@@ -49,3 +49,15 @@ def test_only_the_server_learns_the_password(
     server = environment.of_server(settings, addresses)
     assert "s3cret" in server["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
     assert server["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4201"
+
+
+def test_loopback_is_never_proxied_and_the_proxy_for_the_outside_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "museum.example, localhost")
+    monkeypatch.setenv("no_proxy", "")
+    settings = Settings.load(tmp_path, OWN)
+    seen = environment.common(settings, resolve(settings, PORTS))
+    assert seen["HTTP_PROXY"] == "http://127.0.0.1:9"
+    assert seen["NO_PROXY"] == seen["no_proxy"] == "museum.example,localhost,127.0.0.1,::1"
