@@ -30,14 +30,16 @@ __all__ = [
 
 
 def load_pipelines(text: str, source: str) -> list[Pipeline]:
-    """Every pipeline of a file, one per document; `source` is its name in messages.
+    """Every pipeline of a file: one per document, or a list `pipelines` of them in one.
 
-    Raises `PipelineError` with all problems found. What pipelines say about one another
-    is `schemas.pipeline_checks.check_together`'s to judge, since it may span files.
+    `source` is the file's name in messages. Raises `PipelineError` with all problems found.
+    What pipelines say about one another is `schemas.pipeline_checks.check_together`'s to
+    judge, since it may span files.
     """
     pipelines: list[Pipeline] = []
     problems: list[Problem] = []
-    for located in read_documents(text, source, PipelineError):
+    documents = [each.without_pieces() for each in read_documents(text, source, PipelineError)]
+    for located in [part for document in documents for part in _parts(document)]:
         pipeline = _read(located, source)
         if isinstance(pipeline, list):
             problems += pipeline
@@ -49,14 +51,27 @@ def load_pipelines(text: str, source: str) -> list[Pipeline]:
     if not pipelines and not problems:
         problems = [Problem(1, "no pipeline here")]
     if problems:
-        raise PipelineError(source, problems)
+        # What three pipelines take from one anchor is wrong there once.
+        raise PipelineError(source, dict.fromkeys(problems))
     return pipelines
+
+
+def _parts(document: Located) -> list[Located]:
+    """The pipelines of a document; one that holds nothing but anchors has none."""
+    if not isinstance(document.value, dict) or "pipelines" not in document.value:
+        return [document] if document.value != {} else []
+    if set(document.value) != {"pipelines"} or not isinstance(document.value["pipelines"], list):
+        return [document]
+    return [document.at(("pipelines", i)) for i in range(len(document.value["pipelines"]))]
 
 
 def _read(located: Located, source: str) -> Pipeline | list[Problem]:
     if not isinstance(located.value, dict):
         what = "a pipeline is a mapping that begins with `pipeline: NAME`"
         return [Problem(located.line(()), what)]
+    if "pipelines" in located.value:
+        what = "`pipelines` is a list of pipelines; beside it are only pieces, such as `x-stages`"
+        return [Problem(located.line(("pipelines",)), what)]
     pipeline = build(Pipeline, located, (), _with_covered_runs(located.value))
     if isinstance(pipeline, list):
         return pipeline

@@ -130,7 +130,7 @@ def load_sites(text: str, source: str) -> list[Site]:
     documents = read_documents(text, source, SitesError)
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         raise SitesError(source, [Problem(1, "expected one mapping with the list `sites`")])
-    located = documents[0]
+    located = documents[0].without_pieces()
     problems = [
         Problem(located.line((key,)), f"unknown key '{key}'", "sites")
         for key in located.value

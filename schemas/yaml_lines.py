@@ -1,13 +1,14 @@
 """YAML that knows its lines, for definitions a person writes and must be told about exactly.
 
 Scalars follow YAML 1.2: `on:` stays a key and `12:30:00` stays text, where YAML 1.1 would
-read a boolean and a number of base 60. Anchors and tags are refused: a definition says
-what it says, in the order in which it is read.
+read a boolean and a number of base 60. Anchors, aliases and merge keys (`<<`) say once what
+several entries share; what is unfolded keeps the line where it is written. Tags are refused.
 """
 
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,6 +18,9 @@ Path: TypeAlias = tuple[str | int, ...]
 
 DEEPEST = 30
 LONGEST = 1_000_000
+MOST = 200_000  # entries, once every alias is unfolded
+PIECE = "x-"
+"""What a key of a file's top begins with that only holds what is used by its anchor."""
 
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -76,6 +80,25 @@ class Located:
                 return self.lines[path[:length]]
         return 1
 
+    def at(self, path: Path) -> "Located":
+        """The part at `path`, as a document of its own."""
+        value = self.value
+        for step in path:
+            value = value[step]
+        lines = {
+            here[len(path) :]: line
+            for here, line in self.lines.items()
+            if here[: len(path)] == path
+        }
+        return Located(value, lines)
+
+    def without_pieces(self) -> "Located":
+        """The same without what only holds anchors: the keys that begin with `x-`."""
+        if not isinstance(self.value, dict):
+            return self
+        kept = {key: value for key, value in self.value.items() if not key.startswith(PIECE)}
+        return Located(kept, self.lines)
+
 
 class _Refused(Exception):
     """Carries the line and the reason from inside the tree to the reader."""
@@ -92,7 +115,7 @@ def read_documents(
     try:
         _refuse_knots(text)
         nodes = list(yaml.compose_all(text, Loader=yaml.BaseLoader))
-        documents = [_located(node) for node in nodes if node is not None]
+        documents = [_Unfolding().located(node) for node in nodes if node is not None]
     except _Refused as refused:
         raise error_class(source, [Problem(refused.line, refused.what)]) from None
     except yaml.MarkedYAMLError as error:
@@ -132,18 +155,18 @@ def _line(found: yaml.Node | yaml.Event) -> int:
 
 def _problem_of(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
-    return Problem(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
+    what = f"not YAML: {error.problem or error.context}"
+    if "undefined alias" in what:
+        what += "; an anchor is known below itself, in its own document"
+    return Problem(mark.line + 1 if mark else 1, what)
 
 
 def _refuse_knots(text: str) -> None:
-    # Before anything is composed: an alias may contain itself or unfold to billions of
-    # nodes, and brackets in brackets cost PyYAML the square of their depth.
+    # Before anything is composed: brackets in brackets cost PyYAML the square of their depth.
     if len(text) > LONGEST:
         raise _Refused(1, f"more than {LONGEST} characters")
     depth = 0
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise _Refused(_line(event), "anchors and aliases are not used here")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -152,38 +175,84 @@ def _refuse_knots(text: str) -> None:
             raise _Refused(_line(event), f"nested more than {DEEPEST} deep")
 
 
-def _located(root: yaml.Node) -> Located:
-    lines: dict[Path, int] = {(): _line(root)}
-    return Located(_plain(root, (), lines), lines)
+class _Unfolding:
+    """One document on its way to plain values, every alias replaced by what it stands for.
 
+    An alias may contain itself, or a page of them unfold to billions of entries: both are
+    refused.
+    """
 
-def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
-    if node.tag not in _PLAIN_TAGS:
-        raise _Refused(_line(node), f"the tag {node.tag} is not used here")
-    if isinstance(node, yaml.MappingNode):
-        return dict(_entries(node, path, lines))
-    if isinstance(node, yaml.SequenceNode):
-        items = []
-        for index, child in enumerate(node.value):
-            lines[(*path, index)] = _line(child)
-            items.append(_plain(child, (*path, index), lines))
-        return items
-    assert isinstance(node, yaml.ScalarNode)
-    return _scalar(node)
+    def __init__(self) -> None:
+        self._lines: dict[Path, int] = {}
+        self._within: set[int] = set()
+        self._count = 0
 
+    def located(self, root: yaml.Node) -> Located:
+        self._lines[()] = _line(root)
+        return Located(self._plain(root, ()), self._lines)
 
-def _entries(
-    node: yaml.MappingNode, path: Path, lines: dict[Path, int]
-) -> Iterator[tuple[str, Any]]:
-    for key_node, value_node in node.value:
-        line = _line(key_node)
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise _Refused(line, "a key must be a word")
-        here = (*path, key_node.value)
-        if here in lines:
-            raise _Refused(line, f"'{key_node.value}' is written twice")
-        lines[here] = line
-        yield key_node.value, _plain(value_node, here, lines)
+    def _plain(self, node: yaml.Node, path: Path) -> Any:
+        if len(path) > DEEPEST:
+            raise _Refused(_line(node), f"nested more than {DEEPEST} deep")
+        if node.tag not in _PLAIN_TAGS:
+            raise _Refused(_line(node), f"the tag {node.tag} is not used here")
+        if isinstance(node, yaml.ScalarNode):
+            self._counted(node)
+            return _scalar(node)
+        with self._inside(node):
+            if isinstance(node, yaml.SequenceNode):
+                children = enumerate(node.value)
+                return [self._entry(_line(child), child, (*path, i)) for i, child in children]
+            assert isinstance(node, yaml.MappingNode)
+            entries = self._merged(node).items()
+            return {key: self._entry(*entry, path=(*path, key)) for key, entry in entries}
+
+    def _entry(self, line: int, node: yaml.Node, path: Path) -> Any:
+        self._lines[path] = line
+        return self._plain(node, path)
+
+    @contextmanager
+    def _inside(self, node: yaml.Node) -> Iterator[None]:
+        self._counted(node)
+        if id(node) in self._within:
+            raise _Refused(_line(node), "an anchor is used within itself")
+        self._within.add(id(node))
+        yield
+        self._within.discard(id(node))
+
+    def _counted(self, node: yaml.Node) -> None:
+        self._count += 1
+        if self._count > MOST:
+            raise _Refused(_line(node), f"more than {MOST} entries once aliases are unfolded")
+
+    def _merged(self, node: yaml.MappingNode) -> dict[str, tuple[int, yaml.Node]]:
+        """The entries of a mapping and their keys' lines: its own, then those it merges in."""
+        own: dict[str, tuple[int, yaml.Node]] = {}
+        merges: yaml.Node | None = None
+        for key, value in node.value:
+            line = _line(key)
+            self._counted(key)
+            if not isinstance(key, yaml.ScalarNode):
+                raise _Refused(line, "a key must be a word")
+            merge = key.value == "<<" and key.style is None
+            if key.value in own or (merge and merges is not None):
+                raise _Refused(line, f"'{key.value}' is written twice")
+            if merge:
+                merges = value
+            else:
+                own[key.value] = (line, value)
+        for entries in self._sources(merges) if merges is not None else ():
+            own = entries | own
+        return own
+
+    def _sources(self, merges: yaml.Node) -> Iterator[dict[str, tuple[int, yaml.Node]]]:
+        """What `<<` names, the strongest first."""
+        named = merges.value if isinstance(merges, yaml.SequenceNode) else [merges]
+        for node in named:
+            if not isinstance(node, yaml.MappingNode):
+                raise _Refused(_line(merges), "`<<` takes a mapping, such as *name, or a list")
+            with self._inside(node):
+                yield self._merged(node)
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:

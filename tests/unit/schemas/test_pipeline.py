@@ -127,7 +127,9 @@ def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
         ("stages: [ocr, cropping", "stages: [create, cropping", 17, "does not come after"),
         ("writes: [tags.ocr]", "writes: [asset_guid]", 12, "no stage may write asset_guid"),
         ("pipeline: DERIVATIVE", "pipeline: PIPEHERB0001", 19, "written twice"),
-        ("[400, 72]", "&a [*a]", 14, "anchors"),
+        ("[400, 72]", "&a [*a]", 14, "used within itself"),
+        ("[400, 72]", "*a", 14, "undefined alias"),
+        ("[400, 72]", "{<<: 3}", 14, "takes a mapping"),
         ("[400, 72]", "!!python/name:os.system x", 14, "tag"),
         ("[400, 72]", "[400", 14, "not YAML"),
     ],
@@ -380,3 +382,70 @@ def test_only_a_module_has_outputs() -> None:
     assert found.definition()["stages"][0]["outputs"] == ["derived/*.tif"]
     with pytest.raises(PipelineError, match="only a module's"):
         small("key: own, run: 'bash own.sh {guid}', outputs: 'derived/*.tif'")
+
+
+ALIKE = """\
+x-herbarium: &herbarium
+  throttle: &bounds {assets_in_flight: 30}
+  stages:
+    - {key: ingest, run: refinery.ingest}
+    - {key: create, run: refinery.create, needs: ingest}
+pipelines:
+  - {<<: *herbarium, pipeline: PIPEHERB0001}
+  - {<<: *herbarium, pipeline: PIPEHERB0002}
+  - pipeline: PIPEHERB0003
+    <<: *herbarium
+    throttle: {<<: *bounds, synchronising: 2}
+"""
+
+
+def test_pipelines_that_are_alike_are_written_once() -> None:
+    one, two, three = load_pipelines(ALIKE, "alike.yaml")
+    assert [one.name, two.name, three.name] == ["PIPEHERB0001", "PIPEHERB0002", "PIPEHERB0003"]
+    assert one.stages == two.stages == three.stages
+    assert one.throttle.synchronising is None
+    assert (three.throttle.assets_in_flight, three.throttle.synchronising) == (30, 2)
+    written_out = small("key: ingest, run: refinery.ingest")[0]
+    assert written_out.stages[0] == one.stages[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("run: refinery.create", "run: refinery.creat", "line 5: stages[1].run: no built-in"),
+        ("needs: ingest", "needs: ingst", "line 5: needs: no stage 'ingst'"),
+        ("synchronising: 2", "synchronising: 0", "line 11: throttle.synchronising: input"),
+        ("PIPEHERB0002", "PIPEHERB0001", "line 8: pipeline PIPEHERB0001 is written twice"),
+        ("{<<: *herbarium, pipeline: PIPEHERB0002}", "3", "line 8: a pipeline is a mapping"),
+        ("pipelines:", "pipeline: A\npipelines:", "line 7: `pipelines` is a list"),
+    ],
+)
+def test_what_is_wrong_in_an_anchor_is_told_where_it_is_written(
+    old: str, new: str, said: str
+) -> None:
+    with pytest.raises(PipelineError) as caught:
+        load_pipelines(ALIKE.replace(old, new, 1), "alike.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"alike.yaml, {said}")
+
+
+def test_what_is_wrong_between_merged_pipelines_is_told_where_it_is_written() -> None:
+    with pytest.raises(PipelineError, match="line 5: emits: no pipeline 'LOST'"):
+        check_together(
+            load_pipelines(
+                ALIKE.replace("needs: ingest", "needs: ingest, emits: LOST"), "alike.yaml"
+            )
+        )
+
+
+def test_anchors_that_unfold_without_end_are_refused() -> None:
+    lists = "\n".join(f"x-{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20))
+    merged = "\n".join(
+        f"x-{n}: &a{n} {{b{n}: 1, <<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 20)
+    )
+    for first, many in (("[1]", lists), ("{b: 1}", merged)):
+        with pytest.raises(PipelineError, match="once aliases are unfolded"):
+            load_pipelines(f"x-0: &a0 {first}\n{many}\npipelines: []", "bomb.yaml")
+    deep = "\n".join(f"x-{n}: &a{n} [[[[*a{n - 1}]]]]" for n in range(1, 20))
+    with pytest.raises(PipelineError, match="nested more than 30 deep"):
+        load_pipelines(f"x-0: &a0 [1]\n{deep}\npipelines: []", "deep.yaml")

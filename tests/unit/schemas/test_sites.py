@@ -61,6 +61,12 @@ def test_a_mistake_is_refused_with_its_line(old: str, new: str, words: str) -> N
         load_sites(EXAMPLE.replace(old, new, 1), "sites.yaml")
 
 
+def test_what_sites_share_is_written_once() -> None:
+    text = EXAMPLE.replace("sites:", "x-there: &there {python: /venv/bin/python}\nsites:", 1)
+    text = text.replace("    python: /work/refinery/venv/bin/python\n", "    <<: *there\n")
+    assert load_sites(text, "sites.yaml")[1].python == "/venv/bin/python"
+
+
 @given(st.text() | st.text().map(lambda text: f"sites: [{text}]"))
 def test_any_text_is_sites_or_a_sites_error(text: str) -> None:
     try:
