@@ -142,6 +142,22 @@ def migrate() -> None:
     say(f"up to date; changed pipelines: {', '.join(changed) or 'none'}")
 
 
+@app.command("import-dassco")
+def import_dassco(
+    folder: Annotated[Path, typer.Argument(help="a DaSSCo server's IntegrationServer/ConfigFiles")],
+    out: Annotated[
+        Path, typer.Option(help="where pipelines, sites, settings and the report are written")
+    ] = Path("deployments/imported"),
+    force: Annotated[bool, typer.Option("--force", help="write over what is there")] = False,
+) -> None:
+    """Turn a DaSSCo Integration Server's configuration into one of ours."""
+    from refinery.import_dassco import import_dassco as moved_in
+
+    project_dir = Path.cwd()
+    say(moved_in(folder, project_dir, project_dir / out, force=force))
+    say(f"written to {out}")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
