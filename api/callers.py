@@ -1,5 +1,6 @@
 """Who calls: an attempt with its token, or an existing script from a listed network.
 
+A network that a site lists is that site's: its scripts speak for what was given to it.
 A client's address counts only as far as listed proxies vouch for it.
 """
 
@@ -13,6 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Here, Network
 from hpc.tokens import BadToken
+from track.legacy_sites import sites_admitting
 
 BIGGEST = 2**63 - 1
 
@@ -29,6 +31,13 @@ class Bearer:
 
     attempt_id: int
     fence: int
+
+
+@dataclass(frozen=True)
+class SiteScript:
+    """A script without a token, from a network that only these sites list."""
+
+    sites: frozenset[str]
 
 
 def _read(here: Here, shown: HTTPAuthorizationCredentials) -> Bearer:
@@ -53,8 +62,8 @@ def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Bearer:
     return caller
 
 
-def script_caller(request: Request, shown: Shown, here: Here) -> Bearer | None:
-    """The attempt whose token is shown; None for a script from a listed network; else 401."""
+async def script_caller(request: Request, shown: Shown, here: Here) -> Bearer | SiteScript | None:
+    """The attempt whose token is shown; None for a script that may speak for any; else 401."""
     if shown is not None:
         return _read(here, shown)
     proxies, networks = here.config.trusted_proxies, here.config.legacy_callbacks
@@ -63,11 +72,14 @@ def script_caller(request: Request, shown: Shown, here: Here) -> Bearer | None:
         request.headers.getlist("x-forwarded-for"),
         proxies,
     )
-    if address is None or not _within(address, networks):
-        raise unauthorised(
-            "show an attempt's token, or have this address listed in legacy_callbacks"
-        )
-    return None
+    if address is not None and _within(address, networks):
+        return None
+    if address is not None:
+        async with here.engine.connect() as connection:
+            sites = await sites_admitting(connection, str(address))
+        if sites:
+            return SiteScript(sites)
+    raise unauthorised("show an attempt's token, or have this address listed in legacy_callbacks")
 
 
 def client_address(
@@ -96,4 +108,4 @@ def _within(address: Address, networks: tuple[Network, ...]) -> bool:
 
 
 AttemptCaller = Annotated[Bearer, Depends(attempt_caller)]
-ScriptCaller = Annotated[Bearer | None, Depends(script_caller)]
+ScriptCaller = Annotated[Bearer | SiteScript | None, Depends(script_caller)]

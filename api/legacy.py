@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import JSONResponse
 
 from api import legacy_effects as effects
-from api.callers import Bearer, ScriptCaller
+from api.callers import Bearer, ScriptCaller, SiteScript
 from api.context import Context, Here
 from api.legacy_documents import read_child, readable
 from api.legacy_effects import RECORDED, STALE, Became
@@ -49,6 +49,7 @@ from track.legacy import (
     post,
     running,
 )
+from track.legacy_sites import was_at
 
 UNKNOWN = {path.kind: path.unknown or "" for path in LEGACY_PATHS}
 """What each path has always said of an asset it does not know."""
@@ -56,7 +57,7 @@ UNKNOWN = {path.kind: path.unknown or "" for path in LEGACY_PATHS}
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Taken: applied, recorded, known before, or of an attempt that is over."},
     401: {"description": "No token, and not from a network of `legacy_callbacks`."},
-    403: {"description": "The token is that of another job."},
+    403: {"description": "The token is that of another job, the network that of another site."},
     413: {"description": "The body is too large."},
     422: {"description": "The asset or job is unknown, or a field cannot be read."},
     503: {"description": "Come back after `Retry-After` seconds; nothing was done."},
@@ -86,7 +87,9 @@ class Call:
         return f"script|{hashlib.sha256(about.encode()).hexdigest()}"
 
 
-async def _take(here: Context, caller: Bearer | None, call: Call, effect: Effect) -> JSONResponse:
+async def _take(
+    here: Context, caller: Bearer | SiteScript | None, call: Call, effect: Effect
+) -> JSONResponse:
     """Receive, bind, apply and announce in one transaction; the answer scripts expect."""
     try:
         became = await here.transact(lambda tx: _took(tx, caller, call, effect))
@@ -103,8 +106,12 @@ async def _take(here: Context, caller: Bearer | None, call: Call, effect: Effect
     return JSONResponse(None)
 
 
-async def _took(tx: AsyncConnection, caller: Bearer | None, call: Call, effect: Effect) -> str:
+async def _took(
+    tx: AsyncConnection, who: Bearer | SiteScript | None, call: Call, effect: Effect
+) -> str:
+    caller = who if isinstance(who, Bearer) else None
     at = await _bind(tx, caller, call)
+    late = isinstance(who, SiteScript) and not await _speaks(tx, who, call, at)
     speaker = at.attempt if at else None
     key = call.key(at.job_id if at else 0, speaker.id if speaker else 0)
     letter = Received(
@@ -120,7 +127,7 @@ async def _took(tx: AsyncConnection, caller: Bearer | None, call: Call, effect: 
         return "repeated"
     if at is None:
         became = RECORDED
-    elif caller is not None and speaker is not None and speaker.fence != caller.fence:
+    elif late or (caller is not None and speaker is not None and speaker.fence != caller.fence):
         became = STALE
     else:
         became = await effect(tx, at)
@@ -131,6 +138,22 @@ async def _took(tx: AsyncConnection, caller: Bearer | None, call: Call, effect: 
         event = await job_event(tx, speaker, became.event)
     await applied(tx, row, became.how, event)
     return became.how
+
+
+async def _speaks(tx: AsyncConnection, who: SiteScript, call: Call, at: Post | None) -> bool:
+    """Whether a site's script speaks for the job as it is: its attempt is at that site.
+
+    One that was there before is late. 403 for an asset that never was.
+    """
+    if at is not None and at.attempt is not None and at.attempt.site in who.sites:
+        return True
+    if not await was_at(tx, call.guid, who.sites):
+        raise _elsewhere(who, call.guid)
+    return at is None or at.attempt is None
+
+
+def _elsewhere(who: SiteScript, guid: str) -> HTTPException:
+    return HTTPException(403, f"{guid} was never given to {', '.join(sorted(who.sites))}")
 
 
 async def _bind(tx: AsyncConnection, caller: Bearer | None, call: Call) -> Post | None:
@@ -327,9 +350,16 @@ async def metadata_asset(
     return JSONResponse(metadata.canonical() if version == 3 else readable(metadata))
 
 
-async def _may_read(tx: AsyncConnection, caller: Bearer | None, guid: str) -> None:
-    """A token reads its own asset, that asset's parent and its children; else 403."""
+async def _may_read(tx: AsyncConnection, caller: Bearer | SiteScript | None, guid: str) -> None:
+    """A token reads its own asset, that asset's parent and its children; else 403.
+
+    A site's script reads what was given to its site, and the children of that.
+    """
     if caller is None:
+        return
+    if isinstance(caller, SiteScript):
+        if not await was_at(tx, guid, caller.sites):
+            raise _elsewhere(caller, guid)
         return
     own = await guid_of(tx, caller.attempt_id)
     if own is not None and own in (guid, await parent_of(tx, guid)):

@@ -10,6 +10,8 @@ from schemas.sites import Site
 from track.history import record
 from track.tables import site
 
+ADMITTED = "legacy_callbacks"
+
 
 class NoSite(Exception):
     """No open site may take this stage; open one, or change the stage's `on`."""
@@ -22,6 +24,9 @@ async def load_sites(tx: AsyncConnection, sites: Sequence[Site], *, actor: str) 
         statement = insert(site).values(row | {"name": each.name, "open": each.open})
         await tx.execute(statement.on_conflict_do_update(index_elements=[site.c.name], set_=row))
     known = [each.name for each in sites]
+    # What is no longer listed lets no script in either; its other facts are history.
+    gone = update(site).where(site.c.name.not_in(known), site.c.definition.has_key(ADMITTED))
+    await tx.execute(gone.values(definition=site.c.definition - ADMITTED))
     closed = update(site).where(site.c.name.not_in(known), site.c.open).values(open=False)
     for name in (await tx.execute(closed.returning(site.c.name))).scalars():
         await record(tx, actor=actor, what="site.open", old=name, new="not in sites.yaml")
