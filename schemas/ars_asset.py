@@ -133,7 +133,7 @@ def _since_v2_6(metadata: Metadata) -> dict[str, Any]:
         "make_public": metadata.make_public,
         "push_to_specify": metadata.push_to_specify,
         "issues": _issues(metadata),
-        "legality": metadata.legality.model_dump(mode="json") if metadata.legality else None,
+        "legality": _legality(metadata),
         "external_publishers": [
             {"asset_guid": metadata.asset_guid, "name": publisher.name}
             for publisher in metadata.external_publishers
@@ -148,6 +148,12 @@ def _issues(metadata: Metadata) -> list[dict[str, Any]] | None:
     """Null leaves ARS's own issues alone. It refuses one without category or status."""
     complete = [issue for issue in metadata.issues if issue.category and issue.status]
     return [issue.model_dump(mode="json") for issue in complete] or None
+
+
+def _legality(metadata: Metadata) -> dict[str, Any] | None:
+    """Null leaves what ARS knows alone; that nothing is known here says nothing there."""
+    known = metadata.legality.model_dump(mode="json")
+    return known if any(known.values()) else None
 
 
 def _role(name: str) -> str:

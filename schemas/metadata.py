@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from schemas.guid import AssetGuid
 from schemas.metadata_errors import MetadataError
@@ -111,7 +118,7 @@ class Metadata(Part):
     funding: Words = ()
     has_thumbnail: bool = False
     issues: tuple[Issue, ...] = ()
-    legality: Legality | None = None
+    legality: Legality = Legality()
     make_public: bool = False
     metadata_created_by: str | None = None
     metadata_source: str | None = None
@@ -131,6 +138,14 @@ class Metadata(Part):
     specimen_pid: Words = ()
     status: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        """A null where v3 has a list, an object or a yes is that field left out."""
+        if not isinstance(given, dict):
+            return given
+        return {name: v for name, v in given.items() if v is not None or name not in NEVER_NULL}
 
     @property
     def parent_guid(self) -> str | None:
@@ -192,6 +207,14 @@ class Metadata(Part):
             elif field is None or not _lets_through(allowed, field):
                 left_out.append(name)
         return left_out
+
+
+NEVER_NULL = frozenset(
+    name
+    for name, field in Metadata.model_fields.items()
+    if not field.is_required() and field.get_default(call_default_factory=True) is not None
+)
+"""The fields that have a value in every v3 document, if an empty one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,8 @@ class Reader:
         return json.dumps(content, ensure_ascii=False)
 
     def publishers(self, name: str, value: Any) -> list[dict[str, Any]]:
-        return [self._record(name, item, ("name",), "name") for item in self._records(value)]
+        found = [self._record(name, item, ("name",), "name") for item in self._records(value)]
+        return [publisher for publisher in found if publisher.get("name")]
 
     def issues(self, name: str, value: Any) -> list[dict[str, Any]]:
         keys = ("category", "name", "timestamp", "status", "description", "notes", "solved")

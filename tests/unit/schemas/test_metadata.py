@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.metadata import Change, Metadata, MetadataError, read_document
-from schemas.metadata_names import FIELDS, RENAMED, V2_ONLY
+from schemas.metadata import Change, Metadata, MetadataError, Publisher, read_document
+from schemas.metadata_names import FIELDS, FLAGS, LISTS, RENAMED, V2_ONLY
 from schemas.metadata_v2 import KEYS, to_v2
 
 GUID = "7e7-a-12-0e-1b-05-0-001-00-000-0be189-00000"
@@ -117,8 +117,33 @@ def test_publishers_issues_and_legality_are_read_in_any_shape() -> None:
     )
     assert [publisher.name for publisher in metadata.external_publishers] == ["GBIF", "DanBIF"]
     assert [issue.solved for issue in metadata.issues] == [False, True]
-    assert metadata.legality is not None
     assert metadata.legality.license == "CC0"
+
+
+V3_EMPTY: dict[str, Any] = {
+    "legality": {"copyright": None, "license": None, "credit": None},
+    **{name: [] for name in LISTS},
+    **{name: [] for name in ("external_publishers", "issues")},
+    **dict.fromkeys(FLAGS, False),
+    "tags": {},
+}
+
+
+@pytest.mark.parametrize("given", [{}, dict.fromkeys(V3_EMPTY)])
+def test_a_v3_document_has_no_null_where_v3_has_a_list_an_object_or_a_yes(
+    given: dict[str, Any],
+) -> None:
+    """Those who read v3 by its published model refuse `legality: null`."""
+    for metadata in (read(**given), Metadata.model_validate({**FIVE, **given})):
+        written = metadata.canonical()
+        assert {name: written[name] for name in V3_EMPTY} == V3_EMPTY
+        assert metadata.apply({"legality": None}, ["legality"])[1] == []
+
+
+def test_a_publisher_without_a_name_is_none() -> None:
+    assert read(external_publishers=[{"name": None}, {"name": "GBIF"}]).external_publishers == (
+        Publisher(name="GBIF"),
+    )
 
 
 def test_another_institution_does_not_change_the_pipeline() -> None:
