@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks.dispatcher import Dispatcher
@@ -19,7 +20,6 @@ from tasks.ndrive import (
 from tasks.threads import Stop
 from track.database import transact
 from track.sessions import rename
-from track.tables import session
 
 INGESTS = text("""
     SELECT a.guid, a.file_name, a.quarantine, j.state
@@ -27,8 +27,17 @@ INGESTS = text("""
     JOIN track.job j ON j.asset_guid = a.guid
     JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
      AND s.pipeline_id = a.pipeline_id
-    WHERE a.session_id = :session AND a.parent_guid IS NULL
+    WHERE a.session_id = ANY(CAST(:sessions AS uuid[])) AND a.parent_guid IS NULL
 """)
+
+OF_FOLDER = text("""
+    SELECT s.id, s.path, s.listing_hash, s.known, s.registered_at
+    FROM track.session mine
+    JOIN track.session s ON s.opened_as = mine.opened_as AND s.path = mine.path
+    WHERE mine.id = :session
+    ORDER BY s.opened_at DESC
+""")
+"""The sessions of one folder, the newest first: each change of it after the first opened one."""
 
 LEFT_OUT = ("excluded", "cancelled")
 """An ingest that a person skipped or cancelled keeps no folder open."""
@@ -50,6 +59,8 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
     by a person; `error_` when none is in. Done before: nothing happens.
     """
     rows, found = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
+    if found.registered_at is None:
+        return  # what came to it since is decided by its own session
     folder = Path(found.path)
     taken_in = [row for row in rows if row.state == "done"]
     refused = [row for row in rows if row.quarantine is not None]
@@ -85,7 +96,8 @@ def _entry(said: str) -> QuarantineEntry:
 
 async def _read(
     tx: AsyncConnection, dispatcher: Dispatcher
-) -> tuple[list[Row[tuple[str, str, str, str]]], Row[tuple[str, str, list[str]]]]:
-    rows = (await tx.execute(INGESTS, {"session": dispatcher.session_id})).all()
-    mine = select(session.c.path, session.c.listing_hash, session.c.known)
-    return list(rows), (await tx.execute(mine.where(session.c.id == dispatcher.session_id))).one()
+) -> tuple[list[Row[tuple[str, str, str, str]]], Row[Any]]:
+    """The specimens of the folder, whichever of its sessions brought them; the newest session."""
+    of_folder = (await tx.execute(OF_FOLDER, {"session": dispatcher.session_id})).all()
+    rows = await tx.execute(INGESTS, {"sessions": [row.id for row in of_folder]})
+    return list(rows.all()), of_folder[0]

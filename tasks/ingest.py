@@ -46,7 +46,14 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     async def record(tx: AsyncConnection) -> None:
         mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         facts = FileFacts(name=image.name, crc32=copied.crc32, size_bytes=copied.size_bytes)
-        await note_file(tx, guid, facts, mime_type=mime, sha256=copied.sha256)
+        await note_file(
+            tx,
+            guid,
+            facts,
+            mime_type=mime,
+            sha256=copied.sha256,
+            source_mtime=image.mtime,
+        )
         await create_document(tx, guid, arrived, actor=dispatcher.actor)
         size_mb = megabytes(copied.size_bytes)
         await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)

@@ -57,6 +57,11 @@ class Entry:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def mtime(self) -> int:
+        """Whole seconds since 1970: shares round times differently after a remount."""
+        return self.mtime_ns // 10**9
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -265,11 +270,10 @@ def _base(name: str) -> str:
 def listing_hash(listing: Listing) -> str:
     """SHA-256 (hex) over names, sizes and times of the files: the identity of what was dropped.
 
-    Times count in whole seconds, since shares round them differently after a remount.
+    Times count in whole seconds.
     """
     lines = sorted(
-        f"{_base(entry.name)}\0{entry.size_bytes}\0{entry.mtime_ns // 10**9}\n"
-        for entry in listing.files
+        f"{_base(entry.name)}\0{entry.size_bytes}\0{entry.mtime}\n" for entry in listing.files
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

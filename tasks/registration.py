@@ -16,10 +16,12 @@ from tasks.copies import COPYING, whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import FileError
 from tasks.ndrive import Pair, look_into
+from tasks.replaced import replaced
 from tasks.threads import Stop
 from track.assets import NewAsset, Registered, register_assets
 from track.database import transact
 from track.pipelines import UNREADABLE
+from track.replaced import note_replaced
 from track.results import megabytes
 from track.sessions import mark_registered
 from track.tables import asset, file, pipeline, session
@@ -52,6 +54,7 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
         await COPYING.run(as_asset, base, pair, listing.folder, pipelines)
         for base, pair in sorted(listing.items.items())
     ]
+    others = await replaced(dispatcher, listing)
 
     async def write(tx: AsyncConnection) -> Registered:
         found = await register_assets(tx, dispatcher.session_id, assets, actor=dispatcher.actor)
@@ -59,7 +62,8 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
             await known_elsewhere(tx, guid, listing.items[guid], listing.folder)
             for guid in found.known
         ]
-        known = [said for said in looks if said is not None]
+        known = [*(said for said in looks if said is not None), *others.values()]
+        await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
         for said in known:
             log.warning("%s: %s", listing.folder, said)
         await mark_registered(tx, dispatcher.session_id, known)

@@ -177,8 +177,12 @@ async def note_file(
     mime_type: str,
     sha256: str | None = None,
     site: str | None = None,
+    source_mtime: int | None = None,
 ) -> None:
-    """Record a file of an asset; the same name again replaces what was known of it."""
+    """Record a file of an asset; the same name again replaces what was known of it.
+
+    `source_mtime` is the time of the file it was copied from, in seconds since 1970.
+    """
     row = {
         "asset_guid": guid,
         "name": facts.name,
@@ -188,6 +192,7 @@ async def note_file(
         "sha256": sha256,
         "size_bytes": facts.size_bytes,
         "site": site,
+        "source_mtime": source_mtime,
     }
     statement = insert(file).values(row)
     same = file.c.crc32 == statement.excluded.crc32

@@ -172,6 +172,7 @@ file = Table(
     Column("sha256", Text),
     Column("size_bytes", BigInteger, nullable=False),
     Column("site", Text),  # where a derivative's file was made
+    Column("source_mtime", BigInteger),  # of the file that was taken in, whole s since 1970
     _now("added_at"),
     _when("uploaded_at"),
     _when("synchronised_at"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from PIL import Image
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
-from tasks import copies
+from tasks import copies, replaced
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import DiskFull, FileError, PermissionDenied, SourceVanished
 from tasks.folders import settle_folder
@@ -101,9 +102,13 @@ class Museum:
             ),
         )
         assert opened is not None
-        self.world.session_id = self.dispatcher.session_id = opened
-        self.dispatcher.lease.dispatcher_id = await self.world.dispatch()
+        await self.turn_to(opened)
         await register_session(self.dispatcher)
+
+    async def turn_to(self, session: UUID) -> None:
+        """Let the dispatcher be that of this session."""
+        self.world.session_id = self.dispatcher.session_id = session
+        self.dispatcher.lease.dispatcher_id = await self.world.dispatch()
 
     async def ingest(self, guid: str) -> None:
         """Claim a specimen's ingest, due or not, and do it."""
@@ -398,10 +403,98 @@ async def test_a_folder_of_known_guids_only_is_closed_with_a_note(museum: Museum
     await museum.register()
     await museum.ingest("g")
     await museum.drop_anew("g", into="session æ 2")
+    state = (museum.folder / "g.tif").stat()
     (museum.folder / "g.tif").write_bytes(image)
+    os.utime(museum.folder / "g.tif", ns=(state.st_atime_ns, state.st_mtime_ns))
     await settle_folder(museum.dispatcher)
     note = (museum.folder.with_name("error_session æ 2") / "QUARANTINE.txt").read_text("utf-8")
     assert "this guid was taken in before, from" in note
+
+
+def swap(image: Path, *, later: int = 5) -> None:
+    """Put another picture of the same size in a picture's place, as a copying program does."""
+    state, content = image.stat(), bytearray(image.read_bytes())
+    content[-1000:] = bytes(255 - each for each in content[-1000:])
+    other = image.with_name("other.tmp")
+    other.write_bytes(content)
+    other.replace(image)
+    os.utime(image, (state.st_atime + later, state.st_mtime + later))
+    assert image.stat().st_size == state.st_size
+
+
+async def test_another_picture_of_the_same_size_in_a_folder_that_is_taken_in_is_told_of(
+    museum: Museum,
+) -> None:
+    """It was passed over without a word, and its folder never closed."""
+    image = museum.drop("g")
+    first = image.read_bytes()
+    await museum.drop_anew("h", into=museum.folder.name)
+    await museum.ingest("g")
+    swap(image)
+    session = museum.world.session_id
+    await museum.drop_anew(into=museum.folder.name)
+    await settle_folder(museum.dispatcher)
+    assert museum.folder.is_dir(), "one specimen of it is not in yet"
+    await museum.turn_to(session)
+    await museum.ingest("h")
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("imported_" + museum.folder.name)
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert "g.tif" in note and "h.tif" not in note
+    assert "another file of the same name and size lies in the place" in note
+    assert "under a guid of its own in a new folder" in note
+    assert (museum.dispatcher.store.folder("g") / "g.tif").read_bytes() == first
+    ((warning, what),) = await museum.world.sql(
+        "SELECT j.warning, h.new FROM track.job j"
+        " JOIN track.stage s ON s.id = j.stage_id AND s.key = 'ingest'"
+        " JOIN track.history h ON h.asset_guid = j.asset_guid AND h.what = 'asset.replaced'"
+        " WHERE j.asset_guid = 'g'"
+    )
+    assert str(warning).startswith("g.tif: another file") and str(what).startswith("g.tif: another")
+
+
+async def test_metadata_written_anew_in_a_folder_that_is_taken_in_is_told_of(
+    museum: Museum,
+) -> None:
+    museum.drop("g")
+    await museum.drop_anew("h", into=museum.folder.name)
+    await museum.ingest("g")
+    document = json.loads((museum.folder / "g.json").read_text())
+    (museum.folder / "g.json").write_text(json.dumps(document | {"digitiser": "Blixen, K."}))
+    await museum.ingest("h")
+    await museum.drop_anew(into=museum.folder.name)
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("imported_" + museum.folder.name)
+    note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
+    assert "written anew after it was taken in" in note and "resubmit" in note
+
+
+async def test_a_file_put_back_as_it_was_is_read_once_and_not_told_of(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that others come to is not read as a whole: only what has another time is."""
+    image = museum.drop("g")
+    await museum.drop_anew("h", into=museum.folder.name)
+    await museum.ingest("g")
+    await museum.ingest("h")
+    state, read = image.stat(), list[str]()
+    os.utime(image, (state.st_atime + 5, state.st_mtime + 5))
+    checksum = replaced.checksum_file
+
+    async def counted(path: Path) -> copies.Copied:
+        read.append(path.name)
+        return await checksum(path)
+
+    monkeypatch.setattr(replaced, "checksum_file", counted)
+    await museum.drop_anew("i", into=museum.folder.name)
+    assert read == ["g.tif"]
+    await museum.ingest("i")
+    await museum.drop_anew("j", into=museum.folder.name)
+    assert read == ["g.tif"], "it has been read, and is known by its time"
+    await museum.ingest("j")
+    await settle_folder(museum.dispatcher)
+    closed = museum.folder.with_name("imported_" + museum.folder.name)
+    assert not (closed / "QUARANTINE.txt").exists()
 
 
 @pytest.mark.parametrize("verb", [operations.skip, operations.cancel], ids=["skipped", "cancelled"])
