@@ -36,6 +36,7 @@ from schemas.metadata import MetadataError
 from schemas.storable import Word
 from track.grants import file_url
 from track.inbox import Received, applied, receive
+from track.late import note_late
 from track.legacy import (
     Post,
     UnknownAsset,
@@ -70,7 +71,10 @@ Effect = Callable[[AsyncConnection, Post], Awaitable[Became]]
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its last word, whose job it is about, and what makes another one the same."""
+    """One call: its last word, whose job it is about, and what makes another one the same.
+
+    `brings` names what would be lost if it were not taken.
+    """
 
     kind: str
     guid: str
@@ -78,6 +82,7 @@ class Call:
     payload: dict[str, Any]
     says: dict[str, Any] = field(default_factory=dict)
     about: str = ""
+    brings: str = ""
     job_optional: bool = False
 
     def key(self, job_id: int, attempt_id: int) -> str:
@@ -133,6 +138,8 @@ async def _took(
         became = await effect(tx, at)
     if became == STALE and caller is not None:
         await refuse_when_too_late(tx, caller.attempt_id)
+    if became == STALE and at is not None and call.brings:
+        await note_late(tx, at, call.brings)
     event = None
     if became.event is not None and speaker is not None:
         event = await job_event(tx, speaker, became.event)
@@ -212,7 +219,8 @@ async def update_asset(body: UpdateAssetBody, caller: ScriptCaller, here: Here) 
     """
     payload = body.model_dump(mode="json")
     says = {"status": body.status, "data": body.data}
-    call = Call("update_asset", body.guid, called(body.job), payload, says)
+    brings = f"metadata ({', '.join(sorted(body.data))[:200]})" if body.data else ""
+    call = Call("update_asset", body.guid, called(body.job), payload, says, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.update_asset(tx, at, body))
 
 
@@ -220,7 +228,8 @@ async def update_asset(body: UpdateAssetBody, caller: ScriptCaller, here: Here) 
 async def barcode(body: BarcodeBody, caller: ScriptCaller, here: Here) -> JSONResponse:
     """What was read on a sheet: its barcodes, its subject, its object's label."""
     payload = body.model_dump(mode="json")
-    call = Call("barcode", body.guid, called(body.job), payload, payload)
+    brings = f"what was read on the sheet ({', '.join(body.barcodes)[:200] or 'no barcode'})"
+    call = Call("barcode", body.guid, called(body.job), payload, payload, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.barcode(tx, at, body))
 
 
@@ -255,7 +264,12 @@ async def derivative(body: DerivativeBody, caller: ScriptCaller, here: Here) -> 
         return problem(422, f"derivative fail: {error}")
     says = {"parent": child.parent_guid, "fields": dict(child.fields)}
     document = dict(child.document)
-    call = Call("derivative", child.parent_guid, emitting(), document, says, about=child.guid)
+    brings = f"derivative {child.guid}"
+    call = Call(
+        *("derivative", child.parent_guid, emitting(), document, says),
+        about=child.guid,
+        brings=brings,
+    )
     return await _take(
         here, caller, call, lambda tx, at: effects.register_derivative(tx, at, child)
     )
@@ -272,7 +286,8 @@ async def derivative_file_info(
     except UnknownAsset:
         return problem(422, UNKNOWN[kind])
     payload = body.model_dump(mode="json")
-    call = Call(kind, parent, emitting(), payload, payload, about=body.guid)
+    brings = f"file {body.name} of {body.guid}"
+    call = Call(kind, parent, emitting(), payload, payload, about=body.guid, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.file_info(tx, at, body))
 
 
@@ -306,7 +321,9 @@ async def fail_derivative_creation(
 ) -> JSONResponse:
     """The parent's metadata says which; the job that makes derivatives goes on."""
     payload = body.model_dump(mode="json")
-    call = Call("fail_derivative_creation", body.guid, emitting(), payload, {"ppi": body.ppi})
+    brings = f"the word that no derivative was made for {body.ppi} ppi"
+    says = {"ppi": body.ppi}
+    call = Call(*("fail_derivative_creation", body.guid, emitting(), payload, says), brings=brings)
     return await _take(
         here, caller, call, lambda tx, at: effects.lost_derivative(tx, at, body.ppi, body.note)
     )

@@ -16,7 +16,8 @@ from schemas.callbacks import BarcodeBody, FailJobBody, FileFacts, FileInfoBody,
 from schemas.metadata import MetadataError
 from track.attempts import Attempt, close_attempt
 from track.documents import change_document
-from track.jobs import give_back, try_again
+from track.jobs import apply_rules, give_back, try_again
+from track.late import note_late
 from track.legacy import Post, count_children, file_names, note_missing, ppi_of, warn
 from track.moves import Guard, move
 from track.resolve import downstream, resolve
@@ -62,7 +63,7 @@ async def note_queued(tx: AsyncConnection, at: Post, job_id: str, pause_s: float
     if not at.open or at.attempt is None:
         return STALE
     if job_id == QUEUE_FULL:
-        if at.state != State.QUEUED:
+        if at.state != State.QUEUED or at.native_ids:
             return STALE
         return await _come_back_later(tx, at.attempt, "the cluster's queue is full", pause_s)
     if not at.knows(job_id):
@@ -101,46 +102,77 @@ async def update_asset(tx: AsyncConnection, at: Post, body: UpdateAssetBody) -> 
     """DONE brings metadata and the job back; what comes after DONE may only add metadata."""
     if body.status == "ERROR":
         return await _failed(tx, at, "the script reported ERROR")
-    if body.status != "DONE":
-        return RECORDED if at.open else STALE
     if at.attempt is None or not (at.open or at.returned):
         return STALE
+    if body.status != "DONE":
+        return await _noted(tx, at, body.status, bool(body.data))
     writes = await stage_writes(tx, at.stage_id)
     try:
         changed = await change_document(
             tx, at.guid, body.data, writes=writes, actor=_actor(at.attempt)
         )
     except MetadataError as error:
-        return await _failed(tx, at, f"its metadata cannot be taken: {error}")
+        return await _unusable(tx, at, f"its metadata cannot be taken: {error}")
     for warning in unwritten(body.data, writes):
         await warn(tx, at.job_id, warning)
-    if not at.open:
-        return Became("applied") if changed else RECORDED
-    return await _came_back(tx, at, at.attempt)
+    if at.open:
+        return await _came_back(tx, at, at.attempt)
+    return await _added(tx, at, at.attempt) if changed else RECORDED
 
 
 async def barcode(tx: AsyncConnection, at: Post, body: BarcodeBody) -> Became:
-    """DONE brings the codes of a sheet, and the job back. A subject nobody knows is taken too."""
+    """DONE brings the codes of a sheet, and the job back. A subject nobody knows is taken too.
+
+    A script may say DONE first (`update_asset`) and bring the codes afterwards.
+    """
     if body.status == "ERROR":
         return await _failed(tx, at, "the script reported ERROR")
-    if not at.open or at.attempt is None:
+    if at.attempt is None or not (at.open or at.returned):
         return STALE
     if body.status != "DONE":
-        return RECORDED
+        return await _noted(tx, at, body.status, brings=True)
     try:
         await apply_barcode(tx, at.guid, body.as_barcode(), actor=_actor(at.attempt))
     except MetadataError as error:
-        return await _failed(tx, at, f"its barcodes cannot be taken: {error}")
-    return await _came_back(tx, at, at.attempt)
+        return await _unusable(tx, at, f"its barcodes cannot be taken: {error}")
+    if at.open:
+        return await _came_back(tx, at, at.attempt)
+    return await _added(tx, at, at.attempt)
+
+
+async def _noted(tx: AsyncConnection, at: Post, status: str, brings: bool) -> Became:
+    """A status that ends nothing; what comes with it is not taken, and the job says so."""
+    if brings:
+        await warn(
+            tx, at.job_id, f"what came with status {status[:40]} is not taken, but with DONE"
+        )
+    return RECORDED
+
+
+async def _added(tx: AsyncConnection, at: Post, speaker: Attempt) -> Became:
+    """What came after its job did: the rules that leave stages out are asked again."""
+    await apply_rules(tx, at.job_id, actor=_actor(speaker))
+    return Became("applied")
+
+
+async def _unusable(tx: AsyncConnection, at: Post, why: str) -> Became:
+    """What cannot be read fails its job; one that has come back warns."""
+    if at.open:
+        return await _failed(tx, at, why)
+    await warn(tx, at.job_id, why)
+    return RECORDED
 
 
 async def failed_job(tx: AsyncConnection, at: Post, body: FailJobBody, pause_s: float) -> Became:
     """RETRY uses a try, ERROR is final, PAUSED waits without using one."""
-    if not at.open or at.attempt is None or not at.knows(body.job_id):
-        return STALE
     why = body.hpc_message or "failed without a word"
     if body.hpc_exception:
         why = f"{why}: {body.hpc_exception}"
+    if not at.open or at.attempt is None or not at.knows(body.job_id):
+        if at.returned and at.knows(body.job_id) and body.fail_status in ("ERROR", "RETRY"):
+            await note_late(tx, at, f"its failure ({why[:200]})")
+        return STALE
+    await _note_id(tx, at.attempt, body.job_id)
     if body.fail_status == "ERROR":
         return await _failed(tx, at, why)
     if body.fail_status == "PAUSED":
@@ -152,6 +184,14 @@ async def failed_job(tx: AsyncConnection, at: Post, body: FailJobBody, pause_s: 
     actor = _actor(at.attempt)
     await try_again(tx, at.job_id, actor=actor, why=why, uses_try=True, guard=guard)
     return Became("applied", "failed")
+
+
+async def _note_id(tx: AsyncConnection, speaker: Attempt, job_id: str) -> None:
+    """Keep the first id that was told, so that a later attempt knows it for another's."""
+    unknown = attempt.c.external_id.is_(None) & attempt.c.started_by.is_(None)
+    if job_id != QUEUE_FULL:
+        mine = update(attempt).where(attempt.c.id == speaker.id, unknown)
+        await tx.execute(mine.values(external_id=job_id))
 
 
 async def register_derivative(tx: AsyncConnection, at: Post, child: Child) -> Became:

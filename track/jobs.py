@@ -126,6 +126,14 @@ async def _follow(tx: AsyncConnection, guid: str, changed: list[int]) -> list[in
     return ready
 
 
+async def apply_rules(tx: AsyncConnection, job_id: int, *, actor: str) -> list[int]:
+    """Ask a done job's rules again, for what it brought came later; the ids that became ready."""
+    now = await standing(tx, job_id)
+    if now.state != State.DONE:
+        return []
+    return await _follow(tx, now.guid, await exclude_after(tx, now.guid, now.stage_id, actor=actor))
+
+
 async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
     """A job whose ground moved while it ran goes through its edges again."""
     why = "an earlier stage was done again meanwhile"

@@ -8,15 +8,17 @@ the caller's commit.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata import Metadata
 from track.attempts import Attempt, find_attempt
 from track.documents import change_document, read_document
+from track.scripts import told_ids
 from track.states import State
-from track.tables import asset, attempt, file, job, stage
+from track.tables import asset, attempt, batch, file, job, stage
 
 MODULE_CALLED = {
     "assetLoader": "load",
@@ -56,6 +58,8 @@ class Post:
     attempt: Attempt | None
     native_ids: frozenset[str]
     returned: bool
+    said_ids: frozenset[str] = frozenset()
+    earlier_ids: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:
@@ -63,8 +67,16 @@ class Post:
         return self.attempt is not None and self.attempt.current
 
     def knows(self, native_id: str) -> bool:
-        """Whether a job id may be this attempt's; while none is known, any may."""
-        return not self.native_ids or native_id in self.native_ids
+        """Whether a job id may be this attempt's.
+
+        While none has called, any may but those of the job's other attempts, which may be at
+        work still. Its script's own word of what it submitted always counts.
+        """
+        if native_id in self.said_ids:
+            return True
+        if self.native_ids:
+            return native_id in self.native_ids
+        return native_id not in self.earlier_ids
 
 
 def called(name: str) -> ColumnElement[bool]:
@@ -128,9 +140,12 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Pos
             *(stage.c[name] for name in ("id", "key", "emits", "params")),
             attempt.c.id.label("attempt"),
             *(attempt.c[name] for name in ("external_id", "started_by", "outcome")),
+            batch.c.external_id.label("said"),
+            _ids_of_others(asked).label("earlier"),
         )
         .join(stage, stage.c.id == job.c.stage_id)
         .outerjoin(attempt, and_(attempt.c.id == asked, attempt.c.job_id == job.c.id))
+        .outerjoin(batch, batch.c.id == attempt.c.batch_id)
         .where(job.c.id == job_id)
     )
     row = (await tx.execute(statement)).one()
@@ -147,7 +162,27 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Pos
         attempt=None if row.attempt is None else await find_attempt(tx, row.attempt),
         native_ids=native_ids,
         returned=bool(row.last) and came_back,
+        said_ids=told_ids(row.said),
+        earlier_ids=frozenset(
+            each
+            for external_id, started_by, said in row.earlier or ()
+            for each in (external_id, started_by, *told_ids(said))
+            if each
+        ),
     )
+
+
+def _ids_of_others(asked: Any) -> ScalarSelect[Any]:
+    """The job ids told by and of the job's other attempts, three to each, with nulls."""
+    other, theirs = attempt.alias(), batch.alias()
+    ids = array([other.c.external_id, other.c.started_by, theirs.c.external_id])
+    found = (
+        select(func.array_agg(ids))
+        .select_from(other)
+        .outerjoin(theirs, theirs.c.id == other.c.batch_id)
+        .where(other.c.job_id == job.c.id, other.c.id.is_distinct_from(asked))
+    )
+    return found.correlate(job).scalar_subquery()
 
 
 async def known_asset(tx: AsyncConnection, guid: str) -> None:

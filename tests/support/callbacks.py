@@ -159,6 +159,10 @@ class Cluster:
             lambda tx: jobs.hand_over(tx, job_id, site, dispatcher_id=who, actor="test"),
         )
 
+    async def finish_returned(self, job_id: int) -> None:
+        """Do what remains of a job that came back."""
+        await transact(self.engine, lambda tx: jobs.finish(tx, job_id, actor="test"))
+
     async def job(self, guid: str, stage: str) -> dict[str, Any]:
         """A job's row."""
         job_id = await self.world.job_id(guid, stage)
