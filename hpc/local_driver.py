@@ -21,8 +21,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc import local_scripts
 from hpc.collect import collect_results, report_end
 from hpc.retrieval import LocalSource, retrieve
+from hpc.script_words import script_command
+from hpc.submitter import is_script
 from hpc.tokens import Keys
 from schemas.proxies import proxies, unproxied
 from schemas.sites import Site
@@ -48,7 +51,8 @@ class LocalDriver:
     """Drives this machine: at most `site.capacity` runners at a time.
 
     `callback` is the clusters' API; `runner` the zipapp that every site runs; `outputs` the
-    folder that stages' outputs are brought to.
+    folder that stages' outputs are brought to; `file_proxy` the base of the links that scripts
+    are given.
     """
 
     site: Site
@@ -57,6 +61,7 @@ class LocalDriver:
     callback: str
     runner: Path
     outputs: Path | None = None
+    file_proxy: str = ""
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     under_way: dict[int, Batch] = field(default_factory=dict)
 
@@ -106,20 +111,29 @@ class LocalDriver:
     async def _launch(self, batch: Batch) -> None:
         folder = self._folder(batch)
         await asyncio.to_thread(_write_batch, folder, batch, self.keys, self.callback, self.root)
-        process = await asyncio.to_thread(self._spawn, folder, batch)
+        command = await self._command(batch)
+        process = await asyncio.to_thread(self._spawn, folder, command)
         self.running[batch.id] = process
         self.under_way[batch.id] = batch
         await transact(self.engine, lambda tx: mark_submitted(tx, batch.id, f"pid {process.pid}"))
 
-    def _spawn(self, folder: Path, batch: Batch) -> subprocess.Popen[bytes]:
-        """Start the runner with the batch's lock in its hands."""
-        command = [
+    async def _command(self, batch: Batch) -> list[str]:
+        """What runs a batch: the runner, or a script of the site's own."""
+        folder = self._folder(batch)
+        if is_script(batch):
+            async with self.engine.connect() as tx:
+                found = await script_command(tx, batch.members[0], self.file_proxy)
+            return local_scripts.wrapped(found, folder, self.site)
+        return [
             self.site.python or sys.executable,
             str(self.runner),
             *("--batch", str(folder)),
             *("--index", f"0-{len(batch.members) - 1}"),
             *("--native-id", batch.key),
         ]
+
+    def _spawn(self, folder: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a batch's process with the batch's lock in its hands."""
         with (
             (folder / "alive").open("w") as held,
             (folder / "log" / "runner.log").open("ab") as log,
@@ -138,12 +152,17 @@ class LocalDriver:
 
     def _still_runs(self, batch: Batch) -> bool:
         process = self.running.get(batch.id)
-        if process is not None:
+        if process is not None and not is_script(batch):
             return process.poll() is None
-        return _is_alive(self._folder(batch))
+        if process is not None and process.poll() is None:
+            return True
+        return _is_alive(self._folder(batch))  # a script may have left something behind it
 
     async def _settle(self, batch: Batch, *, exit_code: int | None) -> None:
         """Apply what a gone runner left behind, and say what ended without a word."""
+        if is_script(batch):
+            await local_scripts.settle(self.engine, batch, self._folder(batch), self._actor())
+            return
         await collect_results(self.engine, self._folder(batch) / "results")
 
         async def work(tx: AsyncConnection) -> None:

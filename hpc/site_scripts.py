@@ -13,16 +13,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.collect import report
+from hpc.script_words import script_command
 from hpc.site_state import SiteState
 from hpc.submitter import Submitter, is_script
-from schemas.run import Run
 from track.attempts import find_attempt
 from track.batches import Batch, mark_submitted, read_batches
 from track.database import transact
-from track.documents import read_document
-from track.grants import file_url
-from track.legacy import file_names, warn
-from track.tables import asset, attempt, pipeline
+from track.legacy import warn
+from track.tables import attempt
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +48,21 @@ class SiteScripts:
     async def _run(self, batch: Batch) -> None:
         state, member = self.state, batch.members[0]
         async with state.engine.connect() as connection:
-            words = await self._words(connection, member.guid, member.stage, member.run)
+            command = await script_command(connection, member, self.file_proxy)
         folder = state.site.scripts or state.site.root
+        # Under its key the first to come runs: what is cancelled is begun by nobody any more.
+        words = ["false"] if member.cancelled else command.with_environment
         code, said = await state.cluster.script(batch.key, folder, words)
         if code == "busy":
             return
         if code == "unknown":
-            log.error("%s: %s was begun and its end is not known", batch.key, shlex.join(words))
+            told = shlex.join(command.words)
+            log.error("%s: %s was begun and its end is not known", batch.key, told)
 
         async def work(tx: AsyncConnection) -> None:
             await mark_submitted(tx, batch.id, f"script {batch.key}")
             if code not in ("0", "unknown"):
-                why = f"{words[0]} {words[-1]} ended with code {code}: {said[-400:]}".strip()
-                await self._failed(tx, member.attempt, code, why)
+                await self._failed(tx, member.attempt, code, command.ended(code, said))
 
         await transact(state.engine, work)
         self.submitter.settled(batch.id)
@@ -79,37 +79,12 @@ class SiteScripts:
         await report(
             tx,
             attempt_id,
-            outcome="failed",
+            outcome="cancelled" if found is not None and found.cancel_requested else "failed",
             why=why,
             uses_try=True,
             actor=self.state.actor,
             exit_code=int(code) if code.isdecimal() else None,
         )
-
-    async def _words(self, tx: AsyncConnection, guid: str, stage: str, run: str) -> list[str]:
-        """The command, filled in; its words are quoted where they become a shell's."""
-        statement = (
-            select(asset.c.batch_name, asset.c.parent_guid, pipeline.c.name)
-            .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
-            .where(asset.c.guid == guid)
-        )
-        row = (await tx.execute(statement)).one()
-        values = {
-            "guid": guid,
-            "batch": row.batch_name,
-            "parent_guid": row.parent_guid or "",
-            "pipeline": row.name,
-            "stage": stage,
-        }
-        if "{link}" in run:
-            values["link"] = await self._link(tx, guid)
-        return Run.model_validate(run).words(values)
-
-    async def _link(self, tx: AsyncConnection, guid: str) -> str:
-        names = await file_names(tx, guid)
-        if not names:
-            return ""
-        return file_url(self.file_proxy, await read_document(tx, guid), names[0])
 
 
 async def _native_id(tx: AsyncConnection, attempt_id: int) -> str | None:

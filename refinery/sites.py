@@ -153,10 +153,10 @@ class SiteDrivers:
         site, settings = way.site, self.settings
         runner, keys = self._runner(), self._keys()
         outputs = settings.state / "outputs"
-        if way.address is None:
-            callback = site.callback or self.addresses.clusters
-            return LocalDriver(site, self.engine, keys, callback, runner, outputs)
         archive = services.archive(settings, self.addresses).address()
+        if way.address is None:
+            callback, links = site.callback or self.addresses.clusters, archive.file_proxy()
+            return LocalDriver(site, self.engine, keys, callback, runner, outputs, links)
         return SlurmDriver(
             site,
             self.engine,

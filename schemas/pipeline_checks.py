@@ -28,6 +28,7 @@ def problems_within(pipeline: Pipeline) -> list[Problem]:
         problems = [*_circle(pipeline)]
     if not problems:
         problems = [*_exclusions(pipeline), *_covers(pipeline), *_neighbours_held(pipeline)]
+        problems += _scripts(pipeline)
     return sorted(problems, key=lambda problem: problem.line)
 
 
@@ -48,19 +49,31 @@ def check_together(pipelines: Sequence[Pipeline]) -> None:
     _refuse_circles_between(by_name)
 
 
-def check_sites(pipelines: Iterable[Pipeline], sites: Iterable[str]) -> None:
-    """Whether every site named under `on` exists; raises `PipelineError`."""
-    known = set(sites)
+def check_sites(
+    pipelines: Iterable[Pipeline], sites: Iterable[str], without_scripts: Iterable[str] = ()
+) -> None:
+    """Whether every site named under `on` exists, and may take the stage.
+
+    `without_scripts` are those that run none. Raises `PipelineError`.
+    """
+    known, bare = set(sites), set(without_scripts)
     for pipeline in pipelines:
         _refuse(
             pipeline,
             [
-                _problem(pipeline, ("stages", i, "on"), f"no site '{site}'", nearest(site, known))
+                _problem(pipeline, ("stages", i, "on"), what, near)
                 for i, stage in enumerate(pipeline.stages)
-                for site in stage.on or ()
-                if site not in known
+                for what, near in _unfit(stage, known, bare)
             ],
         )
+
+
+def _unfit(stage: Stage, known: set[str], bare: set[str]) -> Iterator[tuple[str, str | None]]:
+    for site in stage.on or ():
+        if site not in known:
+            yield f"no site '{site}'", nearest(site, known)
+        elif stage.run.kind == "script" and site in bare:
+            yield f"site '{site}' runs no scripts; give it `scripts` in sites.yaml", None
 
 
 def _refuse(pipeline: Pipeline, problems: list[Problem]) -> None:
@@ -163,6 +176,20 @@ def _why_not_covered(
     if stage.key not in _ancestors(pipeline, key):
         return f"covers: '{key}' does not come after '{stage.key}'"
     return None
+
+
+def _scripts(pipeline: Pipeline) -> Iterator[Problem]:
+    """What a script cannot be given: it is not ours, and only its command reaches it."""
+    for i, stage in enumerate(pipeline.stages):
+        if stage.run.kind != "script":
+            continue
+        # What it emits is named by them, whoever makes it.
+        for name in stage.params.keys() - ({"ppi"} if stage.emits else set()):
+            what = f"params: a script is given no '{name}'; write it into its command under `run`"
+            yield _problem(pipeline, ("stages", i, "params"), what)
+        if stage.resources.cpus is not None:
+            what = "resources: sbatch takes no `cpus` for a script; write `#SBATCH --cpus-per-task`"
+            yield _problem(pipeline, ("stages", i, "resources"), f"{what} into it")
 
 
 def _neighbours_held(pipeline: Pipeline) -> Iterator[Problem]:

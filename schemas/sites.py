@@ -110,6 +110,11 @@ class Site(Definition):
         """Its scheduler: Torque at a pull site and Slurm at a slurm site, unless said."""
         return self.scheduler or {"slurm": "slurm", "pull": "torque"}.get(self.kind)  # type: ignore[return-value]
 
+    @property
+    def runs_scripts(self) -> bool:
+        """Whether it runs scripts of its own: an agent none, this machine if `scripts` is set."""
+        return self.kind == "slurm" or (self.kind == "local" and self.scripts is not None)
+
     def admits(self, address: str) -> bool:
         """Whether scripts without a token may call back from this address."""
         try:

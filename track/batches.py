@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.tables import batch, stage
 
 QUEUED = text("""
-    SELECT t.id AS attempt, j.stage_id, s.resources
+    SELECT t.id AS attempt, j.stage_id, s.resources, s.kind
     FROM track.attempt t
     JOIN track.job j ON j.attempt_id = t.id AND j.state = 'queued'
     JOIN track.stage s ON s.id = j.stage_id
@@ -99,16 +99,18 @@ async def take_batches(tx: AsyncConnection, site: str, *, batches: int, size: in
     """Put queued attempts of a site into at most `batches` batches of one stage each.
 
     A batch holds at most `size` members, fewer when that lets more batches run side by
-    side. The ids of the new batches, most urgent first.
+    side, and one where it is a script of the site's own. The ids of the new batches, most
+    urgent first.
     """
     rows = (await tx.execute(QUEUED, {"site": site, "limit": batches * size})).all()
-    groups: dict[int, list[Row[Any]]] = {}
+    groups: dict[tuple[int, int | None], list[Row[Any]]] = {}
     for row in rows:
-        groups.setdefault(row.stage_id, []).append(row)
+        alone = row.attempt if row.kind == "script" else None
+        groups.setdefault((row.stage_id, alone), []).append(row)
     share = min(size, math.ceil(len(rows) / batches))
     pieces = [
         (stage_id, members[first : first + share])
-        for stage_id, members in groups.items()
+        for (stage_id, _), members in groups.items()
         for first in range(0, len(members), share)
     ]
     return [
@@ -362,7 +364,8 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         WHERE t.site = :site AND t.external_id IS NOT NULL
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
-               OR t.closed_at IS NOT NULL
+               -- A script's job that is done without having told its start is at its last lines.
+               OR t.closed_at IS NOT NULL AND t.outcome IS DISTINCT FROM 'done'
                   AND (t.started_by IS NULL OR t.outcome = 'declared'))
         ORDER BY t.id
     """)

@@ -15,6 +15,7 @@ from track.attempts import DECLARED, close_attempt
 from track.history import record
 from track.moves import Guard, lock
 from track.selection import CannotDo, site_row
+from track.sites import runs_scripts
 from track.states import IN_HAND, State
 from track.tables import asset, attempt, file, job, site, stage
 
@@ -124,7 +125,7 @@ async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> L
             note = ""
         case State.CLAIMED:
             note = "what its dispatcher had begun outside may still end; nothing follows it"
-        case State.QUEUED if row.grants or row.batch_id is None:
+        case State.QUEUED if row.batch_id is None or (row.grants and row.kind != "script"):
             await _ask_to_stop(tx, row, actor, why)
             await close_attempt(tx, row.attempt_id, "cancelled", message=why)
             note = f"taken out of the queue of {row.site}"
@@ -215,7 +216,9 @@ async def _why_not(tx: AsyncConnection, row: Row[Any], target: str) -> str | Non
         return f"its stage runs only at {', '.join(row.sites)}"
     if not row.grants and row.batch_id is not None:
         return f"{row.site} has taken it and alone can say whether it has begun: cancel it instead"
-    if (row.kind, row.run) == ("module", "upload"):
+    if row.kind == "script" and not await runs_scripts(tx, target):
+        return f"{target} runs no scripts: give it a folder `scripts`"
+    if row.kind == "script" or (row.kind, row.run) == ("module", "upload"):
         elsewhere = exists().where(
             file.c.asset_guid == row.asset_guid, file.c.site.is_not(None), file.c.site != target
         )

@@ -38,14 +38,22 @@ async def read_sites(tx: AsyncConnection) -> list[Site]:
     return [Site.model_validate(definition) for definition in rows.scalars()]
 
 
-TAKES = """
+RUNS_SCRIPTS = "(t.kind = 'slurm' OR t.kind = 'local' AND t.definition ? 'scripts')"
+"""Whether site `t` has scripts of its own: an agent runs none, this machine those of its folder."""
+
+BOUND = "(s.kind = 'script' OR s.kind = 'module' AND s.run = 'upload')"
+"""Whether stage `s` runs where its asset's files were made: an upload, and every script, for
+a script ensures no inputs."""
+
+TAKES = f"""
     t.open AND t.degraded IS NULL
     AND (s.sites IS NULL OR s.sites ? t.name)
-    AND (s.kind <> 'module' OR s.run <> 'upload' OR t.name = coalesce(
+    AND (s.kind <> 'script' OR {RUNS_SCRIPTS})
+    AND (NOT {BOUND} OR t.name = coalesce(
         (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
           ORDER BY f.id LIMIT 1), t.name))
 """
-"""Whether site `t` may take stage `s` of asset `a`; an upload goes where the file was made."""
+"""Whether site `t` may take stage `s` of asset `a`."""
 
 WITHOUT_SITE = f"(s.kind <> 'builtin' AND NOT EXISTS (SELECT 1 FROM track.site t WHERE {TAKES}))"
 """Whether no site may take it now: it waits for one to be opened or to recover."""
@@ -69,12 +77,18 @@ CHOOSE = text(f"""
 async def choose_site(tx: AsyncConnection, job_id: int) -> str:
     """The site for a job's next attempt: one its stage allows, that is open and not degraded.
 
-    Uploads are bound to the site that made the file. Raises NoSite.
+    Uploads and scripts are bound to the site that made the file. Raises NoSite.
     """
     name: str | None = (await tx.execute(CHOOSE, {"job": job_id})).scalar_one_or_none()
     if name is None:
         raise NoSite(f"job {job_id}: no open site may take it")
     return name
+
+
+async def runs_scripts(tx: AsyncConnection, name: str) -> bool:
+    """Whether a site has scripts of its own."""
+    asked = text(f"SELECT {RUNS_SCRIPTS} FROM track.site t WHERE t.name = :site")
+    return bool((await tx.execute(asked, {"site": name})).scalar_one_or_none())
 
 
 async def seen(tx: AsyncConnection, name: str) -> None:

@@ -233,6 +233,37 @@ def test_a_command_that_could_not_be_run_is_refused(run: str, words: str) -> Non
         small(f'key: a, run: "{run}"')
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("params: {language: la}", "line 3: params: a script is given no 'language'; write it"),
+        ("params: {ppi: 400}", "given no 'ppi'"),
+        ("resources: {cpus: 4}", "line 3: resources: .*`#SBATCH --cpus-per-task` into it"),
+    ],
+)
+def test_what_a_script_cannot_be_given_is_refused_with_its_line_and_a_remedy(
+    more: str, words: str
+) -> None:
+    with pytest.raises(PipelineError, match=words):
+        small(f"key: a, run: 'bash x {{guid}}', {more}")
+
+
+def test_a_script_may_be_given_time_and_memory_and_what_names_its_derivatives() -> None:
+    asked = "resources: {time: '00:30', mem: 2G, gpus: 1, partition: p, account: a, qos: q}"
+    emits = "emits: SMALL, params: {ppi: [400, 72]}"
+    (pipeline,) = small(f"key: a, run: 'bash x {{guid}}', {asked}, {emits}")
+    assert pipeline.stage("a").resources.time_s == 1800
+
+
+def test_a_script_is_sent_only_to_a_site_that_runs_scripts() -> None:
+    pipelines = small("key: a, run: 'bash x {guid}', on: [far]", "key: b, run: module ocr, on: far")
+    check_sites(pipelines, ["far"])
+    with pytest.raises(
+        PipelineError, match="line 3: site 'far' runs no scripts; give it `scripts`"
+    ):
+        check_sites(pipelines, ["far"], without_scripts=["far"])
+
+
 def test_one_script_serves_the_stages_it_covers() -> None:
     (pipeline,) = small(
         "key: crop, run: 'bash both.sh {guid}', covers: [derive]", "key: derive, needs: crop"
