@@ -7,6 +7,7 @@ one that failed once its job was known: that job asks for no start, so two would
 
 import logging
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -20,6 +21,7 @@ from track.attempts import find_attempt
 from track.batches import Batch, mark_submitted, read_batches
 from track.database import transact
 from track.legacy import warn
+from track.scripts import submitted_ids
 from track.tables import attempt
 
 log = logging.getLogger(__name__)
@@ -60,17 +62,20 @@ class SiteScripts:
             log.error("%s: %s was begun and its end is not known", batch.key, told)
 
         async def work(tx: AsyncConnection) -> None:
-            await mark_submitted(tx, batch.id, f"script {batch.key}")
+            ids = submitted_ids(said)
+            await mark_submitted(tx, batch.id, ",".join(ids) or f"script {batch.key}")
             if code not in ("0", "unknown"):
-                await self._failed(tx, member.attempt, code, command.ended(code, said))
+                await self._failed(tx, member.attempt, code, command.ended(code, said), ids)
 
         await transact(state.engine, work)
         self.submitter.settled(batch.id)
 
-    async def _failed(self, tx: AsyncConnection, attempt_id: int, code: str, why: str) -> None:
+    async def _failed(
+        self, tx: AsyncConnection, attempt_id: int, code: str, why: str, ids: Sequence[str]
+    ) -> None:
         """End the attempt; one whose job the cluster has stays open, with a warning."""
         found = await find_attempt(tx, attempt_id, lock=True)
-        native_id = await _native_id(tx, attempt_id)
+        native_id = await _native_id(tx, attempt_id) or next(iter(ids), None)
         if found is not None and found.current and native_id is not None:
             told = f"its job {native_id} may still run, though {why}"
             log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)

@@ -22,6 +22,7 @@ from hpc.collect import report
 from hpc.leftovers import find_orphans, sweep
 from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
+from hpc.script_ends import ScriptEnds
 from hpc.site_scripts import SiteScripts
 from hpc.site_state import SiteState
 from hpc.submitter import Submitter
@@ -65,6 +66,7 @@ class SlurmDriver:
     submitter: Submitter = field(init=False)
     watcher: Watcher = field(init=False)
     scripts: SiteScripts = field(init=False)
+    script_ends: ScriptEnds = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
     _failing_since: float | None = None
@@ -89,6 +91,7 @@ class SlurmDriver:
         self.submitter = Submitter(self.state)
         self.watcher = Watcher(self.state)
         self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
+        self.script_ends = ScriptEnds(self.state)
 
     async def adopt(self) -> None:
         """Take up what an earlier driver of this site meant to send or had sent."""
@@ -120,6 +123,7 @@ class SlurmDriver:
             self.scripts.run_due,
             self._stop,
             self.watcher.look,
+            self.script_ends.look,
             self._retrieve,
             self._tidy,
         )

@@ -234,9 +234,15 @@ async def open_batches(tx: AsyncConnection, site: str) -> list[int]:
 
 
 async def open_arrays(tx: AsyncConnection, site: str) -> dict[int, tuple[str, str]]:
-    """Key and array id of a site's submitted batches that are not over, by the batch's id."""
-    mine = select(batch.c.id, batch.c.key, batch.c.external_id).where(
-        batch.c.site == site, batch.c.state == "submitted", batch.c.ended_at.is_(None)
+    """Key and array id of a site's submitted batches that are not over, by the batch's id.
+
+    Scripts are none: what they submit has names of its own.
+    """
+    mine = (
+        select(batch.c.id, batch.c.key, batch.c.external_id)
+        .join(stage, stage.c.id == batch.c.stage_id)
+        .where(batch.c.site == site, batch.c.state == "submitted", batch.c.ended_at.is_(None))
+        .where(stage.c.kind != "script")
     )
     rows = await tx.execute(mine.order_by(batch.c.id))
     return {row.id: (row.key, row.external_id) for row in rows if row.external_id}
@@ -358,11 +364,14 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
     Of those declared lost something may be left, also when it once was started.
     """
     statement = text("""
-        SELECT t.id, t.external_id, b.key, t.started_by IS NOT NULL AS started,
+        SELECT t.id, n.native AS external_id, b.key, t.started_by IS NOT NULL AS started,
                t.closed_at IS NULL AS open
         FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
-        WHERE t.site = :site AND t.external_id IS NOT NULL
+        JOIN track.stage s ON s.id = b.stage_id
+        CROSS JOIN LATERAL (SELECT coalesce(t.external_id, CASE
+            WHEN s.kind = 'script' AND b.external_id ~ '^[0-9]+$' THEN b.external_id END)) n(native)
+        WHERE t.site = :site AND n.native IS NOT NULL
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
                -- A script's job that is done without having told its start is at its last lines.
                OR t.closed_at IS NOT NULL AND t.outcome IS DISTINCT FROM 'done'

@@ -7,7 +7,11 @@ exec 9>"$folder/lock"
 flock -n 9 2>/dev/null
 [ "$?" -ne 1 ] || { say busy; finish; }
 if [ ! -s "$folder/code" ]; then
-    mkdir "$folder/try" 2>/dev/null || { say unknown; finish; }
+    mkdir "$folder/try" 2>/dev/null || {
+        say unknown
+        tail -c 2000 "$folder/out" 2>/dev/null | tell out
+        finish
+    }
     cd "$scripts" || { rm -rf "$folder"; say trouble "there is no folder $scripts"; finish; }
     eval "$line" >"$folder/out" 2>"$folder/err" </dev/null 9>&-
     printf '%s\n' "$?" >"$folder/.code" && mv "$folder/.code" "$folder/code"
