@@ -7,7 +7,8 @@ end of what ended without a word.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -15,13 +16,16 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from track.database import transact
-from track.sites import seen
+from track.site_health import seen
 
 CHANNEL = "refinery_site"
 """Where a job handed to a site is announced; the payload is the site's name."""
 
 STAND_BY_S = 2.0
 TICK_S = 2.0
+SEEN_EVERY_S = 15.0
+LONGEST_TURN_S = 1800.0
+"""A turn that lasts longer hangs: its site is then one that nobody drives."""
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +47,44 @@ async def drive(url: str, engine: AsyncEngine, site: str, driver: SiteDriver) ->
     """Drive one site until cancelled; stands by while another driver has it."""
     async with _site_lock(url, site) as notices:
         log.info("site %s: this driver has it", site)
-        await driver.adopt()
+        presence = Presence(engine, site)
+        noting = asyncio.create_task(presence.keep(), name=f"presence at {site}")
         try:
+            await driver.adopt()
             while True:
                 await driver.turn()
-                await transact(engine, lambda tx: seen(tx, site))
+                presence.note_progress()
+                if noting.done():
+                    noting.result()
                 await _next_notice(notices, site)
         finally:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
             await driver.close()
+
+
+class Presence:
+    """Notes in the database that a site is driven, also while a long turn is under way.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, site: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine, self._site, self._clock = engine, site, clock
+        self._turned_at = clock()
+
+    def note_progress(self) -> None:
+        """A turn has ended."""
+        self._turned_at = self._clock()
+
+    async def keep(self) -> None:
+        """Note it now and then until cancelled. Raises what the database raises."""
+        while True:
+            if self._clock() - self._turned_at < LONGEST_TURN_S:
+                await transact(self._engine, lambda tx: seen(tx, self._site))
+            await asyncio.sleep(SEEN_EVERY_S)
 
 
 @asynccontextmanager

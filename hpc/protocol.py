@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc.unserved import lacks_library, not_its_fault, pause_s
 from schemas import events
 from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
 from schemas.metadata import MetadataError
@@ -20,20 +21,13 @@ from track.inbox import Received, receive
 from track.jobs import end, try_again
 from track.moves import Guard, move
 from track.results import apply_result
+from track.site_lacks import forget_lacks, note_lack
 from track.states import State
-from track.tables import asset, attempt, job, pipeline, stage
+from track.tables import asset, attempt, job, pipeline, site, stage
 from track.wake import wake
 
 LATE_DAYS = 7
 """How long after its end an attempt's messages are still answered (and not applied)."""
-
-
-NOT_ITS_FAULT = frozenset({"NotPrepared", "ImportError", "ModuleNotFoundError", "Unreachable"})
-"""What a runner calls it when the site lacks a library or the archive's files are out of reach:
-nothing that the specimen could do better another time."""
-
-NOT_ITS_FAULT_S = 300.0
-"""How long a job waits then before it is tried again."""
 
 
 class Refused(Exception):
@@ -53,13 +47,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Held:
-    """An attempt under its lock, with all that a message about it needs, read at once."""
+    """An attempt under its lock, with all that a message about it needs, read at once.
+
+    `module` is empty when it runs something else; `lacked`: its site was not able to run it.
+    """
 
     attempt: Attempt
     state: State
     writes: Sequence[str]
     session: str
     pipeline: str
+    module: str = ""
+    lacked: bool = False
 
 
 async def start(
@@ -130,6 +129,8 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
         returned, actor = State.RETURNED, _actor(found)
         await move(tx, found.job_id, held.state, returned, actor=actor, guard=guard, **values)
         await wake(tx, [found.job_id])
+        if held.lacked:
+            await forget_lacks(tx, found.site, actor=actor, run=held.module)
 
     key = f"complete|{attempt_id}|{body.native_id}|{body.nonce}"
     payload = body.model_dump(mode="json")
@@ -139,26 +140,28 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
 async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> Answer:
     """End an attempt without success: RETRY uses a try, ERROR is final.
 
-    What is the site's or the archive's fault uses none, and waits longer. Raises Refused when
-    another native job was started.
+    What is the site's or the archive's fault uses none: a site that lacks a library gets no
+    more jobs of that module, and this one goes elsewhere. Raises Refused when another native
+    job was started.
     """
 
     async def apply(held: Held) -> None:
         found = held.attempt
         _same_job(found, body.native_id, body.nonce)
         why = body.message or "failed without a word"
-        outcome = "cancelled" if found.cancel_requested else "failed"
+        served = not not_its_fault(body)
+        outcome = "failed" if served else "unserved"
+        if found.cancel_requested:
+            outcome = "cancelled"
         await _end(tx, found, outcome, body.usage, why, exit_code=body.exit_code)
         if body.fail_status == "RETRY":
-            its_fault = (body.exception or "").partition("\n")[0] not in NOT_ITS_FAULT
+            delay = None if served else pause_s(found.n)
+            if lacks_library(body) and held.module:
+                await note_lack(tx, found.site, held.module, why)
+                delay = 0.0  # it waits for no time, but for a site that has the library
+            guard, actor = Guard(attempt_id=found.id), _actor(found)
             await try_again(
-                tx,
-                found.job_id,
-                actor=_actor(found),
-                why=why,
-                uses_try=its_fault,
-                guard=Guard(attempt_id=found.id),
-                delay_s=None if its_fault else NOT_ITS_FAULT_S,
+                tx, found.job_id, actor=actor, why=why, uses_try=served, guard=guard, delay_s=delay
             )
         else:
             await give_up(tx, found, why)
@@ -284,6 +287,9 @@ HOLD = (
         job.c.stage_id,
         stage.c.key,
         stage.c.writes,
+        stage.c.kind,
+        stage.c.run,
+        func.coalesce(site.c.lacks.has_key(stage.c.run), False).label("lacked"),
         asset.c.session_id,
         pipeline.c.name,
     )
@@ -291,6 +297,7 @@ HOLD = (
     .join(stage, stage.c.id == job.c.stage_id)
     .join(asset, asset.c.guid == job.c.asset_guid)
     .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+    .outerjoin(site, site.c.name == attempt.c.site)
     .where(attempt.c.id == bindparam("attempt"))
     .with_for_update(key_share=True, of=[job, attempt])
 )
@@ -323,7 +330,9 @@ def _held(row: Any) -> Held:
         current=bool(row.current),
         cancel_requested=row.cancel_requested_at is not None,
     )
-    return Held(found, State(row.state), row.writes, str(row.session_id), row.name)
+    module = row.run if row.kind == "module" else ""
+    session = str(row.session_id)
+    return Held(found, State(row.state), row.writes, session, row.name, module, row.lacked)
 
 
 def _wanted(found: Attempt | None, attempt_id: int, fence: int) -> Attempt:

@@ -21,6 +21,7 @@ from schemas.yaml_lines import DefinitionError, Located, Path, Problem, nearest,
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 KINDS = ("local", "slurm", "pull")
+SILENT_AFTER_S = 120
 
 
 class SitesError(DefinitionError):
@@ -34,7 +35,8 @@ class Site(Definition):
     (null on the local site: the refinery's own). `callback` is the URL at which its jobs
     reach us; null on a cluster whose nodes have no network, where the driver carries.
     `capacity` bounds the jobs given to it at a time, `max_queued` and `max_running` those
-    pending and running in its scheduler. `poll_s` is the least time between two polls.
+    pending and running in its scheduler. `poll_s` is the least time between two polls. A site
+    whose driver was not seen for `silent_after_s` seconds gets no work.
     """
 
     name: Name = Field(alias="site")
@@ -51,6 +53,7 @@ class Site(Definition):
     max_running: Annotated[StrictInt, Field(ge=1)] | None = None
     max_array: Annotated[StrictInt, Field(ge=1)] = 1000
     poll_s: Annotated[StrictInt, Field(ge=1)] = 60
+    silent_after_s: Annotated[StrictInt, Field(ge=60)] = SILENT_AFTER_S
     resources: Resources = Resources()
     open: StrictBool = True
 

@@ -36,6 +36,8 @@ from tasks.owing import push_owed
 from tasks.readmission import readmit
 from track import healing
 from track.database import make_engine, transact
+from track.site_health import note_silence
+from track.site_lacks import wake_for_probes
 
 DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
 COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
@@ -64,6 +66,7 @@ class Found:
     specimens_readmitted: int = 0
     documents_pushed: int = 0
     jobs_forgotten: int = 0
+    sites_silent: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
     notes: list[str] = field(default_factory=list)
@@ -96,6 +99,10 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     """Look for everything that can have been left behind, and set it right."""
     found = Found()
     await _forgotten_jobs(engine, patience, found)
+    silent = await transact(engine, lambda tx: note_silence(tx, actor=healing.ACTOR))
+    found.sites_silent = len(silent)
+    found.notes += silent
+    await transact(engine, wake_for_probes)
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)
     found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]

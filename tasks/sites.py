@@ -20,6 +20,7 @@ from schemas.sites import Site
 from track.database import make_engine
 from track.history import record
 from track.selection import CannotDo
+from track.site_lacks import forget_lacks
 from track.tables import site as site_table
 
 
@@ -78,6 +79,7 @@ async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[s
 async def _note(name: str, by: str, what: str) -> None:
     async with _database() as engine, engine.begin() as tx:
         await record(tx, actor=f"operator:{by}", what="site.prepared", new=name, why=what)
+        await forget_lacks(tx, name, actor=f"operator:{by}")
 
 
 async def examine_site(name: str) -> list[Finding]:

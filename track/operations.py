@@ -15,7 +15,7 @@ from track.attempts import DECLARED, close_attempt
 from track.history import record
 from track.moves import Guard, lock
 from track.selection import CannotDo, site_row
-from track.sites import runs_scripts
+from track.sites import is_driven, runs_scripts
 from track.states import IN_HAND, State
 from track.tables import asset, attempt, file, job, site, stage
 
@@ -184,7 +184,7 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
 async def move_to(tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str) -> Line:
     """Take a job out of its site's queue and put it into another's; no try is used.
 
-    Raises CannotDo when the target is unknown, closed or degraded.
+    Raises CannotDo when the target is unknown, closed, degraded, or driven by nobody.
     """
     there = await open_site(tx, target)
     row = await _read(tx, job_id)
@@ -204,6 +204,8 @@ async def open_site(tx: AsyncConnection, name: str) -> Row[Any]:
         raise CannotDo(f"to: site {name} is switched off; switch it on first")
     if found.degraded is not None:
         raise CannotDo(f"to: site {name} is degraded: {found.degraded}")
+    if not await is_driven(tx, name):
+        raise CannotDo(f"to: nobody drives site {name}: is `refinery sites` running?")
     return found
 
 

@@ -232,7 +232,8 @@ attempt = Table(
     _when("finished_at"),
     _when("closed_at"),
     _when("cancel_requested_at"),
-    Column("outcome", Text),  # done, failed, lost, declared, cancelled, superseded, released
+    # done, failed, unserved (by its site), lost, declared, cancelled, superseded, released
+    Column("outcome", Text),
     Column("exit_code", Integer),
     Column("seconds", Double),
     Column("cpu_s", Double),
@@ -331,7 +332,10 @@ site = Table(
     Column("definition", JSONB, nullable=False),
     Column("open", Boolean, nullable=False, server_default=text("true")),
     Column("degraded", Text),  # why, or null
-    _when("seen_at"),
+    # Modules that it cannot run: {run: {why, times, until}}, `until` when one job may try again.
+    Column("lacks", JSONB, nullable=False, server_default=text("'{}'")),
+    _when("seen_at"),  # when its driver was last at work
+    _now("expected_at"),  # since when a driver should be at work: the last start of the system
     CheckConstraint("kind IN ('local', 'slurm', 'pull')", name="site_kind"),
     schema="track",
 )

@@ -243,8 +243,8 @@ def run() -> list[Row]:
             try:
                 world = await World.make(engine, PIPELINE)
                 await world.sql(
-                    "INSERT INTO track.site (name, kind, rank, definition)"
-                    " VALUES ('cluster', 'slurm', 0, '{}')"
+                    "INSERT INTO track.site (name, kind, rank, definition, seen_at)"
+                    " VALUES ('cluster', 'slurm', 0, '{}', now() + interval '1 day')"
                 )
                 bench = Bench(lab, proxy, engine, world, Path(name))
                 await bench.rounds()

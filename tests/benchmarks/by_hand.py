@@ -15,6 +15,7 @@ from hpc.tokens import Keys
 from schemas.metadata import read_document
 from schemas.pipeline import Pipeline
 from schemas.sites import Site
+from tests.support.sites import DRIVEN
 from track.assets import NewAsset, register_assets
 from track.database import transact
 from track.documents import create_document, mark_pushed
@@ -43,6 +44,7 @@ async def define(engine: AsyncEngine, lengths: tuple[int, ...]) -> None:
     async def write(tx: AsyncConnection) -> None:
         others = [each for each in await read_sites(tx) if each.name != SITE]
         await load_sites(tx, [*others, site], actor="benchmark")
+        await tx.execute(DRIVEN, {"names": [SITE]})
         await load_pipelines(tx, pipelines, actor="benchmark")
 
     await transact(engine, write)

@@ -17,11 +17,11 @@ from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
 from hpc.tokens import Keys
 from schemas.metadata import read_document
+from tests.support.sites import install_sites
 from tests.support.world import HERE, World, new
 from track import jobs
 from track.database import transact
 from track.documents import create_document
-from track.sites import load_sites
 
 KEYS = Keys.parse("k:00112233445566778899aabbccddeeff")
 LISTED = ("10.1.2.3", 4711)
@@ -122,7 +122,7 @@ class Cluster:
         app = create_app(config)
         world = await World.make(engine, CHILD, PARENT)
         sites = [HERE, HERE.model_copy(update={"name": "s1"})]
-        await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+        await transact(engine, lambda tx: install_sites(tx, sites))
         async with app.router.lifespan_context(app), client(app, LISTED[0]) as http:
             yield cls(app, world, http, engine)
 

@@ -26,11 +26,11 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track import jobs
 from track.database import transact
 from track.documents import create_document
-from track.sites import load_sites
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 150.0
@@ -106,7 +106,7 @@ class SlurmSite:
 
     async def install(self) -> None:
         """Make the site known."""
-        await transact(self.engine, lambda tx: load_sites(tx, [self.site], actor="test"))
+        await transact(self.engine, lambda tx: install_sites(tx, [self.site]))
 
     async def queue(self, *guids: str, stage: str = "clean") -> list[int]:
         """Register assets and hand a stage of each to the site; the attempts."""

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline import Pipeline
 from schemas.sites import Site
+from tests.support.sites import install_sites
 from tests.support.truth_clusters import Cluster, Post
 from tests.support.truth_dispatchers import Dispatching
 from tests.support.truth_invariants import check, history_replays
@@ -18,7 +19,6 @@ from track import operations
 from track.database import transact
 from track.outlook import outlook
 from track.pipelines import load_pipelines
-from track.sites import load_sites
 
 QUIET = 40_000
 """Turns that honest work may take to end everything; far more than it needs."""
@@ -102,7 +102,7 @@ class _Quiet:
 
 async def _sites(truth: Truth) -> None:
     sites = [Site.model_validate({"name": name, "kind": "local", "root": "/s"}) for name in SITES]
-    await transact(truth.engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(truth.engine, lambda tx: install_sites(tx, sites))
     async with truth.engine.begin() as tx:
         await wake_all(tx)
 

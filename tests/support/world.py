@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline import Pipeline
 from schemas.sites import Site
+from tests.support.sites import install_sites
 from track import jobs
 from track.assets import NewAsset, Registered, register_assets
 from track.claims import Claim, claim
@@ -15,7 +16,6 @@ from track.database import transact
 from track.moves import Guard
 from track.pipelines import load_pipelines
 from track.sessions import open_session
-from track.sites import load_sites
 from track.states import State
 from track.tables import asset, dispatcher, job, stage
 
@@ -37,7 +37,7 @@ class World:
 
         async def work(tx: AsyncConnection) -> UUID:
             await load_pipelines(tx, [Pipeline.model_validate(p) for p in pipelines], actor="test")
-            await load_sites(tx, [HERE], actor="test")
+            await install_sites(tx, [HERE])
             opened = await open_session(
                 tx, path=f"/n/{uuid4()}", workstation="W", listing_hash="h", actor="test"
             )

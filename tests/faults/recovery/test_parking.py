@@ -12,10 +12,10 @@ from schemas.sites import Site
 from tests.support.at_site import complete, queue, start
 from tests.support.events_server import EventsServer
 from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
+from tests.support.sites import install_sites
 from tests.support.stack import Stack
 from tests.support.world import World, new
 from track.database import transact
-from track.sites import load_sites
 
 MANY = 300
 AT_ONCE = 8
@@ -45,7 +45,7 @@ async def at_site(engine: AsyncEngine) -> tuple[World, list[int]]:
     """A session of many assets, all of which a site runs now."""
     world = await World.make(engine, PIPELINE)
     sites = [Site.model_validate({"site": "alpha", "kind": "local", "root": "/nowhere"})]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, sites))
     await world.register(*(new(f"g{n}") for n in range(MANY)))
     attempts = [await queue(world, found) for found in await world.claim(limit=MANY)]
     for attempt in attempts:

@@ -181,31 +181,42 @@ async def test_the_submitters_word_is_noted_even_after_the_start(cluster: Cluste
     assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
 
 
-@pytest.mark.parametrize(
-    "exception",
-    [
-        pytest.param("NotPrepared", id="a library is missing"),
-        pytest.param("ImportError\nTraceback of a library", id="a library does not load"),
-        pytest.param("Unreachable", id="the archive's files are out of reach"),
-    ],
-)
-async def test_what_is_not_the_jobs_fault_uses_no_try_however_often(
-    cluster: Cluster, exception: str
-) -> None:
+async def test_an_archive_out_of_reach_uses_no_try_and_the_pauses_grow(cluster: Cluster) -> None:
     await cluster.asset("g")
+    exception = "Unreachable\nwith its traceback"
     body = START | {"fail_status": "RETRY", "message": "why", "exception": exception}
-    for _ in range(4):
+    pauses = []
+    for _ in range(5):
         await cluster.world.sql("UPDATE track.job SET available_at = now()")
         attempt = await cluster.queue("g", "ocr")
         await cluster.start(attempt)
         assert await cluster.own(attempt, "fail", body) == {"applied": "applied"}
+        pauses.append(
+            await cluster.row(
+                "SELECT CAST(extract(epoch FROM j.available_at - j.updated_at) AS integer) AS s"
+                " FROM track.job j JOIN track.stage s ON s.id = j.stage_id WHERE s.key = 'ocr'"
+            )
+        )
     job = await cluster.job("g", "ocr")
     assert (job["state"], job["tries"], job["reason"]) == (State.READY, 0, "why")
-    ((waits,),) = await cluster.world.sql(
-        "SELECT available_at > now() + interval '4 minutes' FROM track.job j"
-        " JOIN track.stage s ON s.id = j.stage_id WHERE s.key = 'ocr'"
-    )
-    assert waits
+    assert [each["s"] for each in pauses] == [300, 600, 1200, 1800, 1800]
+    assert await cluster.row("SELECT lacks FROM track.site WHERE name = 'here'") == {"lacks": {}}
+
+
+@pytest.mark.parametrize("exception", ["NotPrepared", "ImportError\nTraceback of a library"])
+async def test_a_site_that_lacks_a_library_gets_no_more_of_it(
+    cluster: Cluster, exception: str
+) -> None:
+    await cluster.asset("g")
+    body = START | {"fail_status": "RETRY", "message": "no rapidocr", "exception": exception}
+    attempt = await cluster.queue("g", "ocr")
+    site = (await cluster.attempt(attempt))["site"]
+    await cluster.start(attempt)
+    assert await cluster.own(attempt, "fail", body) == {"applied": "applied"}
+    job = await cluster.job("g", "ocr")
+    assert (job["state"], job["tries"], job["reason"]) == (State.READY, 0, "no rapidocr")
+    row = await cluster.row(f"SELECT lacks FROM track.site WHERE name = '{site}'")
+    assert row["lacks"]["ocr"]["why"] == "no rapidocr"
 
 
 async def test_messages_of_a_superseded_attempt_are_recorded_and_change_nothing(

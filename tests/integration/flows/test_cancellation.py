@@ -25,10 +25,10 @@ from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
 from tests.support.flow_world import undispatched
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track.batches import read_batches, take_batches
 from track.database import transact
-from track.sites import load_sites
 from track.states import State as JobState
 
 PIPELINE = {
@@ -51,7 +51,7 @@ async def world(blocks: Path, engine: AsyncEngine) -> World:
     """A registered session of two assets and an open site, and no dispatcher yet."""
     made = await undispatched(engine, PIPELINE, new("g"), new("h"))
     sites = [Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, sites))
     return made
 
 

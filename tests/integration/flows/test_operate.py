@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows import operate
 from schemas.pipeline import PipelineError
 from schemas.sites import Site
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track import jobs
 from track.database import transact
 from track.selection import CannotDo
-from track.sites import load_sites
 from track.states import State as JobState
 
 PIPELINE = {
@@ -38,7 +38,7 @@ async def world(blocks: Path, engine: AsyncEngine) -> World:
         Site.model_validate({"site": name, "kind": "local", "root": f"/nowhere/{name}"})
         for name in ("local", "other")
     ]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, sites))
     await made.register(new("g"), new("h"))
     return made
 

@@ -16,12 +16,12 @@ from schemas.metadata import read_document
 from schemas.sites import Site
 from tests.support.archive import Archive
 from tests.support.archive_road import archive_all, create, upload
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track.database import transact
 from track.documents import create_document
 from track.files import due_for_removal
 from track.results import note_file
-from track.sites import load_sites
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 SESSION = "imported_2026-11-20 æ"
@@ -98,7 +98,7 @@ async def museum(blocks: Path, engine: AsyncEngine, archive: Archive) -> Museum:
     made = Museum(await World.make(engine, PIPELINE), archive, blocks)
     root = str(blocks / "site")
     site = Site.model_validate({"site": "local", "kind": "local", "root": root})
-    await transact(engine, lambda tx: load_sites(tx, [site], actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, [site]))
     made.drop()
     await made.record()
     return made

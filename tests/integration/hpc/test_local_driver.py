@@ -20,6 +20,7 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
+from tests.support.sites import install_sites
 from tests.support.slurm_site import ODD_RUNNER
 from tests.support.world import World, new
 from track import jobs, operations
@@ -27,7 +28,6 @@ from track.database import transact
 from track.documents import create_document
 from track.outputs import retrieval
 from track.site_health import degrade
-from track.sites import load_sites
 
 PIPELINE: dict[str, Any] = {"pipeline": "P", "stages": [{"key": "a", "run": "module clean"}]}
 
@@ -116,7 +116,7 @@ async def here(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
         async with serving(create_app(config), free_port()) as callback:
             made = Here(engine, await World.make(engine, PIPELINE), callback, tmp_path)
             site = made.driver().site
-            await transact(engine, lambda tx: load_sites(tx, [site], actor="test"))
+            await transact(engine, lambda tx: install_sites(tx, [site]))
             made.root.mkdir()
             try:
                 yield made

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.sites import Site
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track import jobs, operations
 from track.attempts import find_attempt
@@ -14,7 +15,6 @@ from track.database import transact
 from track.moves import Guard, IllegalMove, StaleMove, move
 from track.operations import Line
 from track.selection import CannotDo, Selection, select_jobs
-from track.sites import load_sites
 from track.states import State
 
 CHAIN = {
@@ -42,7 +42,7 @@ SITES = [
 async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, CHAIN)
     sites = [Site.model_validate(each) for each in SITES]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, sites))
     await made.register(new("g"))
     return made
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.sites import Site
+from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track import retention
 from track.database import transact
 from track.files import due_for_removal
 from track.retention import Copy
-from track.sites import load_sites
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 MUTE = {
@@ -29,7 +29,7 @@ async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
     local = Site.model_validate({"site": "local", "kind": "local", "root": "/r"})
     sites = [local, Site.model_validate(MUTE)]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, lambda tx: install_sites(tx, sites))
     await made.register(new("g"))
     await made.finish_all()
     await made.sql("UPDATE track.asset SET finalised_at = now()")

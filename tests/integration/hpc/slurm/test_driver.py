@@ -212,7 +212,8 @@ async def test_a_site_out_of_reach_is_degraded_and_what_waits_goes_to_the_next(
 ) -> None:
     monkeypatch.setattr("hpc.slurm_driver.DEGRADED_AFTER_S", 0.0)
     await site.world.sql(
-        "INSERT INTO track.site (name, kind, rank, definition) VALUES ('next', 'local', 5, '{}')"
+        "INSERT INTO track.site (name, kind, rank, definition, seen_at)"
+        " VALUES ('next', 'local', 5, '{}', now())"
     )
     await site.queue("a-1")
     site.port = 1
