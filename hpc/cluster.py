@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hpc.remote import command, new_mark, read_lines
 from hpc.scheduler import slurm
-from hpc.scheduler.refusals import Complaint
+from hpc.scheduler.refusals import Complaint, is_silence
 from hpc.shipping import Parcel, pack
 from hpc.wire.base import Stdin, Wire
 
@@ -56,7 +56,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Hello:
-    """What a site is like; times in seconds, space in MB of 10^6 bytes."""
+    """What a site is like; times in seconds, space in MB of 10^6 bytes.
+
+    `silence` is what it says when its controller does not answer; `answers` is for certain.
+    """
 
     user: str
     clock_skew_s: float
@@ -68,6 +71,7 @@ class Hello:
     answers: bool
     accounting: bool
     troubles: tuple[str, ...] = ()
+    silence: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Sight:
     """One look: the queue (None: no information), what accounting says, what lies on the disk.
 
     `ended` are exit codes by key and native id; `results` files by `<key>/<name>`,
-    `starts` what jobs without a network wrote when they won theirs, by attempt.
+    `starts` what jobs without a network wrote when they won theirs, by attempt. `silence`
+    is what squeue says instead of the queue.
     """
 
     queue: slurm.Answer | None = None
@@ -84,6 +89,7 @@ class Sight:
     results: dict[str, str] = field(default_factory=dict)
     starts: dict[int, str] = field(default_factory=dict)
     more: bool = False
+    silence: str = ""
 
 
 @dataclass
@@ -119,6 +125,7 @@ class Cluster:
             answers=code == 0 and not complaint.strip(),
             accounting=history[0] == 0 and not history[2].strip(),
             troubles=tuple(text for kind, text in lines if kind == "trouble"),
+            silence=complaint.strip() if code != 0 and is_silence(complaint) else "",
         )
 
     async def send(
@@ -198,13 +205,15 @@ class Cluster:
         for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
             ended.setdefault(key, {})[native] = int(code) if code.isdecimal() else 1
         found = (text.partition(" ") for kind, text in lines if kind == "result")
+        shown = _asked(lines, "queue")
         return Sight(
-            queue=slurm.read_queue(*_asked(lines, "queue"), keys) if queue else None,
+            queue=slurm.read_queue(*shown, keys) if queue else None,
             history=slurm.read_accounting(*_asked(lines, "history"), keys),
             ended=ended,
             results={name: text for name, _, text in found},
             starts=_numbered(lines, "started"),
             more=any(kind == "more" for kind, _ in lines),
+            silence=_silence(shown) if queue else "",
         )
 
     async def taken(self, names: Iterable[str]) -> None:
@@ -307,6 +316,14 @@ def _asked(lines: Lines, kind: str) -> tuple[int, list[str], str]:
     complaint = "\n".join(text for each, text in lines if each == f"{kind}-complaint")
     code = output.pop() if output and output[-1].startswith("@") else "@1"
     return int(code[1:]) if code[1:].isdecimal() else 1, output, complaint
+
+
+def _silence(shown: tuple[int, list[str], str]) -> str:
+    """What a program said that failed, or whose controller did not answer; else nothing."""
+    code, _, complaint = shown
+    if code == 0 and not is_silence(complaint):
+        return ""
+    return complaint.strip() or f"it ended with code {code}"
 
 
 def _fates(lines: Lines) -> dict[str, Sent]:

@@ -20,6 +20,58 @@ FAULTS = 3
 """Jobs that end before they start, without their fault, until the site is taken for broken."""
 
 
+SILENCES = 3
+SILENT_AFTER_S = 30.0
+FIRST_SILENCE_S = 1.0
+LONGEST_SILENCE_S = 300.0
+LONGEST_WORD = 300
+
+
+@dataclass
+class Silence:
+    """A program of the scheduler's that gives no answer: how often, since when, its last words.
+
+    It is asked again after a growing pause. Often and long enough, and the site cannot work.
+    """
+
+    program: str
+    times: int = 0
+    since: float = 0.0
+    noted_at: float = 0.0
+    again_at: float = 0.0
+    why: str = ""
+    lapsed: bool = False
+
+    def note(self, why: str, now: float) -> None:
+        """It gave none."""
+        if self.times and not self.lapsed and now < self.again_at:
+            return  # another of the same command's
+        self.since = self.since if self.times else now
+        self.times += 1
+        self.lapsed, self.noted_at = False, now
+        pause = min(LONGEST_SILENCE_S, FIRST_SILENCE_S * 2.0 ** (self.times - 1))
+        self.again_at, self.why = now + pause, " ".join(why.split())[-LONGEST_WORD:]
+
+    def clear(self) -> None:
+        """It answered."""
+        self.times, self.lapsed = 0, False
+
+    def lapse(self, now: float) -> None:
+        """Nothing is left to ask it: after a while the next work finds out."""
+        held = FAULT_S if self.times >= SILENCES else 0.0
+        if self.times and now >= max(self.again_at, self.noted_at + held):
+            self.lapsed = True
+
+    @property
+    def open(self) -> bool:
+        """Whether it is silent, or was when it was last asked."""
+        return self.times > 0 and not self.lapsed
+
+    def proven(self, now: float) -> bool:
+        """Whether that is no passing trouble."""
+        return self.open and self.times >= SILENCES and now - self.since >= SILENT_AFTER_S
+
+
 @dataclass
 class SiteState:
     """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds.
@@ -41,6 +93,9 @@ class SiteState:
     faults: int = 0
     fault: str = ""
     fault_until: float = 0.0
+    scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
+    squeue: Silence = field(default_factory=lambda: Silence("squeue"))
+    sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
 
     @property
     def actor(self) -> str:
@@ -100,3 +155,27 @@ class SiteState:
         if self.fault and self.clock() > self.fault_until:
             self.faults, self.fault = FAULTS - 1, ""
         return self.fault
+
+    @property
+    def silences(self) -> tuple[Silence, ...]:
+        """The scheduler's programs, as far as they answer."""
+        return self.scontrol, self.squeue, self.sbatch
+
+    @property
+    def unsure(self) -> bool:
+        """Whether any of the scheduler's programs gave no answer when it was last asked."""
+        return any(each.open for each in self.silences)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing new should be submitted, for it would come to be in doubt."""
+        return self.scontrol.open or self.sbatch.open or self.squeue.proven(self.clock())
+
+    def unanswered(self) -> str:
+        """Why the site cannot work though its login node answers, or nothing."""
+        now = self.clock()
+        for each in self.silences:
+            if each.proven(now):
+                minutes = max(1, round((now - each.since) / 60))
+                return f"{each.program} has had no answer for {minutes} min there: {each.why}"
+        return ""

@@ -37,6 +37,7 @@ from track.site_health import degrade, leave, recover
 
 DEGRADED_AFTER_S = 30.0
 GREET_S = 900.0
+GREET_AGAIN_S = 30.0
 TIDY_S = 3600.0
 KEPT_DAYS = 14
 CANCEL_AGAIN_S = 30.0
@@ -144,7 +145,8 @@ class SlurmDriver:
     async def greet(self) -> None:
         """See what the site is like, at first and now and then. Raises SiteTrouble."""
         state = self.state
-        if state.hello is not None and self.clock() < self._greet_at:
+        due = state.scontrol.again_at if state.scontrol.open else self._greet_at
+        if state.hello is not None and self.clock() < due:
             return
         if not self.callback and state.carrier is None:
             raise SiteTrouble(
@@ -160,8 +162,11 @@ class SlurmDriver:
                 f"no {', '.join(sorted(missing))} in the PATH there: set the block's prelude, "
                 "such as `module load slurm`"
             )
-        if hello.answers:
-            self._greet_at = self.clock() + GREET_S
+        self._greet_at = self.clock() + (GREET_S if hello.answers else GREET_AGAIN_S)
+        if hello.silence:
+            state.scontrol.note(hello.silence, self.clock())
+        else:
+            state.scontrol.clear()
         state.hello, state.runner_there = hello, hello.has_runner
 
     async def _stop(self) -> None:
@@ -255,9 +260,9 @@ class SlurmDriver:
 
     async def _well(self) -> None:
         self._failing_since = None
-        if fault := self.state.faulty():
+        if fault := self.state.faulty() or self.state.unanswered():
             await self._degrade(fault)
-        else:
+        elif not self.state.unsure:
             await transact(self.engine, lambda tx: recover(tx, self.site.name))
 
     async def _degrade(self, why: str) -> None:

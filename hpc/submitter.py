@@ -56,10 +56,12 @@ class Doubt:
 
 @dataclass
 class Submitter:
-    """Sends what is queued. `doubts` are batches whose fate is open, by id."""
+    """Sends what is queued. `doubts` are batches whose fate is open, by id; `unheard` those
+    of them of which sbatch gave no answer."""
 
     state: SiteState
     doubts: dict[int, Doubt] = field(default_factory=dict)
+    unheard: set[int] = field(default_factory=set)
     held_until: float = 0.0
     holds: int = 0
 
@@ -107,11 +109,14 @@ class Submitter:
     def settled(self, batch_id: int) -> None:
         """A batch is in doubt no more."""
         self.doubts.pop(batch_id, None)
+        self.unheard.discard(batch_id)
 
     async def _take(self) -> list[int]:
         """Commit batches of what is queued, as far as there is room at the site."""
         state = self.state
-        if self.state.clock() < self.held_until or state.faulty():
+        if not self.unheard:
+            state.sbatch.lapse(state.clock())
+        if state.clock() < self.held_until or state.faulty() or state.quiet:
             return []
 
         async def take(tx: AsyncConnection) -> list[int]:
@@ -201,6 +206,7 @@ class Submitter:
         """Draw the conclusions from what became of a submission."""
         now, name = self.state.clock(), self.state.site.name
         doubt = self.doubts[batch.id]
+        self._note_answer(batch, sent, now)
         match sent.fate:
             case Fate.KNOWN:
                 await transact(self.state.engine, lambda tx: mark_array(tx, batch.id, sent.job_id))
@@ -219,14 +225,33 @@ class Submitter:
                 since = now if doubt.absent_since is None else doubt.absent_since
                 travelled = self.state.limits.message_timeout_s + MARGIN_S
                 proven = now - since > travelled
-                self.doubts[batch.id] = Doubt(now + AGAIN_S * (not proven), since, proven)
+                due = now + AGAIN_S * (not proven)
+                if proven:  # the next is a submission
+                    due = max(due, self.state.sbatch.again_at)
+                self.doubts[batch.id] = Doubt(due, since, proven)
             case Fate.BLIND:
-                self.doubts[batch.id] = Doubt(now + BLIND_S, doubt.absent_since)
+                due = max(now + BLIND_S, self.state.squeue.again_at)
+                self.doubts[batch.id] = Doubt(due, doubt.absent_since)
             case Fate.BUSY:
                 self.doubts[batch.id] = Doubt(now + AGAIN_S, doubt.absent_since)
             case Fate.DOUBT:
                 log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
-                self.doubts[batch.id] = Doubt(now + AGAIN_S)
+                self.doubts[batch.id] = Doubt(max(now + AGAIN_S, self.state.sbatch.again_at))
+
+    def _note_answer(self, batch: Batch, sent: Sent, now: float) -> None:
+        """What a submission's fate says of sbatch and squeue over there."""
+        state = self.state
+        match sent.fate:
+            case Fate.KNOWN | Fate.REFUSED | Fate.FULL:
+                state.sbatch.clear()
+                self.unheard.discard(batch.id)
+            case Fate.DOUBT:
+                state.sbatch.note(sent.why, now)
+                self.unheard.add(batch.id)
+            case Fate.BLIND:
+                state.squeue.note(sent.why, now)
+            case Fate.ABSENT:
+                state.squeue.clear()
 
     def _hold(self) -> None:
         self.holds += 1

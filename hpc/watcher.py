@@ -69,6 +69,8 @@ class Watcher:
             return False
         self.interval_s = self.interval_s or float(self.state.site.poll_s)
         found = await transact(self.state.engine, lambda tx: open_arrays(tx, self.state.site.name))
+        if not found:
+            self.state.squeue.lapse(now)
         if not found or await self._is_fresh(now):
             self.due_at = max(self.due_at, now + (0 if found else self.interval_s))
             return False
@@ -78,13 +80,17 @@ class Watcher:
             some = {each: found[each] for each in ids[first : first + KEYS_AT_ONCE]}
             changed |= await self._look_at(some)
         self._pace(changed)
+        if self.state.squeue.open:
+            self.due_at = self.state.squeue.again_at
         return True
 
     async def _is_fresh(self, now: float) -> bool:
         """Whether the jobs report by themselves: then the look waits, though not for ever."""
         silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
         fresh = silence is not None and silence < self.interval_s and not self.state.carrier
-        if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED or self.unknown:
+        if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED:
+            return False
+        if self.unknown or self.state.squeue.open:
             return False
         self.postponed += 1
         self.due_at = now + self.interval_s - (silence or 0.0)
@@ -111,7 +117,10 @@ class Watcher:
             return news  # a result that was not read yet would be taken for a job without one
         if sight.queue is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
+            if sight.silence:
+                self.state.squeue.note(sight.silence, self.state.clock())
             return news
+        self.state.squeue.clear()
         verdicts = await self._judge(found, sight)
         doubtful = {
             watched.key

@@ -66,6 +66,11 @@ _PERMANENT = (
 )
 
 
+def is_silence(stderr: str) -> bool:
+    """Whether a program of Slurm's complains that its controller does not answer."""
+    return any(re.search(pattern, stderr.lower()) for pattern in _AMBIGUOUS)
+
+
 def classify(stderr: str) -> Complaint:
     """What to make of an unsuccessful `sbatch`, from what it wrote to stderr.
 

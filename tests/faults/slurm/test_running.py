@@ -167,6 +167,12 @@ async def test_a_controller_that_does_not_answer_changes_no_job(
         await driver.turn()
     assert await site.states("slow-1") == ["running"]
     assert driver.watcher.unknown == {}
+    assert driver.state.squeue.open
+
+    async def answers() -> bool:
+        return not driver.state.squeue.open
+
+    await site.drive(driver, answers)
     (site.root / "go-on").touch()
     await site.until_states(driver, ["slow-1"], "returned")
 

@@ -1,0 +1,146 @@
+"""A controller that does not answer although the login node does, with Slurm's own words."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+
+SAYS = {
+    "scontrol": "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)",
+    "squeue": "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+    "sbatch": "sbatch: error: Batch job submission failed: Unable to contact slurm controller",
+}
+
+
+class Login:
+    """A login node whose programs fail at once while they are `down`, and are Slurm's else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        for program, words in SAYS.items():
+            real, fake = shutil.which(program), folder / program
+            down = f'[ -e "{folder}/{program}.down" ]'
+            fake.write_text(
+                f"#!/bin/sh\nif {down}; then echo '{words}' >&2; exit 1; fi\nexec {real} \"$@\"\n"
+            )
+            fake.chmod(0o755)
+
+    @property
+    def prelude(self) -> str:
+        return f"PATH={self.folder}:$PATH"
+
+    def down(self, *programs: str) -> None:
+        for program in programs:
+            (self.folder / f"{program}.down").touch()
+
+    def up(self) -> None:
+        for mark in self.folder.glob("*.down"):
+            mark.unlink()
+
+
+class Played:
+    """A driver whose clock can be put on, and how often it asked the site anything."""
+
+    def __init__(self, site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.asked = 0.0, 0
+        self.driver = site.driver(
+            ODD_RUNNER, prelude=login.prelude, clock=lambda: self.now + time.monotonic()
+        )
+        real = self.driver.state.cluster._say
+
+        async def say(script: str, *words: str, **more: Any) -> Sequence[tuple[str, str]]:
+            self.asked += script in ("hello", "send")
+            return await real(script, *words, **more)
+
+        monkeypatch.setattr(self.driver.state.cluster, "_say", say)
+
+    async def turns(self, minutes: float, step_s: float = 15.0) -> None:
+        for _ in range(int(minutes * 60 / step_s)):
+            await self.driver.turn()
+            self.now += step_s
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> Login:
+    return Login(tmp_path / "bin")
+
+
+async def degraded(site: SlurmSite) -> str | None:
+    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
+    return None if why is None else str(why)
+
+
+async def second_site(site: SlurmSite) -> None:
+    await site.world.sql(
+        "INSERT INTO track.site (name, kind, rank, definition, seen_at)"
+        " VALUES ('next', 'local', 5, '{}', now() + interval '1 day')"
+    )
+
+
+async def sites_of(site: SlurmSite, guid: str) -> list[object]:
+    rows = await site.world.sql(
+        "SELECT t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
+        " WHERE j.asset_guid = :g ORDER BY t.id",
+        g=guid,
+    )
+    return [name for (name,) in rows]
+
+
+async def test_a_silent_controller_degrades_its_site_and_is_asked_ever_less(
+    site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login.down(*SAYS)
+    played = Played(site, login, monkeypatch)
+    await site.queue("good-1")
+    await played.driver.turn()
+    assert await degraded(site) is None  # once is no evidence
+    await played.turns(2)
+    why = await degraded(site)
+    assert why is not None
+    assert "Unable to contact slurm controller" in why
+    ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
+    assert "waits for site cluster" in str(reason)
+    await played.turns(18)
+    assert played.asked < 40
+    login.up()
+    played.now += 300
+    await site.until_states(played.driver, ["good-1"], "returned")
+    assert await degraded(site) is None
+
+
+async def test_what_sbatch_did_not_take_goes_to_the_next_site_and_is_not_done_twice(
+    site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login.down("sbatch")
+    played = Played(site, login, monkeypatch)
+    await site.queue("good-1")
+    await played.driver.turn()
+    await second_site(site)
+    await played.turns(4)
+    assert "sbatch has had no answer" in (await degraded(site) or "")
+    assert await sites_of(site, "good-1") == ["cluster", "next"]
+    login.up()
+    await played.turns(12, step_s=60.0)
+    assert await degraded(site) is None
+    (batch,) = await site.batches()
+    assert batch["ended_at"] is not None
+    assert site.lab.job_ids(batch["key"]) == []
+
+
+async def test_a_passing_silence_degrades_nothing(
+    site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(site, login, monkeypatch)
+    await site.queue("good-1")
+    login.down("sbatch", "squeue")
+    await played.turns(0.25)
+    login.up()
+    await site.until_states(played.driver, ["good-1"], "returned")
+    said = await site.world.sql("SELECT count(*) FROM track.history WHERE what = 'site.degraded'")
+    assert said == [(0,)]
