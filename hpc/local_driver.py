@@ -13,17 +13,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import local_scripts
-from hpc.collect import collect_results, report_end
+from hpc.beside import Beside
+from hpc.collect import collect_results, report, report_end
+from hpc.local_folders import batch_folders, clear_folder, sweep_folder
+from hpc.local_stops import GRACE_S, Stop, due_stop
 from hpc.retrieval import LocalSource, retrieve
+from hpc.scheduler.ladder import asked_for
 from hpc.script_words import script_command
 from hpc.submitter import is_script
 from hpc.tokens import Keys
@@ -31,17 +37,20 @@ from schemas.proxies import proxies, unproxied
 from schemas.sites import Site
 from track.batches import (
     Batch,
+    Member,
     mark_ended,
     mark_submitted,
     open_batches,
     read_batches,
     take_batches,
+    went_well,
 )
 from track.database import transact
 from track.site_health import recover
 
 log = logging.getLogger(__name__)
 
+SWEEP_S = 3600.0
 MEMBERS_AT_ONCE = 8
 """Assets that one runner takes one after another, so that libraries load once."""
 
@@ -64,6 +73,10 @@ class LocalDriver:
     file_proxy: str = ""
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     under_way: dict[int, Batch] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    stops: dict[int, Stop] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
+    _sweep_at: float = 0.0
 
     @property
     def root(self) -> Path:
@@ -80,28 +93,36 @@ class LocalDriver:
 
     async def turn(self) -> None:
         """Settle what ended, then fill the free places; a turn without trouble ends a degrade."""
+        self.beside.settle()
         for batch in list(self.under_way.values()):
             if not self._still_runs(batch):
                 process = self.running.pop(batch.id, None)
                 del self.under_way[batch.id]
                 await self._settle(batch, exit_code=None if process is None else process.returncode)
-        await self._cancel()
+        await self._stop_due()
         if self.outputs is not None:
-            try:
-                await retrieve(self.engine, self.site.name, LocalSource(self.root), self.outputs)
-            except OSError as error:
-                log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
+            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
         while (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
                 break
+        if self.clock() >= self._sweep_at:
+            self._sweep_at = self.clock() + SWEEP_S
+            await self._sweep()
         await transact(self.engine, lambda tx: recover(tx, self.site.name))
+
+    async def _bring_outputs(self, outputs: Path) -> None:
+        await retrieve(self.engine, self.site.name, LocalSource(self.root), outputs)
 
     async def close(self) -> None:
         """Runners outlive their driver: what they report is applied without it."""
+        await self.beside.close()
 
     async def _start_more(self, free: int) -> bool:
         async def take(tx: AsyncConnection) -> list[int]:
-            return await take_batches(tx, self.site.name, batches=free, size=MEMBERS_AT_ONCE)
+            shape = partial(asked_for, self.site.resources)
+            return await take_batches(
+                tx, self.site.name, batches=free, size=MEMBERS_AT_ONCE, shape=shape
+            )
 
         taken = await transact(self.engine, take)
         for batch in await self._read(taken):
@@ -111,14 +132,17 @@ class LocalDriver:
     async def _launch(self, batch: Batch) -> None:
         folder = self._folder(batch)
         await asyncio.to_thread(_write_batch, folder, batch, self.keys, self.callback, self.root)
-        command = await self._command(batch)
-        process = await asyncio.to_thread(self._spawn, folder, command)
+        await self._run(batch, range(len(batch.members)))
+
+    async def _run(self, batch: Batch, lines: Sequence[int]) -> None:
+        command = await self._command(batch, lines)
+        process = await asyncio.to_thread(self._spawn, self._folder(batch), command)
         self.running[batch.id] = process
         self.under_way[batch.id] = batch
         await transact(self.engine, lambda tx: mark_submitted(tx, batch.id, f"pid {process.pid}"))
 
-    async def _command(self, batch: Batch) -> list[str]:
-        """What runs a batch: the runner, or a script of the site's own."""
+    async def _command(self, batch: Batch, lines: Sequence[int]) -> list[str]:
+        """What runs these lines of a batch: the runner, or a script of the site's own."""
         folder = self._folder(batch)
         if is_script(batch):
             async with self.engine.connect() as tx:
@@ -128,7 +152,7 @@ class LocalDriver:
             self.site.python or sys.executable,
             str(self.runner),
             *("--batch", str(folder)),
-            *("--index", f"0-{len(batch.members) - 1}"),
+            *("--index", ",".join(map(str, lines))),
             *("--native-id", batch.key),
         ]
 
@@ -159,34 +183,85 @@ class LocalDriver:
         return _is_alive(self._folder(batch))  # a script may have left something behind it
 
     async def _settle(self, batch: Batch, *, exit_code: int | None) -> None:
-        """Apply what a gone runner left behind, and say what ended without a word."""
+        """Apply what a gone runner left behind, and say what ended without a word.
+
+        Members after one that was stopped go on: nothing is wrong with them.
+        """
+        folder = self._folder(batch)
+        stop = self.stops.pop(batch.id, None)
         if is_script(batch):
-            await local_scripts.settle(self.engine, batch, self._folder(batch), self._actor())
+            well = await local_scripts.settle(self.engine, batch, folder, self._actor(), stop)
+            await asyncio.to_thread(clear_folder, folder, well=well)
             return
-        await collect_results(self.engine, self._folder(batch) / "results")
+        await collect_results(self.engine, folder / "results")
 
-        async def work(tx: AsyncConnection) -> None:
-            for member in (await read_batches(tx, [batch.id]))[0].members:
-                if member.open:
-                    await report_end(tx, member, exit_code=exit_code, actor=self._actor())
-            await mark_ended(tx, batch.id)
+        async def work(tx: AsyncConnection) -> tuple[list[int], bool]:
+            members = (await read_batches(tx, [batch.id]))[0].members
+            unfinished = [member for member in members if member.open]
+            left = []
+            for member in unfinished:
+                if stop is not None and not member.started and member.attempt != stop.attempt:
+                    left.append(member.line)
+                else:
+                    await self._report_end(tx, member, stop, exit_code)
+            if not left:
+                await mark_ended(tx, batch.id)
+            return left, await went_well(tx, batch.id)
 
-        await transact(self.engine, work)
+        left, well = await transact(self.engine, work)
+        if left:
+            await self._run(batch, left)
+        else:
+            await asyncio.to_thread(clear_folder, folder, well=well)
 
-    async def _cancel(self) -> None:
-        """Stop runners whose every unfinished member was cancelled."""
+    async def _report_end(
+        self, tx: AsyncConnection, member: Member, stop: Stop | None, exit_code: int | None
+    ) -> None:
+        if stop is None or member.attempt != stop.attempt:
+            await report_end(tx, member, exit_code=exit_code, actor=self._actor())
+            return
+        await report(
+            tx,
+            member.attempt,
+            outcome=stop.outcome,
+            why=stop.why,
+            uses_try=stop.uses_try,
+            actor=self._actor(),
+            exit_code=exit_code,
+        )
+
+    async def _stop_due(self) -> None:
+        """Stop members that were cancelled or whose time ran out, in the end by force."""
+        now = self.clock()
         for batch in await self._read(list(self.under_way)):
-            unfinished = [member for member in batch.members if member.open]
-            if unfinished and all(member.cancelled for member in unfinished):
-                await asyncio.to_thread(self._stop, batch)
+            stop = self.stops.get(batch.id)
+            if stop is None:
+                if (stop := due_stop(batch, now)) is not None:
+                    self.stops[batch.id] = stop
+                    await asyncio.to_thread(self._signal, batch, stop.signal)
+            elif not stop.killed and now - stop.at > GRACE_S:
+                stop.killed = True
+                await asyncio.to_thread(self._signal, batch, signal.SIGKILL)
 
-    def _stop(self, batch: Batch) -> None:
-        """End a batch's runner with all that it started, also one of an earlier driver."""
+    def _signal(self, batch: Batch, number: signal.Signals) -> None:
+        """Tell a batch's runner and all that it started, also one of an earlier driver."""
         process = self.running.get(batch.id)
         leaders = _holders(self._folder(batch)) if process is None else {process.pid}
         for pid in leaders:
             with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGTERM)
+                os.killpg(pid, number)
+
+    async def _sweep(self) -> None:
+        """Remove what ended batches left, also one whose driver was killed before it did."""
+        root = self.root / "batches"
+        known = await asyncio.to_thread(batch_folders, root)
+        # Read after the folders: a batch is known before it has one.
+        running = {batch.key for batch in await self._read(await self._open())}
+        for folder in known:
+            if folder.name in running or _is_alive(folder):
+                continue
+            await collect_results(self.engine, folder / "results")
+            await asyncio.to_thread(sweep_folder, folder)
 
     async def _open(self) -> list[int]:
         return await transact(self.engine, lambda tx: open_batches(tx, self.site.name))

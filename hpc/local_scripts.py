@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.collect import report
+from hpc.local_stops import Stop
 from hpc.script_words import Command
 from schemas.sites import Site
 from track.attempts import Attempt, find_attempt
-from track.batches import Batch, mark_ended, mark_submitted
+from track.batches import Batch, mark_ended, mark_submitted, went_well
 from track.database import transact
 from track.scripts import note_reason, submitted_ids
 from track.tables import attempt
@@ -52,24 +53,35 @@ def read_end(folder: Path) -> End:
     return End(int(code) if code.isdecimal() else None, said)
 
 
-async def settle(engine: AsyncEngine, batch: Batch, folder: Path, actor: str) -> None:
-    """Draw the conclusion from the end of a script and of all that it started here."""
+async def settle(
+    engine: AsyncEngine, batch: Batch, folder: Path, actor: str, stop: Stop | None
+) -> bool:
+    """Draw the conclusion from the end of a script and of all that it started here.
+
+    `stop` says that its driver stopped it. Whether it went well.
+    """
     end, member = read_end(folder), batch.members[0]
     ids = submitted_ids(end.said)
 
-    async def work(tx: AsyncConnection) -> None:
+    async def work(tx: AsyncConnection) -> bool:
         found = await find_attempt(tx, member.attempt, lock=True)
         if found is not None and found.current:
-            await _conclude(tx, found, end, ids, actor)
+            await _conclude(tx, found, end, ids, actor, stop)
         if ids:
             await mark_submitted(tx, batch.id, ",".join(ids))
         await mark_ended(tx, batch.id)
+        return await went_well(tx, batch.id)
 
-    await transact(engine, work)
+    return await transact(engine, work)
 
 
 async def _conclude(
-    tx: AsyncConnection, found: Attempt, end: End, ids: list[str], actor: str
+    tx: AsyncConnection,
+    found: Attempt,
+    end: End,
+    ids: list[str],
+    actor: str,
+    stop: Stop | None,
 ) -> None:
     """End an attempt of which nothing is at work any more; one that a scheduler has waits."""
     queued = await _queued_as(tx, found)
@@ -78,7 +90,9 @@ async def _conclude(
         why = f"its script has ended, and job {told}, which it submitted, has yet to report"
         await note_reason(tx, found.id, why)
         return
-    if found.cancel_requested:
+    if stop is not None and stop.attempt == found.id:
+        outcome, why = stop.outcome, stop.why
+    elif found.cancel_requested:
         outcome, why = "cancelled", "it was cancelled as asked"
     elif end.code is None:
         outcome, why = "lost", "its script was killed before it ended"
@@ -90,7 +104,7 @@ async def _conclude(
         found.id,
         outcome=outcome,
         why=why,
-        uses_try=outcome == "failed",
+        uses_try=outcome in ("failed", "timeout"),
         actor=actor,
         exit_code=end.code,
     )

@@ -9,14 +9,14 @@ submitted a second time.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.cluster import Fate, Sent, SiteTrouble
 from hpc.collect import refuse
 from hpc.remote import Garbled
-from hpc.scheduler.ladder import climb, merge
+from hpc.scheduler.ladder import asked_for
 from hpc.scheduler.slurm import ArraySpec, render
 from hpc.shipping import Parcel, parcel
 from hpc.site_state import SiteState
@@ -132,16 +132,11 @@ class Submitter:
                 state.site.name,
                 members=min(room, MOST_AT_ONCE),
                 size=min(state.site.max_array, state.limits.max_array),
-                shape=self._shape,
+                shape=partial(asked_for, state.site.resources),
                 running=None if running is None else running - load.throttled,
             )
 
         return await transact(state.engine, take)
-
-    def _shape(self, stage: dict[str, Any], outcomes: Sequence[str]) -> dict[str, Any]:
-        asked = merge(self.state.site.resources, Resources.model_validate(stage))
-        climbed = climb(asked, outcomes)
-        return climbed.model_dump(mode="json", by_alias=True)
 
     async def _wanted(self, batches: Iterable[Batch]) -> list[Batch]:
         """Those of which any attempt is still open; the others are over: no job of theirs,

@@ -14,22 +14,9 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.tables import batch, stage
+from track.tables import attempt, batch, stage
 
 QUEUED = text("""
-    SELECT t.id AS attempt, j.stage_id, s.resources, s.kind
-    FROM track.attempt t
-    JOIN track.job j ON j.attempt_id = t.id AND j.state = 'queued'
-    JOIN track.stage s ON s.id = j.stage_id
-    JOIN track.asset a ON a.guid = j.asset_guid
-    WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
-      AND t.cancel_requested_at IS NULL
-    ORDER BY a.priority DESC, s.position DESC, t.id
-    LIMIT :limit
-    FOR NO KEY UPDATE OF t SKIP LOCKED
-""")
-
-ARRAYS = text("""
     SELECT t.id AS attempt, j.stage_id, s.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 THEN 'timeout' ELSE coalesce(p.outcome, '') END
@@ -49,6 +36,7 @@ ARRAYS = text("""
 
 MEMBERS = text("""
     SELECT t.id AS attempt, t.fence, t.member, t.started_by, t.nonce, t.batch_id,
+           CAST(extract(epoch FROM now() - t.started_at) AS double precision) AS runs_s,
            t.closed_at IS NULL AND j.attempt_id = t.id AS open,
            t.cancel_requested_at IS NOT NULL AS cancelled,
            a.guid, s.key AS stage, s.kind, s.run, j.state
@@ -63,7 +51,7 @@ MEMBERS = text("""
 
 @dataclass(frozen=True)
 class Member:
-    """One attempt of a batch, at its line of the manifest."""
+    """One attempt of a batch, at its line of the manifest; `runs_s` seconds since its start."""
 
     attempt: int
     fence: int
@@ -75,6 +63,7 @@ class Member:
     open: bool
     started_by: str | None
     cancelled: bool
+    runs_s: float | None = None
 
     @property
     def started(self) -> bool:
@@ -95,32 +84,40 @@ class Batch:
     members: tuple[Member, ...]
 
 
-async def take_batches(tx: AsyncConnection, site: str, *, batches: int, size: int) -> list[int]:
+Shape = Callable[[dict[str, Any], Sequence[str]], dict[str, Any]]
+"""From a stage's resources and the outcomes of earlier attempts: what the next one asks for."""
+
+
+def _as_asked(stage: dict[str, Any], _: Sequence[str]) -> dict[str, Any]:
+    return stage
+
+
+async def take_batches(
+    tx: AsyncConnection, site: str, *, batches: int, size: int, shape: Shape = _as_asked
+) -> list[int]:
     """Put queued attempts of a site into at most `batches` batches of one stage each.
 
-    A batch holds at most `size` members, fewer when that lets more batches run side by
-    side, and one where it is a script of the site's own. The ids of the new batches, most
-    urgent first.
+    A batch holds at most `size` members that ask for the same, fewer when that lets more
+    batches run side by side, and one where it is a script of the site's own. The ids of the
+    new batches, most urgent first.
     """
     rows = (await tx.execute(QUEUED, {"site": site, "limit": batches * size})).all()
-    groups: dict[tuple[int, int | None], list[Row[Any]]] = {}
+    wanted = await _resources(tx, {row.stage_id for row in rows})
+    groups: dict[tuple[int, str, int | None], list[Row[Any]]] = {}
     for row in rows:
+        asked = json.dumps(shape(wanted[row.stage_id], row.outcomes), sort_keys=True)
         alone = row.attempt if row.kind == "script" else None
-        groups.setdefault((row.stage_id, alone), []).append(row)
+        groups.setdefault((row.stage_id, asked, alone), []).append(row)
     share = min(size, math.ceil(len(rows) / batches))
     pieces = [
-        (stage_id, members[first : first + share])
-        for (stage_id, _), members in groups.items()
+        (stage_id, members[first : first + share], json.loads(asked))
+        for (stage_id, asked, _), members in groups.items()
         for first in range(0, len(members), share)
     ]
     return [
-        await _intend(tx, site, stage_id, members, members[0].resources)
-        for stage_id, members in pieces[:batches]
+        await _intend(tx, site, stage_id, members, asked)
+        for stage_id, members, asked in pieces[:batches]
     ]
-
-
-Shape = Callable[[dict[str, Any], Sequence[str]], dict[str, Any]]
-"""From a stage's resources and the outcomes of earlier attempts: what the next one asks for."""
 
 
 async def take_arrays(
@@ -138,7 +135,7 @@ async def take_arrays(
     an attempt that runs a script of the site's own is a batch by itself. Most urgent first.
     Of all batches together `running` may run at a time, which their `throttle` sees to.
     """
-    rows = (await tx.execute(ARRAYS, {"site": site, "limit": members})).all()
+    rows = (await tx.execute(QUEUED, {"site": site, "limit": members})).all()
     wanted = await _resources(tx, {row.stage_id for row in rows})
     shapes: dict[tuple[object, ...], str] = {}
     groups: dict[tuple[object, ...], list[Row[Any]]] = {}
@@ -224,6 +221,7 @@ def _member(row: Row[Any]) -> Member:
         open=row.open,
         started_by=row.started_by,
         cancelled=row.cancelled,
+        runs_s=row.runs_s,
     )
 
 
@@ -280,6 +278,14 @@ async def mark_array(tx: AsyncConnection, batch_id: int, array_id: str) -> None:
     """Note an array's id, on its batch and on each attempt the id of its task."""
     await mark_submitted(tx, batch_id, array_id)
     await tx.execute(NAME_MEMBERS, {"batch": batch_id, "native": array_id})
+
+
+async def went_well(tx: AsyncConnection, batch_id: int) -> bool:
+    """Whether every attempt of a batch brought its result."""
+    others = select(attempt.c.id).where(
+        attempt.c.batch_id == batch_id, attempt.c.outcome.is_distinct_from("done")
+    )
+    return (await tx.execute(others.limit(1))).first() is None
 
 
 async def mark_refused(tx: AsyncConnection, batch_id: int) -> None:

@@ -1,6 +1,7 @@
 """The ladder of resources: what a repeated attempt asks for after it ran out of something."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hpc.scheduler.states import JobState
 from schemas.pipeline_model import Resources
@@ -35,3 +36,9 @@ def merge(site: Resources, stage: Resources) -> Resources:
     """A stage's wishes, and the site's where it has none."""
     given = {name: value for name, value in stage if value is not None}
     return site.model_copy(update=given)
+
+
+def asked_for(site: Resources, stage: dict[str, Any], outcomes: Sequence[str]) -> dict[str, Any]:
+    """What an attempt asks for: its stage's wishes, the site's, and more of what ran out before."""
+    asked = climb(merge(site, Resources.model_validate(stage)), outcomes)
+    return asked.model_dump(mode="json", by_alias=True)

@@ -1,8 +1,8 @@
 """A runner whose conduct is the asset's name: it says start and complete like the real one.
 
-`quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `mute-…`
-leaves its result on the disk, `makes-…` leaves two outputs, `fails-…` exits with 3 once
-granted, `lost-…` exits with 75.
+`quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `deaf-…`
+does so and heeds no signal, `mute-…` leaves its result on the disk, `makes-…` leaves two
+outputs, `fails-…` exits with 3 once granted, `lost-…` exits with 75.
 Standard library only; every work really done is a line in `<root>/work.log`.
 """
 
@@ -52,9 +52,13 @@ def main() -> int:
     for name in ("--batch", "--index", "--native-id"):
         parser.add_argument(name)
     given = parser.parse_args()
-    first, _, last = given.index.partition("-")
-    lines = range(int(first), int(last or first) + 1)
-    return max(run(Path(given.batch), index, given.native_id) for index in lines)
+    return max(run(Path(given.batch), index, given.native_id) for index in numbers(given.index))
+
+
+def numbers(given: str) -> list[int]:
+    """The lines named by `7`, `3-5` or `1,4`."""
+    parts = (part.partition("-") for part in given.split(","))
+    return [n for first, _, last in parts for n in range(int(first), int(last or first) + 1)]
 
 
 def run(folder: Path, index: int, native_id: str) -> int:
@@ -68,13 +72,16 @@ def run(folder: Path, index: int, native_id: str) -> int:
     if call(line, token, "start", who) != 200:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    if kind == "deaf":
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
     with (root / "work.log").open("a") as log:
         log.write(f"{line['attempt']} {native_id}\n")
     if kind == "quiet":
         return 0
     if kind == "fails":
         return 3
-    while kind == "slow" and not (root / "go-on").exists():
+    while kind in ("slow", "deaf") and not (root / "go-on").exists():
         time.sleep(0.1)
     result: dict[str, Any] = {"details": {"by": native_id}}
     if kind == "makes":

@@ -276,9 +276,11 @@ async def test_outputs_of_this_machine_are_put_in_their_place_too(here: Here) ->
     await here.queue("makes-1")
     driver = here.driver()
     await here.until(driver, "returned", "makes-1")
-    await driver.turn()
     job_id = await here.world.job_id("makes-1", "a")
-    assert await transact(here.engine, lambda tx: retrieval(tx, job_id)) == ""
+    async with asyncio.timeout(60):
+        while await transact(here.engine, lambda tx: retrieval(tx, job_id)) != "":
+            await driver.turn()
+            await asyncio.sleep(0.05)
     made = here.folder / "outputs" / "makes-1" / "a"
     assert (made / "note.txt").read_bytes() == b"short"
     assert os.path.getsize(made / "derived" / "large.bin") == 3_000_001
@@ -299,3 +301,96 @@ async def test_a_site_whose_runner_could_not_be_started_recovers_once_it_can_be(
     assert await here.tries() == 0
     await heir.turn()
     assert await here.world.sql("SELECT name FROM track.site WHERE degraded <> ''") == []
+
+
+async def cancel(here: Here, guid: str) -> None:
+    job_id = await here.world.job_id(guid, "a")
+    await transact(
+        here.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
+    )
+
+
+@pytest.mark.parametrize("kind", ["slow", "deaf"])
+async def test_the_first_of_a_batch_is_stopped_and_the_others_go_on(
+    here: Here, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.local_driver.GRACE_S", 0.3)
+    here.capacity = 1
+    await here.queue(f"{kind}-1", "good-2", "good-3")
+    driver = here.driver()
+    await here.until(driver, "running", f"{kind}-1")
+    await cancel(here, f"{kind}-1")
+    await here.until(driver, "cancelled", f"{kind}-1")
+    await here.until(driver, "returned", "good-2", "good-3")
+    assert [row[0] for row in await here.attempts()] == ["cancelled", "done", "done"]
+    assert await here.world.sql("SELECT count(*) FROM track.batch") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", ["slow", "deaf"])
+async def test_a_job_over_its_time_is_ended_and_gets_twice_as_much(
+    here: Here, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.local_driver.GRACE_S", 0.3)
+    here.capacity = 1
+    await here.queue(f"{kind}-1", "good-2")
+    await here.world.sql("""UPDATE track.stage SET resources = '{"time": "00:00:01"}'""")
+    driver = here.driver()
+    await here.until(driver, "ready", f"{kind}-1")
+    await here.until(driver, "returned", "good-2")
+    rows = await here.world.sql(
+        "SELECT t.outcome, j.tries, j.reason FROM track.job j"
+        " JOIN track.attempt t ON t.id = j.attempt_id WHERE j.asset_guid <> 'good-2'"
+    )
+    (outcome, tries, reason) = rows[0]
+    assert (outcome, tries) == ("timeout", 1)
+    assert "its time ran out: it may run for 1 s" in str(reason)
+    await here.world.sql("UPDATE track.job SET available_at = now()")
+    (here.root / "go-on").touch()
+    await here.again(f"{kind}-1")
+    await here.until(driver, "returned", f"{kind}-1")
+    asked = await here.world.sql("SELECT resources ->> 'time' FROM track.batch ORDER BY id")
+    assert asked == [("00:00:01",), ("00:00:02",)]
+
+
+async def test_nothing_is_left_of_a_batch_that_went_well_and_only_logs_of_another(
+    here: Here,
+) -> None:
+    here.capacity = 1
+    driver = here.driver()
+    batches = here.root / "batches"
+    await here.queue("good-1", "mute-2")
+    await here.until(driver, "returned", "good-1", "mute-2")
+    async with asyncio.timeout(60):
+        while driver.under_way:
+            await driver.turn()
+    assert list(batches.iterdir()) == []
+    await here.queue("fails-3")
+    await here.until(driver, "ready", "fails-3")
+    (folder,) = batches.iterdir()
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"runner.log"}
+
+
+async def test_what_a_killed_driver_left_is_removed_by_the_next_but_not_what_runs(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.queue("good-1", "slow-2")
+    driver = here.driver()
+    monkeypatch.setattr("hpc.local_driver.clear_folder", lambda *_, **__: None)
+    await here.until(driver, "running", "slow-2")
+    await here.until(driver, "returned", "good-1")
+    async with asyncio.timeout(60):
+        while len(driver.under_way) > 1:
+            await driver.turn()
+            await asyncio.sleep(0.02)
+    old = here.root / "batches" / "bold"
+    (old / "log").mkdir(parents=True)
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    heir = here.driver()
+    await heir.adopt()
+    await heir.turn()
+    tokens = [path.parent.name for path in here.root.glob("batches/*/tokens")]
+    (running,) = heir.under_way.values()
+    assert tokens == [running.key]
+    assert not old.exists()
+    (here.root / "go-on").touch()
+    await here.until(heir, "returned", "slow-2")

@@ -1,0 +1,47 @@
+"""What runners of this machine leave behind: removed once nothing of a batch can come any more.
+
+Tokens never stay. Of a batch that did not go well its logs stay for a while, and so does a
+result that nobody could read.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+KEPT_DAYS = 14
+KEPT = ("log", "results", "out", "err")
+"""Logs, results that were not taken, and what a script said."""
+
+
+def clear_folder(folder: Path, *, well: bool) -> None:
+    """Remove an ended batch's folder; when it did not go well, all but its logs."""
+    if not folder.is_dir():  # its driver was killed before it made one
+        return
+    (folder / "tokens").unlink(missing_ok=True)
+    unreadable = list((folder / "results").glob("*.unreadable"))
+    if well and not unreadable:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in folder.iterdir():
+        if entry.name in KEPT:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    for taken in (folder / "results").glob("*.taken"):
+        taken.unlink(missing_ok=True)
+
+
+def batch_folders(root: Path) -> list[Path]:
+    """The folders that batches have or had."""
+    return sorted(each for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove an ended batch's folder after its time; before, what nobody cleared of it."""
+    age_s = time.time() - folder.stat().st_mtime
+    if age_s > KEPT_DAYS * 86_400:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif (folder / "tokens").exists() or (folder / "manifest.jsonl").exists():
+        clear_folder(folder, well=False)
