@@ -4,6 +4,7 @@ import asyncio
 
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Completed
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks.dispatcher import Dispatcher
 from track import jobs
@@ -11,6 +12,7 @@ from track.claims import Claim
 from track.database import transact
 from track.moves import Guard
 from track.outputs import retrieval
+from track.states import State
 
 LOOK_S = 1.0
 
@@ -28,11 +30,14 @@ async def outputs_here(dispatcher: Dispatcher, claim: Claim) -> PrefectState | N
     if not trouble:
         return None
     why = f"its outputs are lost: {trouble}"
-    guard = Guard(dispatcher_id=dispatcher.id)
-    await transact(
-        dispatcher.engine,
-        lambda tx: jobs.try_again(
-            tx, claim.job_id, actor=dispatcher.actor, why=why, uses_try=True, guard=guard
-        ),
-    )
+    await transact(dispatcher.engine, lambda tx: _do_again(tx, dispatcher, claim, why))
     return Completed(name="Retrying", message=why)
+
+
+async def _do_again(tx: AsyncConnection, dispatcher: Dispatcher, claim: Claim, why: str) -> None:
+    """Have the stage done again, unless a person has decided meanwhile what becomes of it."""
+    if (await jobs.standing(tx, claim.job_id)).state is State.RETURNED:
+        guard = Guard(dispatcher_id=dispatcher.id)
+        await jobs.try_again(
+            tx, claim.job_id, actor=dispatcher.actor, why=why, uses_try=True, guard=guard
+        )

@@ -14,6 +14,7 @@ from track import jobs
 from track.attempts import DECLARED, close_attempt
 from track.history import record
 from track.moves import Guard, lock
+from track.outputs import forsake_outputs, outputs_awaited
 from track.selection import CannotDo, site_row
 from track.sites import is_driven, runs_scripts
 from track.states import IN_HAND, State
@@ -75,10 +76,13 @@ async def _line(tx: AsyncConnection, was: Row[Any], note: str = "") -> Line:
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
     """Do a finished, failed or cancelled job again, and all that was built on it.
 
-    One that will run anyway is left as it is. An asset in quarantine leaves it: whatever
-    failed with it is opened again too.
+    One that will run anyway is left as it is, and one that came back and waits for its outputs
+    waits no longer. An asset in quarantine leaves it: whatever failed with it is opened again
+    too.
     """
     row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        return await _do_again(tx, row, actor, why)
     if row.state in IN_HAND:
         return await _line(tx, row, "it is being done; cancel it first to do it anew")
     if row.state in (State.WAITING, State.READY, State.ABSENT):
@@ -103,8 +107,15 @@ async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> No
 
 
 async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
-    """Leave a job out, so that what follows may run; one that is in somebody's hands is not."""
+    """Leave a job out, so that what follows may run; one that is in somebody's hands is not.
+
+    One that waits only for its outputs is in nobody's.
+    """
     row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        await _fail_without_outputs(tx, row, actor, why)
+        await jobs.skip(tx, job_id, actor=actor, why=why)
+        return await _line(tx, row, "nobody waits for its outputs any more")
     if row.state in IN_HAND:
         return await _line(tx, row, "it is being done; cancel it first")
     if row.state in (State.DONE, State.EXCLUDED, State.ABSENT):
@@ -133,6 +144,9 @@ async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> L
             first = await _ask_to_stop(tx, row, actor, why)
             asked = "is asked to stop it" if first else "was asked already"
             return await _line(tx, row, f"{row.site} {asked}; it is cancelled once it has ended")
+        case State.RETURNED if await _awaits_outputs(tx, row):
+            await _fail_without_outputs(tx, row, actor, why)
+            return await _line(tx, row, "nobody waits for its outputs any more")
         case State.RETURNED:
             return await _line(tx, row, "it has come back: cancel the stage that follows")
         case _:
@@ -160,9 +174,12 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
     """Take a person's word that an attempt at a site is over, of which nothing else says so.
 
     The attempt is closed: whatever may still come of it changes nothing. Its job is done
-    again without losing a try, or is cancelled when that was asked for.
+    again without losing a try, or is cancelled when that was asked for. So is one that came
+    back and whose outputs cannot be brought.
     """
     row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        return await _do_again(tx, row, actor, why)
     if row.state not in (State.QUEUED, State.RUNNING):
         return await _line(tx, row, f"it is {row.state}: no site has it")
     if row.batch_id is None:
@@ -179,6 +196,36 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
     )
     await _notify(tx, row.site)
     return await _line(tx, row, f"{row.site} is told to stop whatever may be left of it")
+
+
+async def _awaits_outputs(tx: AsyncConnection, row: Row[Any]) -> bool:
+    return row.state == State.RETURNED and await outputs_awaited(tx, row.id)
+
+
+async def _forsake(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> str:
+    """Wait for a job's outputs no longer; why, for whoever reads its reason."""
+    told = f"its outputs were given up{f': {why}' if why else ''}"
+    await forsake_outputs(tx, row.attempt_id, told)
+    await record(
+        tx, actor=actor, what="outputs.given_up", asset_guid=row.asset_guid, job_id=row.id,
+        attempt_id=row.attempt_id, why=why,
+    )  # fmt: skip
+    return told
+
+
+async def _do_again(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> Line:
+    told = await _forsake(tx, row, actor, why)
+    guard = Guard(attempt_id=row.attempt_id)
+    await jobs.try_again(
+        tx, row.id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
+    )
+    return await _line(tx, row, "nobody waits for its outputs any more; it is done again")
+
+
+async def _fail_without_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> None:
+    told = await _forsake(tx, row, actor, why)
+    guard = Guard(attempt_id=row.attempt_id)
+    await jobs.end(tx, row.id, State.FAILED, actor=actor, why=told, guard=guard)
 
 
 async def move_to(tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str) -> Line:

@@ -36,6 +36,7 @@ NOTE = text("""
     WHERE id = :attempt
     RETURNING job_id
 """)
+IS_AWAITED = text(f"SELECT {AWAITED} FROM track.job j WHERE j.id = :job")
 MISSING = text("""
     SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
                 ELSE t.result ->> 'retrieved' END
@@ -79,6 +80,16 @@ async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -
     """
     noted = await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
     await wake(tx, noted.scalars())
+
+
+async def outputs_awaited(tx: AsyncConnection, job_id: int) -> bool:
+    """Whether a job came back and waits for what it made at its site."""
+    return bool((await tx.execute(IS_AWAITED, {"job": job_id})).scalar_one())
+
+
+async def forsake_outputs(tx: AsyncConnection, attempt: int, why: str) -> None:
+    """Wait no longer for an attempt's outputs; its job is the caller's to move on."""
+    await tx.execute(NOTE, {"attempt": attempt, "why": why})
 
 
 async def standing_at_sites(tx: AsyncConnection, job_ids: Collection[int]) -> dict[int, State]:

@@ -14,6 +14,7 @@ from track.batches import mark_array, take_batches, unwanted
 from track.database import transact
 from track.moves import Guard, IllegalMove, StaleMove, move
 from track.operations import Line
+from track.outputs import note_retrieved, retrieval
 from track.selection import CannotDo, Selection, select_jobs
 from track.states import State
 
@@ -272,3 +273,51 @@ async def test_what_no_site_has_cannot_be_declared_lost(world: World) -> None:
     assert "no site has it" in (await do(world, operations.declare_lost)).note
     await queue(world)
     assert "has not taken it" in (await do(world, operations.declare_lost)).note
+
+
+async def came_back(world: World) -> int:
+    """A job whose output lies at a site that will never give it; its attempt."""
+    attempt_id = await queue(world)
+    await start(world, attempt_id)
+    job_id = await world.job_id("g", "load")
+    result = '{"outputs": [{"path": "cut.tif", "size_bytes": 1, "sha256": "0"}]}'
+    await world.sql(
+        "UPDATE track.attempt SET outcome = 'done', closed_at = now(),"
+        " result = CAST(:result AS jsonb)",
+        result=result,
+    )
+    await transact(
+        world.engine, lambda tx: jobs.give_back(tx, job_id, attempt_id=attempt_id, actor="a")
+    )
+    return attempt_id
+
+
+@pytest.mark.parametrize(
+    ("verb", "now"),
+    [
+        (operations.resubmit, State.READY),
+        (operations.declare_lost, State.READY),
+        (operations.cancel, State.FAILED),
+        (operations.skip, State.EXCLUDED),
+    ],
+)
+async def test_a_job_whose_outputs_never_come_is_a_persons_to_decide(
+    world: World, verb: Any, now: State
+) -> None:
+    await came_back(world)
+    line = await do(world, verb)
+    assert (line.was, line.now) == (State.RETURNED, now)
+    assert "nobody waits for its outputs" in line.note
+    job_id = await world.job_id("g", "load")
+    async with world.engine.connect() as tx:
+        assert await retrieval(tx, job_id) == "its outputs were given up: because"
+    said = await world.sql("SELECT actor, why FROM track.history WHERE what = 'outputs.given_up'")
+    assert said == [("operator:ib", "because")]
+    assert await world.sql("SELECT tries FROM track.job WHERE id = :id", id=job_id) == [(0,)]
+
+
+async def test_one_whose_outputs_are_here_is_finished(world: World) -> None:
+    attempt_id = await came_back(world)
+    await transact(world.engine, lambda tx: note_retrieved(tx, attempt_id))
+    assert (await do(world, operations.cancel)).now == State.RETURNED
+    assert "being done" in (await do(world, operations.resubmit)).note
