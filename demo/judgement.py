@@ -22,7 +22,7 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
         "file_name": row["file_name"],
         "subject": row["subject"],
         "stages": [
-            StageRow(key=stage["key"], state=stage["state"], reason=told(stage["reason"]))
+            StageRow(key=stage["key"], state=stage["state"], reason=told(stage))
             for stage in row["stages"]
         ],
         "barcodes": row["barcodes"],
@@ -33,9 +33,13 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
     return shown
 
 
-def told(reason: str | None) -> str | None:
-    """A stage's reason; what only repeats the quarantine of its specimen is left out."""
-    return None if reason and reason.startswith("quarantined: ") else reason
+def told(stage: Row) -> str | None:
+    """A stage's reason, unless it only waits for an earlier one or repeats the quarantine of its
+    specimen, or its site's queue is the ordinary thing to wait in."""
+    reason: str | None = stage["reason"]
+    if stage["state"] in ("waiting", "queued") or not reason:
+        return None
+    return None if reason.startswith("quarantined: ") else reason
 
 
 def end_of(row: Row) -> str | None:

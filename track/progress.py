@@ -1,21 +1,22 @@
 """Where every specimen of a session stands, stage by stage: what people look at."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.sites import WITHOUT_SITE
+from track.states import ENDED, State
+from track.waiting import reasons
 
-ROWS = text(f"""
+ROWS = text("""
     SELECT a.guid, a.file_name, a.parent_guid, a.subject, a.quarantine, a.attention,
            a.finalised_at, a.ppi, p.name AS pipeline, d.body -> 'barcode' AS barcodes,
            jsonb_agg(jsonb_build_object(
-               'key', s.key, 'state', j.state, 'warning', j.warning, 'reason', CASE
-                   WHEN j.state = 'ready' AND {WITHOUT_SITE} THEN 'no open site may take it'
-                   ELSE j.reason END,
-               'tries', j.tries, 'site', t.site) ORDER BY s.position, s.id) AS stages
+               'id', j.id, 'key', s.key, 'state', j.state, 'warning', j.warning,
+               'reason', j.reason, 'tries', j.tries, 'site', t.site)
+               ORDER BY s.position, s.id) AS stages
     FROM track.asset a
     JOIN track.pipeline p ON p.id = a.pipeline_id
     JOIN track.job j ON j.asset_guid = a.guid
@@ -32,11 +33,29 @@ async def session_progress(tx: AsyncConnection, session_id: UUID) -> list[dict[s
     """One plain row per asset, derivatives after their parents, stages in their order.
 
     Keys: guid, file_name, parent_guid, subject, quarantine, attention, finalised (bool),
-    ppi, pipeline, barcodes (list), stages (key, state, reason, warning, tries, site).
+    ppi, pipeline, barcodes (list), stages (id, key, state, reason, warning, tries, site).
+    A stage that does not move has the reason of it that `track.waiting` gives.
     """
-    rows = await tx.execute(ROWS, {"session": session_id})
-    return [
+    rows = [
         dict(row._mapping)
         | {"finalised": row.finalised_at is not None, "barcodes": row.barcodes or []}
-        for row in rows
+        for row in await tx.execute(ROWS, {"session": session_id})
     ]
+    stages = {stage["id"]: stage for row in rows for stage in _to_explain(row["stages"])}
+    for found in await reasons(tx, stages):
+        if not found.moves:
+            stages[found.job_id]["reason"] = found.reason
+    return rows
+
+
+def _to_explain(stages: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Stages that somebody should be at, and the first of those that wait for earlier ones.
+
+    What a person decided on, or has to, says so itself in its job's reason.
+    """
+    for stage in stages:
+        if stage["state"] == State.WAITING:
+            yield stage
+            return
+        if stage["state"] not in ENDED:
+            yield stage

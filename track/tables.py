@@ -210,6 +210,7 @@ job = Table(
         "state",
         postgresql_where=text("state IN ('claimed', 'queued', 'running', 'returned')"),
     ),
+    Index("job_stopped", "updated_at", postgresql_where=text("state IN ('failed', 'cancelled')")),
     schema="track",
 )
 
@@ -320,6 +321,7 @@ history = Table(
     Column("why", Text, nullable=False, server_default=text("''")),
     Index("history_asset", "asset_guid", "id"),
     Index("history_job", "job_id", "id"),
+    Index("history_alarm", "what", "id", postgresql_where=text("what LIKE 'alarm.%'")),
     schema="track",
 )
 

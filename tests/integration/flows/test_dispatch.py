@@ -293,7 +293,8 @@ async def test_without_an_open_site_it_starts_nothing_and_goes_on_when_one_opens
     assert await waking(world) is None
     async with world.engine.connect() as connection:
         rows = await session_progress(connection, world.session_id)
-    assert rows[0]["stages"][0]["reason"] == "no open site may take it"
+    said = "no open site may take it: here is switched off"
+    assert rows[0]["stages"][0]["reason"] == said
     await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
     assert await waking(world) is not None
     assert (await run(world)).name == "Finished"
