@@ -63,7 +63,8 @@ def create_app(config: ClusterApi) -> FastAPI:
 @asynccontextmanager
 async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context]:
     """What the application needs while it runs."""
-    engine = make_engine(config.database_url, pool=config.pool, overflow=config.pool)
+    pool = config.pool
+    engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
     announcer = Announcer(engine, config.events_url, auth=config.events_auth)
     try:
         async with config.ars_tokens() as ars_token:

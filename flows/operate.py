@@ -13,7 +13,6 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from tasks.operations import (
-    announce_attention,
     answer,
     load_definitions,
     operating,
@@ -142,7 +141,6 @@ async def attention(by: By, guid: Guid, text: str = "") -> State:
     async with operating(by) as desk:
         note = text.strip() or None
         line = await desk.once(lambda tx: switches.set_attention(tx, guid, note, actor=desk.actor))
-        await announce_attention(desk, line)
         return await answer("attention", [line])
 
 

@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
+from tasks.alarms import raise_alarms
 from tasks.reconciliation import reconciling, report, set_right
 
 
@@ -14,15 +15,22 @@ from tasks.reconciliation import reconciling, report, set_right
 async def reconcile(
     patience_s: Annotated[float, Field(ge=15)] = 60,
     registration_s: Annotated[float, Field(ge=15)] = 300,
+    free_gb: Annotated[float, Field(ge=0)] = 5,
 ) -> State:
     """Wake what nobody is at, end what belongs to the dead, tell the archive what it is owed.
+
+    What people should hear of (overdue jobs, failing stages, silent services, a full disk, an
+    archive that is away) is announced when it begins.
 
     Args:
         patience_s: how long something must have stood still before it counts as left behind
         registration_s: the same for a session whose specimens are not registered yet
+        free_gb: less free room than this under the store or the N-Drive is announced, in GB
     """
     async with reconciling() as engine:
         found = await set_right(
             engine, timedelta(seconds=patience_s), timedelta(seconds=registration_s)
         )
+        said = await raise_alarms(engine, free_gb)
+        found.alarms, found.notes = len(said), found.notes + said
     return await report(found)

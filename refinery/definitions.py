@@ -8,6 +8,7 @@ from schemas.pipeline_checks import check_together
 from schemas.sites import Site, load_sites
 from track import pipelines as known_pipelines
 from track import sites as known_sites
+from track.announcements import announce_changed
 from track.database import transact
 
 ACTOR = "refinery up"
@@ -37,6 +38,8 @@ async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
 
     async def write(tx: AsyncConnection) -> list[str]:
         await known_sites.load_sites(tx, sites, actor=ACTOR)
-        return await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
+        changed = await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
+        await announce_changed(tx, changed, by=ACTOR)
+        return changed
 
     return await transact(engine, write)

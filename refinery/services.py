@@ -47,7 +47,7 @@ async def watch(settings: Settings) -> None:
     from track.database import make_engine
 
     addresses = of_running(settings)
-    engine = make_engine(addresses.database)
+    engine = make_engine(addresses.database, service="watch")
     try:
         async with PrefectEvents(addresses.prefect_api) as emit:
             await watch_drive(n_drive(settings), engine, emit)
@@ -78,7 +78,7 @@ async def sites(settings: Settings) -> None:
     from track.database import make_engine
 
     addresses = of_running(settings)
-    engine = make_engine(addresses.database)
+    engine = make_engine(addresses.database, service="sites")
     try:
         await SiteDrivers(settings, addresses, engine).run()
     finally:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from prefect.artifacts import Artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 from sqlalchemy import select
@@ -23,11 +22,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from blocks.ars import ArsArchive
 from blocks.ars_client import ArsClient, ArsError
 from blocks.database import RefineryDatabase
-from schemas.events import ASSET_ATTENTION, PIPELINE_CHANGED, asset_event, system_event
 from schemas.pipeline import Pipeline, check_sites, check_together, load_pipelines
 from schemas.storable import why_not_storable
 from tasks.metadata import push_pending
 from track import pipelines
+from track.announcements import announce_changed
 from track.database import make_engine, transact
 from track.documents import owe_all
 from track.history import record
@@ -112,21 +111,6 @@ def _shown(line: Line) -> dict[str, str]:
     }
 
 
-async def announce_attention(desk: Desk, line: Line) -> None:
-    """Tell who listens that an asset is held for a person, or no longer."""
-    if not line.changed:
-        return
-    row = await desk.once(lambda tx: asset_row(tx, line.guid))
-    found = asset_event(
-        ASSET_ATTENTION,
-        line.guid,
-        session=row.session_id,
-        pipeline=row.pipeline,
-        payload={"attention": line.now or None, "by": desk.actor},
-    )
-    emit_event(**{name: found[name] for name in ("event", "resource", "related", "payload")})
-
-
 async def load_definitions(desk: Desk, path: Path) -> list[Line]:
     """Make the pipelines of a file, or of a folder's `*.yaml` files, those in use.
 
@@ -147,12 +131,11 @@ async def load_definitions(desk: Desk, path: Path) -> list[Line]:
         sites = await read_sites(tx)
         bare = [site.name for site in sites if not site.runs_scripts]
         check_sites(given, [site.name for site in sites], bare)
-        return await pipelines.load_pipelines(tx, given, actor=desk.actor)
+        changed = await pipelines.load_pipelines(tx, given, actor=desk.actor)
+        await announce_changed(tx, changed, by=desk.actor)
+        return changed
 
     changed = await desk.once(write)
-    for name in changed:
-        found = system_event(PIPELINE_CHANGED, "pipeline", name, payload={"by": desk.actor})
-        emit_event(**{key: found[key] for key in ("event", "resource", "related", "payload")})
     return [
         Line(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
         for each in given

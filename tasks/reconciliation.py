@@ -69,6 +69,7 @@ class Found:
     sites_silent: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
+    alarms: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property

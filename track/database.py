@@ -16,11 +16,19 @@ T = TypeVar("T")
 
 AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 TRIES = 8
+SERVICE = "refinery "
+"""How the names of services' connections begin."""
 
 
-def make_engine(url: str, *, pool: int = 5, overflow: int = 10) -> AsyncEngine:
-    """An engine for this event loop; `url` is a `postgresql+psycopg` URL."""
-    return create_async_engine(url, pool_size=pool, max_overflow=overflow, pool_pre_ping=True)
+def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "") -> AsyncEngine:
+    """An engine for this event loop; `url` is a `postgresql+psycopg` URL.
+
+    A lasting service gives its name: its connections are the sign of life that reconcile reads.
+    """
+    named = {"application_name": f"{SERVICE}{service}"} if service else {}
+    return create_async_engine(
+        url, pool_size=pool, max_overflow=overflow, pool_pre_ping=True, connect_args=named
+    )
 
 
 def never_fits(error: DBAPIError) -> bool:

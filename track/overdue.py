@@ -1,7 +1,15 @@
 """Jobs at sites that take longer than they were expected to, and what was expected.
 
-Nothing is ended for it: silence is no evidence of an end. It is said once for each attempt.
+Nothing is ended for it: silence is no evidence of an end. It is said once for each attempt in
+a queue, and once while it runs.
 """
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import JOB_OVERDUE, job_event
+from track.announcements import announce
+from track.history import record
 
 EXPECTED_S = """
     CASE WHEN j.state = 'running' THEN
@@ -21,3 +29,58 @@ SINCE = (
 
 OVERDUE = f"({SINCE} < now() - make_interval(secs => CAST({EXPECTED_S} AS float)))"
 """Whether job `j` of stage `s`, with attempt `t` in batch `b`, is overdue; `j` is at a site."""
+
+MOST = 500
+"""Jobs told of by one look; the others' turn comes a minute later."""
+
+# The first condition is that of the index job_moving.
+FIND = text(f"""
+    SELECT j.id, a.guid, a.session_id, p.name AS pipeline, s.key AS stage, j.state, t.id AS attempt,
+           t.site, t.external_id, {SINCE} AS since, CAST({EXPECTED_S} AS float) AS expected_s
+    FROM track.job j
+    JOIN track.attempt t ON t.id = j.attempt_id AND t.closed_at IS NULL
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    LEFT JOIN track.batch b ON b.id = t.batch_id
+    WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
+      AND j.state IN ('queued', 'running') AND {OVERDUE}
+      AND NOT EXISTS (SELECT 1 FROM track.inbox i
+                       WHERE i.dedupe_key = CAST(:event AS text) || '|' || t.id || '|' || j.state)
+    ORDER BY j.id LIMIT :limit
+""")
+
+
+async def announce_overdue(tx: AsyncConnection) -> list[str]:
+    """Announce, once each, jobs that their sites have had for too long; a line for each."""
+    given = {"event": JOB_OVERDUE, "limit": MOST}
+    lines = []
+    for row in (await tx.execute(FIND, given)).all():
+        minutes = round(row.expected_s / 60)
+        does = "runs" if row.state == "running" else "waits in the queue"
+        why = f"{does} at {row.site} since {row.since:%Y-%m-%d %H:%M %Z}, {minutes} min were due"
+        event = job_event(
+            JOB_OVERDUE,
+            row.guid,
+            attempt=row.attempt,
+            stage=row.stage,
+            session=row.session_id,
+            pipeline=row.pipeline,
+            site=row.site,
+            payload={
+                "state": row.state,
+                "since": row.since.isoformat(),
+                "expected_s": row.expected_s,
+                "external_id": row.external_id,
+                "why": why,
+                "remedy": f"look at {row.site} for {row.external_id or 'it'}; then "
+                "operate/cancel, operate/lost, or more time in the stage's resources",
+            },
+        )
+        if await announce(tx, event, key=f"{JOB_OVERDUE}|{row.attempt}|{row.state}"):
+            await record(
+                tx, actor="reconcile", what="job.overdue", session_id=row.session_id,
+                asset_guid=row.guid, job_id=row.id, attempt_id=row.attempt, why=why,
+            )  # fmt: skip
+            lines.append(f"{row.stage} of {row.guid} is overdue: {why}")
+    return lines

@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.events import ASSET_ATTENTION, asset_event
+from track.announcements import announce
 from track.history import record
 from track.operations import Line
 from track.outlook import outlook
@@ -38,6 +40,11 @@ async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, act
         tx, actor=actor, what="asset.attention", session_id=row.session_id, asset_guid=guid,
         old=before.attention, new=note,
     )  # fmt: skip
+    payload = {"attention": note, "by": actor}
+    event = asset_event(
+        ASSET_ATTENTION, guid, session=row.session_id, pipeline=row.pipeline, payload=payload
+    )
+    await announce(tx, event)
     if note is None:
         await wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
     return line

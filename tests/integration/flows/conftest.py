@@ -1,6 +1,7 @@
 """A real Prefect server for all tests of flows, and the blocks that flows load from it."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
+from blocks.ars import ArsArchive
 from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
@@ -64,4 +66,6 @@ async def blocks(prefect_server: None, database: str, tmp_path: Path) -> AsyncIt
     ]
     for block in saved:
         await block.save("default", overwrite=True)
+    with suppress(ValueError):  # what an earlier test's archive was is none of this one's
+        await ArsArchive.adelete("ars-archive/default")
     yield tmp_path

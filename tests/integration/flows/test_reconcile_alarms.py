@@ -1,0 +1,138 @@
+"""What reconcile announces of the system as a whole: at the change, and not every minute."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from flows.reconcile import reconcile
+from schemas import events
+from tasks.alarms import raise_alarms
+from tests.support.archive import Archive
+from tests.support.world import World, new
+from track.database import make_engine, transact
+from track.inbox import unannounced
+
+PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
+ROOM = 1e9
+"""GB that no disk has free."""
+
+
+@pytest.fixture
+async def world(blocks: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("tasks.alarms.PAUSE_S", 0.05)
+    made = await World.make(engine, PIPELINE)
+    await made.register(new("g"))
+    await made.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    return made
+
+
+async def look(world: World, free_gb: float = 0) -> list[dict[str, Any]]:
+    """The events that one look owes Prefect."""
+    before = len(await transact(world.engine, unannounced))
+    lines = await raise_alarms(world.engine, free_gb)
+    found = [event for _, event in await transact(world.engine, unannounced)][before:]
+    assert len(lines) == len(found)
+    return found
+
+
+async def test_reconcile_says_what_it_announced(world: World) -> None:
+    state = await reconcile(free_gb=ROOM, return_state=True)
+    assert state.name == "Repaired" and "alarms 1" in str(state.message)
+
+
+async def test_an_archive_that_is_away_is_announced_once_and_its_return_too(
+    world: World, archive: Archive
+) -> None:
+    await archive.block().save("default", overwrite=True)
+    assert await look(world) == []
+    archive.fault("status", status=503, path_regex="health", count=None)
+    try:
+        (down,) = await look(world)
+        assert await look(world) == []
+    finally:
+        archive.heal()
+    assert (down["event"], down["payload"]["archive"]) == (events.ARCHIVE_DOWN, "ars")
+    assert (
+        archive.base_url in down["payload"]["why"]
+        and "nothing is lost" in down["payload"]["remedy"]
+    )
+    (up,) = await look(world)
+    assert up["event"] == events.ARCHIVE_UP
+
+
+async def test_one_dropped_answer_of_the_archive_is_no_alarm(
+    world: World, archive: Archive
+) -> None:
+    await archive.block().save("default", overwrite=True)
+    archive.fault("status", status=503, path_regex="health", count=1)
+    assert await look(world) == []
+
+
+async def test_a_disk_that_fills_up_is_announced_until_there_is_clearly_room_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = {"store": 6.0}
+    monkeypatch.setattr("tasks.alarms._free", lambda places: free)
+    assert await look(world, free_gb=5) == []
+    free["store"] = 4.0
+    (filling,) = await look(world, free_gb=5)
+    assert filling["event"] == events.STORAGE_FILLING
+    assert filling["payload"]["why"].startswith("only 4.0 GB are free under /")
+    for now in (4.0, 5.5):  # a little more than enough is not well yet
+        free["store"] = now
+        assert await look(world, free_gb=5) == []
+    free["store"] = 7.0
+    assert len(await raise_alarms(world.engine, 5)) == 1  # it is well again, and no event says so
+    free["store"] = 4.0
+    assert len(await look(world, free_gb=5)) == 1
+
+
+async def test_places_on_one_disk_are_told_of_once(world: World) -> None:
+    (filling,) = await look(world, free_gb=ROOM)
+    assert filling["payload"]["storage"] == "store"
+
+
+async def test_a_service_that_was_heard_of_and_is_gone_is_announced_once(
+    world: World, database: str
+) -> None:
+    service = make_engine(database, service="watch")
+    try:
+        async with service.connect():
+            assert await look(world) == []
+    finally:
+        await service.dispose()
+    (silent,) = await look(world)
+    assert silent["event"] == events.SERVICE_SILENT
+    assert silent["payload"]["service"] == "watch"
+    assert await look(world) == []
+    again = make_engine(database, service="watch")
+    try:
+        async with again.connect():
+            assert (
+                len(await world.sql("SELECT 1 FROM track.history WHERE what LIKE 'alarm.%'")) == 2
+            )
+            await reconcile(return_state=True)
+    finally:
+        await again.dispose()
+    assert [event["event"] for event in await look(world)] == [events.SERVICE_SILENT]
+
+
+async def test_a_pool_that_no_worker_serves_is_announced(world: World) -> None:
+    async with get_client() as client:
+        pool = await client.create_work_pool(WorkPoolCreate(name="unserved", type="process"))
+        flow_id = await client.create_flow_from_name("for an unserved pool")
+        made = await client.create_deployment(
+            flow_id=flow_id, name="waits", work_pool_name=pool.name, entrypoint="a.py:b"
+        )
+        try:
+            (silent,) = await look(world)
+            assert await look(world) == []
+        finally:
+            await client.delete_deployment(made)
+            await client.delete_work_pool(pool.name)
+    assert silent["payload"]["service"] == "worker of unserved"
+    assert silent["payload"]["why"] == "no worker of pool unserved is alive"
