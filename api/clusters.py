@@ -16,7 +16,7 @@ from api.abandoned import watch_leases
 from api.announcer import Announcer
 from api.context import ClusterApi, Context
 from api.limits import BodyLimit, Clock
-from api.metrics import Metrics
+from api.metrics import Metrics, totals_of
 from track.database import make_engine
 
 STOPPING_S = 3.0
@@ -66,19 +66,21 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
     pool = config.pool
     engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
     announcer = Announcer(engine, config.events_url, auth=config.events_auth)
+    totals = totals_of(engine)
     try:
         async with config.ars_tokens() as ars_token:
             task = asyncio.create_task(announcer.run(), name="announcer")
             task.add_done_callback(_report)
             leases = asyncio.create_task(watch_leases(engine), name="leases")
             try:
-                yield Context(config, engine, metrics, announcer, ars_token)
+                yield Context(config, engine, metrics, announcer, totals, ars_token)
             finally:
                 announcer.stop()
                 leases.cancel()
                 await asyncio.wait([task, leases], timeout=STOPPING_S)
                 task.cancel()
                 await asyncio.wait([task], timeout=STOPPING_S)
+                await totals.close()
     finally:
         await engine.dispose()
 

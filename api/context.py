@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.announcer import Announcer
 from api.metrics import Metrics
+from api.totals import Totals
 from hpc.tokens import Keys
 from track.database import transact
 
@@ -70,6 +71,7 @@ class Context:
     engine: AsyncEngine
     metrics: Metrics
     announcer: Announcer
+    totals: Totals
     ars_token: TokenSource
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

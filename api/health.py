@@ -59,7 +59,8 @@ async def health(here: Here) -> Response:
 async def metrics(here: Here) -> Response:
     """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
     async with here.engine.connect() as connection:
-        page = here.metrics.render(await figures(connection), await backlog(connection))
+        found = await figures(connection, here.totals)
+        page = here.metrics.render(found, await backlog(connection))
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -3,25 +3,36 @@
 Each application has its own registry, so that two in one process do not mix.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.announcer import Backlog
+from api.totals import Totals
+from track.states import State
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
-JOBS = text("""
+_COUNT = """
     SELECT p.name AS pipeline, s.key AS stage, c.state, c.jobs
-    FROM (SELECT stage_id, state, count(*) AS jobs FROM track.job GROUP BY stage_id, state) c
-    JOIN track.stage s ON s.id = c.stage_id
+    FROM track.stage s
     JOIN track.pipeline p ON p.id = s.pipeline_id
+    CROSS JOIN LATERAL (  -- the index job_stage alone is read, and of it only these states
+        SELECT j.state, count(*) AS jobs FROM track.job j
+        WHERE j.stage_id = s.id AND j.state = ANY('{%s}') GROUP BY j.state
+    ) c
     ORDER BY p.name, s.position, c.state
-""")
+"""
+OVER = (State.ABSENT, State.DONE, State.EXCLUDED)
+"""States that jobs stay in: their number grows with all that was ever done."""
+
+MOVING = text(_COUNT % ",".join(state for state in State if state not in OVER))
+ENDED = text(_COUNT % ",".join(OVER))
 
 SPENT = text("""
     SELECT p.name AS pipeline, s.key AS stage, t.site, count(*) AS images,
@@ -77,7 +88,11 @@ class Metrics:
             "Age of the oldest event that Prefect has not accepted yet.",
             registry=self.registry,
         )
-
+        self._age = Gauge(
+            "refinery_totals_age_seconds",
+            "Age of the counts of jobs that are over and of what modules took.",
+            registry=self.registry,
+        )
         labels = ("pipeline", "stage", "site")
         self._spent = {
             name: Gauge(f"refinery_module_{name}", told, labels, registry=self.registry)
@@ -96,11 +111,13 @@ class Metrics:
         """The page in Prometheus' text format."""
         self._jobs.clear()
         for row in figures.jobs:
-            self._jobs.labels(row.pipeline, row.stage, row.state).set(row.jobs)
+            # A stage that was taken out and one that came later may have one name.
+            self._jobs.labels(row.pipeline, row.stage, row.state).inc(row.jobs)
         for name, gauge in self._spent.items():
             gauge.clear()
             for row in figures.spent:
                 gauge.labels(row.pipeline, row.stage, row.site).set(getattr(row, name))
+        self._age.set(figures.age_s)
         self._unannounced.set(backlog.events)
         self._oldest.set(backlog.oldest_s)
         return generate_latest(self.registry)
@@ -108,12 +125,26 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the database counts: jobs by state, and what modules took, summed over all attempts."""
+    """What the database counts: jobs by state, and what modules took, summed over all attempts.
+
+    `age_s` is how old the counts are that grow for ever; infinite until they were made once.
+    """
 
     jobs: Sequence[Row[Any]]
     spent: Sequence[Row[Any]]
+    age_s: float
 
 
-async def figures(tx: AsyncConnection) -> Figures:
-    """Read them; the sums outlive every restart, and hold for results a driver collected too."""
-    return Figures((await tx.execute(JOBS)).all(), (await tx.execute(SPENT)).all())
+def totals_of(engine: AsyncEngine) -> Totals:
+    """The counts that `figures` wants kept; the sums outlive every restart, and hold for
+    results that a driver collected too."""
+    return Totals(engine, ENDED, SPENT)
+
+
+async def figures(tx: AsyncConnection, totals: Totals) -> Figures:
+    """Read what moves, and what is over as it was counted last."""
+    await totals.refresh()
+    moving = (await tx.execute(MOVING)).all()
+    ages = [each.age_s for each in (totals.ended, totals.spent)]
+    age = max(math.inf if each is None else each for each in ages)
+    return Figures([*moving, *totals.ended.rows], totals.spent.rows, age)

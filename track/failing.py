@@ -39,7 +39,8 @@ ENDS = text("""
         SELECT p.name AS pipeline, s.key AS stage, e.new, e.why,
                row_number() OVER (PARTITION BY s.id ORDER BY e.id DESC) AS place
         FROM ends e
-        JOIN track.job j ON j.id = e.job_id
+        -- One by one, by its key: a plain join reads every job that the stage ever had.
+        CROSS JOIN LATERAL (SELECT stage_id FROM track.job WHERE id = e.job_id LIMIT 1) j
         JOIN track.stage s ON s.id = j.stage_id
         JOIN track.pipeline p ON p.id = s.pipeline_id
         WHERE p.name || '/' || s.key = ANY(:stages)

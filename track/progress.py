@@ -1,6 +1,7 @@
 """Where every specimen of a session stands, stage by stage: what people look at."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -49,13 +50,10 @@ async def session_progress(tx: AsyncConnection, session_id: UUID) -> list[dict[s
 
 
 def _to_explain(stages: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Stages that somebody should be at, and the first of those that wait for earlier ones.
+    """Stages that somebody should be at; if there are none, the first that waits for others.
 
-    What a person decided on, or has to, says so itself in its job's reason.
+    One that stopped says why itself, in its job's reason.
     """
-    for stage in stages:
-        if stage["state"] == State.WAITING:
-            yield stage
-            return
-        if stage["state"] not in ENDED:
-            yield stage
+    standing = [stage for stage in stages if stage["state"] not in ENDED | {State.WAITING}]
+    waiting = (stage for stage in stages if stage["state"] == State.WAITING)
+    yield from standing or islice(waiting, 1)

@@ -101,15 +101,21 @@ FACTS = text(f"""
 NEED_PERSON = text("""
     SELECT a.pipeline_id, count(*) AS held
     FROM track.asset a
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM (
+            SELECT a.guid, a.attention
+            UNION ALL SELECT c.guid, c.attention FROM track.asset c WHERE c.parent_guid = a.guid
+        ) m
+        -- As a lateral join: an EXISTS beside an OR is answered by reading every job there is.
+        LEFT JOIN LATERAL (
+            SELECT j.id FROM track.job j
+             WHERE j.asset_guid = m.guid AND j.state IN ('failed', 'cancelled') LIMIT 1
+        ) f ON true
+        WHERE m.attention IS NOT NULL OR f.id IS NOT NULL
+        LIMIT 1
+    ) held
     WHERE a.pipeline_id = ANY(:pipelines) AND a.parent_guid IS NULL
       AND a.admitted_at IS NOT NULL AND a.released_at IS NULL
-      AND (a.attention IS NOT NULL OR EXISTS (
-            SELECT 1 FROM track.job j WHERE j.asset_guid = a.guid
-               AND j.state IN ('failed', 'cancelled'))
-           OR EXISTS (
-            SELECT 1 FROM track.asset c JOIN track.job j ON j.asset_guid = c.guid
-             WHERE c.parent_guid = a.guid
-               AND (c.attention IS NOT NULL OR j.state IN ('failed', 'cancelled'))))
     GROUP BY a.pipeline_id
 """)
 """Specimens in flight that move no further until a person has decided."""

@@ -268,8 +268,22 @@ async def test_a_sessions_table_gives_the_reason_of_the_stage_that_stands(world:
         rows = {row["guid"]: row for row in await session_progress(connection, world.session_id)}
     assert rows["g"]["stages"][0]["reason"] is None  # it moves
     assert "2 of 2 specimens" in rows["i"]["stages"][0]["reason"]
-    assert rows["i"]["stages"][1]["reason"] == "waits for load of itself, which is ready"
-    assert rows["i"]["stages"][2]["reason"] is None  # the stage before it says it
+    assert rows["i"]["stages"][1]["reason"] is None  # the stage before it says it
+
+
+async def test_a_sessions_table_says_what_a_specimen_waits_for_of_which_nothing_else_is_left(
+    world: World,
+) -> None:
+    (claim,) = await world.claim()
+
+    async def fails(tx: AsyncConnection) -> None:
+        await jobs.end(tx, claim.job_id, State.FAILED, actor="test", why="too dark")
+
+    await transact(world.engine, fails)
+    async with world.engine.connect() as connection:
+        (row,) = await session_progress(connection, world.session_id)
+    reasons = [stage["reason"] for stage in row["stages"]]
+    assert reasons == ["too dark", "waits for load of itself, which failed", None, None]
 
 
 async def test_an_asset_and_a_session_can_be_asked_about(world: World) -> None:
