@@ -121,6 +121,18 @@ def doctor() -> None:
 
 
 @app.command()
+def why(
+    what: Annotated[
+        str, typer.Argument(help="a guid or a session's id; omitted: all that stands still")
+    ] = "",
+) -> None:
+    """Say why a specimen, a session, or anything at all does not move."""
+    from refinery.why import show
+
+    show(here(), what)
+
+
+@app.command()
 def ingest(
     folder: Annotated[Path, typer.Argument(help="a session's folder on the N-Drive")],
     by: Annotated[str, typer.Option(help="who asks; recorded in the history")] = "refinery ingest",

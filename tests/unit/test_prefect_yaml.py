@@ -19,7 +19,7 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.flows import Flow
 from pydantic import BaseModel
 
-from schemas.events import ALL, SESSION_READY, SESSION_WAKE
+from schemas.events import ALL, JOB_EVENTS, JOB_OVERDUE, SESSION_READY, SESSION_WAKE
 
 ROOT = Path(__file__).parents[2]
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
@@ -60,6 +60,12 @@ def keys(model: type[BaseModel]) -> set[str]:
 
 
 every = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+
+
+def test_every_event_of_ours_that_people_may_hear_is_in_the_runbook() -> None:
+    listed = RUNBOOK.partition("### events")[2].partition("### figures")[0]
+    for name in ALL - JOB_EVENTS - {SESSION_READY, SESSION_WAKE} | {JOB_OVERDUE}:
+        assert f"`{name}`" in listed or f"`.{name.rpartition('.')[2]}`" in listed
 
 
 def test_every_deployment_there_should_be_is_there_once() -> None:
@@ -138,7 +144,12 @@ def test_ready_and_wake_start_a_dispatcher_and_nothing_else_does() -> None:
     assert sorted(expected) == sorted([SESSION_READY, SESSION_WAKE])
 
 
-@pytest.mark.parametrize("written", AUTOMATIONS, ids=lambda each: each["name"])
+EXAMPLES: list[dict[str, Any]] = yaml.safe_load(
+    RUNBOOK.partition("### events")[2].partition("```yaml\n")[2].partition("```")[0]
+)["automations"]
+
+
+@pytest.mark.parametrize("written", [*AUTOMATIONS, *EXAMPLES], ids=lambda each: each["name"])
 def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[str, Any]) -> None:
     assert written.keys() <= keys(AutomationCore)
     automation = AutomationCore.model_validate(written)
