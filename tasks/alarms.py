@@ -23,7 +23,7 @@ from track.alarms import ON, Subject, last_said, note_known, said_of, set_alarm
 from track.database import transact
 from track.failing import watch_stages
 from track.overdue import announce_overdue
-from track.signs_of_life import DRIVER, Heard, drivers_heard, services_heard
+from track.signs_of_life import Heard, services_heard
 
 ARCHIVE = Subject("archive", "ars", ARCHIVE_DOWN, ARCHIVE_UP)
 
@@ -32,7 +32,7 @@ PAUSE_S = 10.0
 """What is not there is looked for again: a service that is just being started, a dropped call."""
 
 SILENT_S = 180.0
-"""A service asks the database every few seconds, a site's driver as well."""
+"""Every service asks the database something every few seconds."""
 
 WORKER = "worker of "
 
@@ -44,10 +44,11 @@ async def raise_alarms(engine: AsyncEngine, free_gb: float) -> list[str]:
     """Announce whatever changed since the last look; a line for each."""
     lines = await transact(engine, announce_overdue)
     lines += await transact(engine, watch_stages)
-    lines += await watch_services(engine)
-    lines += await watch_storage(engine, free_gb)
-    lines += await watch_archive(engine)
-    return lines
+    # At the same time, for each may have to look again before it is sure.
+    found = await asyncio.gather(
+        watch_services(engine), watch_storage(engine, free_gb), watch_archive(engine)
+    )
+    return lines + [line for each in found for line in each]
 
 
 async def watch_archive(engine: AsyncEngine) -> list[str]:
@@ -70,7 +71,10 @@ async def watch_archive(engine: AsyncEngine) -> list[str]:
 
 
 async def watch_services(engine: AsyncEngine) -> list[str]:
-    """Look for services, sites' drivers and workers that were heard of and are silent."""
+    """Look for services and workers that were heard of and are silent.
+
+    A driver that is silent is told of as the trouble of its site.
+    """
     silent = await _silent(engine)
     for _ in range(LOOKS - 1):
         known = await transact(engine, lambda tx: said_of(tx, "service"))
@@ -89,11 +93,9 @@ async def _silent(engine: AsyncEngine) -> dict[str, str | None]:
         services = await services_heard(tx)
         for each in services:
             await note_known(tx, _service(each.name))
-        found = {each.name: _silence(each) for each in [*services, *await drivers_heard(tx)]}
+        found = {each.name: _silence(each) for each in services}
         for name in (await said_of(tx, "service")).keys() - found.keys():
-            if name.startswith(DRIVER):
-                found[name] = None  # its site was closed, and needs none
-            elif not name.startswith(WORKER):
+            if not name.startswith(WORKER):
                 found[name] = f"{name} has no connection to the database"
         return found
 

@@ -4,6 +4,7 @@ It translates and bounds single calls and decides nothing; what may be called ag
 after a crash is built on it in `tasks.ars`.
 """
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -66,9 +67,9 @@ class ArsClient:
 
     async def silent_parts(self) -> list[str]:
         """The parts of ARS that do not report health; [] when all do. Asks without a token."""
-        return [
-            part for part, url in self.address.health_urls().items() if not await self._well(url)
-        ]
+        urls = self.address.health_urls()
+        well = await asyncio.gather(*(self._well(url) for url in urls.values()))
+        return [part for part, is_well in zip(urls, well, strict=True) if not is_well]
 
     async def _well(self, url: str) -> bool:
         try:

@@ -14,7 +14,7 @@ from track.database import make_engine, transact
 from track.failing import watch_stages
 from track.inbox import unannounced
 from track.overdue import announce_overdue
-from track.signs_of_life import drivers_heard, services_heard
+from track.signs_of_life import services_heard
 from track.states import State
 
 PIPELINE: dict[str, object] = {
@@ -181,9 +181,7 @@ async def test_attention_and_changed_pipelines_are_announced_with_their_commit(
     )
 
 
-async def test_a_service_is_heard_of_by_its_connection_and_a_driver_by_its_note(
-    world: World, database: str
-) -> None:
+async def test_a_service_is_heard_of_by_its_connection(world: World, database: str) -> None:
     assert await transact(world.engine, services_heard) == []
     service = make_engine(database, service="watch")
     try:
@@ -193,13 +191,3 @@ async def test_a_service_is_heard_of_by_its_connection_and_a_driver_by_its_note(
     finally:
         await service.dispose()
     assert await transact(world.engine, services_heard) == []
-    assert await transact(world.engine, drivers_heard) == []  # never heard of, and not needed
-    await hand_over(world)
-    await world.sql("UPDATE track.attempt SET queued_at = now() - interval '5 minutes'")
-    (silent,) = await transact(world.engine, drivers_heard)
-    assert silent.name == "driver of here" and silent.silent_s >= 300
-    await world.sql("UPDATE track.site SET seen_at = now()")
-    (heard,) = await transact(world.engine, drivers_heard)
-    assert heard.silent_s < 60
-    await world.sql("UPDATE track.site SET open = false")
-    assert await transact(world.engine, drivers_heard) == []
