@@ -32,7 +32,7 @@ def show(settings: Settings, what: str) -> None:
 async def ask(database_url: str, what: str) -> list[Waits]:
     """The jobs of an asset by its guid, of a session by its id, or (empty) those anywhere.
 
-    Raises CannotDo when there is no such asset or session.
+    Raises CannotDo when there is no such asset or session, or nothing is known of it yet.
     """
     engine = make_engine(database_url, pool=1)
     try:
@@ -49,7 +49,12 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     except ValueError:
         await asset_row(tx, what)
         return await waiting.of_asset(tx, what)
-    await session_row(tx, session_id)
+    session = await session_row(tx, session_id)
+    if session.registered_at is None:
+        raise CannotDo(
+            f"session {what}: its specimens are not registered yet; its first dispatcher does "
+            "that: are the workers up, and can its folder be read (refinery doctor)?"
+        )
     return await waiting.of_session(tx, session_id)
 
 

@@ -127,7 +127,8 @@ OF_ASSET = text("""
 """)
 OF_SESSION = text("""
     SELECT j.id FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
-    WHERE a.session_id = :session AND j.state NOT IN ('done', 'excluded', 'absent', 'waiting')
+    WHERE a.session_id = :session AND j.state NOT IN ('done', 'excluded', 'absent')
+      AND j.state <> ALL(CAST(:not AS text[]))
     ORDER BY j.id LIMIT :limit
 """)
 # Each part names a partial index by its own condition, so none of it looks at what is over.
@@ -156,9 +157,13 @@ async def of_asset(tx: AsyncConnection, guid: str) -> list[Waits]:
 
 
 async def of_session(tx: AsyncConnection, session_id: UUID, limit: int = 2000) -> list[Waits]:
-    """A session's jobs that are neither over nor wait for an earlier one, `limit` at most."""
-    ids = await tx.execute(OF_SESSION, {"session": session_id, "limit": limit})
-    return await reasons(tx, ids.scalars())
+    """A session's jobs that are not over, `limit` at most; those that wait for others only
+    when there are no others in it."""
+    given = {"session": session_id, "limit": limit}
+    ids = (await tx.execute(OF_SESSION, given | {"not": ["waiting"]})).scalars().all()
+    if not ids:
+        ids = (await tx.execute(OF_SESSION, given | {"not": []})).scalars().all()
+    return await reasons(tx, ids)
 
 
 async def anywhere(tx: AsyncConnection, limit: int = 2000) -> list[Waits]:

@@ -23,7 +23,9 @@ PIPELINE: dict[str, object] = {
 
 @pytest.fixture
 async def world(engine: AsyncEngine) -> World:
-    return await World.make(engine, PIPELINE)
+    made = await World.make(engine, PIPELINE)
+    await made.sql("UPDATE track.session SET registered_at = now()")
+    return made
 
 
 def shown(found: list[Waits]) -> list[str]:
@@ -59,3 +61,20 @@ async def test_what_nobody_knows_is_refused(world: World, database: str) -> None
     for unknown in ("G-1", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(CannotDo, match=r"no (asset|session)"):
             await ask(database, unknown)
+
+
+async def test_a_session_whose_specimens_nobody_registered_says_so(
+    world: World, database: str
+) -> None:
+    await world.sql("UPDATE track.session SET registered_at = NULL")
+    with pytest.raises(CannotDo, match="not registered yet"):
+        await ask(database, str(world.session_id))
+
+
+async def test_a_session_in_which_all_wait_for_others_is_not_over(
+    world: World, database: str
+) -> None:
+    await world.register(new("g"))
+    await world.sql("UPDATE track.job SET state = 'waiting'")
+    lines = shown(await ask(database, str(world.session_id)))
+    assert lines[2].endswith("waits for load of itself, which is waiting")
