@@ -212,6 +212,7 @@ async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
     soon = select(job.c.id).where(
         job.c.asset_guid == document.c.asset_guid, job.c.state.in_(TOLD_SOON)
     )
+    nobody_soon = soon.limit(1).scalar_subquery().is_(None)  # as in `owed`
     refused = (
         select(func.count().label("times"), func.max(history.c.at).label("last"))
         .where(history.c.asset_guid == document.c.asset_guid, history.c.what == REFUSED)
@@ -222,7 +223,7 @@ async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
     statement = (
         select(document.c.asset_guid)
         .join(refused, true())
-        .where(owed(), document.c.updated_at < func.now() - patience, ~soon.exists())
+        .where(owed(), document.c.updated_at < func.now() - patience, nobody_soon)
         .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
         .order_by(refused.c.times, document.c.updated_at)
         .limit(MOST_UNTOLD)

@@ -1,5 +1,6 @@
 """What is asked again and again reads what moves, however much was ever done."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.metrics import MOVING
 from tests.support.world import World, new
-from track import failing, overdue, waiting
+from track import failing, healing, overdue, waiting
 
 PIPELINE: dict[str, object] = {
     "pipeline": "P",
     "throttle": {"assets_in_flight": 300},
     "stages": [
-        {"key": "load", "run": "module load"},
+        {"key": "create", "run": "refinery.create"},
+        {"key": "load", "run": "module load", "needs": "create"},
         {"key": "ocr", "run": "module ocr", "needs": "load"},
     ],
 }
@@ -32,6 +34,13 @@ FILL = """
     INSERT INTO track.job (asset_guid, stage_id, state)
     SELECT a.guid, s.id, 'done' FROM assets a JOIN track.stage s ON s.pipeline_id = a.pipeline_id
 """
+DESCRIBE = """
+    INSERT INTO metadata.document
+        (asset_guid, body, arrived, arrived_version, revision, ars_revision, updated_at)
+    SELECT guid, '{}', '{}', '3', 2, CASE guid WHEN 'old7' THEN 1 ELSE 2 END,
+           now() - interval '1 hour'
+    FROM track.asset
+"""
 REMEMBER = """
     INSERT INTO track.history (actor, what, asset_guid, job_id, old, new)
     SELECT 'x', 'job.state', asset_guid, id, 'claimed', 'done' FROM track.job
@@ -43,6 +52,7 @@ async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
     await made.sql(FILL, session=made.session_id, assets=DONE)
     await made.sql(REMEMBER)
+    await made.sql(DESCRIBE)
     await made.register(*(new(f"g{n}") for n in range(320)))
     await made.claim(limit=300)
     async with engine.connect() as connection:
@@ -87,3 +97,14 @@ async def test_nothing_that_is_asked_every_minute_reads_what_is_over(world: Worl
     }
     assert {what: n for what, n in read.items() if n > ROWS} == {}
     assert await rows_read(world, text("SELECT sum(id) FROM track.job WHERE reason IS NULL")) > ROWS
+
+
+async def test_looking_for_metadata_that_the_archive_lacks_reads_no_finished_work(
+    world: World,
+) -> None:
+    async with world.engine.begin() as tx:
+        assert await healing.untold(tx, timedelta(minutes=1)) == ["old7"]
+        read = await tx.execute(
+            text("SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_all_tables")
+        )
+        assert int(read.scalar_one()) < ROWS
