@@ -4,15 +4,16 @@ from prefect import flow
 
 from tasks.announcements import announce_finalised
 from tasks.dispatcher import this_dispatcher
-from tasks.finalise import finalise
+from tasks.finalise import finalise, is_final
 from tasks.holding import holding
 from track.claims import Claim
 
 
 @flow(name="finalise", flow_run_name="{claim.guid} finalise")
 async def finalise_asset(claim: Claim) -> None:
-    """Close, date, push, read back, perhaps lock; then let go of the asset's temporary copies."""
+    """Close, date, push, read back, perhaps lock; its end is noted when the stage is finished."""
     dispatcher = this_dispatcher()
     async with holding(dispatcher, claim):
         await finalise(dispatcher, claim)
-    announce_finalised(dispatcher, claim)
+    if await is_final(dispatcher, claim):
+        announce_finalised(dispatcher, claim)

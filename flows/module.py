@@ -3,12 +3,12 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.archive import open_share
+from tasks.archive import have_share_open
 from tasks.dispatcher import this_dispatcher
 from tasks.holding import handling, holding
 from tasks.metadata import push_changed
 from tasks.retrieval import outputs_here
-from tasks.submission import come_back, road_was_over, submit, take_back
+from tasks.submission import come_back, submit, take_back
 from track.claims import Claim
 
 
@@ -19,9 +19,8 @@ async def run_module(claim: Claim) -> State | None:
     site is to do waits for that.
     """
     dispatcher = this_dispatcher()
-    if await road_was_over(dispatcher, claim):
-        async with handling(dispatcher, claim):
-            await open_share(dispatcher, claim.guid)
+    async with handling(dispatcher, claim):
+        await have_share_open(dispatcher, claim)
     await submit(dispatcher, claim)
     return await follow_module(claim)
 

@@ -12,7 +12,7 @@ from track.database import transact
 from track.moves import Guard
 from track.sites import NoSite, choose_site
 from track.states import State
-from track.tables import document, job
+from track.tables import job
 
 NO_SITE_S = 5.0  # it was closed this very moment: the job is not claimed before one is open
 
@@ -49,19 +49,6 @@ async def submit(dispatcher: Dispatcher, claim: Claim) -> int | None:
         )
 
     return await transact(dispatcher.engine, work)
-
-
-async def road_was_over(dispatcher: Dispatcher, claim: Claim) -> bool:
-    """Whether a job still to be handed over is of an asset whose road was over once.
-
-    Its stage is done again, or is new in its pipeline. The end closed the share, and removed
-    the files at the site: it finds them nowhere unless the share is opened again.
-    """
-    over = document.c.body["date_asset_finalised"].astext.is_not(None)
-    statement = select(over).join(job, job.c.asset_guid == document.c.asset_guid)
-    mine = statement.where(job.c.id == claim.job_id, job.c.state == State.CLAIMED)
-    async with dispatcher.engine.connect() as connection:
-        return bool((await connection.execute(mine)).scalar_one_or_none())
 
 
 async def come_back(dispatcher: Dispatcher, claim: Claim) -> PrefectState | None:

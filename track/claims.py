@@ -1,9 +1,9 @@
 """Claims: a dispatcher takes ready jobs, within what the pipeline's throttle allows.
 
 The pipeline rows are locked, then counted, then taken, so that two dispatchers
-cannot both fill the last place. An asset is admitted once, at its root, with the
-megabytes its children will need; children and closing stages are never held, so
-nothing can dead-lock.
+cannot both fill the last place; a bound of the archive as a whole is locked last. An
+asset is admitted once, at its root, with the megabytes its children will need; children
+and closing stages are never held, so nothing can dead-lock. Shares count as they are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ from track.outputs import AWAITED
 from track.sites import WITHOUT_SITE
 from track.states import State
 from track.tables import asset, dispatcher, job, pipeline
+from track.throttles import RESERVED, archive_throttle
 
 ATTENTION = """
     a.attention IS NULL AND NOT EXISTS (
@@ -31,7 +32,8 @@ CANDIDATES = text(f"""
         SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
                p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
                a.priority, s.position, j.available_at,
-               a.admitted_at IS NULL AND a.parent_guid IS NULL AS enters,
+               a.admitted_at IS NULL AND a.parent_guid IS NULL
+               AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
                s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises
         FROM track.job j
         JOIN track.asset a ON a.guid = j.asset_guid
@@ -55,19 +57,32 @@ CANDIDATES = text(f"""
 """)
 
 IN_FLIGHT = text("""
+    WITH share AS (
+        SELECT coalesce(parent_guid, guid) AS root, sum(share_mb) AS mb
+        FROM track.asset WHERE share_mb IS NOT NULL GROUP BY 1
+    ), loose AS (
+        -- Open though their specimen does not count: it has failed, or is to be let in again.
+        SELECT a.pipeline_id, jsonb_object_agg(a.guid, share.mb) AS mb
+        FROM share JOIN track.asset a ON a.guid = share.root
+        WHERE a.admitted_at IS NULL OR a.released_at IS NOT NULL GROUP BY a.pipeline_id
+    )
     SELECT p.id, p.throttle,
            count(a.guid) AS assets,
            coalesce(sum(a.size_mb), 0) AS new_mb,
            coalesce(sum(a.reserved_mb), 0) AS derivatives_mb,
+           coalesce(sum(greatest(a.size_mb + a.reserved_mb, share.mb)), 0) AS shares_mb,
+           (SELECT loose.mb FROM loose WHERE loose.pipeline_id = p.id) AS loose,
            (SELECT count(*) FROM track.job j JOIN track.stage s ON s.id = j.stage_id
              WHERE s.pipeline_id = p.id AND s.kind = 'builtin' AND s.run = 'synchronise'
                AND j.state = 'claimed') AS synchronising
     FROM track.pipeline p
     LEFT JOIN track.asset a ON a.pipeline_id = p.id
      AND a.admitted_at IS NOT NULL AND a.released_at IS NULL AND a.parent_guid IS NULL
-    WHERE p.id = ANY(:pipelines)
+    LEFT JOIN share ON share.root = a.guid
+    WHERE CAST(:pipelines AS bigint[]) IS NULL OR p.id = ANY(:pipelines)
     GROUP BY p.id
 """)
+"""What counts against the throttles; a specimen in flight has at least what was reserved for it."""
 
 
 @dataclass(frozen=True)
@@ -85,45 +100,60 @@ class Claim:
 
 @dataclass
 class Room:
-    """What a pipeline's throttle still leaves free."""
+    """What a throttle still leaves free: a pipeline's, or that of the archive as a whole.
+
+    `loose` are the MB of open shares by specimens that do not count as in flight.
+    """
 
     throttle: Throttle
-    assets: int
-    new_mb: int
-    derivatives_mb: int
-    synchronising: int
+    assets: int = 0
+    new_mb: int = 0
+    derivatives_mb: int = 0
+    shares_mb: int = 0
+    synchronising: int = 0
+    loose: dict[str, int] = field(default_factory=dict)
     entered: set[str] = field(default_factory=set)
 
     def admits(self, candidate: Any) -> bool:
-        """Whether this candidate may start now; counts it when it may."""
-        synchronising = self.synchronising + candidate.synchronises
-        if candidate.synchronises and not _fits(synchronising, self.throttle.synchronising):
+        """Whether there is room for this candidate now."""
+        limit = self.throttle.synchronising
+        if candidate.synchronises and not _fits(self.synchronising + 1, limit):
             return False
-        if candidate.enters and candidate.guid not in self.entered and not self._enters(candidate):
-            return False
-        self.synchronising = synchronising
-        return True
+        return not self._enters(candidate) or self._has_room(candidate)
 
     def _enters(self, candidate: Any) -> bool:
-        """Let a specimen in, once, whichever of its first stages comes first.
+        """Whether it lets a specimen in: once, whichever of its first stages comes first."""
+        return candidate.enters and candidate.guid not in self.entered
 
-        One that is larger than the whole allowance is let in when it is alone.
-        """
-        limit = self.throttle
-        own, children = candidate.size_mb, candidate.reserved_mb
-        fits = (
+    def _has_room(self, candidate: Any) -> bool:
+        """One that is larger than the whole allowance is let in when it is alone."""
+        limit, own, children = self.throttle, candidate.size_mb, candidate.reserved_mb
+        elsewhere = sum(mb for guid, mb in self.loose.items() if guid != candidate.guid)
+        shares_mb = self.shares_mb + elsewhere
+        if not self.assets and not elsewhere:
+            return True
+        return (
             _fits(self.assets + 1, limit.assets_in_flight)
             and _fits(self.new_mb + own, limit.new_assets_mb)
             and _fits(self.derivatives_mb + children, limit.derivatives_mb)
-            and _fits(self.new_mb + self.derivatives_mb + own + children, limit.open_shares_mb)
+            and _fits(shares_mb + self._needs(candidate), limit.open_shares_mb)
         )
-        if not fits and self.assets:
-            return False
-        self.entered.add(candidate.guid)
-        self.assets += 1
-        self.new_mb += own
-        self.derivatives_mb += children
-        return True
+
+    def _needs(self, candidate: Any) -> int:
+        """MB of shares that it will have; one whose share is open has these already."""
+        promised: int = candidate.size_mb + candidate.reserved_mb
+        return max(promised, self.loose.get(candidate.guid, 0))
+
+    def take(self, candidate: Any) -> None:
+        """Count a candidate that was admitted."""
+        self.synchronising += candidate.synchronises
+        if self._enters(candidate):
+            self.entered.add(candidate.guid)
+            self.assets += 1
+            self.new_mb += candidate.size_mb
+            self.derivatives_mb += candidate.reserved_mb
+            self.shares_mb += self._needs(candidate)
+            self.loose.pop(candidate.guid, None)
 
 
 def _fits(value: int, limit: int | None) -> bool:
@@ -165,18 +195,22 @@ async def claim(
         "wide": limit * 4 + 64,
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()
-    rooms = await _rooms(tx, {candidate.pipeline_id for candidate in candidates})
+    rooms = await _rooms(tx, candidates)
     chosen: list[Any] = []
     taken = Taken()
     for candidate in candidates:
         if len(chosen) == limit:
             break
-        if rooms[candidate.pipeline_id].admits(candidate):
+        asked = rooms[candidate.pipeline_id]
+        if all(room.admits(candidate) for room in asked):
+            for room in asked:
+                room.take(candidate)
             chosen.append(candidate)
         else:
             taken.held += 1
     moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
     await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
+    await _not_final(tx, [c.guid for c in chosen if c.id in moved])
     taken.claims = [_claim(c) for c in chosen if c.id in moved]
     return taken
 
@@ -202,22 +236,46 @@ async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
 
 async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
     mine = select(asset.c.pipeline_id).where(asset.c.session_id == session_id).distinct()
-    rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine)).order_by(pipeline.c.id)
+    rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine), pipeline.c.name != RESERVED)
+    rows = rows.order_by(pipeline.c.id)  # the reserved one is locked after all others
     await tx.execute(rows.with_for_update(key_share=True))
 
 
-async def _rooms(tx: AsyncConnection, pipelines: set[int]) -> dict[int, Room]:
-    rows = await tx.execute(IN_FLIGHT, {"pipelines": sorted(pipelines)})
-    return {
-        row.id: Room(
-            Throttle.model_validate(row.throttle),
-            row.assets,
-            row.new_mb,
-            row.derivatives_mb,
-            row.synchronising,
-        )
-        for row in rows
-    }
+async def _rooms(tx: AsyncConnection, candidates: Sequence[Any]) -> dict[int, list[Room]]:
+    """What has to have room for a candidate, by its pipeline: that, and perhaps the archive.
+
+    The archive's bound is locked only if one of them may count against it: all claims that let
+    somebody in, or synchronise, then wait for one another.
+    """
+    mine = {candidate.pipeline_id for candidate in candidates}
+    counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
+    bound = await archive_throttle(tx, to_count=True) if counts else None
+    found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(mine)})
+    each = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
+    if bound is None:
+        return {key: [room] for key, room in each.items()}
+    whole = _together(bound, each.values())
+    return {key: [each[key], whole] for key in mine}
+
+
+def _room(throttle: Throttle, row: Any) -> Room:
+    return Room(
+        throttle, row.assets, row.new_mb, row.derivatives_mb, row.shares_mb, row.synchronising,
+        row.loose or {},
+    )  # fmt: skip
+
+
+def _together(throttle: Throttle, rooms: Iterable[Room]) -> Room:
+    """The room of all pipelines together."""
+    whole = Room(throttle)
+    for room in rooms:
+        whole.assets += room.assets
+        whole.new_mb += room.new_mb
+        whole.derivatives_mb += room.derivatives_mb
+        whole.shares_mb += room.shares_mb
+        whole.synchronising += room.synchronising
+        whole.loose |= room.loose
+    return whole
 
 
 async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:
@@ -230,6 +288,13 @@ async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) ->
 async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
     entering = asset.c.guid.in_(guids) & asset.c.admitted_at.is_(None)
     await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
+
+
+async def _not_final(tx: AsyncConnection, guids: Sequence[str]) -> None:
+    """An asset that was at its end before this stage was taken up has its end still to come."""
+    over = asset.c.guid.in_(guids) & asset.c.finalised_at.is_not(None)
+    values = {"finalised_at": None, "reopened_at": func.now()}
+    await tx.execute(update(asset).where(over).values(values))
 
 
 async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:

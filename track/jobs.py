@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select, text, update
+from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.attempts import close_attempt, open_attempt
+from track.endings import note_end
 from track.exclusions import exclude_after
 from track.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
-from track.resolve import downstream, resolve, undo_downstream
+from track.resolve import ACTOR, downstream, resolve, undo_downstream
 from track.states import ENDED, State
 from track.tables import asset, attempt, job, stage
 from track.wake import wake
@@ -36,14 +37,21 @@ class Standing:
     retries: int
     redo: bool
     cancel_requested: bool
+    finalises: bool  # its stage is the end of its asset's road
 
 
 async def standing(tx: AsyncConnection, job_id: int) -> Standing:
     """Lock a job and read how it stands."""
     await lock(tx, [job_id])
     cancel = attempt.c.cancel_requested_at.is_not(None)
+    finalises = (stage.c.kind == "builtin") & (stage.c.run == "finalise")
     statement = (
-        select(job, stage.c.retries, func.coalesce(cancel, False).label("cancelled"))
+        select(
+            job,
+            stage.c.retries,
+            func.coalesce(cancel, False).label("cancelled"),
+            finalises.label("finalises"),
+        )
         .join(stage, stage.c.id == job.c.stage_id)
         .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
         .where(job.c.id == job_id)
@@ -59,6 +67,7 @@ async def standing(tx: AsyncConnection, job_id: int) -> Standing:
         retries=row.retries,
         redo=row.redo,
         cancel_requested=row.cancelled,
+        finalises=row.finalises,
     )
 
 
@@ -107,13 +116,19 @@ async def give_back(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor:
 async def finish(
     tx: AsyncConnection, job_id: int, *, actor: str, guard: Guard = ANYBODY, why: str = ""
 ) -> list[int]:
-    """Claimed or returned → done, rules and edges applied; the ids that became ready."""
+    """Claimed or returned → done, rules and edges applied; the ids that became ready.
+
+    With its last stage an asset becomes final, unless that has to be done again.
+    """
     now = await standing(tx, job_id)
     if now.state not in (State.CLAIMED, State.RETURNED):
         raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
     await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why)
     if now.redo:
         return await _redo(tx, job_id, actor)
+    if now.finalises:
+        await note_end(tx, now.guid)
+        await _release_specimen(tx, now.guid)
     left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
     return await _follow(tx, now.guid, [job_id, *left_out])
 
@@ -200,11 +215,16 @@ async def end(
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
     now = await standing(tx, job_id)
+    return await _again(tx, now, actor=actor, why=why)
+
+
+async def _again(tx: AsyncConnection, now: Standing, *, actor: str, why: str) -> list[int]:
+    job_id = now.id
     fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
     fresh["available_at"] = func.now()
     await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
     undone = await undo_downstream(tx, [job_id], actor=actor)
-    await _reopen(tx, [job_id, *undone])
+    await reopen(tx, [job_id, *undone])
     ready = await resolve(tx, [job_id])
     await wake(tx, ready)
     return ready
@@ -215,18 +235,21 @@ async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> lis
     now = await standing(tx, job_id)
     await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
     if now.state in (State.FAILED, State.CANCELLED):
-        await _reopen(tx, [job_id])
+        await reopen(tx, [job_id])
     return await _follow(tx, now.guid, [job_id])
 
 
-async def _reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
-    """The assets of these jobs are not final any more.
+async def reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
+    """The assets of these jobs are not final any more: there is something to do again.
 
     One that had left its throttle is admitted anew, or more would be in flight than may be.
+    When these jobs have ended, its closing stage is done again (see `release_if_over`).
     """
     mine = asset.c.guid.in_(select(job.c.asset_guid).where(job.c.id.in_(job_ids)))
     admitted = case((asset.c.released_at.is_(None), asset.c.admitted_at))
-    values = {"finalised_at": None, "released_at": None, "admitted_at": admitted}
+    reopened = case((asset.c.finalised_at.is_not(None), func.now()), else_=asset.c.reopened_at)
+    values = {"finalised_at": None, "reopened_at": reopened}
+    values |= {"released_at": None, "admitted_at": admitted}
     await tx.execute(update(asset).where(mine).values(values))
 
 
@@ -237,11 +260,36 @@ async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) 
     return await move_all(tx, ids, State.WAITING, State.FAILED, actor=actor, why=why)
 
 
+CLOSINGS = """
+    SELECT j.id FROM track.asset a
+    JOIN track.job j ON j.asset_guid = a.guid AND j.state = 'done'
+    JOIN track.stage s ON s.id = j.stage_id AND s.pipeline_id = a.pipeline_id
+     AND s.archived_at IS NULL AND s.kind = 'builtin' AND s.run = 'finalise'
+    WHERE (a.share_mb IS NOT NULL OR a.reopened_at IS NOT NULL)
+      AND NOT EXISTS (
+        SELECT 1 FROM track.job o JOIN track.stage os ON os.id = o.stage_id
+        WHERE o.asset_guid = a.guid AND CASE WHEN o.state IN ('failed', 'cancelled')
+            -- What gave up before its end was accepted by it.
+            THEN os.archived_at IS NULL AND o.updated_at >= a.reopened_at
+            ELSE o.state NOT IN ('done', 'excluded', 'absent') END)
+      AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
+    ORDER BY j.id
+"""
+"""The ends of assets that were opened again since, and with which nothing is left to do."""
+
+
 async def release_if_over(tx: AsyncConnection, guid: str | None = None) -> None:
     """Let go of a specimen of which nothing is left to do, whatever its last stage was.
 
-    Without a guid, of every such specimen.
+    One that was opened again after its end has its closing stage done again first: its share
+    is closed there. Without a guid, of every such specimen.
     """
+    if guid is not None:
+        await _lock_kin(tx, guid)
+    for job_id in (await tx.execute(text(CLOSINGS), {"guid": guid})).scalars().all():
+        now = await standing(tx, job_id)
+        if now.state == State.DONE:
+            await _again(tx, now, actor=ACTOR, why="its asset was opened again after its end")
     theirs = asset.alias()
     open_ = (
         select(job.c.id)
@@ -249,20 +297,38 @@ async def release_if_over(tx: AsyncConnection, guid: str | None = None) -> None:
         .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
         .where(job.c.state.not_in(sorted(ENDED)))
     )
-    in_flight = asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None)
-    over = update(asset).where(in_flight, ~open_.correlate(asset).exists())
+    over = ~open_.correlate(asset).exists()
     if guid is not None:
-        root = select(func.coalesce(asset.c.parent_guid, asset.c.guid)).where(asset.c.guid == guid)
-        over = over.where(asset.c.guid == root.scalar_subquery())
-    await tx.execute(over.values(released_at=func.now()))
+        over = over & (asset.c.guid == _root(guid))
+    await _release(tx, over)
+
+
+async def _lock_kin(tx: AsyncConnection, guid: str) -> None:
+    """Lock an asset and what it was made of, before a second statement judges them.
+
+    Two stages that finish at once would else each see the other unfinished.
+    """
+    kin = select(asset.c.guid).where((asset.c.guid == guid) | (asset.c.guid == _root(guid)))
+    await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True))
+
+
+def _root(guid: str) -> ColumnElement[str]:
+    mine = asset.alias()
+    parent = select(mine.c.parent_guid).where(mine.c.guid == guid).scalar_subquery()
+    return func.coalesce(parent, guid)
 
 
 async def release_asset(tx: AsyncConnection, guid: str) -> None:
     """The specimen that this asset belongs to no longer counts against its throttle."""
-    root = func.coalesce(
-        select(asset.c.parent_guid).where(asset.c.guid == guid).scalar_subquery(), guid
-    )
-    still = asset.c.released_at.is_(None)
-    await tx.execute(
-        update(asset).where(asset.c.guid == root, still).values(released_at=func.now())
-    )
+    await _release(tx, asset.c.guid == _root(guid))
+
+
+async def _release_specimen(tx: AsyncConnection, guid: str) -> None:
+    """The same at the end of its road; the end of a derivative is not that of its specimen."""
+    await _release(tx, (asset.c.guid == guid) & asset.c.parent_guid.is_(None))
+
+
+async def _release(tx: AsyncConnection, which: ColumnElement[bool]) -> None:
+    """Note of specimens that they left their throttle. The one place where room is made so."""
+    left = asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None) & which
+    await tx.execute(update(asset).where(left).values(released_at=func.now()))

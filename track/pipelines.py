@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Need, Pipeline, Stage
 from track.history import record
-from track.jobs import release_if_over
+from track.jobs import release_if_over, reopen
 from track.resolve import downstream, hold_edges, resolve
-from track.states import State
-from track.tables import edge, job, pipeline, stage
+from track.states import ENDED, State
+from track.tables import asset, edge, job, pipeline, stage
+from track.throttles import RESERVED
 from track.wake import wake
 
-UNREADABLE = "UNREADABLE"
+UNREADABLE = RESERVED
 """The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
 
 
@@ -189,6 +190,16 @@ async def _back_fill(tx: AsyncConnection, names: list[str]) -> None:
     )
     ids = list((await tx.execute(open_.order_by(job.c.id))).scalars())
     await wake(tx, await resolve(tx, [*ids, *await downstream(tx, fresh)]))
+    await _open_again(tx, fresh)
+
+
+async def _open_again(tx: AsyncConnection, fresh: list[int]) -> None:
+    """Assets that were at their end and have something to do again are admitted anew."""
+    to_do = select(job.c.id).join(asset, asset.c.guid == job.c.asset_guid)
+    over = asset.c.finalised_at.is_not(None) | asset.c.released_at.is_not(None)
+    left = job.c.state.not_in(sorted(ENDED))
+    mine = to_do.where(job.c.id == func.any(fresh), over, left)
+    await reopen(tx, list((await tx.execute(mine)).scalars()))
 
 
 CREATE_JOBS = text("""

@@ -148,6 +148,9 @@ asset = Table(
     _when("admitted_at"),
     _when("released_at"),
     _when("finalised_at"),
+    _when("reopened_at"),  # since when it has something to do again after its end
+    Column("share_mb", Integer),  # of its share in the archive, which is or may be open
+    _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
     Index("asset_session", "session_id"),
     Index("asset_parent", "parent_guid"),
@@ -157,6 +160,8 @@ asset = Table(
         "pipeline_id",
         postgresql_where=text("admitted_at IS NOT NULL AND released_at IS NULL"),
     ),
+    Index("asset_share", "guid", postgresql_where=text("share_mb IS NOT NULL")),
+    Index("asset_reopened", "guid", postgresql_where=text("reopened_at IS NOT NULL")),
     schema="track",
 )
 
@@ -178,6 +183,7 @@ file = Table(
     _when("synchronised_at"),
     _when("deleted_at"),
     UniqueConstraint("asset_guid", "name"),
+    Index("file_synchronised", "synchronised_at"),
     schema="track",
 )
 

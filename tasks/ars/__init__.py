@@ -8,6 +8,7 @@ from tasks.ars.create import Created, ensure_created, ensure_specimens
 from tasks.ars.metadata import lock, push_metadata, unlike
 from tasks.ars.share import ensure_share_closed, ensure_share_open
 from tasks.ars.synchronise import (
+    NoShare,
     Pace,
     Progress,
     await_synchronised,
@@ -19,6 +20,7 @@ from tasks.ars.verdict import Outcome, Verdict, decide
 
 __all__ = [
     "Created",
+    "NoShare",
     "Outcome",
     "Pace",
     "Progress",

@@ -1,7 +1,8 @@
 """Bringing a share's files to ERDA: ask for it, and watch until it is proven.
 
-ARS answers the request before it begins, may forget it (stuck in ASSET_RECEIVED) and may
-fail for minutes when ERDA is away. Asking again is harmless and is the cure for each.
+ARS answers the request before it begins, may forget it (stuck in ASSET_RECEIVED) and fails
+while ERDA is away. Asking again is harmless and is the cure for each. After a failure that
+is left to whoever called: an outage may last for hours, and nobody is to stand and wait.
 """
 
 import asyncio
@@ -27,26 +28,27 @@ from tasks.ars.verdict import Outcome, Verdict, decide
 Progress = Callable[[Verdict], Awaitable[None]]
 
 
+class NoShare(ArsRefused):
+    """There is no share to bring to ERDA, and ERDA lacks files."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """How often to ask and how long to bear each state, in seconds.
 
-    `failed` leaves time for an ERDA outage of the usual five minutes; `silent` is how
-    long ARS may not answer at all before that is reported.
+    `silent` is how long ARS may not answer at all before that is reported.
     """
 
     first: float = 0.5
     longest: float = 10.0
     stuck: float = 900.0
-    failed: float = 300.0
     share_open: float = 30.0
     silent: float = 600.0
     remedies: int = 3
 
     def patience(self, outcome: Outcome) -> float:
         """How long this outcome is borne before something is done about it."""
-        borne = {Outcome.PENDING: self.stuck, Outcome.FAILED: self.failed}
-        return borne.get(outcome, self.share_open)
+        return self.stuck if outcome is Outcome.PENDING else self.share_open
 
 
 async def ensure_synchronise_requested(
@@ -59,13 +61,13 @@ async def ensure_synchronise_requested(
 ) -> bool:
     """Have ARS bring the share to ERDA; False when it was asked or done before this call.
 
-    Raises ArsRefused when there is no share to bring, ArsUnknown when the answer was lost
+    Raises NoShare when there is none to bring, ArsUnknown when the answer was lost
     and nothing shows that ARS heard it.
     """
     if await _under_way(ars, guid):
         return False
     if (await known(ars, guid)).share_allocation_mb is None:
-        raise ArsRefused(f"asset {guid} has no open share to synchronise: upload its files first")
+        raise NoShare(f"asset {guid} has no open share to synchronise: upload its files first")
 
     async def ask() -> bool:
         await ars.shares.synchronise(guid, workstation, pipeline)
@@ -93,8 +95,8 @@ async def await_synchronised(
 ) -> Verdict:
     """Watch until the asset is archived or cannot be; returns the last verdict.
 
-    Asks ARS again, at most `pace.remedies` times, when it is stuck or has failed, and
-    closes a share it left open. `progress` hears each change. A crash loses only the time
+    Asks ARS again, at most `pace.remedies` times, when it is stuck, and closes a share it
+    left open. `progress` hears each change. A crash loses only the time
     already waited. Raises ArsBusy after `pace.silent` seconds without an answer, ArsRefused.
     """
     pace = pace or Pace()
@@ -142,9 +144,7 @@ class Watch:
         if self.last is None or verdict.outcome is not self.last.outcome:
             self.since, self.sleep = now, self.pace.first
         self.last = verdict
-        if verdict.outcome in (Outcome.DONE, Outcome.MISSING):
-            return Step.STOP
-        if verdict.outcome is Outcome.FAILED and not verdict.share_open:
+        if verdict.outcome in (Outcome.DONE, Outcome.MISSING, Outcome.FAILED):
             return Step.STOP
         if now - self.since < self.pace.patience(verdict.outcome):
             return Step.WAIT

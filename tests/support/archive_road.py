@@ -28,7 +28,7 @@ NAMED = {
 """What ARS wants to know of an asset, as its document says it."""
 QUICK = Pace(first=0.02, longest=0.1)
 """Looks often, and is as patient as the road: for what only has to be waited out."""
-IMPATIENT = replace(QUICK, stuck=4.0, failed=0.2, share_open=0.3)
+IMPATIENT = replace(QUICK, stuck=4.0, share_open=0.3)
 """Does something soon: for faults that only a remedy ends."""
 LOOKS = (0.0, 0.05, 0.1)
 CREATE = r"/assetmetadata$"

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.truth_world import SITES, Actor, Killed, Truth
-from track import jobs
+from track import jobs, shares
 from track.assets import quarantine
 from track.claims import Claim, claim, returned, take_returned
 from track.leases import Lease, LeaseTaken
@@ -19,6 +19,8 @@ from track.states import AT_SITE, State
 from track.tables import job
 from track.takeover import release_jobs
 from track.wake import wake_session
+
+CLOSES = ("synchronise", "finalise")
 
 CUT = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
@@ -202,6 +204,7 @@ class Dispatching:
 
     async def _submit(self, found: Claim, mine: UUID) -> None:
         site = self.me.rng.choice(SITES)
+        await self.me.do("open its share", lambda tx: shares.opening_for(tx, found.job_id), 0.5)
         await self.me.do(
             f"queue {found.guid} {found.stage} at {site}",
             lambda tx: jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name),
@@ -238,9 +241,9 @@ class Dispatching:
                 )
             else:
                 await jobs.finish(tx, found.job_id, actor=self.name, guard=guard)
-                if found.run == "finalise":
-                    await jobs.release_asset(tx, found.guid)
 
+        if found.run in CLOSES:
+            await self.me.do(f"{found.guid} has no share", lambda tx: shares.closed(tx, found.guid))
         verb = "later" if later else "fail" if failed else "finish"
         await self.me.do(f"{verb} {found.guid} {found.stage} ({found.job_id})", work)
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.truth_clusters import Cluster
 from tests.support.truth_world import IN_FLIGHT, SYNCHRONISING, Truth
+from track.jobs import CLOSINGS
 from track.outlook import outlook
 from track.resolve import judge
 from track.states import MOVES, State
@@ -40,6 +41,41 @@ RULES = f"""
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE p.name = 'P' AND s.run = 'synchronise' AND s.kind = 'builtin' AND j.state = 'claimed'
     HAVING count(*) > {SYNCHRONISING}
+    UNION ALL
+    SELECT 'an asset is final whose last stage is not done', max(j.id)
+    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
+    JOIN track.stage s ON s.id = j.stage_id
+    WHERE a.finalised_at IS NOT NULL
+    GROUP BY a.guid HAVING count(*) FILTER (WHERE s.run = 'finalise' AND j.state = 'done') = 0
+    UNION ALL
+    SELECT 'an asset whose last stage is done is neither final nor opened again', j.id
+    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid AND j.state = 'done'
+    JOIN track.stage s ON s.id = j.stage_id AND s.run = 'finalise'
+    WHERE (a.finalised_at IS NULL) = (a.reopened_at IS NULL)
+    UNION ALL
+    SELECT 'a final asset is in somebody''s hands', j.id
+    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
+    WHERE a.finalised_at IS NOT NULL AND j.state IN ('claimed', 'queued', 'running', 'returned')
+    UNION ALL
+    SELECT 'a copy of a final asset is not due', min(j.id)
+    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
+    LEFT JOIN track.attempt t ON t.job_id = j.id
+    WHERE a.finalised_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM track.retention r WHERE r.asset_guid = a.guid
+          AND (r.kind = 'ndrive' AND t.id IS NULL AND r.location = a.source_path
+               OR r.kind = 'site' AND r.location = t.site))
+      AND (t.id IS NOT NULL OR a.source_path IS NOT NULL)
+    GROUP BY a.guid
+    UNION ALL
+    SELECT 'a specimen has left its throttle before its end, and nothing gave up', min(j.id)
+    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
+    WHERE a.released_at IS NOT NULL AND a.finalised_at IS NULL AND a.reopened_at IS NULL
+    GROUP BY a.guid
+    HAVING bool_or(j.state IN ('waiting', 'ready', 'claimed', 'queued', 'running', 'returned'))
+       AND NOT bool_or(j.state IN ('failed', 'cancelled'))
+    UNION ALL
+    SELECT 'the end of an asset that was opened again is not done again', id
+    FROM ({CLOSINGS.replace(":guid", "NULL")}) AS closing
     UNION ALL
     SELECT 'a job is being done twice at once', job_id
     FROM track.attempt WHERE id = ANY(:live)

@@ -53,7 +53,8 @@ def parent(variant: str = "base") -> dict[str, Any]:
         "throttle": {"assets_in_flight": IN_FLIGHT, "synchronising": SYNCHRONISING},
         "stages": [
             _stage("ingest", "refinery.ingest"),
-            _stage("sync", "refinery.synchronise", "ingest"),
+            _stage("create", "refinery.create", "ingest"),
+            _stage("sync", "refinery.synchronise", "create"),
             _stage("barcode", "module barcode", "sync", writes=["asset_subject", "barcode"]),
             *label,
             *ocr,
@@ -130,7 +131,7 @@ class Truth:
         self.sessions = await transact(self.engine, work)
         for number, session_id in enumerate(self.sessions):
             names = [f"g{number}{n}" for n in range(3 - number)]
-            await self.add(session_id, *(new(name) for name in names))
+            await self.add(session_id, *(new(name, source_path="/n") for name in names))
         for _ in range(3):
             await self.add_tile()
 

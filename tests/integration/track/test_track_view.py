@@ -9,6 +9,8 @@ from schemas.attempts import FileFacts
 from schemas.metadata import read_document
 from schemas.pipeline import load_pipelines
 from tests.support.world import World, new
+from track import shares
+from track.database import transact
 from track.documents import create_document
 from track.results import note_file
 from track.states import State
@@ -83,6 +85,7 @@ async def test_a_masters_flags_are_those_of_the_documented_table_at_every_step(
     seen = start | {"is_in_ars": "NO", "has_new_file": "YES"}
     assert await flags(world) == seen
     await advance(world, "create")  # asset_creator
+    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
     seen |= {"is_in_ars": "YES", "has_open_share": "YES"}
     assert await flags(world) == seen
     await advance(world, "upload")  # file_uploader
@@ -92,9 +95,11 @@ async def test_a_masters_flags_are_those_of_the_documented_table_at_every_step(
     seen |= {"erda_sync": "AWAIT"}
     assert await flags(world) == seen
     await world.finish(sync)  # validate_sync_erda
+    await transact(engine, lambda tx: shares.closed(tx, GUID))
     seen |= {"erda_sync": "YES", "has_open_share": "NO", "has_new_file": "NO"}
     assert await flags(world) == seen
     await advance(world, "open_share")
+    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
     seen |= {"has_open_share": "YES"}
     assert await flags(world) == seen
     (load,) = await world.claim()  # hpc_asset_creator

@@ -27,20 +27,9 @@ def test_it_asks_three_times_and_then_reports_failure() -> None:
     assert "still ASSET_RECEIVED after asking again 3 times" in final.reason
 
 
-def test_a_failure_is_given_time_before_it_is_tried_again() -> None:
-    watch = Watch(Pace(failed=300))
-    assert steps(watch, FAILED, 0, 299, 300) == [Step.WAIT, Step.WAIT, Step.ASK]
-
-
-def test_a_failure_without_a_share_cannot_be_tried_again() -> None:
-    watch = Watch(Pace())
-    assert steps(watch, Verdict(Outcome.FAILED, "Asset is locked"), 0) == [Step.STOP]
-
-
-def test_failing_and_recovering_share_one_budget() -> None:
-    watch = Watch(Pace(stuck=900, failed=300, remedies=1))
-    assert steps(watch, FAILED, 0, 300) == [Step.WAIT, Step.ASK]
-    assert steps(watch, PENDING, 301, 1202) == [Step.WAIT, Step.STOP]
+def test_a_failure_ends_the_vigil_whether_a_share_is_left_or_not() -> None:
+    assert Watch(Pace()).step(FAILED, 0) is Step.STOP
+    assert Watch(Pace()).step(Verdict(Outcome.FAILED, "Asset is locked"), 0) is Step.STOP
 
 
 def test_a_share_left_open_is_closed_after_a_while() -> None:

@@ -65,14 +65,17 @@ async def test_an_asset_stuck_for_good_fails_after_three_remedies(
     assert len(archive.requests(guid, "POST", "synchronize")) == 4
 
 
-async def test_a_failure_at_erda_is_tried_again(
+async def test_a_failure_at_erda_is_told_at_once_and_asking_again_is_its_cure(
     ars: ArsClient, archive: Archive, guid: str, files: list[LocalFile]
 ) -> None:
     await create(ars, guid)
     await upload(ars, guid, files)
     archive.fault("erda_put_fails", guid=guid, count=3)
     await request(ars, guid)
-    assert (await await_done(ars, guid, files, IMPATIENT)).done
+    verdict = await await_done(ars, guid, files)
+    assert (verdict.outcome, verdict.share_open) == (Outcome.FAILED, True)
+    assert await request(ars, guid) is True
+    assert (await await_done(ars, guid, files)).done
     assert len(archive.requests(guid, "POST", "synchronize")) == 2
 
 

@@ -56,7 +56,12 @@ async def test_the_whole_road_where_statuses_have_their_old_names(
             assert await ensure_share_closed(ars, guid) is True
             assert (await synchronised(ars, guid, files)).done
             old.fault("erda_put_fails", guid=(other := str(uuid.uuid4())), count=3)
-            await archive_all(ars, other, files, IMPATIENT)  # ERDA_ERROR on the way, and cured
+            await create(ars, other)
+            await upload(ars, other, files)
+            await request(ars, other)
+            failed = await await_done(ars, other, files, IMPATIENT)
+            assert failed.reason.startswith("ERDA_ERROR") and failed.share_open
+            await archive_all(ars, other, files, IMPATIENT)
 
 
 async def test_a_full_erda_is_failed_by_name_and_good_again_once_there_is_room(
