@@ -32,9 +32,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
+from tasks.leftover_shares import close_leftovers
 from tasks.owing import push_owed
 from tasks.readmission import readmit
-from track import healing
+from track import healing, jobs
 from track.database import make_engine, transact
 from track.site_health import note_silence
 from track.site_lacks import wake_for_probes
@@ -52,6 +53,9 @@ ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile',
 STARTING = 2
 """So many times the patience may pass before a run that began has its lease."""
 
+UNUSED = 15
+"""So many times the patience a share stays open that nobody uses: a person may be at it."""
+
 WITHIN = timedelta(days=1)
 """How far back runs of ended dispatchers are looked for."""
 
@@ -65,6 +69,7 @@ class Found:
     sessions_with_open_folder: int = 0
     specimens_readmitted: int = 0
     documents_pushed: int = 0
+    shares_closed: int = 0
     jobs_forgotten: int = 0
     sites_silent: int = 0
     dispatchers_silent: int = 0
@@ -104,6 +109,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     found.sites_silent = len(silent)
     found.notes += silent
     await transact(engine, wake_for_probes)
+    await transact(engine, jobs.release_if_over)
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)
     found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]
@@ -132,6 +138,10 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     found.documents_pushed = len(told.pushed)
     found.notes += [f"the archive has the metadata of {guid} now" for guid in told.pushed]
     found.notes += told.refused
+    closed = await close_leftovers(engine, patience * UNUSED)
+    found.shares_closed = len(closed.guids)
+    found.notes += [f"nobody uses the share of {guid}: it is closed" for guid in closed.guids]
+    found.notes += closed.refused
     return found
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,17 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient
-from flows.dispatch import dispatch
-from schemas.pace import Pace
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED
-from tests.support.at_site import complete, describe, start
+from tests.support.at_site import describe
 from tests.support.callbacks import until
+from tests.support.carried import at_the_cluster, carried, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.database import transact
 from track.operations import resubmit
 from track.states import State
 
-PACE = Pace(tick_s=0.1, recheck_s=0.1, linger_s=600)
-PATIENCE_S = 120
 WITH_MODULE: dict[str, Any] = {
     "pipeline": "P",
     "stages": [
@@ -32,7 +28,6 @@ WITH_MODULE: dict[str, Any] = {
         {"key": "end", "run": "refinery.finalise", "needs": "ocr"},
     ],
 }
-Look = Callable[[], Awaitable[int | None]]
 
 
 async def finalised(
@@ -51,11 +46,6 @@ async def finalised(
     await describe(world, guid, **NAMED)
     await carried(world)
     return world, guid
-
-
-async def carried(world: World) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        assert (await dispatch(world.session_id, PACE, return_state=True)).name == "Finished"
 
 
 async def held(archive: Archive, guid: str) -> dict[str, Any]:
@@ -125,29 +115,3 @@ async def test_an_archive_that_is_away_then_costs_no_try(
         archive.heal()
         carrying.cancel()
         await asyncio.wait([carrying])
-
-
-async def share_at_the_cluster(world: World, archive: Archive, guid: str) -> int | None:
-    """Carry the asset to its end; the size of its share while a cluster has it."""
-    carrying = asyncio.create_task(carried(world))
-    try:
-        return await at_the_cluster(world, lambda: share(archive, guid))
-    finally:
-        await carrying
-
-
-async def at_the_cluster(world: World, look: Look | None = None) -> int | None:
-    """Do the one job that is queued; what a look finds before."""
-    queued = "SELECT t.id, t.fence FROM track.attempt t JOIN track.job j ON j.attempt_id = t.id"
-    ((attempt, fence),) = await until(lambda: world.sql(f"{queued} WHERE j.state = 'queued'"))
-    seen = await look() if look else None
-    await start(world, attempt, fence)
-    await complete(world, attempt, fence)
-    return seen
-
-
-async def share(archive: Archive, guid: str) -> int | None:
-    async with ArsClient(archive.address) as ars:
-        status = await ars.assets.status(guid)
-    assert status is not None
-    return status.share_allocation_mb
