@@ -37,6 +37,9 @@ DOWNSTREAM = text("""
       JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'parent'
       JOIN track.asset child ON child.parent_guid = c.asset_guid
       JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = child.guid
+      JOIN track.stage u ON u.id = c.stage_id
+      JOIN track.pipeline cp ON cp.id = child.pipeline_id
+     WHERE CAST(:made AS boolean) OR u.emits IS DISTINCT FROM cp.name
     UNION
     SELECT d.id FROM changed c
       JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'children'
@@ -68,7 +71,9 @@ JUDGE = text("""
     LEFT JOIN track.edge e ON e.stage_id = j.stage_id
     LEFT JOIN LATERAL (
         SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good,
-               count(*) FILTER (WHERE u.state <> 'absent') AS known
+               count(*) FILTER (WHERE u.state <> 'absent') AS known,
+               count(*) FILTER (WHERE u.state NOT IN (
+                   'absent', 'done', 'excluded', 'failed', 'cancelled')) AS to_come
         FROM track.job u
         WHERE u.stage_id = e.upstream_id AND u.asset_guid IN (
             SELECT a.guid WHERE e.selector = 'self'
@@ -93,7 +98,8 @@ JUDGE = text("""
     CROSS JOIN LATERAL (
         SELECT CASE WHEN e.id IS NULL THEN true
                     WHEN e.selector = 'children'
-                    THEN coalesce(d.known AND u.good >= d.declared, false)
+                    -- Of those made earlier too: one that is done must not stand for one to come.
+                    THEN coalesce(d.known AND u.good >= d.declared AND u.to_come = 0, false)
                     ELSE u.good > 0 END AS accepted,
                CASE WHEN e.id IS NULL OR e.selector = 'children' THEN false
                     ELSE u.known = 0 END AS missing
@@ -152,10 +158,13 @@ async def hold_edges(tx: AsyncConnection, *, to_edit: bool = False) -> None:
     await tx.execute(select(hold(EDGES)))
 
 
-async def downstream(tx: AsyncConnection, changed: Iterable[int]) -> list[int]:
-    """The jobs that a change of these jobs can affect."""
+async def downstream(
+    tx: AsyncConnection, changed: Iterable[int], *, made: bool = True
+) -> list[int]:
+    """The jobs that a change of these jobs can affect; unless `made`, not what they emit."""
     await hold_edges(tx)
-    return sorted((await tx.execute(DOWNSTREAM, {"changed": sorted(changed)})).scalars())
+    row = {"changed": sorted(changed), "made": made}
+    return sorted((await tx.execute(DOWNSTREAM, row)).scalars())
 
 
 async def resolve(tx: AsyncConnection, affected: Iterable[int]) -> list[int]:
@@ -206,11 +215,15 @@ async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: st
     """Follow jobs that left an accepted state: what was built on them has to be done again.
 
     Finished and ready downstream jobs go back to waiting, those in somebody's hands are
-    marked `redo` and go back when they end. The ids of the finished ones.
+    marked `redo` and go back when they end. The ids of the finished ones. What an emitting
+    stage has made only waits where it has not begun: when it is made anew, those go back
+    whose file is another.
     """
-    frontier = await downstream(tx, left)
+    changed = list(left)
+    frontier = await downstream(tx, changed, made=False)
     undone: list[int] = []
     why = "an earlier stage is being done again"
+    await _wait_for_maker(tx, changed, frontier, actor, why)
     while frontier:
         await lock(tx, frontier)
         again: list[int] = []
@@ -223,8 +236,19 @@ async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: st
         undone += again
         busy = job.c.id.in_(frontier) & job.c.state.in_(sorted(IN_HAND))
         await tx.execute(update(job).where(busy).values(redo=True))
-        frontier = await downstream(tx, again)
+        frontier = await downstream(tx, again, made=False)
+        await _wait_for_maker(tx, again, frontier, actor, why)
     return undone
+
+
+async def _wait_for_maker(
+    tx: AsyncConnection, changed: Iterable[int], others: Iterable[int], actor: str, why: str
+) -> None:
+    """Put back what is ready of the assets that these jobs make."""
+    made = sorted({*await downstream(tx, changed)} - {*others})
+    if made:
+        await lock(tx, made)
+        await move_all(tx, made, State.READY, State.WAITING, actor=actor, why=why)
 
 
 def finished(states: Iterable[State]) -> bool:

@@ -25,7 +25,7 @@ from track.documents import (
 )
 from track.jobs import resubmit
 from track.mos import hold_labels, note_member
-from track.states import State
+from track.states import IN_HAND, State
 from track.tables import asset, edge, file, job, stage
 
 SUBJECTS = {"specimen", "label", "device target", "folder"}
@@ -224,11 +224,12 @@ async def note_child_file(
     self_edges = select(edge.c.id).where(
         edge.c.stage_id == job.c.stage_id, edge.c.selector == "self"
     )
-    first = select(job.c.id).where(
-        job.c.asset_guid == guid, job.c.state == State.DONE, ~self_edges.exists()
-    )
+    mine = (job.c.asset_guid == guid) & ~self_edges.exists()
+    first = select(job.c.id).where(mine, job.c.state == State.DONE)
     for job_id in (await tx.execute(first.order_by(job.c.id))).scalars().all():
         await resubmit(tx, job_id, actor=actor, why=f"{facts.name} was made anew, and differs")
+    busy = mine & job.c.state.in_(sorted(IN_HAND))
+    await tx.execute(update(job).where(busy).values(redo=True))
 
 
 async def _resize(tx: AsyncConnection, guid: str) -> None:

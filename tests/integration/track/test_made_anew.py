@@ -31,29 +31,35 @@ PARENT: dict[str, Any] = {
 FINISHED = dict.fromkeys(("create", "uploader", "synchronise", "finalise"), State.DONE)
 
 
-async def derive(world: World, found: Claim, crc32: int, size_bytes: int = 1) -> None:
-    """Do the derive job at a site; its derivative has this checksum."""
+async def derive(
+    world: World, found: Claim, crc32: int, size_bytes: int = 1, ppi: tuple[int, ...] = (72,)
+) -> None:
+    """Do the derive job at a site; its derivatives have this checksum."""
     attempt = await queue(world, found, "here")
     ((fence,),) = await world.sql("SELECT fence FROM track.attempt WHERE id = :id", id=attempt)
     await start(world, attempt, fence)
-    file = {"name": "p_72.jpg", "crc32": crc32, "size_bytes": size_bytes}
-    made = {
-        "guid": "p_72",
-        "ppi": 72,
-        "file_format": "jpeg",
-        "payload_type": "image",
-        "file": file,
-    }
-    await complete(world, attempt, fence, result={"derivatives": [made]})
+    made = [
+        {
+            "guid": f"p_{each}",
+            "ppi": each,
+            "file_format": "jpeg",
+            "payload_type": "image",
+            "file": {"name": f"p_{each}.jpg", "crc32": crc32, "size_bytes": size_bytes},
+        }
+        for each in ppi
+    ]
+    await complete(world, attempt, fence, result={"derivatives": made})
     await transact(world.engine, lambda tx: jobs.finish(tx, found.job_id, actor="test"))
 
 
-async def again(world: World, crc32: int, size_bytes: int = 1) -> None:
-    """Have the derivative made again, as an operator does."""
+async def again(
+    world: World, crc32: int, size_bytes: int = 1, ppi: tuple[int, ...] = (72,)
+) -> None:
+    """Have the derivatives made again, as an operator does."""
     job_id = await world.job_id("p", "derive")
     await transact(world.engine, lambda tx: jobs.resubmit(tx, job_id, actor="o", why="again"))
     (found,) = await world.claim(guid="p")
-    await derive(world, found, crc32, size_bytes)
+    await derive(world, found, crc32, size_bytes, ppi)
 
 
 @pytest.fixture
@@ -111,3 +117,58 @@ async def test_another_content_under_an_upload_is_uploaded_again_after_it(world:
     assert await world.states("p_72") == FINISHED
     done = "SELECT count(*) FROM track.history WHERE job_id = :id AND new = 'done'"
     assert await world.sql(done, id=upload.job_id) == [(2,)]
+
+
+@pytest.fixture
+async def tied(engine: AsyncEngine) -> World:
+    """Two derivatives, both on their way, whose first stage waits for the one that makes them."""
+    create = {"key": "create", "run": "refinery.create"}
+    child = CHILD | {
+        "stages": [create | {"needs": {"stage": "derive", "of": "parent"}}, *CHILD["stages"][1:]]
+    }
+    made = await World.make(engine, child, PARENT)
+    await made.register(new("p"))
+    await describe(made, "p")
+    (found,) = await made.claim()
+    await derive(made, found, 1, ppi=(72, 400))
+    return made
+
+
+async def test_finished_derivatives_stay_while_they_are_made_again_and_when_they_are_equal(
+    tied: World,
+) -> None:
+    await tied.finish_all()
+    job_id = await tied.job_id("p", "derive")
+    await transact(tied.engine, lambda tx: jobs.resubmit(tx, job_id, actor="o", why="again"))
+    assert await tied.states("p_72") == await tied.states("p_400") == FINISHED
+    (found,) = await tied.claim()
+    await derive(tied, found, 1, ppi=(72, 400))
+    assert await tied.states("p_72") == await tied.states("p_400") == FINISHED
+    await tied.finish_all()
+    assert await tied.states("p") == {"derive": State.DONE, "clean": State.DONE}
+
+
+async def test_derivatives_on_their_way_go_on_and_those_not_begun_wait_for_their_maker(
+    tied: World,
+) -> None:
+    (create,) = await tied.claim(guid="p_72")
+    job_id = await tied.job_id("p", "derive")
+    await transact(tied.engine, lambda tx: jobs.resubmit(tx, job_id, actor="o", why="again"))
+    assert (await tied.states("p_400"))["create"] == State.WAITING
+    await tied.finish(create)
+    assert (await tied.states("p_72"))["create"] == State.DONE
+    (found,) = await tied.claim(guid="p")
+    await derive(tied, found, 1, ppi=(72, 400))
+    await tied.finish_all()
+    assert await tied.states("p_72") == await tied.states("p_400") == FINISHED
+
+
+async def test_one_that_is_done_does_not_stand_for_one_that_is_made_anew(tied: World) -> None:
+    await tied.finish_all()
+    await again(tied, 2, ppi=(400,))  # fewer, and another
+    assert await tied.states("p_72") == FINISHED
+    assert (await tied.states("p_400"))["create"] == State.READY
+    assert (await tied.states("p"))["clean"] == State.WAITING
+    await tied.finish_all()
+    assert await tied.states("p_400") == FINISHED
+    assert (await tied.states("p"))["clean"] == State.DONE
