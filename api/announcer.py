@@ -1,7 +1,8 @@
 """Tells Prefect what the database has to announce: at once when told, else every second.
 
 Events are wake-up calls. What Prefect has not accepted stays in the database and is sent
-again, for as long as it takes; an event's id makes a repetition harmless.
+again, for as long as it takes; an event's id makes a repetition harmless. The same clock asks
+for dispatchers for parked sessions: what they wait for may have come without anybody's word.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas import events
 from track import inbox, wake
+from track.parking import wake_due
 from track.tables import inbox as inbox_table
 from track.tables import session as session_table
 
@@ -105,6 +107,7 @@ class Announcer:
                 asyncio.TaskGroup() as tasks,
             ):
                 tasks.create_task(self._listen())
+                tasks.create_task(self._wake_parked())
                 tasks.create_task(self._pump(http))
         finally:
             self.last_error = "the announcer has ended"
@@ -173,6 +176,18 @@ class Announcer:
         if answer.status_code in (400, 413, 422):
             raise Rejected(said)
         raise NotAccepted(said)
+
+    async def _wake_parked(self) -> None:
+        """Ask, every tick, for dispatchers for whoever has waited for a time or for room."""
+        while not self._stopping.is_set():
+            try:
+                async with self._engine.begin() as tx:
+                    asked = await wake_due(tx)
+                if asked:
+                    self.poke()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("parked sessions cannot be looked at: %s", error)
+            await _first(self._stopping, self._tick_s)
 
     async def _listen(self) -> None:
         """Hear notices; while there is no connection, the clock alone has to do."""

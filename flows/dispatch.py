@@ -12,7 +12,8 @@ from flows.ingest import ingest_asset
 from flows.module import run_module
 from schemas.pace import Pace
 from tasks.announcements import announce_finished
-from tasks.dispatcher import Subflow, dispatching
+from tasks.dispatcher import Subflow
+from tasks.dispatching import dispatching
 from tasks.folders import settle_folder
 from tasks.registration import register_session
 from tasks.reports import SessionReport

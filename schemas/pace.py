@@ -8,8 +8,11 @@ class Pace(BaseModel):
 
     `tick_s`: how often to look for work that no event announced; `recheck_s`: how often a
     waiting subflow's job is read again; `linger_s`: how long to wait for sites before
-    parking; `subflows`: after how many a successor takes over; `at_once`: how many
-    subflows may be open together.
+    parking, and `yield_s`: how long while other sessions wait for a place at the worker;
+    `idle_s`: how long when all that is left waits for something else (room, a time, a switch,
+    a site), a tick while others wait for a place; `subflows`: after how many a successor
+    takes over, once nothing is open but what waits; `at_once`: how many subflows may be open
+    together.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -17,5 +20,7 @@ class Pace(BaseModel):
     tick_s: float = Field(default=3.0, gt=0)
     recheck_s: float = Field(default=5.0, gt=0)
     linger_s: float = Field(default=900.0, gt=0)
+    yield_s: float = Field(default=10.0, gt=0)
+    idle_s: float = Field(default=45.0, gt=0)
     subflows: int = Field(default=150, ge=1)
     at_once: int = Field(default=64, ge=1)

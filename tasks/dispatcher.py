@@ -9,19 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from prefect import tags
-from prefect.runtime import flow_run
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
 from blocks.ars_client import ArsClient
-from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
@@ -30,17 +27,22 @@ from tasks.cancellation import Cancellations
 from tasks.mending import MENDING_S, put_back
 from track import operations
 from track.claims import Claim, Taken, claim, returned
-from track.database import make_engine, transact
-from track.leases import TTL_S, Lease, SilentHolder
-from track.outlook import outlook
-from track.sessions import finish_if_registered as finish_session
+from track.database import transact
+from track.leases import Lease
+from track.outlook import Outlook, outlook
+from track.parking import crowded
 from track.states import State
-from track.takeover import release_jobs
-from track.wake import wake_session
 
 log = logging.getLogger(__name__)
 
 CURRENT: ContextVar["Dispatcher"] = ContextVar("dispatcher")
+
+STRETCH = 4
+"""How many times its share of subflows a dispatcher starts at most."""
+
+WIND_DOWN_S = 60.0
+"""How long what is still at work may take when its dispatcher ends. What takes longer is let go
+of: its successor claims it, and every effect looks first how far it came."""
 
 Subflow = Callable[[Claim], Coroutine[Any, Any, object]]
 
@@ -69,6 +71,7 @@ class Dispatcher:
     cancellations: Cancellations = field(init=False)
     ending: str = "broken off"
     started: int = 0
+    _ends: bool = False
     _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
     _broken: dict[int, str] = field(default_factory=dict)
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,8 +99,12 @@ class Dispatcher:
         self._stirred.set()
 
     async def claims(self) -> AsyncIterator[Claim]:
-        """Every claim as it becomes possible, until the session is finished or parked."""
-        while True:
+        """Every claim as it becomes possible, until the session is finished or parked.
+
+        One that has had its share of subflows goes on until nothing is open but what waits,
+        and hands over then; one that never comes to that, after `STRETCH` times its share.
+        """
+        while self.started < self.pace.subflows * STRETCH:
             self._stirred.clear()
             taken = await self._take()
             for found in taken.claims:
@@ -108,6 +115,7 @@ class Dispatcher:
                 self.ending = ending
                 return
             await self._pause()
+        self.ending = "handed over"
 
     def start(self, found: Claim, subflow: Subflow) -> None:
         """Run a claim's subflow beside the others; what it raises is its own affair."""
@@ -120,8 +128,11 @@ class Dispatcher:
     async def continue_with(self, guid: str, runs: frozenset[str]) -> Claim | None:
         """The asset's next stage for the subflow that has just ended one, if it is its kind.
 
-        A stage of another kind is left for the next look, which this one prompts.
+        A stage of another kind is left for the next look, which this one prompts; so is any
+        once this dispatcher ends.
         """
+        if self._ends:
+            return None
 
         async def work(tx: AsyncConnection) -> Taken:
             return await claim(tx, self.session_id, self.id, limit=1, guid=guid, builtins=runs)
@@ -136,6 +147,7 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         """Forget a subflow; what it raised is in its own run's log, and stops nobody else."""
+        self._last_move = time.monotonic()
         held = [job_id for job_id, open_ in self._open.items() if open_ is task]
         for job_id in held:
             del self._open[job_id]
@@ -152,34 +164,48 @@ class Dispatcher:
         self.stir()
 
     async def _take(self) -> Taken:
-        room = self.pace.at_once - (len(self._open) - self.callbacks.waiting)
+        room = max(0, self.pace.at_once - self.busy)
         broken, self._broken = self._broken, {}
 
         async def work(tx: AsyncConnection) -> Taken:
             if broken:
                 await put_back(tx, broken, self.id)
+            back = await returned(tx, self.session_id, limit=room, besides=self._open)
             taken = await claim(
-                tx, self.session_id, self.id, limit=max(0, room), besides=self._open
+                tx, self.session_id, self.id, limit=room - len(back), besides=self._open
             )
-            back = await returned(tx, self.session_id)
-            taken.claims += [found for found in back if found.job_id not in self._open]
+            taken.claims += back
             return taken
 
         return await transact(self.engine, work)
 
+    @property
+    def busy(self) -> int:
+        """How many subflows are at work; those that wait for a site are not."""
+        return len(self._open) - self.callbacks.waiting
+
     async def _over(self) -> str | None:
         """Why there is nothing more to do here, or None while there is."""
+        if self.busy:
+            return None
         if self.started >= self.pace.subflows:
             return "handed over"
-        busy = len(self._open) - self.callbacks.waiting
-        if busy:
-            return None
         seen = await transact(self.engine, lambda tx: outlook(tx, self.session_id))
         if seen.quiet and not self._open:
             return "finished"
-        if seen.may_park and time.monotonic() - self._last_move > self.pace.linger_s:
+        if seen.may_park and await self._has_waited(seen):
             return "parked"
         return None
+
+    async def _has_waited(self, seen: Outlook) -> bool:
+        """Whether nothing has moved for so long that the place is better left to others."""
+        pace, waited = self.pace, time.monotonic() - self._last_move
+        alone, among_others = pace.idle_s, pace.tick_s
+        if seen.at_sites:
+            alone, among_others = pace.linger_s, pace.yield_s
+        if waited > min(alone, pace.linger_s):
+            return True
+        return waited > among_others and await transact(self.engine, crowded)
 
     async def _pause(self) -> None:
         # Not `wait_for`: it may swallow the one cancellation that a lost lease sends.
@@ -215,11 +241,16 @@ class Dispatcher:
         return [job_id, *(each for each, open_ in self._open.items() if open_ is task)][-1]
 
     async def wind_down(self) -> None:
-        """Let the subflows that wait for sites go, then wait for all that are open."""
+        """Let the subflows that wait for sites go, then wait a while for all that are open."""
+        self._ends = True
         self.callbacks.park()
-        while self._open:
-            await asyncio.wait(self._open.values())
-            self.callbacks.park()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WIND_DOWN_S):
+                while self._open:
+                    await asyncio.wait(self._open.values())
+                    self.callbacks.park()
+        for task in set(self._open.values()):
+            log.info("%s takes long; it is left to the next dispatcher", task.get_name())
 
     async def cancel(self) -> None:
         """Stop every subflow where it stands."""
@@ -232,102 +263,3 @@ class Dispatcher:
 async def _tagged(found: Claim, subflow: Subflow) -> object:
     with tags(found.pipeline, found.stage):
         return await subflow(found)
-
-
-@asynccontextmanager
-async def dispatching(session_id: UUID, pace: Pace) -> AsyncIterator[Dispatcher]:
-    """Take the session's lease, and give everything back at the end.
-
-    However it ends: subflows stopped, claimed jobs released, the lease given up, and
-    then one more look, so that a callback that came meanwhile wakes a successor.
-    Raises LeaseTaken when another dispatcher is at the session.
-    """
-    database: RefineryDatabase = await RefineryDatabase.aload("default")
-    archive: ArsArchive = await ArsArchive.aload("default")
-    drive: NDrive = await NDrive.aload("default")
-    store: LocalStore = await LocalStore.aload("default")
-    lease = Lease(database.address(), session_id, _flow_run_id())
-    lost = asyncio.Event()
-    await _take_lease(lease, lost)
-    engine = make_engine(database.address(), pool=8, overflow=12)
-    try:
-        async with archive.client(guard=lease.guard) as ars:
-            dispatcher = Dispatcher(session_id, engine, lease, ars, drive, store, pace)
-            async with _at_work(dispatcher, lost):
-                yield dispatcher
-    finally:
-        await engine.dispose()
-
-
-@asynccontextmanager
-async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator[None]:
-    mine = asyncio.current_task()
-    watch = asyncio.create_task(_cancel_when(lost, dispatcher, mine))
-    token = CURRENT.set(dispatcher)
-    await transact(
-        dispatcher.engine,
-        lambda tx: release_jobs(
-            tx, dispatcher.session_id, actor=dispatcher.actor, keep=dispatcher.id
-        ),
-    )
-    dispatcher.callbacks.start()
-    dispatcher.cancellations.start()
-    try:
-        yield
-        await dispatcher.wind_down()
-    finally:
-        CURRENT.reset(token)
-        watch.cancel()
-        await asyncio.shield(_give_back(dispatcher))
-
-
-async def _give_back(dispatcher: Dispatcher) -> None:
-    await dispatcher.cancellations.stop()
-    await dispatcher.cancel()
-    await dispatcher.callbacks.stop()
-    await asyncio.to_thread(dispatcher.lease.release, dispatcher.ending)
-
-    async def look_once_more(tx: AsyncConnection) -> None:
-        await release_jobs(tx, dispatcher.session_id, actor=dispatcher.actor)
-        seen = await outlook(tx, dispatcher.session_id)
-        # If the last of it ended while this one wound down, its end has yet to be told.
-        left = dispatcher.ending == "handed over" or (dispatcher.ending == "parked" and seen.quiet)
-        if seen.needs_dispatcher or left:
-            await wake_session(tx, dispatcher.session_id)
-        elif seen.quiet:
-            await finish_session(tx, dispatcher.session_id)
-
-    await transact(dispatcher.engine, look_once_more)
-
-
-async def _cancel_when(
-    lost: asyncio.Event, dispatcher: Dispatcher, run: asyncio.Task[object] | None
-) -> None:
-    await lost.wait()
-    dispatcher.ending = "lost"
-    log.error("session %s: the lease is lost, every effect stops", dispatcher.session_id)
-    if run is not None:
-        run.cancel()
-
-
-async def _take_lease(lease: Lease, lost: asyncio.Event) -> None:
-    """Take it; a dispatcher that died is waited for until its last writes cannot be under way."""
-    loop = asyncio.get_running_loop()
-    deadline = time.monotonic() + TTL_S + 2
-
-    def is_lost() -> None:
-        loop.call_soon_threadsafe(lost.set)
-
-    while True:
-        try:
-            await asyncio.to_thread(lease.take, is_lost)
-            return
-        except SilentHolder:
-            if time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(0.5)
-
-
-def _flow_run_id() -> UUID | None:
-    found = flow_run.id
-    return UUID(found) if found else None

@@ -37,6 +37,7 @@ from tasks.owing import push_owed
 from tasks.readmission import readmit
 from track import healing, jobs
 from track.database import make_engine, transact
+from track.parking import look, parked_longest, wake_due
 from track.site_health import note_silence
 from track.site_lacks import wake_for_probes
 
@@ -47,6 +48,9 @@ CHUNK = 200
 """What Prefect's API gives at once."""
 
 MOST_PAGES = 10
+
+AT_ONCE = 100
+"""Parked sessions looked at again by one run."""
 
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 0))")
 
@@ -126,6 +130,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     neglected = await transact(engine, lambda tx: healing.neglected(tx, patience))
     left = [each for each in neglected if each not in coming]
     found.sessions_woken = await _take_up(engine, left, found, "work and no dispatcher")
+    found.sessions_woken += await _look_at_parked(engine)
     missing = await transact(engine, lambda tx: healing.unregistered(tx, registration))
     left = [each for each in missing if each not in coming]
     what = "specimens that nobody registered"
@@ -169,6 +174,17 @@ async def _take_up(
             taken += 1
             found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
     return taken
+
+
+async def _look_at_parked(engine: AsyncEngine) -> int:
+    """Look again at those that were looked at longest ago, and at the clock; how many go on.
+
+    The announcer's clock asks for these within a second or two, if it runs.
+    """
+    before = await transact(engine, lambda tx: parked_longest(tx, AT_ONCE))
+    for session_id in before:
+        await transact(engine, lambda tx, it=session_id: look(tx, it))  # type: ignore[misc]
+    return len(await transact(engine, wake_due))
 
 
 async def on_their_way(client: PrefectClient, engine: AsyncEngine) -> set[UUID]:

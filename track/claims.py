@@ -6,8 +6,9 @@ asset is admitted once, at its root, with the megabytes its children will need; 
 and closing stages are never held, so nothing can dead-lock. Shares count as they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,10 @@ ATTENTION = """
         SELECT 1 FROM track.asset p WHERE p.guid = a.parent_guid AND p.attention IS NOT NULL)
 """
 
-CANDIDATES = text(f"""
+WIDE = 320
+"""How many of each kind one look sees at least, however few it may take."""
+
+PLACED = f"""
     WITH candidate AS (
         SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
                p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
@@ -52,9 +56,22 @@ CANDIDATES = text(f"""
             ORDER BY priority DESC, position DESC, available_at, id) AS place
         FROM candidate
     )
+"""
+
+CANDIDATES = text(f"""{PLACED}
     SELECT * FROM placed WHERE place <= :wide
     ORDER BY priority DESC, position DESC, available_at, id
 """)
+
+LEAST = text(f"""{PLACED}
+    SELECT DISTINCT ON (pipeline_id, enters, synchronises)
+           to_jsonb(placed) || jsonb_build_object('alike', count(*) OVER (
+               PARTITION BY pipeline_id, enters, synchronises)) AS need
+    FROM placed WHERE place <= :wide
+    ORDER BY pipeline_id, enters, synchronises, size_mb + reserved_mb
+""")
+"""Of each kind that a throttle can hold, the one that needs least room: if it may not start
+now, none may, but for one that needs less of one measure and more of another."""
 
 IN_FLIGHT = text("""
     WITH share AS (
@@ -192,7 +209,7 @@ async def claim(
         "guid": guid,
         "builtins": None if builtins is None else sorted(builtins),
         "besides": list(besides),
-        "wide": limit * 4 + 64,
+        "wide": max(WIDE, limit * 4 + 64),
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()
     rooms = await _rooms(tx, candidates)
@@ -213,6 +230,38 @@ async def claim(
     await _not_final(tx, [c.guid for c in chosen if c.id in moved])
     taken.claims = [_claim(c) for c in chosen if c.id in moved]
     return taken
+
+
+async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
+    """What a session could claim now if there were room: of each kind the one that needs least.
+
+    A candidate's columns by name, and `alike`: how many there are of its kind.
+    """
+    row: dict[str, Any] = {
+        "session": session_id,
+        "guid": None,
+        "builtins": None,
+        "besides": [],
+        "wide": WIDE,
+    }
+    return list((await tx.execute(LEAST, row)).scalars())
+
+
+async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Which of these needs the throttles have room for at this moment, one after the other.
+
+    Each takes as much as all that are `alike` could: what is free is given once.
+    """
+    rooms = await _rooms(tx, {need["pipeline_id"] for need in needs})
+    found = []
+    for need in needs:
+        room, n = rooms[need["pipeline_id"]], 0
+        while n < need["alike"] and room.admits(
+            SimpleNamespace(**{**need, "guid": (need["guid"], n)})
+        ):
+            n += 1
+        found.append(n > 0)
+    return found
 
 
 def _claim(row: Any) -> Claim:
@@ -322,10 +371,18 @@ RETURNED = text(f"""
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
       AND NOT {AWAITED}
-    ORDER BY j.id
+      AND j.id <> ALL(CAST(:besides AS bigint[]))
+    ORDER BY j.updated_at, j.id
+    LIMIT :limit
 """)
 
 
-async def returned(tx: AsyncConnection, session_id: UUID) -> list[Claim]:
-    """Jobs of the session that came back, outputs and all, and whose last effects nobody does."""
-    return [_claim(row) for row in await tx.execute(RETURNED, {"session": session_id})]
+async def returned(
+    tx: AsyncConnection, session_id: UUID, *, limit: int | None = None, besides: Iterable[int] = ()
+) -> list[Claim]:
+    """Jobs of the session that came back, outputs and all, and whose last effects nobody does.
+
+    The longest back first, at most `limit`; `besides` are left out.
+    """
+    row = {"session": session_id, "limit": limit, "besides": list(besides)}
+    return [_claim(found) for found in await tx.execute(RETURNED, row)]

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.documents import owed
 from track.history import record
 from track.moves import lock
-from track.outlook import outlook
+from track.parking import look
 from track.resolve import judge, resolve
 from track.states import State
 from track.tables import dispatcher, document, history, job, session
@@ -47,13 +47,16 @@ ALONE = """
 """Nobody is at session `s`, and a wake that was asked for has had its time."""
 
 NEGLECTED = text(f"""
-    SELECT DISTINCT s.id
+    SELECT s.id
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.session s ON s.id = a.session_id
     WHERE j.state IN ('ready', 'claimed', 'returned')
-      AND j.updated_at < now() - CAST(:patience AS interval) AND {ALONE}
-    ORDER BY s.id
+      AND j.updated_at < now() - CAST(:patience AS interval)
+      AND s.parked_at IS NULL AND {ALONE}  -- what is parked waits for what its row says
+    UNION
+    SELECT s.id FROM track.session s WHERE s.wake_requested_at IS NOT NULL AND {ALONE}
+    ORDER BY 1
 """)
 
 UNREGISTERED = text(f"""
@@ -152,7 +155,10 @@ class ShutOut:
 
 
 async def neglected(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
-    """Sessions with jobs to claim or to finish and no dispatcher, and none on its way."""
+    """Sessions with jobs to claim or to finish and no dispatcher, and none on its way.
+
+    Those that were asked for in vain too; not those that are parked.
+    """
     return list((await tx.execute(NEGLECTED, {"patience": patience})).scalars())
 
 
@@ -175,19 +181,23 @@ async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
 async def take_up(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
     """Give back what dead dispatchers hold of a session, and ask for a new one.
 
-    False when there is one by now, or (unless `idle`) when all that is left is held by a person.
+    False when there is one by now, or when nothing can be done at this moment: what it waits
+    for is noted then. `idle`, or asked for before: even if there is nothing to do.
     """
     if await _has_dispatcher(tx, session_id):
         return False
     await release_jobs(tx, session_id, actor=ACTOR)
-    registered = select(session.c.registered_at).where(session.c.id == session_id)
-    known = (await tx.execute(registered)).scalar_one() is not None
-    if known and not idle and not (await outlook(tx, session_id)).needs_dispatcher:
-        return False
-    # A new time makes a new event: the one before was announced and has led to nothing.
-    mine = update(session).where(session.c.id == session_id)
-    await tx.execute(mine.values(wake_requested_at=None))
-    await wake_session(tx, session_id)
+    row = select(session.c.registered_at.is_not(None), session.c.wake_requested_at.is_not(None))
+    known, asked = (await tx.execute(row.where(session.c.id == session_id))).one()
+    mine = session.c.id == session_id
+    if known and not asked and not idle:
+        await look(tx, session_id)
+        if (await tx.execute(select(session.c.wake_requested_at).where(mine))).scalar() is None:
+            return False
+    else:
+        # A new time makes a new event: the one before was announced and has led to nothing.
+        await tx.execute(update(session).where(mine).values(wake_requested_at=None))
+        await wake_session(tx, session_id)
     await record(tx, actor=ACTOR, what="session.woken", session_id=session_id)
     return True
 

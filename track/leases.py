@@ -168,7 +168,7 @@ class Lease:
             )
             connection.execute(
                 "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
-                " finished_at = NULL WHERE id = %s",
+                " finished_at = NULL, parked_at = NULL, wake_at = NULL, room = NULL WHERE id = %s",
                 (holder.session_id,),
             )
 

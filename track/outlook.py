@@ -1,18 +1,24 @@
 """What a session still has before it: the one test used before parking and after it."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.claims import least_needs, with_room
 from track.outputs import AWAITED
 from track.sites import WITHOUT_SITE
 
 COUNT = text(f"""
-    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT held) AS ready,
+    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT held AND j.available_at <= now()
+                           ) AS due,
            count(*) FILTER (WHERE j.state = 'ready' AND NOT held AND j.available_at > now()
                            ) AS later,
+           min(j.available_at) FILTER (WHERE j.state = 'ready' AND NOT held
+                                         AND j.available_at > now()) AS next_at,
            count(*) FILTER (WHERE j.state = 'ready' AND without_site) AS without_site,
            count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
            count(*) FILTER (WHERE j.state = 'returned' AND NOT awaited) AS returned,
@@ -39,34 +45,43 @@ COUNT = text(f"""
 class Outlook:
     """Jobs by what they wait for; those held by attention or a switch are not counted.
 
-    `at_sites`: also what came back and whose outputs are on their way.
-    `without_site`: ready, and no site may take them; they are not counted as `ready`.
+    `ready`: a dispatcher could claim one of them now; `room`: due too, but the throttle has
+    no room for any (then `ready` is 0). `needs`: what the least of those that are due need.
+    `later`: not before a time, of which `next_at` is the first. `without_site`: no site may
+    take them. `at_sites`: also what came back and whose outputs are on their way.
     """
 
     ready: int
+    room: int
     later: int
     without_site: int
     claimed: int
     returned: int
     at_sites: int
+    next_at: datetime | None = None
+    needs: tuple[dict[str, Any], ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Nothing moves by itself any more."""
-        return not (self.needs_dispatcher or self.at_sites or self.without_site)
+        waits = self.room or self.later or self.without_site or self.at_sites
+        return not (self.needs_dispatcher or waits)
 
     @property
     def needs_dispatcher(self) -> bool:
-        """Something waits for a dispatcher, now or at a known time."""
+        """Something can be done for it at this moment."""
         return bool(self.ready or self.claimed or self.returned)
 
     @property
     def may_park(self) -> bool:
-        """All that is left waits at sites, or for one."""
-        return bool(self.at_sites or self.without_site) and not self.needs_dispatcher
+        """All that is left waits: at a site or for one, for room, or for a time."""
+        return not self.needs_dispatcher and not self.quiet
 
 
 async def outlook(tx: AsyncConnection, session_id: UUID) -> Outlook:
     """Count what a session's jobs wait for."""
-    row = (await tx.execute(COUNT, {"session": session_id})).one()
-    return Outlook(**row._mapping)
+    row = dict((await tx.execute(COUNT, {"session": session_id})).one()._mapping)
+    due, needs = row.pop("due"), await least_needs(tx, session_id)
+    fits = not needs or any(await with_room(tx, needs))
+    ready, room = (due, 0) if fits else (0, due)
+    return Outlook(**row, ready=ready, room=room, needs=tuple(needs))

@@ -4,7 +4,6 @@ None of it moves a job; it decides what may be claimed. Whatever lets jobs run a
 their sessions in the same transaction.
 """
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +14,10 @@ from schemas.events import ASSET_ATTENTION, asset_event
 from track.announcements import announce
 from track.history import record
 from track.operations import Line
-from track.outlook import outlook
+from track.parking import look
 from track.selection import CannotDo, asset_row, pipeline_row, session_row, site_row, stage_row
 from track.states import State
 from track.tables import asset, job, pipeline, site, stage
-from track.wake import wake_session
 
 AT_SITES = stage.c.kind != "builtin"
 
@@ -136,6 +134,7 @@ async def set_priority(
             tx, actor=actor, what="asset.priority", session_id=row.session_id,
             asset_guid=row.guid, old=str(row.priority), new=str(priority),
         )  # fmt: skip
+    await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
     return [Line(row.guid, "", str(row.priority), str(priority)) for row in rows]
 
 
@@ -162,10 +161,4 @@ async def wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> Non
         .where(concerned, job.c.state.in_([State.READY, State.RETURNED]))
         .distinct()
     )
-    await _wake_those_with_work(tx, (await tx.execute(sessions)).scalars())
-
-
-async def _wake_those_with_work(tx: AsyncConnection, sessions: Iterable[UUID]) -> None:
-    for session_id in sorted(sessions):
-        if (await outlook(tx, session_id)).needs_dispatcher:
-            await wake_session(tx, session_id)
+    await look(tx, *(await tx.execute(sessions)).scalars())

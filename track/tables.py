@@ -120,7 +120,22 @@ session = Table(
     _when("finished_at"),
     # Files whose guid was taken in from elsewhere: what is wrong with each, and what to do.
     Column("known", JSONB, nullable=False, server_default=text("'[]'")),
+    # What it waits for while nobody is at it (track/parking.py); a lease clears all of it.
+    _when("parked_at"),
+    _when("wake_at"),
+    Column("room", JSONB(none_as_null=True)),
     UniqueConstraint("opened_as", "listing_hash"),
+    Index(
+        "session_asked", "wake_requested_at", postgresql_where=text("wake_requested_at IS NOT NULL")
+    ),
+    Index("session_new", "announced_at", postgresql_where=text("registered_at IS NULL")),
+    Index(
+        "session_parked",
+        "parked_at",
+        postgresql_where=text("parked_at IS NOT NULL AND finished_at IS NULL"),
+    ),
+    Index("session_due", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    Index("session_room", "opened_at", postgresql_where=text("room IS NOT NULL")),
     schema="track",
 )
 
@@ -197,6 +212,7 @@ job = Table(
     Column("reason", Text),
     Column("warning", Text),
     Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("pauses", Integer, nullable=False, server_default=text("0")),  # in a row, without a try
     _now("available_at"),
     Column("redo", Boolean, nullable=False, server_default=text("false")),
     Column("declared", Integer),  # how many children an emitting stage says it made

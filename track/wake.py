@@ -1,6 +1,7 @@
 """Waking: a session with work and nobody at it asks, once, for a dispatcher.
 
-Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction.
+Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction. A job that
+may run only later asks for nobody yet: its time is noted, and `track.parking` asks then.
 The session row is locked before leases are read, and parking updates that row
 when it gives up its lease, so the two cannot miss each other.
 """
@@ -16,23 +17,34 @@ from track.tables import session
 CHANNEL = "refinery_announce"
 """Where an announcer listens; a lost notice costs only its next look at the clock."""
 
-ASK = text("SELECT track.ask_for_dispatchers(:sessions)")
+ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
 ASK_FOR_JOBS = text("""
-    SELECT track.ask_for_dispatchers(ARRAY(
-        SELECT DISTINCT a.session_id FROM track.job j
-          JOIN track.asset a ON a.guid = j.asset_guid WHERE j.id = ANY(:jobs)))
+    SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
+        SELECT a.session_id AS id,
+               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due
+          FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
+         WHERE j.id = ANY(:jobs) GROUP BY a.session_id) mine
 """)
 
 
 async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:
-    """Ask for a dispatcher for the sessions of these jobs that have none; those asked for."""
+    """Ask for a dispatcher for the sessions of these jobs that have none; those asked for.
+
+    Whoever may run only later is noted for then, and not among them.
+    """
     jobs = list(job_ids)
     return list((await tx.execute(ASK_FOR_JOBS, {"jobs": jobs})).scalars()) if jobs else []
 
 
 async def wake_session(tx: AsyncConnection, session_id: UUID) -> bool:
     """Ask for a dispatcher for one session, when none is at it."""
-    return (await tx.execute(ASK, {"sessions": [session_id]})).first() is not None
+    return bool(await wake_sessions(tx, [session_id]))
+
+
+async def wake_sessions(tx: AsyncConnection, session_ids: Iterable[UUID]) -> list[UUID]:
+    """Ask for dispatchers for those of these sessions that have none; those asked for."""
+    wanted = list(session_ids)
+    return list((await tx.execute(ASK, {"sessions": wanted})).scalars()) if wanted else []
 
 
 async def notify(tx: AsyncConnection) -> None:

@@ -5,8 +5,8 @@ that costs every callback two more journeys.
 """
 
 FUNCTION = """
-CREATE OR REPLACE FUNCTION track.ask_for_dispatchers(wanted uuid[]) RETURNS SETOF uuid
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION track.ask_for_dispatchers(wanted uuid[], due timestamptz[])
+RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
     -- Many callbacks come at once: they share the lock of a session that has a dispatcher. One
     -- that seems to have none is locked for writing from the start, since two that share a lock
@@ -17,16 +17,26 @@ BEGIN
         PERFORM 1 FROM track.session WHERE id = ANY(wanted) ORDER BY id FOR SHARE;
     END IF;
     -- Leases are read only now: whoever parks writes the session's row when it gives up its own.
+    -- What may run later only is noted: the clock asks when it is due.
+    IF EXISTS (SELECT 1 FROM unnest(due) AS t(at) WHERE t.at > now()) THEN
+        UPDATE track.session s SET wake_at = least(s.wake_at, w.at), finished_at = NULL
+          FROM unnest(wanted, due) AS w(id, at)
+         WHERE s.id = w.id AND w.at > now()
+           AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id);
+    END IF;
     RETURN QUERY
         UPDATE track.session s
            SET wake_requested_at = now(), wake_announced_at = NULL, finished_at = NULL
-         WHERE s.id = ANY(wanted) AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
+          FROM unnest(wanted, due) AS w(id, at)
+         WHERE s.id = w.id AND coalesce(w.at, now()) <= now()
+           AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
         RETURNING s.id;
     IF FOUND THEN
         PERFORM pg_notify('refinery_announce', '');
     END IF;
 END $$
 """
+"""`due`: since when each has something to do, beside it in `wanted`; null: now."""
 
 UNATTENDED = """
 CREATE OR REPLACE VIEW track.unattended AS

@@ -14,6 +14,7 @@ from track.claims import Claim, claim, returned, take_returned
 from track.leases import Lease, LeaseTaken
 from track.moves import Guard, StaleMove
 from track.outlook import outlook
+from track.parking import look
 from track.sessions import finish_if_registered
 from track.states import AT_SITE, State
 from track.tables import job
@@ -109,15 +110,15 @@ class Dispatching:
     async def _look_once_more(self, lease: Lease, ending: str) -> None:
         session_id = lease.holder.session_id
 
-        async def look(tx: AsyncConnection) -> None:
+        async def once_more(tx: AsyncConnection) -> None:
             await release_jobs(tx, session_id, actor=self.name)
-            seen = await outlook(tx, session_id)
-            if seen.needs_dispatcher or (ending == "handed over" and not seen.quiet):
+            seen = (await look(tx, session_id))[session_id]
+            if ending == "handed over" and not seen.quiet:
                 await wake_session(tx, session_id)
             elif seen.quiet:
                 await finish_if_registered(tx, session_id)
 
-        await self.me.do("look once more", look)
+        await self.me.do("look once more", once_more)
         self.truth.unwatched.discard(session_id)
 
     async def _work(self, lease: Lease) -> str:

@@ -87,6 +87,7 @@ UNWOKEN = """
         SELECT 1 FROM track.dispatcher d
         WHERE d.session_id = s.id AND d.ended_at IS NULL AND d.alive_until > clock_timestamp())
 """
+NOTES = "SELECT wake_at, room FROM track.session WHERE id = :session"
 STORY = """
     SELECT j.id, j.state, h.old, h.new, h.actor, h.why
     FROM track.job j LEFT JOIN track.history h ON h.job_id = j.id AND h.what = 'job.state'
@@ -111,7 +112,13 @@ async def check(tx: AsyncConnection, truth: Truth, clusters: Iterable[Cluster]) 
     for (session_id,) in await _rows(tx, UNWOKEN):
         if session_id not in truth.unwatched:
             seen = await outlook(tx, session_id)
-            assert not seen.needs_dispatcher, f"nobody is asked to see to {session_id}: {seen}"
+            if seen.claimed or seen.returned or not (seen.ready or seen.room or seen.later):
+                assert not seen.needs_dispatcher, f"nobody is asked to see to {session_id}: {seen}"
+                continue
+            ((wake_at, room),) = await _rows(tx, NOTES, session=session_id)
+            noted = (not seen.later or wake_at) and (not (seen.ready or seen.room) or room)
+            # Whose time has come since it was noted is found by that note.
+            assert noted or wake_at, f"nobody knows what {session_id} waits for: {seen}"
 
 
 async def _edges_hold(tx: AsyncConnection) -> None:

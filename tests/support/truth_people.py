@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.pipeline import Pipeline
 from tests.support.truth_world import EDITS, SITES, Actor, Truth
 from track import healing, operations, switches
+from track.parking import wake_due
 from track.pipelines import load_pipelines
 from track.states import State
 from track.wake import wake_session
@@ -162,6 +163,7 @@ class Time:
         while True:
             if self.me.rng.random() < 0.6:
                 await self.me.do("what was put off is due", _due, 0.3)
+                await self.me.do("the clock asks for who is due", wake_due, 0.3)
                 continue
             session_id = self.me.rng.choice(self.truth.sessions)
             if await self.me.do("reconcile", lambda tx, s=session_id: _reconcile(tx, s), 0.3):  # type: ignore[misc]
@@ -173,6 +175,7 @@ async def _due(tx: AsyncConnection) -> None:
         "UPDATE track.job SET available_at = now() WHERE state = 'ready' AND available_at > now()"
     )
     await tx.execute(text(late))
+    await tx.execute(text("UPDATE track.session SET wake_at = now() WHERE wake_at > now()"))
 
 
 async def _reconcile(tx: AsyncConnection, session_id: UUID) -> bool:

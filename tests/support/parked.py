@@ -1,0 +1,126 @@
+"""Sessions side by side under one throttle, each claimed for and parked by hand."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.pipeline import Pipeline
+from tests.support.world import World, new
+from track import healing, jobs
+from track.claims import Claim
+from track.database import transact
+from track.moves import Guard
+from track.outlook import Outlook, outlook
+from track.parking import look
+from track.pipelines import load_pipelines
+from track.sessions import mark_registered, open_session
+
+
+def pipeline(**throttle: int) -> dict[str, Any]:
+    """One stage, and a throttle."""
+    return {
+        "pipeline": "P",
+        "throttle": throttle,
+        "stages": [{"key": "load", "run": "module load"}],
+    }
+
+
+@dataclass
+class Museum:
+    """Any number of sessions of one pipeline."""
+
+    engine: AsyncEngine
+    dispatchers: dict[UUID, UUID] = field(default_factory=dict)
+    _worlds: dict[UUID, World] = field(default_factory=dict)
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine, **throttle: int) -> "Museum":
+        """A museum whose pipeline has this throttle, without a session."""
+        made = await World.make(engine, pipeline(**throttle))
+        await made.sql("DELETE FROM track.dispatcher")
+        await made.sql("DELETE FROM track.history")
+        await made.sql("DELETE FROM track.session")
+        return cls(engine)
+
+    async def throttle(self, **throttle: int) -> None:
+        """Give the pipeline another throttle."""
+        known = [Pipeline.model_validate(pipeline(**throttle))]
+        await transact(self.engine, lambda tx: load_pipelines(tx, known, actor="t"))
+
+    async def session(self, *guids: str, **fields: object) -> UUID:
+        """A registered session of these specimens that nobody is at."""
+        name = f"/n/W/{guids[0]}"
+
+        async def work(tx: AsyncConnection) -> UUID:
+            opened = await open_session(tx, path=name, workstation="W", listing_hash="h", actor="t")
+            assert opened is not None
+            return opened
+
+        session_id = await transact(self.engine, work)
+        world = World(self.engine, session_id, session_id)
+        await world.register(*(new(guid, **fields) for guid in guids))
+        await transact(self.engine, lambda tx: mark_registered(tx, session_id))
+        await world.sql("UPDATE track.session SET wake_requested_at = NULL, parked_at = NULL")
+        self._worlds[session_id] = world
+        return session_id
+
+    async def lease(self, session_id: UUID) -> None:
+        """A dispatcher takes the session, as track.leases does."""
+        world = self._worlds[session_id]
+        await world.sql(
+            "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
+            " parked_at = NULL, wake_at = NULL, room = NULL WHERE id = :id",
+            id=session_id,
+        )
+        self.dispatchers[session_id] = await world.dispatch()
+
+    async def claim(self, session_id: UUID) -> list[Claim]:
+        """A dispatcher takes the session and claims what it may."""
+        await self.lease(session_id)
+        return await self._worlds[session_id].claim()
+
+    async def finish(self, session_id: UUID, found: Claim) -> None:
+        """Its dispatcher finishes a claimed job."""
+        await self._worlds[session_id].finish(found)
+
+    async def put_off(self, session_id: UUID, found: Claim, *, delay_s: float) -> None:
+        """Its dispatcher puts a claimed job off without using a try."""
+        guard = Guard(dispatcher_id=self.dispatchers[session_id])
+        await transact(
+            self.engine,
+            lambda tx: jobs.try_again(
+                tx, found.job_id, actor="t", why="away", uses_try=False, guard=guard,
+                delay_s=delay_s,
+            ),
+        )  # fmt: skip
+
+    async def park(self, session_id: UUID) -> Outlook:
+        """Its dispatcher, if it has one, gives up the lease, and looks once more."""
+        if session_id not in self.dispatchers:
+            await self.lease(session_id)
+        await self.sql(
+            "UPDATE track.dispatcher SET ended_at = now() WHERE session_id = :id", id=session_id
+        )
+        return (await transact(self.engine, lambda tx: look(tx, session_id)))[session_id]
+
+    async def outlook(self, session_id: UUID) -> Outlook:
+        """What is before a session."""
+        return await transact(self.engine, lambda tx: outlook(tx, session_id))
+
+    async def asked(self, session_id: UUID) -> bool:
+        """Whether a dispatcher was asked for."""
+        asked = "SELECT wake_requested_at IS NOT NULL FROM track.session WHERE id = :id"
+        ((found,),) = await self.sql(asked, id=session_id)
+        return bool(found)
+
+    async def neglected(self) -> list[UUID]:
+        """What reconcile finds with a minute's patience."""
+        minute = timedelta(minutes=1)
+        return await transact(self.engine, lambda tx: healing.neglected(tx, minute))
+
+    async def sql(self, statement: str, **values: object) -> list[tuple[object, ...]]:
+        """Run one statement and return its rows."""
+        return await World(self.engine, UUID(int=0), UUID(int=0)).sql(statement, **values)
