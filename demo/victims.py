@@ -17,7 +17,16 @@ from refinery.processes import identify, marked
 from refinery.service import descendants
 from refinery.settings import Settings
 
-SERVICES = ("prefect", "worker", "api-clusters", "sites", "ars", "watch", "postgres")
+SERVICES = (
+    "prefect",
+    "worker",
+    "worker-housekeeping",
+    "api-clusters",
+    "sites",
+    "ars",
+    "watch",
+    "postgres",
+)
 
 DISPATCHERS = "SELECT process FROM track.dispatcher WHERE ended_at IS NULL AND alive_until > now()"
 RUNNERS = "SELECT external_id FROM track.batch WHERE ended_at IS NULL AND external_id LIKE 'pid %'"

@@ -13,6 +13,7 @@ from rich.table import Table
 from refinery import services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
+from refinery.doctor_prefect import reconcile, work_pool
 from refinery.settings import Settings
 
 LEAST_FREE = 5_000_000_000  # bytes
@@ -54,6 +55,9 @@ def at_work(settings: Settings, addresses: Addresses) -> Iterator[Finding]:
     """What only a running system can tell."""
     yield look("database", partial(database, addresses.database))
     yield look("Prefect", partial(answers, f"{addresses.prefect_api}/health"))
+    for pool in (settings.work_pool, settings.housekeeping_pool):
+        yield look(f"work pool {pool}", partial(work_pool, addresses.prefect_api, pool))
+    yield look("reconcile", partial(reconcile, addresses.prefect_api))
     for name in services.APPS:
         yield look(f"API for {name}", partial(answers, f"{getattr(addresses, name)}/health"))
     yield look("ARS", partial(archive, settings, addresses))

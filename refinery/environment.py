@@ -50,6 +50,7 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",
             "REFINERY_WORK_POOL": settings.work_pool,
+            "REFINERY_HOUSEKEEPING_POOL": settings.housekeeping_pool,
             "REFINERY_SETTLE_SECONDS": str(settings.settle_seconds),
             MARK: state.mark(settings),
         }

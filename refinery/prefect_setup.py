@@ -38,7 +38,8 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
     """Work pool, then blocks beside the deployments; deploy's exit code."""
     async with get_client() as client:
         await wait_for(client)
-        await ensure_work_pool(client, settings.work_pool)
+        for pool in (settings.work_pool, settings.housekeeping_pool):
+            await ensure_work_pool(client, pool)
         await ensure_automations(client, settings.project_dir / "deployments" / "automations.yaml")
         known = bool(await client.read_deployments(limit=1))
     stamp, now = settings.state / "run" / "deployed", fingerprint(settings)

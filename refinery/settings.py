@@ -76,8 +76,8 @@ class Settings(BaseModel):
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies whose word about the client's address is taken.
         sites_file, pipelines: the clusters and the pipelines.
-        flow_runs: how many flow runs the worker holds at once.
-        work_pool: the Prefect work pool.
+        flow_runs: how many dispatchers the worker holds at once.
+        work_pool: the Prefect work pool; housekeeping and operators have one beside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +122,11 @@ class Settings(BaseModel):
     pipelines: Path
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
+
+    @property
+    def housekeeping_pool(self) -> str:
+        """The work pool of reconcile, prune and what operators start."""
+        return f"{self.work_pool}-housekeeping"
 
     @classmethod
     def load(cls, project_dir: Path, environment: Mapping[str, str] | None = None) -> Self:

@@ -1,7 +1,7 @@
 """The whole system on one host, brought up in the order its parts need each other.
 
 Two cores decide how long that takes, so what can start side by side does: Prefect's server,
-our own database, and the archive's stand-in; then deployments beside the worker.
+our own database, and the archive's stand-in; then deployments beside the workers.
 """
 
 import asyncio
@@ -26,6 +26,9 @@ from refinery.settings import Settings
 
 Say = Callable[[str], None]
 SWEEP_S = 10.0
+
+HOUSEKEEPING = 6
+"""Flow runs of housekeeping and operators at once: two of reconcile, prune, and three verbs."""
 
 
 class AlreadyRunning(RuntimeError):
@@ -150,7 +153,9 @@ class Stack:
         health = answering(f"{self.addresses.prefect_api}/health")
         doing = "it migrates its database"
         await self._start("prefect", *argv, "--port", port, env=env, ready=health, doing=doing)
-        await self._start("worker", *self._worker())
+        await self._start("worker", *worker(self.settings.work_pool, self.settings.flow_runs))
+        places = worker(self.settings.housekeeping_pool, HOUSEKEEPING)
+        await self._start("worker-housekeeping", *places)
 
     async def _database(self) -> None:
         await self._run("migrate", *ours("migrate"), doing="our tables are brought up to date")
@@ -171,11 +176,6 @@ class Stack:
     async def _set_up(self) -> None:
         argv = (sys.executable, "-m", "refinery.prefect_setup")
         await self._run("setup", *argv, doing="Prefect is told its deployments")
-
-    def _worker(self) -> tuple[str, ...]:
-        pool, limit = self.settings.work_pool, str(self.settings.flow_runs)
-        words = ("worker", "start", "--pool", pool, "--type", "process", "--limit", limit)
-        return (sys.executable, "-m", "prefect", *words)
 
     async def _start(self, name: str, *argv: str, **options: Any) -> None:
         await self._supervisor.start(self._service(name, *argv, **options))
@@ -210,6 +210,12 @@ def embedded(settings: Settings, port: int) -> EmbeddedPostgres:
         home=settings.postgres_home,
         log=settings.logs / "postgres.log",
     )
+
+
+def worker(pool: str, places: int) -> tuple[str, ...]:
+    """The argv of a worker that starts so many flow runs of a pool at once."""
+    words = ("worker", "start", "--pool", pool, "--type", "process", "--limit", str(places))
+    return (sys.executable, "-m", "prefect", *words)
 
 
 def ours(*words: str) -> tuple[str, ...]:

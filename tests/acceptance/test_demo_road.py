@@ -392,7 +392,9 @@ def test_every_deployment_of_prefect_yaml_exists_in_the_projects_own_pool(road: 
     assert sorted((each["name"], each["entrypoint"]) for each in known) == sorted(
         (each["name"], each["entrypoint"]) for each in written
     )
-    assert {each["work_pool_name"] for each in known} == {"refinery-acceptance"}
+    pools = {each["name"]: each["work_pool_name"] for each in known}
+    assert pools.pop("session") == "refinery-acceptance"
+    assert set(pools.values()) == {"refinery-acceptance-housekeeping"}
 
 
 def test_housekeeping_runs_by_its_schedule(road: Road) -> None:

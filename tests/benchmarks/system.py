@@ -25,7 +25,7 @@ from tests.support.clusters import temporary_folder
 from track.database import make_engine
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = ("worker", "watch")
+LEFT_OUT = ("worker", "worker-housekeeping", "watch")
 START_S = 120.0
 
 

@@ -96,8 +96,10 @@ def test_every_deployment_is_in_the_runbook(deployment: dict[str, Any]) -> None:
 
 
 @every
-def test_every_work_pool_is_the_systems_own(deployment: dict[str, Any]) -> None:
-    assert deployment["work_pool"]["name"] == "{{ $REFINERY_WORK_POOL }}"
+def test_only_dispatchers_are_in_the_dispatchers_pool(deployment: dict[str, Any]) -> None:
+    dispatches = full_name(deployment) == "dispatch/session"
+    pool = "REFINERY_WORK_POOL" if dispatches else "REFINERY_HOUSEKEEPING_POOL"
+    assert deployment["work_pool"]["name"] == f"{{{{ ${pool} }}}}"
 
 
 @every

@@ -1,4 +1,4 @@
-"""Prefect's server and the worker killed at once: what they had taken on and forgot is done."""
+"""Prefect's server and its workers killed at once: what they had taken on and forgot is done."""
 
 import httpx
 import pytest
@@ -14,10 +14,11 @@ BUSY = ["PENDING", "RUNNING"]
 
 
 def kill_prefect(stack: Stack) -> None:
-    """The server, the worker, and every run that the worker has started."""
-    (worker,) = service(stack.settings, "worker")
-    runs = [child.pid for child in descendants(worker)]
-    kill([*service(stack.settings, "prefect"), worker, *runs])
+    """The server, the workers, and every run that they have started."""
+    names = ("worker", "worker-housekeeping")
+    workers = [pid for name in names for pid in service(stack.settings, name)]
+    runs = [child.pid for worker in workers for child in descendants(worker)]
+    kill([*service(stack.settings, "prefect"), *workers, *runs])
 
 
 def reconciles(stack: Stack, *states: str) -> set[str]:

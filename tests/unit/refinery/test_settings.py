@@ -40,6 +40,7 @@ def test_a_second_project_has_its_own_folder_and_work_pool(tmp_path: Path) -> No
     assert second.state == tmp_path / ".refinery" / "projects" / "trial"
     assert second.work_pool == "refinery-trial"
     assert second.work_pool != load(tmp_path).work_pool
+    assert second.housekeeping_pool == "refinery-trial-housekeeping"
 
 
 def test_a_project_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
