@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track import jobs
+from track.arrays import any_of
 from track.moves import Guard
 from track.states import State
 from track.tables import job
@@ -26,7 +27,7 @@ async def put_back(tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id
     and only waits for somebody to do its last effects.
     """
     held = select(job.c.id, job.c.state).where(
-        job.c.id.in_(broken), job.c.dispatcher_id == dispatcher_id
+        any_of(job.c.id, broken), job.c.dispatcher_id == dispatcher_id
     )
     rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True))).all()
     for row in rows:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -240,11 +240,14 @@ def _pairs(files: Iterable[Entry]) -> dict[str, Pair]:
     return {base: _pair(groups[base]) for base in sorted(groups)}
 
 
-def _owner(name: str, groups: Iterable[str]) -> str:
+def _owner(name: str, groups: Container[str]) -> str:
     """The longest base name this file's name continues after a dot, as in `x.tif.md5`."""
-    text = _base(name)
-    owners = [base for base in groups if text.startswith(base + ".")]
-    return max(owners, key=len, default=_base(Path(name).stem))
+    base = _base(name)
+    while "." in base:
+        base = base.rpartition(".")[0]
+        if base in groups:
+            return base
+    return _base(Path(name).stem)
 
 
 def _pair(entries: list[Entry]) -> Pair:

@@ -29,7 +29,7 @@ from track import pipelines
 from track.announcements import announce_changed
 from track.database import make_engine, transact
 from track.documents import owe_all
-from track.history import record
+from track.history import record_all
 from track.moves import StaleMove
 from track.operations import Line
 from track.selection import CannotDo, asset_row, session_row
@@ -191,8 +191,8 @@ async def _to_push(
     guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
     if everything:
         await owe_all(tx, guids)
-        for each in guids:
-            await record(tx, actor=desk.actor, what="metadata.push", asset_guid=each)
+        said = [{"asset_guid": each} for each in guids]
+        await record_all(tx, said, actor=desk.actor, what="metadata.push")
     return guids
 
 

@@ -5,9 +5,11 @@ name and with nothing but an ingest, which puts it into quarantine with the reas
 """
 
 import logging
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata import Metadata, MetadataError, read_document
@@ -15,7 +17,7 @@ from schemas.pipeline import Pipeline
 from tasks.copies import COPYING, whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import FileError
-from tasks.ndrive import Pair, look_into
+from tasks.ndrive import Listing, Pair, look_into
 from tasks.replaced import replaced
 from tasks.threads import Stop
 from track.assets import NewAsset, Registered, register_assets
@@ -24,12 +26,17 @@ from track.pipelines import UNREADABLE
 from track.replaced import note_replaced
 from track.results import megabytes
 from track.sessions import mark_registered
-from track.tables import asset, file, pipeline, session
+from track.tables import pipeline, session
 
 log = logging.getLogger(__name__)
 
 THUMBNAIL_MB = 20
 """What is reserved for derivatives beside the master's own size: never less than they need."""
+
+
+PAGE = 250
+"""Specimens registered in one transaction: an edit of a pipeline, and whatever finishes behind
+it, waits for its end. Killed between two, the next run finds the first ones known and goes on."""
 
 
 async def register_session(dispatcher: Dispatcher) -> Registered | None:
@@ -56,45 +63,73 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
     ]
     others = await replaced(dispatcher, listing)
 
-    async def write(tx: AsyncConnection) -> Registered:
-        found = await register_assets(tx, dispatcher.session_id, assets, actor=dispatcher.actor)
-        looks = [
-            await known_elsewhere(tx, guid, listing.items[guid], listing.folder)
-            for guid in found.known
-        ]
-        known = [*(said for said in looks if said is not None), *others.values()]
-        await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
-        for said in known:
-            log.warning("%s: %s", listing.folder, said)
-        await mark_registered(tx, dispatcher.session_id, known)
-        return found
+    found = Registered([], [], [])
+    for at in range(0, len(assets), PAGE):
+        page = await transact(
+            dispatcher.engine,
+            partial(
+                register_assets,
+                session_id=dispatcher.session_id,
+                assets=assets[at : at + PAGE],
+                actor=dispatcher.actor,
+            ),
+        )
+        found.new.extend(page.new)
+        found.reopened.extend(page.reopened)
+        found.known.extend(page.known)
+    await transact(dispatcher.engine, lambda tx: _close(tx, dispatcher, listing, found, others))
+    return found
 
-    return await transact(dispatcher.engine, write)
+
+async def _close(
+    tx: AsyncConnection,
+    dispatcher: Dispatcher,
+    listing: Listing,
+    found: Registered,
+    others: Mapping[str, str],
+) -> None:
+    """Note that all of the folder is registered, and what of it is not what was taken in."""
+    pairs = {guid: listing.items[guid] for guid in found.known}
+    known = [*await known_elsewhere(tx, pairs, listing.folder), *others.values()]
+    await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
+    for said in known:
+        log.warning("%s: %s", listing.folder, said)
+    await mark_registered(tx, dispatcher.session_id, known)
 
 
-async def known_elsewhere(tx: AsyncConnection, guid: str, pair: Pair, folder: Path) -> str | None:
+KNOWN = text("""
+    SELECT a.guid, s.path, a.source_path, f.size_bytes
+    FROM unnest(CAST(:guids AS text[]), CAST(:names AS text[])) AS k(guid, name)
+    JOIN track.asset a ON a.guid = k.guid
+    JOIN track.session s ON s.id = a.session_id
+    LEFT JOIN track.file f ON f.asset_guid = a.guid AND f.name = k.name
+    ORDER BY a.guid
+""")
+
+
+async def known_elsewhere(
+    tx: AsyncConnection, pairs: Mapping[str, Pair], folder: Path
+) -> list[str]:
     """What a person must know of files that are left alone, since their guid was taken in before.
 
-    None for those that were taken in from this very folder, to which others have come since.
+    Nothing of those that were taken in from this very folder, to which others have come since.
     """
-    image = pair.image
-    name = image.name if image else f"{guid}.json"
-    named = (file.c.asset_guid == asset.c.guid) & (file.c.name == name)
-    statement = (
-        select(session.c.path, asset.c.source_path, file.c.size_bytes)
-        .join_from(asset, session, session.c.id == asset.c.session_id)
-        .outerjoin(file, named)
-        .where(asset.c.guid == guid)
-    )
-    row = (await tx.execute(statement)).one()
-    other = image is not None and row.size_bytes not in (None, image.size_bytes)
-    if not other and row.source_path == str(folder):
-        return None
-    differs = f" as another file of {row.size_bytes} bytes" if other else ""
-    return (
-        f"{name}: this guid was taken in before{differs}, from {row.path}; if this is another"
-        " picture, drop it under a guid of its own in a new folder, else take it away"
-    )
+    images = {guid: pair.image for guid, pair in pairs.items()}
+    names = {guid: image.name if image else f"{guid}.json" for guid, image in images.items()}
+    asked = {"guids": list(names), "names": list(names.values())}
+    found = []
+    for row in await tx.execute(KNOWN, asked):
+        image = images[row.guid]
+        other = image is not None and row.size_bytes not in (None, image.size_bytes)
+        if not other and row.source_path == str(folder):
+            continue
+        differs = f" as another file of {row.size_bytes} bytes" if other else ""
+        found.append(
+            f"{names[row.guid]}: this guid was taken in before{differs}, from {row.path}; if this"
+            " is another picture, drop it under a guid of its own in a new folder, else take it"
+            " away"
+        )
+    return found
 
 
 def as_asset(

@@ -1,15 +1,16 @@
 """Assets: how they enter the track database, and how a corrected one comes back."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.history import record
+from track.arrays import any_of
+from track.history import record, record_all
 from track.jobs import fail_waiting, release_asset
 from track.moves import Guard, move, move_all
 from track.pipelines import create_jobs
@@ -61,32 +62,64 @@ async def register_assets(
     One that was quarantined is opened again from its corrected files; any other guid
     that is known from another session is left as it is and reported. `again` opens those
     of this very session that have failed jobs and are in no quarantine.
+
+    A statement for each step, however many assets: a folder may hold thousands. Until the
+    transaction ends an edit of a pipeline waits, so callers register a page at a time.
     """
     await hold_edges(tx)  # an edit that is under way has stages that could not be seen yet
     await _lock_lattices(tx, assets)
-    rows = await tx.execute(select(pipeline.c.name, pipeline.c.id))
-    ids: dict[str, int] = {row.name: row.id for row in rows}
-    new, reopened, known = [], [], []
-    for each in sorted(assets, key=lambda found: found.guid):
-        row = asdict(each) | {"session_id": session_id, "pipeline_id": ids[each.pipeline]}
-        del row["pipeline"]
-        insertion = insert(asset).values(row).on_conflict_do_nothing()
-        if (await tx.execute(insertion.returning(asset.c.guid))).first() is not None:
-            new.append(each.guid)
-            await record(
-                tx, actor=actor, what="asset.registered", session_id=session_id,
-                asset_guid=each.guid, new=each.pipeline,
-            )  # fmt: skip
-        elif await _reopen(tx, row, actor, again):
-            reopened.append(each.guid)
-        else:
-            known.append(each.guid)
+    rows = await _rows(tx, session_id, assets)
+    new = sorted((await tx.execute(INSERT, {"rows": list(rows.values())})).scalars())
+    said = [
+        {"session_id": session_id, "asset_guid": each.guid, "new": each.pipeline}
+        for each in assets
+        if each.guid in set(new)
+    ]
+    await record_all(tx, said, actor=actor, what="asset.registered")
+    others = rows.keys() - set(new)
+    reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
     jobs = await create_jobs(tx, new + reopened)
     if any(each.parent_guid is not None or each.z is not None for each in assets):
         await tx.execute(RELATIVES, {"jobs": jobs})
     # A newcomer may be the neighbour that others miss.
-    await wake(tx, await resolve(tx, [*jobs, *await downstream(tx, jobs)]))
-    return Registered(new, reopened, known)
+    await wake(tx, await resolve(tx, [*restarted, *jobs, *await downstream(tx, jobs)]))
+    return Registered(new, reopened, sorted(others - set(reopened)))
+
+
+async def _rows(
+    tx: AsyncConnection, session_id: UUID, assets: Sequence[NewAsset]
+) -> dict[str, dict[str, Any]]:
+    """The assets as rows, by guid."""
+    names = await tx.execute(select(pipeline.c.name, pipeline.c.id))
+    ids: dict[str, int] = {row.name: row.id for row in names}
+    rows = {}
+    for each in sorted(assets, key=lambda found: found.guid):
+        row = asdict(each) | {"session_id": str(session_id), "pipeline_id": ids[each.pipeline]}
+        del row["pipeline"]
+        rows[each.guid] = row
+    return rows
+
+
+_COLUMNS = [
+    each.name for each in fields(NewAsset) if each.name not in ("guid", "pipeline", "parent_guid")
+] + ["session_id", "pipeline_id"]
+
+_GIVEN = "jsonb_populate_recordset(CAST(NULL AS track.asset), :rows)"
+
+INSERT = text(f"""
+    INSERT INTO track.asset (guid, parent_guid, {", ".join(_COLUMNS)})
+    SELECT guid, parent_guid, {", ".join(_COLUMNS)} FROM {_GIVEN} ORDER BY guid
+    ON CONFLICT DO NOTHING
+    RETURNING guid
+""").bindparams(bindparam("rows", type_=JSONB))
+
+REOPEN = text(f"""
+    UPDATE track.asset a
+    SET {", ".join(f"{name} = r.{name}" for name in _COLUMNS)},
+        quarantine = NULL, released_at = NULL, admitted_at = NULL
+    FROM {_GIVEN} r WHERE a.guid = r.guid
+""").bindparams(bindparam("rows", type_=JSONB))
+"""Points assets at the files of these rows."""
 
 
 RELATIVES = text("""
@@ -112,42 +145,55 @@ async def _lock_lattices(tx: AsyncConnection, assets: Sequence[NewAsset]) -> Non
         await tx.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-async def _reopen(tx: AsyncConnection, row: dict[str, object], actor: str, again: bool) -> bool:
-    """Point an asset at its corrected files, or at those that may be read now; start it over."""
-    guid, session_id = str(row["guid"]), row["session_id"]
-    mine = asset.c.guid == guid
-    old = (await tx.execute(select(asset).where(mine).with_for_update())).one()
-    here, quarantined = old.session_id == session_id, old.quarantine is not None
-    failed = await _failed_jobs(tx, guid)
-    if (here, quarantined) != (again, not again) or (again and not failed):
-        return False
-    fields = {name: value for name, value in row.items() if name not in ("guid", "parent_guid")}
-    fresh = {"quarantine": None, "released_at": None, "admitted_at": None}
-    await tx.execute(update(asset).where(mine).values(fields | fresh))
-    await record(
-        tx, actor=actor, what="asset.reopened", session_id=session_id,
-        asset_guid=guid, old=old.quarantine, new="",
-    )  # fmt: skip
+async def _reopen(
+    tx: AsyncConnection, rows: dict[str, dict[str, Any]], actor: str, again: bool
+) -> tuple[list[str], list[int]]:
+    """Point known assets at their corrected files, or at those that may be read now.
+
+    Those that were opened, and their jobs that are to be judged anew.
+    """
+    if not rows:
+        return [], []
+    session_id = next(iter(rows.values()))["session_id"]
+    mine = any_of(asset.c.guid, rows)
+    if again:
+        mine &= (asset.c.session_id == session_id) & asset.c.quarantine.is_(None)
+    else:
+        mine &= (asset.c.session_id != session_id) & asset.c.quarantine.is_not(None)
+    locked = select(asset.c.guid, asset.c.pipeline_id, asset.c.quarantine).where(mine)
+    old = {row.guid: row for row in await tx.execute(locked.order_by("guid").with_for_update())}
+    failed = await _failed_jobs(tx, list(old))
+    if again:
+        with_failed = set(failed.values())
+        old = {guid: row for guid, row in old.items() if guid in with_failed}
+    await tx.execute(REOPEN, {"rows": [rows[guid] for guid in old]})
+    said = [
+        {"session_id": session_id, "asset_guid": guid, "old": row.quarantine, "new": ""}
+        for guid, row in old.items()
+    ]
+    await record_all(tx, said, actor=actor, what="asset.reopened")
     why = "its files may be read now" if again else "its corrected files arrived"
-    moved = old.pipeline_id != row["pipeline_id"]
-    await _restart_jobs(tx, failed, moved=moved, actor=actor, why=why)
-    return True
+    moved = {guid for guid, row in old.items() if row.pipeline_id != rows[guid]["pipeline_id"]}
+    return list(old), await _restart_jobs(tx, failed, moved=moved, actor=actor, why=why)
 
 
-async def _failed_jobs(tx: AsyncConnection, guid: str) -> list[int]:
-    mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.FAILED)
-    return list((await tx.execute(mine.order_by(job.c.id))).scalars())
+async def _failed_jobs(tx: AsyncConnection, guids: list[str]) -> dict[int, str]:
+    """The failed jobs of these assets, each with its asset."""
+    mine = select(job.c.id, job.c.asset_guid).where(
+        any_of(job.c.asset_guid, guids), job.c.state == State.FAILED
+    )
+    return {row.id: row.asset_guid for row in await tx.execute(mine.order_by(job.c.id))}
 
 
 async def _restart_jobs(
-    tx: AsyncConnection, ids: list[int], *, moved: bool, actor: str, why: str
-) -> None:
-    if moved:  # jobs of the pipeline it no longer has
-        await move_all(tx, ids, State.FAILED, State.EXCLUDED, actor=actor, why=why)
-        return
+    tx: AsyncConnection, failed: dict[int, str], *, moved: set[str], actor: str, why: str
+) -> list[int]:
+    """Let failed jobs wait again, and leave out those of a pipeline their asset no longer has."""
+    gone = [each for each, guid in failed.items() if guid in moved]
+    await move_all(tx, gone, State.FAILED, State.EXCLUDED, actor=actor, why=why)
     fresh: dict[str, Any] = {"tries": 0, "effects": {}, "available_at": func.now()}
-    await move_all(tx, ids, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
-    await wake(tx, await resolve(tx, ids))
+    left = [each for each, guid in failed.items() if guid not in moved]
+    return await move_all(tx, left, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
 
 
 async def quarantine(

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.tables import attempt, batch, stage
 
 QUEUED = text("""
@@ -161,7 +162,7 @@ async def take_arrays(
 
 async def _resources(tx: AsyncConnection, stages: set[int]) -> dict[int, dict[str, Any]]:
     """What stages ask for: read once each, for with every row it costs a third of a submission."""
-    rows = await tx.execute(select(stage.c.id, stage.c.resources).where(stage.c.id.in_(stages)))
+    rows = await tx.execute(select(stage.c.id, stage.c.resources).where(any_of(stage.c.id, stages)))
     return {row.id: row.resources for row in rows}
 
 
@@ -194,7 +195,7 @@ NUMBER = text("""
 async def read_batches(tx: AsyncConnection, ids: Sequence[int]) -> list[Batch]:
     """Batches with their members as they stand now."""
     rows = (await tx.execute(MEMBERS, {"batches": list(ids)})).all()
-    found = await tx.execute(select(batch).where(batch.c.id.in_(ids)).order_by(batch.c.id))
+    found = await tx.execute(select(batch).where(any_of(batch.c.id, ids)).order_by(batch.c.id))
     return [
         Batch(
             each.id,

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Throttle
+from track.arrays import any_of
 from track.moves import lock, move_all
 from track.outputs import AWAITED
 from track.sites import WITHOUT_SITE
@@ -252,16 +253,21 @@ async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> 
 
     Each takes as much as all that are `alike` could: what is free is given once.
     """
-    rooms = await _rooms(tx, {need["pipeline_id"] for need in needs})
-    found = []
-    for need in needs:
-        room, n = rooms[need["pipeline_id"]], 0
-        while n < need["alike"] and room.admits(
-            SimpleNamespace(**{**need, "guid": (need["guid"], n)})
-        ):
-            n += 1
-        found.append(n > 0)
-    return found
+    asking = [SimpleNamespace(**need) for need in needs]
+    rooms = await _rooms(tx, asking, to_count=False)
+    return [_fitting(rooms[need.pipeline_id], need) > 0 for need in asking]
+
+
+def _fitting(rooms: Sequence[Room], need: SimpleNamespace) -> int:
+    """How many of those that are alike there is room for; they are counted."""
+    for n in range(need.alike):
+        guid = need.guid if n == 0 else (need.guid, n)
+        one = SimpleNamespace(**(vars(need) | {"guid": guid}))
+        if not all(room.admits(one) for room in rooms):
+            return n
+        for room in rooms:
+            room.take(one)
+    return int(need.alike)
 
 
 def _claim(row: Any) -> Claim:
@@ -290,15 +296,17 @@ async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
     await tx.execute(rows.with_for_update(key_share=True))
 
 
-async def _rooms(tx: AsyncConnection, candidates: Sequence[Any]) -> dict[int, list[Room]]:
+async def _rooms(
+    tx: AsyncConnection, candidates: Sequence[Any], *, to_count: bool = True
+) -> dict[int, list[Room]]:
     """What has to have room for a candidate, by its pipeline: that, and perhaps the archive.
 
-    The archive's bound is locked only if one of them may count against it: all claims that let
+    The archive's bound is locked only `to_count` one of them against it: all claims that let
     somebody in, or synchronise, then wait for one another.
     """
     mine = {candidate.pipeline_id for candidate in candidates}
     counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
-    bound = await archive_throttle(tx, to_count=True) if counts else None
+    bound = await archive_throttle(tx, to_count=to_count) if counts else None
     found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(mine)})
     each = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
     if bound is None:
@@ -335,13 +343,13 @@ async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) ->
 
 
 async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
-    entering = asset.c.guid.in_(guids) & asset.c.admitted_at.is_(None)
+    entering = any_of(asset.c.guid, guids) & asset.c.admitted_at.is_(None)
     await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
 
 
 async def _not_final(tx: AsyncConnection, guids: Sequence[str]) -> None:
     """An asset that was at its end before this stage was taken up has its end still to come."""
-    over = asset.c.guid.in_(guids) & asset.c.finalised_at.is_not(None)
+    over = any_of(asset.c.guid, guids) & asset.c.finalised_at.is_not(None)
     values = {"finalised_at": None, "reopened_at": func.now()}
     await tx.execute(update(asset).where(over).values(values))
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata import Arrived, Metadata
+from track.arrays import any_of
 from track.states import State
 from track.tables import asset, document, job, revision, stage
 
@@ -166,7 +167,7 @@ async def _body_at(
 
 async def owe_all(tx: AsyncConnection, guids: Sequence[str]) -> None:
     """Forget what ARS was told of these assets: all we know of them is pushed again."""
-    mine = document.c.asset_guid.in_(guids)
+    mine = any_of(document.c.asset_guid, guids)
     await tx.execute(update(document).where(mine).values(ars_revision=0))
 
 

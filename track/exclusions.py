@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Exclude
+from track.arrays import any_of
 from track.moves import lock, move_all
 from track.states import State
 from track.tables import asset, document, job, pipeline, stage
@@ -52,7 +53,7 @@ async def left_out(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str
         .join(stage, stage.c.id == job.c.stage_id)
         .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
         .outerjoin(document, document.c.asset_guid == job.c.asset_guid)
-        .where(job.c.id.in_(job_ids))
+        .where(any_of(job.c.id, job_ids))
     )
     found: dict[int, str] = {}
     for row in await tx.execute(statement):

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, literal_column, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.documents import owed
 from track.history import record
 from track.moves import lock
@@ -296,5 +297,5 @@ async def dead_runs(
 
 async def known_runs(tx: AsyncConnection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
     """Which of these Prefect runs have, or had, a dispatcher."""
-    mine = select(dispatcher.c.flow_run_id).where(dispatcher.c.flow_run_id.in_(flow_run_ids))
+    mine = select(dispatcher.c.flow_run_id).where(any_of(dispatcher.c.flow_run_id, flow_run_ids))
     return set((await tx.execute(mine)).scalars())

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.tables import inbox
 from track.wake import CHANNEL, notify
 
@@ -91,4 +92,4 @@ async def unannounced(tx: AsyncConnection, limit: int = 200) -> list[tuple[int, 
 
 async def mark_announced(tx: AsyncConnection, ids: list[int]) -> None:
     """Note that the events API answered 204 for these rows."""
-    await tx.execute(update(inbox).where(inbox.c.id.in_(ids)).values(announced_at=func.now()))
+    await tx.execute(update(inbox).where(any_of(inbox.c.id, ids)).values(announced_at=func.now()))

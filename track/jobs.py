@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.attempts import close_attempt, open_attempt
 from track.endings import note_end
 from track.exclusions import exclude_after
@@ -245,7 +246,7 @@ async def reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
     One that had left its throttle is admitted anew, or more would be in flight than may be.
     When these jobs have ended, its closing stage is done again (see `release_if_over`).
     """
-    mine = asset.c.guid.in_(select(job.c.asset_guid).where(job.c.id.in_(job_ids)))
+    mine = asset.c.guid.in_(select(job.c.asset_guid).where(any_of(job.c.id, job_ids)))
     admitted = case((asset.c.released_at.is_(None), asset.c.admitted_at))
     reopened = case((asset.c.finalised_at.is_not(None), func.now()), else_=asset.c.reopened_at)
     values = {"finalised_at": None, "reopened_at": reopened}

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_bound, any_of
 from track.states import MOVES, State
 from track.tables import asset, history, job
 
@@ -110,7 +111,7 @@ def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
     """
     moved = (
         update(job)
-        .where(job.c.id.in_(bindparam("ids", expanding=True)), job.c.state == bindparam("old"))
+        .where(any_bound(job.c.id, "ids"), job.c.state == bindparam("old"))
         .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
         .values(state=bindparam("new"), updated_at=func.now(), **row)
         .returning(job.c.id, job.c.asset_guid, job.c.attempt_id)
@@ -134,5 +135,5 @@ def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
 
 async def lock(tx: AsyncConnection, job_ids: Sequence[int]) -> None:
     """Lock jobs in the one order everybody uses, before a second statement judges them."""
-    ordered = select(job.c.id).where(job.c.id.in_(job_ids)).order_by(job.c.id)
+    ordered = select(job.c.id).where(any_of(job.c.id, job_ids)).order_by(job.c.id)
     await tx.execute(ordered.with_for_update(key_share=True))

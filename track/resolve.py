@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.exclusions import left_out
 from track.moves import lock, move_all
 from track.states import ENDED, IN_HAND, State
@@ -234,7 +235,7 @@ async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: st
             )
             again.extend(moved if state != State.READY else [])
         undone += again
-        busy = job.c.id.in_(frontier) & job.c.state.in_(sorted(IN_HAND))
+        busy = any_of(job.c.id, frontier) & job.c.state.in_(sorted(IN_HAND))
         await tx.execute(update(job).where(busy).values(redo=True))
         frontier = await downstream(tx, again, made=False)
         await _wait_for_maker(tx, again, frontier, actor, why)

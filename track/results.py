@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode, Derivative, FileFacts, Result
 from schemas.metadata import Arrived, Metadata
+from track.arrays import any_of
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
 from track.documents import (
@@ -243,7 +244,7 @@ async def _resize(tx: AsyncConnection, guid: str) -> None:
 
 async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -> None:
     """Note that these files of an asset lie in its open share."""
-    mine = (file.c.asset_guid == guid) & file.c.name.in_(names)
+    mine = (file.c.asset_guid == guid) & any_of(file.c.name, names)
     await tx.execute(update(file).where(mine).values(uploaded_at=func.now()))
 
 

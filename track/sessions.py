@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.history import record
 from track.tables import asset, session
 
@@ -54,8 +55,8 @@ async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
     old = select(session.c.path).where(session.c.id == session_id).scalar_subquery()
     same = select(session.c.id).where(session.c.path == old)
     ids = list((await tx.execute(same)).scalars())
-    await tx.execute(update(session).where(session.c.id.in_(ids)).values(path=path))
-    roots = asset.c.session_id.in_(ids) & asset.c.parent_guid.is_(None)
+    await tx.execute(update(session).where(any_of(session.c.id, ids)).values(path=path))
+    roots = any_of(asset.c.session_id, ids) & asset.c.parent_guid.is_(None)
     await tx.execute(update(asset).where(roots).values(source_path=path))
 
 

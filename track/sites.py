@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import SILENT_AFTER_S, Site
+from track.arrays import any_of
 from track.history import record
 from track.tables import site
 
@@ -30,9 +31,9 @@ async def load_sites(tx: AsyncConnection, sites: Sequence[Site], *, actor: str) 
         await tx.execute(statement.on_conflict_do_update(index_elements=[site.c.name], set_=row))
     known = [each.name for each in sites]
     # What is no longer listed lets no script in either; its other facts are history.
-    gone = update(site).where(site.c.name.not_in(known), site.c.definition.has_key(ADMITTED))
+    gone = update(site).where(~any_of(site.c.name, known), site.c.definition.has_key(ADMITTED))
     await tx.execute(gone.values(definition=site.c.definition - ADMITTED))
-    closed = update(site).where(site.c.name.not_in(known), site.c.open).values(open=False)
+    closed = update(site).where(~any_of(site.c.name, known), site.c.open).values(open=False)
     for name in (await tx.execute(closed.returning(site.c.name))).scalars():
         await record(tx, actor=actor, what="site.open", old=name, new="not in sites.yaml")
 

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import ASSET_ATTENTION, asset_event
 from track.announcements import announce
-from track.history import record
+from track.arrays import any_of
+from track.history import record, record_all
 from track.operations import Line
 from track.parking import look
 from track.selection import CannotDo, asset_row, pipeline_row, session_row, site_row, stage_row
@@ -127,13 +128,18 @@ async def set_priority(
     others = select(asset.c.guid, asset.c.priority, asset.c.session_id)
     others = others.where(mine, asset.c.priority != priority).order_by(asset.c.guid)
     rows = (await tx.execute(others.with_for_update(key_share=True))).all()
-    changed = asset.c.guid.in_([row.guid for row in rows])
+    changed = any_of(asset.c.guid, [row.guid for row in rows])
     await tx.execute(update(asset).where(changed).values(priority=priority))
-    for row in rows:
-        await record(
-            tx, actor=actor, what="asset.priority", session_id=row.session_id,
-            asset_guid=row.guid, old=str(row.priority), new=str(priority),
-        )  # fmt: skip
+    said = [
+        {
+            "session_id": row.session_id,
+            "asset_guid": row.guid,
+            "old": str(row.priority),
+            "new": str(priority),
+        }
+        for row in rows
+    ]
+    await record_all(tx, said, actor=actor, what="asset.priority")
     await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
     return [Line(row.guid, "", str(row.priority), str(priority)) for row in rows]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.arrays import any_of
 from track.leases import session_key
 from track.moves import move_all
 from track.resolve import resolve
@@ -42,7 +43,7 @@ async def release_jobs(
     returned = [row.id for row in rows if row.state == State.RETURNED]
     why = "its dispatcher ended"
     moved = await move_all(tx, claimed, State.CLAIMED, State.READY, actor=actor, why=why)
-    await tx.execute(update(job).where(job.c.id.in_(returned)).values(dispatcher_id=None))
+    await tx.execute(update(job).where(any_of(job.c.id, returned)).values(dispatcher_id=None))
     await resolve(tx, moved)
     await wake(tx, [*moved, *returned])
     return moved
@@ -68,5 +69,5 @@ async def _end_dead(tx: AsyncConnection, session_id: UUID, keep: UUID | None) ->
     if keep is not None:
         dead = dead.where(dispatcher.c.id != keep)
     ids = list((await tx.execute(dead.order_by(dispatcher.c.id).with_for_update())).scalars())
-    end = update(dispatcher).where(dispatcher.c.id.in_(ids))
+    end = update(dispatcher).where(any_of(dispatcher.c.id, ids))
     await tx.execute(end.values(ended_at=func.now(), ended_why="its lease ran out"))

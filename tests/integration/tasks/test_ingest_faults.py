@@ -17,12 +17,12 @@ from uuid import UUID
 
 import pytest
 from PIL import Image
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
-from tasks import copies, replaced
+from tasks import copies, registration, replaced
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import DiskFull, FileError, PermissionDenied, SourceVanished
 from tasks.folders import settle_folder
@@ -48,6 +48,10 @@ UNREADABLE: dict[str, Any] = {
     "pipeline": "UNREADABLE",
     "stages": [{"key": "ingest", "run": "refinery.ingest"}],
 }
+
+
+class Killed(BaseException):
+    """The process dies here."""
 
 
 @dataclass
@@ -211,6 +215,34 @@ async def test_a_drive_that_goes_away_while_a_session_is_registered_loses_no_spe
     await museum.register()
     await museum.ingest("g")
     assert await museum.world.states("g") == {"ingest": "done", "create": "ready"}
+
+
+async def test_a_registration_killed_between_two_pages_goes_on_with_the_next_run(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guids = [f"g{n}" for n in range(5)]
+    for guid in guids:
+        museum.drop(guid)
+    real, pages = registration.register_assets, []
+
+    async def killed(tx: AsyncConnection, **given: Any) -> Any:
+        pages.append([each.guid for each in given["assets"]])
+        if len(pages) == 2:
+            raise Killed
+        return await real(tx, **given)
+
+    monkeypatch.setattr(registration, "PAGE", 2)
+    monkeypatch.setattr(registration, "register_assets", killed)
+    with pytest.raises(Killed):
+        await museum.register()
+    registered = "SELECT registered_at IS NULL, known FROM track.session"
+    assert await museum.world.sql(registered) == [(True, [])]
+    assert await museum.world.sql("SELECT count(*) FROM track.asset") == [(2,)]
+    await museum.register()
+    assert pages[2:] == [["g0", "g1"], ["g2", "g3"], ["g4"]]
+    assert await museum.world.sql(registered) == [(False, [])]
+    for guid in guids:
+        assert await museum.world.states(guid) == {"ingest": "ready", "create": "waiting"}
 
 
 async def test_what_could_not_be_read_at_first_is_not_left_half_way(museum: Museum) -> None:

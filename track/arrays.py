@@ -1,0 +1,21 @@
+"""Lists of any length in a statement: one array parameter instead of one parameter per value.
+
+PostgreSQL takes 65,535 parameters; `column IN (...)` binds one per value, and a session of some
+thousand specimens has more jobs than that.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, any_, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def any_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column = ANY(:array)`: whether a column has one of these values, however many."""
+    return column == any_(bindparam(None, list(values), type_=ARRAY(column.type), unique=True))
+
+
+def any_bound(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The same for a statement that is written once: the list is bound as `name` when it runs."""
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
