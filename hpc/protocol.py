@@ -17,6 +17,7 @@ from schemas import events
 from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
 from schemas.metadata import MetadataError
 from track.attempts import Attempt, close_attempt, find_attempt
+from track.edges import HELD
 from track.inbox import Received, receive
 from track.jobs import end, try_again
 from track.moves import Guard, move
@@ -298,7 +299,7 @@ HOLD = (
     .join(asset, asset.c.guid == job.c.asset_guid)
     .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
     .outerjoin(site, site.c.name == attempt.c.site)
-    .where(attempt.c.id == bindparam("attempt"))
+    .where(attempt.c.id == bindparam("attempt"), HELD)
     .with_for_update(key_share=True, of=[job, attempt])
 )
 

@@ -9,9 +9,13 @@ from schemas.sites import Site, load_sites
 from track import pipelines as known_pipelines
 from track import sites as known_sites
 from track.announcements import announce_changed
+from track.back_fill import back_fill
 from track.database import transact
 
 ACTOR = "refinery up"
+
+BACK_FILL_S = 30.0
+"""How long a start is spent on it."""
 
 
 def read_pipelines(settings: Settings) -> list[Pipeline]:
@@ -33,13 +37,19 @@ def read_sites(settings: Settings) -> list[Site]:
 
 
 async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
-    """Bring the database's pipelines and sites in line; the names of changed pipelines."""
+    """Bring the database's pipelines and sites in line; the names of changed pipelines.
+
+    Specimens of a changed pipeline are brought in line for a while; reconcile goes on with it.
+    """
     pipelines, sites = read_pipelines(settings), read_sites(settings)
 
     async def write(tx: AsyncConnection) -> list[str]:
-        await known_sites.load_sites(tx, sites, actor=ACTOR)
         changed = await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
         await announce_changed(tx, changed, by=ACTOR)
         return changed
 
-    return await transact(engine, write)
+    # Sites by themselves: a driver that holds the edges may wait for its site's row.
+    await transact(engine, lambda tx: known_sites.load_sites(tx, sites, actor=ACTOR))
+    changed = await transact(engine, write)
+    await back_fill(engine, within_s=BACK_FILL_S)
+    return changed

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track import jobs
 from track.arrays import any_of
+from track.edges import HELD
 from track.moves import Guard
 from track.states import State
 from track.tables import job
@@ -27,7 +28,7 @@ async def put_back(tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id
     and only waits for somebody to do its last effects.
     """
     held = select(job.c.id, job.c.state).where(
-        any_of(job.c.id, broken), job.c.dispatcher_id == dispatcher_id
+        any_of(job.c.id, broken), job.c.dispatcher_id == dispatcher_id, HELD
     )
     rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True))).all()
     for row in rows:

@@ -27,6 +27,7 @@ from schemas.storable import why_not_storable
 from tasks.metadata import push_pending
 from track import pipelines
 from track.announcements import announce_changed
+from track.back_fill import back_fill
 from track.database import make_engine, transact
 from track.documents import owe_all
 from track.history import record_all
@@ -114,8 +115,9 @@ def _shown(line: Line) -> dict[str, str]:
 async def load_definitions(desk: Desk, path: Path) -> list[Line]:
     """Make the pipelines of a file, or of a folder's `*.yaml` files, those in use.
 
-    Pipelines that are not in it stay as they are. Raises CannotDo, and PipelineError with
-    file, line and the nearest known word of everything that is wrong.
+    Pipelines that are not in it stay as they are. Specimens that are here already are brought in
+    line in pages; after a kill the next call, or reconcile, goes on with it. Raises CannotDo, and
+    PipelineError with file, line and the nearest known word of everything that is wrong.
     """
     given = await asyncio.to_thread(_read_definitions, path)
 
@@ -136,6 +138,7 @@ async def load_definitions(desk: Desk, path: Path) -> list[Line]:
         return changed
 
     changed = await desk.once(write)
+    await back_fill(desk.engine)
     return [
         Line(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
         for each in given

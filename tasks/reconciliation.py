@@ -36,6 +36,7 @@ from tasks.leftover_shares import close_leftovers
 from tasks.owing import push_owed
 from tasks.readmission import readmit
 from track import healing, jobs
+from track.back_fill import back_fill
 from track.database import make_engine, transact
 from track.parking import look, parked_longest, wake_due
 from track.site_health import note_silence
@@ -53,6 +54,9 @@ AT_ONCE = 100
 """Parked sessions looked at again by one run."""
 
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 0))")
+
+BACK_FILL_S = 20.0
+"""How long one look goes on with what an edit of a pipeline has left to do."""
 
 STARTING = 2
 """So many times the patience may pass before a run that began has its lease."""
@@ -108,12 +112,14 @@ async def reconciling() -> AsyncIterator[AsyncEngine]:
 async def set_right(engine: AsyncEngine, patience: timedelta, registration: timedelta) -> Found:
     """Look for everything that can have been left behind, and set it right."""
     found = Found()
+    if not await back_fill(engine, within_s=BACK_FILL_S):
+        found.notes.append("specimens are still being brought in line with an edited pipeline")
     await _forgotten_jobs(engine, patience, found)
     silent = await transact(engine, lambda tx: note_silence(tx, actor=healing.ACTOR))
     found.sites_silent = len(silent)
     found.notes += silent
     await transact(engine, wake_for_probes)
-    await transact(engine, jobs.release_if_over)
+    await transact(engine, jobs.release_all_over)
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)
     found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]

@@ -34,7 +34,7 @@ THUMBNAIL_MB = 20
 """What is reserved for derivatives beside the master's own size: never less than they need."""
 
 
-PAGE = 250
+PAGE = 100
 """Specimens registered in one transaction: an edit of a pipeline, and whatever finishes behind
 it, waits for its end. Killed between two, the next run finds the first ones known and goes on."""
 

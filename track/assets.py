@@ -10,11 +10,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
+from track.edges import hold_edges
 from track.history import record, record_all
 from track.jobs import fail_waiting, release_asset
 from track.moves import Guard, move, move_all
 from track.pipelines import create_jobs
-from track.resolve import downstream, hold_edges, resolve
+from track.resolve import downstream, resolve
 from track.states import State
 from track.tables import asset, job, pipeline, stage
 from track.wake import wake
@@ -78,7 +79,7 @@ async def register_assets(
     await record_all(tx, said, actor=actor, what="asset.registered")
     others = rows.keys() - set(new)
     reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
-    jobs = await create_jobs(tx, new + reopened)
+    jobs = await create_jobs(tx, {guid: rows[guid]["pipeline_id"] for guid in new + reopened})
     if any(each.parent_guid is not None or each.z is not None for each in assets):
         await tx.execute(RELATIVES, {"jobs": jobs})
     # A newcomer may be the neighbour that others miss.

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.edges import HELD
 from track.tables import asset, attempt, job, stage
 
 
@@ -56,7 +57,7 @@ async def find_attempt(
     """Read an attempt with its job; `lock` holds both rows for the caller's move."""
     statement = _read().where(attempt.c.id == attempt_id)
     if lock:
-        statement = statement.with_for_update(key_share=True, of=[job, attempt])
+        statement = statement.where(HELD).with_for_update(key_share=True, of=[job, attempt])
     return _attempt((await tx.execute(statement)).one_or_none())
 
 

@@ -19,10 +19,12 @@ from schemas.pipeline import Throttle
 from track.arrays import any_of
 from track.moves import lock, move_all
 from track.outputs import AWAITED
+from track.resolve import resolve
 from track.sites import WITHOUT_SITE
 from track.states import State
 from track.tables import asset, dispatcher, job, pipeline
 from track.throttles import RESERVED, archive_throttle
+from track.wake import wake
 
 ATTENTION = """
     a.attention IS NULL AND NOT EXISTS (
@@ -39,7 +41,8 @@ PLACED = f"""
                a.priority, s.position, j.available_at,
                a.admitted_at IS NULL AND a.parent_guid IS NULL
                AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
-               s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises
+               s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
+               s.judged_to IS NOT NULL AS unjudged
         FROM track.job j
         JOIN track.asset a ON a.guid = j.asset_guid
         JOIN track.stage s ON s.id = j.stage_id
@@ -226,6 +229,7 @@ async def claim(
             chosen.append(candidate)
         else:
             taken.held += 1
+    await _judge(tx, [c.id for c in chosen if c.unjudged])
     moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
     await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
     await _not_final(tx, [c.guid for c in chosen if c.id in moved])
@@ -333,6 +337,12 @@ def _together(throttle: Throttle, rooms: Iterable[Room]) -> Room:
         whole.synchronising += room.synchronising
         whole.loose |= room.loose
     return whole
+
+
+async def _judge(tx: AsyncConnection, ids: Sequence[int]) -> None:
+    """Hold back what an edit of its pipeline, which has not come to it yet, lets run no more."""
+    if ids:
+        await wake(tx, await resolve(tx, ids))
 
 
 async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:

@@ -113,8 +113,9 @@ SHUT_OUT = text("""
 """)
 
 FORGOTTEN = text("""
-    WITH old AS (SELECT id FROM track.job
-                  WHERE state = 'waiting' AND updated_at < now() - CAST(:patience AS interval)),
+    WITH old AS (SELECT j.id FROM track.job j JOIN track.stage s ON s.id = j.stage_id
+                  WHERE j.state = 'waiting' AND j.updated_at < now() - CAST(:patience AS interval)
+                    AND s.judged_to IS NULL),  -- else a back-fill is on its way to it
          pages AS (SELECT greatest(1, ceil(count(*) / :page ::numeric))::bigint AS n FROM old)
     SELECT old.id FROM old, pages
     WHERE old.id % pages.n = (extract(epoch FROM now())::bigint / 60) % pages.n

@@ -16,6 +16,7 @@ from schemas.guid import GuidError, derivative_guid
 from schemas.metadata import Metadata
 from track.attempts import Attempt, find_attempt
 from track.documents import change_document, read_document
+from track.edges import HELD
 from track.scripts import told_ids
 from track.states import State
 from track.tables import asset, attempt, batch, file, job, stage
@@ -112,7 +113,7 @@ async def post(
     found = (
         select(job.c.id)
         .join(stage, stage.c.id == job.c.stage_id)
-        .where(job.c.asset_guid == guid, which)
+        .where(job.c.asset_guid == guid, which, HELD)
         .order_by(stage.c.archived_at.is_not(None), open_first, stage.c.position)
         .limit(1)
         .with_for_update(key_share=True, of=job)

@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, update
+from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.arrays import any_bound, any_of
+from track.arrays import any_bound
+from track.edges import EDGES
 from track.states import MOVES, State
 from track.tables import asset, history, job
 
@@ -133,7 +134,16 @@ def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
     return select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
 
 
+LOCK = text("""
+    SELECT id FROM track.job
+    WHERE (SELECT pg_advisory_xact_lock_shared(:edges)) IS NOT NULL AND id = ANY(:ids)
+    ORDER BY id FOR NO KEY UPDATE
+""")
+
+
 async def lock(tx: AsyncConnection, job_ids: Sequence[int]) -> None:
-    """Lock jobs in the one order everybody uses, before a second statement judges them."""
-    ordered = select(job.c.id).where(any_of(job.c.id, job_ids)).order_by(job.c.id)
-    await tx.execute(ordered.with_for_update(key_share=True))
+    """Hold the edges, then lock jobs, in the one order everybody uses (track/edges.py).
+
+    A second statement judges them: it sees what was committed while this one waited.
+    """
+    await tx.execute(LOCK, {"edges": EDGES, "ids": list(job_ids)})

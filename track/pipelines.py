@@ -1,11 +1,11 @@
 """Pipelines in the database: loading a definition, also while its work is in flight.
 
-Stages are matched by key. A new stage back-fills every asset the pipeline has, a
-removed one is archived and its unfinished jobs left out; edges are written anew, so
-a changed `needs` is a changed edge. Resolve then brings every touched job in line.
+Stages are matched by key. A new stage is to be back-filled into every asset the pipeline
+has, a removed one is archived; edges are written anew, so a changed `needs` is a changed
+edge. What follows of it for jobs is `track.back_fill`'s.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
@@ -13,13 +13,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline import Need, Pipeline, Stage
+from track.edges import hold_edges
 from track.history import record
-from track.jobs import release_if_over, reopen
-from track.resolve import downstream, hold_edges, resolve
-from track.states import ENDED, State
-from track.tables import asset, edge, job, pipeline, stage
+from track.tables import edge, pipeline, stage
 from track.throttles import RESERVED
-from track.wake import wake
 
 UNREADABLE = RESERVED
 """The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
@@ -38,15 +35,17 @@ async def load_pipelines(
     """Make the database's pipelines what these definitions say; the names that changed.
 
     The pipeline of unreadable assets is always among them. All in one transaction: an edge
-    may lead into another pipeline of the same load.
+    may lead into another pipeline of the same load. It touches no job, however many there are:
+    stages that gained a job or other edges are marked, and `track.back_fill` goes through them.
     """
-    await hold_edges(tx, to_edit=True)
+    await _hold(tx)
     known = {row.name: row for row in await tx.execute(select(pipeline))}
     changed = [
         new
         for new in (unreadable_pipeline(), *definitions)
         if new.name not in known or known[new.name].definition_hash != new.definition_hash
     ]
+    before = await _shapes(tx)
     for new in changed:
         await _write_stages(tx, new, await _write_pipeline(tx, new))
         old = known[new.name].definition_hash if new.name in known else None
@@ -60,9 +59,58 @@ async def load_pipelines(
         )
     for new in changed:
         await _write_edges(tx, new)
-    await _back_fill(tx, [new.name for new in changed])
-    await release_if_over(tx)  # the stage that was left may be the one taken out
+    await _mark(tx, before, await _shapes(tx))
     return [new.name for new in changed]
+
+
+async def _hold(tx: AsyncConnection) -> None:
+    """Lock all that an edit writes, then the edges: with these it has to wait for nobody."""
+    for rows in (
+        # The reserved one last, as claims do.
+        select(pipeline.c.id).order_by(pipeline.c.name == RESERVED, pipeline.c.id),
+        select(stage.c.id).order_by(stage.c.id),
+    ):
+        await tx.execute(rows.with_for_update(key_share=True))
+    await hold_edges(tx, to_edit=True)
+
+
+SHAPES = text("""
+    SELECT s.id,
+           (SELECT jsonb_agg(to_jsonb(e) - 'id' ORDER BY to_jsonb(e) - 'id')
+              FROM track.edge e WHERE e.stage_id = s.id) AS edges,
+           -- How many children are awaited is what these declare.
+           (SELECT jsonb_agg(jsonb_build_array(m.id, m.emits) ORDER BY m.id)
+              FROM track.stage m
+             WHERE m.pipeline_id = s.pipeline_id AND m.archived_at IS NULL
+               AND m.emits IS NOT NULL AND EXISTS (
+                   SELECT 1 FROM track.edge e
+                    WHERE e.stage_id = s.id AND e.selector = 'children')) AS emitters
+    FROM track.stage s WHERE s.archived_at IS NULL
+""")
+"""On what a job of each stage is judged."""
+
+
+async def _shapes(tx: AsyncConnection) -> dict[int, Any]:
+    rows = await tx.execute(SHAPES)
+    return {row.id: (row.edges, row.emitters) for row in rows}
+
+
+MARK = text("""
+    UPDATE track.stage s
+    SET judged_to = '', filled_to = CASE WHEN s.id = ANY(:fresh) THEN '' ELSE s.filled_to END
+    WHERE s.id = ANY(:concerned)
+      AND EXISTS (SELECT 1 FROM track.asset a WHERE a.pipeline_id = s.pipeline_id)
+""")
+
+
+async def _mark(tx: AsyncConnection, before: dict[int, Any], after: dict[int, Any]) -> None:
+    """Mark the stages whose jobs are to be made, or to be judged anew; none without assets."""
+    concerned = {
+        *(each for each in after if each not in before or before[each] != after[each]),
+        *(each for each in before if each not in after),
+    }
+    fresh = sorted(after.keys() - before.keys())
+    await tx.execute(MARK, {"concerned": sorted(concerned), "fresh": fresh})
 
 
 async def _write_pipeline(tx: AsyncConnection, new: Pipeline) -> int:
@@ -114,7 +162,8 @@ async def _archive(tx: AsyncConnection, stages: list[int]) -> None:
     """Take stages out: nothing waits for them; what they had not begun, resolve leaves out."""
     if not stages:
         return
-    await tx.execute(update(stage).where(stage.c.id.in_(stages)).values(archived_at=func.now()))
+    gone = {"archived_at": func.now(), "filled_to": None}
+    await tx.execute(update(stage).where(stage.c.id.in_(stages)).values(gone))
     touching = edge.c.stage_id.in_(stages) | edge.c.upstream_id.in_(stages)
     await tx.execute(delete(edge).where(touching))
 
@@ -171,55 +220,24 @@ async def _emitters(tx: AsyncConnection, name: str) -> dict[str, int]:
     return {row.key: row.id for row in await tx.execute(statement)}
 
 
-async def _back_fill(tx: AsyncConnection, names: list[str]) -> None:
-    """Give every asset of these pipelines the jobs it lacks, and judge all that has not begun.
-
-    All jobs are there before the first is judged: one that waits for a stage of another
-    pipeline would else be told that there is none.
-    """
-    fresh: list[int] = []
-    for name in names:
-        rows = await tx.execute(CREATE_JOBS, {"pipeline": name, "guids": None})
-        fresh += rows.scalars()
-    open_ = (
-        select(job.c.id)
-        .join(stage, stage.c.id == job.c.stage_id)
-        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
-        .where(pipeline.c.name.in_(names))
-        .where(job.c.state.in_([State.WAITING, State.READY, State.ABSENT]))
-    )
-    ids = list((await tx.execute(open_.order_by(job.c.id))).scalars())
-    await wake(tx, await resolve(tx, [*ids, *await downstream(tx, fresh)]))
-    await _open_again(tx, fresh)
-
-
-async def _open_again(tx: AsyncConnection, fresh: list[int]) -> None:
-    """Assets that were at their end and have something to do again are admitted anew."""
-    to_do = select(job.c.id).join(asset, asset.c.guid == job.c.asset_guid)
-    over = asset.c.finalised_at.is_not(None) | asset.c.released_at.is_not(None)
-    left = job.c.state.not_in(sorted(ENDED))
-    mine = to_do.where(job.c.id == func.any(fresh), over, left)
-    await reopen(tx, list((await tx.execute(mine)).scalars()))
-
-
 CREATE_JOBS = text("""
     INSERT INTO track.job (asset_guid, stage_id)
     SELECT a.guid, s.id
-    FROM track.asset a
-    JOIN track.pipeline p ON p.id = a.pipeline_id
-    JOIN track.stage s ON s.pipeline_id = p.id AND s.archived_at IS NULL
-    WHERE (CAST(:pipeline AS text) IS NULL OR p.name = :pipeline)
-      AND (CAST(:guids AS text[]) IS NULL OR a.guid = ANY(:guids))
+    FROM unnest(CAST(:guids AS text[]), CAST(:pipelines AS bigint[])) AS a(guid, pipeline_id)
+    JOIN track.stage s ON s.pipeline_id = a.pipeline_id AND s.archived_at IS NULL
     ORDER BY a.guid, s.position
     ON CONFLICT (asset_guid, stage_id) DO NOTHING
     RETURNING id
 """)
 
 
-async def create_jobs(tx: AsyncConnection, guids: list[str]) -> list[int]:
-    """Give these assets a job per stage of their pipelines; the ids of the new ones."""
-    rows = await tx.execute(CREATE_JOBS, {"pipeline": None, "guids": guids})
-    return list(rows.scalars())
+async def create_jobs(tx: AsyncConnection, pipelines: Mapping[str, int]) -> list[int]:
+    """Give assets a job per stage of their pipelines; the ids of the new ones.
+
+    The pipeline is given with each: a newcomer's row is not yet in what the planner knows.
+    """
+    given = {"guids": list(pipelines), "pipelines": list(pipelines.values())}
+    return list((await tx.execute(CREATE_JOBS, given)).scalars())
 
 
 async def pipeline_names(tx: AsyncConnection) -> set[str]:

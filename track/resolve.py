@@ -10,19 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
+from track.edges import hold_edges
 from track.exclusions import left_out
 from track.moves import lock, move_all
 from track.states import ENDED, IN_HAND, State
 from track.tables import job
 
 ACTOR = "resolve"
-
-EDGES = 0x51_7E11
-"""The advisory lock of the edges: shared by whoever follows them, exclusive to an edit."""
 
 DOWNSTREAM = text("""
     WITH changed AS (
@@ -70,13 +68,14 @@ JUDGE = text("""
     JOIN track.stage own ON own.id = j.stage_id
     JOIN track.pipeline p ON p.id = own.pipeline_id
     LEFT JOIN track.edge e ON e.stage_id = j.stage_id
+    LEFT JOIN track.stage up ON up.id = e.upstream_id
     LEFT JOIN LATERAL (
+        -- Looked up one by one, whatever the planner believes of a stage that was just filled.
         SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good,
                count(*) FILTER (WHERE u.state <> 'absent') AS known,
                count(*) FILTER (WHERE u.state NOT IN (
                    'absent', 'done', 'excluded', 'failed', 'cancelled')) AS to_come
-        FROM track.job u
-        WHERE u.stage_id = e.upstream_id AND u.asset_guid IN (
+        FROM (
             SELECT a.guid WHERE e.selector = 'self'
             UNION ALL SELECT a.parent_guid WHERE e.selector = 'parent'
             UNION ALL SELECT c.guid FROM track.asset c
@@ -84,16 +83,20 @@ JUDGE = text("""
             UNION ALL SELECT n.guid FROM track.asset n
                 WHERE e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
                   AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
-        )
+        ) whose(guid) CROSS JOIN LATERAL (
+            SELECT up_job.state FROM track.job up_job
+            WHERE up_job.asset_guid = whose.guid AND up_job.stage_id = e.upstream_id OFFSET 0
+        ) u
     ) u ON e.id IS NOT NULL
     LEFT JOIN LATERAL (
-        -- One that ends excluded has declared nothing to wait for.
+        -- One that ends excluded has declared nothing to wait for; one that the asset is yet to
+        -- get has declared nothing yet.
         SELECT sum(CASE WHEN m.state = 'excluded' THEN 0 ELSE m.declared END) AS declared,
-               bool_and(m.declared IS NOT NULL OR m.state = 'excluded') AS known
+               bool_and(CASE WHEN m.id IS NULL THEN s.filled_to IS NULL
+                             ELSE m.declared IS NOT NULL OR m.state = 'excluded' END) AS known
         FROM track.stage s
-        JOIN track.stage child_stage ON child_stage.id = e.upstream_id
-        JOIN track.pipeline child ON child.id = child_stage.pipeline_id AND child.name = s.emits
-        JOIN track.job m ON m.stage_id = s.id AND m.asset_guid = a.guid
+        JOIN track.pipeline child ON child.id = up.pipeline_id AND child.name = s.emits
+        LEFT JOIN track.job m ON m.stage_id = s.id AND m.asset_guid = a.guid
         WHERE e.selector = 'children' AND s.pipeline_id = a.pipeline_id
     ) d ON e.selector = 'children'
     CROSS JOIN LATERAL (
@@ -102,8 +105,9 @@ JUDGE = text("""
                     -- Of those made earlier too: one that is done must not stand for one to come.
                     THEN coalesce(d.known AND u.good >= d.declared AND u.to_come = 0, false)
                     ELSE u.good > 0 END AS accepted,
+               -- While a stage is back-filled nobody lacks its job for good: it is waited for.
                CASE WHEN e.id IS NULL OR e.selector = 'children' THEN false
-                    ELSE u.known = 0 END AS missing
+                    ELSE u.known = 0 AND up.filled_to IS NULL END AS missing
     ) v
     WHERE j.id = ANY(:affected)
     GROUP BY j.id, j.state, own.id, p.id
@@ -149,16 +153,6 @@ async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[Verdict]:
     ]
 
 
-async def hold_edges(tx: AsyncConnection, *, to_edit: bool = False) -> None:
-    """Keep the edges as they are until this transaction ends, or wait to change them.
-
-    Without it a job that finishes while its pipeline is edited would follow the old edges,
-    the edit would judge the new ones before the finish, and a job would wait for ever.
-    """
-    hold = func.pg_advisory_xact_lock if to_edit else func.pg_advisory_xact_lock_shared
-    await tx.execute(select(hold(EDGES)))
-
-
 async def downstream(
     tx: AsyncConnection, changed: Iterable[int], *, made: bool = True
 ) -> list[int]:
@@ -172,7 +166,6 @@ async def resolve(tx: AsyncConnection, affected: Iterable[int]) -> list[int]:
     """Bring jobs in line with their edges, and whatever follows; the ids that became ready."""
     ready: list[int] = []
     frontier = sorted(set(affected))
-    await hold_edges(tx)
     while frontier:
         await lock(tx, frontier)
         changed = await _apply(tx, await judge(tx, frontier), ready)

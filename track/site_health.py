@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
+from track.edges import hold_edges
 from track.history import record
 from track.inbox import Received, applied, receive
 from track.jobs import move_site
@@ -142,6 +143,7 @@ async def leave(
     `run`: only those of one module. How many went; the others' `reason` says why they wait,
     and no job loses a try.
     """
+    await hold_edges(tx)
     given = {"site": name, "limit": limit, "run": run}
     moved, who = 0, actor or f"driver:{name}"
     for job_id in (await tx.execute(MOVABLE, given)).scalars().all():

@@ -80,6 +80,10 @@ stage = Table(
     Column("retries", Integer, nullable=False, server_default=text("2")),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     _when("archived_at"),
+    # The last asset that has a job of it, and the last whose job was judged by its edges of
+    # today; null: every one. See track/back_fill.py.
+    Column("filled_to", Text),
+    Column("judged_to", Text),
     CheckConstraint("kind IN ('builtin', 'module', 'script')", name="stage_kind"),
     Index(
         "stage_key", "pipeline_id", "key", unique=True, postgresql_where=text("archived_at IS NULL")
@@ -168,6 +172,7 @@ asset = Table(
     _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
     Index("asset_session", "session_id"),
+    Index("asset_pipeline", "pipeline_id", "guid"),
     Index("asset_parent", "parent_guid"),
     Index("asset_lattice", "pipeline_id", "z", "y", "x"),
     Index(

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
+from track.edges import HELD
 from track.leases import session_key
 from track.moves import move_all
 from track.resolve import resolve
@@ -33,7 +34,7 @@ async def release_jobs(
     held = (
         select(job.c.id, job.c.state)
         .join(asset, asset.c.guid == job.c.asset_guid)
-        .where(asset.c.session_id == session_id, job.c.dispatcher_id.is_not(None))
+        .where(asset.c.session_id == session_id, job.c.dispatcher_id.is_not(None), HELD)
         .where(job.c.dispatcher_id.not_in(alive))
     )
     if keep is not None:

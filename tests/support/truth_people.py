@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.pipeline import Pipeline
 from tests.support.truth_world import EDITS, SITES, Actor, Truth
 from track import healing, operations, switches
+from track.back_fill import back_fill_page
 from track.parking import wake_due
 from track.pipelines import load_pipelines
 from track.states import State
@@ -146,6 +147,14 @@ class Editor:
         await self.me.do(
             f"pipelines: {edit}", lambda tx: load_pipelines(tx, pipelines, actor="editor")
         )
+        while not self.me.chance(0.2):  # else killed between two pages
+            if not await self.me.do("a page of assets is brought in line", page):
+                return
+
+
+async def page(tx: AsyncConnection) -> bool:
+    """Bring the next two assets in line with an edit; False when none was left."""
+    return await back_fill_page(tx, 2)
 
 
 @dataclass
@@ -164,6 +173,9 @@ class Time:
             if self.me.rng.random() < 0.6:
                 await self.me.do("what was put off is due", _due, 0.3)
                 await self.me.do("the clock asks for who is due", wake_due, 0.3)
+                continue
+            if self.me.rng.random() < 0.2:
+                await self.me.do("reconcile brings a page of assets in line", page, 0.3)
                 continue
             session_id = self.me.rng.choice(self.truth.sessions)
             if await self.me.do("reconcile", lambda tx, s=session_id: _reconcile(tx, s), 0.3):  # type: ignore[misc]

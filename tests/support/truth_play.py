@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.pipeline import Pipeline
 from schemas.sites import Site
 from tests.support.sites import install_sites
 from tests.support.truth_clusters import Cluster, Post
@@ -15,10 +14,10 @@ from tests.support.truth_invariants import check, history_replays
 from tests.support.truth_people import Editor, Operator, Time, wake_all
 from tests.support.truth_world import BASE, SITES, Truth
 from tests.support.turns import Turns
+from tests.support.world import edit
 from track import operations
 from track.database import transact
 from track.outlook import outlook
-from track.pipelines import load_pipelines
 
 QUIET = 40_000
 """Turns that honest work may take to end everything; far more than it needs."""
@@ -111,7 +110,6 @@ async def _heal(truth: Truth) -> None:
     """People put everything right: switches on, the first pipelines, every failure once more."""
 
     async def work(tx: AsyncConnection) -> None:
-        await load_pipelines(tx, [Pipeline.model_validate(p) for p in BASE], actor="test")
         await tx.execute(text("UPDATE track.asset SET attention = NULL"))
         await tx.execute(text("UPDATE track.stage SET active = true"))
         await tx.execute(text("UPDATE track.pipeline SET active = true"))
@@ -120,6 +118,7 @@ async def _heal(truth: Truth) -> None:
             await operations.resubmit(tx, job_id, actor="operator", why="once more")
         await wake_all(tx)
 
+    await edit(truth.engine, *BASE)
     await transact(truth.engine, work)
 
 

@@ -11,6 +11,7 @@ from schemas.sites import Site
 from tests.support.sites import install_sites
 from track import jobs
 from track.assets import NewAsset, Registered, register_assets
+from track.back_fill import back_fill
 from track.claims import Claim, claim
 from track.database import transact
 from track.moves import Guard
@@ -20,6 +21,14 @@ from track.states import State
 from track.tables import asset, dispatcher, job, stage
 
 HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
+
+
+async def edit(engine: AsyncEngine, *pipelines: dict[str, object]) -> list[str]:
+    """Load definitions and carry them to every asset there is; the names that changed."""
+    given = [Pipeline.model_validate(each) for each in pipelines]
+    changed = await transact(engine, lambda tx: load_pipelines(tx, given, actor="editor"))
+    await back_fill(engine)
+    return changed
 
 
 @dataclass
@@ -45,6 +54,7 @@ class World:
             return opened
 
         world.session_id = await transact(engine, work)
+        await back_fill(engine)
         await world.dispatch()
         return world
 

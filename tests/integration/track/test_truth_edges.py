@@ -5,13 +5,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.pipeline import Pipeline
 from tests.support.at_site import complete, describe, queue, start, until_blocked
-from tests.support.world import World, new
+from tests.support.world import World, edit, new
 from track import jobs
 from track.assets import register_assets
 from track.database import transact
-from track.pipelines import load_pipelines
 from track.states import State
 
 
@@ -30,11 +28,6 @@ RULED = pipeline(
     stage("crop", "ocr", run="module crop"),
     exclude=[{"after": "barcode", "when": "asset_subject == 'device target'", "stages": ["crop"]}],
 )
-
-
-async def edit(engine: AsyncEngine, *definitions: dict[str, Any]) -> None:
-    pipelines = [Pipeline.model_validate(each) for each in definitions]
-    await transact(engine, lambda tx: load_pipelines(tx, pipelines, actor="editor"))
 
 
 async def test_the_second_of_two_finishing_siblings_waits_for_the_first_and_opens_the_join(

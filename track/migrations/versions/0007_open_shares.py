@@ -6,7 +6,7 @@ from alembic import op
 from track.views import ALL
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 PERHAPS_OPEN = """
     UPDATE track.asset a SET share_mb = a.size_mb
