@@ -10,6 +10,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
+from track.arrays import any_of
 from track.history import record
 from track.site_health import announce, leave
 from track.switches import wake_where
@@ -66,7 +67,7 @@ async def forget_lacks(tx: AsyncConnection, name: str, *, actor: str, run: str =
     told = f"it runs module {', '.join(gone)} again"
     await record(tx, actor=actor, what="site.lacks", old=str(lacks[gone[0]]["why"]), new=told)
     await announce(tx, events.SITE_RECOVERED, name, told)
-    await wake_where(tx, (stage.c.kind == "module") & stage.c.run.in_(gone))
+    await wake_where(tx, (stage.c.kind == "module") & any_of(stage.c.run, gone))
 
 
 async def wake_for_probes(tx: AsyncConnection) -> None:
