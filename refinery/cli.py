@@ -103,11 +103,22 @@ def api(
 
 
 @app.command()
-def ars() -> None:
+def ars(
+    profile: Annotated[
+        str, typer.Option(help="which ARS it is, v2_11 or v2_6; omitted: ars_profile")
+    ] = "",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="a realm role of our client there; may be repeated; omitted: ars_roles"),
+    ] = None,
+) -> None:
     """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
     from refinery import services
+    from refinery.settings import Settings
 
-    services.ars(here())
+    chosen = {"REFINERY_ARS_PROFILE": profile, "REFINERY_ARS_ROLES": ",".join(role or ())}
+    given = {name: value for name, value in chosen.items() if value}
+    services.ars(Settings.load(Path.cwd(), os.environ | given))
 
 
 @app.command()

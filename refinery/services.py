@@ -146,6 +146,8 @@ def ars(settings: Settings) -> None:
         client_id=settings.ars_client_id,
         client_secret=ars_secret(settings),
         control=settings.ars_control,
+        profile=settings.ars_profile,
+        client_roles=settings.ars_roles,
     )
     for folder in (config.share_dir, config.erda_dir):
         folder.mkdir(parents=True, exist_ok=True)

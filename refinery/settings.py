@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     BeforeValidator,
@@ -26,6 +27,7 @@ from pydantic import (
 PREFIX = "REFINERY_"
 FILE = "refinery.toml"
 NEARLY = 0.8  # likeness of two names, 1 for equal ones
+ROLE = re.compile(r"dassco-(?:admin|developer|user)|service-user|(?:READ|WRITE)_[\w-]+")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -47,7 +49,21 @@ def address(value: object) -> object:
     return str(AnyHttpUrl(str(value))).rstrip("/") if value else ""
 
 
+def realm_role(value: str) -> str:
+    """A role of ARS's realm; `READ_<r>` and `WRITE_<r>` open what is restricted to r."""
+    if not ROLE.fullmatch(value):
+        raise ValueError(
+            "write dassco-admin, dassco-developer, dassco-user, service-user, READ_… or WRITE_…"
+        )
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Roles = Annotated[
+    tuple[Annotated[str, AfterValidator(realm_role)], ...],
+    BeforeValidator(listed),
+    Field(min_length=1),
+]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(listed)]
 Address = Annotated[str, BeforeValidator(address)]
 
@@ -67,6 +83,8 @@ class Settings(BaseModel):
         ars_token_url: where its tokens come from; empty means its own Keycloak realm.
         ars_client_id, ars_client_secret: our credentials there.
         ars_control: lets a campaign make the stand-in fail on purpose.
+        ars_profile: which ARS the stand-in is: that of v2.11 or of v2.6.
+        ars_roles: the realm roles that our client has at the stand-in.
         database_url: a PostgreSQL of your own for the refinery; empty means the embedded one.
         prefect_database_url: the same for Prefect.
         postgres_home: where the embedded cluster lies; empty lets us choose.
@@ -103,6 +121,8 @@ class Settings(BaseModel):
     ars_client_id: str = "specimen-refinery"
     ars_client_secret: SecretStr = SecretStr("")
     ars_control: bool = False
+    ars_profile: Literal["v2_11", "v2_6"] = "v2_11"
+    ars_roles: Roles = ("service-user",)
 
     database_url: SecretStr = SecretStr("")
     prefect_database_url: SecretStr = SecretStr("")

@@ -32,6 +32,7 @@ from demo.ars.config import StandInConfig
 from demo.ars.control import control_app
 from demo.ars.edge import EdgeLayer
 from demo.ars.errors import Service
+from demo.ars.slashes import SameWithSlash
 from demo.ars.world import World, make_world
 
 
@@ -40,7 +41,7 @@ def create_app(config: StandInConfig) -> ASGIApp:
     world = make_world(config)
     inside = Starlette(routes=mounts(world), lifespan=lambda _: _lifespan(world))
     # Outside everything, the framework's own layers included: it must hold the server's `send`.
-    return EdgeLayer(inside, world)
+    return SameWithSlash(EdgeLayer(inside, world))
 
 
 @asynccontextmanager

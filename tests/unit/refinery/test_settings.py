@@ -86,3 +86,14 @@ def test_an_address_loses_its_last_slash_and_must_be_one(tmp_path: Path) -> None
     )
     with pytest.raises(SettingsError, match="REFINERY_ARS_BASE_URL"):
         load(tmp_path, REFINERY_ARS_BASE_URL="ars.example")
+
+
+def test_the_stand_ins_roles_and_profile_are_chosen_by_name(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, REFINERY_ARS_PROFILE="v2_6", REFINERY_ARS_ROLES="dassco-admin, WRITE_rare"
+    )
+    assert (settings.ars_profile, settings.ars_roles) == ("v2_6", ("dassco-admin", "WRITE_rare"))
+    with pytest.raises(SettingsError, match=r"REFINERY_ARS_ROLES: .*write dassco-admin"):
+        load(tmp_path, REFINERY_ARS_ROLES="admin")
+    with pytest.raises(SettingsError, match=r"REFINERY_ARS_PROFILE: .*'v2_11' or 'v2_6'"):
+        load(tmp_path, REFINERY_ARS_PROFILE="v3")
