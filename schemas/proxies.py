@@ -15,7 +15,8 @@ def unproxied(variables: Mapping[str, str], hosts: Iterable[str] = ()) -> dict[s
     """NO_PROXY in both spellings: what `variables` has in either, the loopback, and `hosts`."""
     given = [entry.strip() for name in NAMES for entry in variables.get(name, "").split(",")]
     wanted = dict.fromkeys(entry for entry in (*given, *LOOPBACK, *hosts) if entry)
-    return dict.fromkeys(NAMES, ",".join(wanted))
+    # Only alone does `*` mean every host to all clients.
+    return dict.fromkeys(NAMES, "*" if "*" in wanted else ",".join(wanted))
 
 
 def proxies(variables: Mapping[str, str]) -> dict[str, str]:

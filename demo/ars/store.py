@@ -19,6 +19,7 @@ Row = dict[str, Any]
 
 # One number for "who creates the tables" and one for "who hands out disk space".
 _CREATING, _ALLOCATING = 7_301, 7_302
+CONNECT_S = 600.0  # the pool closes itself afterwards; a loaded database only takes long
 
 
 class Store:
@@ -40,7 +41,7 @@ class Store:
 
     async def open(self) -> None:
         """Connect and create what is missing; two stand-ins may start at the same moment."""
-        await self._pool.open(wait=True, timeout=30)
+        await self._pool.open(wait=True, timeout=CONNECT_S)
         async with self.transaction() as db:
             await db.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATING])
             await db.execute(tables.CREATE)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 START_S = 300.0
 ROAD_S = 600.0
 LOOK_S = 0.25
+NOBODY = "http://127.0.0.1:9"  # a proxy that takes no call: nothing here may ask it
 
 
 @dataclass
@@ -156,6 +157,8 @@ def running_stack(name: str) -> Iterator[Stack]:
             "REFINERY_POSTGRES_HOME": str(folder / "pg"),
             "REFINERY_PROJECT": name,
             "REFINERY_SETTLE_SECONDS": "2",
+            "HTTP_PROXY": NOBODY,
+            "HTTPS_PROXY": NOBODY,
         }
         stack = Stack(folder, environment)
         try:

@@ -108,6 +108,7 @@ def until(true: Callable[[], bool]) -> None:
 def test_it_comes_up_survives_kills_and_goes_down(project: Project) -> None:
     started = project.refinery("up", "--detach")
     assert started.returncode == 0, started.stderr
+    assert "prefect is up" in started.stdout, "what the start says is passed on"
     check_that_everything_answers(project)
     check_that_no_argv_holds_the_password(project)
     check_that_a_second_up_says_so(project)

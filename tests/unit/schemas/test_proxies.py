@@ -24,6 +24,7 @@ def test_what_was_excepted_before_stays_so_once_in_both_spellings() -> None:
     given = {"no_proxy": "a.example, 127.0.0.1", "NO_PROXY": "b.example"}
     wanted = "a.example,127.0.0.1,b.example,localhost,::1"
     assert unproxied(given) == {"no_proxy": wanted, "NO_PROXY": wanted}
+    assert unproxied({"NO_PROXY": "a.example, *"})["NO_PROXY"] == "*"
 
 
 def test_proxies_keep_their_spelling_and_nothing_else_is_taken() -> None:
