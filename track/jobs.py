@@ -292,7 +292,9 @@ async def release_if_over(tx: AsyncConnection, *guids: str) -> None:
     # the other's end, and a back-fill may just be giving them another job.
     kin = select(asset.c.guid).where(roots | any_of(asset.c.guid, guids)).order_by(asset.c.guid)
     await tx.execute(kin.with_for_update(key_share=True))
-    await _close_again(tx, (await tx.execute(THEIR_CLOSINGS, {"guids": guids})).scalars().all())
+    await _close_again(
+        tx, (await tx.execute(THEIR_CLOSINGS, {"guids": list(guids)})).scalars().all()
+    )
     await _release(tx, roots & ~_unfinished())
 
 
