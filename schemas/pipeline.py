@@ -85,15 +85,17 @@ def _with_covered_runs(given: dict[str, Any]) -> dict[str, Any]:
         return given
     runs: dict[str, Any] = {}
     for stage in stages:
-        covers = stage.get("covers") if isinstance(stage, dict) else None
-        for key in [covers] if isinstance(covers, str) else covers or ():
-            if isinstance(key, str) and "run" in stage:
-                runs.setdefault(key, stage["run"])
+        covers = stage.get("covers") if isinstance(stage, dict) and "run" in stage else None
+        named = covers if isinstance(covers, list) else [covers]
+        for key in filter(lambda each: isinstance(each, str), named):
+            runs.setdefault(key, stage["run"])
     return {
         **given,
         "stages": [
             {"run": runs[stage["key"]], **stage}
-            if isinstance(stage, dict) and stage.get("key") in runs
+            if isinstance(stage, dict)
+            and isinstance(stage.get("key"), str)
+            and stage["key"] in runs
             else stage
             for stage in stages
         ],

@@ -480,3 +480,9 @@ def test_anchors_that_unfold_without_end_are_refused() -> None:
     deep = "\n".join(f"x-{n}: &a{n} [[[[*a{n - 1}]]]]" for n in range(1, 20))
     with pytest.raises(PipelineError, match="nested more than 30 deep"):
         load_pipelines(f"x-0: &a0 [1]\n{deep}\npipelines: []", "deep.yaml")
+
+
+@pytest.mark.parametrize("entry", ["key: [a]", "key: {a: b}", "key: a, covers: 5", "covers: true"])
+def test_a_stage_of_any_shape_is_refused_by_its_line(entry: str) -> None:
+    with pytest.raises(PipelineError, match="line 3: "):
+        small(f"{entry}, run: 'bash x {{guid}}'")
