@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.cluster import Cluster
 from hpc.collect import collect_result, report
@@ -30,6 +31,7 @@ from track.batches import Batch
 from track.database import transact
 from track.documents import NoDocument, read_document
 from track.grants import make_grant
+from track.outputs import note_waiting
 
 PIECE = 1 << 20
 NO_TOKEN = Token(token="", expires_in=0)
@@ -82,7 +84,8 @@ class Taken:
 class Carrier:
     """One site's carrier; bytes move `beside` the driver's turns.
 
-    `carried` are the batches whose inputs were brought, as far as the archive gives them.
+    `carried` are the batches whose inputs were brought, as far as the archive gives them;
+    `waiting` the results that want something archived first, by name, and their attempts.
     """
 
     engine: AsyncEngine
@@ -90,6 +93,8 @@ class Carrier:
     depot: Depot
     beside: Beside
     carried: set[str] = field(default_factory=set)
+    waiting: dict[str, int] = field(default_factory=dict)
+    backoff: Backoff[str] = field(default_factory=Backoff)
 
     async def provide(self, batch: Batch) -> str | None:
         """The grants of a batch's members, a line each; None while their inputs are carried.
@@ -97,7 +102,7 @@ class Carrier:
         An input that the archive does not give now is left out: its job will say so.
         Raises WireError, Garbled.
         """
-        if self.beside.has(batch.key):
+        if self.beside.has(batch.key) or not self.backoff.is_due(batch.key):
             return None
         lines = [await self._grant(member.attempt) for member in batch.members]
         grants = [grant for grant in lines if grant is not None]
@@ -113,20 +118,28 @@ class Carrier:
             for grant in grants
         }
         if any(missing.values()) and batch.key not in self.carried:
-            self.beside.begin(batch.key, partial(self._carry, batch.key, missing))
+            self.beside.begin(batch.key, partial(self._carry, batch, missing))
             return None
         self.carried.discard(batch.key)
         return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
 
-    async def _carry(self, key: str, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
+    async def _carry(self, batch: Batch, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
         try:
             for guid, files in missing.items():
                 if files:
                     await self._bring(guid, files)
         except OSError as error:  # our own disk: nothing is wrong with the site
-            log.error("the inputs of %s wait: they cannot be kept here: %s", key, error)
+            self.backoff.fail(batch.key)
+            log.error("the inputs of %s wait: they cannot be kept here: %s", batch.key, error)
+            why = f"its inputs wait: they cannot be kept here: {error}"
+            for member in batch.members:
+                await self._note_waiting(member.attempt, why)
         else:
-            self.carried.add(key)
+            self.backoff.forget(batch.key)
+            self.carried.add(batch.key)
+
+    async def _note_waiting(self, attempt_id: int, why: str) -> None:
+        await transact(self.engine, lambda tx: note_waiting(tx, attempt_id, why))
 
     async def _grant(self, attempt_id: int) -> Grant | None:
         """An attempt's grant; None, of which its job complains, when nothing is known of it."""
@@ -186,15 +199,27 @@ class Carrier:
         attempt_id, files = _wishes(text)
         if not files:
             return None
-        self.beside.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
+        self.waiting[name] = attempt_id
+        if self.backoff.is_due(name):
+            self.beside.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
         return attempt_id
+
+    def known(self) -> list[str]:
+        """Results that need not be read again now: they would hide those behind them."""
+        return [
+            name for name in self.waiting if self.beside.has(name) or not self.backoff.is_due(name)
+        ]
 
     async def _send_and_apply(
         self, name: str, text: str, attempt_id: int, files: Sequence[Carried]
     ) -> None:
-        if await self._forward_all(attempt_id, files):
-            await collect_result(self.engine, name, text)
-            await self.cluster.taken([name])
+        if not await self._forward_all(attempt_id, files):
+            self.backoff.fail(name)
+            return
+        await collect_result(self.engine, name, text)
+        await self.cluster.taken([name])
+        self.backoff.forget(name)
+        del self.waiting[name]
 
     async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
         """Send files to the archive; False when it does not take them now, or our disk is full.
@@ -211,11 +236,13 @@ class Carrier:
                 await self._forward(shelf, file)
         except DepotError as error:
             log.warning("the result of attempt %d waits: %s", attempt_id, error)
+            await self._note_waiting(attempt_id, f"its result waits for the archive: {error}")
             return False
         except Gone as error:
             await self._fail(attempt_id, f"{error} is not at the site any more")
         except OSError as error:  # our own disk: nothing is wrong with the site or the job
             log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
+            await self._note_waiting(attempt_id, f"its result waits, no room here: {error}")
             return False
         return True
 

@@ -185,9 +185,11 @@ class Cluster:
         queue: bool = True,
         history: str | None = None,
         starts: bool = False,
+        known: Collection[str] = (),
     ) -> Sight:
         """One look at every job of these keys. Raises WireError, Garbled.
 
+        `known` are results, by `<key>/<name>`, that are not to be told again.
         `history`: None asks for no ends, `disk` for those that jobs left on the disk,
         `accounting` for those that accounting knows as well.
         """
@@ -199,7 +201,7 @@ class Cluster:
         lines = await self._say(
             "watch",
             *(self.root, asked, back, str(MOST_RESULTS), "starts" if starts else ""),
-            stdin=_rows(keys),
+            stdin=_rows([*keys, *known]),
         )
         ended: dict[str, dict[str, int]] = {}
         for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
@@ -260,7 +262,7 @@ class Cluster:
 
     async def remove(self, guids: Iterable[str]) -> list[str]:
         """Remove the folders of assets; those that are gone."""
-        lines = await self._say("remove", self.root, stdin=_rows(guids))
+        lines = await self._say("remove", self.root, stdin=_rows(guids), deadline_s=LONG_DEADLINE_S)
         return [text for kind, text in lines if kind == "gone"]
 
     async def run(self, words: Sequence[str], deadline_s: float = 60.0) -> tuple[int, str, str]:

@@ -4,9 +4,10 @@ Only the site's driver can reach them. One goes when its asset is finalised, not
 is being worked on, and the archive has every file of it and of what was made of it.
 """
 
-from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.site_state import SiteState
@@ -21,7 +22,6 @@ from track.retention import (
     relatives,
     why_needed,
 )
-from track.tables import retention
 
 KNOWN = text("SELECT guid FROM track.asset WHERE guid = ANY(:names)")
 SWEEP_AGAIN = text("""
@@ -33,26 +33,59 @@ SWEEP_AGAIN = text("""
     ON CONFLICT (kind, asset_guid, location)
     DO UPDATE SET done_at = NULL, due_at = now() WHERE retention.done_at IS NOT NULL
 """)
+DUE = text("""
+    SELECT * FROM track.retention
+    WHERE kind = 'site' AND location = :site AND done_at IS NULL AND due_at <= now()
+      AND (due_at, id) > (CAST(:due_at AS timestamptz), :id)
+    ORDER BY due_at, id LIMIT :limit
+""")
 VERIFIABLE = {"erda"}
-AT_ONCE = 50
+AT_ONCE = 100
+"""Assets removed by one command, whose rows are held meanwhile."""
+
+AGAIN_H = 6
+LATER = text("""
+    UPDATE track.retention SET due_at = now() + make_interval(hours => :hours)
+    WHERE id = :id AND done_at IS NULL
+""")
+
+
+Place = tuple[datetime, int]
+"""A row's place in the order of what is due: since when, and its id."""
+
+START: Place = (datetime.min.replace(tzinfo=UTC), 0)
 
 
 async def sweep(state: SiteState) -> int:
-    """Remove what is due at this site; how many assets. Raises WireError, Garbled."""
+    """Remove all that is due at this site, a page in one command; how many assets.
 
-    async def work(tx: AsyncConnection) -> int:
-        removable = [copy for copy in await _due(tx, state.site.name) if await _may_go(tx, copy)]
-        if not removable:
-            return 0
-        gone = set(await state.cluster.remove([copy.guid for copy in removable]))
-        for copy in removable:
-            if copy.guid in gone:
-                await note_removed(tx, copy, f"removed from {state.site.name}")
-            else:
-                await note_kept(tx, copy, "it could not be removed over there")
-        return len(gone)
+    What may not go yet is looked at again later, and hides nothing. Raises WireError, Garbled.
+    """
+    removed, after = 0, START
+    while True:
+        gone, last = await transact(state.engine, partial(_sweep_page, state=state, after=after))
+        removed += gone
+        if last == after:
+            return removed
+        after = last
 
-    return await transact(state.engine, work)
+
+async def _sweep_page(tx: AsyncConnection, state: SiteState, after: Place) -> tuple[int, Place]:
+    page, last = await _due(tx, state.site.name, after)
+    removable = [copy for copy in page if await _may_go(tx, copy)]
+    gone = set(await state.cluster.remove([copy.guid for copy in removable])) if removable else ()
+    for copy in removable:
+        if copy.guid in gone:
+            await note_removed(tx, copy, f"removed from {state.site.name}")
+        else:
+            await _keep(tx, copy, "it could not be removed over there")
+    return len(gone), last
+
+
+async def _keep(tx: AsyncConnection, copy: Copy, why: str) -> None:
+    """Leave a copy for now: it is due again later."""
+    await note_kept(tx, copy, why)
+    await tx.execute(LATER, {"id": copy.id, "hours": AGAIN_H})
 
 
 async def find_orphans(state: SiteState, days: int) -> list[str]:
@@ -72,18 +105,14 @@ async def find_orphans(state: SiteState, days: int) -> list[str]:
     return sorted(set(names) - known)
 
 
-async def _due(tx: AsyncConnection, site: str) -> Sequence[Copy]:
-    mine = (
-        select(retention)
-        .where(retention.c.kind == "site", retention.c.location == site)
-        .where(retention.c.done_at.is_(None), retention.c.due_at <= func.now())
-        .order_by(retention.c.id)
-        .limit(AT_ONCE)
-    )
-    rows = await tx.execute(mine)
-    return [
+async def _due(tx: AsyncConnection, site: str, after: Place) -> tuple[list[Copy], Place]:
+    """The next page of what is due, and the place of its last row."""
+    given = {"site": site, "due_at": after[0], "id": after[1], "limit": AT_ONCE}
+    rows = (await tx.execute(DUE, given)).all()
+    page = [
         Copy(row.id, row.kind, row.asset_guid, row.location, tuple(row.requires)) for row in rows
     ]
+    return page, (rows[-1].due_at, rows[-1].id) if rows else after
 
 
 async def _may_go(tx: AsyncConnection, copy: Copy) -> bool:
@@ -92,7 +121,7 @@ async def _may_go(tx: AsyncConnection, copy: Copy) -> bool:
         return False
     why = await why_needed(tx, copy) or await _unproven(tx, copy)
     if why:
-        await note_kept(tx, copy, why)
+        await _keep(tx, copy, why)
     return why is None
 
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import local_scripts
+from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.collect import collect_results, report, report_end
 from hpc.local_folders import batch_folders, clear_folder, sweep_folder
@@ -76,6 +77,7 @@ class LocalDriver:
     clock: Callable[[], float] = time.monotonic
     stops: dict[int, Stop] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
+    bringing: Backoff[int] = field(default_factory=Backoff)
     _sweep_at: float = 0.0
 
     @property
@@ -111,7 +113,8 @@ class LocalDriver:
         await transact(self.engine, lambda tx: recover(tx, self.site.name))
 
     async def _bring_outputs(self, outputs: Path) -> None:
-        await retrieve(self.engine, self.site.name, LocalSource(self.root), outputs)
+        source = LocalSource(self.root)
+        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
 
     async def close(self) -> None:
         """Runners outlive their driver: what they report is applied without it."""

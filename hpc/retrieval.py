@@ -5,6 +5,7 @@ between leaves what is in place; the next one fetches the rest.
 """
 
 import asyncio
+import errno
 import hashlib
 import logging
 import os
@@ -18,15 +19,19 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hpc.backoff import Backoff
 from hpc.remote import Garbled, command, new_mark
 from hpc.wire.base import Wire
+from hpc.wire.errors import WireError
 from schemas.guid import check_guid
 from track.database import transact
-from track.outputs import Output, Outputs, note_retrieved, wanted_outputs
+from track.outputs import Output, Outputs, note_retrieved, note_waiting, wanted_outputs
 
 CHUNK = 1 << 20
 SLOWEST_BYTES_S = 500_000
 PATIENCE_S = 120.0
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What the next one would meet as well."""
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +43,47 @@ class Source(Protocol):
         """Put what there is of these files of an asset under `into`; `size` bytes in all."""
 
 
-async def retrieve(engine: AsyncEngine, site: str, source: Source, outputs: Path) -> int:
-    """Bring everything that is wanted from a site; of how many attempts.
+async def retrieve(
+    engine: AsyncEngine,
+    site: str,
+    source: Source,
+    outputs: Path,
+    backoff: Backoff[int] | None = None,
+) -> int:
+    """Bring everything that is wanted from a site and due; of how many attempts.
 
-    Raises what `source` raises; what is in place then stays.
+    One that cannot be kept here waits, by `backoff`, and says so, and the others are brought.
+    Raises what `source` raises; what is in place then stays, and others come first next time.
     """
+    backoff = Backoff() if backoff is None else backoff
     found = await transact(engine, lambda tx: wanted_outputs(tx, site))
-    for each in found:
-        trouble = await _bring(each, source, outputs)
+    backoff.keep({each.attempt for each in found})
+    brought = 0
+    for each in [each for each in found if backoff.is_due(each.attempt)]:
+        try:
+            trouble = await _bring(each, source, outputs)
+        except OSError as error:  # our own disk: nothing is wrong with the site
+            await _note_waiting(engine, each, error, backoff)
+            if error.errno in DISK_FULL:
+                break
+            continue
+        except (WireError, Garbled):
+            backoff.fail(each.attempt)
+            raise
         if trouble:
             log.warning("attempt %d: its outputs cannot be had: %s", each.attempt, trouble)
         await transact(engine, lambda tx, e=each, t=trouble: note_retrieved(tx, e.attempt, t))  # type: ignore[misc]
-    return len(found)
+        brought += 1
+    return brought
+
+
+async def _note_waiting(
+    engine: AsyncEngine, wanted: Outputs, error: OSError, backoff: Backoff[int]
+) -> None:
+    pause = backoff.fail(wanted.attempt)
+    why = f"its outputs cannot be kept here: {error}"
+    log.error("attempt %d: %s; again in %.0f s", wanted.attempt, why, pause)
+    await transact(engine, lambda tx: note_waiting(tx, wanted.attempt, why))
 
 
 async def _bring(wanted: Outputs, source: Source, outputs: Path) -> str:

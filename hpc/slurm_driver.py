@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, SiteTrouble
@@ -70,6 +71,7 @@ class SlurmDriver:
     script_ends: ScriptEnds = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
+    bringing: Backoff[int] = field(default_factory=Backoff)
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
@@ -219,10 +221,7 @@ class SlurmDriver:
     async def _bring_outputs(self, outputs: Path) -> None:
         cluster = self.state.cluster
         source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
-        try:
-            await retrieve(self.engine, self.site.name, source, outputs)
-        except OSError as error:  # our own disk: nothing is wrong with the site
-            log.error("site %s: outputs cannot be kept here: %s", self.site.name, error)
+        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
 
     def _forget_cancelled(self, found: list[Unwanted]) -> None:
         still = {each.attempt for each in found}
@@ -248,6 +247,9 @@ class SlurmDriver:
                 len(nobodys),
                 nobodys[0],
             )
+        self.beside.begin("sweep", self._sweep)
+
+    async def _sweep(self) -> None:
         if removed := await sweep(self.state):
             log.info("site %s: the folders of %d assets are removed", self.site.name, removed)
 

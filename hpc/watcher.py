@@ -36,8 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Watcher:
-    """Looks when it is time to. `unknown` holds since when an attempt is not seen, `held`
-    the attempts whose results lie there until what they made is in the archive."""
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen."""
 
     state: SiteState
     interval_s: float = 0.0
@@ -45,7 +44,12 @@ class Watcher:
     postponed: int = 0
     arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
     unknown: dict[int, float] = field(default_factory=dict)
-    held: set[int] = field(default_factory=set)
+
+    @property
+    def held(self) -> set[int]:
+        """The attempts whose results lie there until what they made is in the archive."""
+        carrier = self.state.carrier
+        return set() if carrier is None else set(carrier.waiting.values())
 
     async def spent(self) -> list[int]:
         """The batches of which every attempt is over."""
@@ -109,9 +113,9 @@ class Watcher:
     async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
         """One look at some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
-        self.held.clear()
-        starts = self.state.carrier is not None
-        sight = await self.state.cluster.look(keys, starts=starts)
+        carrier = self.state.carrier
+        starts, known = carrier is not None, [] if carrier is None else carrier.known()
+        sight = await self.state.cluster.look(keys, starts=starts, known=known)
         news = await self._collect(sight)
         if sight.more:
             return news  # a result that was not read yet would be taken for a job without one
@@ -130,7 +134,7 @@ class Watcher:
         if doubtful:
             source = "accounting" if self.state.accounting else "disk"
             more = await self.state.cluster.look(
-                sorted(doubtful), queue=False, history=source, starts=starts
+                sorted(doubtful), queue=False, history=source, starts=starts, known=known
             )
             news |= await self._collect(more)
             whole = Sight(sight.queue, more.history, more.ended)
@@ -147,9 +151,7 @@ class Watcher:
         if carrier is not None:
             await carrier.note_starts(sight.starts)
         for name, text in sight.results.items():
-            waiting = carrier.send_first(name, text) if carrier is not None else None
-            if waiting is not None:
-                self.held.add(waiting)
+            if carrier is not None and carrier.send_first(name, text) is not None:
                 continue
             await collect_result(self.state.engine, name, text)
             applied.append(name)
@@ -166,13 +168,13 @@ class Watcher:
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
         now = self.state.clock()
         shown = scenes((batch.key for batch in batches), sight)
-        verdicts = []
+        verdicts, held = [], self.held
         for batch in batches:
             scene = shown[batch.key]
             known = self.arrays.get(batch.id, (found[batch.id][1],))
             self.arrays[batch.id] = arrays = arrays_of(known, scene)
             for member in _open(batch):
-                if member.attempt in self.held:
+                if member.attempt in held:
                     continue
                 since = self.unknown.get(member.attempt)
                 watched = Watched(member, batch.key, arrays, since)

@@ -37,6 +37,12 @@ NOTE = text("""
     RETURNING job_id
 """)
 IS_AWAITED = text(f"SELECT {AWAITED} FROM track.job j WHERE j.id = :job")
+WAITS = text("""
+    UPDATE track.job j SET reason = :why
+    WHERE j.attempt_id = :attempt AND j.state IN ('queued', 'running', 'returned')
+      AND j.id = (SELECT t.job_id FROM track.attempt t WHERE t.id = :attempt)
+      AND j.reason IS DISTINCT FROM :why
+""")
 MISSING = text("""
     SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
                 ELSE t.result ->> 'retrieved' END
@@ -80,6 +86,11 @@ async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -
     """
     noted = await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
     await wake(tx, noted.scalars())
+
+
+async def note_waiting(tx: AsyncConnection, attempt: int, why: str) -> None:
+    """Say why the files of an attempt, its inputs or what it made, are still on their way."""
+    await tx.execute(WAITS, {"attempt": attempt, "why": why})
 
 
 async def outputs_awaited(tx: AsyncConnection, job_id: int) -> bool:

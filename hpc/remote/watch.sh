@@ -1,11 +1,14 @@
 # watch.sh ROOT QUEUE HISTORY MOST STARTS: what the queue shows, and what batches left on the disk.
-# The keys come on stdin. HISTORY empty: no question to accounting, and no evidence of ends.
+# The keys come on stdin, and as KEY/NAME the results that are known already. HISTORY empty: no question to accounting, and no evidence of ends.
 # STARTS set: who started, where no job can say so itself.
 # Results are read after ends: what a job left is there before its end can be seen.
 # Starts are read after results: no result is told without the start it belongs to.
 root=$1 queue=$2 history=$3 most=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
-keys=$(cat)
+keys='' known=' '
+for word in $(cat); do
+    case $word in */*) known="$known$word " ;; *) keys="$keys $word" ;; esac
+done
 [ -z "$queue" ] || ask queue "$queue"
 if [ -n "$history" ]; then
     [ "$history" = none ] || ask history "$history"
@@ -19,6 +22,7 @@ fi
 for key in $keys; do
     for file in "batches/$key/results"/*.json; do
         [ -e "$file" ] || continue
+        case $known in *" $key/${file##*/} "*) continue ;; esac
         [ "$most" -gt 0 ] || { say more; break 2; }
         most=$((most - 1))
         text=$(cat "$file") && say result "$key/${file##*/} $(printf '%s' "$text" | tr '\n' ' ')"

@@ -394,3 +394,28 @@ async def test_what_a_killed_driver_left_is_removed_by_the_next_but_not_what_run
     assert not old.exists()
     (here.root / "go-on").touch()
     await here.until(heir, "returned", "slow-2")
+
+
+async def test_outputs_that_cannot_be_kept_hide_none_behind_them_and_say_why(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.backoff.FIRST_PAUSE_S", 0.1)
+    in_the_way = here.folder / "outputs" / "makes-1"
+    in_the_way.parent.mkdir()
+    in_the_way.write_bytes(b"not a folder")
+    driver = here.driver()
+    await here.queue("makes-1", "makes-2")
+    await here.until(driver, "returned", "makes-1", "makes-2")
+
+    async def are_here(guid: str) -> None:
+        job_id = await here.world.job_id(guid, "a")
+        async with asyncio.timeout(60):
+            while await transact(here.engine, lambda tx: retrieval(tx, job_id)) != "":
+                await driver.turn()
+                await asyncio.sleep(0.05)
+
+    await are_here("makes-2")
+    ((reason,),) = await here.world.sql("SELECT reason FROM track.job WHERE asset_guid = 'makes-1'")
+    assert "its outputs cannot be kept here" in str(reason)
+    in_the_way.unlink()
+    await are_here("makes-1")

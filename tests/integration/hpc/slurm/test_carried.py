@@ -163,7 +163,10 @@ async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
     assert (found["started_by"], found["outcome"]) == ("77_0", None)
 
 
-async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(far: SlurmSite) -> None:
+async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.backoff.FIRST_PAUSE_S", 0.1)
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
     depot = ShelfDepot(down=True)
@@ -193,16 +196,21 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(far: S
     assert depot.sent == {"a-1/d.tif": IMAGE}
 
 
-async def test_inputs_wait_while_our_own_disk_is_full(far: SlurmSite) -> None:
+async def test_inputs_wait_while_our_own_disk_is_full(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await far.queue("a-1", stage="other")
     depot = await with_image(far, "a-1")
     depot.full = True
+    monkeypatch.setattr("hpc.backoff.FIRST_PAUSE_S", 0.1)
     driver = driver_of(far, depot)
     for _ in range(5):
         await driver.turn()
         await asyncio.sleep(0.1)
     assert not (far.root / "assets" / "a-1").exists()
     assert await far.states("a-1", stage="other") == ["queued"]
+    ((reason,),) = await far.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
+    assert "its inputs wait: they cannot be kept here" in str(reason)
     depot.full = False
 
     async def returned() -> bool:
@@ -262,6 +270,45 @@ async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_o
         return set(states) == {"returned"}
 
     await far.drive(driver, returned)
+
+
+async def test_results_that_wait_for_the_archive_hide_none_behind_them(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.cluster.MOST_RESULTS", 1)
+    far.options["resources"] = {"partition": "parked"}
+    guids = ["a-1", "a-2", "b-3"]
+    attempts = await far.queue(*guids, stage="other")
+    driver = driver_of(far, ShelfDepot(down=True))
+    await driver.turn()
+    folder = batch_folder(far)
+    (folder / "results").mkdir(exist_ok=True)
+    facts = {"name": "d.tif", "crc32": zlib.crc32(IMAGE), "size_bytes": len(IMAGE)}
+    for guid, attempt in zip(guids, attempts, strict=True):
+        ((sent),) = await far.attempts(guid, stage="other")
+        body = {"native_id": sent["external_id"], "nonce": "n", "result": {}}
+        mine = folder / "started" / str(attempt)
+        mine.mkdir(parents=True)
+        (mine / "by").write_text(json.dumps({k: body[k] for k in ("native_id", "nonce")}))
+        if guid != "b-3":
+            made = far.root / "assets" / guid / "derived"
+            made.mkdir(parents=True)
+            (made / "d.tif").write_bytes(IMAGE)
+            body["carry"] = [{**facts, "path": f"{guid}/derived/d.tif"}]
+        message = {"path": f"/attempts/{attempt}/complete", "body": body}
+        (folder / "results" / f"{attempt}.json").write_text(json.dumps(message))
+
+    async def last_is_back() -> bool:
+        driver.watcher.due_at = 0.0
+        return await far.states("b-3", stage="other") == ["returned"]
+
+    await far.drive(driver, last_is_back)
+
+    async def told() -> bool:
+        rows = await far.world.sql("SELECT reason FROM track.job WHERE state = 'running'")
+        return len(rows) == 2 and all("waits for the archive" in str(why) for (why,) in rows)
+
+    await far.drive(driver, told)
 
 
 async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(

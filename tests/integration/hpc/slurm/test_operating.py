@@ -1,5 +1,6 @@
 """Making a site ready and looking at it, on the lab."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hpc.site_setup import prepare
 from hpc.wire.ssh import SshLink
 from tests.support.ports import free_port
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from tests.support.world import new
 
 
 @pytest.fixture
@@ -152,13 +154,45 @@ async def test_scratch_of_a_finalised_asset_goes_once_the_archive_has_all_of_it(
         assert await sweep(driver.state) == 0
         assert scratch.exists()
         await site.world.sql(change)
+        await site.world.sql("UPDATE track.retention SET due_at = now()")
     assert await sweep(driver.state) == 0
     ((why,),) = await site.world.sql("SELECT outcome FROM track.retention")
     assert why == "a.tif of good-1 is not in the archive yet"
     await site.world.sql("UPDATE track.file SET synchronised_at = now()")
+    assert await sweep(driver.state) == 0  # not so soon again
+    await site.world.sql("UPDATE track.retention SET due_at = now()")
     assert await sweep(driver.state) == 1
     assert not scratch.exists()
     assert await sweep(driver.state) == 0
+
+
+async def test_one_sweep_takes_all_that_is_due_past_any_number_that_may_not_go(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.leftovers.AT_ONCE", 2)
+    kept, gone = [f"kept-{n}" for n in range(5)], [f"gone-{n}" for n in range(5)]
+    for guid in kept + gone:
+        await site.world.register(new(guid))
+        (site.root / "assets" / guid).mkdir(parents=True)
+    await site.world.sql(
+        "INSERT INTO track.retention (kind, asset_guid, location, due_at)"
+        " SELECT 'site', g, 'cluster', now() FROM unnest(CAST(:guids AS text[])) g",
+        guids=kept + gone,
+    )
+    await site.world.sql("UPDATE track.job SET state = 'done'")
+    await site.world.sql(
+        "UPDATE track.asset SET finalised_at = now() WHERE guid = ANY(:guids)", guids=gone
+    )
+    driver = site.driver()
+    asked = driver.wire.counts.commands
+    assert await sweep(driver.state) == 5
+    assert driver.wire.counts.commands - asked <= 3
+    assert sorted(each.name for each in (site.root / "assets").iterdir()) == kept
+    rows = await site.world.sql(
+        "SELECT DISTINCT outcome, due_at > now() + interval '5 hours' FROM track.retention"
+        " WHERE done_at IS NULL"
+    )
+    assert rows == [("the asset is not finalised, or is being done again", True)]
 
 
 async def test_scratch_that_a_forgotten_job_made_after_the_sweep_is_swept_too(
@@ -180,6 +214,10 @@ async def test_scratch_that_a_forgotten_job_made_after_the_sweep_is_swept_too(
         os.utime(folder, (1_000_000_000, 1_000_000_000))
     driver._tidy_at = 0.0
     await driver.turn()
+    async with asyncio.timeout(60):
+        while folders[0].exists():
+            await driver.turn()
+            await asyncio.sleep(0.05)
     assert [folder.exists() for folder in folders] == [False, True, True]
     assert "1 folders under assets/ belong to no asset of ours, such as somebody-else" in (
         caplog.text

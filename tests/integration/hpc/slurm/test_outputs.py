@@ -112,8 +112,12 @@ async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetc
 
 
 async def test_a_full_disk_of_ours_is_told_and_takes_no_site_down(
-    site: SlurmSite, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    site: SlurmSite,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("hpc.backoff.FIRST_PAUSE_S", 0.1)
     in_the_way = tmp_path / "outputs"
     in_the_way.write_bytes(b"not a folder")
     driver = site.driver(runner=ODD_RUNNER, outputs=in_the_way)

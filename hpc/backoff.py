@@ -1,0 +1,45 @@
+"""What did not go and is tried again: after a pause that grows, so that others come first.
+
+Nothing here is remembered for good: after a restart everything is tried once.
+"""
+
+import time
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 900.0
+
+
+@dataclass
+class Backoff(Generic[Key]):
+    """When each thing that failed is due again. `clock` is monotonic, in seconds."""
+
+    clock: Callable[[], float] = time.monotonic
+    _failed: dict[Key, tuple[int, float]] = field(default_factory=dict)
+
+    def fail(self, key: Key) -> float:
+        """Note that it did not go; the pause in seconds."""
+        times = self._failed.get(key, (0, 0.0))[0] + 1
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(times - 1, 10))
+        self._failed[key] = times, self.clock() + pause
+        return pause
+
+    def forget(self, key: Key) -> None:
+        """It went, or is not wanted any more."""
+        self._failed.pop(key, None)
+
+    def keep(self, keys: Collection[Key]) -> None:
+        """Forget all others."""
+        self._failed = {key: held for key, held in self._failed.items() if key in keys}
+
+    def is_due(self, key: Key) -> bool:
+        """Whether it may be tried now."""
+        return self.clock() >= self._failed.get(key, (0, 0.0))[1]
+
+    def paused(self) -> list[Key]:
+        """What is not due yet."""
+        return [key for key in self._failed if not self.is_due(key)]
