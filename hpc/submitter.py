@@ -28,6 +28,7 @@ from track.batches import (
     mark_array,
     mark_ended,
     mark_refused,
+    note_pending,
     read_batches,
     read_load,
     take_arrays,
@@ -215,6 +216,8 @@ class Submitter:
             case Fate.FULL:
                 self._hold()
                 log.info("site %s takes no more just now: %s", name, sent.why)
+                why = f"site {name} takes no more just now: {' '.join(sent.why.split())}"
+                await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, why))
                 self.doubts[batch.id] = Doubt(self.held_until, proven=True)
             case Fate.ABSENT:
                 since = now if doubt.absent_since is None else doubt.absent_since

@@ -13,11 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hpc.cluster import Sight
 from hpc.collect import collect_result, report
 from hpc.decide import Standing, Verdict, Watched, arrays_of, decide, scenes
+from hpc.scheduler.slurm import Answer
+from hpc.scheduler.states import JobState
 from hpc.site_state import SiteState
 from track.batches import (
     Batch,
     Member,
     mark_ended,
+    note_pending,
     open_arrays,
     read_batches,
     silent_for,
@@ -36,7 +39,8 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Watcher:
-    """Looks when it is time to. `unknown` holds since when an attempt is not seen."""
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen,
+    `pending` what was last said of why a batch has not begun."""
 
     state: SiteState
     interval_s: float = 0.0
@@ -44,6 +48,7 @@ class Watcher:
     postponed: int = 0
     arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
     unknown: dict[int, float] = field(default_factory=dict)
+    pending: dict[int, str] = field(default_factory=dict)
 
     @property
     def held(self) -> set[int]:
@@ -65,6 +70,7 @@ class Watcher:
         await transact(self.state.engine, work)
         for batch_id in spent:
             self.arrays.pop(batch_id, None)
+            self.pending.pop(batch_id, None)
 
     async def look(self) -> bool:
         """Look if it is due; whether it was. Raises WireError, Garbled."""
@@ -125,6 +131,7 @@ class Watcher:
                 self.state.squeue.note(sight.silence, self.state.clock())
             return news
         self.state.squeue.clear()
+        await self._note_pending(found, sight.queue)
         verdicts = await self._judge(found, sight)
         doubtful = {
             watched.key
@@ -141,6 +148,25 @@ class Watcher:
             some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
             verdicts = await self._judge(some, whole)
         return await self._report(verdicts) or news
+
+    async def _note_pending(self, found: Mapping[int, tuple[str, str]], queue: Answer) -> None:
+        """Say on jobs why the scheduler has not begun them, in its own words, when that is news."""
+        shown = {
+            task.name: task.reason
+            for task in queue.tasks
+            if task.state is JobState.PENDING and task.reason not in ("", "None")
+        }
+        now = {batch_id: shown.get(key, "") for batch_id, (key, _) in found.items()}
+        news = [each for each, why in now.items() if why and self.pending.get(each) != why]
+
+        async def work(tx: AsyncConnection) -> None:
+            for each in news:
+                why = f"it waits in the queue of {self.state.site.name}: {now[each]}"
+                await note_pending(tx, each, why)
+
+        if news:
+            await transact(self.state.engine, work)
+        self.pending |= now
 
     async def _collect(self, sight: Sight) -> bool:
         """Apply the results that could not be called back, then set them aside over there.

@@ -281,6 +281,18 @@ async def mark_array(tx: AsyncConnection, batch_id: int, array_id: str) -> None:
     await tx.execute(NAME_MEMBERS, {"batch": batch_id, "native": array_id})
 
 
+PENDING = text("""
+    UPDATE track.job j SET reason = :why FROM track.attempt t
+    WHERE t.batch_id = :batch AND t.closed_at IS NULL AND t.started_by IS NULL
+      AND j.attempt_id = t.id AND j.state = 'queued' AND j.reason IS DISTINCT FROM :why
+""")
+
+
+async def note_pending(tx: AsyncConnection, batch_id: int, why: str) -> None:
+    """Say on a batch's jobs why they have not begun."""
+    await tx.execute(PENDING, {"batch": batch_id, "why": why})
+
+
 async def went_well(tx: AsyncConnection, batch_id: int) -> bool:
     """Whether every attempt of a batch brought its result."""
     others = select(attempt.c.id).where(

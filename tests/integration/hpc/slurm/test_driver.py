@@ -159,6 +159,8 @@ async def test_a_full_queue_holds_the_batch_and_uses_no_try(
     driver = site.driver(ODD_RUNNER, prelude=f"PATH={fake}:$PATH")
     await driver.turn()
     assert await site.states("good-1") == ["queued"]
+    ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
+    assert "takes no more just now" in str(reason) and "QOSMaxSubmitJob" in str(reason)
     assert driver.submitter.held_until > driver.clock()
     (tmp_path / "room").touch()
     (doubt,) = driver.submitter.doubts.values()

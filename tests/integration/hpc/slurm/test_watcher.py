@@ -1,11 +1,12 @@
 """How often a site is looked at: seldom, and not at all while its jobs report by themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.cluster import Cluster, Sight
@@ -35,9 +36,11 @@ class Shown(Cluster):
         queue: bool = True,
         history: str | None = None,
         starts: bool = False,
+        known: Collection[str] = (),
     ) -> Sight:
         self.looks.append(tuple(keys))
-        return Sight(Answer((Task("7_0", "b1", JobState.PENDING, "PENDING"),)))
+        task = Task("7_0", "b1", JobState.PENDING, "PENDING", reason="Resources")
+        return Sight(Answer((task,)))
 
 
 class Clock:
@@ -101,3 +104,12 @@ async def test_without_work_nobody_looks(watcher: Watcher, engine: AsyncEngine) 
     async with engine.begin() as tx:
         await tx.exec_driver_sql("UPDATE track.batch SET ended_at = now()")
     assert await pass_time(watcher, 600) == 0
+
+
+async def test_a_job_that_the_scheduler_has_not_begun_says_why(
+    watcher: Watcher, engine: AsyncEngine
+) -> None:
+    await watcher.look()
+    async with engine.connect() as tx:
+        rows = await tx.execute(text("SELECT reason FROM track.job WHERE state = 'queued'"))
+        assert list(rows.scalars()) == ["it waits in the queue of far: Resources"]
