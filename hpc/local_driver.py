@@ -27,6 +27,7 @@ from hpc import local_scripts
 from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.collect import collect_results, report, report_end
+from hpc.faults import Faults
 from hpc.local_folders import batch_folders, clear_folder, sweep_folder
 from hpc.local_stops import GRACE_S, Stop, due_stop
 from hpc.retrieval import LocalSource, retrieve
@@ -47,7 +48,7 @@ from track.batches import (
     went_well,
 )
 from track.database import transact
-from track.site_health import recover
+from track.site_health import degrade, leave, recover
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class LocalDriver:
     clock: Callable[[], float] = time.monotonic
     stops: dict[int, Stop] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
+    faults: Faults = field(default_factory=Faults)
     bringing: Backoff[int] = field(default_factory=Backoff)
     _sweep_at: float = 0.0
 
@@ -104,13 +106,34 @@ class LocalDriver:
         await self._stop_due()
         if self.outputs is not None:
             self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
-        while (free := self.site.capacity - len(self.under_way)) > 0:
+        fault = self.faults.held(self.clock())
+        while not fault and (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
                 break
         if self.clock() >= self._sweep_at:
             self._sweep_at = self.clock() + SWEEP_S
             await self._sweep()
-        await transact(self.engine, lambda tx: recover(tx, self.site.name))
+        await transact(self.engine, lambda tx: self._tell(tx, fault))
+
+    async def _tell(self, tx: AsyncConnection, fault: str) -> None:
+        """Have the site shown as it is; what waits here while it is held goes elsewhere."""
+        if not fault:
+            await recover(tx, self.site.name)
+            return
+        await degrade(tx, self.site.name, fault)
+        await leave(tx, self.site.name, why=f"site {self.site.name}: {fault}")
+
+    def _judge(self, members: Sequence[Member], exit_code: int | None) -> None:
+        """Note of a runner that ended by itself whether it got as far as a start."""
+        if any(member.started for member in members):
+            self.faults.clear()
+        elif exit_code and any(member.open for member in members):
+            python = self.site.python or sys.executable
+            why = (
+                f"its runners end with code {exit_code} before they start: see the logs in "
+                f"{self.root}/batches, and whether {python} runs and reaches {self.callback}"
+            )
+            self.faults.note(why, self.clock())
 
     async def _bring_outputs(self, outputs: Path) -> None:
         source = LocalSource(self.root)
@@ -201,6 +224,8 @@ class LocalDriver:
         async def work(tx: AsyncConnection) -> tuple[list[int], bool]:
             members = (await read_batches(tx, [batch.id]))[0].members
             unfinished = [member for member in members if member.open]
+            if stop is None:
+                self._judge(members, exit_code)
             left = []
             for member in unfinished:
                 if stop is not None and not member.started and member.attempt != stop.attempt:

@@ -9,67 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.carrier import Carrier
 from hpc.cluster import Cluster, Hello
+from hpc.faults import FAULT_S, Faults
 from hpc.scheduler.slurm import Limits
+from hpc.silence import Silence
 from hpc.tokens import Keys
 from schemas.sites import Site
 from track.site_notes import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
-FAULT_S = 600.0
-FAULTS = 3
-"""Jobs that end before they start, without their fault, until the site is taken for broken."""
-
-
-SILENCES = 3
-SILENT_AFTER_S = 30.0
-FIRST_SILENCE_S = 1.0
-LONGEST_SILENCE_S = 300.0
-LONGEST_WORD = 300
-
-
-@dataclass
-class Silence:
-    """A program of the scheduler's that gives no answer: how often, since when, its last words.
-
-    It is asked again after a growing pause. Often and long enough, and the site cannot work.
-    """
-
-    program: str
-    times: int = 0
-    since: float = 0.0
-    noted_at: float = 0.0
-    again_at: float = 0.0
-    why: str = ""
-    lapsed: bool = False
-
-    def note(self, why: str, now: float) -> None:
-        """It gave none."""
-        if self.times and not self.lapsed and now < self.again_at:
-            return  # another of the same command's
-        self.since = self.since if self.times else now
-        self.times += 1
-        self.lapsed, self.noted_at = False, now
-        pause = min(LONGEST_SILENCE_S, FIRST_SILENCE_S * 2.0 ** (self.times - 1))
-        self.again_at, self.why = now + pause, " ".join(why.split())[-LONGEST_WORD:]
-
-    def clear(self) -> None:
-        """It answered."""
-        self.times, self.lapsed = 0, False
-
-    def lapse(self, now: float) -> None:
-        """Nothing is left to ask it: after a while the next work finds out."""
-        held = FAULT_S if self.times >= SILENCES else 0.0
-        if self.times and now >= max(self.again_at, self.noted_at + held):
-            self.lapsed = True
-
-    @property
-    def open(self) -> bool:
-        """Whether it is silent, or was when it was last asked."""
-        return self.times > 0 and not self.lapsed
-
-    def proven(self, now: float) -> bool:
-        """Whether that is no passing trouble."""
-        return self.open and self.times >= SILENCES and now - self.since >= SILENT_AFTER_S
 
 
 @dataclass
@@ -90,9 +37,7 @@ class SiteState:
     hello: Hello | None = None
     runner_there: bool = False
     bad_nodes: dict[str, float] = field(default_factory=dict)
-    faults: int = 0
-    fault: str = ""
-    fault_until: float = 0.0
+    faults: Faults = field(default_factory=Faults)
     scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
     squeue: Silence = field(default_factory=lambda: Silence("squeue"))
     sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
@@ -123,18 +68,6 @@ class SiteState:
         self.bad_nodes = {node: until for node, until in self.bad_nodes.items() if until > now}
         return tuple(sorted(self.bad_nodes))
 
-    def blame(self, fault: str) -> bool:
-        """Note a job that the site, and not the job, made end; enough of them and it is held.
-
-        Whether it is held since now.
-        """
-        self.faults += 1
-        if self.faults < FAULTS:
-            return False
-        news = not self.fault
-        self.fault, self.fault_until = fault, self.clock() + FAULT_S
-        return news
-
     async def recall(self) -> None:
         """Take up what earlier drivers learnt: nodes that failed, and why the site was held."""
         async with self.engine.connect() as tx:
@@ -143,18 +76,11 @@ class SiteState:
         now = self.clock()
         self.bad_nodes = {node: now + NODE_AVOIDED_S - age for node, age in nodes.items()}
         if held is not None:
-            self.faults, self.fault = FAULTS, held[0]
-            self.fault_until = now + FAULT_S - held[1]
-
-    def works(self) -> None:
-        """A job got as far as its start: the site is in order."""
-        self.faults, self.fault = 0, ""
+            self.faults.recall(*held, now)
 
     def faulty(self) -> str:
         """Why the site is taken for broken now, or nothing."""
-        if self.fault and self.clock() > self.fault_until:
-            self.faults, self.fault = FAULTS - 1, ""
-        return self.fault
+        return self.faults.held(self.clock())
 
     @property
     def silences(self) -> tuple[Silence, ...]:

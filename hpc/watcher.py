@@ -215,7 +215,7 @@ class Watcher:
             elif watched.member.attempt not in self.unknown:
                 self.unknown[watched.member.attempt] = verdict.unknown_since
             if watched.member.started:
-                self.state.works()
+                self.state.faults.clear()
 
     async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
         over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
@@ -224,8 +224,9 @@ class Watcher:
             await self._say(watched.member, verdict)
             self.unknown.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
-            if verdict.site_fault and self.state.blame(verdict.site_fault):
-                await self._note_fault(verdict.site_fault)
+            fault = verdict.site_fault
+            if fault and self.state.faults.note(fault, self.state.clock()):
+                await self._note_fault(fault)
         return bool(over)
 
     async def _note_fault(self, fault: str) -> None:

@@ -419,3 +419,22 @@ async def test_outputs_that_cannot_be_kept_hide_none_behind_them_and_say_why(
     assert "its outputs cannot be kept here" in str(reason)
     in_the_way.unlink()
     await are_here("makes-1")
+
+
+async def test_a_machine_whose_runners_never_get_to_a_start_is_held_and_says_so(
+    here: Here,
+) -> None:
+    driver = here.driver()
+    ahead = 0.0
+    driver.clock = lambda: time.monotonic() + ahead
+    for guid in ("lost-1", "lost-2", "lost-3"):
+        await here.queue(guid)
+        await here.until(driver, "ready", guid)
+    ((why,),) = await here.world.sql("SELECT degraded FROM track.site WHERE name = 'local'")
+    assert "its runners end with code 75 before they start" in str(why)
+    await here.world.sql("UPDATE track.job SET available_at = now()")
+    assert await here.world.claim() == []
+    ahead = 601.0
+    await driver.turn()
+    await here.queue("good-4")
+    await here.until(driver, "returned", "good-4")

@@ -1,0 +1,56 @@
+"""A scheduler whose programs give no answer, though its login node does."""
+
+from dataclasses import dataclass
+
+from hpc.faults import FAULT_S
+
+SILENCES = 3
+SILENT_AFTER_S = 30.0
+FIRST_SILENCE_S = 1.0
+LONGEST_SILENCE_S = 300.0
+LONGEST_WORD = 300
+
+
+@dataclass
+class Silence:
+    """A program of the scheduler's that gives no answer: how often, since when, its last words.
+
+    It is asked again after a growing pause. Often and long enough, and the site cannot work.
+    """
+
+    program: str
+    times: int = 0
+    since: float = 0.0
+    noted_at: float = 0.0
+    again_at: float = 0.0
+    why: str = ""
+    lapsed: bool = False
+
+    def note(self, why: str, now: float) -> None:
+        """It gave none."""
+        if self.times and not self.lapsed and now < self.again_at:
+            return  # another of the same command's
+        self.since = self.since if self.times else now
+        self.times += 1
+        self.lapsed, self.noted_at = False, now
+        pause = min(LONGEST_SILENCE_S, FIRST_SILENCE_S * 2.0 ** (self.times - 1))
+        self.again_at, self.why = now + pause, " ".join(why.split())[-LONGEST_WORD:]
+
+    def clear(self) -> None:
+        """It answered."""
+        self.times, self.lapsed = 0, False
+
+    def lapse(self, now: float) -> None:
+        """Nothing is left to ask it: after a while the next work finds out."""
+        held = FAULT_S if self.times >= SILENCES else 0.0
+        if self.times and now >= max(self.again_at, self.noted_at + held):
+            self.lapsed = True
+
+    @property
+    def open(self) -> bool:
+        """Whether it is silent, or was when it was last asked."""
+        return self.times > 0 and not self.lapsed
+
+    def proven(self, now: float) -> bool:
+        """Whether that is no passing trouble."""
+        return self.open and self.times >= SILENCES and now - self.since >= SILENT_AFTER_S
