@@ -67,5 +67,5 @@ async def blocks(prefect_server: None, database: str, tmp_path: Path) -> AsyncIt
     for block in saved:
         await block.save("default", overwrite=True)
     with suppress(ValueError):  # what an earlier test's archive was is none of this one's
-        await ArsArchive.adelete("ars-archive/default")
+        await ArsArchive.adelete("default")
     yield tmp_path
