@@ -7,16 +7,15 @@ cannot differ from what happens. `track.waiting_words` makes the sentence.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pipeline import Throttle
 from track.batches import Load, read_load
-from track.claims import IN_FLIGHT, Room
+from track.claims import _rooms
 from track.outputs import AWAITED
 from track.overdue import OVERDUE
 from track.sites import TAKES, WITHOUT_SITE
@@ -173,22 +172,17 @@ async def anywhere(tx: AsyncConnection, limit: int = 2000) -> list[Waits]:
 
 async def _full(tx: AsyncConnection, ready: Sequence[Row[Any]]) -> dict[int, Full]:
     """Which ready jobs their pipeline's throttle holds now, and how full it is."""
-    asked = {"pipelines": sorted({row.pipeline_id for row in ready})}
-    if not ready:
+    counted = [row for row in ready if row.enters or row.synchronises]
+    pipelines = {row.pipeline_id for row in counted}
+    if not counted:
         return {}
-    counts = {row.id: row for row in await tx.execute(IN_FLIGHT, asked)}
+    rooms = await _rooms(tx, pipelines)
+    asked = {"pipelines": sorted(pipelines)}
     held = {row.pipeline_id: row.held for row in await tx.execute(NEED_PERSON, asked)}
     found = {}
-    for row in ready:
-        count = counts[row.pipeline_id]
-        room = Room(
-            Throttle.model_validate(count.throttle),
-            count.assets,
-            count.new_mb,
-            count.derivatives_mb,
-            count.synchronising,
-        )
-        if not replace(room, entered=set()).admits(row):
+    for row in counted:
+        room = rooms[row.pipeline_id]
+        if not deepcopy(room).admits(row):  # a room counts whom it admits
             found[row.id] = Full(row.pipeline, room, held.get(row.pipeline_id, 0))
     return found
 
