@@ -20,6 +20,13 @@ from track.moves import Guard
 from track.states import State
 
 SOON_S = 30.0
+"""Pause after the first fault of a file that may pass by itself; it doubles each time."""
+
+SELDOM_S = 1800.0
+"""What that pause grows to: a folder that is gone stays gone until a person acts."""
+
+ARCHIVE_S = 300.0
+"""The same for the archive: it comes back by itself, and all wait for it."""
 
 
 class Quarantined(Exception):
@@ -43,8 +50,9 @@ async def holding(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
 async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
     """Hold a claimed job through an effect that it needs first; what goes wrong ends its try.
 
-    A quarantine ends the asset; a fault of archive or disk brings the job back later
-    without using a try; a final refusal fails it. The error goes on to the flow run.
+    A quarantine ends the asset; a fault of archive or disk brings the job back after ever
+    longer pauses, without using a try; a final refusal fails it. The error goes on to the
+    flow run.
     """
     try:
         yield
@@ -53,11 +61,11 @@ async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
         await transact(dispatcher.engine, lambda tx: _quarantine(tx, dispatcher, claim, reason))
         raise
     except ArsError as error:
-        await _later_or_failed(dispatcher, claim, str(error), error.retry_after)
+        await _later_or_failed(dispatcher, claim, str(error), error.retry_after, ARCHIVE_S)
         raise
     except FileError as error:
         after = SOON_S if error.may_retry else None
-        await _later_or_failed(dispatcher, claim, str(error), after)
+        await _later_or_failed(dispatcher, claim, str(error), after, SELDOM_S)
         raise
 
 
@@ -84,7 +92,7 @@ async def _quarantine(
 
 
 async def _later_or_failed(
-    dispatcher: Dispatcher, claim: Claim, why: str, after_s: float | None
+    dispatcher: Dispatcher, claim: Claim, why: str, after_s: float | None, at_most_s: float
 ) -> None:
     guard = Guard(dispatcher_id=dispatcher.id)
     actor = dispatcher.actor
@@ -94,7 +102,8 @@ async def _later_or_failed(
             await jobs.end(tx, claim.job_id, State.FAILED, actor=actor, why=why, guard=guard)
             return
         await jobs.try_again(
-            tx, claim.job_id, actor=actor, why=why, uses_try=False, guard=guard, delay_s=after_s
-        )
+            tx, claim.job_id, actor=actor, why=why, uses_try=False, guard=guard, delay_s=after_s,
+            grows_to_s=at_most_s,
+        )  # fmt: skip
 
     await transact(dispatcher.engine, work)

@@ -20,6 +20,9 @@ from track.tables import job
 MENDING_S = 30.0
 """How long such a job rests before it is put back, so that nothing breaks in a tight loop."""
 
+AT_MOST_S = 1800.0
+"""What its pause after that grows to, from a second, when it breaks again and again."""
+
 
 async def put_back(tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id: UUID) -> None:
     """Let go of those of these jobs that this dispatcher still holds; values say what broke.
@@ -42,5 +45,6 @@ async def put_back(tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id
             why=broken[row.id],
             uses_try=False,
             guard=Guard(dispatcher_id=dispatcher_id),
-            delay_s=0,
+            delay_s=1.0,
+            grows_to_s=AT_MOST_S,
         )

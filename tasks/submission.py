@@ -15,6 +15,7 @@ from track.states import State
 from track.tables import job
 
 NO_SITE_S = 5.0  # it was closed this very moment: the job is not claimed before one is open
+NO_SITE_AT_MOST_S = 300.0
 
 
 async def submit(dispatcher: Dispatcher, claim: Claim) -> int | None:
@@ -42,6 +43,7 @@ async def submit(dispatcher: Dispatcher, claim: Claim) -> int | None:
                 uses_try=False,
                 guard=guard,
                 delay_s=NO_SITE_S,
+                grows_to_s=NO_SITE_AT_MOST_S,
             )
             return None
         return await jobs.hand_over(

@@ -6,6 +6,7 @@ the edges, the wake. Callers add their own effects to the same transaction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,14 @@ from track.arrays import any_of
 from track.attempts import close_attempt, open_attempt
 from track.endings import note_end
 from track.exclusions import exclude_after
+from track.history import record
 from track.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.resolve import ACTOR, downstream, resolve, undo_downstream
 from track.states import ENDED, State
 from track.tables import asset, attempt, job, stage
 from track.wake import wake
+
+MOST_DOUBLED = 20
 
 BACKOFF_S = 10.0
 """Delay before the first repetition; doubled with each further try, at most an hour."""
@@ -40,6 +44,8 @@ class Standing:
     redo: bool
     cancel_requested: bool
     finalises: bool  # its stage is the end of its asset's road
+    pauses: int
+    at: datetime
 
 
 async def standing(tx: AsyncConnection, job_id: int) -> Standing:
@@ -53,6 +59,7 @@ async def standing(tx: AsyncConnection, job_id: int) -> Standing:
             stage.c.retries,
             func.coalesce(cancel, False).label("cancelled"),
             finalises.label("finalises"),
+            func.now().label("at"),
         )
         .join(stage, stage.c.id == job.c.stage_id)
         .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
@@ -70,6 +77,8 @@ async def standing(tx: AsyncConnection, job_id: int) -> Standing:
         redo=row.redo,
         cancel_requested=row.cancelled,
         finalises=row.finalises,
+        pauses=row.pauses,
+        at=row.at,
     )
 
 
@@ -125,7 +134,7 @@ async def finish(
     now = await standing(tx, job_id)
     if now.state not in (State.CLAIMED, State.RETURNED):
         raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
-    await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why)
+    await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why, pauses=0)
     if now.redo:
         return await _redo(tx, job_id, actor)
     if now.finalises:
@@ -170,6 +179,7 @@ async def try_again(
     uses_try: bool,
     guard: Guard = ANYBODY,
     delay_s: float | None = None,
+    grows_to_s: float | None = None,
 ) -> State:
     """End what is going on with a job without success; where it went.
 
@@ -177,6 +187,9 @@ async def try_again(
     after `delay_s` (default: backing off). `uses_try` is False for what is not the
     job's own failure: our crash, a degraded site, a full queue, a lost answer. What came
     back is finished: a cancel does not reach it any more.
+
+    `grows_to_s`: the pause doubles with each time in a row, up to this, and the job's reason
+    says when it is tried again. A success, or a person who resubmits it, ends the row.
     """
     now = await standing(tx, job_id)
     if now.cancel_requested and now.state != State.RETURNED:
@@ -185,8 +198,13 @@ async def try_again(
     if uses_try and tries > now.retries:
         return await end(tx, job_id, State.FAILED, actor=actor, why=why, guard=guard, tries=tries)
     pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
-    available = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause)
-    values = {"tries": tries, "available_at": available}
+    values: dict[str, Any] = {"tries": tries}
+    if grows_to_s is not None:
+        pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MOST_DOUBLED))
+        again = (now.at + timedelta(seconds=pause)).astimezone()
+        why = f"{why}; it is tried again at {again:%H:%M:%S}"
+        values["pauses"] = now.pauses + 1
+    values["available_at"] = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause)
     await move(tx, job_id, now.state, State.READY, actor=actor, why=why, guard=guard, **values)
     await resolve(tx, [job_id])  # its upstreams may have been undone meanwhile
     await wake(tx, [job_id])
@@ -223,13 +241,27 @@ async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) ->
 async def _again(tx: AsyncConnection, now: Standing, *, actor: str, why: str) -> list[int]:
     job_id = now.id
     fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
-    fresh["available_at"] = func.now()
+    fresh |= {"available_at": func.now(), "pauses": 0}
     await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
     undone = await undo_downstream(tx, [job_id], actor=actor)
     await reopen(tx, [job_id, *undone])
     ready = await resolve(tx, [job_id])
     await wake(tx, ready)
     return ready
+
+
+async def hurry(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> bool:
+    """Let a ready job that was put off run now, its pauses short again; False if it may anyway."""
+    now = await standing(tx, job_id)
+    put_off = (
+        (job.c.id == job_id) & (job.c.state == State.READY) & (job.c.available_at > func.now())
+    )
+    sooner = update(job).where(put_off).values(available_at=func.now(), pauses=0)
+    if (await tx.execute(sooner)).rowcount == 0:
+        return False
+    await record(tx, actor=actor, what="job.hurried", asset_guid=now.guid, job_id=job_id, why=why)
+    await wake(tx, [job_id])
+    return True
 
 
 async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:

@@ -76,15 +76,17 @@ async def _line(tx: AsyncConnection, was: Row[Any], note: str = "") -> Line:
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
     """Do a finished, failed or cancelled job again, and all that was built on it.
 
-    One that will run anyway is left as it is, and one that came back and waits for its outputs
-    waits no longer. An asset in quarantine leaves it: whatever failed with it is opened again
-    too.
+    One that will run anyway is left as it is, but does not wait for its time; one that came back
+    and waits for its outputs waits no longer. An asset in quarantine leaves it: whatever failed
+    with it is opened again too.
     """
     row = await _read(tx, job_id)
     if await _awaits_outputs(tx, row):
         return await _do_again(tx, row, actor, why)
     if row.state in IN_HAND:
         return await _line(tx, row, "it is being done; cancel it first to do it anew")
+    if row.state == State.READY and await jobs.hurry(tx, job_id, actor=actor, why=why):
+        return await _line(tx, row, "it was put off, and is tried now")
     if row.state in (State.WAITING, State.READY, State.ABSENT):
         return await _line(tx, row, "it runs as soon as it can; nothing to do")
     if row.quarantine is not None:

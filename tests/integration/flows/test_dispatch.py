@@ -226,7 +226,7 @@ async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
     monkeypatch.setattr("flows.dispatch.run_module", fragile)
     assert (await run(world)).name == "Finished"
     assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
-    told = await world.sql("SELECT count(*) FROM track.history WHERE why LIKE '%Prefect is away'")
+    told = await world.sql("SELECT count(*) FROM track.history WHERE why LIKE '%Prefect is away;%'")
     assert told == [(3,)]
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 
