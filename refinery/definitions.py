@@ -11,6 +11,7 @@ from track import sites as known_sites
 from track.announcements import announce_changed
 from track.back_fill import back_fill
 from track.database import transact
+from track.throttles import set_archive_throttle
 
 ACTOR = "refinery up"
 
@@ -45,6 +46,7 @@ async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
 
     async def write(tx: AsyncConnection) -> list[str]:
         changed = await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
+        await set_archive_throttle(tx, settings.archive_throttle, actor=ACTOR)
         await announce_changed(tx, changed, by=ACTOR)
         return changed
 

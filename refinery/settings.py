@@ -4,6 +4,7 @@ One frozen object, made at the entry point and passed down; nothing below reads 
 environment. A value that is wrong or a key that is not known is refused by name.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -23,6 +24,8 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
+
+from schemas.pipeline import Throttle
 
 PREFIX = "REFINERY_"
 FILE = "refinery.toml"
@@ -58,6 +61,16 @@ def realm_role(value: str) -> str:
     return value
 
 
+def table(value: object) -> object:
+    """A variable holds a table as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError('write it as JSON, as {"synchronising": 12}') from None
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Roles = Annotated[
     tuple[Annotated[str, AfterValidator(realm_role)], ...],
@@ -66,6 +79,7 @@ Roles = Annotated[
 ]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(listed)]
 Address = Annotated[str, BeforeValidator(address)]
+Bounds = Annotated[Throttle, BeforeValidator(table)]
 
 
 class Settings(BaseModel):
@@ -94,6 +108,7 @@ class Settings(BaseModel):
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies whose word about the client's address is taken.
         sites_file, pipelines: the clusters and the pipelines.
+        archive_throttle: the upper bounds of all pipelines together.
         flow_runs: how many dispatchers the worker holds at once.
         work_pool: the Prefect work pool; housekeeping and operators have one beside it.
     """
@@ -140,6 +155,7 @@ class Settings(BaseModel):
 
     sites_file: Path
     pipelines: Path
+    archive_throttle: Bounds = Throttle()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
 

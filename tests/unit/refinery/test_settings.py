@@ -97,3 +97,15 @@ def test_the_stand_ins_roles_and_profile_are_chosen_by_name(tmp_path: Path) -> N
         load(tmp_path, REFINERY_ARS_ROLES="admin")
     with pytest.raises(SettingsError, match=r"REFINERY_ARS_PROFILE: .*'v2_11' or 'v2_6'"):
         load(tmp_path, REFINERY_ARS_PROFILE="v3")
+
+
+def test_the_bound_of_the_archive_is_a_table_in_the_file_and_json_in_a_variable(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "refinery.toml").write_text("archive_throttle = {synchronising = 12}\n")
+    assert load(tmp_path).archive_throttle.synchronising == 12
+    given = {"REFINERY_ARCHIVE_THROTTLE": '{"open_shares_mb": 60000}'}
+    assert load(tmp_path, **given).archive_throttle.open_shares_mb == 60000
+    for wrong in ('{"synchronizing": 12}', "12 at once"):
+        with pytest.raises(SettingsError, match="REFINERY_ARCHIVE_THROTTLE"):
+            load(tmp_path, REFINERY_ARCHIVE_THROTTLE=wrong)
