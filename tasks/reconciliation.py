@@ -119,7 +119,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     found.sites_silent = len(silent)
     found.notes += silent
     await transact(engine, wake_for_probes)
-    await transact(engine, jobs.release_all_over)
+    await transact(engine, jobs.release_if_over)
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)
     found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]

@@ -121,7 +121,8 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))
     await reopen(tx, list((await tx.execute(TO_OPEN, {"jobs": jobs})).scalars()))
-    await release_if_over(tx, *guids)  # the stage that was left may be the one taken out
+    for guid in guids:
+        await release_if_over(tx, guid)  # the stage that was left may be the one taken out
     await tx.execute(JUDGED, {"stages": stages, "last": _last(guids, size)})
 
 

@@ -123,7 +123,8 @@ class Claim:
 class Room:
     """What a throttle still leaves free: a pipeline's, or that of the archive as a whole.
 
-    `loose` are the MB of open shares by specimens that do not count as in flight.
+    `loose` are the MB of open shares by specimens that do not count as in flight. A pipeline's
+    room may be part of a `whole` that has to have room as well.
     """
 
     throttle: Throttle
@@ -134,24 +135,36 @@ class Room:
     synchronising: int = 0
     loose: dict[str, int] = field(default_factory=dict)
     entered: set[str] = field(default_factory=set)
+    whole: "Room | None" = None
 
     def admits(self, candidate: Any) -> bool:
-        """Whether there is room for this candidate now."""
+        """Whether this candidate may start now; counts it when it may."""
+        rooms = [self] if self.whole is None else [self, self.whole]
+        if not all(room._has_room(candidate) for room in rooms):
+            return False
+        for room in rooms:
+            room._take(candidate)
+        return True
+
+    def _has_room(self, candidate: Any) -> bool:
         limit = self.throttle.synchronising
         if candidate.synchronises and not _fits(self.synchronising + 1, limit):
             return False
-        return not self._enters(candidate) or self._has_room(candidate)
+        return not self._enters(candidate) or self._lets_in(candidate)
 
     def _enters(self, candidate: Any) -> bool:
         """Whether it lets a specimen in: once, whichever of its first stages comes first."""
         return candidate.enters and candidate.guid not in self.entered
 
-    def _has_room(self, candidate: Any) -> bool:
-        """One that is larger than the whole allowance is let in when it is alone."""
+    def _lets_in(self, candidate: Any) -> bool:
+        """One that is larger than the whole allowance is let in when it is alone.
+
+        So is one whose share is open: others that wait with theirs open would wait for ever.
+        """
         limit, own, children = self.throttle, candidate.size_mb, candidate.reserved_mb
         elsewhere = sum(mb for guid, mb in self.loose.items() if guid != candidate.guid)
         shares_mb = self.shares_mb + elsewhere
-        if not self.assets and not elsewhere:
+        if not self.assets and (not elsewhere or candidate.guid in self.loose):
             return True
         return (
             _fits(self.assets + 1, limit.assets_in_flight)
@@ -165,8 +178,7 @@ class Room:
         promised: int = candidate.size_mb + candidate.reserved_mb
         return max(promised, self.loose.get(candidate.guid, 0))
 
-    def take(self, candidate: Any) -> None:
-        """Count a candidate that was admitted."""
+    def _take(self, candidate: Any) -> None:
         self.synchronising += candidate.synchronises
         if self._enters(candidate):
             self.entered.add(candidate.guid)
@@ -216,23 +228,21 @@ async def claim(
         "wide": max(WIDE, limit * 4 + 64),
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()
-    rooms = await _rooms(tx, candidates)
+    counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
+    pipelines = {candidate.pipeline_id for candidate in candidates}
+    rooms = await _rooms(tx, pipelines, to_count=counts)
     chosen: list[Any] = []
     taken = Taken()
     for candidate in candidates:
         if len(chosen) == limit:
             break
-        asked = rooms[candidate.pipeline_id]
-        if all(room.admits(candidate) for room in asked):
-            for room in asked:
-                room.take(candidate)
+        if rooms[candidate.pipeline_id].admits(candidate):
             chosen.append(candidate)
         else:
             taken.held += 1
     await _judge(tx, [c.id for c in chosen if c.unjudged])
     moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
     await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
-    await _not_final(tx, [c.guid for c in chosen if c.id in moved])
     taken.claims = [_claim(c) for c in chosen if c.id in moved]
     return taken
 
@@ -257,21 +267,17 @@ async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> 
 
     Each takes as much as all that are `alike` could: what is free is given once.
     """
-    asking = [SimpleNamespace(**need) for need in needs]
-    rooms = await _rooms(tx, asking, to_count=False)
-    return [_fitting(rooms[need.pipeline_id], need) > 0 for need in asking]
+    rooms = await _rooms(tx, {need["pipeline_id"] for need in needs})
+    return [_fitting(rooms[need["pipeline_id"]], need) > 0 for need in needs]
 
 
-def _fitting(rooms: Sequence[Room], need: SimpleNamespace) -> int:
+def _fitting(room: Room, need: Mapping[str, Any]) -> int:
     """How many of those that are alike there is room for; they are counted."""
-    for n in range(need.alike):
-        guid = need.guid if n == 0 else (need.guid, n)
-        one = SimpleNamespace(**(vars(need) | {"guid": guid}))
-        if not all(room.admits(one) for room in rooms):
+    for n in range(need["alike"]):
+        guid = need["guid"] if n == 0 else (need["guid"], n)
+        if not room.admits(SimpleNamespace(**{**need, "guid": guid})):
             return n
-        for room in rooms:
-            room.take(one)
-    return int(need.alike)
+    return int(need["alike"])
 
 
 def _claim(row: Any) -> Claim:
@@ -301,22 +307,21 @@ async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
 
 
 async def _rooms(
-    tx: AsyncConnection, candidates: Sequence[Any], *, to_count: bool = True
-) -> dict[int, list[Room]]:
-    """What has to have room for a candidate, by its pipeline: that, and perhaps the archive.
+    tx: AsyncConnection, pipelines: set[int], *, to_count: bool = False
+) -> dict[int, Room]:
+    """What the throttles of these pipelines, and that of the archive, leave free.
 
-    The archive's bound is locked only `to_count` one of them against it: all claims that let
-    somebody in, or synchronise, then wait for one another.
+    `to_count` locks the archive's bound until the transaction ends: all claims that let
+    somebody in, or synchronise, wait for one another where there is one.
     """
-    mine = {candidate.pipeline_id for candidate in candidates}
-    counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
-    bound = await archive_throttle(tx, to_count=to_count) if counts else None
-    found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(mine)})
-    each = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
-    if bound is None:
-        return {key: [room] for key, room in each.items()}
-    whole = _together(bound, each.values())
-    return {key: [each[key], whole] for key in mine}
+    bound = await archive_throttle(tx, to_count=to_count)
+    found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(pipelines)})
+    rooms = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
+    if bound is not None:
+        whole = _together(bound, rooms.values())
+        for room in rooms.values():
+            room.whole = whole
+    return rooms
 
 
 def _room(throttle: Throttle, row: Any) -> Room:
@@ -355,13 +360,6 @@ async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) ->
 async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
     entering = any_of(asset.c.guid, guids) & asset.c.admitted_at.is_(None)
     await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
-
-
-async def _not_final(tx: AsyncConnection, guids: Sequence[str]) -> None:
-    """An asset that was at its end before this stage was taken up has its end still to come."""
-    over = any_of(asset.c.guid, guids) & asset.c.finalised_at.is_not(None)
-    values = {"finalised_at": None, "reopened_at": func.now()}
-    await tx.execute(update(asset).where(over).values(values))
 
 
 async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:

@@ -4,13 +4,12 @@ Each verb is one transaction's worth: the move, the rules that leave stages out,
 the edges, the wake. Callers add their own effects to the same transaction.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, any_, case, func, select, text, update
+from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
@@ -141,13 +140,23 @@ async def finish(
         await note_end(tx, now.guid)
         await _release_specimen(tx, now.guid)
     left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
-    return await _follow(tx, now.guid, [job_id, *left_out])
+    return await _follow(tx, now.guid, [job_id, *left_out], final=now.finalises)
 
 
-async def _follow(tx: AsyncConnection, guid: str, changed: list[int]) -> list[int]:
-    """Resolve what hangs on jobs that ended; the ids that became ready."""
+async def _follow(
+    tx: AsyncConnection, guid: str, changed: list[int], *, final: bool = False
+) -> list[int]:
+    """Resolve what hangs on jobs that ended; the ids that became ready.
+
+    Unless they are its `final` ones, an asset that was at its end has its end still to come.
+    """
     ready = await resolve(tx, await downstream(tx, changed))
     await wake(tx, ready)
+    await _lock_kin(tx, guid)
+    if not final:
+        over = (asset.c.guid == guid) & asset.c.finalised_at.is_not(None)
+        values = {"finalised_at": None, "reopened_at": func.now()}
+        await tx.execute(update(asset).where(over).values(values))
     await release_if_over(tx, guid)
     return ready
 
@@ -309,42 +318,28 @@ CLOSINGS = """
 """
 """The ends of assets that were opened again since, and with which nothing is left to do."""
 
-ALL_CLOSINGS = text(f"{CLOSINGS} ORDER BY j.id")
-THEIR_CLOSINGS = text(f"{CLOSINGS} AND a.guid = ANY(:guids) ORDER BY j.id")
 
+async def release_if_over(
+    tx: AsyncConnection, guid: str | None = None, *, goes_on: bool = False
+) -> None:
+    """Let go of a specimen of which nothing is left to do, whatever its last stage was.
 
-async def release_if_over(tx: AsyncConnection, *guids: str) -> None:
-    """Let go of specimens of which nothing is left to do, whatever their last stage was.
-
-    A derivative stands for the specimen it belongs to. One that was opened again after its end
-    has its closing stage done again first: its share is closed there.
+    One that was opened again after its end has its closing stage done again first: its share
+    is closed there. Without a guid, of every such specimen. `goes_on`: what has just ended is
+    not its last stage, so that an asset that was at its end has that still to come.
     """
-    roots = asset.c.guid == any_(func.array(_roots(guids)))
-    # Locked before they are judged: of two that end the last jobs at once, neither would see
-    # the other's end, and a back-fill may just be giving them another job.
-    kin = select(asset.c.guid).where(roots | any_of(asset.c.guid, guids)).order_by(asset.c.guid)
-    await tx.execute(kin.with_for_update(key_share=True))
-    await _close_again(
-        tx, (await tx.execute(THEIR_CLOSINGS, {"guids": list(guids)})).scalars().all()
-    )
-    await _release(tx, roots & ~_unfinished())
-
-
-async def release_all_over(tx: AsyncConnection) -> None:
-    """The same for every specimen that is in flight or was opened again."""
-    await _close_again(tx, (await tx.execute(ALL_CLOSINGS)).scalars().all())
-    await _release(tx, ~_unfinished())
-
-
-async def _close_again(tx: AsyncConnection, closings: Sequence[int]) -> None:
-    for job_id in closings:
+    if guid is not None:
+        await _lock_kin(tx, guid)
+    if goes_on:
+        final = (asset.c.guid == guid) & asset.c.finalised_at.is_not(None)
+        again = update(asset).where(final)
+        await tx.execute(again.values(finalised_at=None, reopened_at=func.now()))
+    one = "" if guid is None else " AND a.guid = :guid"
+    closings = text(f"{CLOSINGS}{one} ORDER BY j.id")
+    for job_id in (await tx.execute(closings, {"guid": guid} if one else {})).scalars().all():
         now = await standing(tx, job_id)
         if now.state == State.DONE:
             await _again(tx, now, actor=ACTOR, why="its asset was opened again after its end")
-
-
-def _unfinished() -> ColumnElement[bool]:
-    """Whether an asset, or one that was made of it, has something left to do."""
     theirs = asset.alias()
     open_ = (
         select(job.c.id)
@@ -352,19 +347,30 @@ def _unfinished() -> ColumnElement[bool]:
         .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
         .where(job.c.state.not_in(sorted(ENDED)))
     )
-    return open_.correlate(asset).exists()
+    over = ~open_.correlate(asset).exists()
+    if guid is not None:
+        over = over & (asset.c.guid == _root(guid))
+    await _release(tx, over)
 
 
-def _roots(guids: Sequence[str]) -> ScalarSelect[str]:
-    """The specimens that these assets are, or were made of."""
-    named = asset.alias()
-    root = select(func.coalesce(named.c.parent_guid, named.c.guid))
-    return root.where(any_of(named.c.guid, guids)).scalar_subquery()
+async def _lock_kin(tx: AsyncConnection, guid: str) -> None:
+    """Lock an asset and what it was made of, before a second statement judges them.
+
+    Two stages that finish at once would else each see the other unfinished.
+    """
+    kin = select(asset.c.guid).where((asset.c.guid == guid) | (asset.c.guid == _root(guid)))
+    await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True))
+
+
+def _root(guid: str) -> ColumnElement[str]:
+    mine = asset.alias()
+    parent = select(mine.c.parent_guid).where(mine.c.guid == guid).scalar_subquery()
+    return func.coalesce(parent, guid)
 
 
 async def release_asset(tx: AsyncConnection, guid: str) -> None:
     """The specimen that this asset belongs to no longer counts against its throttle."""
-    await _release(tx, asset.c.guid == _roots([guid]))
+    await _release(tx, asset.c.guid == _root(guid))
 
 
 async def _release_specimen(tx: AsyncConnection, guid: str) -> None:

@@ -53,10 +53,6 @@ RULES = f"""
     JOIN track.stage s ON s.id = j.stage_id AND s.run = 'finalise'
     WHERE (a.finalised_at IS NULL) = (a.reopened_at IS NULL)
     UNION ALL
-    SELECT 'a final asset is in somebody''s hands', j.id
-    FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
-    WHERE a.finalised_at IS NOT NULL AND j.state IN ('claimed', 'queued', 'running', 'returned')
-    UNION ALL
     SELECT 'a copy of a final asset is not due', min(j.id)
     FROM track.asset a JOIN track.job j ON j.asset_guid = a.guid
     LEFT JOIN track.attempt t ON t.job_id = j.id
@@ -65,6 +61,8 @@ RULES = f"""
           AND (r.kind = 'ndrive' AND t.id IS NULL AND r.location = a.source_path
                OR r.kind = 'site' AND r.location = t.site))
       AND (t.id IS NOT NULL OR a.source_path IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM track.job m WHERE m.asset_guid = a.guid
+                       AND m.state NOT IN ('done', 'excluded', 'absent'))
     GROUP BY a.guid
     UNION ALL
     SELECT 'a specimen has left its throttle before its end, and nothing gave up', min(j.id)

@@ -124,3 +124,21 @@ async def test_a_failed_specimens_open_share_still_takes_its_room(world: World) 
     )
     await transact(world.engine, lambda tx: shares.closed(tx, "g"))
     assert [each.guid for each in await world.claim()] == ["h"]
+
+
+async def test_specimens_that_wait_with_open_shares_do_not_wait_for_one_another(
+    world: World,
+) -> None:
+    await World.make(world.engine, road(open_shares_mb=100))
+    await world.register(new("h"))
+    for found in await world.claim():
+        await share_is_open(world, found.guid, 60)
+        await transact(
+            world.engine,
+            lambda tx, it=found.job_id: jobs.end(tx, it, State.FAILED, actor="t", why="no"),  # type: ignore[misc]
+        )
+        await transact(
+            world.engine,
+            lambda tx, it=found.job_id: jobs.resubmit(tx, it, actor="t", why=""),  # type: ignore[misc]
+        )
+    assert len(await world.claim()) == 1
