@@ -148,16 +148,11 @@ async def _follow(
 ) -> list[int]:
     """Resolve what hangs on jobs that ended; the ids that became ready.
 
-    Unless they are its `final` ones, an asset that was at its end has its end still to come.
+    `final`: the last stage of the asset is among them.
     """
     ready = await resolve(tx, await downstream(tx, changed))
     await wake(tx, ready)
-    await _lock_kin(tx, guid)
-    if not final:
-        over = (asset.c.guid == guid) & asset.c.finalised_at.is_not(None)
-        values = {"finalised_at": None, "reopened_at": func.now()}
-        await tx.execute(update(asset).where(over).values(values))
-    await release_if_over(tx, guid)
+    await release_if_over(tx, guid, goes_on=not final)
     return ready
 
 

@@ -73,7 +73,7 @@ RULES = f"""
        AND NOT bool_or(j.state IN ('failed', 'cancelled'))
     UNION ALL
     SELECT 'the end of an asset that was opened again is not done again', id
-    FROM ({CLOSINGS.replace(":guid", "NULL")}) AS closing
+    FROM ({CLOSINGS}) AS closing
     UNION ALL
     SELECT 'a job is being done twice at once', job_id
     FROM track.attempt WHERE id = ANY(:live)
