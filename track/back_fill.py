@@ -92,15 +92,26 @@ NOT_BEGUN = text("""
     ORDER BY j.id
 """)
 
-TO_OPEN = text("""
+LEFT_TO_DO = text("""
     SELECT j.id FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
     WHERE j.id = ANY(:jobs) AND j.state IN ('waiting', 'ready')
-      AND (a.finalised_at IS NOT NULL OR a.released_at IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM track.job o
-        WHERE o.asset_guid = a.guid AND o.state IN ('failed', 'cancelled')))
+      AND (a.finalised_at IS NOT NULL OR a.released_at IS NOT NULL)
     ORDER BY j.id
 """)
-"""A job that an asset got after its end; one that gave up earlier is not at its end by that."""
+
+NOTHING_LEFT = text("""
+    SELECT DISTINCT j.asset_guid FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.asset root ON root.guid = coalesce(a.parent_guid, a.guid)
+    WHERE j.asset_guid = ANY(:guids) AND j.stage_id = ANY(:stages)
+      AND j.state IN ('absent', 'excluded')
+      -- A claim may have judged it already.
+      AND (j.id = ANY(:jobs) OR root.admitted_at IS NOT NULL AND root.released_at IS NULL)
+      AND NOT EXISTS (
+        SELECT 1 FROM track.job o WHERE o.asset_guid = j.asset_guid
+           AND o.state NOT IN ('absent', 'done', 'excluded', 'failed', 'cancelled'))
+    ORDER BY j.asset_guid
+""")
 
 
 async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
@@ -114,15 +125,17 @@ async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
 async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     """Judge what has not begun of assets by the edges as they are now.
 
-    Those that were over and have something to do are so no more: they are admitted anew.
+    Those that were at their end and have something to do again are admitted anew; the stage
+    that was left of one may be the one taken out.
     """
     await hold_edges(tx)
     guids = await _page(tx, NEXT_TO_JUDGE, stages, size)
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))
-    await reopen(tx, list((await tx.execute(TO_OPEN, {"jobs": jobs})).scalars()))
-    for guid in guids:
-        await release_if_over(tx, guid)  # the stage that was left may be the one taken out
+    await reopen(tx, list((await tx.execute(LEFT_TO_DO, {"jobs": jobs})).scalars()))
+    judged = {"jobs": jobs, "guids": guids, "stages": stages}
+    for guid in (await tx.execute(NOTHING_LEFT, judged)).scalars().all():
+        await release_if_over(tx, guid)
     await tx.execute(JUDGED, {"stages": stages, "last": _last(guids, size)})
 
 

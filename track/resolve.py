@@ -103,7 +103,8 @@ JUDGE = text("""
         SELECT CASE WHEN e.id IS NULL THEN true
                     WHEN e.selector = 'children'
                     -- Of those made earlier too: one that is done must not stand for one to come.
-                    THEN coalesce(d.known AND u.good >= d.declared AND u.to_come = 0, false)
+                    THEN coalesce(d.known AND u.good >= d.declared AND u.to_come = 0
+                                  AND up.filled_to IS NULL, false)
                     ELSE u.good > 0 END AS accepted,
                -- While a stage is back-filled nobody lacks its job for good: it is waited for.
                CASE WHEN e.id IS NULL OR e.selector = 'children' THEN false

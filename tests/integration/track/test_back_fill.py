@@ -168,7 +168,7 @@ async def test_a_stage_taken_out_is_left_out_in_pages_and_never_claimed_meanwhil
             "b": State.EXCLUDED,
             "c": State.EXCLUDED,
         }
-    in_flight = "SELECT guid FROM track.asset WHERE released_at IS NULL"
+    in_flight = "SELECT guid FROM track.asset WHERE released_at IS NULL"  # one claim judged one
     assert await world.sql(in_flight) == []
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.at_site import until_blocked
 from tests.support.world import World, new
 from track import jobs
 from track.database import transact
@@ -183,17 +182,3 @@ async def test_a_tile_without_a_neighbour_makes_room(engine: AsyncEngine) -> Non
     assert last.guid == "t1"
     await world.finish(last)
     assert "t0" in {found.guid for found in await world.claim()}
-
-
-async def test_of_two_that_end_the_last_jobs_at_once_one_lets_go(engine: AsyncEngine) -> None:
-    """Neither saw the other's end, and the specimen kept its place for ever."""
-    stages = [{"key": key, "run": "module load", "needs": []} for key in ("left", "right")]
-    world = await World.make(engine, {"pipeline": "P", "stages": stages})
-    await world.register(new("g"))
-    left, right = await world.claim()
-    async with engine.begin() as tx:
-        await jobs.finish(tx, left.job_id, actor="test")
-        other = asyncio.create_task(world.finish(right))
-        await until_blocked(engine, other)
-    await other
-    assert await world.sql(FLIGHT) == [(0,)]
