@@ -217,8 +217,9 @@ async def test_nobody_waits_long_while_a_stage_is_added_to_twenty_thousand_asset
             break
         await asyncio.sleep(0.01)
     await editing
-    assert len(waits) > 50
-    assert sorted(waits)[-3] < LONGEST_WAIT_S, sorted(waits)[-10:]
+    assert len(waits) > 20
+    longest = sorted(waits)[-10:]  # the machine itself may stop for a moment, but not twice more
+    assert longest[-3] < LONGEST_WAIT_S, longest
     counted = "SELECT s.key, j.state, count(*) FROM track.job j JOIN track.stage s"
     counted += " ON s.id = j.stage_id JOIN track.pipeline p ON p.id = s.pipeline_id"
     counted += " WHERE p.name = 'P' GROUP BY 1, 2 ORDER BY 1"
