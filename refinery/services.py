@@ -157,15 +157,18 @@ def ars(settings: Settings) -> None:
 def migrate(settings: Settings) -> list[str]:
     """Bring our tables, pipelines and sites up to date; the names of changed pipelines."""
     from refinery.definitions import load
-    from track.database import make_engine
+    from track.database import make_engine, transact
     from track.migrations import upgrade
+    from track.views import name_file_proxy
 
     addresses = of_running(settings)
     upgrade(addresses.database)
+    links = archive(settings, addresses).address().file_proxy()
 
     async def definitions() -> list[str]:
         engine = make_engine(addresses.database)
         try:
+            await transact(engine, lambda tx: name_file_proxy(tx, links))
             return await load(settings, engine)
         finally:
             await engine.dispose()

@@ -93,7 +93,7 @@ def running(module: str) -> ColumnElement[bool]:
     names = [name for name, does in MODULE_CALLED.items() if does == module]
     return or_(
         and_(stage.c.kind == "module", stage.c.run == module),
-        and_(stage.c.kind == "script", stage.c.key.in_(names)),
+        and_(stage.c.kind == "script", stage.c.key.in_([*names, module])),
     )
 
 

@@ -174,6 +174,7 @@ asset = Table(
     Index("asset_session", "session_id"),
     Index("asset_pipeline", "pipeline_id", "guid"),
     Index("asset_parent", "parent_guid"),
+    Index("asset_batch", "batch_name"),
     Index("asset_lattice", "pipeline_id", "z", "y", "x"),
     Index(
         "asset_in_flight",
