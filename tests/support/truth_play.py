@@ -12,6 +12,7 @@ from tests.support.truth_clusters import Cluster, Post
 from tests.support.truth_dispatchers import Dispatching
 from tests.support.truth_invariants import check, history_replays
 from tests.support.truth_people import Editor, Operator, Time, wake_all
+from tests.support.truth_scripts import LateScripts
 from tests.support.truth_world import BASE, SITES, Truth
 from tests.support.turns import Turns
 from tests.support.world import edit
@@ -48,6 +49,7 @@ async def _play(truth: Truth, database: str, turns: int) -> None:
     workers |= {cluster.site: cluster.run for cluster in clusters}
     workers |= {"post": post.run, "time": Time(truth).run}
     people = {"operator": Operator(truth).run, "editor": Editor(truth).run}
+    people |= {"scripts": LateScripts(truth).run}
     snapshots = truth.engine.execution_options(isolation_level="REPEATABLE READ")
 
     async def holds() -> None:
