@@ -388,9 +388,12 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         JOIN track.stage s ON s.id = b.stage_id
-        CROSS JOIN LATERAL (SELECT coalesce(t.external_id, CASE
-            WHEN s.kind = 'script' AND b.external_id ~ '^[0-9]+$' THEN b.external_id END)) n(native)
-        WHERE t.site = :site AND n.native IS NOT NULL
+        CROSS JOIN LATERAL (
+            SELECT t.external_id WHERE t.external_id IS NOT NULL
+            UNION SELECT t.started_by WHERE s.kind = 'script' AND t.started_by IS NOT NULL
+            UNION SELECT unnest(string_to_array(b.external_id, ','))  -- what a script said
+             WHERE s.kind = 'script' AND b.external_id ~ '^[0-9]+(,[0-9]+)*$') n(native)
+        WHERE t.site = :site
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
                -- A script's job that is done without having told its start is at its last lines.
                OR t.closed_at IS NOT NULL AND t.outcome IS DISTINCT FROM 'done'
