@@ -71,11 +71,11 @@ def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
             alike.setdefault(tuple(jobs), []).append(name)
     if not alike:
         return ""
-    pieces = [f"x-bounds: &bounds {_flow(bounds(config, unlike))}"]
+    pieces: list[str] = []
     entries: list[str] = []
     for number, (shared, names) in enumerate(alike.items(), 1):
         stages = _road(shared, config, unlike)
-        pieces += [f"x-stages-{number}: &stages-{number}", "  throttle: *bounds"]
+        pieces.append(f"x-stages-{number}: &stages-{number}")
         pieces += _written(stages, "  ")
         if after := _skipped(shared):
             when = "asset_subject == 'device target'"
@@ -88,7 +88,7 @@ def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
 
 
 def bounds(config: DasscoConfig, unlike: Unlike) -> dict[str, int]:
-    """Their throttle in our words."""
+    """Their throttle in our words: one for everything, as ours of the archive as a whole."""
     found: dict[str, int] = {}
     for key, value in config.throttle.items():
         ours = BOUNDS.get(key)
@@ -98,12 +98,6 @@ def bounds(config: DasscoConfig, unlike: Unlike) -> dict[str, int]:
         found[ours] = value
         if ours == "assets_in_flight":
             unlike.say(THROTTLE, f"{key}: was only counted there; here it keeps assets out")
-    if found:
-        unlike.say(
-            THROTTLE,
-            "the bounds were one for everything; here each pipeline has them for itself, "
-            "so lower them where several are busy at a time",
-        )
     return found
 
 

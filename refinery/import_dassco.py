@@ -17,7 +17,7 @@ from refinery.dassco_files import (
     DasscoFileError,
     read_config,
 )
-from refinery.dassco_pipelines import Unlike, pipelines_text, scripts_folder, site_of
+from refinery.dassco_pipelines import Unlike, bounds, pipelines_text, scripts_folder, site_of
 from refinery.definitions import read_pipelines, read_sites
 from refinery.settings import FILE, Settings
 from schemas.pipeline_checks import check_sites
@@ -103,6 +103,9 @@ def settings_text(config: DasscoConfig, unlike: Unlike, project_dir: Path, out: 
     near = out.relative_to(project_dir) if out.is_relative_to(project_dir) else out
     values = {"pipelines": str(near / "pipelines"), "sites_file": str(near / SITES_FILE)}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    if found := bounds(config, unlike):
+        table = ", ".join(f"{name} = {value}" for name, value in found.items())
+        lines.append(f"archive_throttle = {{{table}}}")
     if config.workstations:
         lines.append(f"workstations = {json.dumps(config.workstations, ensure_ascii=False)}")
         unlike.say(
