@@ -58,7 +58,8 @@ UPSTREAM = f"""
 
 SITES = f"""
     SELECT jsonb_agg(jsonb_build_object('site', t.name, 'open', t.open, 'degraded', t.degraded,
-               'seen_at', t.seen_at, 'takes', {TAKES}) ORDER BY t.rank) AS sites
+               'seen_at', t.seen_at, 'lacks', t.lacks -> s.run ->> 'why',
+               'takes', {TAKES}) ORDER BY t.rank) AS sites
     FROM track.site t
     WHERE s.sites IS NULL OR s.sites ? t.name
 """
@@ -68,7 +69,9 @@ FACTS = text(f"""
            s.kind, s.run, j.state, j.reason AS said, j.available_at, j.updated_at AS since,
            j.available_at > now() AS later,
            s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
-           a.admitted_at IS NULL AND a.parent_guid IS NULL AS enters, a.size_mb, a.reserved_mb,
+           a.admitted_at IS NULL AND a.parent_guid IS NULL
+           AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
+           a.size_mb, a.reserved_mb,
            a.attention, up.guid AS parent_guid, up.attention AS parents_attention,
            p.active AS pipeline_on, s.active AS stage_on,
            EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = a.session_id

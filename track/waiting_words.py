@@ -177,6 +177,8 @@ def _why_not(row: Row[Any], site: Mapping[str, Any]) -> str:
         return f"{name} is switched off"
     if site["degraded"]:
         return f"{name} is degraded: {site['degraded']}"
+    if site["lacks"]:
+        return f"{name} cannot run module {row.run}: {site['lacks']}"
     if row.run == "upload" and not site["takes"]:
         return f"{name} does not have its file"
     if site["seen_at"] is None:
@@ -189,14 +191,17 @@ BOUNDS = {
     "assets_in_flight": ("assets", "specimens of {pipeline} are in flight"),
     "new_assets_mb": ("new_mb", "MB of new specimens of {pipeline} are in flight"),
     "derivatives_mb": ("derivatives_mb", "MB are reserved for derivatives of {pipeline}"),
-    "open_shares_mb": ("", "MB of shares of {pipeline} are open or reserved"),
+    "open_shares_mb": ("shares_mb", "MB of shares of {pipeline} are open or reserved"),
     "synchronising": ("synchronising", "synchronisations of {pipeline} are under way"),
 }
 """The bounds of a throttle: which figure of the room each one limits, and its words."""
 
 
 def _no_room(row: Row[Any], full: Full) -> str:
-    said = [_bound(row, full, name) for name in BOUNDS]
+    rooms = [(full.pipeline, full.room)]
+    if full.room.whole is not None:
+        rooms.append(("all pipelines", full.room.whole))
+    said = [_bound(row, whose, room, name) for whose, room in rooms for name in BOUNDS]
     held = (
         f"; {full.held} specimens inside need a person (attention, failed): see refinery why"
         if full.held
@@ -206,24 +211,27 @@ def _no_room(row: Row[Any], full: Full) -> str:
     return f"waits for room: {full_of or f'the throttle of {full.pipeline} is full'}{held}"
 
 
-def _bound(row: Row[Any], full: Full, name: str) -> str:
+def _bound(row: Row[Any], whose: str, room: Room, name: str) -> str:
     """One bound that this job would break, with its numbers; empty when it would not."""
-    room, limit = full.room, getattr(full.room.throttle, name)
+    limit = getattr(room.throttle, name)
     if limit is None or not (row.synchronises if name == "synchronising" else row.enters):
         return ""
+    own_share = room.loose.get(row.guid, 0)
     adds = {
         "assets_in_flight": 1,
         "synchronising": 1,
         "new_assets_mb": row.size_mb,
         "derivatives_mb": row.reserved_mb,
-        "open_shares_mb": row.size_mb + row.reserved_mb,
+        "open_shares_mb": max(row.size_mb + row.reserved_mb, own_share),
     }[name]
     field, words = BOUNDS[name]
-    now = getattr(room, field) if field else room.new_mb + room.derivatives_mb
+    now = getattr(room, field)
+    if name == "open_shares_mb":
+        now += sum(room.loose.values()) - own_share
     if now + adds <= limit:
         return ""
     more = f" and it needs {adds}" if name.endswith("_mb") else ""
-    return f"{now} of {limit} {words.format(pipeline=full.pipeline)}{more}"
+    return f"{now} of {limit} {words.format(pipeline=whose)}{more}"
 
 
 def _in_hand(row: Row[Any], does: str) -> Told:

@@ -44,7 +44,7 @@ def test_scripts_without_a_token_call_from_listed_networks_only(
             "line 12: kind: no kind of site 'slrum'; nearest is 'slurm'",
         ),
         ("    python: /work/refinery/venv/bin/python\n", "", "line 11: .*needs `python`"),
-        ("    callback: none ", "    callbak: none", "line 32: .*nearest is 'callback'"),
+        ("    callback: none ", "    callbak: none", "line 31: .*nearest is 'callback'"),
         ("callback: https:", "callback: ftp:", "line 17: .*not a URL"),
         ("callback: https://", "callback: https://me:secret@", "line 17: .*not a URL"),
         ("192.0.2.0/24", "192.0.2.1/24", "line 18: .*host bits"),
