@@ -1,9 +1,7 @@
 """Claims: a dispatcher takes ready jobs, within what the pipeline's throttle allows.
 
-The pipeline rows are locked, then counted, then taken, so that two dispatchers
-cannot both fill the last place; a bound of the archive as a whole is locked last. An
-asset is admitted once, at its root, with the megabytes its children will need; children
-and closing stages are never held, so nothing can dead-lock. Shares count as they are.
+The pipeline rows are locked, then counted (`track.room`), then taken, so that two
+dispatchers cannot both fill the last place; a bound of the archive as a whole is locked last.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,15 +13,15 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pipeline import Throttle
 from track.arrays import any_of
 from track.moves import lock, move_all
 from track.outputs import AWAITED
 from track.resolve import resolve
+from track.room import Room, rooms_of
 from track.sites import WITHOUT_SITE
 from track.states import State
 from track.tables import asset, dispatcher, job, pipeline
-from track.throttles import RESERVED, archive_throttle
+from track.throttles import RESERVED
 from track.wake import wake
 
 ATTENTION = """
@@ -77,34 +75,6 @@ LEAST = text(f"""{PLACED}
 """Of each kind that a throttle can hold, the one that needs least room: if it may not start
 now, none may, but for one that needs less of one measure and more of another."""
 
-IN_FLIGHT = text("""
-    WITH share AS (
-        SELECT coalesce(parent_guid, guid) AS root, sum(share_mb) AS mb
-        FROM track.asset WHERE share_mb IS NOT NULL GROUP BY 1
-    ), loose AS (
-        -- Open though their specimen does not count: it has failed, or is to be let in again.
-        SELECT a.pipeline_id, jsonb_object_agg(a.guid, share.mb) AS mb
-        FROM share JOIN track.asset a ON a.guid = share.root
-        WHERE a.admitted_at IS NULL OR a.released_at IS NOT NULL GROUP BY a.pipeline_id
-    )
-    SELECT p.id, p.throttle,
-           count(a.guid) AS assets,
-           coalesce(sum(a.size_mb), 0) AS new_mb,
-           coalesce(sum(a.reserved_mb), 0) AS derivatives_mb,
-           coalesce(sum(greatest(a.size_mb + a.reserved_mb, share.mb)), 0) AS shares_mb,
-           (SELECT loose.mb FROM loose WHERE loose.pipeline_id = p.id) AS loose,
-           (SELECT count(*) FROM track.job j JOIN track.stage s ON s.id = j.stage_id
-             WHERE s.pipeline_id = p.id AND s.kind = 'builtin' AND s.run = 'synchronise'
-               AND j.state = 'claimed') AS synchronising
-    FROM track.pipeline p
-    LEFT JOIN track.asset a ON a.pipeline_id = p.id
-     AND a.admitted_at IS NOT NULL AND a.released_at IS NULL AND a.parent_guid IS NULL
-    LEFT JOIN share ON share.root = a.guid
-    WHERE CAST(:pipelines AS bigint[]) IS NULL OR p.id = ANY(:pipelines)
-    GROUP BY p.id
-""")
-"""What counts against the throttles; a specimen in flight has at least what was reserved for it."""
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -117,80 +87,6 @@ class Claim:
     run: str
     pipeline: str
     parent_guid: str | None
-
-
-@dataclass
-class Room:
-    """What a throttle still leaves free: a pipeline's, or that of the archive as a whole.
-
-    `loose` are the MB of open shares by specimens that do not count as in flight. A pipeline's
-    room may be part of a `whole` that has to have room as well.
-    """
-
-    throttle: Throttle
-    assets: int = 0
-    new_mb: int = 0
-    derivatives_mb: int = 0
-    shares_mb: int = 0
-    synchronising: int = 0
-    loose: dict[str, int] = field(default_factory=dict)
-    entered: set[str] = field(default_factory=set)
-    whole: "Room | None" = None
-
-    def admits(self, candidate: Any) -> bool:
-        """Whether this candidate may start now; counts it when it may."""
-        rooms = [self] if self.whole is None else [self, self.whole]
-        if not all(room._has_room(candidate) for room in rooms):
-            return False
-        for room in rooms:
-            room._take(candidate)
-        return True
-
-    def _has_room(self, candidate: Any) -> bool:
-        limit = self.throttle.synchronising
-        if candidate.synchronises and not _fits(self.synchronising + 1, limit):
-            return False
-        return not self._enters(candidate) or self._lets_in(candidate)
-
-    def _enters(self, candidate: Any) -> bool:
-        """Whether it lets a specimen in: once, whichever of its first stages comes first."""
-        return candidate.enters and candidate.guid not in self.entered
-
-    def _lets_in(self, candidate: Any) -> bool:
-        """One that is larger than the whole allowance is let in when it is alone.
-
-        So is one whose share is open: others that wait with theirs open would wait for ever.
-        """
-        limit, own, children = self.throttle, candidate.size_mb, candidate.reserved_mb
-        elsewhere = sum(mb for guid, mb in self.loose.items() if guid != candidate.guid)
-        shares_mb = self.shares_mb + elsewhere
-        if not self.assets and (not elsewhere or candidate.guid in self.loose):
-            return True
-        return (
-            _fits(self.assets + 1, limit.assets_in_flight)
-            and _fits(self.new_mb + own, limit.new_assets_mb)
-            and _fits(self.derivatives_mb + children, limit.derivatives_mb)
-            and _fits(shares_mb + self._needs(candidate), limit.open_shares_mb)
-        )
-
-    def _needs(self, candidate: Any) -> int:
-        """MB of shares that it will have; one whose share is open has these already."""
-        promised: int = candidate.size_mb + candidate.reserved_mb
-        return max(promised, self.loose.get(candidate.guid, 0))
-
-    def _take(self, candidate: Any) -> None:
-        self.synchronising += candidate.synchronises
-        if self._enters(candidate):
-            self.entered.add(candidate.guid)
-            self.assets += 1
-            self.new_mb += candidate.size_mb
-            self.derivatives_mb += candidate.reserved_mb
-            self.shares_mb += self._needs(candidate)
-            self.loose.pop(candidate.guid, None)
-
-
-def _fits(value: int, limit: int | None) -> bool:
-    return limit is None or value <= limit
 
 
 @dataclass
@@ -230,7 +126,7 @@ async def claim(
     candidates = (await tx.execute(CANDIDATES, row)).all()
     counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
     pipelines = {candidate.pipeline_id for candidate in candidates}
-    rooms = await _rooms(tx, pipelines, to_count=counts)
+    rooms = await rooms_of(tx, pipelines, to_count=counts)
     chosen: list[Any] = []
     taken = Taken()
     for candidate in candidates:
@@ -267,7 +163,7 @@ async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> 
 
     Each takes as much as all that are `alike` could: what is free is given once.
     """
-    rooms = await _rooms(tx, {need["pipeline_id"] for need in needs})
+    rooms = await rooms_of(tx, {need["pipeline_id"] for need in needs})
     return [_fitting(rooms[need["pipeline_id"]], need) > 0 for need in needs]
 
 
@@ -304,44 +200,6 @@ async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
     rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine), pipeline.c.name != RESERVED)
     rows = rows.order_by(pipeline.c.id)  # the reserved one is locked after all others
     await tx.execute(rows.with_for_update(key_share=True))
-
-
-async def _rooms(
-    tx: AsyncConnection, pipelines: set[int], *, to_count: bool = False
-) -> dict[int, Room]:
-    """What the throttles of these pipelines, and that of the archive, leave free.
-
-    `to_count` locks the archive's bound until the transaction ends: all claims that let
-    somebody in, or synchronise, wait for one another where there is one.
-    """
-    bound = await archive_throttle(tx, to_count=to_count)
-    found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(pipelines)})
-    rooms = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
-    if bound is not None:
-        whole = _together(bound, rooms.values())
-        for room in rooms.values():
-            room.whole = whole
-    return rooms
-
-
-def _room(throttle: Throttle, row: Any) -> Room:
-    return Room(
-        throttle, row.assets, row.new_mb, row.derivatives_mb, row.shares_mb, row.synchronising,
-        row.loose or {},
-    )  # fmt: skip
-
-
-def _together(throttle: Throttle, rooms: Iterable[Room]) -> Room:
-    """The room of all pipelines together."""
-    whole = Room(throttle)
-    for room in rooms:
-        whole.assets += room.assets
-        whole.new_mb += room.new_mb
-        whole.derivatives_mb += room.derivatives_mb
-        whole.shares_mb += room.shares_mb
-        whole.synchronising += room.synchronising
-        whole.loose |= room.loose
-    return whole
 
 
 async def _judge(tx: AsyncConnection, ids: Sequence[int]) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.batches import Load, read_load
-from track.claims import _rooms
 from track.outputs import AWAITED
 from track.overdue import OVERDUE
+from track.room import rooms_of
 from track.sites import TAKES, WITHOUT_SITE
 from track.waiting_words import Full, Waits, explained
 
@@ -179,7 +179,7 @@ async def _full(tx: AsyncConnection, ready: Sequence[Row[Any]]) -> dict[int, Ful
     pipelines = {row.pipeline_id for row in counted}
     if not counted:
         return {}
-    rooms = await _rooms(tx, pipelines)
+    rooms = await rooms_of(tx, pipelines)
     asked = {"pipelines": sorted(pipelines)}
     held = {row.pipeline_id: row.held for row in await tx.execute(NEED_PERSON, asked)}
     found = {}

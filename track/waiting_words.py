@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from track.batches import Load
-from track.claims import Room
+from track.room import Room
 
 
 class Kind(StrEnum):
