@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.attempts import FileFacts
 from schemas.metadata import read_document
 from tests.support.world import World, new
-from track import jobs
+from track import jobs, shares
 from track.claims import Claim
 from track.database import transact
 from track.documents import create_document
@@ -171,6 +171,7 @@ async def test_an_open_share_shows_where_its_files_are(engine: AsyncEngine) -> N
     await advance(world, "ingest")
     assert await shown(world, GUID, "proxy_path", link) == ["", ""]
     await advance(world, "create")
+    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
     path, seen = await shown(world, GUID, "proxy_path", link)
     body = {"asset_guid": GUID, "collection": "Vascular Plants & Ærø", "institution": "NHMD"}
     body |= {"pipeline_name": "P", "workstation_name": "W"}
@@ -178,6 +179,7 @@ async def test_an_open_share_shows_where_its_files_are(engine: AsyncEngine) -> N
     assert seen == file_url(PROXY, metadata, f"{GUID}.tif")
     assert path + "g%201.tif" == seen
     await advance(world, "upload", "synchronise")
+    await transact(engine, lambda tx: shares.closed(tx, GUID))
     assert await shown(world, GUID, "proxy_path", link) == ["", ""]
 
 
