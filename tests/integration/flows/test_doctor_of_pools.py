@@ -13,11 +13,20 @@ from prefect.states import Completed, Scheduled
 from flows.reconcile import reconcile as reconcile_flow
 from refinery.doctor_prefect import reconcile, work_pool
 
+POOL = "doctored-"
+
 
 @pytest.fixture
 async def client(prefect_server: None) -> AsyncIterator[PrefectClient]:
+    """Prefect's client; pools of ours and their deployments are gone afterwards."""
     async with get_client() as made:
         yield made
+        for deployment in await made.read_deployments(limit=200):
+            if deployment.name.startswith(POOL):
+                await made.delete_deployment(deployment.id)
+        for pool in await made.read_work_pools(limit=200):
+            if pool.name.startswith(POOL):
+                await made.delete_work_pool(pool.name)
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ async def deployed(client: PrefectClient, pool: str) -> UUID:
 async def test_a_pool_says_what_is_wrong_with_it_and_what_to_do(
     client: PrefectClient, api: str
 ) -> None:
-    pool = f"pool-{uuid4()}"
+    pool = f"{POOL}{uuid4()}"
     with pytest.raises(RuntimeError, match="there is none: 'refinery up' makes it"):
         work_pool(api, pool)
     deployment = await deployed(client, pool)
@@ -56,7 +65,7 @@ async def test_a_pool_says_what_is_wrong_with_it_and_what_to_do(
 
 
 async def test_the_last_run_of_reconcile_is_told(client: PrefectClient, api: str) -> None:
-    deployment = await deployed(client, f"pool-{uuid4()}")
+    deployment = await deployed(client, f"{POOL}{uuid4()}")
     run = await client.create_flow_run_from_deployment(deployment)
     await client.set_flow_run_state(run.id, Completed(), force=True)
     assert reconcile(api).startswith("ran ")
