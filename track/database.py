@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 TRIES = 8
-SERVICE = "refinery "
-"""How the names of services' connections begin."""
+SERVICE = "refinery service "
+"""How the names of services' connections begin; a dispatcher's, which ends, is none of them."""
 
 
 def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "") -> AsyncEngine:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -15,6 +16,7 @@ from tests.support.archive import Archive
 from tests.support.world import World, new
 from track.database import make_engine, transact
 from track.inbox import unannounced
+from track.leases import CONNECT
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 ROOM = 1e9
@@ -119,6 +121,15 @@ async def test_a_service_that_was_heard_of_and_is_gone_is_announced_once(
     finally:
         await again.dispose()
     assert [event["event"] for event in await look(world)] == [events.SERVICE_SILENT]
+
+
+async def test_a_dispatcher_that_came_to_its_end_is_no_silent_service(
+    world: World, database: str
+) -> None:
+    address = database.replace("postgresql+psycopg://", "postgresql://")
+    async with await psycopg.AsyncConnection.connect(address, **CONNECT):  # type: ignore[arg-type]
+        assert await look(world) == []
+    assert await look(world) == []
 
 
 async def test_a_pool_that_no_worker_serves_is_announced(world: World) -> None:
