@@ -18,13 +18,13 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
+from tests.support.sites import install_sites
 from tests.support.slurm_site import ODD_RUNNER
 from tests.support.world import World, new
 from track import jobs, operations
 from track.claims import Claim
 from track.database import transact
 from track.documents import create_document
-from track.sites import load_sites
 
 ODD_GUID = "a $(touch pwned) 'x'"
 PIPELINE: dict[str, Any] = {
@@ -114,7 +114,7 @@ async def here(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
         config = cluster_config(database, events.url, tmp_path, legacy_callbacks=networks)
         async with serving(create_app(config), free_port()) as api:
             made = Here(engine, await World.make(engine, PIPELINE), api, tmp_path)
-            await transact(engine, lambda tx: load_sites(tx, [made.site], actor="test"))
+            await transact(engine, lambda tx: install_sites(tx, [made.site]))
             (tmp_path / "scripts").mkdir()
             yield made
             for driver in made.drivers:
