@@ -1,11 +1,13 @@
 """What stands still and why, at a terminal: one specimen, one session, or everything at once."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from refinery.addresses import of_running
@@ -13,10 +15,14 @@ from refinery.settings import Settings
 from track import waiting
 from track.database import make_engine, transact
 from track.selection import CannotDo, asset_row, session_row
+from track.tables import asset
 from track.waiting_words import Waits
 
 MOST_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""
+
+REPEATED = "quarantined: "
+"""How the reason of a stage begins that only repeats why its specimen's ingest failed."""
 
 
 def show(settings: Settings, what: str) -> None:
@@ -44,9 +50,8 @@ async def ask(database_url: str, what: str) -> list[Waits]:
 async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     if not what:
         return await waiting.anywhere(tx)
-    try:
-        session_id = UUID(what)
-    except ValueError:
+    session_id = await _session_of(tx, what)
+    if session_id is None:
         await asset_row(tx, what)
         return await waiting.of_asset(tx, what)
     session = await session_row(tx, session_id)
@@ -58,29 +63,40 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     return await waiting.of_session(tx, session_id)
 
 
-def told(found: list[Waits]) -> Table | str:
-    """A line for each job, or, of many, for each thing that they wait for, the most first."""
+async def _session_of(tx: AsyncConnection, what: str) -> UUID | None:
+    """The session that is meant; a guid may be read as one too, and is not if there is such."""
+    if (await tx.execute(select(asset.c.guid).where(asset.c.guid == what))).first() is not None:
+        return None
+    try:
+        return UUID(what)
+    except ValueError:
+        return None
+
+
+def told(found: Sequence[Waits]) -> RenderableType:
+    """Two lines for each job, or, of many, for each thing that they wait for, the most first."""
+    found = [each for each in found if not each.reason.startswith(REPEATED)]
     if not found:
         return "nothing stands still: all of it is over"
     if len(found) <= MOST_LINES:
-        table = _table("specimen", "stage", "state", "waits for", "since", "why")
-        for each in found:
-            table.add_row(each.guid, each.stage, each.state, each.kind, _clock(each), _why(each))
-        return table
-    table = _table("jobs", "stage", "state", "waits for", "longest since", "why, as of one of them")
-    for group in _groups(found):
-        first = min(group, key=lambda each: each.since)
-        stage = f"{first.pipeline}/{first.stage}"
-        count = str(len(group))
-        table.add_row(count, stage, first.state, first.kind, _clock(first), _why(first))
-    return table
+        return Group(*(_entry(each.guid, each.stage, each, "since") for each in found))
+    return Group(
+        *(
+            _entry(
+                f"{len(group)} jobs", f"{first.pipeline}/{first.stage}", first, "the longest since"
+            )
+            for group in _groups(found)
+            for first in [min(group, key=lambda each: each.since)]
+        )
+    )
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("since", "longest since"))
-    return table
+def _entry(whose: str, stage: str, each: Waits, since: str) -> RenderableType:
+    clock = f"{each.since.astimezone():%Y-%m-%d %H:%M}"
+    head = Text.assemble(
+        (whose, "bold"), f"  {stage}  {each.state} ({each.kind}), {since} {clock}", overflow="fold"
+    )
+    return Group(head, Padding(Text(_why(each), overflow="fold"), (0, 0, 0, 4)))
 
 
 def _groups(found: Iterable[Waits]) -> list[list[Waits]]:
@@ -88,10 +104,6 @@ def _groups(found: Iterable[Waits]) -> list[list[Waits]]:
     for each in found:
         groups.setdefault((each.pipeline, each.stage, each.state, each.kind), []).append(each)
     return sorted(groups.values(), key=lambda group: (group[0].moves, -len(group)))
-
-
-def _clock(each: Waits) -> str:
-    return f"{each.since.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _why(each: Waits) -> str:

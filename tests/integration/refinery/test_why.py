@@ -38,10 +38,10 @@ def shown(found: list[Waits]) -> list[str]:
 
 async def test_a_specimen_shows_every_stage_that_is_not_over(world: World, database: str) -> None:
     await world.register(new("g"))
-    heads, load, ocr = shown(await ask(database, "g"))
-    assert heads == "specimen stage state waits for since why"
-    assert load.startswith("g load ready turn ") and load.endswith("is taken in its turn")
-    assert ocr.endswith("waits for load of itself, which is ready")
+    load, turn, ocr, wait = shown(await ask(database, "g"))
+    assert load.startswith("g load ready (turn), since ") and turn.endswith("taken in its turn")
+    assert ocr.startswith("g ocr waiting (")
+    assert wait == "waits for load of itself, which is ready"
     await world.finish_all()
     assert shown(await ask(database, "g")) == ["nothing stands still: all of it is over"]
 
@@ -50,11 +50,10 @@ async def test_many_are_counted_by_what_they_wait_for(world: World, database: st
     await world.register(*(new(f"g{n:02}") for n in range(50)))
     await world.claim()
     for what in ("", str(world.session_id)):
-        heads, held, moving = shown(await ask(database, what))
-        assert heads.startswith("jobs stage state waits for longest since why")
-        assert held.startswith("49 P/load ready room ")
-        assert held.endswith("waits for room: 1 of 1 specimens of P are in flight")
-        assert moving.startswith("1 P/load claimed work ")
+        held, room, moving, _ = shown(await ask(database, what))
+        assert held.startswith("49 jobs P/load ready (room), the longest since ")
+        assert room == "waits for room: 1 of 1 specimens of P are in flight"
+        assert moving.startswith("1 jobs P/load claimed (work), ")
 
 
 async def test_what_nobody_knows_is_refused(world: World, database: str) -> None:
@@ -77,4 +76,23 @@ async def test_a_session_in_which_all_wait_for_others_is_not_over(
     await world.register(new("g"))
     await world.sql("UPDATE track.job SET state = 'waiting'")
     lines = shown(await ask(database, str(world.session_id)))
-    assert lines[2].endswith("waits for load of itself, which is waiting")
+    assert lines[3] == "waits for load of itself, which is waiting"
+
+
+async def test_a_guid_that_could_be_read_as_a_sessions_id_is_a_guid(
+    world: World, database: str
+) -> None:
+    guid = "7ea-b-1c-14-32-00-0-001-00-000-02de17-00000"
+    await world.register(new(guid))
+    assert shown(await ask(database, guid))[0].startswith(f"{guid} load ready")
+
+
+async def test_a_quarantined_specimen_is_told_of_once(world: World, database: str) -> None:
+    await world.register(new("g"))
+    await world.sql(
+        "UPDATE track.job j SET state = 'failed',"
+        " reason = CASE s.key WHEN 'load' THEN 'g.tif: torn' ELSE 'quarantined: g.tif: torn' END"
+        " FROM track.stage s WHERE s.id = j.stage_id"
+    )
+    head, why = shown(await ask(database, "g"))
+    assert head.startswith("g load failed (person)") and why.startswith("g.tif: torn")
