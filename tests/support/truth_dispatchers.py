@@ -16,6 +16,7 @@ from track.moves import Guard, StaleMove
 from track.outlook import outlook
 from track.parking import look
 from track.sessions import finish_if_registered
+from track.sites import NoSite, choose_site, is_driven
 from track.states import AT_SITE, State
 from track.tables import job
 from track.takeover import release_jobs
@@ -204,12 +205,24 @@ class Dispatching:
         self.held = [each for each in self.held if each is not found]
 
     async def _submit(self, found: Claim, mine: UUID) -> None:
-        site = self.me.rng.choice(SITES)
+        wanted = self.me.rng.choice(SITES)
         await self.me.do("open its share", lambda tx: shares.opening_for(tx, found.job_id), 0.5)
         await self.me.do(
-            f"queue {found.guid} {found.stage} at {site}",
-            lambda tx: jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name),
+            f"queue {found.guid} {found.stage} at {wanted}, or where it is taken",
+            lambda tx: self._queue(tx, found, wanted, mine),
         )
+
+    async def _queue(self, tx: AsyncConnection, found: Claim, wanted: str, mine: UUID) -> None:
+        try:
+            driven = await is_driven(tx, wanted)
+            site = wanted if driven else await choose_site(tx, found.job_id)
+        except NoSite as none:
+            guard = Guard(dispatcher_id=mine)
+            await jobs.try_again(
+                tx, found.job_id, actor=self.name, why=str(none), uses_try=False, guard=guard
+            )
+            return
+        await jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
 
     async def _build_in(self, found: Claim, mine: UUID) -> None:
         if found.run == "ingest" and self.me.chance(0.05):

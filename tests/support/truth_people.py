@@ -12,6 +12,7 @@ from track import healing, operations, switches
 from track.back_fill import back_fill_page
 from track.parking import wake_due
 from track.pipelines import load_pipelines
+from track.selection import CannotDo
 from track.states import State
 from track.wake import wake_session
 
@@ -74,12 +75,16 @@ class Operator:
 
     async def _move(self) -> None:
         job_id = await self._one(State.QUEUED)
-        if job_id is not None:
-            target = self.me.rng.choice(SITES)
+        if job_id is None:
+            return
+        target = self.me.rng.choice(SITES)
+        try:
             await self.me.do(
                 f"move {job_id} to {target}",
                 lambda tx: operations.move_to(tx, job_id, target, actor="operator", why="quieter"),
             )
+        except CannotDo as refused:
+            self.truth.turns.note("operator", f"  refused: {refused}")
 
     async def _attention(self) -> None:
         rows = await self.truth.sql("SELECT guid, attention FROM track.asset ORDER BY guid")

@@ -13,6 +13,7 @@ from tests.support.truth_dispatchers import Dispatching
 from tests.support.truth_invariants import check, history_replays
 from tests.support.truth_people import Editor, Operator, Time, wake_all
 from tests.support.truth_scripts import LateScripts
+from tests.support.truth_silence import Silence
 from tests.support.truth_world import BASE, SITES, Truth
 from tests.support.turns import Turns
 from tests.support.world import edit
@@ -47,7 +48,7 @@ async def _play(truth: Truth, database: str, turns: int) -> None:
     dispatchers = [Dispatching(truth, database, f"dispatcher {n}") for n in range(4)]
     workers = {each.name: each.run for each in dispatchers}
     workers |= {cluster.site: cluster.run for cluster in clusters}
-    workers |= {"post": post.run, "time": Time(truth).run}
+    workers |= {"post": post.run, "time": Time(truth).run, "silence": Silence(truth).run}
     people = {"operator": Operator(truth).run, "editor": Editor(truth).run}
     people |= {"scripts": LateScripts(truth).run}
     snapshots = truth.engine.execution_options(isolation_level="REPEATABLE READ")
