@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient, LocalFile
 from schemas.attempts import FileFacts
-from schemas.pipeline import Pipeline
 from tasks.leftover_shares import close_leftovers
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS, image
@@ -18,11 +17,10 @@ from tests.support.at_site import complete, describe, start
 from tests.support.callbacks import until
 from tests.support.carried import carried, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
-from tests.support.world import World, new
+from tests.support.world import World, edit, new
 from track import jobs
 from track.database import transact
 from track.files import taken_in
-from track.pipelines import load_pipelines
 from track.results import note_file
 from track.states import State
 
@@ -69,8 +67,7 @@ async def test_a_stage_added_after_the_end_finds_the_share_open_and_it_is_closed
     await share_at_the_cluster(world, archive, guid)
     await world.sql("UPDATE track.retention SET done_at = now()")
     leaf = {"key": "colour", "run": "module crop", "needs": "create"}
-    more = Pipeline.model_validate({"pipeline": "P", "stages": [*STAGES, leaf]})
-    await transact(engine, lambda tx: load_pipelines(tx, [more], actor="test"))
+    await edit(engine, {"pipeline": "P", "stages": [*STAGES, leaf]})
     assert await share_at_the_cluster(world, archive, guid) is not None
     assert await share(archive, guid) is None and await world.sql(KNOWN) == [(None,)]
     assert set((await world.states(guid)).values()) == {State.DONE}
