@@ -57,8 +57,8 @@ async def watch(settings: Settings) -> None:
 
 async def ingest(settings: Settings, folder: Any, actor: str) -> str:
     """Register a folder on the N-Drive as a session now; what a person is told about it."""
+    from refinery.opening import register_folder
     from refinery.prefect_events import PrefectEvents
-    from refinery.watch import register_folder
     from track.database import make_engine
 
     addresses = of_running(settings)

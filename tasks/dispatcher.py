@@ -25,6 +25,7 @@ from schemas.pace import Pace
 from tasks.callbacks import Callbacks
 from tasks.cancellation import Cancellations
 from tasks.mending import MENDING_S, put_back
+from tasks.recent_listing import RecentListing
 from track import operations
 from track.claims import Claim, Taken, claim, returned
 from track.database import transact
@@ -69,6 +70,7 @@ class Dispatcher:
     pace: Pace
     callbacks: Callbacks = field(init=False)
     cancellations: Cancellations = field(init=False)
+    folder: RecentListing = field(default_factory=RecentListing)
     ending: str = "broken off"
     started: int = 0
     _ends: bool = False

@@ -1,46 +1,60 @@
-"""Closing a session's folder once every specimen of it is in or in quarantine."""
+"""Closing a session's folder once every specimen of it is in or in quarantine.
 
-from collections.abc import AsyncIterator
+A folder may have several sessions: each file that comes late opens a further one. It is closed by
+whichever of them sees all of it decided, and only while nothing lies in it that none of them saw.
+"""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tasks.dispatcher import Dispatcher
+from tasks.file_errors import named
+from tasks.mounts import MOUNTS, Pulse
 from tasks.ndrive import (
-    LISTING,
     QuarantineEntry,
     close_folder,
-    list_session,
+    listed,
     listing_hash,
     write_quarantine_note,
 )
-from tasks.threads import Stop
 from track.database import transact
-from track.sessions import rename
+from track.sessions import of_folder, rename
 
-INGESTS = text("""
-    SELECT a.guid, a.file_name, a.quarantine, j.state
+log = logging.getLogger(__name__)
+
+_INGESTS = """
     FROM track.asset a
     JOIN track.job j ON j.asset_guid = a.guid
     JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
      AND s.pipeline_id = a.pipeline_id
     WHERE a.session_id = ANY(CAST(:sessions AS uuid[])) AND a.parent_guid IS NULL
-""")
+"""
 
-OF_FOLDER = text("""
-    SELECT s.id, s.path, s.listing_hash, s.known, s.registered_at
-    FROM track.session mine
-    JOIN track.session s ON s.opened_as = mine.opened_as AND s.path = mine.path
-    WHERE mine.id = :session
-    ORDER BY s.opened_at DESC
+UNDECIDED = text(f"""
+    SELECT EXISTS (SELECT 1 {_INGESTS} AND a.quarantine IS NULL
+                      AND j.state NOT IN ('done', 'excluded', 'cancelled'))
 """)
-"""The sessions of one folder, the newest first: each change of it after the first opened one."""
+"""Asked after every specimen, so it ends at the first one that is still to come. An ingest that a
+person skipped or cancelled keeps no folder open."""
 
-LEFT_OUT = ("excluded", "cancelled")
-"""An ingest that a person skipped or cancelled keeps no folder open."""
+DECIDED = text(f"SELECT a.quarantine, j.state {_INGESTS}")
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """A folder of which everything is decided. `said`: what each listing's session has to tell."""
+
+    folder: Path
+    taken_in: bool
+    refused: Sequence[str]
+    said: Mapping[str, Sequence[str]]
 
 
 @asynccontextmanager
@@ -58,46 +72,68 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
     `imported_` when at least one specimen is in and the others are in, quarantined or left out
     by a person; `error_` when none is in. Done before: nothing happens.
     """
-    rows, found = await transact(dispatcher.engine, lambda tx: _read(tx, dispatcher))
-    if found.registered_at is None:
-        return  # what came to it since is decided by its own session
-    folder = Path(found.path)
-    taken_in = [row for row in rows if row.state == "done"]
-    refused = [row for row in rows if row.quarantine is not None]
-    left_out = [row for row in rows if row.state in LEFT_OUT and row.quarantine is None]
-    if not (rows or found.known) or len(taken_in + refused + left_out) < len(rows):
+    found = await transact(dispatcher.engine, lambda tx: _decided(tx, dispatcher))
+    if found is None:
         return
-    prefix = "imported_" if taken_in else "error_"
-    if folder.name.startswith(prefix):
+    prefix = "imported_" if found.taken_in else "error_"
+    if found.folder.name.startswith(prefix):
         return
-    entries = [_entry(said) for said in [*(row.quarantine for row in refused), *found.known]]
-    closed = await LISTING.run(_close, folder, prefix, found.listing_hash, entries)
+    closed = await MOUNTS.change(found.folder.parent, _close, found, prefix, dispatcher.drive.root)
     if closed is not None:
         path = str(closed)
         await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
 
 
-def _close(
-    _: Stop, folder: Path, prefix: str, known_hash: str, entries: list[QuarantineEntry]
-) -> Path | None:
-    """Close the folder; None when files came since, whose own session will close it."""
-    if folder.is_dir() and listing_hash(list_session(folder)) != known_hash:
+async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> _Decided | None:
+    """The folder, whichever of its sessions brought its specimens; None while one is to come."""
+    sessions = await of_folder(tx, dispatcher.session_id)
+    if any(each.registered_at is None for each in sessions):
+        return None  # what came to it since is decided by its own session
+    asked = {"sessions": [each.id for each in sessions]}
+    if (await tx.execute(UNDECIDED, asked)).scalar_one():
         return None
-    closed = close_folder(folder, prefix, known_hash=known_hash)
-    write_quarantine_note(closed, entries)
+    rows = (await tx.execute(DECIDED, asked)).all()
+    if not rows and not any(each.known for each in sessions):
+        return None
+    return _Decided(
+        folder=Path(sessions[0].path),
+        taken_in=any(row.state == "done" for row in rows),
+        refused=[row.quarantine for row in rows if row.quarantine is not None],
+        said={each.listing_hash: each.known for each in sessions},
+    )
+
+
+def _close(pulse: Pulse, found: _Decided, prefix: str, root: Path) -> Path | None:
+    """Close the folder; None when files came since, whose own session will close it."""
+    folder = found.folder
+    if folder.is_dir() and listing_hash(listed(pulse, folder, root)) not in found.said:
+        return None
+    closed = close_folder(folder, prefix, known=found.said)
+    content = listing_hash(listed(pulse, closed, root))
+    if content not in found.said and _reopened(closed, folder):
+        return None
+    said = [*found.refused, *found.said.get(content, ())]
+    write_quarantine_note(closed, [_entry(each) for each in said])
     return closed
+
+
+def _reopened(closed: Path, folder: Path) -> bool:
+    """Give the folder its name back: a file came between the look at it and its closing.
+
+    The watch would never look into a closed one.
+    """
+    if os.path.lexists(folder):
+        log.warning("%s holds files that came while it was closed; move them elsewhere", closed)
+        return False
+    try:
+        closed.rename(folder)
+    except OSError as error:
+        raise named(error, closed, reading=False) from error
+    log.info("%s got a file while it was closed: it is open again", folder)
+    return True
 
 
 def _entry(said: str) -> QuarantineEntry:
     file, _, rest = said.partition(": ")
     problem, _, remedy = rest.rpartition("; ")
     return QuarantineEntry(file, problem, remedy)
-
-
-async def _read(
-    tx: AsyncConnection, dispatcher: Dispatcher
-) -> tuple[list[Row[tuple[str, str, str, str]]], Row[Any]]:
-    """The specimens of the folder, whichever of its sessions brought them; the newest session."""
-    of_folder = (await tx.execute(OF_FOLDER, {"session": dispatcher.session_id})).all()
-    rows = await tx.execute(INGESTS, {"sessions": [row.id for row in of_folder]})
-    return list(rows.all()), of_folder[0]

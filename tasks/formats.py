@@ -45,6 +45,11 @@ def format_of_name(name: str) -> str | None:
     return IMAGES.get(suffix) or RAWS.get(suffix)
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is an image or a camera raw."""
+    return format_of_name(name) is not None
+
+
 def format_of_content(head: bytes) -> str | None:
     """The format the first 16 bytes of a file show; None when unknown."""
     return next((name for name, matches in _SIGNATURES if matches(head)), None)
@@ -58,6 +63,17 @@ def agrees(promised: str, found: str) -> bool:
 def same_format(one: str, other: str) -> bool:
     """Whether two words name one format: `TIFF` and `tif`, `jpg` and `jpeg`."""
     return _canonical(one) == _canonical(other)
+
+
+def is_meant(name: str, word: str) -> bool:
+    """Whether a file of this name is in the format that metadata call `word` (`TIF`, `RAW`, …).
+
+    `RAW` is any camera's; a word we do not know is the file's ending.
+    """
+    suffix, meant = Path(name).suffix.lower(), "." + word.strip().lstrip(".").lower()
+    if meant == ".raw":
+        return suffix in RAWS or suffix == ".dng"
+    return suffix == meant or (suffix in IMAGES and IMAGES[suffix] == IMAGES.get(meant))
 
 
 def _canonical(word: str) -> str:

@@ -16,9 +16,11 @@ from schemas.metadata import Arrived, MetadataError, read_document
 from tasks.copies import Copied, copy_file, read_whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import ChecksumMismatch, DifferentContent, TooLarge
+from tasks.formats import is_picture
 from tasks.holding import Quarantined
 from tasks.images import BrokenImage, look_at_image
-from tasks.ndrive import Entry, Pair, look_into
+from tasks.pairing import Entry
+from tasks.recent_listing import Found
 from track.database import transact
 from track.documents import create_document
 from track.files import AssetRow, read_asset, taken_in
@@ -33,14 +35,9 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         row = await read_asset(connection, guid)
         known = await pipeline_names(connection)
         folder = await _folder(connection, dispatcher, row.source_path)
-    listing = await look_into(folder, dispatcher.drive.root)
-    pair = listing.items.get(row.file_name, Pair())
-    arrived = await _read_metadata(pair, row, known)
-    image = pair.image_of(arrived.metadata.file_format)
-    if image is None:
-        raise Quarantined(
-            row.file_name, "its image is missing", "drop the image beside its metadata"
-        )
+    found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
+    arrived = await _read_metadata(found, row, known)
+    image = _master(found, row.file_name, arrived.metadata.file_format)
     copied = await _take_in(image, dispatcher.store.folder(guid))
 
     async def record(tx: AsyncConnection) -> None:
@@ -67,10 +64,13 @@ async def _folder(connection: AsyncConnection, dispatcher: Dispatcher, source: P
     return source or Path((await connection.execute(mine)).scalar_one())
 
 
-async def _read_metadata(pair: Pair, row: AssetRow, known: set[str]) -> Arrived:
-    base = row.file_name
+async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrived:
+    base, pair = row.file_name, found.pair
     if pair.json is None:
-        raise Quarantined(base, "its metadata is missing", "drop the JSON beside its image")
+        raise _missing(found, base, "metadata", "drop the JSON beside its image")
+    if len(pair.documents) > 1:
+        names = " and ".join(sorted(each.name for each in pair.documents))
+        raise Quarantined(base, f"{names} are both its metadata", "leave the right one")
     try:
         content = await read_whole(pair.json.path)
         arrived = read_document(content, file=pair.json.name)
@@ -103,6 +103,36 @@ async def _read_metadata(pair: Pair, row: AssetRow, known: set[str]) -> Arrived:
             pair.json.name, f"{', '.join(missing)} is missing", "the archive needs it: write it"
         )
     return arrived
+
+
+def _master(found: Found, base: str, file_format: str | None) -> Entry:
+    """The one file that the metadata means; a preview is never taken in its place."""
+    pair = found.pair
+    files = pair.images_of(file_format)
+    if len(files) == 1:
+        return files[0]
+    if files:
+        names = " and ".join(sorted(each.name for each in files))
+        raise Quarantined(base, f"{names} may both be its image", "leave the one to be archived")
+    there = [each.name for each in (pair.image, *pair.extras) if each and is_picture(each.name)]
+    if file_format and there:
+        raise Quarantined(
+            pair.json.name if pair.json else base,
+            f"it names the format {file_format}, and there is only {', '.join(there)}",
+            f"drop the {file_format} beside its metadata, or correct file_format",
+        )
+    raise _missing(found, base, "image", "drop the image beside its metadata")
+
+
+def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
+    if found.alike:
+        names = ", ".join(found.alike)
+        return Quarantined(
+            base,
+            f"its {what} is missing, and {names} differs from it only in capitals",
+            "give metadata and image the same name, letter by letter",
+        )
+    return Quarantined(base, f"its {what} is missing", remedy)
 
 
 async def _take_in(image: Entry, folder: Path) -> Copied:

@@ -10,31 +10,30 @@ import logging
 import os
 import re
 import stat
-import unicodedata
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from tasks.copies import sync_folder
 from tasks.file_errors import FileError, SourceVanished, named
-from tasks.formats import IMAGES, format_of_name, same_format
-from tasks.threads import Stop, Threads
+from tasks.file_names import (
+    COMPLETE_MARKER,
+    QUARANTINE_NOTE,
+    UNFINISHED_FOLDERS,
+    is_left_alone,
+    is_readable_name,
+    is_unfinished,
+)
+from tasks.mounts import MOUNTS, Pulse
+from tasks.pairing import Entry, Pair, normal, pair_up
 
-COMPLETE_MARKER = ".complete"
-QUARANTINE_NOTE = "QUARANTINE.txt"
 CLOSED_PREFIXES = ("imported_", "error_")
 NOT_SESSIONS = (*CLOSED_PREFIXES, "new_", ".", "~", "$")
 """Beginnings of names that are no sessions: closed, unfinished and hidden folders."""
 
 SERVERS_OWN = frozenset({"@eadir", "#recycle", "lost+found", "system volume information"})
 """Folders that file servers and Windows keep on a share for themselves."""
-
-LEFT_ALONE = frozenset({"thumbs.db", "desktop.ini", QUARANTINE_NOTE.lower()})
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload")
-"""Endings under which copying programs keep a file until it is whole."""
-
-LISTING = Threads("listing", 2)
 
 log = logging.getLogger(__name__)
 
@@ -46,67 +45,30 @@ class OutsideDrive(FileError):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file as the listing saw it; `mtime_ns` is nanoseconds since 1970."""
-
-    path: Path
-    size_bytes: int
-    mtime_ns: int
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
-    def mtime(self) -> int:
-        """Whole seconds since 1970: shares round times differently after a remount."""
-        return self.mtime_ns // 10**9
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What shares a base name: the metadata, its image, and all else that came with them."""
-
-    json: Entry | None = None
-    image: Entry | None = None
-    extras: tuple[Entry, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        return self.json is not None and self.image is not None
-
-    def image_of(self, file_format: str | None) -> Entry | None:
-        """The file in the format the metadata names (`TIF`, `raf`, …); else the usual image."""
-        files = ([self.image] if self.image else []) + list(self.extras)
-        for entry in files if file_format else ():
-            found = format_of_name(entry.name)
-            if found and same_format(found, str(file_format)):
-                return entry
-        return self.image
-
-
-@dataclass(frozen=True)
 class Listing:
     """One look into a folder; equal listings mean that nothing moved between two looks.
 
     `items` is keyed by base name in Unicode NFC. `nested` are folders, `refused` maps a
-    name to why it is not read, `unfinished` are uploads still under a temporary name.
+    name to why it is not read, `unfinished` are uploads still under a temporary name, `others`
+    files that belong to no specimen.
     """
 
     folder: Path
     items: dict[str, Pair]
     nested: tuple[str, ...] = ()
     unfinished: tuple[Entry, ...] = ()
+    others: tuple[Entry, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
     marked: bool = False
 
     @property
     def unpaired(self) -> tuple[str, ...]:
-        """Base names that lack their metadata or their image."""
+        """Base names that lack their metadata, or the image that it names."""
         return tuple(base for base, pair in self.items.items() if not pair.whole)
 
     @property
     def files(self) -> list[Entry]:
+        """The files of all specimens: what a session is about."""
         return [
             entry
             for pair in self.items.values()
@@ -125,8 +87,8 @@ class QuarantineEntry:
 
 
 async def look_into(folder: Path, root: Path | None = None) -> Listing:
-    """`list_session` in a thread: a share may take its time, or hang."""
-    return await LISTING.run(_list, folder, root)
+    """`list_session` in a thread of its workstation; raises NotAnswering too."""
+    return await MOUNTS.run(folder.parent, listed, folder, root)
 
 
 def is_session_name(name: str) -> bool:
@@ -157,38 +119,55 @@ def list_session(folder: Path, root: Path | None = None) -> Listing:
 
     Raises SourceVanished, PermissionDenied or DeviceFault when it cannot be read.
     """
-    return _list(Stop(), folder, root)
+    return listed(Pulse(), folder, root)
 
 
-def _list(_: Stop, folder: Path, root: Path | None) -> Listing:
+def listed(pulse: Pulse, folder: Path, root: Path | None) -> Listing:
+    """`list_session`, for who is in a thread already."""
     files: list[Entry] = []
     nested: list[str] = []
     unfinished: list[Entry] = []
     refused: dict[str, str] = {}
     marker: int | None = None
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        raise named(error, folder, reading=True) from error
-    for found_entry in entries:
-        name = found_entry.name
+    for found in _scan(folder):
+        pulse.beat()
+        name = found.name
         if name == COMPLETE_MARKER:
-            marker = _marker(Path(found_entry.path))
-        if name.startswith((".", "~$")) or name.lower() in LEFT_ALONE:
+            marker = _marker(Path(found.path))
+        if name.lower() in UNFINISHED_FOLDERS:
+            unfinished += _held_in(found, root or folder)
             continue
-        entry = _entry(found_entry, root or folder)
+        partial = is_unfinished(name)
+        if is_left_alone(name) and not partial:
+            continue
+        entry = _entry(found, root or folder)
         if isinstance(entry, str):
             refused[name] = entry
         elif entry is None:
             nested.append(name)
-        elif name.lower().endswith(UNFINISHED):
-            unfinished.append(entry)
         else:
-            files.append(entry)
+            (unfinished if partial else files).append(entry)
     # A marker older than a file belongs to an earlier upload into the same folder.
     marked = marker is not None and all(entry.mtime_ns <= marker for entry in files)
-    return Listing(folder, _pairs(files), tuple(nested), tuple(unfinished), refused, marked)
+    items, others = pair_up(files)
+    return Listing(folder, items, tuple(nested), tuple(unfinished), others, refused, marked)
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise named(error, folder, reading=True) from error
+
+
+def _held_in(found: os.DirEntry[str], root: Path) -> list[Entry]:
+    """The files that a copying program keeps in a folder of its own until they are whole."""
+    try:
+        entries = [_entry(each, root) for each in _scan(Path(found.path))]
+    except FileError:
+        return []  # gone by now, or never a folder
+    return [entry for entry in entries if isinstance(entry, Entry)]
 
 
 def _entry(found: os.DirEntry[str], root: Path) -> Entry | str | None:
@@ -220,72 +199,22 @@ def _marker(path: Path) -> int | None:
         return None
 
 
-def is_readable_name(name: str) -> bool:
-    """Whether a name is text throughout: no control characters, no bytes that are no UTF-8."""
-    # Undecodable bytes arrive as surrogates, which neither JSON nor the database can hold.
-    return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
-
-
-def _pairs(files: Iterable[Entry]) -> dict[str, Pair]:
-    groups: dict[str, list[Entry]] = {}
-    others: list[Entry] = []
-    for entry in files:
-        known = _suffix(entry) == ".json" or format_of_name(entry.name) is not None
-        if known:
-            groups.setdefault(_base(Path(entry.name).stem), []).append(entry)
-        else:
-            others.append(entry)
-    for entry in others:
-        groups.setdefault(_owner(entry.name, groups), []).append(entry)
-    return {base: _pair(groups[base]) for base in sorted(groups)}
-
-
-def _owner(name: str, groups: Container[str]) -> str:
-    """The longest base name this file's name continues after a dot, as in `x.tif.md5`."""
-    base = _base(name)
-    while "." in base:
-        base = base.rpartition(".")[0]
-        if base in groups:
-            return base
-    return _base(Path(name).stem)
-
-
-def _pair(entries: list[Entry]) -> Pair:
-    documents = [entry for entry in entries if _suffix(entry) == ".json"]
-    preferred = list(IMAGES)
-    images = sorted(
-        (entry for entry in entries if _suffix(entry) in IMAGES),
-        key=lambda entry: preferred.index(_suffix(entry)),
-    )
-    chosen = documents[:1] + images[:1]
-    extras = tuple(entry for entry in entries if entry not in chosen)
-    return Pair(next(iter(documents), None), next(iter(images), None), extras)
-
-
-def _suffix(entry: Entry) -> str:
-    return entry.path.suffix.lower()
-
-
-def _base(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
 def listing_hash(listing: Listing) -> str:
     """SHA-256 (hex) over names, sizes and times of the files: the identity of what was dropped.
 
     Times count in whole seconds.
     """
     lines = sorted(
-        f"{_base(entry.name)}\0{entry.size_bytes}\0{entry.mtime}\n" for entry in listing.files
+        f"{normal(entry.name)}\0{entry.size_bytes}\0{entry.mtime}\n" for entry in listing.files
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def close_folder(folder: Path, prefix: str, *, known_hash: str | None = None) -> Path:
+def close_folder(folder: Path, prefix: str, *, known: Collection[str] = ()) -> Path:
     """Rename a session's folder to `<prefix><name>`; the path it has then.
 
     Already renamed is fine; a taken name gets ` (2)`, ` (3)`, … and that is logged.
-    `known_hash`, the listing's, tells several earlier namesakes apart after a crash.
+    `known`, hashes of listings, tells several earlier namesakes apart after a crash.
     Raises SourceVanished when neither the folder nor a renamed one is there.
     """
     if prefix not in CLOSED_PREFIXES:
@@ -295,7 +224,7 @@ def close_folder(folder: Path, prefix: str, *, known_hash: str | None = None) ->
     plain = re.sub(rf"^(?:{'|'.join(CLOSED_PREFIXES)})", "", folder.name)
     wanted = folder.with_name(prefix + plain)
     if not folder.is_dir():
-        return _renamed_before(folder, wanted, known_hash)
+        return _renamed_before(folder, wanted, known)
     target, n = wanted, 1
     while os.path.lexists(target):
         n += 1
@@ -310,7 +239,7 @@ def close_folder(folder: Path, prefix: str, *, known_hash: str | None = None) ->
     return target
 
 
-def _renamed_before(folder: Path, wanted: Path, known_hash: str | None) -> Path:
+def _renamed_before(folder: Path, wanted: Path, known: Collection[str]) -> Path:
     namesakes, n = [], 1
     target = wanted
     while target.is_dir():
@@ -319,8 +248,8 @@ def _renamed_before(folder: Path, wanted: Path, known_hash: str | None) -> Path:
         target = wanted.with_name(f"{wanted.name} ({n})")
     if not namesakes:
         raise SourceVanished(folder, f"neither it nor {wanted.name} is there")
-    if known_hash is not None:
-        same = [path for path in namesakes if listing_hash(list_session(path)) == known_hash]
+    if known:
+        same = [path for path in namesakes if listing_hash(list_session(path)) in known]
         namesakes = same or namesakes
     return namesakes[-1]
 

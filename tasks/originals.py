@@ -15,7 +15,7 @@ from typing import NamedTuple
 from schemas.metadata import MetadataError, read_document
 from tasks.copies import LARGEST_DOCUMENT
 from tasks.file_errors import FileError, SourceVanished
-from tasks.ndrive import COMPLETE_MARKER
+from tasks.file_names import COMPLETE_MARKER
 from tasks.removal import below, file_in, folder_below, remove_empty, remove_file
 from tasks.threads import Stop
 from track.retention import Original

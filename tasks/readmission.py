@@ -8,20 +8,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
 from schemas.pipeline import Pipeline
-from tasks.copies import COPYING
 from tasks.file_errors import FileError
-from tasks.ndrive import Entry, Listing, Pair, look_into
+from tasks.mounts import MOUNTS, Pulse
+from tasks.ndrive import Listing, look_into
+from tasks.pairing import Entry, Pair
 from tasks.registration import as_asset
-from tasks.threads import Stop
 from track.assets import NewAsset, register_assets
 from track.database import transact
 from track.healing import ACTOR, ShutOut, shut_out
-from track.tables import pipeline
+from track.pipelines import pipelines_by_name
 
 
 async def readmit(engine: AsyncEngine, drive: NDrive | None = None) -> list[str]:
@@ -33,32 +32,27 @@ async def readmit(engine: AsyncEngine, drive: NDrive | None = None) -> list[str]
     if not suspects:
         return []
     drive = drive or await NDrive.aload("default")
-    pipelines = await transact(engine, _pipelines)
+    pipelines = await transact(engine, pipelines_by_name)
     guids = []
     for folder in sorted({each.folder for each in suspects}):
         mine = [each for each in suspects if each.folder == folder]
         try:
             listing = await look_into(folder, drive.root)
-            found = await COPYING.run(_readable, listing, mine, pipelines)
+            found = await MOUNTS.run(folder.parent, _readable, listing, mine, pipelines)
         except FileError:
             continue  # not yet, or the drive is away
         guids += [guid for each, new in found for guid in await _start_over(engine, each, new)]
     return guids
 
 
-async def _pipelines(tx: AsyncConnection) -> dict[str, Pipeline]:
-    rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
-    return {row.name: Pipeline.model_validate(row.definition) for row in rows}
-
-
 def _readable(
-    stop: Stop, listing: Listing, suspects: Sequence[ShutOut], pipelines: dict[str, Pipeline]
+    pulse: Pulse, listing: Listing, suspects: Sequence[ShutOut], pipelines: dict[str, Pipeline]
 ) -> list[tuple[ShutOut, NewAsset]]:
     found = []
     for each in suspects:
         pair = listing.items.get(each.file_name, Pair())
         if pair.json is not None and all(_opens(entry.path) for entry in _files(pair)):
-            new = as_asset(stop, each.file_name, pair, listing.folder, pipelines)
+            new = as_asset(pulse, each.file_name, pair, listing.folder, pipelines)
             found.append((each, new))
     return found
 

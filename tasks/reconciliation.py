@@ -32,6 +32,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
+from tasks.late_files import closable
 from tasks.leftover_shares import close_leftovers
 from tasks.owing import push_owed
 from tasks.readmission import readmit
@@ -142,6 +143,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     what = "specimens that nobody registered"
     found.sessions_without_registration = await _take_up(engine, left, found, what)
     open_ = await transact(engine, lambda tx: healing.unclosed(tx, patience))
+    open_ = await closable(engine, open_, actor=healing.ACTOR)
     left = [each for each in open_ if each not in coming]
     what = "a folder that was not closed"
     found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)

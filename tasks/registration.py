@@ -5,28 +5,39 @@ name and with nothing but an ingest, which puts it into quarantine with the reas
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.guid import has_dashed_form
 from schemas.metadata import Metadata, MetadataError, read_document
 from schemas.pipeline import Pipeline
-from tasks.copies import COPYING, whole
+from tasks.copies import whole
 from tasks.dispatcher import Dispatcher
-from tasks.file_errors import FileError
-from tasks.ndrive import Listing, Pair, look_into
+from tasks.file_errors import FileError, PermissionDenied
+from tasks.mounts import MOUNTS, Pulse
+from tasks.ndrive import Listing, look_into
+from tasks.pairing import Pair
 from tasks.replaced import replaced
 from tasks.threads import Stop
-from track.assets import NewAsset, Registered, register_assets
+from track.assets import (
+    NewAsset,
+    Registered,
+    existing_guids,
+    guids_in_folder,
+    register_assets,
+)
 from track.database import transact
-from track.pipelines import UNREADABLE
+from track.pipelines import UNREADABLE, pipelines_by_name
 from track.replaced import note_replaced
 from track.results import megabytes
 from track.sessions import mark_registered
-from track.tables import pipeline, session
+from track.tables import session
 
 log = logging.getLogger(__name__)
 
@@ -50,17 +61,16 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
             session.c.id == dispatcher.session_id, session.c.registered_at.is_(None)
         )
         path = (await tx.execute(open_)).scalar_one_or_none()
-        rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
-        return path, {row.name: Pipeline.model_validate(row.definition) for row in rows}
+        return path, await pipelines_by_name(tx)
 
     path, pipelines = await transact(dispatcher.engine, read)
     if path is None:
         return None
     listing = await look_into(Path(path), dispatcher.drive.root)
-    assets = [
-        await COPYING.run(as_asset, base, pair, listing.folder, pipelines)
-        for base, pair in sorted(listing.items.items())
-    ]
+    described = await MOUNTS.run(listing.folder.parent, _describe, listing, pipelines)
+    assets = await transact(
+        dispatcher.engine, lambda tx: with_own_guids(tx, dispatcher.session_id, described)
+    )
     others = await replaced(dispatcher, listing)
 
     found = Registered([], [], [])
@@ -77,23 +87,40 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
         found.new.extend(page.new)
         found.reopened.extend(page.reopened)
         found.known.extend(page.known)
-    await transact(dispatcher.engine, lambda tx: _close(tx, dispatcher, listing, found, others))
+    bases = {each.guid: each.file_name for each in assets}
+    pairs = {guid: listing.items[bases[guid]] for guid in found.known}
+    await transact(
+        dispatcher.engine, lambda tx: _close(tx, dispatcher, listing.folder, pairs, others)
+    )
+    return found
+
+
+def _describe(
+    pulse: Pulse, listing: Listing, pipelines: dict[str, Pipeline]
+) -> list[tuple[NewAsset, bool]]:
+    """Each specimen of a folder, and whether its guid is certain."""
+    found = []
+    for base, pair in sorted(listing.items.items()):
+        pulse.beat()
+        found.append(_described(pulse, base, pair, listing.folder, pipelines))
     return found
 
 
 async def _close(
     tx: AsyncConnection,
     dispatcher: Dispatcher,
-    listing: Listing,
-    found: Registered,
+    folder: Path,
+    pairs: Mapping[str, Pair],
     others: Mapping[str, str],
 ) -> None:
-    """Note that all of the folder is registered, and what of it is not what was taken in."""
-    pairs = {guid: listing.items[guid] for guid in found.known}
-    known = [*await known_elsewhere(tx, pairs, listing.folder), *others.values()]
+    """Note that all of the folder is registered, and what of it is not what was taken in.
+
+    `pairs` are the files whose guid was known before.
+    """
+    known = [*await known_elsewhere(tx, pairs, folder), *others.values()]
     await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
     for said in known:
-        log.warning("%s: %s", listing.folder, said)
+        log.warning("%s: %s", folder, said)
     await mark_registered(tx, dispatcher.session_id, known)
 
 
@@ -115,7 +142,10 @@ async def known_elsewhere(
     Nothing of those that were taken in from this very folder, to which others have come since.
     """
     images = {guid: pair.image for guid, pair in pairs.items()}
-    names = {guid: image.name if image else f"{guid}.json" for guid, image in images.items()}
+    names = {
+        guid: next((e.name for e in (pair.image, pair.json) if e), guid)
+        for guid, pair in pairs.items()
+    }
     asked = {"guids": list(names), "names": list(names.values())}
     found = []
     for row in await tx.execute(KNOWN, asked):
@@ -136,40 +166,69 @@ def as_asset(
     stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
 ) -> NewAsset:
     """What is registered of one specimen's files. Raises a FileError that may pass by itself."""
-    metadata = _metadata(stop, pair)
+    return _described(stop, base, pair, folder, pipelines)[0]
+
+
+def _described(
+    stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
+) -> tuple[NewAsset, bool]:
+    """The asset, and whether its guid is certain: its metadata says so, or a name made for that."""
+    try:
+        metadata = _metadata(stop, pair)
+        certain = has_dashed_form(base) or (metadata is not None and metadata.asset_guid == base)
+    except PermissionDenied:
+        metadata, certain = None, True  # once access is given, it is taken under this name
     image = pair.image_of(metadata.file_format if metadata else None)
     size_mb = megabytes(image.size_bytes if image else 0)
     known = pipelines.get(metadata.pipeline_name) if metadata else None
-    if metadata is None or known is None or metadata.asset_guid != base:
-        return NewAsset(
-            guid=base,
-            pipeline=UNREADABLE,
-            file_name=base,
-            source_path=str(folder),
-            size_mb=size_mb,
-        )
-    return NewAsset(
+    asset = NewAsset(
         guid=base,
-        pipeline=known.name,
+        pipeline=UNREADABLE,
         file_name=base,
-        batch_name=batch_name(metadata),
         source_path=str(folder),
         size_mb=size_mb,
-        reserved_mb=size_mb + THUMBNAIL_MB if known.emits else 0,
     )
+    if metadata is None or known is None or metadata.asset_guid != base:
+        return asset, certain
+    return replace(
+        asset,
+        pipeline=known.name,
+        batch_name=batch_name(metadata),
+        reserved_mb=size_mb + THUMBNAIL_MB if known.emits else 0,
+    ), True
 
 
 def _metadata(stop: Stop, pair: Pair) -> Metadata | None:
+    """None when it is missing or broken. Raises PermissionDenied, or what may pass by itself."""
     if pair.json is None:
         return None
     try:
         return read_document(whole(stop, pair.json.path), file=pair.json.name).metadata
     except FileError as error:
-        if error.may_retry:  # a drive that is away says nothing of the specimen
+        # A drive that is away says nothing of the specimen.
+        if error.may_retry or isinstance(error, PermissionDenied):
             raise
         return None
     except MetadataError:
         return None  # ingest says what is wrong, where a person will look
+
+
+async def with_own_guids(
+    tx: AsyncConnection, session_id: UUID, described: Sequence[tuple[NewAsset, bool]]
+) -> list[NewAsset]:
+    """The assets; one whose guid is only its file's name never gets that of another folder's.
+
+    Cameras count from `IMG_0001` again and again. Files of the same folder are the same specimen,
+    however often it is registered.
+    """
+    unsure = [asset.guid for asset, certain in described if not certain]
+    here = await guids_in_folder(tx, session_id, unsure)
+    taken = await existing_guids(tx, unsure)
+    own = {
+        base: here.get(base) or (f"{base}_{session_id.hex[:8]}" if base in taken else base)
+        for base in unsure
+    }
+    return [replace(asset, guid=own.get(asset.guid, asset.guid)) for asset, _ in described]
 
 
 def batch_name(metadata: Metadata) -> str:

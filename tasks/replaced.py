@@ -14,7 +14,8 @@ from schemas.metadata import MetadataError, read_document
 from tasks.copies import checksum_file, read_whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import FileError
-from tasks.ndrive import Entry, Listing, Pair
+from tasks.ndrive import Listing
+from tasks.pairing import Entry, Pair
 from track.database import transact
 from track.replaced import documents_from, same_after_all, taken_from
 

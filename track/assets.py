@@ -16,6 +16,7 @@ from track.jobs import fail_waiting, release_asset
 from track.moves import Guard, move, move_all
 from track.pipelines import create_jobs
 from track.resolve import downstream, resolve
+from track.sessions import of_folder
 from track.states import State
 from track.tables import asset, job, pipeline, stage
 from track.wake import wake
@@ -85,6 +86,25 @@ async def register_assets(
     # A newcomer may be the neighbour that others miss.
     await wake(tx, await resolve(tx, [*restarted, *jobs, *await downstream(tx, jobs)]))
     return Registered(new, reopened, sorted(others - set(reopened)))
+
+
+async def guids_in_folder(
+    tx: AsyncConnection, session_id: UUID, file_names: Sequence[str]
+) -> dict[str, str]:
+    """The guids under which files of this session's folder are known, by base name."""
+    sessions = [row.id for row in await of_folder(tx, session_id)]
+    mine = select(asset.c.file_name, asset.c.guid).where(
+        any_of(asset.c.session_id, sessions),
+        any_of(asset.c.file_name, file_names),
+        asset.c.parent_guid.is_(None),
+    )
+    return {row.file_name: row.guid for row in await tx.execute(mine)}
+
+
+async def existing_guids(tx: AsyncConnection, guids: Sequence[str]) -> set[str]:
+    """Those of these guids that some asset has."""
+    found = await tx.execute(select(asset.c.guid).where(any_of(asset.c.guid, guids)))
+    return set(found.scalars())
 
 
 async def _rows(

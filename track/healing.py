@@ -80,16 +80,21 @@ UNCLOSED = text(f"""
     CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
                           FROM track.dispatcher d WHERE d.session_id = s.id) d
     CROSS JOIN LATERAL (
+        SELECT array_agg(o.id) AS ids, bool_or(o.opened_at > s.opened_at) AS followed,
+               bool_or(o.known <> '[]') AS told
+        FROM track.session o WHERE o.opened_as = s.opened_as AND o.path = s.path
+    ) f
+    CROSS JOIN LATERAL (
         SELECT coalesce(bool_and(j.state IN ('done', 'excluded', 'cancelled')
                                  OR a.quarantine IS NOT NULL),
-                        s.known <> '[]') AS decided
+                        f.told) AS decided
         FROM track.asset a
         JOIN track.job j ON j.asset_guid = a.guid
         JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
          AND st.kind = 'builtin' AND st.run = 'ingest'
-        WHERE a.session_id = s.id AND a.parent_guid IS NULL
+        WHERE a.session_id = ANY(f.ids) AND a.parent_guid IS NULL
     ) i
-    WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided
+    WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided AND NOT f.followed
       AND s.path !~ '/(imported|error)_[^/]*$'
       AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
       AND d.last < now() - make_interval(mins => least(60, d.starts::int))
@@ -176,7 +181,10 @@ async def shut_out(tx: AsyncConnection) -> list[ShutOut]:
 
 
 async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
-    """Finished sessions whose folder was not renamed: the drive was away at their end."""
+    """Finished sessions, the last of their folders, that were not renamed though all is decided.
+
+    The drive was away at their end, or files came that no session has seen.
+    """
     return list((await tx.execute(UNCLOSED, {"patience": patience})).scalars())
 
 

@@ -240,6 +240,12 @@ async def create_jobs(tx: AsyncConnection, pipelines: Mapping[str, int]) -> list
     return list((await tx.execute(CREATE_JOBS, given)).scalars())
 
 
+async def pipelines_by_name(tx: AsyncConnection) -> dict[str, Pipeline]:
+    """Every pipeline as it is defined now."""
+    rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
+    return {row.name: Pipeline.model_validate(row.definition) for row in rows}
+
+
 async def pipeline_names(tx: AsyncConnection) -> set[str]:
     """The pipelines an asset may name."""
     rows = await tx.execute(select(pipeline.c.name).where(pipeline.c.name != UNREADABLE))

@@ -6,9 +6,10 @@ listing, so a folder name used again is a new session.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -45,6 +46,23 @@ async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
     """Note that the events API has accepted the session's ready event."""
     mark = update(session).where(session.c.id == session_id)
     await tx.execute(mark.values(announced_at=func.now()))
+
+
+OF_FOLDER = text("""
+    SELECT s.id, s.path, s.workstation, s.listing_hash, s.known, s.registered_at
+    FROM track.session mine
+    JOIN track.session s ON s.opened_as = mine.opened_as AND s.path = mine.path
+    WHERE mine.id = :session
+    ORDER BY s.opened_at DESC
+""")
+
+
+async def of_folder(tx: AsyncConnection, session_id: UUID) -> Sequence[Row[Any]]:
+    """The sessions of one's folder, the newest first: each change of it opened one.
+
+    Rows of id, path, workstation, listing_hash, known and registered_at.
+    """
+    return (await tx.execute(OF_FOLDER, {"session": session_id})).all()
 
 
 async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:

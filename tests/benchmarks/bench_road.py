@@ -17,7 +17,7 @@ import httpx
 from sqlalchemy import func, select
 
 from refinery import services
-from refinery.watch import register_folder
+from refinery.opening import register_folder
 from tests.benchmarks.rows import Row
 from tests.benchmarks.sheets import write_small_session
 from tests.benchmarks.system import FlowProcess, System

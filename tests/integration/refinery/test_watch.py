@@ -1,6 +1,7 @@
 """The watch on real folders and a real database, with a clock that the test turns."""
 
 import asyncio
+import json
 import logging
 import multiprocessing
 import os
@@ -15,10 +16,13 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
+from refinery.opening import NothingToTake, register_folder
 from refinery.prefect_events import NotAnnounced
-from refinery.watch import Lookout, NothingToTake, register_folder, watch
+from refinery.watch import Lookout, watch
 from schemas.events import SESSION_READY
+from tasks import named_formats
 from tasks.file_errors import SourceVanished
+from tasks.mounts import MOUNTS
 from tasks.ndrive import OutsideDrive, close_folder
 from track.database import make_engine
 from track.tables import session
@@ -45,6 +49,13 @@ class Prefect:
         if self.down:
             raise NotAnnounced("Prefect is down")
         self.events.append(dict(event))
+
+
+def document(guid: str, file_format: str) -> str:
+    """Metadata that names a format."""
+    fields = {"asset_guid": guid, "file_format": file_format, "institution": "NHMD"}
+    where = {"collection": "c", "pipeline_name": "P", "workstation_name": "WORKHERB0001"}
+    return json.dumps(fields | where)
 
 
 class World:
@@ -157,6 +168,116 @@ async def test_a_partner_that_comes_late_ends_the_long_wait(world: World) -> Non
     await world.look()
     await world.look(after=N)
     assert len(await world.rows()) == 1
+
+
+async def test_a_preview_does_not_end_the_wait_for_the_image_that_the_metadata_names(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Taken after N seconds, the JPEG was archived as the master, and the TIFF came in vain."""
+    path = world.drop("s", "a.jpg", "b.jpg")
+    for base, file_format in (("a", "TIF"), ("b", "JPEG")):
+        (path / f"{base}.json").write_text(document(base, file_format))
+    await world.look()
+    await world.look(after=9 * N)
+    assert await world.rows() == []
+    world.drop("s", "a.tif")
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+    (path / "a.tif").unlink()
+    await world.look()
+    await world.look(after=10 * N)
+    assert len(await world.rows()) == 2
+    assert "without a partner for a (its metadata names TIF)" in caplog.text
+
+
+async def test_metadata_is_read_once_however_often_a_folder_is_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = named_formats.whole
+
+    def counted(stop: threading.Event, path: Path) -> bytes:
+        read.append(path.name)
+        return real(stop, path)
+
+    monkeypatch.setattr(named_formats, "whole", counted)
+    path = world.drop("s", "a.jpg", "b.json", "b.tif")
+    (path / "a.json").write_text(document("a", "TIF"))
+    for _ in range(5):
+        await world.look(after=N)
+    assert sorted(read) == ["a.json", "b.json"]
+    (path / "b.json").write_text("another one")
+    for _ in range(3):
+        await world.look(after=N)
+    assert sorted(read) == ["a.json", "b.json", "b.json"]
+
+
+@pytest.mark.parametrize("temporary", [".b.tif.Ab12Cd", "~syncthing~b.tif.tmp", ".~tmp~/b.tif"])
+async def test_a_copy_under_way_is_waited_for_whatever_its_program_calls_it(
+    world: World, temporary: str
+) -> None:
+    path = world.drop("s", "a.json", "a.tif")
+    growing = path / temporary
+    growing.parent.mkdir(exist_ok=True)
+    for size in range(4):
+        growing.write_bytes(bytes(size))
+        await world.look(after=4 * N)
+    assert await world.rows() == []
+    growing.rename(path / "b.tif")
+    world.drop("s", "b.json")
+    await world.look()
+    await world.look(after=N)
+    assert len(await world.rows()) == 1
+
+
+async def test_notes_alone_are_no_session_and_what_is_odd_is_said_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.drop("notes", "README.txt", "md5sum.txt")
+    world.drop("s", "A1.json", "a1.tif", "README.txt")
+    for _ in range(3):
+        await world.look(after=N)
+    [row] = await world.rows()
+    assert Path(row.path).name == "s"
+    said = "README.txt: neither metadata nor an image, left alone"
+    assert caplog.text.count(f"s: {said}") == 1
+    assert caplog.text.count("metadata and image of A1 differ in case and are taken as one") == 1
+
+
+async def test_a_mount_that_hangs_stops_the_watch_for_no_other_workstation(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One share whose server was gone stopped the watch for all of them, without a word."""
+    caplog.set_level(logging.INFO)
+    root, answers, asked = world.drive.root, threading.Event(), list[str]()
+    names = ["GONE", "WORKHERB0001"]
+    world.drive = NDrive(root=root, workstations=names, settle_seconds=N, poll_seconds=1)
+    world.restart()
+    hung = world.drop("h", "a.json", "a.tif", workstation="GONE").parent
+    world.drop("s", "b.json", "b.tif")
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == hung and not answers.is_set():
+            asked.append(threading.current_thread().name)
+            answers.wait(120)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(MOUNTS, "answer_s", 0.5)
+    try:
+        for _ in range(4):
+            await world.look(after=N)
+        assert [Path(row.path).name for row in await world.rows()] == ["s"]
+        assert caplog.text.count("GONE: it has not answered for 0.5 seconds; check the mount") == 1
+        assert len(asked) == 1, "one thread hangs, and no more"
+    finally:
+        answers.set()
+    async with asyncio.timeout(120):
+        while len(await world.rows()) < 2:
+            await world.look(after=N)
+    assert "GONE: no longer a problem" in caplog.text
 
 
 async def test_an_upload_under_a_temporary_name_is_waited_for(world: World) -> None:
@@ -360,13 +481,13 @@ async def test_a_database_that_does_not_answer_is_asked_again(
 ) -> None:
     world.drop("s", "a.json", "a.tif")
     good, dead = world.engine, make_engine("postgresql+psycopg://x:x@127.0.0.1:1/none")
-    world.lookout._engine = dead
+    world.lookout.engine = dead
     await world.look()
     await world.look(after=N)
     await world.look(after=1)
     assert caplog.text.count("the database did not answer") == 1
     await dead.dispose()
-    world.lookout._engine = good
+    world.lookout.engine = good
     await world.look(after=1)
     assert len(await world.rows()) == 1
 

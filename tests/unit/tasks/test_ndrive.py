@@ -3,13 +3,16 @@
 import json
 import os
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks import pairing
 from tasks.file_errors import DeviceFault, FileError, SourceVanished
+from tasks.file_names import LEFT_ALONE
 from tasks.ndrive import (
     OutsideDrive,
     QuarantineEntry,
@@ -21,6 +24,7 @@ from tasks.ndrive import (
     look_into,
     write_quarantine_note,
 )
+from tasks.pairing import Entry
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def test_of_several_images_the_tiff_is_usual_and_the_metadata_may_choose(folder:
         "TIF": "a.tif",
         "JPEG": "a.jpg",
         "RAF": "a.raf",
-        "png": "a.tif",
+        "png": None,
     }
 
 
@@ -108,17 +112,133 @@ def test_sidecars_go_with_the_file_they_continue(folder: Path) -> None:
 
 def test_hidden_files_notes_and_folders_are_left_alone(folder: Path) -> None:
     drop(folder, ".DS_Store", "._a.tif", "Thumbs.db", "desktop.ini", "QUARANTINE.txt", "~$a.json")
+    drop(folder, ".smbdeleteAAA1b2c3", "a.json~", ".nfs000000000012", "._a.tif.Ab12Cd")
     (folder / "previews").mkdir()
     drop(folder / "previews", "x.tif")
     listing = list_session(folder)
     assert (listing.items, listing.nested) == ({}, ("previews",))
+    assert (listing.unfinished, listing.others) == ((), ())
 
 
-def test_uploads_under_a_temporary_name_are_unfinished(folder: Path) -> None:
-    drop(folder, "a.json", "a.tif.part", "b.tmp")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "b.tif.part",
+        "b.tmp",
+        "b.tif.filepart",
+        ".b.tif.Ab12Cd",
+        ".syncthing.b.tif.tmp",
+        "~syncthing~b.tif.tmp",
+        ".b.tif.~1a2b3c",
+        "b.tif.ocTransferId1234567890.part",
+        "b.tif.1a2b3c4d.partial",
+        "b.tif~RF12ab34.TMP",
+        "b.json.sb-1a2b3c4d-XyZ123",
+        ".goutputstream-X1Y2Z3",
+        "b.tif.ffs_tmp",
+        "b.tif.crdownload",
+    ],
+)
+def test_uploads_under_a_temporary_name_are_unfinished(folder: Path, name: str) -> None:
+    drop(folder, "a.json", "a.tif", name)
     listing = list_session(folder)
-    assert [entry.name for entry in listing.unfinished] == ["a.tif.part", "b.tmp"]
-    assert listing.unpaired == ("a",)
+    assert [entry.name for entry in listing.unfinished] == [name]
+    assert list(listing.items) == ["a"] and listing.others == ()
+    (folder / name).write_text("it grew")
+    assert list_session(folder) != listing
+
+
+@pytest.mark.parametrize("held", [".~tmp~", ".rsync-partial", ".tmp.driveupload"])
+def test_files_held_in_a_folder_of_the_copying_program_are_unfinished(
+    folder: Path, held: str
+) -> None:
+    drop(folder, "a.json")
+    (folder / held).mkdir()
+    drop(folder / held, "a.tif")
+    listing = list_session(folder)
+    assert [entry.path for entry in listing.unfinished] == [folder / held / "a.tif"]
+    assert (listing.unpaired, listing.nested) == (("a",), ())
+    (folder / held / "a.tif").write_text("it grew")
+    assert list_session(folder) != listing
+
+
+def test_notes_and_lists_are_no_specimens_and_belong_to_nobody(folder: Path) -> None:
+    strangers = ["README", "README.txt", "SHA256SUMS", "a_notes.pdf", "import.log", "md5sum.txt"]
+    drop(folder, "a.json", "a.tif", "a.tif.md5", *strangers)
+    listing = list_session(folder)
+    assert list(listing.items) == ["a"]
+    assert [entry.name for entry in listing.others] == strangers
+    known = listing_hash(listing)
+    drop(folder, "later.txt")
+    assert listing_hash(list_session(folder)) == known, "a note opens no session"
+    assert list_session(folder) != listing, "a folder in which one is written is not still"
+
+
+def test_an_unknown_camera_raw_goes_with_its_metadata(folder: Path) -> None:
+    drop(folder, "a.json", "a.xyz", "b.xyz")
+    listing = list_session(folder)
+    assert [entry.name for entry in listing.items["a"].extras] == ["a.xyz"]
+    assert [entry.name for entry in listing.others] == ["b.xyz"]
+
+
+def test_metadata_and_image_that_differ_in_case_are_one_specimen(folder: Path) -> None:
+    drop(folder, "A1.json", "a1.tif", "a1.tif.md5", "b.json", "b.tif")
+    items = list_session(folder).items
+    assert list(items) == ["A1", "b"], "the guid is written like the metadata's name"
+    assert items["A1"].whole and items["A1"].differs_in_case and not items["b"].differs_in_case
+    assert [extra.name for extra in items["A1"].extras] == ["a1.tif.md5"]
+
+
+def test_names_that_differ_in_case_stay_apart_where_another_may_be_meant(folder: Path) -> None:
+    drop(folder, "A.json", "a.json", "a.tif", "B.json", "b.tif", "b.TIF")
+    listing = list_session(folder)
+    assert list(listing.items) == ["A", "B", "a", "b"]
+    assert listing.unpaired == ("A", "B", "b")
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "expected"),
+    [
+        ("TIF", ["a.jpg"], []),
+        ("tiff", ["a.tif", "a.jpg"], ["a.tif"]),
+        ("JPG", ["a.tif", "a.jpeg"], ["a.jpeg"]),
+        ("RAW", ["a.tif", "a.raf"], ["a.raf"]),
+        ("NEF", ["a.cr2", "a.tif"], []),
+        ("XYZ", ["a.xyz", "a.tif"], ["a.xyz"]),
+        ("TIF", ["a.tif", "a.tiff"], ["a.tif", "a.tiff"]),
+        (None, ["a.jpg", "a.tif"], ["a.tif"]),
+        ("", ["a.jpg"], ["a.jpg"]),
+        (None, ["a.raf"], []),
+    ],
+)
+def test_only_a_file_in_the_format_that_the_metadata_names_is_the_master(
+    folder: Path, word: str | None, names: list[str], expected: list[str]
+) -> None:
+    drop(folder, "a.json", *names)
+    pair = list_session(folder).items["a"]
+    assert [entry.name for entry in pair.images_of(word)] == expected
+    assert replace(pair, named=word or "").whole == bool(expected)
+
+
+def test_five_thousand_sidecars_are_paired_in_steps_that_grow_with_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = 0
+    real = pairing.normal
+
+    def counted(name: str) -> str:
+        nonlocal steps
+        steps += 1
+        return real(name)
+
+    monkeypatch.setattr(pairing, "normal", counted)
+    took = []
+    for many in (500, 5000):
+        names = [f"g{n:05}{end}" for n in range(many) for end in (".json", ".tif", ".tif.md5")]
+        steps = 0
+        pairing.pair_up([Entry(Path(name), 1, 1) for name in names])
+        took.append(steps)
+    assert took[1] == 10 * took[0]
 
 
 def test_a_link_out_of_the_drive_is_refused_and_one_within_is_followed(
@@ -255,7 +375,7 @@ def test_after_a_crash_the_right_namesake_is_found(folder: Path) -> None:
         known = listing_hash(list_session(folder))
         closed.append((known, close_folder(folder, "imported_")))
     for known, path in closed:
-        assert close_folder(folder, "imported_", known_hash=known) == path
+        assert close_folder(folder, "imported_", known=[known]) == path
     assert close_folder(folder, "imported_") == closed[-1][1]
 
 
@@ -317,11 +437,11 @@ def test_every_file_is_listed_once_or_has_a_reason_not_to_be(
         if base + ending not in (".", "..", ".complete"):
             (folder / (base + ending)).write_text("x")
     listing = list_session(folder)
-    listed = [entry.name for entry in (*listing.files, *listing.unfinished)]
+    listed = [entry.name for entry in (*listing.files, *listing.unfinished, *listing.others)]
     listed += [*listing.nested, *listing.refused]
     assert len(listed) == len(set(listed))
     hidden = {path.name for path in folder.iterdir()} - set(listed)
     assert all(
-        name.startswith((".", "~$")) or name.lower() in ("thumbs.db", "desktop.ini")
+        name.startswith((".", "~$")) or name.endswith("~") or name.lower() in LEFT_ALONE
         for name in hidden
     )

@@ -1,0 +1,184 @@
+"""Watching one workstation's folder: what settles in it is taken, what is odd is said once."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ndrive import NDrive
+from refinery.complaints import Complaints
+from refinery.opening import NothingToTake, register_folder
+from refinery.prefect_events import Emit
+from refinery.settling import Settling
+from tasks.file_errors import FileError, SourceVanished, named
+from tasks.file_names import is_readable_name
+from tasks.mounts import MOUNTS, NotAnswering, Pulse
+from tasks.named_formats import NamedFormats
+from tasks.ndrive import (
+    Listing,
+    OutsideDrive,
+    inside,
+    is_session_name,
+    listing_hash,
+    look_into,
+)
+
+MOST_NAMES = 5
+"""Names that one complaint lists."""
+
+log = logging.getLogger(__name__)
+
+
+class WorkstationWatch:
+    """The memory of one workstation's folder: what is settling, what was taken, what was said.
+
+    `given`: its name stands in the block, so that it is missed when it is not there.
+    """
+
+    def __init__(
+        self,
+        drive: NDrive,
+        name: str,
+        engine: Callable[[], AsyncEngine],
+        emit: Emit,
+        clock: Callable[[], float],
+        *,
+        given: bool,
+    ) -> None:
+        self._drive, self._name, self._given = drive, name, given
+        self._engine, self._emit, self._clock = engine, emit, clock
+        self._settling = Settling(drive.settle_seconds)
+        self._formats = NamedFormats()
+        self._taken: dict[Path, str] = {}
+        self._complaints = Complaints()
+
+    async def look(self) -> None:
+        """Look at every folder of it once. Raises what the database or Prefect's events raise."""
+        self._complaints.begin()
+        try:
+            for folder in await self._folders():
+                await self._consider(folder)
+        except NotAnswering as error:
+            self._complaints.say(str(self._place), str(error))
+        finally:
+            self._complaints.end()
+
+    def forget(self) -> None:
+        """The drive was away: whatever comes back has to settle anew."""
+        self._keep([])
+
+    @property
+    def _place(self) -> Path:
+        return self._drive.root / self._name
+
+    async def _folders(self) -> list[Path]:
+        """Every folder that may be a session, oldest name first; what cannot be read is said."""
+        problems: list[FileError] = []
+        folders: list[Path] = []
+        try:
+            folders = await MOUNTS.run(
+                self._place, _sessions_of, self._drive.root, self._name, self._given, problems
+            )
+        except NotAnswering:
+            self.forget()
+            raise
+        except FileError as error:
+            problems.append(error)
+        for each in problems:
+            self._complaints.say(str(each.file), str(each))
+        self._keep(folders)
+        return folders
+
+    def _keep(self, folders: list[Path]) -> None:
+        self._settling.keep(folders)
+        self._formats.keep(folders)
+        there = set(folders)
+        self._taken = {path: seen for path, seen in self._taken.items() if path in there}
+
+    async def _consider(self, folder: Path) -> None:
+        try:
+            listing = await look_into(folder, self._drive.root)
+            self._remark(listing)
+            if not self._settling.is_complete(listing, self._clock()):
+                return
+            content = listing_hash(listing)
+            if self._taken.get(folder) == content:
+                return
+            listing = await self._formats.complete(listing)
+            if self._settling.is_complete(listing, self._clock()):
+                await self._take(listing)
+                self._taken[folder] = content
+        except NotAnswering:
+            raise
+        except SourceVanished:
+            log.debug("%s went away between two looks", folder)
+        except FileError as error:
+            self._complaints.say(str(folder), str(error))
+
+    async def _take(self, listing: Listing) -> None:
+        if listing.unpaired and not listing.marked:
+            names = ", ".join(_missing(listing, base) for base in listing.unpaired)
+            log.warning("%s is taken without a partner for %s", listing.folder, names)
+        await register_folder(
+            self._engine(), self._drive, listing.folder, self._emit, actor="watch", listing=listing
+        )
+
+    def _remark(self, listing: Listing) -> None:
+        folder = listing.folder
+        for name in listing.nested:
+            path = folder / name
+            self._complaints.say(str(path), f"{path} is a folder inside a session, left alone")
+        for name, reason in listing.refused.items():
+            path = folder / name
+            self._complaints.say(repr(str(path)), f"{str(path)!r} is left alone: {reason}")
+        if listing.others:
+            names = _some([entry.name for entry in listing.others])
+            said = f"{folder}: {names}: neither metadata nor an image, left alone"
+            self._complaints.say(f"{folder}: others", said)
+        if odd := [base for base, pair in listing.items.items() if pair.differs_in_case]:
+            said = (
+                f"{folder}: metadata and image of {_some(odd)} differ in case and are taken as one"
+            )
+            self._complaints.say(f"{folder}: case", said)
+
+
+def _missing(listing: Listing, base: str) -> str:
+    named = listing.items[base].named
+    return f"{base} (its metadata names {named})" if named else base
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _sessions_of(
+    pulse: Pulse, root: Path, name: str, given: bool, problems: list[FileError]
+) -> list[Path]:
+    """The folders of one workstation that may be sessions, by name."""
+    workstation = root / name
+    if not given and workstation.is_symlink() and not workstation.is_dir():
+        return []
+    inside(root, Path(name))
+    try:
+        with os.scandir(workstation) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        return [Path(entry.path) for entry in entries if _is_session(pulse, entry, problems)]
+    except OSError as error:
+        raise named(error, workstation, reading=True) from error
+
+
+def _is_session(pulse: Pulse, entry: os.DirEntry[str], problems: list[FileError]) -> bool:
+    pulse.beat()
+    if not is_readable_name(entry.name):
+        shown = Path(repr(entry.path))
+        problems.append(NothingToTake(shown, "its name is no valid text", "rename it"))
+        return False
+    if not is_session_name(entry.name):
+        return False
+    if entry.is_symlink():
+        problems.append(OutsideDrive(Path(entry.path), "it is a link, not a folder"))
+        return False
+    return entry.is_dir()
