@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.ndrive import Listing
-
-UNPAIRED_FACTOR = 10
-"""A folder that lacks a partner for some file is waited for this many times longer."""
+from tasks.pairing import STILL
 
 
 class Settling:
@@ -24,7 +22,7 @@ class Settling:
         if not listing.items:
             return False
         partial = bool(listing.unpaired or listing.unfinished)
-        wanted = self._seconds * (UNPAIRED_FACTOR if partial else 1)
+        wanted = self._seconds * (STILL if partial else 1)
         return listing.marked or now - known[1] >= wanted
 
     def keep(self, folders: Iterable[Path]) -> None:

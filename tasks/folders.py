@@ -6,6 +6,7 @@ whichever of them sees all of it decided, and only while nothing lies in it that
 
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tasks.ndrive import (
     listing_hash,
     write_quarantine_note,
 )
+from tasks.pairing import STILL
 from track.database import transact
 from track.sessions import of_folder, rename
 
@@ -48,10 +50,11 @@ DECIDED = text(f"SELECT a.quarantine, j.state {_INGESTS}")
 
 
 @dataclass(frozen=True)
-class _Decided:
+class Decided:
     """A folder of which everything is decided. `said`: what each listing's session has to tell."""
 
     folder: Path
+    specimens: int
     taken_in: bool
     refused: Sequence[str]
     said: Mapping[str, Sequence[str]]
@@ -78,13 +81,15 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
     prefix = "imported_" if found.taken_in else "error_"
     if found.folder.name.startswith(prefix):
         return
-    closed = await MOUNTS.change(found.folder.parent, _close, found, prefix, dispatcher.drive.root)
+    drive = dispatcher.drive
+    since = time.time() - STILL * drive.settle_seconds
+    closed = await MOUNTS.change(found.folder.parent, close, found, prefix, drive.root, since)
     if closed is not None:
         path = str(closed)
         await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
 
 
-async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> _Decided | None:
+async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | None:
     """The folder, whichever of its sessions brought its specimens; None while one is to come."""
     sessions = await of_folder(tx, dispatcher.session_id)
     if any(each.registered_at is None for each in sessions):
@@ -93,20 +98,28 @@ async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> _Decided | No
     if (await tx.execute(UNDECIDED, asked)).scalar_one():
         return None
     rows = (await tx.execute(DECIDED, asked)).all()
-    if not rows and not any(each.known for each in sessions):
-        return None
-    return _Decided(
+    return Decided(
         folder=Path(sessions[0].path),
+        specimens=len(rows) + sum(len(each.known) for each in sessions),
         taken_in=any(row.state == "done" for row in rows),
         refused=[row.quarantine for row in rows if row.quarantine is not None],
         said={each.listing_hash: each.known for each in sessions},
     )
 
 
-def _close(pulse: Pulse, found: _Decided, prefix: str, root: Path) -> Path | None:
-    """Close the folder; None when files came since, whose own session will close it."""
+def close(pulse: Pulse, found: Decided, prefix: str, root: Path, since: float) -> Path | None:
+    """Close the folder; None when files came since, whose own session will close it.
+
+    None also while a copy is under way that went on `since` (seconds since 1970): the copying
+    program would no longer find its folder. Reconcile has it tried again.
+    """
     folder = found.folder
-    if folder.is_dir() and listing_hash(listed(pulse, folder, root)) not in found.said:
+    if folder.is_dir():
+        listing = listed(pulse, folder, root)
+        under_way = any(entry.mtime >= since for entry in listing.unfinished)
+        if under_way or listing_hash(listing) not in found.said:
+            return None
+    elif not found.specimens:
         return None
     closed = close_folder(folder, prefix, known=found.said)
     content = listing_hash(listed(pulse, closed, root))

@@ -17,13 +17,11 @@ from blocks.ndrive import ANY_WORKSTATION, NDrive
 from tasks.file_errors import FileError, named
 from tasks.mounts import MOUNTS, Pulse
 from tasks.ndrive import Listing, listed, listing_hash
+from tasks.pairing import STILL
 from track.database import transact
 from track.sessions import of_folder, open_session
 
 log = logging.getLogger(__name__)
-
-STILL = 10
-"""So many times the settling time since the last change of a folder that nobody watches."""
 
 
 async def closable(
@@ -48,9 +46,10 @@ async def _is_closable(engine: AsyncEngine, drive: NDrive, session: UUID, actor:
         return True  # it may have been renamed just before a kill
     listing, changed = seen
     content = listing_hash(listing)
+    since = time.time() - STILL * drive.settle_seconds
     if content in {each.listing_hash for each in known}:
-        return True
-    still = time.time() - changed >= STILL * drive.settle_seconds
+        return all(entry.mtime < since for entry in listing.unfinished)
+    still = changed < since
     if listing.items and still and not _is_watched(drive, folder, known[0].workstation):
         fields = {"path": str(folder), "workstation": known[0].workstation}
         opened = await transact(

@@ -24,14 +24,15 @@ class NamedFormats:
 
     async def complete(self, listing: Listing) -> Listing:
         """The listing with `named` of every pair. Raises a FileError that may pass by itself."""
-        return await MOUNTS.run(listing.folder.parent, self._complete, listing)
+        return await MOUNTS.run(listing.folder.parent, self.read, listing)
 
     def keep(self, folders: Iterable[Path]) -> None:
         """Forget the folders that are no longer there."""
         there = set(folders)
         self._known = {path: known for path, known in self._known.items() if path in there}
 
-    def _complete(self, pulse: Pulse, listing: Listing) -> Listing:
+    def read(self, pulse: Pulse, listing: Listing) -> Listing:
+        """`complete`, for who is in a thread already."""
         before, known = self._known.get(listing.folder, {}), dict[Entry, str]()
         items: dict[str, Pair] = {}
         for base, pair in listing.items.items():

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tasks.formats import IMAGES, RAWS, format_of_name, is_meant, is_picture, same_format
 
+STILL = 10
+"""What lacks a partner, or is still being copied, is waited for so many settling times."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -15,7 +15,7 @@ from tasks.pairing import Entry, Pair
 
 @dataclass(frozen=True)
 class Found:
-    """The files of one specimen. `alike`: base names there that differ from its own in case only."""
+    """The files of one specimen. `alike`: base names there that differ in case only."""
 
     pair: Pair
     alike: tuple[str, ...] = ()
