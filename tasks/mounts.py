@@ -6,6 +6,7 @@ whoever asks meanwhile is told at once. The others go on.
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +136,11 @@ class Mounts:
 
 MOUNTS = Mounts()
 """Every look at a workstation's folder goes through it."""
+
+
+async def need_answer(folder: Path) -> None:
+    """Raise NotAnswering unless a session's folder can be looked at now, whether it is there."""
+    await MOUNTS.run(folder.parent, lambda _: os.path.lexists(folder))
 
 
 def _in_a_thread(work: Callable[[], T]) -> "Future[T]":

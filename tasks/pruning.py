@@ -23,6 +23,7 @@ from blocks.store import LocalStore
 from schemas.guid import is_path_safe
 from tasks.ars import synchronised
 from tasks.file_errors import FileError
+from tasks.mounts import need_answer
 from tasks.originals import remove_original
 from tasks.removal import REMOVING, below, remove_tree, size_of
 from tasks.threads import Stop
@@ -77,6 +78,8 @@ class Pruner:
     async def settle(self, copy: Copy) -> Outcome:
         """Remove one copy, or say why not."""
         try:
+            if copy.kind == "ndrive":
+                await need_answer(Path(copy.location))
             await self._need_proof(copy)
             return await self._remove(copy)
         except (Kept, FileError) as error:

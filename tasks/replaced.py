@@ -15,7 +15,7 @@ from tasks.copies import checksum_file, read_whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import FileError
 from tasks.ndrive import Listing
-from tasks.pairing import Entry, Pair
+from tasks.pairing import Entry, Pair, normal
 from track.database import transact
 from track.replaced import documents_from, same_after_all, taken_from
 
@@ -27,6 +27,11 @@ OTHER_IMAGE = (
 OTHER_METADATA = (
     "{name}: it was written anew after it was taken in, and what was taken in counts;"
     " resubmit this specimen's ingest to have it as it is now, else put the first one back"
+)
+OTHER_MASTER = (
+    "{name}: it came after {taken} had been taken in as this specimen's image, and what was taken"
+    " in counts; if this is its master, drop both under a guid of their own in a new folder, with"
+    " file_format in the metadata, else take it away"
 )
 UNREADABLE = (
     "{name}: it was changed after it was taken in and cannot be compared ({reason});"
@@ -50,16 +55,35 @@ async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, str]:
     for guid, arrived in documents.items():
         if what := await _other_metadata(listing.items[guid].json, arrived):
             said[guid] = what
+    names = {(row.guid, normal(row.name)) for row in files}
     for row in files:
+        if what := _other_master(listing.items[row.guid], names, row, documents.get(row.guid)):
+            said[row.guid] = what
         entry = _named(listing.items[row.guid], row.name)
         if entry is not None and (what := await _other_image(dispatcher, entry, row)):
             said[row.guid] = what
     return said
 
 
+def _other_master(
+    pair: Pair, names: set[tuple[str, str]], row: Row[Any], arrived: dict[str, Any] | None
+) -> str | None:
+    """A file that would have been the master, had it been there: a TIFF beside a JPEG taken in."""
+    image = pair.image
+    if image is None or (row.guid, normal(image.name)) in names or arrived is None:
+        return None
+    if arrived.get("file_format") or not any(_is_named(each, row.name) for each in pair.extras):
+        return None
+    return OTHER_MASTER.format(name=image.name, taken=row.name)
+
+
+def _is_named(entry: Entry, name: str) -> bool:
+    return normal(entry.name) == normal(name)
+
+
 def _named(pair: Pair, name: str) -> Entry | None:
     entries: Iterable[Entry | None] = (pair.image, *pair.extras)
-    return next((entry for entry in entries if entry is not None and entry.name == name), None)
+    return next((entry for entry in entries if entry and _is_named(entry, name)), None)
 
 
 async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from PIL import Image
 
 from blocks.ndrive import NDrive
 from tasks import folders, ndrive, recent_listing
@@ -59,6 +60,22 @@ async def test_the_master_that_comes_after_its_preview_was_refused_is_taken(muse
     await museum.drop_anew("g", into="corrected")
     await museum.ingest("g")
     assert await museum.is_in("g") and museum.stored("g") == ["g.tif"]
+
+
+async def test_a_master_that_comes_after_its_preview_was_taken_is_told_of(museum: Museum) -> None:
+    """Without a format in the metadata nobody can know that it was still to come."""
+    named(museum, "g", "", ".jpg")
+    Image.effect_noise((60, 50), 80).convert("RGB").save(museum.folder / "g.jpg")
+    museum.drop("h")
+    await museum.register()
+    await museum.ingest("g")
+    named(museum, "g", "", ".tif")
+    await museum.drop_anew(into=museum.folder.name)
+    ((known,),) = await museum.world.sql(
+        "SELECT known FROM track.session WHERE id = :s", s=museum.world.session_id
+    )
+    assert "g.tif: it came after g.jpg had been taken in" in str(known)
+    assert museum.stored("g") == ["g.jpg"]
 
 
 async def test_metadata_and_image_that_differ_in_case_are_taken_as_one(museum: Museum) -> None:
