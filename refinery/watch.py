@@ -108,10 +108,11 @@ class Lookout:
 
     async def _workstations(self) -> list[str]:
         """The names as they are given, or with `*` those that are there."""
-        there = await MOUNTS.run(self._drive.root, _folders_below, self._drive.root)
-        given = self._drive.workstations
+        given, root = self._drive.workstations, self._drive.root
         if ANY_WORKSTATION in given:
+            there = await MOUNTS.run(root, _folders_below, root)
             return [name for name in there if is_session_name(name)]
+        await MOUNTS.run(root, _opens, root)
         return list(given)
 
     async def _look_at(self, names: list[str]) -> None:
@@ -144,6 +145,14 @@ class Lookout:
     def _forget(self) -> None:
         for each in self._watches.values():
             each.forget()
+
+
+def _opens(_: Pulse, root: Path) -> None:
+    """Whether the drive is there at all; nothing below it is asked for, since it may hang."""
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise named(error, root, reading=True) from error
 
 
 def _folders_below(pulse: Pulse, root: Path) -> list[str]:

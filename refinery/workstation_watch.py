@@ -121,6 +121,9 @@ class WorkstationWatch:
         if listing.unpaired and not listing.marked:
             names = ", ".join(_missing(listing, base) for base in listing.unpaired)
             log.warning("%s is taken without a partner for %s", listing.folder, names)
+        if listing.unfinished and not listing.marked:
+            names = _some([entry.name for entry in listing.unfinished])
+            log.warning("%s is taken without %s, a copy that stands still", listing.folder, names)
         await register_folder(
             self._engine(), self._drive, listing.folder, self._emit, actor="watch", listing=listing
         )

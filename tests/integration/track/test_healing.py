@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.world import World, new
 from track import healing
 from track.database import transact
+from track.sessions import open_session
 from track.states import State
 
 PIPELINE = {
@@ -164,6 +165,16 @@ async def test_runs_of_the_dead_are_named_and_those_of_the_living_are_not(world:
     assert {(each.flow_run_id, each.why) for each in found} == {(run, "silent")}
 
 
+async def a_late_file(world: World) -> UUID:
+    """A further session of the world's folder, with no specimen of its own."""
+    ((path,),) = await world.sql("SELECT path FROM track.session")
+    fields = {"path": str(path), "workstation": "W", "listing_hash": "late", "actor": "test"}
+    late = await transact(world.engine, lambda tx: open_session(tx, **fields))
+    assert late is not None
+    await world.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    return late
+
+
 async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_close_it(
     engine: AsyncEngine,
 ) -> None:
@@ -189,6 +200,15 @@ async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_clos
     assert not await take_up(world), "there is no work"
     assert await transact(engine, lambda tx: healing.take_up(tx, world.session_id, idle=True))
     assert await unclosed() == [], "a dispatcher was asked for"
+    await world.sql("UPDATE track.session SET wake_requested_at = NULL")
+    late = await a_late_file(world)
+    assert await unclosed() == [], "a later session of the folder is to close it"
+    await world.sql("UPDATE track.session SET finished_at = now() - interval '1 hour'")
+    world.session_id = late
+    await dies(world)
+    await world.dispatch()
+    await dies(world)
+    assert await unclosed() == [late], "whichever session brought its specimens"
     await world.sql(
         "UPDATE track.session SET wake_requested_at = NULL, path = '/n/W/imported_session 1'"
     )
