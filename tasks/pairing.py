@@ -99,7 +99,7 @@ def pair_up(files: Iterable[Entry]) -> tuple[dict[str, Pair], tuple[Entry, ...]]
         else:
             rest.append(entry)
     _join_where_only_case_differs(groups)
-    bases = {base.casefold(): base for base in groups} | {base: base for base in groups}
+    bases = {base.lower(): base for base in groups} | {base: base for base in groups}
     others: list[Entry] = []
     for entry in rest:
         owner = _owner(entry.name, bases)
@@ -114,12 +114,12 @@ def _join_where_only_case_differs(groups: dict[str, list[Entry]]) -> None:
     """
     alike: dict[str, list[str]] = {}
     for base in groups:
-        alike.setdefault(base.casefold(), []).append(base)
+        alike.setdefault(base.lower(), []).append(base)
     for bases in alike.values():
         described = [
             base for base in bases if any(_suffix(each) == ".json" for each in groups[base])
         ]
-        names = [normal(each.name).casefold() for base in bases for each in groups[base]]
+        names = [normal(each.name).lower() for base in bases for each in groups[base]]
         if len(bases) > 1 and len(described) == 1 and len(set(names)) == len(names):
             for base in bases:
                 if base != described[0]:
@@ -131,7 +131,7 @@ def _owner(name: str, bases: dict[str, str]) -> str | None:
     base = normal(name)
     while "." in base:
         base = base.rpartition(".")[0]
-        if (found := bases.get(base) or bases.get(base.casefold())) is not None:
+        if (found := bases.get(base) or bases.get(base.lower())) is not None:
             return found
     return None
 

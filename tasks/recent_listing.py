@@ -40,7 +40,7 @@ class RecentListing:
             raise named(error, folder, reading=True) from error
         listing = listed(pulse, folder, root)
         self._last = changed, listing
-        alike = (each for each in listing.items if each.casefold() == base.casefold())
+        alike = (each for each in listing.items if each.lower() == base.lower())
         return Found(listing.items.get(base, Pair()), tuple(e for e in alike if e != base))
 
     def _again(self, folder: Path, base: str) -> Pair | None:

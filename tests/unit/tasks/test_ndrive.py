@@ -196,6 +196,11 @@ def test_names_that_differ_in_case_stay_apart_where_another_may_be_meant(folder:
     assert listing.unpaired == ("A", "B", "b")
 
 
+def test_letters_that_are_two_names_on_windows_too_stay_apart(folder: Path) -> None:
+    drop(folder, "straße.json", "strasse.tif", "ﬁ.json", "fi.tif")
+    assert list_session(folder).unpaired == ("fi", "strasse", "straße", "ﬁ")
+
+
 @pytest.mark.parametrize(
     ("word", "names", "expected"),
     [
