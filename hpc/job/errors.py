@@ -15,6 +15,10 @@ class BadInput(JobError):
     """The file or a parameter is wrong: no retry can help; the message names which, and how."""
 
 
+class WrongKind(BadInput):
+    """The file is sound, but of a kind that the modules do not read: export it as another."""
+
+
 class Transient(JobError):
     """Network, disk or memory trouble: the same job may well succeed later."""
 

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, Protocol, TypedDict
 
 from hpc.job.errors import BadInput
 
-IMAGES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".webp"})
+IMAGES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".webp", ".jp2", ".dng"})
 
 
 class Result(TypedDict):

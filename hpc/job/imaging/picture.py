@@ -1,7 +1,8 @@
 """Opening an image of unknown quality: in full or small, upright, in 8-bit sRGB or grey.
 
-libvips reads it all as a stream. What it cannot read becomes an error naming the file;
-what merely fails for lack of disk or memory is told apart, since that may pass.
+libvips reads it all as a stream, but for JPEG 2000, which Pillow decodes in memory. What
+cannot be read becomes an error naming the file; what merely fails for lack of disk or memory
+is told apart, since that may pass.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.job.errors import BadInput, Transient
+from hpc.job.imaging.jp2 import open_jp2
+from hpc.job.imaging.pages import Picture, check_size, picture_of
 from hpc.job.imaging.rectangle import LYING
 
 MAX_PIXELS = 1_000_000_000
@@ -45,23 +48,46 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
-    """The image, to be read once from top to bottom; only the header is read here.
+    """The full-size picture of a file, to be read once from top to bottom; its header only.
 
-    Raises BadInput for an empty file, no image, or more than `max_pixels`.
+    Samples that are neither colour nor transparency (infrared) are left out. What is cut short
+    or damaged fails as it is read, never gives black rows; a JPEG's corrupt block does not fail.
+    Raises WrongKind, and BadInput for an empty file, no image, or more than `max_pixels`.
     """
     # Another file may have had this name before, and loaders nobody fuzzes stay shut.
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
     if path.stat().st_size == 0:
         raise BadInput(f"{path.name}: is empty (0 bytes); copy it again")
+    picture = picture_of(path)
+    if picture.kind == "jp2":
+        return open_jp2(path, max_pixels)
     with naming(path):
-        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated")
-    if image.width * image.height > max_pixels:
-        raise BadInput(
-            f"{path.name}: claims {image.width} x {image.height} pixels, more than the "
-            f"{max_pixels} allowed; if that is right, raise params.max_pixels"
+        # `truncated` would let a TIFF pass that ends in the middle of its pixels.
+        image = pyvips.Image.new_from_file(
+            str(path), access="sequential", fail_on="error", **_place(picture)
         )
-    return image
+    check_size(path, image.width, image.height, max_pixels)
+    return _colours_only(image, picture)
+
+
+def _place(picture: Picture) -> dict[str, int]:
+    """Where in a file of several pictures libvips finds this one."""
+    directory = picture.directory
+    if directory is None or (directory.page, directory.sub) == (0, None):
+        return {}
+    inner = {} if directory.sub is None else {"subifd": directory.sub}
+    return {"page": directory.page, **inner}
+
+
+def _colours_only(image: pyvips.Image, picture: Picture) -> pyvips.Image:
+    """Without the samples beyond colour and transparency, called what is left."""
+    colours = picture.colours
+    if colours is None or colours >= image.bands:
+        return image
+    deep = image.format == "ushort"
+    names = {1: "grey16" if deep else "b-w", 3: "rgb16" if deep else "srgb", 4: "cmyk"}
+    return image.extract_band(0, n=colours).copy(interpretation=names[colours])
 
 
 def orientation_of(image: pyvips.Image) -> int:
@@ -79,7 +105,9 @@ def plain(image: pyvips.Image) -> pyvips.Image:
     """8-bit sRGB or grey without alpha, whatever it was: CMYK, 16 bit, palette, Lab."""
     if image.interpretation == "multiband":
         image = image[0] if image.bands < 3 else image[0:3]
-        image = image.copy(interpretation="b-w" if image.bands == 1 else "srgb")
+        deep = image.format == "ushort"
+        grey, colour = ("grey16", "rgb16") if deep else ("b-w", "srgb")
+        image = image.copy(interpretation=grey if image.bands == 1 else colour)
     image = image.colourspace("b-w" if image.bands < 3 else "srgb")
     if image.hasalpha():
         image = image.flatten(background=255)

@@ -23,31 +23,30 @@ from hpc.job.imaging.picture import (
 from hpc.job.imaging.rectangle import Rectangle
 
 MM_PER_INCH = 25.4
-NOT_A_SCAN = frozenset({1.0, 25.4, 72.0, 96.0})
-"""What programs write when they do not know: these say nothing about the scanner."""
 JPEG_QUALITY = 85
 BIG_TIFF_BYTES = 3_500_000_000
 LASTING = frozenset({"srgb", "rgb", "rgb16", "b-w", "grey16", "cmyk"})
 """Kinds of pixels every program reads from a TIFF; others (Lab, measured values) become sRGB."""
 STRAIGHT = 0.1
 """Degrees below which pixels stay as they are: what a sheet's edge strays is hardly seen."""
+ROUNDING_PX = 2
+SMALL_PX = 200
+"""What is itself less than that on its shorter side may have any smaller copy."""
 FORMATS = {"tif": ".tif", "jpeg": ".jpg"}
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """What was made: `ppi` is what the file truly has, None where nobody knows."""
+    """What was made: `ppi` is what the file truly has, None where nobody knows.
+
+    `size_before` is that of the image as stored, or of the part cut out of it, at full size.
+    """
 
     width: int
     height: int
     scale: float
     ppi: float | None
-
-
-def ppi_in_file(path: Path, max_pixels: int = MAX_PIXELS) -> float | None:
-    """The resolution the file claims, pixels per inch; None when it says nothing credible."""
-    ppi = round(open_image(path, max_pixels).xres * MM_PER_INCH, 1)
-    return None if ppi in NOT_A_SCAN or ppi < 1 else ppi
+    size_before: tuple[float, float]
 
 
 def write_scaled(
@@ -57,24 +56,29 @@ def write_scaled(
     file_format: str,
     ppi: float,
     source_ppi: float | None,
+    longest_px: int | None = None,
     cut: Rectangle | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Scaled:
     """Write `source` at `ppi` to `target` ("tif": LZW, "jpeg": quality 85).
 
-    Unknown source resolution: pixel for pixel. `cut`, in pixels of the upright image: that
-    part alone, its sides upright. Raises BadInput, Transient, OSError.
+    Unknown source resolution: pixel for pixel. `longest_px` bounds the longer side, whatever
+    the resolution. `cut`, in pixels of the upright image: that part alone, its sides upright.
+    Raises BadInput, Transient, OSError; BadInput also for a size that makes no sense.
     """
     image = open_image(source, max_pixels)
     with naming(source):
         tags = _tags(source, image)
         if image.interpretation not in LASTING:
             image = plain(image)
+        part = cut and cut.stored(orientation_of(image), upright_size(image))
+        size_before = (part.width, part.height) if part else (image.width, image.height)
         scale = min(1.0, ppi / source_ppi) if source_ppi else 1.0
+        if longest_px is not None:
+            scale = min(scale, longest_px / max(size_before))
         made = image if scale == 1.0 else image.resize(scale)
-        if cut is not None:
-            stored = cut.stored(orientation_of(image), upright_size(image))
-            made = cut_out(made, stored.scaled(scale))
+        if part is not None:
+            made = cut_out(made, part.scaled(scale))
         true_ppi = source_ppi * scale if source_ppi else None
         if true_ppi:
             made = made.copy(xres=true_ppi / MM_PER_INCH, yres=true_ppi / MM_PER_INCH)
@@ -82,7 +86,25 @@ def write_scaled(
             _write_jpeg(made, target, tags)
         else:
             _write_tiff(made, target, tags)
-    return Scaled(made.width, made.height, round(scale, 6), true_ppi and round(true_ppi, 1))
+    true_ppi = true_ppi and round(true_ppi, 1)
+    return Scaled(made.width, made.height, round(scale, 6), true_ppi, size_before)
+
+
+def no_sense(made: Scaled, least_px: int) -> str | None:
+    """Why the size of what was made makes no sense; None: it does.
+
+    A reduced copy whose shorter side is under `least_px`, one larger than what it was made of,
+    or of another shape than rounding to whole pixels explains.
+    """
+    sides = ((made.width, made.size_before[0]), (made.height, made.size_before[1]))
+    if any(abs(side - before * made.scale) > ROUNDING_PX for side, before in sides):
+        return "it has not the shape of what it was made of"
+    if any(side > before + ROUNDING_PX for side, before in sides):
+        return "it is larger than what it was made of"
+    small_before = min(made.size_before) < SMALL_PX
+    if made.scale < 1 and min(made.width, made.height) < least_px and not small_before:
+        return f"its shorter side is under {least_px} pixels"
+    return None
 
 
 def cut_out(image: pyvips.Image, part: Rectangle) -> pyvips.Image:
@@ -116,7 +138,8 @@ def cut_out(image: pyvips.Image, part: Rectangle) -> pyvips.Image:
 def _tags(source: Path, image: pyvips.Image) -> exif.Tags:
     if "exif-data" in image.get_fields():
         return exif.tags_of_blob(bytes(image.get("exif-data")))
-    is_tiff = str(image.get("vips-loader")).startswith("tiffload")
+    fields = image.get_fields()
+    is_tiff = "vips-loader" in fields and str(image.get("vips-loader")).startswith("tiffload")
     return exif.tags_of_tiff(source) if is_tiff else {}
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from hpc.job.imaging.codes import Code, Reading
 
 NAME = "barcode"
-NEEDS = ("numpy", "pyvips", "zxingcpp")
-TAKES = ("patterns", "formats", "seconds", "max_pixels")
+NEEDS = ("PIL", "numpy", "pyvips", "zxingcpp")
+TAKES = ("patterns", "formats", "seconds", "accept_black", "max_pixels")
 GIVES = ("metadata", "barcode", "details")
 
 SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device target"
@@ -36,15 +36,19 @@ def run(job: Job) -> Result:
     """Codes with kind and box. No code at all is a result, with a warning.
 
     Params: `patterns` {disposable, label, device_target, specimen: regular expression},
-    `formats` [code format], `seconds` (20) to spend at most, `max_pixels`. Raises BadInput
-    naming the file or the parameter.
+    `formats` [code format], `seconds` (20) to spend at most, `accept_black`,
+    `max_pixels`. Raises BadInput naming the file or the parameter.
     """
     from hpc.job.imaging.codes import BUDGET_S, FORMATS, read_codes
     from hpc.job.imaging.picture import MAX_PIXELS, naming, read_grey
+    from hpc.job.imaging.whole import remarks
 
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
-    grey = read_grey(path, job.params.get("max_pixels", MAX_PIXELS))
+    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    accept_black = job.params.get("accept_black", False) is True
+    said = remarks(path, max_pixels, accept_black=accept_black)
+    grey = read_grey(path, max_pixels)
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
     with naming(path):
         reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
@@ -61,7 +65,7 @@ def run(job: Job) -> Result:
             "seconds": reading.seconds,
             "cut": [{"text": code.text, "box": list(code.box)} for code in reading.cut],
         },
-        warnings=warnings_of(path.name, reading, kinds),
+        warnings=said + warnings_of(path.name, reading, kinds),
     )
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from hpc.job.imaging.picture import Rgb
 
 NAME = "crop"
-NEEDS = ("numpy", "pyvips")
-TAKES = ("keep", "min_confidence", "max_pixels")
+NEEDS = ("PIL", "numpy", "pyvips")
+TAKES = ("keep", "min_confidence", "accept_black", "max_pixels")
 GIVES = ("details",)
 
 LOOK_AT = 800
@@ -40,13 +40,18 @@ def run(job: Job) -> Result:
     clockwise, `box` [x, y, w, h] is the upright box around them. `derive` cuts a `sure` sheet
     out along its corners. "Could not tell" is a result: `box` null and a warning. Params:
     `keep` (of "chart", "ruler": the outline takes them in; by default they are cut),
-    `min_confidence` (0.3), `max_pixels`. Raises BadInput naming the file or the parameter.
+    `min_confidence` (0.3), `accept_black`, `max_pixels`. Raises BadInput naming the
+    file or the parameter.
     """
     from hpc.job.imaging.picture import MAX_PIXELS, as_rgb, read_small
+    from hpc.job.imaging.whole import remarks
 
     keep = kinds_kept(job.params.get("keep", []))
     path = job.image()
-    small, size = read_small(path, LOOK_AT, job.params.get("max_pixels", MAX_PIXELS))
+    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    accept_black = job.params.get("accept_black", False) is True
+    warnings = remarks(path, max_pixels, accept_black=accept_black)
+    small, size = read_small(path, LOOK_AT, max_pixels)
     found = look(as_rgb(small))
     scale = max(size) / max(small.width, small.height)
     outline = found.outline
@@ -67,7 +72,6 @@ def run(job: Job) -> Result:
             for kind, box in found.beside
         ],
     }
-    warnings = []
     if outline is None:
         warnings.append(f"{path.name}: could not tell specimen from background: {found.why}")
     elif not sure:

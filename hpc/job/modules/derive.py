@@ -10,14 +10,16 @@ from hpc.job.job import Child, Job, Result, inside, result
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
-TAKES = ("ppi", "scan_ppi", "cut", "max_pixels")
+TAKES = ("ppi", "scan_ppi", "cut", "longest_px", "least_px", "accept_black", "max_pixels")
 GIVES = ("derivatives", "details")
 
 PPI = (400, 72)
 LEAST_TIFF_PPI = 150
 """Below it a copy is for looking at: a JPEG, a thumbnail. From it on, a TIFF to work with."""
-
-
+LONGEST_PX = 1600
+"""Of a thumbnail's longer side: what a page shows, whatever the resolution is or is not."""
+LEAST_PX = {"tif": 200, "jpeg": 32}
+"""Of the shorter side of a reduced copy: less comes of a resolution that is not the scan's."""
 DISAGREE = 0.05
 
 
@@ -31,27 +33,53 @@ class Resolution:
     doubt: str | None = None
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Of derivatives, in pixels; `least_px` None: the usual ones of LEAST_PX."""
+
+    longest_px: int
+    least_px: int | None
+
+    @classmethod
+    def asked(cls, job: Job) -> "Bounds":
+        """Those of the parameters; raises BadInput for what is no number of pixels."""
+        for name in ("longest_px", "least_px"):
+            value = job.params.get(name, 1)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise BadInput(f"params.{name}: {value!r} is not a number of pixels above 0")
+        return cls(job.params.get("longest_px", LONGEST_PX), job.params.get("least_px"))
+
+    def least(self, file_format: str) -> int:
+        """The least shorter side of a reduced copy in this format."""
+        return self.least_px or LEAST_PX[file_format]
+
+
 def run(job: Job) -> Result:
     """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
 
-    Params: `ppi` [400, 72], `scan_ppi`, `cut` (false), `max_pixels`. The scan's resolution is
-    params.scan_ppi, else the metadata's, else a ruler's in the image, else the file's;
-    unknown, or lower than asked: nothing is resampled. With `cut`, a sheet that an earlier
-    stage was sure of is cut out and set straight. Making them again gives the same.
-    Raises BadInput, Transient, OSError.
+    Params: `ppi` [400, 72], `scan_ppi`, `cut` (false), `longest_px` (1600, of a thumbnail),
+    `least_px`, `accept_black`, `max_pixels`. The scan's resolution is params.scan_ppi, else
+    the metadata's, else a ruler's in the image, else the file's; unknown, or lower than asked:
+    a copy is not resampled, and a thumbnail only to its bound. With `cut`, a sheet that an
+    earlier stage was sure of is cut out and set straight. Making them again gives the same.
+    Raises BadInput, also for a derivative whose size makes no sense, Transient, OSError.
     """
     from hpc.job.imaging.picture import MAX_PIXELS
+    from hpc.job.imaging.whole import remarks
 
     children = children_asked(job)
+    bounds = Bounds.asked(job)
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    accept_black = job.params.get("accept_black", False) is True
+    warnings = remarks(source, max_pixels, accept_black=accept_black)
     resolution = source_resolution(job, source, max_pixels)
     cut = sheet_to_cut(job, source)
     folder = job.folder / "derived"
     folder.mkdir(exist_ok=True)
     derivatives, made = [], []
     for child in children:
-        derivative, scaled = make(job, child, source, folder, resolution.ppi, cut)
+        derivative, scaled = make(job, child, source, folder, resolution, cut, bounds)
         derivatives.append(derivative)
         made.append(scaled)
     details = {
@@ -64,9 +92,10 @@ def run(job: Job) -> Result:
         else None,
         "made": made,
     }
-    warnings = [f"{source.name}: {resolution.doubt}"] if resolution.doubt else []
+    if resolution.doubt:
+        warnings.append(f"{source.name}: {resolution.doubt}")
     if resolution.ppi is None:
-        warnings.append(f"{source.name}: scan resolution unknown, not resampled")
+        warnings.append(f"{source.name}: scan resolution unknown, not resampled to a ppi")
     return result(derivatives=derivatives, details=details, warnings=warnings)
 
 
@@ -102,8 +131,8 @@ def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
 
 def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
     """Pixels per inch of the scan, and who says so. Raises BadInput when it is no number."""
+    from hpc.job.imaging.resolution import ppi_in_file
     from hpc.job.imaging.ruler import read_ruler
-    from hpc.job.imaging.scaled import ppi_in_file
 
     tags = job.metadata.get("tags") or {}
     said = {
@@ -113,16 +142,17 @@ def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
     for where, value in said.items():
         if value is not None:
             return Resolution(checked_ppi(where, value), where)
-    in_file = ppi_in_file(source, max_pixels)
+    claimed = ppi_in_file(source)
     ruler = read_ruler(source, max_pixels)
     if ruler is None:
-        return Resolution(in_file, "file" if in_file else "nobody")
-    agree = in_file is None or abs(in_file / ruler.ppi - 1) < DISAGREE
+        return Resolution(claimed.ppi, "file" if claimed.ppi else "nobody", doubt=claimed.doubt)
+    agree = claimed.ppi is None or abs(claimed.ppi / ruler.ppi - 1) < DISAGREE
+    doubt = f"the ruler says {ruler.ppi} ppi, the file {claimed.ppi}; the ruler counts"
     return Resolution(
         ruler.ppi,
         "ruler",
         {"ticks": ruler.ticks, "spread": ruler.spread},
-        None if agree else f"the ruler says {ruler.ppi} ppi, the file {in_file}; the ruler counts",
+        claimed.doubt if agree else doubt,
     )
 
 
@@ -142,13 +172,16 @@ def make(
     child: Child,
     source: Path,
     folder: Path,
-    source_ppi: float | None,
+    resolution: Resolution,
     cut: Rectangle | None,
+    bounds: Bounds,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One derivative, under its name only when whole; its declaration and its measures."""
+    """One derivative, under its name only when whole and of a size that makes sense; its
+    declaration and its measures. Raises BadInput, Transient, OSError.
+    """
     from hpc.job.client import crc32_of
     from hpc.job.imaging.picture import MAX_PIXELS
-    from hpc.job.imaging.scaled import FORMATS, write_scaled
+    from hpc.job.imaging.scaled import FORMATS, no_sense, write_scaled
 
     file_format = "tif" if child.ppi >= LEAST_TIFF_PPI else "jpeg"
     target = inside(folder, f"{child.guid}{FORMATS[file_format]}")
@@ -159,10 +192,18 @@ def make(
             partial,
             file_format=file_format,
             ppi=child.ppi,
-            source_ppi=source_ppi,
+            source_ppi=resolution.ppi,
+            longest_px=bounds.longest_px if file_format == "jpeg" else None,
             cut=cut,
             max_pixels=job.params.get("max_pixels", MAX_PIXELS),
         )
+        if wrong := no_sense(scaled, bounds.least(file_format)):
+            raise BadInput(
+                f"{source.name}: its {child.ppi} ppi derivative would be {scaled.width} x "
+                f"{scaled.height} pixels, and {wrong}; its resolution is {resolution.ppi} ppi by "
+                f"the {resolution.said_by}: give the right one in params.scan_ppi, or set "
+                "params.least_px if that size is right"
+            )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from hpc.job.imaging.text import Label
 
 NAME = "ocr"
-NEEDS = ("numpy", "pyvips", "rapidocr", "onnxruntime")
-TAKES = ("min_confidence", "max_pixels")
+NEEDS = ("PIL", "numpy", "pyvips", "rapidocr", "onnxruntime")
+TAKES = ("min_confidence", "accept_black", "max_pixels")
 GIVES = ("metadata", "details")
 
 SURE = 0.8
@@ -21,19 +21,21 @@ def run(job: Job) -> Result:
     """The text as metadata `tags.ocr`; lines with box and confidence in the details.
 
     No text, or a mean confidence below `min_confidence` (0.8), is a result with a warning.
-    Params: `min_confidence`, `max_pixels`. Raises BadInput naming the file.
+    Params: `min_confidence`, `accept_black`, `max_pixels`. Raises BadInput naming the file.
     """
     from hpc.job.imaging.picture import MAX_PIXELS, naming, read_colour
     from hpc.job.imaging.text import read_labels
+    from hpc.job.imaging.whole import remarks
 
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
+    accept_black = job.params.get("accept_black", False) is True
+    warnings = remarks(path, max_pixels, accept_black=accept_black)
     image, size = read_colour(path, MOST_PIXELS, max_pixels)
     with naming(path):
         labels = read_labels(image, job.threads)
     scale = max(size) / max(image.width, image.height)
     sure = mean_confidence(labels)
-    warnings = []
     if not labels:
         warnings.append(f"no text found in {path.name}")
     elif sure < job.params.get("min_confidence", SURE):
