@@ -20,11 +20,13 @@ from tasks.formats import is_picture
 from tasks.holding import Quarantined
 from tasks.images import BrokenImage, look_at_image
 from tasks.pairing import Entry
+from tasks.readable import look_as_modules, stages_that_look
 from tasks.recent_listing import Found
 from track.database import transact
 from track.documents import create_document
 from track.files import AssetRow, read_asset, taken_in
 from track.pipelines import pipeline_names
+from track.replaced import warn_of_ingest
 from track.results import megabytes, note_file
 from track.tables import session
 
@@ -35,10 +37,11 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         row = await read_asset(connection, guid)
         known = await pipeline_names(connection)
         folder = await _folder(connection, dispatcher, row.source_path)
+        looking = await stages_that_look(connection, row.pipeline)
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
     arrived = await _read_metadata(found, row, known)
     image = _master(found, row.file_name, arrived.metadata.file_format)
-    copied = await _take_in(image, dispatcher.store.folder(guid))
+    said, copied = await _take_in(image, dispatcher.store.folder(guid), looking)
 
     async def record(tx: AsyncConnection) -> None:
         mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
@@ -54,6 +57,8 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         await create_document(tx, guid, arrived, actor=dispatcher.actor)
         size_mb = megabytes(copied.size_bytes)
         await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)
+        for what in said:
+            await warn_of_ingest(tx, guid, what)
 
     await transact(dispatcher.engine, record)
 
@@ -135,9 +140,11 @@ def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
     return Quarantined(base, f"its {what} is missing", remedy)
 
 
-async def _take_in(image: Entry, folder: Path) -> Copied:
+async def _take_in(image: Entry, folder: Path, looking: list[str]) -> tuple[list[str], Copied]:
+    """What a person should know of the image, and its copy."""
     try:
         await look_at_image(image.path)
-        return await copy_file(image.path, folder / image.name)
+        said = await look_as_modules(image.path, looking)
+        return said, await copy_file(image.path, folder / image.name)
     except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error

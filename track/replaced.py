@@ -51,13 +51,18 @@ async def same_after_all(tx: AsyncConnection, file_id: int, mtime: int) -> None:
     await tx.execute(SAME_AFTER_ALL, {"id": file_id, "mtime": mtime})
 
 
+async def warn_of_ingest(tx: AsyncConnection, guid: str, what: str) -> None:
+    """Add a warning to the ingest of an asset, once."""
+    for job_id in (await tx.execute(INGEST_OF, {"guid": guid})).scalars().all():
+        await warn(tx, job_id, what.replace("; ", ", "))
+
+
 async def note_replaced(
     tx: AsyncConnection, session_id: UUID, said: Mapping[str, str], *, actor: str
 ) -> None:
     """Say on each asset that what lies in its folder is not what was taken in."""
     for guid, what in said.items():
-        for job_id in (await tx.execute(INGEST_OF, {"guid": guid})).scalars().all():
-            await warn(tx, job_id, what.replace("; ", ", "))
+        await warn_of_ingest(tx, guid, what)
         await record(
             tx, actor=actor, what="asset.replaced", session_id=session_id,
             asset_guid=guid, new=what,

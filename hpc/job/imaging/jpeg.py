@@ -74,7 +74,8 @@ def damage_of(path: Path) -> Damage | None:
         if why is None:
             return None
         hole = data.find(HOLE, frame.first, frame.end) >= 0
-    return Damage(hole or _ends_flat(path), why)
+    ended_early = "premature end" in why
+    return Damage(hole or (ended_early and _ends_flat(path)), why)
 
 
 def frame_of(data: Bytes) -> Frame:
