@@ -13,9 +13,10 @@ import pyvips
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
 
+from hpc.job.imaging.blocks import blocks
 from hpc.job.imaging.letters import as_printed
 from hpc.job.imaging.ligature import Ligatures
-from hpc.job.imaging.picture import as_rgb, shrunk
+from hpc.job.imaging.picture import as_grey, as_rgb, shrunk
 
 LOOK_AT = 1600
 """Longer side, in pixels, of the copy on which labels are found."""
@@ -87,11 +88,14 @@ def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
     """The labels of an sRGB image, top to bottom; an empty list when there is no text."""
     labels = []
     for region in find_regions(image, threads):
-        lines = _read_best(image.crop(*region.box), region.upright_lines, threads)
-        if any(len(line.text) >= LEAST_LETTERS for line in lines):
-            x, y = region.box[:2]
-            placed = [replace(line, box=_moved(line.box, x, y)) for line in lines]
-            labels.append(Label(region.box, tuple(placed)))
+        read = _read_best(image.crop(*region.box), region.upright_lines, threads)
+        x, y = region.box[:2]
+        for lines in read:
+            if any(len(line.text) >= LEAST_LETTERS for line in lines):
+                placed = tuple(replace(line, box=_moved(line.box, x, y)) for line in lines)
+                alone = len(read) == 1
+                box = region.box if alone else _around([line.box for line in placed])
+                labels.append(Label(box, placed))
     return sorted(labels, key=lambda label: (label.box[1], label.box[0]))
 
 
@@ -132,9 +136,9 @@ def grouped(strips: list[Strip]) -> list[Region]:
     ]
 
 
-def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[TextLine]:
-    """The lines of a label as it lies or, if that reads better, turned."""
-    best: list[TextLine] = []
+def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[list[TextLine]]:
+    """The lines of each label of a region as it lies or, if that reads better, turned."""
+    best: list[list[TextLine]] = []
     for turn in ("d90", "d270") if upright_lines else ("d0", "d180"):
         lines = _read_turned(part, turn, threads)
         if not best or _sureness(lines) > _sureness(best) + BETTER:
@@ -144,21 +148,30 @@ def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[Te
     return best
 
 
-def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[TextLine]:
-    """The lines of `part` turned clockwise, in reading order, with boxes as it lies."""
+def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[list[TextLine]]:
+    """The lines of `part` turned clockwise, by label in reading order, with boxes as it lies."""
     shown = shrunk(part.rot(turn), LOOK_AT_LABEL)
     scale = max(part.width, part.height) / max(shown.width, shown.height)
     size = (part.width, part.height)
     lines = [
-        TextLine(text, round(score, 3), _strip(quad, scale).box)
+        TextLine(text, round(score, 3), _strip(quad, 1.0).box)
         for quad, text, score in _read(_bgr(shown), threads)
         if text.strip()
     ]
-    ordered = in_reading_order(lines)
-    return [replace(line, box=_turned_back(line.box, turn, size)) for line in ordered]
+    if not lines:
+        return []
+    grey = as_grey(shown.colourspace("b-w"))
+    return [
+        [
+            replace(line, box=_turned_back(_enlarged(line.box, scale), turn, size))
+            for line in in_reading_order(block)
+        ]
+        for block in blocks(lines, lambda line: line.box, grey)
+    ]
 
 
-def _sureness(lines: list[TextLine]) -> float:
+def _sureness(read: list[list[TextLine]]) -> float:
+    lines = [line for label in read for line in label]
     length = sum(len(line.text) for line in lines)
     return sum(len(line.text) * line.confidence for line in lines) / length if length else 0.0
 
@@ -210,6 +223,11 @@ def _grown(strip: Strip) -> Box:
     along, across = round(0.35 * strip.height), round(0.75 * strip.height)
     beside, above = (across, along) if _stands(strip) else (along, across)
     return x - beside, y - above, width + 2 * beside, height + 2 * above
+
+
+def _enlarged(box: Box, scale: float) -> Box:
+    x, y, width, height = (round(value * scale) for value in box)
+    return x, y, max(1, width), max(1, height)
 
 
 def _moved(box: Box, x: int, y: int) -> Box:
