@@ -16,6 +16,7 @@ from hpc.job.imaging.pages import picture_of
 from tasks.file_errors import DeviceFault, named
 from tasks.images import INSPECTING, BrokenImage
 from tasks.threads import Stop
+from track.arrays import any_of
 from track.tables import pipeline, stage
 
 LOOKS_WITH = "pyvips"
@@ -29,7 +30,7 @@ async def stages_that_look(connection: AsyncConnection, pipeline_name: str) -> l
         select(stage.c.key)
         .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
         .where(pipeline.c.name == pipeline_name, stage.c.archived_at.is_(None))
-        .where(stage.c.kind == "module", stage.c.run.in_(looking))
+        .where(stage.c.kind == "module", any_of(stage.c.run, looking))
     )
     return list((await connection.execute(mine.order_by(stage.c.position))).scalars())
 
