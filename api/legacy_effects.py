@@ -30,6 +30,7 @@ from track.results import (
     stage_writes,
     unwritten,
 )
+from track.specimen_codes import name_documented
 from track.states import State
 from track.tables import attempt
 from track.wake import wake
@@ -113,7 +114,10 @@ async def update_asset(tx: AsyncConnection, at: Post, body: UpdateAssetBody) -> 
         )
     except MetadataError as error:
         return await _unusable(tx, at, f"its metadata cannot be taken: {error}")
-    for warning in unwritten(body.data, writes):
+    told = unwritten(body.data, writes)
+    if "barcode" in body.data:
+        told += await name_documented(tx, at.guid, actor=_actor(at.attempt))
+    for warning in told:
         await warn(tx, at.job_id, warning)
     if at.open:
         return await _came_back(tx, at, at.attempt)
@@ -132,9 +136,13 @@ async def barcode(tx: AsyncConnection, at: Post, body: BarcodeBody) -> Became:
     if body.status != "DONE":
         return await _noted(tx, at, body.status, brings=True)
     try:
-        await apply_barcode(tx, at.guid, body.as_barcode(), actor=_actor(at.attempt))
+        told = await apply_barcode(
+            tx, at.guid, body.as_barcode(), actor=_actor(at.attempt), stage_id=at.stage_id
+        )
     except MetadataError as error:
         return await _unusable(tx, at, f"its barcodes cannot be taken: {error}")
+    for warning in told:
+        await warn(tx, at.job_id, warning)
     if at.open:
         return await _came_back(tx, at, at.attempt)
     return await _added(tx, at, at.attempt)

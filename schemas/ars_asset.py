@@ -30,21 +30,26 @@ class SpecimenBody(BaseModel):
     role_restrictions: tuple[str, ...] = ()
 
 
-def specimens_of(metadata: Metadata) -> list[SpecimenBody]:
+def specimens_of(metadata: Metadata, profile: Profile = "current") -> list[SpecimenBody]:
     """One specimen per barcode; its pid is the document's if there are as many, else made
-    of institution, collection and barcode as ARS would."""
-    pids = metadata.specimen_pid if len(metadata.specimen_pid) == len(metadata.barcode) else ()
+    of institution, collection and barcode as ARS would.
+
+    So it is, too, where v2_6 would have to find a URI in a path by it.
+    """
+    place = f"{metadata.institution}.{metadata.collection}"
+    pids = [f"{place}.{barcode}" for barcode in metadata.barcode]
+    if len(metadata.specimen_pid) == len(pids):
+        as_made = zip(metadata.specimen_pid, pids, strict=True)
+        pids = [made if profile == "v2_6" and "/" in given else given for given, made in as_made]
     return [
         SpecimenBody(
             institution=metadata.institution,
             collection=metadata.collection,
             barcode=barcode,
-            specimen_pid=pids[i]
-            if pids
-            else f"{metadata.institution}.{metadata.collection}.{barcode}",
+            specimen_pid=pid,
             preparation_types=metadata.preparation_type,
         )
-        for i, barcode in enumerate(metadata.barcode)
+        for barcode, pid in zip(metadata.barcode, pids, strict=True)
     ]
 
 
@@ -86,7 +91,7 @@ def to_ars(
         "digitiser": metadata.digitiser,
         "date_asset_taken": _instant(metadata.date_asset_taken),
         "date_asset_finalised": _instant(metadata.date_asset_finalised),
-        **(_of_v1_7(metadata) if profile == "v1_7" else _since_v2_6(metadata)),
+        **(_of_v1_7(metadata) if profile == "v1_7" else _since_v2_6(metadata, profile)),
     }
     return body if update_user is None else {**body, "updateUser": update_user}
 
@@ -109,7 +114,7 @@ def _of_v1_7(metadata: Metadata) -> dict[str, Any]:
     }
 
 
-def _since_v2_6(metadata: Metadata) -> dict[str, Any]:
+def _since_v2_6(metadata: Metadata, profile: Profile) -> dict[str, Any]:
     return {
         "parent_guids": list(metadata.parent_guids),
         "asset_subject": metadata.asset_subject,
@@ -122,7 +127,7 @@ def _since_v2_6(metadata: Metadata) -> dict[str, Any]:
                 "asset_detached": False,
                 "specimen": specimen.model_dump(mode="json"),
             }
-            for specimen in specimens_of(metadata)
+            for specimen in specimens_of(metadata, profile)
         ],
         "complete_digitiser_list": list(metadata.complete_digitiser_list),
         "date_metadata_ingested": _instant(metadata.date_metadata_ingested),

@@ -182,7 +182,7 @@ class Metadata(Part):
         Raises `MetadataError` for a value that cannot be read.
         """
         allowed = _allowed(whitelist)
-        reader = Reader(zone)
+        reader = Reader(zone, as_read=True)
         values: dict[str, Any] = {}
         tags: dict[str, str | None] = {}
         for name, field in _in_order(changes):

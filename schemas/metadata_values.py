@@ -27,9 +27,14 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads values, in `zone` where a time has none, and collects what it had to assume."""
+    """Reads values, in `zone` where a time has none, and collects what it had to assume.
+
+    `as_read`: barcodes were read from codes, in which a line break or a separator at the end
+    says something, as it does not in what somebody has typed.
+    """
 
     zone: str = HOME_ZONE
+    as_read: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def read(self, name: str, value: Any) -> Any:
@@ -68,7 +73,7 @@ class Reader:
         if not isinstance(value, str):
             self.note(name, f"a number, {value}, read as text")
             value = str(value)
-        bare: str = value.strip()
+        bare: str = value.strip(" " if self.as_read and name == "barcode" else None)
         if bare != value and bare:
             self.note(name, "spaces around it left out")
         return bare or None

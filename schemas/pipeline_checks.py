@@ -183,8 +183,9 @@ def _scripts(pipeline: Pipeline) -> Iterator[Problem]:
     for i, stage in enumerate(pipeline.stages):
         if stage.run.kind != "script":
             continue
-        # What it emits is named by them, whoever makes it.
-        for name in stage.params.keys() - ({"ppi"} if stage.emits else set()):
+        # What it emits is named by them, whoever makes it; the codes it reads we name ourselves.
+        ours = {"patterns", "expected"} | ({"ppi"} if stage.emits else set())
+        for name in stage.params.keys() - ours:
             what = f"params: a script is given no '{name}'; write it into its command under `run`"
             yield _problem(pipeline, ("stages", i, "params"), what)
         if stage.resources.cpus is not None:

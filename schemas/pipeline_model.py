@@ -29,6 +29,7 @@ from schemas.comparison import Comparison
 from schemas.definition import Definition, refusal
 from schemas.metadata_names import FIELDS, v3_name
 from schemas.run import SWITCHES, Run
+from schemas.specimen_codes import uri_patterns
 from schemas.yaml_lines import Located, nearest
 
 Accepted: TypeAlias = Literal["done", "excluded", "failed", "cancelled"]
@@ -233,6 +234,20 @@ class Stage(Definition):
             if not isinstance(value, bool):
                 raise refusal(f"params: {name} is true or false")
         return self
+
+    @field_validator("params")
+    @classmethod
+    def _know_what_codes_mean(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Of what a module takes, the server itself uses these two."""
+        patterns = given.get("patterns")
+        if isinstance(patterns, dict) and "uri" in patterns:
+            try:
+                uri_patterns(patterns["uri"])
+            except ValueError as error:
+                raise refusal(f"params.patterns.uri: {error}") from None
+        if not isinstance(given.get("expected", True), bool):
+            raise refusal("params.expected is true or false")
+        return given
 
     @field_validator("on")
     @classmethod

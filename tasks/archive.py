@@ -49,7 +49,7 @@ async def create(dispatcher: Dispatcher, guid: str) -> None:
     """Have ARS know the asset, with a share open for files that ERDA has not."""
     row, metadata = await _asset(dispatcher, guid)
     ars, engine = dispatcher.ars, dispatcher.engine
-    await ensure_specimens(ars, specimen_bodies(metadata))
+    await ensure_specimens(ars, specimen_bodies(ars, metadata))
     pending = await transact(engine, lambda tx: unpushed(tx, guid))
     number, metadata = (pending.revision, pending.metadata) if pending else (0, metadata)
     await transact(engine, lambda tx: shares.opening(tx, guid, _share_mb(row)))

@@ -28,6 +28,7 @@ from track.files import AssetRow, read_asset, taken_in
 from track.pipelines import pipeline_names
 from track.replaced import warn_of_ingest
 from track.results import megabytes, note_file
+from track.specimen_codes import name_documented
 from track.tables import session
 
 
@@ -55,6 +56,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
             source_mtime=image.mtime,
         )
         await create_document(tx, guid, arrived, actor=dispatcher.actor)
+        await name_documented(tx, guid, actor=dispatcher.actor)
         size_mb = megabytes(copied.size_bytes)
         await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)
         for what in said:

@@ -44,7 +44,7 @@ async def push_pending(engine: AsyncEngine, ars: ArsClient, guid: str) -> int | 
 
 async def _push(engine: AsyncEngine, ars: ArsClient, guid: str, pending: Unpushed) -> None:
     told = None if pending.told is None else ars_body(ars, pending.told)
-    await ensure_specimens(ars, specimen_bodies(pending.metadata))
+    await ensure_specimens(ars, specimen_bodies(ars, pending.metadata))
     await push_metadata(ars, guid, ars_body(ars, pending.metadata), before=told)
     await transact(engine, lambda tx: mark_pushed(tx, guid, pending.revision))
 
@@ -80,13 +80,17 @@ async def _push_patiently(dispatcher: Dispatcher, guid: str) -> None:
 
 def ars_body(ars: ArsClient, metadata: Metadata) -> dict[str, object]:
     """The body of an asset in ARS's names."""
-    profile: Profile = "v2_6" if ars.address.profile == "v2_6" else "current"
-    return to_ars(metadata, update_user=ars.address.update_user, profile=profile)
+    user = ars.address.update_user
+    return to_ars(metadata, update_user=user, profile=_profile(ars))
 
 
-def specimen_bodies(metadata: Metadata) -> list[dict[str, object]]:
+def specimen_bodies(ars: ArsClient, metadata: Metadata) -> list[dict[str, object]]:
     """The specimens that the asset names, which ARS has to know first."""
-    return [specimen.model_dump(mode="json") for specimen in specimens_of(metadata)]
+    return [each.model_dump(mode="json") for each in specimens_of(metadata, _profile(ars))]
+
+
+def _profile(ars: ArsClient) -> Profile:
+    return "v2_6" if ars.address.profile == "v2_6" else "current"
 
 
 @asynccontextmanager

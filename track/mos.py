@@ -5,7 +5,7 @@ sheets are read and how often cannot matter. Only specimens feed labels: a label
 barcodes are its own first, then its specimens' first ones in the order of their guids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.callbacks import Barcode
 from schemas.metadata import MetadataError
 from track.documents import NoDocument, change_with_children, owed, read_document
+from track.specimen_codes import identified, identifiers
 from track.tables import asset, document, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
@@ -42,9 +43,18 @@ async def hold_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[
 
 
 async def note_member(
-    tx: AsyncConnection, guid: str, barcode: Barcode, labels: Sequence[str], *, actor: str
+    tx: AsyncConnection,
+    guid: str,
+    barcode: Barcode,
+    labels: Sequence[str],
+    pids: Mapping[str, str] | None = None,
+    *,
+    actor: str,
 ) -> None:
-    """Record what one sheet says of its object, and bring the labels held up to date."""
+    """Record what one sheet says of its object, and bring the labels held up to date.
+
+    `pids` are the identifiers of its barcodes, of those that have one.
+    """
     row = await _row(tx, guid, barcode)
     statement = insert(member).values(row)
     fields = {name: statement.excluded[name] for name in row if name != "asset_guid"}
@@ -52,7 +62,7 @@ async def note_member(
         statement.on_conflict_do_update(index_elements=[member.c.asset_guid], set_=fields)
     )
     for label_id in labels:
-        await _feed_labels(tx, label_id, actor)
+        await _feed_labels(tx, label_id, pids or {}, actor)
 
 
 async def _row(tx: AsyncConnection, guid: str, barcode: Barcode) -> dict[str, object]:
@@ -76,18 +86,27 @@ async def _label(tx: AsyncConnection, guid: str, barcode: Barcode) -> str | None
     return f"{(await tx.execute(batch)).scalar_one()}_{barcode.disposable}"
 
 
-async def _feed_labels(tx: AsyncConnection, label_id: str, actor: str) -> None:
-    """Recompute the barcodes of every label sheet of one object."""
+async def _feed_labels(
+    tx: AsyncConnection, label_id: str, pids: Mapping[str, str], actor: str
+) -> None:
+    """Recompute the barcodes of every label sheet of one object, with their identifiers.
+
+    `pids` are those that were read just now.
+    """
     statement = select(member).where(member.c.unique_label_id == label_id)
     members = (await tx.execute(statement.order_by(member.c.asset_guid))).all()
     linked = [m.own_barcodes[0] for m in members if not m.label and m.own_barcodes]
-    for sheet in members:
-        if sheet.label:
-            barcodes = list(dict.fromkeys([*sheet.own_barcodes, *linked]))
-            try:
-                await change_with_children(tx, sheet.asset_guid, {"barcode": barcodes}, actor=actor)
-            except NoDocument:
-                continue
+    known = dict(pids)
+    for sheet in sorted(members, key=lambda m: m.label):  # labels last: they show the others'
+        try:
+            before = await read_document(tx, sheet.asset_guid)
+            known |= identified(before)
+            if sheet.label:
+                barcodes = list(dict.fromkeys([*sheet.own_barcodes, *linked]))
+                changes = {"barcode": barcodes, **identifiers(before, barcodes, known)}
+                await change_with_children(tx, sheet.asset_guid, changes, actor=actor)
+        except NoDocument:
+            continue
 
 
 async def links(tx: AsyncConnection, guid: str) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode, Derivative, FileFacts, Result
 from schemas.metadata import Arrived, Metadata
+from schemas.metadata_names import v3_name
 from track.arrays import any_of
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
@@ -26,10 +27,20 @@ from track.documents import (
 )
 from track.jobs import resubmit
 from track.mos import hold_labels, note_member
+from track.specimen_codes import (
+    NOTHING_READ,
+    expected,
+    hold,
+    identifiers,
+    name_documented,
+    recognise,
+)
 from track.states import IN_HAND, State
 from track.tables import asset, edge, file, job, stage
 
 SUBJECTS = {"specimen", "label", "device target", "folder"}
+READ = ("asset_subject", "barcode", "multi_specimen")
+"""Fields that codes decide."""
 MIME = {"tif": "image/tiff", "jpeg": "image/jpeg"}
 
 
@@ -46,10 +57,18 @@ async def apply_result(
     if result.barcode is not None:
         await hold_labels(tx, attempt.guid, result.barcode)
     if result.metadata:
-        await change_document(tx, attempt.guid, result.metadata, writes=writes, actor=actor)
+        changes = result.metadata
+        if result.barcode is not None:
+            # Written below, once it is known what specimens they name.
+            changes = {name: changes[name] for name in changes if v3_name(name) not in READ}
+        await change_document(tx, attempt.guid, changes, writes=writes, actor=actor)
         warnings += unwritten(result.metadata, writes)
+        if "barcode" in changes:
+            warnings += await name_documented(tx, attempt.guid, actor=actor)
     if result.barcode is not None:
-        await apply_barcode(tx, attempt.guid, result.barcode, actor=actor)
+        warnings += await apply_barcode(
+            tx, attempt.guid, result.barcode, actor=actor, stage_id=attempt.stage_id
+        )
     if result.derivatives is not None:
         for derivative in result.derivatives:
             await apply_derivative(tx, attempt, derivative, actor=actor)
@@ -71,25 +90,35 @@ async def stage_writes(tx: AsyncConnection, stage_id: int) -> list[str]:
     return list((await tx.execute(statement)).scalar_one())
 
 
-async def apply_barcode(tx: AsyncConnection, guid: str, barcode: Barcode, *, actor: str) -> None:
+async def apply_barcode(
+    tx: AsyncConnection, guid: str, barcode: Barcode, *, actor: str, stage_id: int | None = None
+) -> list[str]:
     """Record the codes of a sheet: metadata, the asset's subject, and its object's links.
 
-    A subject we have no word for is kept as it came; it never stops the job.
+    A subject we have no word for is kept as it came; it never stops the job. What a person
+    should know is returned, and holds the asset: a code that names no specimen, none where
+    `stage_id` expects one. Where nothing was read, what is known stays.
     """
-    fields = {
-        "barcode": barcode.barcodes,
-        "multi_specimen": barcode.multi_specimen,
-        "asset_subject": barcode.asset_subject,
-    }
-    if barcode.label and barcode.disposable:
-        # Its object's sheets add theirs below: written twice, a repetition would be a revision.
-        del fields["barcode"]
     labels = await hold_labels(tx, guid, barcode)
+    found = await recognise(tx, guid, barcode)
+    barcode, told = found.barcode, list(found.told)
+    known = await read_document(tx, guid)
+    fields: dict[str, Any] = {"asset_subject": barcode.asset_subject}
+    if barcode.barcodes or barcode.label or barcode.asset_subject != "specimen":
+        fields["multi_specimen"] = barcode.multi_specimen
+        # A label's are added below: written twice, a repetition would be a revision.
+        if not (barcode.label and barcode.disposable):
+            fields["barcode"] = barcode.barcodes
+            fields |= identifiers(known, barcode.barcodes, found.named.pids)
     await change_with_children(tx, guid, fields, actor=actor)
     subject = barcode.asset_subject if barcode.asset_subject in SUBJECTS else "unknown"
     shown = (asset.c.guid == guid) | (asset.c.parent_guid == guid)
     await tx.execute(update(asset).where(shown).values(subject=subject))
-    await note_member(tx, guid, barcode, labels, actor=actor)
+    await note_member(tx, guid, barcode, labels, found.named.pids, actor=actor)
+    if stage_id is not None and not told and await expected(tx, guid, stage_id, barcode):
+        told.append(NOTHING_READ)
+    await hold(tx, guid, told, actor=actor)
+    return told
 
 
 async def apply_derivative(

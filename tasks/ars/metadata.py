@@ -135,8 +135,11 @@ def _link(ours: Body, held: Sequence[Body]) -> Body:
     theirs = next((other for other in held if _names(other) & _names(ours)), {})
     link = {**theirs, **{k: v for k, v in ours.items() if v is not None}}
     owned = {key: theirs[key] for key in ARS_OWNS_OF_A_LINK if theirs.get(key) is not None}
-    specimen = {k: v for k, v in (theirs.get("specimen") or {}).items() if v is not None}
-    return {**link, **owned, "specimen": {**(ours.get("specimen") or {}), **specimen}}
+    known = {k: v for k, v in (theirs.get("specimen") or {}).items() if v is not None}
+    specimen = {**(ours.get("specimen") or {}), **known}
+    # A specimen that ARS had before under another identifier keeps it.
+    pid = {"specimen_pid": known["specimen_pid"]} if "specimen_pid" in known else {}
+    return {**link, **owned, **pid, "specimen": specimen}
 
 
 def _names(link: Body) -> set[tuple[str, ...]]:

@@ -33,6 +33,7 @@ FORMATS = (
 """What labels carry. ITF, Codabar, EAN-8 and UPC-E are left out: rulers and stems read as such."""
 CORRECTED = frozenset({"QR Code", "Micro QR Code", "Data Matrix", "Aztec", "PDF417"})
 """These carry enough check symbols to be believed from a single look."""
+NUL = "\N{SYMBOL FOR NULL}"
 BUDGET_S = 20.0
 LIKELY = 8
 """So many of the busiest regions are looked at in every way."""
@@ -175,9 +176,9 @@ class _Search:
         )
         codes = []
         for seen in found:
-            # Binary codes hold control characters, which no database text takes.
-            text = "".join(filter(str.isprintable, seen.text)).strip()
-            if seen.valid and text:
+            # As read, line breaks and separators too; only a NUL is in no database's text.
+            text = seen.text.replace("\0", NUL)
+            if seen.valid and text.strip():
                 box = _box(seen.position, look, corner)
                 codes.append(Code(text, str(seen.format), box, look.how))
         return codes, not all(seen.valid for seen in found)

@@ -1,7 +1,7 @@
 """Which specimen is it? Reads the codes of an image and says what each stands for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +13,43 @@ if TYPE_CHECKING:
 
 NAME = "barcode"
 NEEDS = ("PIL", "numpy", "pyvips", "zxingcpp")
-TAKES = ("patterns", "formats", "seconds", "accept_black", "max_pixels")
+TAKES = ("patterns", "expected", "formats", "seconds", "accept_black", "max_pixels")
 GIVES = ("metadata", "barcode", "details")
 
 SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device target"
-OTHER = "other"
+IGNORED, OTHER = "ignored", "other"
+URI = r"(?i:[a-z][a-z0-9+.-]*://|(?:urn|doi|ark|hdl):)"
+"""How an identifier of the web begins: it names a specimen only where a pattern says so."""
 PATTERNS = {
     "disposable": "^DISP",
     "label": "^LBL",
     "device_target": "^DEVICE-TARGET",
-    "specimen": "",
+    "ignored": None,
+    "uri": None,
+    "specimen": f"^(?!{URI})",
 }
+"""By default; None matches nothing."""
 KINDS = {
     "disposable": DISPOSABLE,
     "label": LABEL,
     "device_target": TARGET,
+    "ignored": IGNORED,
+    "uri": SPECIMEN,
     "specimen": SPECIMEN,
 }
+NOBODYS = (OTHER, IGNORED)
+
+Kinds = Sequence[tuple[str, re.Pattern[str]]]
+"""What a code stands for, and how it looks then; the first that fits counts."""
 
 
 def run(job: Job) -> Result:
     """Codes with kind and box. No code at all is a result, with a warning.
 
-    Params: `patterns` {disposable, label, device_target, specimen: regular expression},
-    `formats` [code format], `seconds` (20) to spend at most, `accept_black`,
-    `max_pixels`. Raises BadInput naming the file or the parameter.
+    Params: `patterns` {disposable, label, device_target, ignored, uri, specimen: regular
+    expression}, `formats` [code format], `seconds` (20) of processor time to spend at most,
+    `accept_black`, `max_pixels`; `expected` is the server's. Raises BadInput naming the file
+    or the parameter.
     """
     from hpc.job.imaging.codes import BUDGET_S, FORMATS, read_codes
     from hpc.job.imaging.picture import MAX_PIXELS, naming, read_grey
@@ -54,7 +66,7 @@ def run(job: Job) -> Result:
         reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
     kinds = [kind_of(code.text, patterns) for code in reading.codes]
     barcode = barcode_of(reading.codes, kinds)
-    ours = any(kind != OTHER for kind in kinds)
+    ours = any(kind not in NOBODYS for kind in kinds)
     return result(
         metadata=metadata_of(barcode) if ours else {},
         barcode=barcode,
@@ -76,23 +88,34 @@ def seconds_of(value: Any) -> float:
     return float(value)
 
 
-def compiled(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
-    """The patterns by kind, the given ones over the usual ones. Raises BadInput naming one."""
+def compiled(patterns: Mapping[str, Any]) -> Kinds:
+    """The patterns with their kinds, the given ones over the usual ones. Raises BadInput.
+
+    Those of `uri` may be several, also by collection: the server knows which one counts.
+    """
     unknown = sorted(set(patterns) - set(PATTERNS))
     if unknown:
         raise BadInput(f"params.patterns: {unknown} are unknown; there are {sorted(PATTERNS)}")
-    made = {}
-    for name, text in {**PATTERNS, **patterns}.items():
-        try:
-            made[KINDS[name]] = re.compile(text)
-        except (re.error, TypeError) as error:
-            raise BadInput(f"params.patterns.{name}: {text!r} is no pattern ({error})") from error
+    made = []
+    for name, given in {**PATTERNS, **patterns}.items():
+        for text in _each(given) if name == "uri" else [given]:
+            try:
+                made += [(KINDS[name], re.compile(text))] if text is not None else []
+            except (re.error, TypeError) as error:
+                why = f"{text!r} is no pattern ({error})"
+                raise BadInput(f"params.patterns.{name}: {why}") from error
     return made
 
 
-def kind_of(text: str, patterns: Mapping[str, re.Pattern[str]]) -> str:
+def _each(given: Any) -> list[Any]:
+    if isinstance(given, Mapping):
+        return [text for theirs in given.values() for text in _each(theirs)]
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def kind_of(text: str, patterns: Kinds) -> str:
     """What a code stands for: the first pattern it matches; none: a code of somebody else."""
-    matching = (kind for kind, pattern in patterns.items() if pattern.search(text))
+    matching = (kind for kind, pattern in patterns if pattern.search(text))
     return next(matching, OTHER)
 
 
@@ -133,13 +156,13 @@ def metadata_of(barcode: Mapping[str, Any]) -> dict[str, Any]:
 def warnings_of(name: str, reading: "Reading", kinds: list[str]) -> list[str]:
     """What a person should know of: nothing found, a code cut off, the budget spent."""
     warnings = []
-    if all(kind == OTHER for kind in kinds):
+    if all(kind in NOBODYS for kind in kinds):
         warnings.append(f"no code found in {name}")
     if kinds.count(DISPOSABLE) > 1:
         several = kinds.count(DISPOSABLE)
         warnings.append(f"{several} disposable codes in {name}; the topmost counts")
     if reading.cut:
-        texts = ", ".join(code.text for code in reading.cut)
+        texts = ", ".join(_shown(code.text) for code in reading.cut)
         warnings.append(f"{texts}: cut by the edge of {name}, not counted")
     if reading.unseen:
         warnings.append(
@@ -147,3 +170,8 @@ def warnings_of(name: str, reading: "Reading", kinds: list[str]) -> list[str]:
             f"in {reading.seconds:.0f} s; raise params.seconds"
         )
     return warnings
+
+
+def _shown(text: str) -> str:
+    """A code in a line of words: what is not printed shows as an escape."""
+    return text if text.isprintable() else repr(text)[1:-1]
