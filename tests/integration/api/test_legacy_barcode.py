@@ -125,3 +125,19 @@ async def test_a_barcode_error_writes_no_metadata(cluster: Cluster) -> None:
     await cluster.script("barcode", **sheet("g", "B1", status="ERROR"))
     assert (await cluster.metadata("g"))[0] == 1
     assert (await cluster.job("g", "barcode"))["state"] == State.FAILED
+
+
+async def test_a_code_that_names_no_specimen_asks_a_person_and_the_job_is_back(
+    cluster: Cluster,
+) -> None:
+    """A URI was once a barcode, which the archive cannot be asked for."""
+    await cluster.asset("g")
+    await cluster.queue("g", "barcode")
+    await cluster.script("barcode", **sheet("g", "B1", "https://example.org/1", MSO=True))
+    job = await cluster.job("g", "barcode")
+    assert job["state"] == State.RETURNED
+    assert "https://example.org/1" in job["warning"]
+    _, body = await cluster.metadata("g")
+    assert (body["barcode"], body["multi_specimen"]) == (["B1"], False)
+    (row,) = await cluster.rows("SELECT attention FROM track.asset")
+    assert "https://example.org/1" in row["attention"]
