@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
 .DEFAULT_GOAL := help
-.PHONY: help setup demo campaign up stop logs doctor migrate psql test check bench backup restore clean
+.PHONY: help setup demo campaign up stop logs doctor migrate psql test check bench accuracy backup restore clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ check: $(STAMP) ## formatting, lint, types and unit tests, within a minute
 
 bench: $(STAMP) ## measure both sides and print medians and ratios; ONLY=road: one; QUICK=1: tiny
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
+
+accuracy: $(STAMP) ## how many codes on the photographs at hand are read; FOLDER=…, else REFINERY_SPECIMENS
+	$(BIN)/python -m tests.accuracy $(if $(FOLDER),'$(FOLDER)')
 
 backup: $(STAMP) ## save the embedded databases; TO=folder
 	$(BIN)/refinery backup $(if $(TO),'$(TO)')
