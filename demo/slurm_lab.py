@@ -1,7 +1,7 @@
 """A real Slurm on this machine: munged, slurmctld and slurmd as children, an sshd before them.
 
 On free ports, in a folder of its own; whatever it started is ended by its own process ids.
-Partition `main` runs jobs, `parked` only queues them.
+Partition `main` runs jobs, `parked` only queues them, and those of `main` make room for `urgent`.
 """
 
 import logging
@@ -270,7 +270,10 @@ SlurmdTimeout=20
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
 {nodes}
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
 PartitionName=parked Nodes=ALL MaxTime=INFINITE State=DOWN
 """
 

@@ -14,11 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
-from hpc.decide import NOT_ITS_FAULT
+from hpc.ends import by_code, meaning
 from schemas.attempts import Complete, Fail
 from track.attempts import find_attempt
 from track.batches import Member
 from track.database import never_fits, transact
+from track.late import note_late_result
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
     match verb:
         case "complete":
             body = Complete.model_validate(message["body"])
-            await protocol.complete(tx, attempt_id, found.fence, body)
+            answer = await protocol.complete(tx, attempt_id, found.fence, body)
+            if answer.applied == "stale":
+                await note_late_result(tx, found)
         case "fail":
             failure = Fail.model_validate(message["body"])
             await protocol.fail(tx, attempt_id, found.fence, failure)
@@ -72,27 +75,22 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
 async def report_end(
     tx: AsyncConnection, member: Member, *, exit_code: int | None, actor: str
 ) -> None:
-    """Say that an attempt's runner is gone without a word about it.
+    """Say that an attempt's runner on this machine is gone without a word about it.
 
-    One that was never started costs no try, nor does one whose end nobody saw or that lost
-    the answer to its start; a runner that died with a code while it was at this asset is the
-    job's own failure.
+    One that was never started costs no try, nor does one whose end nobody saw or that was
+    told to stop; a runner that died with a code while it was at this asset is the job's own
+    failure.
     """
-    died = member.started and exit_code is not None and exit_code not in NOT_ITS_FAULT
-    why = (
-        f"its runner ended with code {exit_code} before it reported"
-        if died
-        else "its runner is gone without a word"
-    )
-    outcome = "failed" if died else "lost"
+    found = meaning(by_code(exit_code), started=member.started)
     await report(
         tx,
         member.attempt,
-        outcome=outcome,
-        why=why,
-        uses_try=died,
+        outcome=found.outcome,
+        why=f"its runner is gone without a word: {found.why}",
+        uses_try=found.uses_try,
         actor=actor,
         exit_code=exit_code,
+        free=found.free,
     )
 
 
@@ -105,13 +103,24 @@ async def report(
     uses_try: bool,
     actor: str,
     exit_code: int | None = None,
+    free: int | None = None,
 ) -> None:
-    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
+    """Say how an attempt ended, as its site's driver found out; a result that came first wins.
+
+    `free`: how often in a row it may end so before each time uses a try; None: always.
+    """
     found = await find_attempt(tx, attempt_id, lock=True)
     if found is None or not found.current:
         return
     await protocol.ended(
-        tx, found, outcome=outcome, why=why, uses_try=uses_try, actor=actor, exit_code=exit_code
+        tx,
+        found,
+        outcome=outcome,
+        why=why,
+        uses_try=uses_try,
+        actor=actor,
+        exit_code=exit_code,
+        free=free,
     )
 
 

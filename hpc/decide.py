@@ -10,18 +10,19 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from hpc.cluster import Sight
+from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, interrupted, meaning, state_by_code
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
 from track.batches import Member
 
-SERVER_OUT_OF_REACH = 75
-"""The runner's exit code when it could not reach us for a start; it touched nothing."""
+RESULT_GRACE_S = 120.0
+"""How long a job that ended well is waited for whose result does not show, in seconds.
 
-NOT_ITS_FAULT = (0, SERVER_OUT_OF_REACH)
-"""Codes that use no try, even after a start: a granted start whose answer was lost ends so."""
+Clients of a shared disk may show a folder as it was for a minute (nfs(5), acdirmax).
+"""
 
-NEAR_LIMIT = 128 + 10
-"""The exit code of a runner that SIGUSR1 ended: the scheduler's warning of the time limit."""
+CAUSE_GRACE_S = 60.0
+"""How long the scheduler has to say why it stopped a job that left its exit code, in seconds."""
 
 
 class Standing(Enum):
@@ -37,7 +38,9 @@ class Standing(Enum):
 class Verdict:
     """How an attempt stands, and if it is over, how it ended.
 
-    `site_fault` is what the site should be told of; `node` the one to keep away from.
+    `site_fault` is what the site should be told of; `node` the one to keep away from;
+    `free` how often in a row it may end so without a try (None: always). `ended_since`:
+    its job has ended, but what it left, or why, may still show.
     """
 
     standing: Standing
@@ -48,19 +51,23 @@ class Verdict:
     node: str = ""
     site_fault: str = ""
     unknown_since: float | None = None
+    ended_since: float | None = None
+    free: int | None = None
 
 
 @dataclass(frozen=True)
 class Watched:
     """A member of a batch and the array jobs that exist under the batch's name.
 
-    `unknown_since` is when it was first not seen, on the clock that `decide` is given.
+    `unknown_since` is when it was first not seen, `ended_since` when its end first was, on
+    the clock that `decide` is given.
     """
 
     member: Member
     key: str
     arrays: tuple[str, ...]
     unknown_since: float | None = None
+    ended_since: float | None = None
 
     @property
     def natives(self) -> list[str]:
@@ -121,7 +128,27 @@ def decide(watched: Watched, scene: Scene, now: float) -> Verdict:
     if not ends or None in ends or not scene.complete:
         since = now if watched.unknown_since is None else watched.unknown_since
         return _unknown(since, "no evidence of its end")
-    return _over(watched.member, next(end for end in ends if end is not None))
+    end = next(end for end in ends if end is not None)
+    since = now if watched.ended_since is None else watched.ended_since
+    if (awaited := _awaited(watched, scene, end)) and now - since < awaited[0]:
+        return Verdict(Standing.UNKNOWN, why=awaited[1], ended_since=since)
+    return _over(watched, end)
+
+
+def _awaited(watched: Watched, scene: Scene, end: Task) -> tuple[float, str] | None:
+    """How long what an ended job left may still be on its way, and what that is.
+
+    A job that ended well left a result: that none shows proves nothing yet.
+    """
+    if watched.member.cancelled:
+        return None
+    if end.state is JobState.COMPLETED:
+        return RESULT_GRACE_S, "it ended well, and its result does not show yet"
+    places = (scene.queue or {}, scene.past)
+    told = any(end.native_id in shown and shown[end.native_id].state.ended for shown in places)
+    if end.exit_code in SIGNALLED and not told:
+        return CAUSE_GRACE_S, "it was told to stop, and the scheduler has not said why yet"
+    return None
 
 
 def _lives(task: Task) -> bool:
@@ -141,50 +168,31 @@ def _end(native: str, scene: Scene) -> Task | None:
             return replace(task, exit_code=task.exit_code if code is None else code)
     if code is None:
         return None
-    state = {0: JobState.COMPLETED, NEAR_LIMIT: JobState.TIMEOUT}.get(code, JobState.FAILED)
-    return Task(native, "", state, "left its exit code", exit_code=code)
+    return Task(native, "", state_by_code(code), "left its exit code", exit_code=code)
 
 
-def _over(member: Member, end: Task) -> Verdict:
+def _over(watched: Watched, end: Task) -> Verdict:
     """What an end means for the job: whether it used a try, and whose fault it was."""
-    outcome, uses_try, why = _meaning(member, end)
-    told = f"{why} (job {end.native_id}{f' on {end.node}' if end.node else ''})"
+    member = watched.member
+    found = meaning(end, started=member.started)
+    outcome, uses_try, why = found.outcome, found.uses_try, found.why
+    if member.cancelled:
+        outcome, uses_try, why = "cancelled", False, "it was cancelled as asked"
+    unheard = " before it reported" if outcome == "failed" else ""
     fault = ""
     unserved = not member.started or end.exit_code == SERVER_OUT_OF_REACH
-    if end.state is JobState.FAILED and unserved and not member.cancelled:
+    if end.state is JobState.FAILED and unserved and not member.cancelled and not interrupted(end):
         fault = _fault(end)
     return Verdict(
         Standing.OVER,
         outcome=outcome,
-        why=told,
+        why=f"{why}{unheard} (job {end.native_id}{f' on {end.node}' if end.node else ''})",
         uses_try=uses_try,
         exit_code=end.exit_code,
         node=end.node if end.state is JobState.NODE_FAIL else "",
         site_fault=fault,
+        free=found.free,
     )
-
-
-def _meaning(member: Member, end: Task) -> tuple[str, bool, str]:
-    if member.cancelled:
-        return "cancelled", False, "it was cancelled as asked"
-    match end.state:
-        case JobState.TIMEOUT:
-            return "timeout", member.started, "its time ran out"
-        case JobState.OUT_OF_MEMORY:
-            return "out_of_memory", True, "its memory ran out"
-        case JobState.NODE_FAIL:
-            return "node_fail", False, "its node failed"
-        case JobState.PREEMPTED:
-            return "preempted", False, "it had to make room for another job"
-        case JobState.CANCELLED:
-            return "cancelled", True, "somebody cancelled it at the site"
-        case JobState.FAILED if member.started and end.exit_code in NOT_ITS_FAULT:
-            return "lost", False, f"its runner ended with code {end.exit_code} without a word"
-        case JobState.FAILED if member.started:
-            return "failed", True, f"its runner ended with code {end.exit_code} before it reported"
-        case JobState.FAILED:
-            return "lost", False, f"its runner ended with code {end.exit_code} before it started"
-    return "lost", False, "its runner is gone without a word"
 
 
 def _fault(end: Task) -> str:

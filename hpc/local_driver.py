@@ -27,6 +27,7 @@ from hpc import local_scripts
 from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.collect import collect_results, report, report_end
+from hpc.ends import by_code, interrupted
 from hpc.faults import Faults
 from hpc.local_folders import batch_folders, clear_folder, sweep_folder
 from hpc.local_stops import GRACE_S, Stop, due_stop
@@ -128,6 +129,8 @@ class LocalDriver:
         if any(member.started for member in members):
             self.faults.clear()
         elif exit_code and any(member.open for member in members):
+            if interrupted(by_code(exit_code)):
+                return  # somebody stopped it
             python = self.site.python or sys.executable
             why = (
                 f"its runners end with code {exit_code} before they start: see the logs in "

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hpc.unserved import lacks_library, not_its_fault, pause_s
+from hpc.unserved import LONGEST_PAUSE_S, lacks_library, not_its_fault, pause_s
 from schemas import events
 from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
 from schemas.metadata import MetadataError
@@ -216,16 +216,27 @@ async def ended(
     uses_try: bool,
     actor: str,
     exit_code: int | None = None,
+    free: int | None = None,
 ) -> Answer:
     """A driver's evidence that an attempt ended without a word: lost, cancelled, crashed.
 
-    A result that was committed first wins: the attempt is not current any more.
+    A result that was committed first wins: the attempt is not current any more. What uses no
+    try is done again after a pause that grows while it comes again, `free` times at most
+    (None: for ever).
     """
 
     async def apply(_: Held) -> None:
         await _end(tx, found, outcome, None, why, exit_code=exit_code)
-        guard = Guard(attempt_id=found.id)
-        await try_again(tx, found.job_id, actor=actor, why=why, uses_try=uses_try, guard=guard)
+        await try_again(
+            tx,
+            found.job_id,
+            actor=actor,
+            why=why,
+            uses_try=uses_try,
+            guard=Guard(attempt_id=found.id),
+            grows_to_s=None if uses_try else LONGEST_PAUSE_S,
+            free=free,
+        )
 
     key = f"ended|{found.id}|{outcome}"
     payload = {"outcome": outcome, "why": why, "exit_code": exit_code}

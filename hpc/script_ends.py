@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.collect import report
 from hpc.decide import Standing, Verdict
+from hpc.ends import meaning
 from hpc.scheduler import by_id
 from hpc.scheduler.slurm import Task, cancel_words
 from hpc.scheduler.states import JobState
@@ -139,6 +140,7 @@ class ScriptEnds:
                 uses_try=verdict.uses_try,
                 actor=self.state.actor,
                 exit_code=verdict.exit_code,
+                free=verdict.free,
             )
 
         await transact(self.state.engine, work)
@@ -183,34 +185,20 @@ def judge(run: ScriptRun, shown: by_id.Shown) -> Verdict:
 
 
 def _over(run: ScriptRun, end: Task) -> Verdict:
-    outcome, uses_try, words = _meaning(end)
+    """What an end without a call means.
+
+    One that ended well uses a try too: a script that does not call never will.
+    """
+    found = meaning(end, started=True)
+    outcome, uses_try, free = found.outcome, found.uses_try, found.free
+    words = "it ended well" if end.state is JobState.COMPLETED else found.why
     where = f"job {end.native_id}{f' on {end.node}' if end.node else ''}"
     why = f"{words} before it called back ({where})"
     if run.cancelled:
         outcome, uses_try, why = "cancelled", False, f"it was cancelled as asked ({where})"
-    return Verdict(Standing.OVER, outcome, why, uses_try, end.exit_code)
-
-
-def _meaning(end: Task) -> tuple[str, bool, str]:
-    """What an end without a call means: outcome, whether it uses a try, in words.
-
-    One that ended well uses a try too: a script that does not call never will.
-    """
-    match end.state:
-        case JobState.TIMEOUT:
-            return "timeout", True, "its time ran out"
-        case JobState.OUT_OF_MEMORY:
-            return "out_of_memory", True, "its memory ran out"
-        case JobState.NODE_FAIL:
-            return "node_fail", False, "its node failed"
-        case JobState.PREEMPTED:
-            return "preempted", False, "it had to make room for another job"
-        case JobState.CANCELLED:
-            return "cancelled", True, "somebody cancelled it at the site"
-        case JobState.FAILED:
-            code = "" if end.exit_code is None else f" with code {end.exit_code}"
-            return "failed", True, f"it failed{code}"
-    return "lost", True, "it ended well"
+    elif end.state is JobState.COMPLETED:
+        uses_try = True
+    return Verdict(Standing.OVER, outcome, why, uses_try, end.exit_code, free=free)
 
 
 def _lives(task: Task) -> bool:

@@ -1,6 +1,10 @@
 """What a runner's failure says of its site: whether the job could have done anything better."""
 
+from hpc.ends import INTERRUPTED
 from schemas.attempts import Fail
+
+STOPPED = frozenset({"Terminated"})
+"""What an earlier runner calls it when it was told to stop; today's leaves that to its driver."""
 
 LACKS = frozenset({"NotPrepared", "ImportError", "ModuleNotFoundError"})
 """What a runner calls it when the site lacks a library."""
@@ -19,7 +23,8 @@ def lacks_library(body: Fail) -> bool:
 
 def not_its_fault(body: Fail) -> bool:
     """Whether nothing was wrong with the specimen: it uses no try."""
-    return _named(body) in LACKS | UNREACHABLE
+    stopped = _named(body) in STOPPED and body.exit_code in INTERRUPTED
+    return stopped or _named(body) in LACKS | UNREACHABLE
 
 
 def pause_s(attempts: int) -> float:

@@ -25,8 +25,10 @@ from track.batches import (
     read_batches,
     silent_for,
     spent_batches,
+    still_open,
 )
 from track.database import transact
+from track.scripts import note_reason
 from track.site_notes import note_fault, note_node
 
 SLOWER = 1.5
@@ -39,8 +41,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Watcher:
-    """Looks when it is time to. `unknown` holds since when an attempt is not seen,
-    `pending` what was last said of why a batch has not begun."""
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen, `ended`
+    since when its job is known to be over and more of it may still show, `pending` what was
+    last said of why a batch has not begun."""
 
     state: SiteState
     interval_s: float = 0.0
@@ -48,6 +51,7 @@ class Watcher:
     postponed: int = 0
     arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
     unknown: dict[int, float] = field(default_factory=dict)
+    ended: dict[int, float] = field(default_factory=dict)
     pending: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -78,6 +82,7 @@ class Watcher:
         if now < self.due_at:
             return False
         self.interval_s = self.interval_s or float(self.state.site.poll_s)
+        await self._forget_closed()
         found = await transact(self.state.engine, lambda tx: open_arrays(tx, self.state.site.name))
         if not found:
             self.state.squeue.lapse(now)
@@ -100,7 +105,7 @@ class Watcher:
         fresh = silence is not None and silence < self.interval_s and not self.state.carrier
         if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED:
             return False
-        if self.unknown or self.state.squeue.open:
+        if self.unknown or self.ended or self.state.squeue.open:
             return False
         self.postponed += 1
         self.due_at = now + self.interval_s - (silence or 0.0)
@@ -112,7 +117,7 @@ class Watcher:
         longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
         # Where the driver carries, nobody else says that a job started or ended.
         slower = least if self.state.carrier else min(longest, self.interval_s * SLOWER)
-        self.interval_s = least if changed or self.unknown else slower
+        self.interval_s = least if changed or self.unknown or self.ended else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
 
@@ -127,10 +132,9 @@ class Watcher:
             return news  # a result that was not read yet would be taken for a job without one
         if sight.queue is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
-            if sight.silence:
-                self.state.squeue.note(sight.silence, self.state.clock())
+            self.state.squeue.note(sight.silence or "no answer", self.state.clock())
             return news
-        self.state.squeue.clear()
+        self._note_readable(sight.queue)
         await self._note_pending(found, sight.queue)
         verdicts = await self._judge(found, sight)
         doubtful = {
@@ -148,6 +152,14 @@ class Watcher:
             some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
             verdicts = await self._judge(some, whole)
         return await self._report(verdicts) or news
+
+    def _note_readable(self, queue: Answer) -> None:
+        """A queue of which some lines cannot be read proves no end; for long, it is a fault."""
+        if queue.complete:
+            self.state.squeue.clear()
+        else:
+            cut = f"a line of its answer cannot be read: {queue.unreadable[0]!r}"
+            self.state.squeue.note(cut, self.state.clock())
 
     async def _note_pending(self, found: Mapping[int, tuple[str, str]], queue: Answer) -> None:
         """Say on jobs why the scheduler has not begun them, in its own words, when that is news."""
@@ -203,19 +215,42 @@ class Watcher:
                 if member.attempt in held:
                     continue
                 since = self.unknown.get(member.attempt)
-                watched = Watched(member, batch.key, arrays, since)
+                ended = self.ended.get(member.attempt)
+                watched = Watched(member, batch.key, arrays, since, ended_since=ended)
                 verdicts.append((watched, decide(watched, scene, now)))
-        self._remember(verdicts)
+        await self._remember(verdicts)
         return verdicts
 
-    def _remember(self, verdicts: Iterable[tuple[Watched, Verdict]]) -> None:
+    async def _remember(self, verdicts: Iterable[tuple[Watched, Verdict]]) -> None:
+        ending = []
         for watched, verdict in verdicts:
+            attempt = watched.member.attempt
             if verdict.unknown_since is None:
-                self.unknown.pop(watched.member.attempt, None)
-            elif watched.member.attempt not in self.unknown:
-                self.unknown[watched.member.attempt] = verdict.unknown_since
+                self.unknown.pop(attempt, None)
+            elif attempt not in self.unknown:
+                self.unknown[attempt] = verdict.unknown_since
+            if verdict.standing in (Standing.PENDING, Standing.RUNNING):
+                self.ended.pop(attempt, None)
+            elif verdict.ended_since is not None and attempt not in self.ended:
+                self.ended[attempt] = verdict.ended_since
+                ending.append((attempt, f"{verdict.why}; it is looked for"))
             if watched.member.started:
                 self.state.faults.clear()
+
+        async def work(tx: AsyncConnection) -> None:
+            for attempt, why in sorted(ending):
+                await note_reason(tx, attempt, why)
+
+        if ending:
+            await transact(self.state.engine, work)
+
+    async def _forget_closed(self) -> None:
+        """What has come back by itself is awaited no more."""
+        awaited = self.unknown.keys() | self.ended.keys()
+        if awaited:
+            still = await transact(self.state.engine, lambda tx: still_open(tx, awaited))
+            self.unknown = {each: at for each, at in self.unknown.items() if each in still}
+            self.ended = {each: at for each, at in self.ended.items() if each in still}
 
     async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
         over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
@@ -223,6 +258,7 @@ class Watcher:
         for watched, verdict in over:
             await self._say(watched.member, verdict)
             self.unknown.pop(watched.member.attempt, None)
+            self.ended.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
             fault = verdict.site_fault
             if fault and self.state.faults.note(fault, self.state.clock()):
@@ -261,6 +297,7 @@ class Watcher:
                 uses_try=verdict.uses_try,
                 actor=self.state.actor,
                 exit_code=verdict.exit_code,
+                free=verdict.free,
             )
 
         await transact(self.state.engine, work)

@@ -7,7 +7,7 @@ makes sure that nothing of it is done twice.
 import json
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ from track.tables import attempt, batch, stage
 QUEUED = text("""
     SELECT t.id AS attempt, j.stage_id, s.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
-               SELECT CASE WHEN p.exit_code = 138 THEN 'timeout' ELSE coalesce(p.outcome, '') END
+               SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
+                           ELSE coalesce(p.outcome, '') END
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
            ) ELSE '{}' END AS outcomes
     FROM track.attempt t
@@ -33,7 +34,8 @@ QUEUED = text("""
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
 """)
-# 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.
+# 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit, as runners
+# of earlier versions told it themselves.
 
 MEMBERS = text("""
     SELECT t.id AS attempt, t.fence, t.member, t.started_by, t.nonce, t.batch_id,
@@ -356,14 +358,32 @@ async def silent_for(tx: AsyncConnection, site: str) -> float | None:
     return None if found is None else float(found)
 
 
+LATE_RESULTS_S = 900.0
+"""How long a batch is kept open of which an attempt ended without the result it should have.
+
+Its results are read on meanwhile: one that shows only then is told on its job.
+"""
+
+SPENT = text("""
+    SELECT b.id FROM track.batch b WHERE b.site = :site AND b.ended_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM track.attempt t
+                     WHERE t.batch_id = b.id
+                       AND (t.closed_at IS NULL
+                            OR t.outcome IN ('lost', 'interrupted')
+                               AND t.closed_at > now() - make_interval(secs => :late)))
+""")
+
+
 async def spent_batches(tx: AsyncConnection, site: str) -> list[int]:
-    """Open batches of which no attempt is open any more: nothing of them can matter."""
-    spent = text("""
-        SELECT b.id FROM track.batch b WHERE b.site = :site AND b.ended_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM track.attempt t
-                         WHERE t.batch_id = b.id AND t.closed_at IS NULL)
-    """)
-    return list((await tx.execute(spent, {"site": site})).scalars())
+    """Open batches of which no attempt is open any more, and of which nothing can come."""
+    spent = await tx.execute(SPENT, {"site": site, "late": LATE_RESULTS_S})
+    return list(spent.scalars())
+
+
+async def still_open(tx: AsyncConnection, attempts: Collection[int]) -> set[int]:
+    """Those of these attempts that nothing has ended."""
+    mine = any_of(attempt.c.id, attempts) & attempt.c.closed_at.is_(None)
+    return set((await tx.execute(select(attempt.c.id).where(mine))).scalars())
 
 
 @dataclass(frozen=True)

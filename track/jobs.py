@@ -184,6 +184,7 @@ async def try_again(
     guard: Guard = ANYBODY,
     delay_s: float | None = None,
     grows_to_s: float | None = None,
+    free: int | None = None,
 ) -> State:
     """End what is going on with a job without success; where it went.
 
@@ -194,8 +195,10 @@ async def try_again(
 
     `grows_to_s`: the pause doubles with each time in a row, up to this, and the job's reason
     says when it is tried again. A success, or a person who resubmits it, ends the row.
+    `free`: after so many in a row each time uses a try, so that in the end a person decides.
     """
     now = await standing(tx, job_id)
+    uses_try = uses_try or (free is not None and now.pauses >= free)
     if now.cancel_requested and now.state != State.RETURNED:
         return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
     tries = now.tries + uses_try
@@ -204,6 +207,8 @@ async def try_again(
     pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
     values: dict[str, Any] = {"tries": tries}
     if grows_to_s is not None:
+        if now.pauses:
+            why = f"{why}; put off {now.pauses + 1} times in a row by now"
         pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MOST_DOUBLED))
         again = (now.at + timedelta(seconds=pause)).astimezone()
         why = f"{why}; it is tried again at {again:%H:%M:%S}"

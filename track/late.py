@@ -5,6 +5,7 @@ The job it was for warns, and history says what it was. The call itself stays in
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.attempts import Attempt
 from track.history import record
 from track.legacy import Post, warn
 
@@ -31,3 +32,15 @@ async def note_late(tx: AsyncConnection, at: Post, what: str) -> None:
         attempt_id=None if at.attempt is None else at.attempt.id,
         why=told,
     )
+
+
+async def note_late_result(tx: AsyncConnection, of: Attempt) -> None:
+    """Have a job warn that an attempt's result showed at its site only when it was over."""
+    told = (
+        f"attempt {of.n} had a result after all: it showed at {of.site} only when that attempt "
+        "had been declared over, and was not taken"
+    )
+    await warn(tx, of.job_id, told)
+    actor = f"attempt:{of.id}"
+    row = {"asset_guid": of.guid, "job_id": of.job_id, "attempt_id": of.id}
+    await record(tx, actor=actor, what=LATE, why=told, **row)

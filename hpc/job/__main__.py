@@ -23,7 +23,7 @@ exit codes:
   75   the server could not be reached for a start; nothing was touched
   77   the server refused a start; nothing was touched
   78   --check: a library is missing
-  128+N  ended by signal N; the line at work was reported first, later lines were not begun
+  128+N  ended by signal N; the line at work is told by nobody else, later lines were not begun
 """
 
 

@@ -1,7 +1,8 @@
 """One line of a batch after another: ask for the grant, run the module, deliver the outcome.
 
 The server decides who runs: without a grant nothing is touched. Once granted, an outcome is
-always left behind: called back, or in `results/` for the site's driver.
+always left behind: called back, or in `results/` for the site's driver. Of a run that was
+interrupted there is none but the exit code.
 """
 
 import logging
@@ -64,7 +65,10 @@ class Runner:
             LOG.error("%r: the server refuses the start: %s", line, no)
             return os.EX_NOPERM
         LOG.info("%r: granted to %s", line, self.native_id)
-        verb, body = self._outcome(line, grant, callbacks)
+        outcome = self._outcome(line, grant, callbacks)
+        if outcome is None:
+            return 0  # `run` tells the signal by its exit code
+        verb, body = outcome
         who = {"native_id": self.native_id, "nonce": nonce}
         return self._deliver(line, callbacks, verb, {**who, **body})
 
@@ -81,8 +85,12 @@ class Runner:
 
     def _outcome(
         self, line: Line, grant: dict[str, Any], callbacks: Callbacks | Spool
-    ) -> tuple[str, dict[str, Any]]:
-        """Run the module; the verb and the body that tell what became of it."""
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Run the module; the verb and the body that tell what became of it.
+
+        None when a signal ended it: whether that was the time limit, somebody's cancel or
+        another job's right of way is known to the scheduler alone, whom the driver asks.
+        """
         verdict = Verdict()
         with verdict, self.signals.interruptible():
             module = load_prepared(line.module)
@@ -90,6 +98,10 @@ class Runner:
             verdict.result = module.result(job)
             if job.outputs:
                 verdict.result["outputs"] = listed(job.folder, job.outputs)
+        if self.signals.ended and verdict.result is None:
+            # Also where a library made an error of its own of it: its helpers were stopped too.
+            LOG.warning("%r: interrupted by signal %d", line, self.signals.ended)
+            return None
         if verdict.failure is None:
             LOG.info("%r: done", line)
             return "complete", {"result": verdict.result}

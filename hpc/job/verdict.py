@@ -56,7 +56,10 @@ def _peak_kib() -> int:
 
 
 class Verdict(AbstractContextManager["Verdict"]):
-    """Surrounds a run: afterwards either `result` or `failure` is set."""
+    """Surrounds a run: afterwards `result` or `failure` is set, and neither if a signal ended it.
+
+    Nobody here knows who sent a signal, so that is no failure.
+    """
 
     def __init__(self) -> None:
         self.result: Result | None = None
@@ -71,7 +74,9 @@ class Verdict(AbstractContextManager["Verdict"]):
     ) -> bool:
         if error is not None and not isinstance(error, Exception | Terminated):
             return False
-        if error is not None:
+        if isinstance(error, Terminated):
+            self.result = None
+        elif error is not None:
             self.result = None
             self.failure = {**failure_of(error), "usage": self._usage.so_far()}
         elif self.result is not None:
@@ -81,13 +86,9 @@ class Verdict(AbstractContextManager["Verdict"]):
 
 def failure_of(error: BaseException) -> dict[str, Any]:
     """The `fail` body for `error`, without native id, nonce and usage."""
-    status, message, exit_code = "ERROR", str(error), None
+    status, message = "ERROR", str(error)
     if isinstance(error, JobError):
         status = error.fail_status
-    elif isinstance(error, Terminated):
-        signum = int(error.args[0])
-        status, exit_code = "RETRY", 128 + signum
-        message = f"ended by signal {signum} before it finished (time limit, or cancelled)"
     elif isinstance(error, MemoryError):
         status = "RETRY"
         message = f"not enough memory; raise the stage's resources.mem ({error})"
@@ -102,14 +103,14 @@ def failure_of(error: BaseException) -> dict[str, Any]:
         "fail_status": status,
         "message": message,
         "exception": _named(error),
-        "exit_code": exit_code,
+        "exit_code": None,
     }
 
 
 def _named(error: BaseException) -> str:
     """The class first, then where; for our own errors, which say it all, the class alone."""
     name = type(error).__name__
-    if isinstance(error, JobError | Terminated):
+    if isinstance(error, JobError):
         return name
     trace = "".join(traceback.format_exception(error))
     return f"{name}\n{trace[-LONGEST_TRACE:]}"

@@ -1,8 +1,9 @@
 """A runner whose conduct is the asset's name: it says start and complete like the real one.
 
 `quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `deaf-…`
-does so and heeds no signal, `mute-…` leaves its result on the disk, `makes-…` leaves two
-outputs, `fails-…` exits with 3 once granted, `lost-…` exits with 75.
+does so and heeds no signal, `mute-…` leaves its result on the disk, `late-…` does so where
+nobody sees it yet, `makes-…` leaves two outputs, `fails-…` exits with 3 once granted,
+`lost-…` exits with 75.
 Standard library only; every work really done is a line in `<root>/work.log`.
 """
 
@@ -87,8 +88,8 @@ def run(folder: Path, index: int, native_id: str) -> int:
     if kind == "makes":
         result["outputs"] = make(root / "assets" / line["guid"])
     body = {**who, "result": result}
-    if kind == "mute":
-        kept = folder / "results" / f"{line['attempt']}.json"
+    if kind in ("mute", "late"):
+        kept = folder / "results" / f"{'.' if kind == 'late' else ''}{line['attempt']}.json"
         kept.write_text(json.dumps({"path": f"/attempts/{line['attempt']}/complete", "body": body}))
         return 0
     return 0 if call(line, token, "complete", body) == 200 else 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 from track.database import transact
 from track.operations import declare_lost
@@ -46,10 +47,12 @@ async def test_a_job_cancelled_by_somebody_at_the_site_is_tried_again(site: Slur
     assert "somebody cancelled it at the site" in attempt["message"]
 
 
-async def test_a_job_over_its_time_is_told_apart_and_gets_twice_as_much(site: SlurmSite) -> None:
+async def test_a_job_over_its_time_is_told_apart_and_gets_twice_as_much(
+    site: SlurmSite, tmp_path: Path
+) -> None:
     site.options = {"resources": {"time": "00:03", "mem": "100M"}}
     await site.queue("slow-1")
-    driver = site.driver(ODD_RUNNER)
+    driver = site.driver(slow_runner(tmp_path))
     await site.until_states(driver, ["slow-1"], "running")
     (batch,) = await site.batches()
     site.lab.run("scontrol", "update", f"jobid={batch['external_id']}_0", "EndTime=now")

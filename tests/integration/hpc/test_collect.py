@@ -52,7 +52,15 @@ async def test_one_that_cannot_be_read_is_set_aside_and_holds_up_no_other(
 
 @pytest.mark.parametrize(
     ("code", "outcome", "tries"),
-    [(75, "lost", 0), (0, "lost", 0), (None, "lost", 0), (1, "failed", 1)],
+    [
+        (75, "lost", 0),
+        (0, "lost", 0),
+        (None, "lost", 0),
+        (1, "failed", 1),
+        (-9, "failed", 1),
+        (143, "interrupted", 0),
+        (-15, "interrupted", 0),
+    ],
 )
 async def test_a_start_whose_answer_was_lost_uses_no_try(
     engine: AsyncEngine, code: int | None, outcome: str, tries: int

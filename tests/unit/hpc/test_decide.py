@@ -3,7 +3,17 @@
 import pytest
 
 from hpc.cluster import Sight
-from hpc.decide import Scene, Standing, Watched, arrays_of, decide, scenes
+from hpc.decide import (
+    CAUSE_GRACE_S,
+    RESULT_GRACE_S,
+    Scene,
+    Standing,
+    Watched,
+    arrays_of,
+    decide,
+    scenes,
+)
+from hpc.ends import FREE_ENDS
 from hpc.scheduler.slurm import Answer, Task
 from hpc.scheduler.states import JobState
 from track.batches import Member
@@ -11,8 +21,16 @@ from track.batches import Member
 KEY = "b1"
 
 
+LONG_AGO = -1000.0
+"""When an end was first seen of which everything that may show has had the time to."""
+
+
 def watched(
-    *, started_by: str | None = None, cancelled: bool = False, since: float | None = None
+    *,
+    started_by: str | None = None,
+    cancelled: bool = False,
+    since: float | None = None,
+    ended: float | None = LONG_AGO,
 ) -> Watched:
     member = Member(
         attempt=9,
@@ -26,7 +44,7 @@ def watched(
         started_by=started_by,
         cancelled=cancelled,
     )
-    return Watched(member, KEY, ("7",), since)
+    return Watched(member, KEY, ("7",), since, ended_since=ended)
 
 
 def task(state: JobState, native: str = "7_3", **more: object) -> Task:
@@ -75,7 +93,7 @@ def test_a_state_nobody_knows_ends_nothing() -> None:
         (JobState.OUT_OF_MEMORY, True, "out_of_memory", True),
         (JobState.NODE_FAIL, True, "node_fail", False),
         (JobState.PREEMPTED, True, "preempted", False),
-        (JobState.CANCELLED, True, "cancelled", True),
+        (JobState.CANCELLED, True, "cancelled", False),
         (JobState.FAILED, True, "failed", True),
         (JobState.FAILED, False, "lost", False),
         (JobState.COMPLETED, True, "lost", False),
@@ -91,6 +109,52 @@ def test_each_end_has_its_own_meaning(
     assert (verdict.outcome, verdict.uses_try) == (outcome, uses_try)
     assert "7_3 on n4" in verdict.why
     assert verdict.node == ("n4" if state is JobState.NODE_FAIL else "")
+
+
+@pytest.mark.parametrize("code", [143, 130])
+@pytest.mark.parametrize(
+    ("state", "outcome", "uses_try"),
+    [
+        (JobState.PREEMPTED, "preempted", False),
+        (JobState.NODE_FAIL, "node_fail", False),
+        (JobState.CANCELLED, "cancelled", False),
+        (JobState.TIMEOUT, "timeout", True),
+        (JobState.OUT_OF_MEMORY, "out_of_memory", True),
+        (JobState.FAILED, "interrupted", False),
+    ],
+)
+def test_why_a_job_was_told_to_stop_is_the_schedulers_word(
+    state: JobState, outcome: str, uses_try: bool, code: int
+) -> None:
+    verdict = decide(watched(started_by="7_3"), shown(task(state), left={"7_3": code}), 0.0)
+    assert (verdict.outcome, verdict.uses_try, verdict.exit_code) == (outcome, uses_try, code)
+    assert (verdict.free == FREE_ENDS) is (outcome in ("cancelled", "interrupted"))
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(143, "interrupted"), (138, "timeout")])
+def test_what_a_signal_ended_waits_a_while_for_the_schedulers_word(code: int, outcome: str) -> None:
+    seen = watched(started_by="7_3", ended=None)
+    first = decide(seen, shown(left={"7_3": code}), 5.0)
+    assert (first.standing, first.ended_since) == (Standing.UNKNOWN, 5.0)
+    told = watched(started_by="7_3", ended=5.0)
+    assert decide(told, shown(left={"7_3": code}), 5.0 + CAUSE_GRACE_S).outcome == outcome
+    past = {"7_3": task(JobState.PREEMPTED)}
+    assert decide(told, shown(left={"7_3": code}, past=past), 6.0).outcome == "preempted"
+
+
+def test_who_is_stopped_before_its_start_lays_nothing_to_its_site() -> None:
+    verdict = decide(watched(), shown(task(JobState.FAILED), left={"7_3": 143}), 0.0)
+    assert (verdict.outcome, verdict.uses_try, verdict.site_fault) == ("interrupted", False, "")
+
+
+def test_a_job_that_ended_well_is_not_lost_while_its_result_may_still_show() -> None:
+    done = shown(task(JobState.COMPLETED), left={"7_3": 0})
+    first = decide(watched(started_by="7_3", ended=None), done, 7.0)
+    assert (first.standing, first.ended_since) == (Standing.UNKNOWN, 7.0)
+    seen = watched(started_by="7_3", ended=7.0)
+    assert decide(seen, done, 6.0 + RESULT_GRACE_S).standing is Standing.UNKNOWN
+    assert decide(seen, done, 7.0 + RESULT_GRACE_S).outcome == "lost"
+    assert decide(watched(cancelled=True, ended=None), done, 7.0).outcome == "cancelled"
 
 
 def test_what_was_asked_to_stop_is_cancelled_and_uses_no_try() -> None:
@@ -127,7 +191,7 @@ def test_accounting_that_lags_behind_is_no_evidence() -> None:
 
 
 def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
-    seen = Watched(watched(started_by="7_3").member, KEY, ("7", "8"))
+    seen = Watched(watched(started_by="7_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     one = shown(task(JobState.FAILED), task(JobState.PENDING, "8_3"))
     assert decide(seen, one, 0.0).standing is Standing.PENDING
     assert decide(seen, shown(task(JobState.FAILED)), 0.0).standing is Standing.UNKNOWN
@@ -136,7 +200,7 @@ def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
 
 
 def test_the_one_that_was_started_tells_how_it_ended() -> None:
-    seen = Watched(watched(started_by="8_3").member, KEY, ("7", "8"))
+    seen = Watched(watched(started_by="8_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     both = shown(task(JobState.COMPLETED), task(JobState.OUT_OF_MEMORY, "8_3"))
     assert decide(seen, both, 0.0).outcome == "out_of_memory"
 

@@ -24,7 +24,7 @@ def test_an_end_counts_only_when_every_job_that_was_told_has_ended() -> None:
     assert judge(run(*ids), queue(dead, alive, ids=ids)).standing is Standing.RUNNING
     assert judge(run(*ids), queue(dead, ids=ids)).standing is Standing.UNKNOWN
     over = judge(run(*ids), queue(dead, alive.replace("RUNNING", "COMPLETED"), ids=ids))
-    assert (over.standing, over.outcome, over.uses_try) == (Standing.OVER, "cancelled", True)
+    assert (over.standing, over.outcome, over.uses_try) == (Standing.OVER, "cancelled", False)
 
 
 def test_an_array_is_over_with_its_last_task_and_a_task_is_found_by_either_name() -> None:

@@ -77,7 +77,7 @@ async def test_a_scripts_job_that_dies_without_a_word_ends_its_attempt(
         in (attempt["message"])
     )
     ((tries,),) = await site.world.sql("SELECT max(tries) FROM track.job")
-    assert tries == 1
+    assert tries == 0
 
 
 async def test_a_scripts_job_that_ends_well_and_never_calls_uses_its_tries(

@@ -1,0 +1,32 @@
+"""The real runner, of whose modules one works until it is told to go on by a file."""
+
+import zipfile
+from pathlib import Path
+
+from hpc.runner_archive import build_runner
+
+SLOW = """\
+import time
+
+from hpc.job.job import Job, Result, result
+
+NAME = "clean"
+NEEDS = TAKES = ()
+GIVES = ("details",)
+
+
+def run(job: Job) -> Result:
+    while not (job.root / "go-on").exists():
+        time.sleep(0.1)
+    return result()
+"""
+
+
+def slow_runner(folder: Path) -> Path:
+    """A runner whose `clean` takes its time."""
+    made = folder / "runner-slow.pyz"
+    with zipfile.ZipFile(build_runner(folder)) as real, zipfile.ZipFile(made, "w") as slow:
+        for name in real.namelist():
+            ours = name == "hpc/job/modules/clean.py"
+            slow.writestr(name, SLOW if ours else real.read(name))
+    return made
