@@ -34,6 +34,9 @@ from track.grants import make_grant
 from track.outputs import note_waiting
 
 PIECE = 1 << 20
+GONE_LOOKS = 5
+"""How often a file is looked for before it counts as gone: over some two and a half minutes
+(see `hpc.backoff`), for a shared disk may show a new file late."""
 NO_TOKEN = Token(token="", expires_in=0)
 
 log = logging.getLogger(__name__)
@@ -85,7 +88,8 @@ class Carrier:
     """One site's carrier; bytes move `beside` the driver's turns.
 
     `carried` are the batches whose inputs were brought, as far as the archive gives them;
-    `waiting` the results that want something archived first, by name, and their attempts.
+    `waiting` the results that want something archived first, by name, and their attempts;
+    `missed` how often a file of an attempt was looked for in vain.
     """
 
     engine: AsyncEngine
@@ -94,6 +98,7 @@ class Carrier:
     beside: Beside
     carried: set[str] = field(default_factory=set)
     waiting: dict[str, int] = field(default_factory=dict)
+    missed: dict[int, int] = field(default_factory=dict)
     backoff: Backoff[str] = field(default_factory=Backoff)
 
     async def provide(self, batch: Batch) -> str | None:
@@ -239,11 +244,16 @@ class Carrier:
             await self._note_waiting(attempt_id, f"its result waits for the archive: {error}")
             return False
         except Gone as error:
+            self.missed[attempt_id] = self.missed.get(attempt_id, 0) + 1
+            if self.missed[attempt_id] < GONE_LOOKS:
+                await self._note_waiting(attempt_id, f"its result waits for {error} to show there")
+                return False
             await self._fail(attempt_id, f"{error} is not at the site any more")
         except OSError as error:  # our own disk: nothing is wrong with the site or the job
             log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
             await self._note_waiting(attempt_id, f"its result waits, no room here: {error}")
             return False
+        self.missed.pop(attempt_id, None)
         return True
 
     async def _fail(self, attempt_id: int, why: str) -> None:

@@ -2,8 +2,7 @@
 # One that a job has already is told with who it is, as far as that was written.
 cd "$1/batches" || { say trouble "there is no folder $1/batches"; finish; }
 while read -r key attempt; do
-    # Without its folder a job finds no manifest, and starts nothing.
-    [ -d "$key" ] || { say taken "$attempt"; continue; }
+    # Made, not looked for: that this machine does not see a batch's folder proves nothing.
     mkdir -p "$key/started"
     mine="$key/started/$attempt"
     if mkdir "$mine" 2>/dev/null; then

@@ -1,10 +1,13 @@
 # watch.sh ROOT QUEUE HISTORY MOST STARTS: what the queue shows, and what batches left on the disk.
 # The keys come on stdin, and as KEY/NAME the results that are known already. HISTORY empty: no question to accounting, and no evidence of ends.
+# With it the folders are read as they are now, not as this machine last saw them.
 # STARTS set: who started, where no job can say so itself.
 # Results are read after ends: what a job left is there before its end can be seen.
 # Starts are read after results: no result is told without the start it belongs to.
 root=$1 queue=$2 history=$3 most=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
+# fresh FOLDER: a client of a shared disk may show it as it was a minute ago, until it writes there.
+fresh() { { true >"$1/.look-$mark" && rm -f "$1/.look-$mark"; } 2>/dev/null; }
 keys='' known=' '
 for word in $(cat); do
     case $word in */*) known="$known$word " ;; *) keys="$keys $word" ;; esac
@@ -12,7 +15,10 @@ done
 [ -z "$queue" ] || ask queue "$queue"
 if [ -n "$history" ]; then
     [ "$history" = none ] || ask history "$history"
+    fresh batches
     for key in $keys; do
+        fresh "batches/$key"
+        fresh "batches/$key/ended"
         for file in "batches/$key/ended"/*; do
             [ -e "$file" ] || continue
             read -r code <"$file" && say ended "$key ${file##*/} $code"
@@ -20,6 +26,7 @@ if [ -n "$history" ]; then
     done
 fi
 for key in $keys; do
+    [ -z "$history" ] || fresh "batches/$key/results"
     for file in "batches/$key/results"/*.json; do
         [ -e "$file" ] || continue
         case $known in *" $key/${file##*/} "*) continue ;; esac
@@ -29,6 +36,7 @@ for key in $keys; do
     done
 done
 for key in ${starts:+$keys}; do
+    [ -z "$history" ] || fresh "batches/$key/started"
     for file in "batches/$key/started"/*/by; do
         [ -s "$file" ] || continue
         number=${file%/by}

@@ -1,5 +1,6 @@
 """What is said to a cluster and read from it, with this machine's shell at the other end."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -41,6 +42,21 @@ async def test_no_result_is_seen_without_its_start_however_fast_the_job_was(
     ended = {int(Path(name).stem) for name in sight.results}
     assert 41 in ended
     assert ended <= set(sight.starts)
+
+
+async def test_a_folder_is_written_to_before_what_it_lacks_counts(tmp_path: Path) -> None:
+    """A client of a shared disk may show it as it was a minute ago, until it writes there."""
+    folders = [tmp_path / "batches" / "b1" / name for name in ("results", "ended", "started")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        os.utime(folder, (1, 1))
+    cluster = Cluster(LocalWire(), str(tmp_path))
+    await cluster.look(["b1"], queue=False, starts=True)
+    assert {folder.stat().st_mtime for folder in folders} == {1}
+    await cluster.look(["b1", "b2"], queue=False, history="disk", starts=True)
+    assert all(folder.stat().st_mtime > 1 for folder in folders)
+    assert [list(folder.iterdir()) for folder in folders] == [[], [], []]
+    assert not (tmp_path / "batches" / "b2").exists()
 
 
 class Sbatch:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hpc.carrier import Carried, DepotError, Shelf
+from hpc.carrier import GONE_LOOKS, Carried, DepotError, Shelf
 from hpc.cluster import Sight
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
@@ -241,6 +241,22 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
     monkeypatch.setattr("hpc.carrier.tempfile.TemporaryDirectory", full)
     assert not await carrier._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
+
+
+async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_times(
+    far: SlurmSite,
+) -> None:
+    (attempt,) = await far.queue("a-1", stage="other")
+    await with_image(far, "a-1")
+    carrier = driver_of(far, ShelfDepot()).state.carrier
+    assert carrier is not None
+    facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
+    wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
+    for _ in range(GONE_LOOKS - 1):
+        assert not await carrier._forward_all(attempt, [wish])
+    assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
+    assert await carrier._forward_all(attempt, [wish])
+    assert (await far.attempts("a-1", stage="other"))[0]["outcome"] == "failed"
 
 
 async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_one(
