@@ -9,6 +9,7 @@ import secrets
 import shlex
 from importlib.resources import files
 
+from hpc.scheduler.refusals import lost_words
 from hpc.wire.base import Answer
 
 
@@ -27,7 +28,8 @@ def command(script: str, mark: str, *words: str, prelude: str = "") -> str:
     `prelude` is shell text run before, its output thrown away.
     """
     before = f"{{ {prelude}\n}} >/dev/null 2>&1 </dev/null\n" if prelude.strip() else ""
-    text = before + _text("frame") + _text(script)
+    known = f"lost_words={shlex.quote(lost_words())}\n"
+    text = before + known + _text("frame") + _text(script)
     return f"exec /bin/sh -c {shlex.quote(text)} {script} {shlex.join((mark, *words))}"
 
 

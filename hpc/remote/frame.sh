@@ -11,7 +11,12 @@ ask() {
     { complaint=$( { { eval "$2"; printf '\n@%s\n' "$?"; } </dev/null | tell "$1" >&3; } 2>&1); } 3>&1
     printf '%s\n' "$complaint" | tell "$1-complaint"
 }
+# lost FILE: whether a program's complaints are those of an answer that did not come; $lost_words
+# is set before this, from where answers are read (hpc/scheduler/refusals.py).
+lost() { grep -Eiq -- "$lost_words" "$1"; }
 finish() {
     say end
     exit 0
 }
+# What a start-up file wrote last may have left its line open.
+printf '\n'

@@ -31,11 +31,11 @@ adopt() {
     folder="batches/$1"
     for question in "$2" "$3"; do
         [ -n "$question" ] || continue
-        found=$(eval "$question" 2>"$folder/look.err" </dev/null) && [ ! -s "$folder/look.err" ] || {
+        found=$(eval "$question" 2>"$folder/look.err" </dev/null) && ! lost "$folder/look.err" || {
             say blind "$1 $(tr '\n' ' ' <"$folder/look.err")"
             return 0
         }
-        ids=$(printf '%s\n' "$found" | sed -n 's/^\([0-9][0-9]*\).*$/\1/p' | sort -u)
+        ids=$(printf '%s\n' "$found" | sed -n 's/^[[:space:]]*\([0-9][0-9]*\)[^[:space:]]*[[:space:]]*$/\1/p' | sort -u)
         [ -n "$ids" ] || continue
         keep "$1" "$(printf '%s\n' "$ids" | head -n 1)"
         for id in $(printf '%s\n' "$ids" | tail -n +2); do say double "$1 $id"; done

@@ -71,6 +71,24 @@ def is_silence(stderr: str) -> bool:
     return any(re.search(pattern, stderr.lower()) for pattern in _AMBIGUOUS)
 
 
+_NO_ANSWER = r"slurm_[a-z_]+ error:|slurm_persist_conn_open|problem (talking to|with) the database"
+"""How Slurm's own library says that it brought no answer; its program may end with 0 then."""
+
+
+def lost_words() -> str:
+    """The words of an answer that did not come, in lower case: an extended regular expression."""
+    return "|".join((*_AMBIGUOUS, _NO_ANSWER))
+
+
+def answered(exit_code: int, stderr: str) -> bool:
+    """Whether a program of Slurm's that was asked something gave its answer.
+
+    A warning beside it (a plugin's, a deprecation, a locale) changes nothing: only words of a
+    failed transport take the answer's word away.
+    """
+    return exit_code == 0 and re.search(lost_words(), stderr.lower()) is None
+
+
 def classify(stderr: str) -> Complaint:
     """What to make of an unsuccessful `sbatch`, from what it wrote to stderr.
 

@@ -6,10 +6,10 @@ and an incomplete answer never shows that a job is absent.
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hpc.scheduler.refusals import Complaint, classify
+from hpc.scheduler.refusals import Complaint, answered, classify
 from hpc.scheduler.states import JobState, slurm_state
 from schemas.pipeline_model import Resources
 
@@ -202,10 +202,9 @@ def read_queue(
 ) -> Answer | None:
     """The tasks squeue shows; None when it gave no information.
 
-    squeue may exit 0 with its error on stderr, so whatever is there takes the answer's
-    word away. A name that is none of `names` is a line cut short.
+    A name that is none of `names` is a line cut short.
     """
-    if exit_code != 0 or stderr.strip():
+    if not answered(exit_code, stderr):
         return None
     return _collect(lines, _queue_tasks, names)
 
@@ -252,7 +251,7 @@ def read_accounting(
     exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
 ) -> Answer | None:
     """The tasks sacct shows; None when there is no accounting or no answer."""
-    if exit_code != 0 or stderr.strip():
+    if not answered(exit_code, stderr):
         return None
     return _collect(lines, _accounting_tasks, names)
 
@@ -293,6 +292,16 @@ def _number(settings: dict[str, str], name: str, default: int) -> int:
     return int(found[0]) if found else default
 
 
+def shown_alive(answer: Answer, jobs: Mapping[str, Collection[str]]) -> list[str]:
+    """Those of these jobs, by the name they were given, that are there under that name."""
+    return [
+        task.native_id
+        for task in answer.tasks
+        if task.state in (JobState.PENDING, JobState.RUNNING)
+        and {task.native_id, task.native_id.partition("_")[0]} & set(jobs.get(task.name, ()))
+    ]
+
+
 def cancel_words(native_ids: Iterable[str]) -> list[str]:
     """One command that ends all of them: the tasks of an array in one bracket."""
     arrays: dict[str, list[int]] = {}
@@ -318,12 +327,19 @@ def _ranges(indices: Iterable[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
+def is_noise(line: str) -> bool:
+    """Whether a line is none of an answer's: every row has columns, or begins with an id."""
+    return "|" not in line and not line.strip()[:1].isdecimal()
+
+
 def _collect(
     lines: Sequence[str], read: Callable[[str], list[Task]], names: Collection[str]
 ) -> Answer:
     tasks: list[Task] = []
     unreadable: list[str] = []
-    for line in filter(str.strip, lines):
+    for line in lines:
+        if is_noise(line):
+            continue
         try:
             found = read(line.strip())
         except ValueError:

@@ -59,6 +59,36 @@ async def test_a_folder_is_written_to_before_what_it_lacks_counts(tmp_path: Path
     assert not (tmp_path / "batches" / "b2").exists()
 
 
+NOISY = """#!/bin/sh
+echo "$0: warning: plugin cli_filter is deprecated" >&2
+"""
+LOST = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+
+
+@pytest.mark.parametrize(
+    ("squeue", "fate"),
+    [
+        (f"{NOISY}echo 3 nodes are down today; echo 77", Fate.KNOWN),
+        (f"{NOISY}echo 3 nodes are down today", Fate.ABSENT),
+        (f"{NOISY}echo '{LOST}' >&2", Fate.BLIND),
+        (f"{NOISY}exit 1", Fate.BLIND),
+    ],
+)
+async def test_a_harmless_line_blinds_no_look_for_a_job_and_a_lost_answer_does(
+    tmp_path: Path, squeue: str, fate: Fate
+) -> None:
+    programs = {"squeue": squeue, "sbatch": "#!/bin/sh\nexit 1"}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    cluster = Cluster(LocalWire(), str(tmp_path / "root"), f"PATH={tmp_path}:$PATH")
+    (tmp_path / "root").mkdir()
+    parcels = [Parcel("b1", {"job.sh": b""})]
+    await cluster.send(parcels)
+    found = (await cluster.send(parcels))["b1"]
+    assert (found.fate, found.job_id) == (fate, "77" if fate is Fate.KNOWN else "")
+
+
 class Sbatch:
     """A login node that submits whatever it is told, until `room` commands are used up."""
 

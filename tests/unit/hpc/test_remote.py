@@ -44,6 +44,12 @@ def test_banners_around_an_answer_are_passed_over() -> None:
     assert read_lines(Answer(0, out, b""), mark) == [("id", "b1 7")]
 
 
+def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along() -> None:
+    mark = new_mark()
+    lines = read_lines(run("sh", f"printf 'Welcome! '; {command('run', mark, 'echo 81')}"), mark)
+    assert lines[0] == ("line", "81")
+
+
 @pytest.mark.parametrize("cut", [0, 5, 30, 45])
 def test_an_answer_without_its_end_is_garbled(cut: int) -> None:
     mark = "refinery-0123456789abcdef"

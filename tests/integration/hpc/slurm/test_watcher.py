@@ -28,6 +28,7 @@ class Shown(Cluster):
     """A cluster whose every look shows the same: one job of key b1 that waits."""
 
     looks: list[tuple[str, ...]] = field(default_factory=list)
+    unreadable: tuple[str, ...] = ()
 
     async def look(
         self,
@@ -40,7 +41,7 @@ class Shown(Cluster):
     ) -> Sight:
         self.looks.append(tuple(keys))
         task = Task("7_0", "b1", JobState.PENDING, "PENDING", reason="Resources")
-        return Sight(Answer((task,)))
+        return Sight(Answer((task,), not self.unreadable, self.unreadable))
 
 
 class Clock:
@@ -113,3 +114,16 @@ async def test_a_job_that_the_scheduler_has_not_begun_says_why(
     async with engine.connect() as tx:
         rows = await tx.execute(text("SELECT reason FROM track.job WHERE state = 'queued'"))
         assert list(rows.scalars()) == ["it waits in the queue of far: Resources"]
+
+
+async def test_a_queue_of_which_a_line_is_cut_again_and_again_is_a_fault_of_the_site(
+    watcher: Watcher,
+) -> None:
+    cluster = watcher.state.cluster
+    assert isinstance(cluster, Shown)
+    cluster.unreadable = ("7|1|RUN",)
+    await pass_time(watcher, 200)
+    assert "cannot be read: '7|1|RUN'" in watcher.state.unanswered()
+    cluster.unreadable = ()
+    await pass_time(watcher, 200)
+    assert watcher.state.unanswered() == ""
