@@ -147,6 +147,16 @@ class SlurmLab:
         finally:
             process.send_signal(signal.SIGCONT)
 
+    def lose_state(self) -> None:
+        """Let the controller begin anew without any memory: its job ids begin at 1 again."""
+        process = self.processes["slurmctld"]
+        process.terminate()
+        process.wait(PATIENCE_S)
+        shutil.rmtree(self.folder / "state")
+        (self.folder / "state").mkdir()
+        self._spawn("slurmctld", "-D", "-i")
+        self._until("slurmctld", self._idle)
+
     def log(self, name: str) -> str:
         """What a daemon wrote."""
         path = self.folder / "log" / f"{name}.log"

@@ -6,14 +6,14 @@ comes back as plain facts. Nothing here decides anything.
 
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from hpc.remote import command, new_mark, read_lines
 from hpc.scheduler import slurm
-from hpc.scheduler.refusals import Complaint, is_silence
+from hpc.scheduler.refusals import Complaint, answered, is_silence
 from hpc.shipping import Parcel, pack
 from hpc.wire.base import Stdin, Wire
 
@@ -122,8 +122,8 @@ class Cluster:
             has_runner=said.get("runner") == runner,
             tools=frozenset(text for kind, text in lines if kind == "tool"),
             limits=limits,
-            answers=code == 0 and not complaint.strip(),
-            accounting=history[0] == 0 and not history[2].strip(),
+            answers=answered(code, complaint),
+            accounting=answered(history[0], history[2]),
             troubles=tuple(text for kind, text in lines if kind == "trouble"),
             silence=complaint.strip() if code != 0 and is_silence(complaint) else "",
         )
@@ -246,9 +246,21 @@ class Cluster:
         deadline = LONG_DEADLINE_S + size / SLOWEST_BYTES_S
         _complain(await self._say("place", self.root, stdin=packed, deadline_s=deadline))
 
-    async def cancel(self, native_ids: Sequence[str]) -> None:
-        """End jobs; that they ended is seen at the next look."""
-        await self._say("run", shlex.join(slurm.cancel_words(native_ids)))
+    async def cancel(self, jobs: Mapping[str, Collection[str]]) -> str:
+        """End jobs, given by their names; that they ended is seen at a later look.
+
+        Only what the queue shows under its name is ended: an id alone may be another's, since a
+        controller that lost its state counts from the beginning again. (`scancel --name` with
+        some tasks of an array that waits would end them all.) What squeue said instead of its
+        answer, else nothing. Raises WireError, Garbled.
+        """
+        shown = await self.run(slurm.queue_words(jobs))
+        answer = slurm.read_queue(shown[0], shown[1].splitlines(), shown[2], jobs)
+        if answer is None:
+            return shown[2].strip() or f"it ended with code {shown[0]}"
+        if alive := slurm.shown_alive(answer, jobs):
+            await self.run(slurm.cancel_words(alive))
+        return ""
 
     async def tidy(self, open_keys: Iterable[str], days: int) -> list[str]:
         """Remove what ended batches left; the folders removed."""
@@ -323,7 +335,7 @@ def _asked(lines: Lines, kind: str) -> tuple[int, list[str], str]:
 def _silence(shown: tuple[int, list[str], str]) -> str:
     """What a program said that failed, or whose controller did not answer; else nothing."""
     code, _, complaint = shown
-    if code == 0 and not is_silence(complaint):
+    if answered(code, complaint):
         return ""
     return complaint.strip() or f"it ended with code {code}"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc import by_id_look
 from hpc.collect import report
 from hpc.decide import Standing, Verdict
 from hpc.ends import meaning
@@ -80,8 +81,10 @@ class ScriptEnds:
         self.silent &= open_now.keys()
 
     async def _look_at(self, runs: Sequence[ScriptRun]) -> None:
-        ids = sorted({native for run in runs for native in _asked(run)})
-        shown = await self._ask(ids) if ids else {}
+        told: dict[str, float] = {}
+        for run in runs:
+            told |= {each: max(run.told_at, told.get(each, 0.0)) for each in _asked(run)}
+        shown = await by_id_look.look(self.state, told) if told else {}
         if shown is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
             return
@@ -93,19 +96,6 @@ class ScriptEnds:
                 await self._reported(run)
             else:
                 await self._explain(run, verdict)
-
-    async def _ask(self, ids: Sequence[str]) -> by_id.Shown | None:
-        """What the queue shows, and accounting of what the queue does not."""
-        cluster = self.state.cluster
-        cluster.polls += 1
-        code, output, complaint = await cluster.run(by_id.queue_words(ids))
-        shown = by_id.read_queue(code, output.splitlines(), complaint, ids)
-        gone = [each for each in ids if shown is not None and not shown[each]]
-        if shown is None or not gone or not self.state.accounting:
-            return shown
-        code, output, complaint = await cluster.run(by_id.accounting_words(gone))
-        past = by_id.read_accounting(code, output.splitlines(), complaint, gone)
-        return {**shown, **(past or {})}
 
     async def _stop(self, runs: Sequence[ScriptRun], shown: by_id.Shown) -> None:
         """End those jobs of what is cancelled that are ours and alive; seen at a later look."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc import by_id_look
 from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.carrier import Carrier, Depot
@@ -191,13 +192,32 @@ class SlurmDriver:
             if now >= self.cancelled.get(each.attempt, 0.0) and _NATIVE.fullmatch(each.external_id)
         ]
         self._forget_cancelled(found)
-        if due:
+        if due and not self._blind():
             await self._end_unstarted(due)
-            await self.state.cluster.cancel([each.external_id for each in due])
+            if not await self._end_jobs(due):
+                return
             # Only now: what a lost link kept from them is told again at once.
             for each in due:
                 self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
             self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+
+    def _blind(self) -> bool:
+        """Whether the queue gave no answer a moment ago; nothing is ended that is not shown."""
+        return self.state.squeue.open and self.clock() < self.state.squeue.again_at
+
+    async def _end_jobs(self, due: list[Unwanted]) -> bool:
+        """End native jobs; False when the queue cannot be asked whose they are."""
+        named: dict[str, list[str]] = {}
+        told: dict[str, float] = {}
+        for each in due:
+            if each.told_at is None:
+                named.setdefault(each.key, []).append(each.external_id)
+            else:
+                told[each.external_id] = max(each.told_at, told.get(each.external_id, 0.0))
+        if named and (silence := await self.state.cluster.cancel(named)):
+            self.state.squeue.note(silence, self.clock())
+            return False
+        return not told or await by_id_look.stop(self.state, told)
 
     async def _end_unstarted(self, due: list[Unwanted]) -> None:
         """Where the shared disk decides: what was never started is over once we have its start."""

@@ -210,7 +210,7 @@ class Submitter:
                 self.held_until, self.holds = 0.0, 0
                 if sent.others:
                     log.error("site %s: %s has more jobs: %s", name, batch.key, sent.others)
-                    await self.state.cluster.cancel(sent.others)
+                    await self.state.cluster.cancel({batch.key: sent.others})
             case Fate.REFUSED:
                 await self._refuse(batch, sent.why)
             case Fate.FULL:

@@ -388,13 +388,18 @@ async def still_open(tx: AsyncConnection, attempts: Collection[int]) -> set[int]
 
 @dataclass(frozen=True)
 class Unwanted:
-    """An attempt that need not run, and its native job."""
+    """An attempt that need not run, and its native job.
+
+    `told_at`: by when a script had told that job's id, in seconds since 1970; None where we
+    named it ourselves, by its batch's `key`.
+    """
 
     attempt: int
     external_id: str
     key: str
     started: bool
     open: bool
+    told_at: float | None = None
 
 
 async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
@@ -404,7 +409,10 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
     """
     statement = text("""
         SELECT t.id, n.native AS external_id, b.key, t.started_by IS NOT NULL AS started,
-               t.closed_at IS NULL AS open
+               t.closed_at IS NULL AS open,
+               CASE WHEN s.kind = 'script' THEN CAST(extract(epoch FROM coalesce(
+                   greatest(t.submitted_at, t.started_at, b.submitted_at), now()))
+                   AS double precision) END AS told_at
         FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         JOIN track.stage s ON s.id = b.stage_id
@@ -421,4 +429,7 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         ORDER BY t.id
     """)
     rows = await tx.execute(statement, {"site": site})
-    return [Unwanted(row.id, row.external_id, row.key, row.started, row.open) for row in rows]
+    return [
+        Unwanted(row.id, row.external_id, row.key, row.started, row.open, row.told_at)
+        for row in rows
+    ]

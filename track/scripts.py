@@ -4,6 +4,7 @@ Ids in what a script said are kept with its batch, those in its calls with its a
 whichever of them runs may be at work on the asset.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,8 @@ def told_ids(external_id: str | None) -> frozenset[str]:
 class ScriptRun:
     """An open attempt whose script has ended and whose job has not reported its end.
 
-    `native_ids` are all that were told for it; `age_s` are the seconds since its start, or
+    `native_ids` are all that were told for it, the last of them at `told_at`, in seconds since
+    1970 by the database's clock; `age_s` are the seconds since its start, or
     since it was handed over; `expected_s` what its stage asks for.
     """
 
@@ -45,12 +47,14 @@ class ScriptRun:
     cancelled: bool
     age_s: float
     expected_s: int | None
+    told_at: float = math.inf
 
 
 RUNS = text("""
     SELECT t.id, j.asset_guid, b.external_id AS said, t.external_id, t.started_by,
            t.cancel_requested_at IS NOT NULL AS cancelled, s.resources,
-           extract(epoch FROM now() - coalesce(t.started_at, t.queued_at)) AS age_s
+           extract(epoch FROM now() - coalesce(t.started_at, t.queued_at)) AS age_s,
+           extract(epoch FROM greatest(t.submitted_at, t.started_at, b.submitted_at)) AS told_at
     FROM track.batch b
     JOIN track.stage s ON s.id = b.stage_id AND s.kind = 'script'
     JOIN track.attempt t ON t.batch_id = b.id AND t.closed_at IS NULL
@@ -75,6 +79,7 @@ def _run(row: Any) -> ScriptRun:
         cancelled=row.cancelled,
         age_s=float(row.age_s),
         expected_s=Resources.model_validate(row.resources).time_s,
+        told_at=math.inf if row.told_at is None else float(row.told_at),
     )
 
 

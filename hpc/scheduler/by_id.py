@@ -1,30 +1,49 @@
 """Slurm as text, for jobs that others submitted: asked by their ids, whatever their names.
 
 An id may be that of a single job, of an array, of one of its tasks (`77_3`), or the number
-that a task has for itself; all of them are told of a line.
+that a task has for itself; all of them are told of a line. An id alone is no proof of whose
+the job is: a controller that lost its state counts from the beginning again. A job that was
+submitted after its id had been told to us is another's, unless Slurm began it anew.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from hpc.scheduler.slurm import Task
+from hpc.scheduler.refusals import answered
+from hpc.scheduler.slurm import Task, is_noise
 from hpc.scheduler.states import slurm_state
 
 NATIVE = re.compile(r"\d+(_\d+)?")
 """What may be a job's id; whatever else a script calls its job is asked of nobody."""
 
-QUEUE_FORMAT = "%A|%F|%K|%T|%N|%j"
-ACCOUNTING_FIELDS = "JobIDRaw,JobID,State,ExitCode,NodeList"
+QUEUE_FORMAT = "%A|%F|%K|%T|%N|%V|%j"
+ACCOUNTING_FIELDS = "JobIDRaw,JobID,State,ExitCode,NodeList,Submit,JobName"
+RESTARTS_FORMAT = "JobID:20|,RestartCnt:10|"
 _ABSENT = "Invalid job id specified"
+_CLOCK = ("env", "SLURM_TIME_FORMAT=%s")
+"""Has Slurm tell times in seconds since 1970, whatever its login node's zone."""
 
-Shown = Mapping[str, Sequence[Task]]
+
+@dataclass(frozen=True)
+class Seen(Task):
+    """A job as it is shown, and when it was submitted, in seconds by the cluster's clock."""
+
+    number: str = ""
+    submitted: float | None = None
+
+
+Shown = Mapping[str, Sequence[Seen]]
 """The native jobs that an id may mean, by each id that was asked for."""
+
+Told = Mapping[str, float]
+"""By when an id had been told to us, in seconds by the cluster's clock."""
 
 
 def queue_words(ids: Iterable[str]) -> list[str]:
     """Those of these jobs that are ours and that the queue shows, ended ones included."""
     return [
-        *("env", "SLURM_BITSTR_LEN=0", "squeue", "--me", "--noheader", "--states=all"),
+        *(*_CLOCK, "SLURM_BITSTR_LEN=0", "squeue", "--me", "--noheader", "--states=all"),
         f"--jobs={','.join(ids)}",
         f"--format={QUEUE_FORMAT}",
     ]
@@ -39,35 +58,91 @@ def read_queue(
     """
     if exit_code != 0 and _ABSENT in stderr and not any(line.strip() for line in lines):
         return {each: () for each in ids}
-    if exit_code != 0 or stderr.strip():
+    if not answered(exit_code, stderr):
         return None
     return _sorted(lines, _queue_line, ids)
 
 
-def accounting_words(ids: Iterable[str]) -> list[str]:
-    """What accounting knows of these jobs."""
+def restart_words(numbers: Iterable[str]) -> list[str]:
+    """How often Slurm began these jobs anew."""
     return [
-        *("sacct", "--noheader", "--parsable2", "--allocations"),
+        *("squeue", "--me", "--noheader", "--states=all", f"--jobs={','.join(numbers)}"),
+        f"--Format={RESTARTS_FORMAT}",
+    ]
+
+
+def read_restarted(lines: Iterable[str]) -> set[str]:
+    """The numbers of those jobs that were begun anew."""
+    rows = [[word.strip() for word in line.split("|")] for line in lines]
+    return {row[0] for row in rows if len(row) > 1 and row[1].isdecimal() and row[1] != "0"}
+
+
+def strangers(shown: Shown, told: Told) -> set[str]:
+    """The numbers of those jobs that were submitted after their id had been told to us."""
+    return {
+        task.number
+        for each, tasks in shown.items()
+        for task in tasks
+        if task.submitted is not None and task.submitted > told.get(each, task.submitted)
+    }
+
+
+def without(shown: Shown, numbers: Collection[str]) -> Shown:
+    """What is shown, but for these jobs."""
+    return {
+        each: [task for task in tasks if task.number not in numbers]
+        for each, tasks in shown.items()
+    }
+
+
+def accounting_words(ids: Iterable[str]) -> list[str]:
+    """What accounting knows of these jobs, also of earlier ones that had the same id."""
+    return [
+        *(*_CLOCK, "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates"),
         f"--jobs={','.join(ids)}",
         f"--format={ACCOUNTING_FIELDS}",
     ]
 
 
 def read_accounting(
-    exit_code: int, lines: Sequence[str], stderr: str, ids: Iterable[str]
+    exit_code: int, lines: Sequence[str], stderr: str, ids: Iterable[str], told: Told | None = None
 ) -> Shown | None:
-    """What sacct shows of each id; None when there is no accounting or no answer."""
-    if exit_code != 0 or stderr.strip():
+    """What sacct shows of each id; None when there is no accounting or no answer.
+
+    Of several jobs that had one id the one counts that had it when it was told to us, and
+    any later one of the same name: that is the same, begun anew.
+    """
+    if not answered(exit_code, stderr):
         return None
-    return _sorted(lines, _accounting_line, ids)
+    shown = _sorted(lines, _accounting_line, ids)
+    if shown is None:
+        return None
+    return {each: _ours(tasks, (told or {}).get(each)) for each, tasks in shown.items()}
+
+
+def _ours(tasks: Sequence[Seen], told: float | None) -> list[Seen]:
+    by_native: dict[str, list[Seen]] = {}
+    for task in tasks:
+        by_native.setdefault(task.native_id, []).append(task)
+    found = []
+    for records in by_native.values():
+        names = {
+            each.name
+            for each in records
+            if told is None or each.submitted is None or each.submitted <= told
+        }
+        found += [each for each in records if each.name in names][-1:]
+    return found
 
 
 def _sorted(
-    lines: Sequence[str], read: Callable[[str], tuple[set[str], Task]], ids: Iterable[str]
+    lines: Sequence[str], read: Callable[[str], tuple[set[str], Seen]], ids: Iterable[str]
 ) -> Shown | None:
-    """A line that cannot be read takes the answer's word away."""
-    found: dict[str, list[Task]] = {each: [] for each in ids}
-    for line in filter(str.strip, lines):
+    """A line that cannot be read takes the answer's word away; one without columns is none."""
+    found: dict[str, list[Seen]] = {each: [] for each in ids}
+    for line in lines:
+        if is_noise(line):
+            continue
         try:
             names, task = read(line.strip())
         except ValueError:
@@ -77,19 +152,42 @@ def _sorted(
     return found
 
 
-def _queue_line(line: str) -> tuple[set[str], Task]:
-    number, array, index, word, node, name = line.split("|", 5)
+def _queue_line(line: str) -> tuple[set[str], Seen]:
+    number, array, index, word, node, submitted, name = line.split("|", 6)
     if not number.isdecimal() or not array.isdecimal():
         raise ValueError(line)
     native = f"{array}_{index}" if index.isdecimal() else number
-    return {number, array, native}, Task(native, name, slurm_state(word), word, node=node)
+    seen = Seen(
+        native,
+        name,
+        slurm_state(word),
+        word,
+        node=node,
+        number=number,
+        submitted=_seconds(submitted),
+    )
+    return {number, array, native}, seen
 
 
-def _accounting_line(line: str) -> tuple[set[str], Task]:
-    number, native, word, code, node = line.split("|", 4)
+def _accounting_line(line: str) -> tuple[set[str], Seen]:
+    number, native, word, code, node, submitted, name = line.split("|", 6)
     if not number.isdecimal():
         raise ValueError(line)
     status, _, by_signal = code.partition(":")
     value = 128 + int(by_signal) if by_signal not in ("", "0") else int(status)
     names = {number, native, native.partition("_")[0]}
-    return names, Task(native, "", slurm_state(word), word, node=node, exit_code=value)
+    seen = Seen(
+        native,
+        name,
+        slurm_state(word),
+        word,
+        node=node,
+        exit_code=value,
+        number=number,
+        submitted=_seconds(submitted),
+    )
+    return names, seen
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isdecimal() else None

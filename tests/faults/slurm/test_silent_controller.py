@@ -144,3 +144,33 @@ async def test_a_passing_silence_degrades_nothing(
     await site.until_states(played.driver, ["good-1"], "returned")
     said = await site.world.sql("SELECT count(*) FROM track.history WHERE what = 'site.degraded'")
     assert said == [(0,)]
+
+
+async def test_lines_that_say_nothing_of_the_answer_blind_no_site(
+    site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stood on stderr made every look at the queue one that showed nothing."""
+    for program in SAYS:
+        fake = login.folder / program
+        noise = f"echo '{program}: warning: cli_filter: deprecated' >&2"
+        banner = "echo 'Maintenance on Monday!'" if program == "squeue" else ":"
+        fake.write_text(f'#!/bin/sh\n{noise}\n{banner}\nexec {shutil.which(program)} "$@"\n')
+    played = Played(site, login, monkeypatch)
+    await site.queue("fails-1")
+    await site.until_states(played.driver, ["fails-1"], "ready")
+    assert played.driver.state.hello is not None
+    assert played.driver.state.hello.answers
+    assert [each["outcome"] for each in await site.attempts("fails-1")] == ["failed"]
+
+
+async def test_a_queue_that_cannot_be_asked_for_long_degrades_its_site_in_its_own_words(
+    site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "squeue: fatal: nobody ever heard of this"
+    played = Played(site, login, monkeypatch)
+    await site.queue("slow-1")
+    await site.until_states(played.driver, ["slow-1"], "running")
+    (login.folder / "squeue").write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+    await played.turns(4)
+    assert words in (await degraded(site) or "")
+    assert await site.states("slow-1") == ["running"]

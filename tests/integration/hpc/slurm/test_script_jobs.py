@@ -180,3 +180,31 @@ async def test_a_script_cancelled_before_it_was_begun_is_begun_by_nobody(
     )
     await site.until_states(driver, ["a-1"], "cancelled")
     assert not (script.parent / "begun").exists()
+
+
+async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
+    site: SlurmSite, script: Path, lab: SlurmLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A controller that lost its state had given another job the id."""
+    monkeypatch.setattr("hpc.by_id_look.CLOCKS_APART_S", -3600.0)
+    await site.queue("a-1")
+    driver = site.driver()
+    native = lab.run("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 600").strip()
+    script.write_text(f"echo Submitted batch job {native}\n")
+    assert await submitted(site, driver) == native
+    job_id = await site.world.job_id("a-1", "clean")
+    await transact(
+        site.engine, lambda tx: operations.cancel(tx, job_id, actor="test", why="a test")
+    )
+
+    async def said() -> bool:
+        return "nothing shows how its job" in await reason(site)
+
+    await site.drive(driver, said)
+    assert lab.run("squeue", "-h", "-j", native, "-o", "%T").strip() in ("PENDING", "RUNNING")
+
+    # Begun anew by Slurm it counts as submitted later, too; but it is the same job.
+    driver.script_ends.stopped.clear()
+    lab.run("scontrol", "requeue", native)
+    await site.until_states(driver, ["a-1"], "cancelled")
+    assert lab.run("squeue", "-h", "-t", "running,pending", "-o", "%A").split() == []
