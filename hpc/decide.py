@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from hpc.cluster import Sight
-from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, interrupted, meaning, state_by_code
+from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, meaning, state_by_code
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
 from track.batches import Member
@@ -181,7 +181,8 @@ def _over(watched: Watched, end: Task) -> Verdict:
     unheard = " before it reported" if outcome == "failed" else ""
     fault = ""
     unserved = not member.started or end.exit_code == SERVER_OUT_OF_REACH
-    if end.state is JobState.FAILED and unserved and not member.cancelled and not interrupted(end):
+    unasked = not member.cancelled and end.exit_code not in SIGNALLED
+    if end.state is JobState.FAILED and unserved and unasked:
         fault = _fault(end)
     return Verdict(
         Standing.OVER,

@@ -64,3 +64,16 @@ async def test_a_real_runner_that_somebody_cancels_uses_no_try_and_says_why_it_w
     ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'ready'")
     assert "somebody cancelled it at the site" in str(reason)
     assert "it is tried again at" in str(reason)
+
+
+async def test_a_real_runner_that_is_warned_of_its_time_limit_ran_out_of_time(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    await site.queue("g-1")
+    driver = site.driver(slow_runner(tmp_path))
+    await site.until_states(driver, ["g-1"], "running")
+    site.lab.run("scancel", "--batch", "--signal=USR1", (await site.batches())[0]["external_id"])
+    await site.until_states(driver, ["g-1"], "ready")
+    (attempt,) = await site.attempts("g-1")
+    assert (attempt["outcome"], attempt["exit_code"]) == ("timeout", 138)
+    assert await tries(site) == 1

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.collect import collect_results, report_end
+from hpc.collect import collect_results, report, report_end
+from hpc.ends import FREE_ENDS, meaning
+from hpc.scheduler.slurm import Task
+from hpc.scheduler.states import JobState
+from hpc.unserved import LONGEST_PAUSE_S
 from tests.support.at_site import queue, start
 from tests.support.world import World, new
 from track.batches import read_batches, take_batches
@@ -77,3 +81,41 @@ async def test_a_start_whose_answer_was_lost_uses_no_try(
     assert await world.sql(
         "SELECT t.outcome, j.tries FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
     ) == [(outcome, tries)]
+
+
+@pytest.mark.parametrize(
+    ("state", "before", "tries"),
+    [
+        (JobState.FAILED, FREE_ENDS - 1, 0),
+        (JobState.FAILED, FREE_ENDS, 1),
+        (JobState.PREEMPTED, 10 * FREE_ENDS, 0),
+    ],
+)
+async def test_what_nobody_explains_has_a_bound_and_says_how_often_it_came(
+    engine: AsyncEngine, state: JobState, before: int, tries: int
+) -> None:
+    world = await World.make(engine, PIPELINE)
+    await world.register(new("g"))
+    ((claim),) = await world.claim()
+    attempt = await queue(world, claim)
+    await start(world, attempt)
+    await world.sql("UPDATE track.job SET pauses = :n", n=before)
+    found = meaning(Task("7_0", "b1", state, "", exit_code=143), started=True)
+    await transact(
+        engine,
+        lambda tx: report(
+            tx,
+            attempt,
+            outcome=found.outcome,
+            why=found.why,
+            uses_try=found.uses_try,
+            actor="driver:alpha",
+            free=found.free,
+        ),
+    )
+    ((used, reason, wait_s),) = await world.sql(
+        "SELECT tries, reason, extract(epoch FROM available_at - now()) FROM track.job"
+    )
+    assert used == tries
+    assert f"put off {before + 1} times in a row by now; it is tried again at" in str(reason)
+    assert 1700 < float(str(wait_s)) <= LONGEST_PAUSE_S
