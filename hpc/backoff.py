@@ -28,6 +28,10 @@ class Backoff(Generic[Key]):
         self._failed[key] = times, self.clock() + pause
         return pause
 
+    def times(self, key: Key) -> int:
+        """How often it did not go in a row."""
+        return self._failed.get(key, (0, 0.0))[0]
+
     def forget(self, key: Key) -> None:
         """It went, or is not wanted any more."""
         self._failed.pop(key, None)

@@ -23,7 +23,7 @@ from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.cluster import Cluster
 from hpc.collect import collect_result, report
-from hpc.retrieval import RemoteSource
+from hpc.retrieval import GONE_LOOKS, RemoteSource
 from hpc.shipping import SEAL, add
 from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
 from track.attempts import find_attempt
@@ -34,9 +34,6 @@ from track.grants import make_grant
 from track.outputs import note_waiting
 
 PIECE = 1 << 20
-GONE_LOOKS = 5
-"""How often a file is looked for before it counts as gone: over some two and a half minutes
-(see `hpc.backoff`), for a shared disk may show a new file late."""
 NO_TOKEN = Token(token="", expires_in=0)
 
 log = logging.getLogger(__name__)

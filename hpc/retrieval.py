@@ -36,8 +36,15 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 log = logging.getLogger(__name__)
 
 
+GONE_LOOKS = 5
+"""How often a file is looked for on a shared disk before it counts as gone: over some two and
+a half minutes (see `hpc.backoff`), for such a disk may show a new file late."""
+
+
 class Source(Protocol):
-    """Where outputs lie."""
+    """Where outputs lie; `looks`: how often one is looked for that is not there."""
+
+    looks: int
 
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
         """Put what there is of these files of an asset under `into`; `size` bytes in all."""
@@ -70,6 +77,11 @@ async def retrieve(
         except (WireError, Garbled):
             backoff.fail(each.attempt)
             raise
+        if trouble and backoff.times(each.attempt) + 1 < source.looks:
+            backoff.fail(each.attempt)
+            why = f"its outputs are looked for: {trouble}"
+            await transact(engine, lambda tx, e=each, w=why: note_waiting(tx, e.attempt, w))  # type: ignore[misc]
+            continue
         if trouble:
             log.warning("attempt %d: its outputs cannot be had: %s", each.attempt, trouble)
         await transact(engine, lambda tx, e=each, t=trouble: note_retrieved(tx, e.attempt, t))  # type: ignore[misc]
@@ -136,6 +148,8 @@ def _place(files: Sequence[Output], fetched: Path, home: Path) -> str:
 class LocalSource:
     """The assets' folders of this machine's own site."""
 
+    looks = 1
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -153,6 +167,8 @@ class LocalSource:
 
 class RemoteSource:
     """The assets' folders at the end of a wire."""
+
+    looks = GONE_LOOKS
 
     def __init__(self, wire: Wire, root: str, prelude: str = "") -> None:
         self._wire, self._root, self._prelude = wire, root, prelude

@@ -14,6 +14,8 @@ ask() {
 # lost FILE: whether a program's complaints are those of an answer that did not come; $lost_words
 # is set before this, from where answers are read (hpc/scheduler/refusals.py).
 lost() { grep -Eiq -- "$lost_words" "$1"; }
+# fresh FOLDER: a client of a shared disk may show it as it was a minute ago, until it writes there.
+fresh() { { true >"$1/.look-$mark" && rm -f "$1/.look-$mark"; } 2>/dev/null; }
 finish() {
     say end
     exit 0

@@ -6,8 +6,6 @@
 # Starts are read after results: no result is told without the start it belongs to.
 root=$1 queue=$2 history=$3 most=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
-# fresh FOLDER: a client of a shared disk may show it as it was a minute ago, until it writes there.
-fresh() { { true >"$1/.look-$mark" && rm -f "$1/.look-$mark"; } 2>/dev/null; }
 keys='' known=' '
 for word in $(cat); do
     case $word in */*) known="$known$word " ;; *) keys="$keys $word" ;; esac

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from hpc.carrier import GONE_LOOKS, Carried, DepotError, Shelf
+from hpc.carrier import Carried, DepotError, Shelf
 from hpc.cluster import Sight
+from hpc.retrieval import GONE_LOOKS
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
 from schemas.pipeline import Pipeline

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from hpc.backoff import LONGEST_PAUSE_S, Backoff
 from hpc.remote import Garbled
-from hpc.retrieval import RemoteSource, retrieve
+from hpc.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.slurm_driver import SlurmDriver
 from hpc.wire.errors import WireError
 from hpc.wire.ssh import SshLink
@@ -152,7 +153,12 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
         case _:
             folder.rename(folder.with_name("elsewhere"))
     source = RemoteSource(driver.state.cluster.wire, str(site.root))
-    await retrieve(site.engine, site.name, source, tmp_path / "outputs")
+    later = 0.0
+    backoff: Backoff[int] = Backoff(clock=lambda: later)
+    for look in range(GONE_LOOKS):  # a shared disk may show a file late
+        given_up = await retrieve(site.engine, site.name, source, tmp_path / "outputs", backoff)
+        assert given_up == (look == GONE_LOOKS - 1)
+        later += LONGEST_PAUSE_S
     job_id = await site.world.job_id(GUID, "clean")
     mine = site.world.dispatcher_id
     assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))
