@@ -200,8 +200,11 @@ async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
     async def said() -> bool:
         return "nothing shows how its job" in await reason(site)
 
+    async def runs() -> bool:
+        return lab.run("squeue", "-h", "-j", native, "-o", "%T").strip() == "RUNNING"
+
     await site.drive(driver, said)
-    assert lab.run("squeue", "-h", "-j", native, "-o", "%T").strip() in ("PENDING", "RUNNING")
+    await site.drive(driver, runs)
 
     # Begun anew by Slurm it counts as submitted later, too; but it is the same job.
     driver.script_ends.stopped.clear()
