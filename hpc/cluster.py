@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hpc.remote import command, new_mark, read_lines
+from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
 from hpc.scheduler.refusals import Complaint, answered, is_silence
 from hpc.shipping import Parcel, pack
@@ -23,7 +23,7 @@ MOST_RESULTS = 300
 """Result files read in one look; the next look takes the rest."""
 
 MOST_SENT = 200
-"""Batches in one command: Linux takes 131,072 bytes for an argument, and one needs about 300."""
+"""Batches in one command: each is an `sbatch`, and all of them share the command's deadline."""
 
 Lines = list[tuple[str, str]]
 
@@ -246,6 +246,10 @@ class Cluster:
         deadline = LONG_DEADLINE_S + size / SLOWEST_BYTES_S
         _complain(await self._say("place", self.root, stdin=packed, deadline_s=deadline))
 
+    async def place_wheels(self, packed: Stdin, deadline_s: float) -> None:
+        """Unpack a tar of wheels into the site's folder. Raises WireError, Garbled, SiteTrouble."""
+        _complain(await self._say("wheels", self.root, stdin=packed, deadline_s=deadline_s))
+
     async def cancel(self, jobs: Mapping[str, Collection[str]]) -> str:
         """End jobs, given by their names; that they ended is seen at a later look.
 
@@ -304,8 +308,16 @@ class Cluster:
         self, script: str, *words: str, stdin: Stdin = b"", deadline_s: float = 60.0
     ) -> Lines:
         mark = new_mark()
-        line = command(script, mark, *words, prelude=self.prelude)
-        return read_lines(await self.wire.run(line, stdin, deadline_s=deadline_s), mark)
+        answer = await run_script(
+            self.wire,
+            script,
+            mark,
+            *words,
+            prelude=self.prelude,
+            stdin=stdin,
+            deadline_s=deadline_s,
+        )
+        return read_lines(answer, mark)
 
 
 def _numbered(lines: Lines, kind: str) -> dict[int, str]:

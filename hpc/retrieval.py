@@ -20,7 +20,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.backoff import Backoff
-from hpc.remote import Garbled, command, new_mark
+from hpc.remote import Garbled, new_mark, run_script
 from hpc.wire.base import Wire
 from hpc.wire.errors import WireError
 from schemas.guid import check_guid
@@ -176,13 +176,21 @@ class RemoteSource:
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
         """Stream them as one tar. Raises WireError, Garbled."""
         mark = new_mark()
-        line = command("outputs", mark, self._root, check_guid(guid), prelude=self._prelude)
         names = "".join(f"./{path}\n" for path in paths).encode()
         deadline = PATIENCE_S + size / SLOWEST_BYTES_S
         packed = into / ".tar"
         with packed.open("w+b") as kept:
             cut = _AfterMark(f"{mark} begin\n".encode(), kept.write)
-            await self._wire.run(line, names, deadline_s=deadline, sink=cut)
+            await run_script(
+                self._wire,
+                "outputs",
+                mark,
+                *(self._root, check_guid(guid)),
+                prelude=self._prelude,
+                stdin=names,
+                deadline_s=deadline,
+                sink=cut,
+            )
             if not cut.begun:
                 raise Garbled(f"the outputs of {guid} were asked for and nothing was said")
             kept.flush()

@@ -52,7 +52,7 @@ async def prepare(
     if await _usable(cluster, site.python, runner, site.root):
         return [*done, f"{site.python} runs every module already"]
     if wheelhouse is not None:
-        await _send_wheels(site, cluster, wheelhouse)
+        await _send_wheels(cluster, wheelhouse)
         done.append(f"{len(list(wheelhouse.glob('*.whl')))} wheels sent")
     await _build(site, cluster, base or "python3", wheels=wheelhouse is not None)
     if not await _usable(cluster, site.python, runner, site.root):
@@ -84,16 +84,12 @@ async def _build(site: Site, cluster: Cluster, base: str, *, wheels: bool) -> No
         raise SiteTrouble(f"the venv {venv} could not be built with {base}: {said}")
 
 
-async def _send_wheels(site: Site, cluster: Cluster, wheelhouse: Path) -> None:
+async def _send_wheels(cluster: Cluster, wheelhouse: Path) -> None:
     """As one stream, since many files one by one cost a round trip each."""
     wheels = sorted(wheelhouse.glob("*.whl"))
     if not wheels:
         raise SiteTrouble(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
-    folder = shlex.quote(f"{site.root}/wheels")
-    line = f"mkdir -p {folder} && tar -xf - -C {folder}"
-    answer = await cluster.wire.run(line, _tar(wheels), deadline_s=BUILD_S)
-    if answer.exit_code != 0:
-        raise SiteTrouble(f"the wheels do not arrive: {answer.stderr.decode(errors='replace')}")
+    await cluster.place_wheels(_tar(wheels), BUILD_S)
 
 
 def _tar(wheels: Iterable[Path]) -> Iterator[bytes]:

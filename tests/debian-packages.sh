@@ -4,14 +4,19 @@
 set -eu
 
 packages=(
+    csh
+    fish
     fonts-freefont-ttf
     fonts-liberation
+    mksh
     munge
     openssh-client
     openssh-server
     slurm-client
     slurmctld
     slurmd
+    tcsh
+    zsh
 )
 
 missing=()

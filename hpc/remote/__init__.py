@@ -3,14 +3,24 @@
 Nothing has to be installed over there and no version can differ. Every line of an answer
 carries a mark drawn for that call, so that banners and start-up files are told from it,
 and the last line says `end`: an answer without it was cut.
+
+A server hands a command to the account's login shell, whichever that is. So the command is
+always the same few words, which all shells read alike, and the script is the first line of
+its stdin, which a POSIX shell reads and never a byte further: what follows is the script's.
 """
 
+import itertools
 import secrets
 import shlex
 from importlib.resources import files
 
+from hpc.prelude import prelude_lines
 from hpc.scheduler.refusals import lost_words
-from hpc.wire.base import Answer
+from hpc.wire.base import Answer, Sink, Stdin, Wire
+
+COMMAND = "exec /bin/sh -c 'IFS= read -r line && eval \"$line\"'"
+"""For sh, bash, dash, zsh, ksh, fish, csh and tcsh: no backslash (fish), no exclamation mark
+and no line's end (csh) within the quotes, and no long word (csh takes 1,024 characters)."""
 
 
 class Garbled(Exception):
@@ -22,15 +32,43 @@ def new_mark() -> str:
     return f"refinery-{secrets.token_hex(8)}"
 
 
-def command(script: str, mark: str, *words: str, prelude: str = "") -> str:
-    """The shell command that runs `<script>.sh` over there with these words.
+async def run_script(
+    wire: Wire,
+    script: str,
+    mark: str,
+    *words: str,
+    prelude: str = "",
+    stdin: Stdin = b"",
+    deadline_s: float = 60.0,
+    sink: Sink | None = None,
+) -> Answer:
+    """Run `<script>.sh` over there with these words, after the site's prelude.
 
-    `prelude` is shell text run before, its output thrown away.
+    Raises WireError; see `Wire.run` for the deadline and the sink.
     """
-    before = f"{{ {prelude}\n}} >/dev/null 2>&1 </dev/null\n" if prelude.strip() else ""
+    first = program(script, mark, *words, prelude=prelude)
+    given = first + stdin if isinstance(stdin, bytes) else itertools.chain((first,), stdin)
+    return await wire.run(COMMAND, given, deadline_s=deadline_s, sink=sink)
+
+
+def program(script: str, mark: str, *words: str, prelude: str = "") -> bytes:
+    """A script and its words as the one line that `COMMAND` reads.
+
+    The line is a command by itself, so that start-up files which put another POSIX shell in
+    the place of the command run it as well.
+    """
+    given = f"set -- {shlex.join((mark, *words))}\n"
     known = f"lost_words={shlex.quote(lost_words())}\n"
-    text = before + known + _text("frame") + _text(script)
-    return f"exec /bin/sh -c {shlex.quote(text)} {script} {shlex.join((mark, *words))}"
+    text = prelude_lines(prelude) + given + known + _text("frame") + _text(script)
+    return f"eval \"$(printf %b '{_escaped(text)}')\"\n".encode("ascii")
+
+
+def _escaped(text: str) -> str:
+    """As `printf %b` reads it: a backslash, a quote and what is not printable ASCII in octal."""
+    return "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\0{byte:03o}"
+        for byte in text.encode()
+    )
 
 
 def read_lines(answer: Answer, mark: str) -> list[tuple[str, str]]:
@@ -41,7 +79,8 @@ def read_lines(answer: Answer, mark: str) -> list[tuple[str, str]]:
             kind, _, text = line[len(mark) + 1 :].partition(" ")
             lines.append((kind, text))
     if not lines or lines[-1][0] != "end":
-        said = answer.stderr.decode(errors="replace").strip()[-500:]
+        # A shell that lets nobody in says so on stdout.
+        said = (answer.stderr.strip() or answer.stdout.strip()).decode(errors="replace")[-500:]
         raise Garbled(f"no whole answer (exit code {answer.exit_code}): {said or 'nothing said'}")
     return lines[:-1]
 

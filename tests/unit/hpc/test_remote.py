@@ -1,29 +1,82 @@
 """What is said to a login node, run by real shells; answers that are cut are never believed."""
 
+import io
+import os
 import shutil
 import subprocess
+import tarfile
+from pathlib import Path
 
 import pytest
 
-from hpc.remote import Garbled, command, new_mark, read_lines
+from hpc.remote import COMMAND, Garbled, new_mark, program, read_lines
 from hpc.wire.base import Answer
 
-SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh") if shutil.which(shell)]
+KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
+SHELLS = [shell for shell in KINDS if shutil.which(shell)]
+ODD = 'it\'s $HOME; `x`! \\ "two" %s %b \\0101 é\tand\nmore ~ {a,b} #'
 
 
-def run(shell: str, line: str, stdin: bytes = b"") -> Answer:
-    done = subprocess.run([shell, "-c", line], input=stdin, capture_output=True, check=False)
+def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) -> Answer:
+    """As sshd runs a command: the login shell's `-c`, our line first on its stdin."""
+    environment = {**os.environ, **({"HOME": str(home)} if home else {})}
+    done = subprocess.run(
+        [shell, "-c", COMMAND],
+        input=first + stdin,
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_any_login_shell_runs_a_script_and_words_stay_whole(shell: str) -> None:
     mark = new_mark()
-    odd = "printf '%s\\n' \"it's $HOME; \\`x\\`\" two; echo oops >&2; exit 3"
-    lines = read_lines(run(shell, command("run", mark, f"sh -c {_quoted(odd)}")), mark)
-    assert ("line", "@3") in lines
-    assert ("line", "two") in lines
+    line = f"printf '[%s]' {_quoted(ODD)}; echo oops >&2; exit 3"
+    lines = read_lines(run(shell, program("run", mark, f"sh -c {_quoted(line)}")), mark)
+    said = "\n".join(text for kind, text in lines if kind == "line")
+    assert said == f"[{ODD}]\n@3"
     assert ("line-complaint", "oops") in lines
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_follows_the_script_on_stdin_is_its_own_to_the_last_byte(
+    shell: str, tmp_path: Path
+) -> None:
+    """A shell that reads ahead would take some of the tar."""
+    mark, content, packed = new_mark(), os.urandom(100_000), io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("some.whl")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    answer = run(shell, program("wheels", mark, str(tmp_path)), packed.getvalue())
+    assert read_lines(answer, mark) == []
+    assert (tmp_path / "wheels" / "some.whl").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("shell", "startup", "text"),
+    [
+        ("tcsh", ".cshrc", "echo Welcome\n"),
+        ("bsd-csh", ".cshrc", "echo Welcome; set path = ($path /opt)\n"),
+        ("tcsh", ".cshrc", "exec bash\n"),
+        ("tcsh", ".cshrc", "exec zsh\n"),
+        ("zsh", ".zshenv", "echo Welcome\nexec bash\n"),
+        ("fish", ".config/fish/config.fish", "echo Welcome\nexec bash\n"),
+    ],
+)
+def test_startup_files_may_talk_or_put_another_shell_in_their_place(
+    shell: str, startup: str, text: str, tmp_path: Path
+) -> None:
+    if shutil.which(shell) is None or ("zsh" in text and shutil.which("zsh") is None):
+        pytest.skip(f"{shell} is not installed")
+    path = tmp_path / startup
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    mark = new_mark()
+    answer = run(shell, program("run", mark, "cat", prelude="x=1"), b"never seen", home=tmp_path)
+    assert ("line", "@0") in read_lines(answer, mark)
 
 
 def _quoted(text: str) -> str:
@@ -32,10 +85,30 @@ def _quoted(text: str) -> str:
 
 def test_a_prelude_runs_first_and_its_words_are_thrown_away() -> None:
     mark = new_mark()
-    line = command("run", mark, "echo $GREETING", prelude="GREETING=hello; export GREETING; echo x")
-    lines = read_lines(run("sh", line), mark)
+    first = program(
+        "run", mark, "echo $GREETING", prelude="GREETING=hello; export GREETING; set -eu; echo x"
+    )
+    lines = read_lines(run("sh", first), mark)
     assert ("line", "hello") in lines
     assert ("line", "x") not in lines
+
+
+def test_a_prelude_may_have_words_of_its_own_without_taking_ours() -> None:
+    mark = new_mark()
+    lines = read_lines(run("sh", program("run", mark, "echo ours", prelude="set -- a b")), mark)
+    assert ("line", "ours") in lines
+
+
+def test_a_script_that_arrives_cut_is_not_begun(tmp_path: Path) -> None:
+    first = program("run", new_mark(), f"touch {tmp_path}/begun")
+    for cut in (1, len(first) // 2, len(first) - 1):
+        run("sh", first[:cut])
+    assert not (tmp_path / "begun").exists()
+
+
+def test_an_account_that_lets_nobody_in_is_quoted() -> None:
+    with pytest.raises(Garbled, match=r"exit code 1\): This account is currently not available"):
+        read_lines(Answer(1, b"This account is currently not available.\n", b""), new_mark())
 
 
 def test_banners_around_an_answer_are_passed_over() -> None:
@@ -44,9 +117,11 @@ def test_banners_around_an_answer_are_passed_over() -> None:
     assert read_lines(Answer(0, out, b""), mark) == [("id", "b1 7")]
 
 
-def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along() -> None:
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along(tmp_path: Path) -> None:
+    (tmp_path / ".zshenv").write_text("printf 'Welcome! '\n")
     mark = new_mark()
-    lines = read_lines(run("sh", f"printf 'Welcome! '; {command('run', mark, 'echo 81')}"), mark)
+    lines = read_lines(run("zsh", program("run", mark, "echo 81"), home=tmp_path), mark)
     assert lines[0] == ("line", "81")
 
 
