@@ -21,18 +21,18 @@ class SlurmSite(Block):
     )
     passphrase: SecretStr | None = Field(default=None, description="Of the key, if it has one.")
     host_key: str = Field(
-        description="The node's public key as `ssh-keyscan -t ed25519 HOST` prints it, compared "
-        "with what its administrators publish."
+        description="The public keys of every login node behind that name, as `ssh-keyscan -t "
+        "ed25519 NODE` prints them, compared with what its administrators publish. Any counts."
     )
     jump_host: str = Field(default="", description="A host to go through; empty means none.")
     jump_port: int = Field(default=22, ge=1, le=65535)
     jump_user: str = Field(default="", description="Empty means the same account.")
-    jump_host_key: str = Field(default="", description="The jump host's public key.")
+    jump_host_key: str = Field(default="", description="The jump host's public keys.")
     jump_private_key: SecretStr | None = Field(default=None, description="If it is another one.")
     prelude: str = Field(
         default="",
-        description="Shell text before each command, such as `module load slurm`; its output is "
-        "thrown away.",
+        description="POSIX shell text before each command and in each job, such as `module load "
+        "slurm`; its output is thrown away.",
     )
 
     @field_validator("private_key", "jump_private_key", mode="before")

@@ -20,6 +20,11 @@ LITTLE_SPACE_MB = 20_000
 PROBES = 5
 NODE_PATIENCE_S = 120.0
 
+UNHEARD = (
+    "log in by hand and run `true`: a password that has expired, a shell that lets nobody in, a "
+    "mistake in the prelude, or start-up files that end the shell or read its stdin"
+)
+
 ALMOST = 0.9
 QUOTA = """\
 if command -v lfs >/dev/null 2>&1 && lfs getname {root} >/dev/null 2>&1; then
@@ -55,9 +60,10 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: str) -> list[Fin
     try:
         hello = await cluster.hello(runner)
     except (WireError, Garbled) as error:
-        remedy = (type(error).__doc__ or "").strip()
+        remedy = UNHEARD if isinstance(error, Garbled) else " ".join((error.__doc__ or "").split())
         return [Finding("connection", False, str(error), remedy)]
-    findings = [Finding("connection", True, f"logged in as {hello.user}, host key as pinned")]
+    known = f"logged in as {hello.user}; the host key is one of those pinned: {wire.host_key}"
+    findings = [Finding("connection", True, known)]
     findings += [*_host(site, hello), await _quota(site, cluster), await _speed(cluster)]
     findings += _slurm(site, hello)
     findings.append(await _python(site, cluster))

@@ -19,7 +19,7 @@ from hpc import by_id_look
 from hpc.backoff import Backoff
 from hpc.beside import Beside
 from hpc.carrier import Carrier, Depot
-from hpc.cluster import Cluster, SiteTrouble
+from hpc.cluster import Cluster, Hello, SiteTrouble
 from hpc.collect import report
 from hpc.leftovers import find_orphans, sweep
 from hpc.remote import Garbled
@@ -31,7 +31,7 @@ from hpc.submitter import Submitter
 from hpc.tokens import Keys
 from hpc.watcher import Watcher
 from hpc.wire.base import Wire
-from hpc.wire.errors import BadAddress, KeyRefused, Paused, WireError, WrongHostKey
+from hpc.wire.errors import Paused, WireError
 from schemas.sites import Site
 from track.batches import Unwanted, open_batches, read_batches, unwanted
 from track.database import transact
@@ -43,7 +43,6 @@ GREET_AGAIN_S = 30.0
 TIDY_S = 3600.0
 KEPT_DAYS = 14
 CANCEL_AGAIN_S = 30.0
-HOPELESS = (BadAddress, KeyRefused, WrongHostKey, SiteTrouble)
 
 _NATIVE = re.compile(r"\d+(_\d+)?")
 
@@ -73,9 +72,11 @@ class SlurmDriver:
     cancelled: dict[int, float] = field(default_factory=dict)
     beside: Beside = field(default_factory=Beside)
     bringing: Backoff[int] = field(default_factory=Backoff)
+    greeting: Backoff[str] = field(init=False)
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
+    _last_words: str = ""
 
     def __post_init__(self) -> None:
         cluster = Cluster(self.wire, self.site.root, self.prelude)
@@ -92,6 +93,7 @@ class SlurmDriver:
             carrier,
             self.clock,
         )
+        self.greeting = Backoff(self.clock)
         self.submitter = Submitter(self.state)
         self.watcher = Watcher(self.state)
         self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
@@ -156,7 +158,7 @@ class SlurmDriver:
                 "its nodes have no way to us (callback: none), and this driver cannot carry: "
                 "name a callback address they reach"
             )
-        hello = await state.cluster.hello(state.runner.name)
+        hello = await self._hello()
         if hello.troubles:
             raise SiteTrouble("; ".join(hello.troubles))
         missing = {"tar", "gzip", "sbatch", "squeue", "scancel"} - hello.tools
@@ -171,6 +173,20 @@ class SlurmDriver:
         else:
             state.scontrol.clear()
         state.hello, state.runner_there = hello, hello.has_runner
+
+    async def _hello(self) -> Hello:
+        """What the site says of itself; after an answer that is none of ours, such as that a
+        password has expired, it is asked again after a growing pause."""
+        if not self.greeting.is_due("hello"):
+            raise Paused(f"left alone for a while: {self._last_words}")
+        try:
+            hello = await self.state.cluster.hello(self.state.runner.name)
+        except Garbled as error:
+            self.greeting.fail("hello")
+            self._last_words = str(error)
+            raise
+        self.greeting.forget("hello")
+        return hello
 
     async def _stop(self) -> None:
         """End what nobody wants; then close the batches that are over, whose jobs are not
@@ -277,8 +293,10 @@ class SlurmDriver:
         """After a while of trouble, or at once where only a person can help: degraded."""
         now = self.clock()
         self._failing_since = now if self._failing_since is None else self._failing_since
-        if isinstance(error, HOPELESS) or now - self._failing_since >= DEGRADED_AFTER_S:
-            await self._degrade(str(error))
+        hopeless = isinstance(error, WireError) and error.hopeless
+        lasting = now - self._failing_since >= DEGRADED_AFTER_S
+        if hopeless or lasting or isinstance(error, SiteTrouble):
+            await self._degrade(str(error), renew=hopeless)
 
     async def _well(self) -> None:
         self._failing_since = None
@@ -287,11 +305,11 @@ class SlurmDriver:
         elif not self.state.unsure:
             await transact(self.engine, lambda tx: recover(tx, self.site.name))
 
-    async def _degrade(self, why: str) -> None:
+    async def _degrade(self, why: str, *, renew: bool = False) -> None:
         name = self.site.name
 
         async def work(tx: AsyncConnection) -> int:
-            await degrade(tx, name, why)
+            await degrade(tx, name, why, renew=renew)
             return await leave(tx, name, why=f"site {name}: {why}")
 
         moved = await transact(self.engine, work)

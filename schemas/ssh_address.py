@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class SshHop:
-    """One sshd. `host_key` is its pinned public key as `ssh-keyscan` prints it, such as
-    `ssh-ed25519 AAAA…`; `private_key` is ours in OpenSSH format."""
+    """One name with an sshd. `host_key` are the pinned public keys, any of which counts, as
+    `ssh-keyscan` prints them: `ssh-ed25519 AAAA…`; `private_key` is ours in OpenSSH format."""
 
     host: str
     user: str
@@ -25,7 +25,8 @@ class SshHop:
 class SshAddress:
     """A login node, the jump host before it if there is one, and what each command needs first.
 
-    `prelude` is shell text, such as `module load slurm`, run before every command there.
+    `prelude` is shell text, such as `module load slurm`, run before every command there and
+    at the beginning of every job.
     """
 
     node: SshHop

@@ -97,15 +97,20 @@ def _nobody(row: Row[Any]) -> str:
     return f"nobody drives it: no driver was seen {since}; is `refinery sites` running{needs}?"
 
 
-async def degrade(tx: AsyncConnection, name: str, why: str, *, actor: str = "") -> bool:
-    """Note that a site cannot work, and announce it; False when that was known."""
+async def degrade(
+    tx: AsyncConnection, name: str, why: str, *, actor: str = "", renew: bool = False
+) -> bool:
+    """Note that a site cannot work, and announce it; False when that was known.
+
+    With `renew` another reason than the one known is news as well.
+    """
     row = select(site.c.degraded).where(site.c.name == name).with_for_update(key_share=True)
     before = (await tx.execute(row)).scalar_one_or_none()
-    if before is not None:
+    if before is not None and (before == why or not renew):
         return False
     await tx.execute(update(site).where(site.c.name == name).values(degraded=why))
     who = actor or f"driver:{name}"
-    await record(tx, actor=who, what="site.degraded", old=None, new=why)
+    await record(tx, actor=who, what="site.degraded", old=before, new=why)
     await announce(tx, events.SITE_DEGRADED, name, why)
     return True
 

@@ -35,6 +35,10 @@ class Wire(Protocol):
     def counts(self) -> Counts:
         """What this wire did so far."""
 
+    @property
+    def host_key(self) -> str:
+        """Kind and fingerprint of the key by which the host was known; empty for none."""
+
     async def run(
         self,
         command: str,

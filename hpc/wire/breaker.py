@@ -1,14 +1,14 @@
 """One circuit breaker per site: after a failure nobody knocks again before its time.
 
-Waits double from 1 to 300 seconds and are drawn at random below that (full jitter), so
-that several systems do not come back to a restarted host all at once.
+Pauses double, each kind of failure between bounds of its own. Where a host is merely away
+they are drawn at random below that (full jitter), so that several systems do not come back
+to a restarted host all at once.
 """
 
 import random
 from dataclasses import dataclass, field
 
-FIRST_S = 1.0
-LONGEST_S = 300.0
+from hpc.wire.errors import Patience
 
 
 @dataclass
@@ -27,12 +27,14 @@ class Breaker:
         """Seconds until one may try; 0 when one may now."""
         return max(0.0, self.opens_at - now)
 
-    def failed(self, now: float, why: str, *, hopeless: bool = False) -> float:
-        """Note a failure; the seconds to wait. `hopeless` is one that only a person can mend:
-        knocking on gets an account banned."""
+    def failed(self, now: float, why: str, patience: Patience | None = None) -> float:
+        """Note a failure; the seconds to wait. Knocking on without patience gets an account
+        banned."""
+        patience = patience or Patience()
         self.failures += 1
-        ceiling = min(LONGEST_S, FIRST_S * 2.0 ** min(self.failures - 1, 20))
-        wait = LONGEST_S if hopeless else self.rng.uniform(0.05 * ceiling, ceiling)
+        doubled = patience.first_s * 2.0 ** min(self.failures - 1, 20)
+        ceiling = min(patience.longest_s, doubled)
+        wait = ceiling if patience.even else self.rng.uniform(0.05 * ceiling, ceiling)
         self.opens_at = now + wait
         self.why = why
         return wait

@@ -4,11 +4,8 @@ paramiko's client is not used: it would leave Nagle on (40 ms a command), try ke
 agent until the server hangs up, and choose among host keys by a file.
 """
 
-import base64
 import binascii
-import hashlib
 import io
-import itertools
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,16 +13,28 @@ from dataclasses import dataclass
 import paramiko
 from paramiko.ssh_exception import (
     AuthenticationException,
+    BadAuthenticationType,
     ChannelException,
     IncompatiblePeer,
     SSHException,
 )
 
-from hpc.wire.errors import BadAddress, JumpDown, KeyRefused, Unreachable, WireError, WrongHostKey
+from hpc.wire.errors import (
+    BadAddress,
+    HungUp,
+    JumpDown,
+    KeyRefused,
+    SecondFactor,
+    Unreachable,
+    WireError,
+    WrongHostKey,
+)
+from hpc.wire.host_keys import HostKeys, fingerprint, read_host_keys
 from schemas.ssh_address import SshAddress, SshHop
 
 CONNECT_S = 15.0
 KEEPALIVE_S = 30
+LONGEST_BANNER = 300
 DEAD_PEER_MS = 20_000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -43,6 +52,12 @@ class Connection:
     transport: paramiko.Transport
     socket: socket.socket
     jump: paramiko.Transport | None = None
+
+    @property
+    def host_key(self) -> str:
+        """Kind and fingerprint of the key that the login node proved to have."""
+        key = self.transport.get_remote_server_key()
+        return f"{key.get_name()} {fingerprint(key.asbytes())}"
 
     def cut(self) -> None:
         """End it at once and without waiting; whoever uses it finds it lost."""
@@ -73,7 +88,7 @@ def connect(address: SshAddress, generation: int) -> Connection:
         try:
             opened.append(_log_in(base, address.jump))
             tunnel = _tunnel(opened[0], address)
-        except (Unreachable, KeyRefused) as error:
+        except (Unreachable, KeyRefused, SecondFactor) as error:
             raise _of_jump(address, error) from error
         opened.append(_log_in(tunnel, address.node))
         return Connection(generation, opened[1], base, jump=opened[0])
@@ -85,9 +100,11 @@ def connect(address: SshAddress, generation: int) -> Connection:
 
 
 def _of_jump(address: SshAddress, error: WireError) -> WireError:
+    """The same trouble, said to be the jump host's; what only a person can mend stays so."""
     if address.jump is None or isinstance(error, JumpDown):
         return error
-    return JumpDown(f"the jump host {address.jump.name}: {error}")
+    kind = type(error) if error.hopeless else JumpDown
+    return kind(f"the jump host {address.jump.name}: {error}")
 
 
 def _dial(hop: SshHop) -> socket.socket:
@@ -115,70 +132,69 @@ def _tunnel(jump: paramiko.Transport, address: SshAddress) -> paramiko.Channel:
 
 def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Transport:
     """Check the host, then ourselves."""
-    kind, pinned = read_host_key(hop)
+    pinned = read_host_keys(hop)
     key = read_private_key(hop)
     try:
         transport = paramiko.Transport(sock, disabled_algorithms=WEAK)
     except (SSHException, OSError, EOFError) as error:
-        raise Unreachable(f"{hop.name} ends the connection at once: {error}") from error
+        raise HungUp(f"{hop.name} ends the connection at once: {error}") from error
     try:
         transport.banner_timeout = transport.auth_timeout = CONNECT_S
         transport.channel_timeout = CONNECT_S
-        transport.get_security_options().key_types = _signatures(kind)
+        transport.get_security_options().key_types = pinned.signatures
         transport.start_client(timeout=CONNECT_S)
         _check_host(transport, hop, pinned)
-        transport.auth_publickey(hop.user, key)
+        wanted = transport.auth_publickey(hop.user, key)
+        if wanted:
+            raise SecondFactor(
+                f"{hop.name} accepts our key and wants a second factor after it: "
+                f"{' or '.join(wanted)}"
+            )
         transport.set_keepalive(KEEPALIVE_S)
     except WireError:
         transport.close()
         raise
     except (SSHException, OSError, EOFError) as error:
         refused = isinstance(error, AuthenticationException) and transport.is_active()
+        said = _banner(transport)
         transport.close()
-        raise _in_our_words(error, hop, kind, refused=refused) from error
+        raise _in_our_words(error, hop, pinned, refused=refused, said=said) from error
     return transport
 
 
-def _in_our_words(error: Exception, hop: SshHop, kind: str, *, refused: bool) -> WireError:
+def _banner(transport: paramiko.Transport) -> str:
+    """What the host said while we logged in, such as that it is in maintenance."""
+    banner = transport.auth_handler.banner if transport.auth_handler else b""
+    text = banner.decode(errors="replace") if isinstance(banner, bytes) else banner or ""
+    words = " ".join(text.split())
+    return f"; it says: {words[-LONGEST_BANNER:]}" if words else ""
+
+
+def _in_our_words(
+    error: Exception, hop: SshHop, pinned: HostKeys, *, refused: bool, said: str
+) -> WireError:
     """`refused`: the host is still there and said no. A link that breaks while we log in
     looks much the same to paramiko, and must not count as a key that is not accepted."""
+    if isinstance(error, BadAuthenticationType) and "publickey" not in error.allowed_types:
+        wanted = " or ".join(error.allowed_types)
+        return KeyRefused(f"{hop.name} takes no key, or not as the first: it wants {wanted}{said}")
     if refused:
-        return KeyRefused(f"{hop.name} does not accept our key: {error}")
+        return KeyRefused(f"{hop.name} does not accept our key: {error}{said}")
     if isinstance(error, IncompatiblePeer):
         if "host key" in str(error):
-            return WrongHostKey(f"{hop.name} has no {kind} key, which is the one pinned")
+            return WrongHostKey(f"{hop.name} has no {pinned.kinds} key, which is what is pinned")
         return Unreachable(f"{hop.name} speaks only methods that are no longer safe: {error}")
-    return Unreachable(f"{hop.name} does not finish the handshake: {error or 'it hung up'}")
+    return HungUp(f"{hop.name} does not let us finish: {error or 'it hung up'}{said}")
 
 
-def _check_host(transport: paramiko.Transport, hop: SshHop, pinned: bytes) -> None:
+def _check_host(transport: paramiko.Transport, hop: SshHop, pinned: HostKeys) -> None:
     shown = transport.get_remote_server_key().asbytes()
-    if shown != pinned:
+    if not pinned.accept(shown):
+        revoked = ", which is revoked" if shown in pinned.revoked else ""
         raise WrongHostKey(
-            f"{hop.name} shows the host key {fingerprint(shown)}, pinned is {fingerprint(pinned)}"
+            f"{hop.name} shows the host key {fingerprint(shown)}{revoked}, pinned is "
+            f"{pinned.fingerprints}"
         )
-
-
-def _signatures(kind: str) -> tuple[str, ...]:
-    return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
-
-
-def read_host_key(hop: SshHop) -> tuple[str, bytes]:
-    """Kind and bytes of the pinned key; a leading host name, as in known_hosts, is skipped.
-
-    Raises BadAddress.
-    """
-    words = hop.host_key.split()
-    for kind, text in itertools.pairwise(words):
-        if kind.startswith(("ssh-", "ecdsa-")):
-            try:
-                return kind, base64.b64decode(text, validate=True)
-            except binascii.Error as error:
-                raise BadAddress(f"the pinned host key of {hop.host} is no base64") from error
-    raise BadAddress(
-        f"the pinned host key of {hop.host} reads '{hop.host_key[:20]}…'; write it as "
-        f"`ssh-keyscan -t ed25519 {hop.host}` prints it"
-    )
 
 
 def read_private_key(hop: SshHop) -> paramiko.PKey:
@@ -193,9 +209,3 @@ def read_private_key(hop: SshHop) -> paramiko.PKey:
     raise BadAddress(
         f"the private key for {hop.name} cannot be read: it must be an OpenSSH key, best ed25519"
     )
-
-
-def fingerprint(key: bytes) -> str:
-    """As `ssh-keygen -l` writes it."""
-    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}"

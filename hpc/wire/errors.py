@@ -3,11 +3,28 @@
 The class docstring is what an operator does about it.
 """
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds until a host that failed us is tried again: at first, and the longest that the
+    pause may grow to by doubling. `even` pauses are not drawn at random below that."""
+
+    first_s: float = 1.0
+    longest_s: float = 300.0
+    even: bool = False
+
 
 class WireError(Exception):
-    """A command could not be run to its end. `begun` says whether it may have been."""
+    """A command could not be run to its end. `begun` says whether it may have been.
+
+    `hopeless` is what only a person can mend, `patience` how soon we knock again.
+    """
 
     begun = False
+    hopeless = False
+    patience = Patience()
 
 
 class Unreachable(WireError):
@@ -18,16 +35,40 @@ class JumpDown(Unreachable):
     """The jump host answers not, or lets us no further: look there first."""
 
 
+class HungUp(Unreachable):
+    """The host ends the connection before we are logged in: what it said, if anything, is the
+    cause. Else too many log in at once (MaxStartups), or our address is banned there."""
+
+    patience = Patience(longest_s=3600.0)
+
+
 class WrongHostKey(WireError):
-    """It is not the host we pinned: ask its administrators before the block is changed."""
+    """It is none of the hosts we pinned: ask its administrators before the block is changed."""
+
+    hopeless = True
+    patience = Patience(300.0, 3600.0, even=True)
 
 
 class KeyRefused(WireError):
     """Our key is not accepted: is its public half in authorized_keys of that user?"""
 
+    hopeless = True
+    patience = Patience(300.0, 3600.0, even=True)
+
+
+class SecondFactor(WireError):
+    """Nobody is here to type a second factor: ask the cluster for a key that needs none (some
+    allow it for one address), or let the cluster ask us: a site of kind `pull`."""
+
+    hopeless = True
+    patience = Patience(6 * 3600.0, 6 * 3600.0, even=True)
+
 
 class BadAddress(WireError):
     """The block itself cannot be used: its key or host key cannot be read."""
+
+    hopeless = True
+    patience = Patience(300.0, 300.0, even=True)
 
 
 class NotBegun(WireError):

@@ -12,6 +12,8 @@ from hpc.wire.errors import DeadlinePassed
 class LocalWire:
     """Runs commands through this machine's shell."""
 
+    host_key = ""
+
     def __init__(self) -> None:
         self.counts = Counts()
 

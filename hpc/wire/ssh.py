@@ -18,16 +18,7 @@ from hpc.wire.base import Answer, Counts, Sink, Stdin
 from hpc.wire.breaker import Breaker
 from hpc.wire.channel import Call
 from hpc.wire.connect import Connection, connect
-from hpc.wire.errors import (
-    BadAddress,
-    DeadlinePassed,
-    KeyRefused,
-    LinkLost,
-    NotBegun,
-    Paused,
-    WireError,
-    WrongHostKey,
-)
+from hpc.wire.errors import DeadlinePassed, HungUp, LinkLost, NotBegun, Paused, WireError
 from schemas.ssh_address import SshAddress
 
 CHANNELS = 5
@@ -47,17 +38,22 @@ log = logging.getLogger(__name__)
 
 
 class SshLink:
-    """A wire to one login node; opens when first used and again when it broke."""
+    """A wire to one login node; opens when first used and again when it broke.
+
+    `host_key` is the kind and fingerprint of the one last seen.
+    """
 
     def __init__(self, address: SshAddress, *, breaker: Breaker | None = None) -> None:
         self.address = address
         self.breaker = breaker or Breaker()
         self.counts = Counts()
+        self.host_key = ""
         self._pool = ThreadPoolExecutor(2 * CHANNELS + 2, thread_name_prefix="ssh")
         self._places = asyncio.Semaphore(CHANNELS)
         self._opening = asyncio.Lock()
         self._connection: Connection | None = None
         self._generation = 0
+        self._proven = 0
         self._used_at = 0.0
 
     async def run(
@@ -121,6 +117,7 @@ class SshLink:
             await self._suspect(connection)
             raise DeadlinePassed(f"no answer within {deadline_s:.0f} s") from error
         self._used_at = time.monotonic()
+        self._prove(connection)
         return answer
 
     async def _connected(self) -> Connection:
@@ -147,11 +144,10 @@ class SshLink:
                 functools.partial(connect, self.address, self._generation)
             )
         except WireError as error:
-            hopeless = isinstance(error, WrongHostKey | KeyRefused | BadAddress)
-            wait = self.breaker.failed(time.monotonic(), str(error), hopeless=hopeless)
+            wait = self.breaker.failed(time.monotonic(), str(error), error.patience)
             log.warning("%s; next try in %.0f s", error, wait)
             raise
-        self.breaker.succeeded()
+        self.host_key = opened.host_key
         return opened
 
     async def _suspect(self, connection: Connection) -> None:
@@ -168,11 +164,24 @@ class SshLink:
             work.add_done_callback(_forget)
             self._drop(connection)
 
+    def _prove(self, connection: Connection) -> None:
+        """A command came to its end: only now the host is known to be well."""
+        if connection.generation > self._proven:
+            self._proven = connection.generation
+            self.breaker.succeeded()
+
     def _drop(self, connection: Connection) -> None:
-        """Forget a connection, unless a newer one is in its place already."""
+        """Forget a connection, unless a newer one is in its place already.
+
+        One that never carried a command to its end was a failure to connect, lest a host that
+        lets us in and throws us out is knocked at for ever.
+        """
         if self._connection is not None and self._connection.generation == connection.generation:
             self._connection = None
             self.counts.lost += 1
+            if connection.generation > self._proven:
+                why = f"{self.address.node.name} lets us in, and no command comes to its end"
+                self.breaker.failed(time.monotonic(), why, HungUp.patience)
         connection.cut()
 
     def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +18,12 @@ from hpc.wire.breaker import Breaker
 from hpc.wire.errors import (
     BadAddress,
     DeadlinePassed,
+    HungUp,
     JumpDown,
     KeyRefused,
     LinkLost,
     Paused,
+    SecondFactor,
     Unreachable,
     WireError,
     WrongHostKey,
@@ -226,6 +230,119 @@ async def test_a_key_nobody_knows_is_refused_and_not_tried_again_soon(
     assert link.counts.connections == 1
 
 
+async def test_any_of_the_pinned_keys_counts_whichever_node_answers(
+    server: Sshd, tmp_path: Path
+) -> None:
+    with running_sshd(tmp_path / "twin") as twin:
+        both = f"login1 {twin.host_key}login2 {server.host_key}"
+        for node in (server, twin):
+            async with link_to(SshAddress(replace(node.hop, host_key=both))) as link:
+                await link.run("true")
+                assert link.host_key.startswith("ssh-ed25519 SHA256:")
+        generate_key(tmp_path / "other")
+        changed = both.replace(twin.host_key, (tmp_path / "other.pub").read_text())
+        async with link_to(SshAddress(replace(twin.hop, host_key=changed))) as link:
+            with pytest.raises(WrongHostKey, match=r"pinned is SHA256:\S+ or SHA256:\S+$"):
+                await link.run("true")
+
+
+async def test_a_node_with_another_kind_of_key_is_known_by_it(server: Sshd, tmp_path: Path) -> None:
+    rsa = tmp_path / "rsa_key"
+    words = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    pinned = f"{server.host_key}\n{rsa.with_suffix('.pub').read_text()}"
+    with running_sshd(tmp_path / "old", options=(f"HostKey {rsa}",)) as old:
+        for written in (pinned, rsa.with_suffix(".pub").read_text()):
+            address = SshAddress(replace(old.hop, host_key=written))
+            async with link_to(address) as link:
+                if written is pinned:  # it has an ed25519 key too, which is another than pinned
+                    with pytest.raises(WrongHostKey):
+                        await link.run("true")
+                else:
+                    await link.run("true")
+                    assert link.host_key.startswith("ssh-rsa SHA256:")
+
+
+SECOND_FACTOR = ("AuthenticationMethods publickey,password", "PasswordAuthentication yes")
+
+
+async def test_a_second_factor_after_the_key_is_told_at_once_and_costs_one_login(
+    tmp_path: Path,
+) -> None:
+    with running_sshd(tmp_path, options=SECOND_FACTOR) as server:
+        link = SshLink(server.address())
+        with pytest.raises(SecondFactor, match="wants a second factor after it: password"):
+            await link.run("true")
+        for _ in range(3):
+            with pytest.raises(Paused, match="second factor"):
+                await link.run("true")
+        assert server.log().count("Partial publickey") == 1
+    assert link.counts.connections == 1
+    assert link.breaker.wait_s(time.monotonic()) > 3600
+
+
+async def test_a_second_factor_at_the_jump_host_is_told_of_it(server: Sshd, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "jump", options=SECOND_FACTOR) as jump:
+        async with link_to(server.address(jump=jump.hop)) as link:
+            with pytest.raises(SecondFactor, match=r"the jump host .* second factor"):
+                await link.run("true")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("PubkeyAuthentication no", "PasswordAuthentication yes"),
+        ("AuthenticationMethods password,publickey", "PasswordAuthentication yes"),
+    ],
+)
+async def test_a_host_that_wants_a_password_first_takes_no_key_and_is_left_alone(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with running_sshd(tmp_path, options=options) as server:
+        link = SshLink(server.address())
+        with pytest.raises(KeyRefused, match="it wants password"):
+            await link.run("true")
+        with pytest.raises(Paused):
+            await link.run("true")
+    assert link.counts.connections == 1
+
+
+async def test_what_the_host_says_while_it_refuses_is_told(tmp_path: Path) -> None:
+    notice = tmp_path / "notice"
+    notice.write_text("Down for maintenance\nuntil Monday.\n")
+    options = (f"Banner {notice}", "DenyUsers *")
+    with running_sshd(tmp_path / "sshd", options=options) as server:
+        async with link_to(server.address()) as link:
+            with pytest.raises(KeyRefused, match="says: Down for maintenance until Monday"):
+                await link.run("true")
+
+
+async def test_a_host_with_too_many_logins_hangs_up_and_gets_time(tmp_path: Path) -> None:
+    """What it does as well to an address that is banned: the connection ends at once."""
+    with (
+        running_sshd(tmp_path, options=("MaxStartups 1:100:1",)) as server,
+        _half_logged_in(server.port),
+    ):
+        link = SshLink(server.address())
+        with pytest.raises(HungUp):
+            await link.run("true")
+    assert link.breaker.failures == 1
+
+
+async def test_a_host_that_lets_us_in_and_throws_us_out_is_not_knocked_at_for_ever(
+    server: Sshd, tmp_path: Path
+) -> None:
+    """A login says nothing yet: only a command that came to its end does."""
+    with running_sshd(tmp_path, options=('ForceCommand exec kill -9 "$PPID"',)) as thrower:
+        link = SshLink(thrower.address())
+        with pytest.raises(LinkLost):
+            await link.run("true")
+        assert link.breaker.failures == 1
+        with pytest.raises(Paused, match="lets us in, and no command comes to its end"):
+            await link.run("true")
+    assert link.counts.connections == 1
+
+
 async def test_a_key_that_cannot_be_read_is_said_so_before_anybody_is_bothered(
     server: Sshd,
 ) -> None:
@@ -257,6 +374,19 @@ async def test_through_a_jump_host_both_host_keys_are_checked(server: Sshd, tmp_
     async with link_to(server.address(jump=jump.hop)) as link:
         with pytest.raises(JumpDown, match=r"the jump host .* does not answer"):
             await link.run("true")
+
+
+@contextmanager
+def _half_logged_in(port: int) -> Iterator[None]:
+    """A login that was begun, once the host has a place for it."""
+    until = time.monotonic() + 60
+    while True:
+        with socket.create_connection(("127.0.0.1", port), 10) as held:
+            if held.recv(4) == b"SSH-":
+                yield
+                return
+        assert time.monotonic() < until, "the host takes no login"
+        time.sleep(0.02)
 
 
 async def _appears(path: Path) -> None:
