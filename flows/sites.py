@@ -31,7 +31,7 @@ async def prepare(by: By, site: SiteName, wheelhouse: str = "", base: str = "pyt
 async def doctor(by: By, site: SiteName) -> State:
     """Look at a Slurm site: speed, clock, limits, folder, Python, and the way back to us.
 
-    Submits one short job to see whether a node reaches our callback address.
+    Submits one job as the driver does, to see whether a node runs the modules and reaches us.
 
     Args:
         by: who asks

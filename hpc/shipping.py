@@ -9,8 +9,12 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hpc.scheduler.slurm import ArraySpec, render
 from hpc.tokens import Keys
+from schemas.pipeline_model import Resources
+from schemas.sites import Site
 from track.batches import Batch
 
 SEAL = "sealed"
@@ -38,6 +42,35 @@ def parcel(
     if grants:
         files["grants.jsonl"] = grants
     return Parcel(batch.key, {name: text.encode() for name, text in files.items()})
+
+
+def batch_script(
+    site: Site,
+    key: str,
+    size: int,
+    asked: Mapping[str, Any],
+    *,
+    runner: str,
+    prelude: str,
+    exclude: tuple[str, ...] = (),
+) -> str:
+    """The script of an array of `size` jobs at a site, the doctor's as well as the driver's.
+
+    `asked` is what each asks for, with `throttle`; `runner` is relative to the batch's folder.
+    """
+    resources = dict(asked)
+    throttle = resources.pop("throttle", None)
+    spec = ArraySpec(
+        key=key,
+        size=size,
+        python=site.python or "python3",
+        runner=runner,
+        resources=Resources.model_validate(resources),
+        throttle=throttle,
+        exclude=exclude,
+        prelude=prelude,
+    )
+    return render(spec)
 
 
 def manifest(batch: Batch, callback: str, root: str) -> str:

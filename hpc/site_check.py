@@ -1,15 +1,17 @@
 """What a doctor finds at a cluster, and says in plain words with a remedy."""
 
-import asyncio
 import shlex
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from hpc.cluster import Cluster, Hello
 from hpc.remote import Garbled
+from hpc.site_probe import run_probe
 from hpc.wire.base import Wire
 from hpc.wire.errors import WireError
 from schemas.sites import Site
@@ -18,7 +20,6 @@ SLOW_EXEC_S = 0.25
 WRONG_CLOCK_S = 60.0
 LITTLE_SPACE_MB = 20_000
 PROBES = 5
-NODE_PATIENCE_S = 120.0
 
 UNHEARD = (
     "log in by hand and run `true`: a password that has expired, a shell that lets nobody in, a "
@@ -34,12 +35,6 @@ elif command -v quota >/dev/null 2>&1; then
 fi
 """
 
-REACH = """\
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[1] + "/health", timeout=20).read()
-print("reached")
-"""
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -51,14 +46,14 @@ class Finding:
     remedy: str = ""
 
 
-async def examine(site: Site, wire: Wire, prelude: str, runner: str) -> list[Finding]:
+async def examine(site: Site, wire: Wire, prelude: str, runner: Path) -> list[Finding]:
     """Look at everything that work at a site depends on; one job is submitted to it.
 
     Never raises for what is wrong with the site: that is a finding.
     """
     cluster = Cluster(wire, site.root, prelude)
     try:
-        hello = await cluster.hello(runner)
+        hello = await cluster.hello(runner.name)
     except (WireError, Garbled) as error:
         remedy = UNHEARD if isinstance(error, Garbled) else " ".join((error.__doc__ or "").split())
         return [Finding("connection", False, str(error), remedy)]
@@ -66,9 +61,9 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: str) -> list[Fin
     findings = [Finding("connection", True, known)]
     findings += [*_host(site, hello), await _quota(site, cluster), await _speed(cluster)]
     findings += _slurm(site, hello)
-    findings.append(await _python(site, cluster))
-    if hello.answers:
-        findings.append(await _node(site, cluster))
+    findings += [*await _prelude(cluster), await _python(site, cluster)]
+    if hello.answers and not hello.troubles:
+        findings += await _node(site, cluster, hello, runner)
     return findings
 
 
@@ -200,48 +195,56 @@ async def _python(site: Site, cluster: Cluster) -> Finding:
     )
 
 
-async def _node(site: Site, cluster: Cluster) -> Finding:
-    """Whether a job, on a node, reaches our callback address."""
+async def _prelude(cluster: Cluster) -> list[Finding]:
+    """What the prelude says when it runs where a job begins: with hardly any environment."""
+    if not cluster.prelude.strip():
+        return []
+    line = 'exec env -i PATH="$PATH" HOME="$HOME" USER="$USER" /bin/sh -c "$1"'
+    bare = Cluster(cluster.wire, cluster.root)
+    code, _, complaint = await bare.run(["/bin/sh", "-c", line, "sh", cluster.prelude])
+    said = " ".join(complaint.split())[-300:]
+    well = False if code else None if said else True
+    return [
+        Finding(
+            "prelude",
+            well,
+            said or (f"it ends with code {code}" if code else "runs without a word"),
+            "it runs in /bin/sh before every command and in every job, without your own start-up "
+            "files: begin it with what defines its commands, such as `. /etc/profile`",
+        )
+    ]
+
+
+async def _node(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> list[Finding]:
+    """Whether a job, submitted as the driver does it, runs on a node and reaches us."""
+    probe = await run_probe(site, cluster, hello, runner)
+    if probe.report is None:
+        remedy = (
+            "real jobs would fare the same: see the site's `python`, `resources` and prelude. What "
+            "is set in start-up files reaches no job, what the prelude exports does"
+            if probe.ended
+            else "the queue is long or its partition is closed: ask again later"
+        )
+        return [Finding("job", False if probe.ended else None, probe.why, remedy)]
+    return node_findings(site, probe.report)
+
+
+def node_findings(site: Site, report: Mapping[str, Any]) -> list[Finding]:
+    """What the doctor's job tells of its node."""
+    modules = report["modules"]
+    missing = sorted({each for names in modules.get("missing", {}).values() for each in names})
+    lacks = modules.get("trouble") or ("lacks " + ", ".join(missing) if missing else "")
+    ran = f"ran on {report['host']} under Python {report['python']}"
+    findings = [
+        Finding("job", True, ran),
+        Finding("modules", not lacks, lacks or "a node runs every module", "operate/prepare-site"),
+    ]
     if site.callback is None:
-        return Finding("callback", None, "its nodes have no network: the driver carries for them")
-    words = [site.python or "python3", "-c", REACH, site.callback]
-    output = await _as_job(site, cluster, shlex.join(words))
-    said = output or "the job did not end within two minutes"
-    host = urlsplit(site.callback).netloc
-    return Finding(
-        "callback",
-        None if not output else "reached" in said,
-        f"a node reaches {host}" if "reached" in said else said[-300:],
-        f"open the way from the nodes to {host}, or use an address they reach",
-    )
-
-
-async def _as_job(site: Site, cluster: Cluster, line: str) -> str:
-    """Run a line as a job; what it said, or nothing when it did not end in time."""
-    name = f"doctor-{time.time_ns():x}"
-    asked = site.resources
-    options = {"partition": asked.partition, "account": asked.account, "qos": asked.qos}
-    given = [f"--{key}={value}" for key, value in options.items() if value]
-    path = f"{site.root}/incoming/{name}"
-    words = ["sbatch", "--parsable", f"--job-name={name}", f"--output={path}", "--time=2", *given]
-    code, _, complaint = await cluster.run([*words, f"--wrap={line} 2>&1; echo ended"])
-    if code != 0:
-        return complaint.strip()
-    try:
-        return await _output(cluster, path)
-    finally:
-        await cluster.run(["scancel", f"--name={name}"])
-        await cluster.run(["rm", "-f", path])
-
-
-async def _output(cluster: Cluster, path: str) -> str:
-    until = time.monotonic() + NODE_PATIENCE_S
-    while time.monotonic() < until:
-        await asyncio.sleep(1.0)
-        _, output, _ = await cluster.run(["cat", path])
-        if "ended" in output.split():
-            return output
-    return ""
+        carried = "its nodes have no network: the driver carries for them"
+        return [*findings, Finding("callback", None, carried)]
+    host, why = urlsplit(site.callback).netloc, report["callback"]
+    remedy = f"open the way from the nodes to {host}, or use an address they reach"
+    return [*findings, Finding("callback", not why, why or f"a node reaches {host}", remedy)]
 
 
 def summary(findings: Sequence[Finding]) -> str:

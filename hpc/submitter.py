@@ -17,11 +17,9 @@ from hpc.cluster import Fate, Sent, SiteTrouble
 from hpc.collect import refuse
 from hpc.remote import Garbled
 from hpc.scheduler.ladder import asked_for
-from hpc.scheduler.slurm import ArraySpec, render
-from hpc.shipping import Parcel, parcel
+from hpc.shipping import Parcel, batch_script, parcel
 from hpc.site_state import SiteState
 from hpc.wire.errors import WireError
-from schemas.pipeline_model import Resources
 from track.batches import (
     Batch,
     doubtful_batches,
@@ -178,20 +176,18 @@ class Submitter:
 
     def _parcel(self, batch: Batch, grants: str) -> Parcel:
         state = self.state
-        asked = dict(batch.resources)
-        throttle = asked.pop("throttle", None)
-        spec = ArraySpec(
-            key=batch.key,
-            size=len(batch.members),
-            python=state.site.python or "python3",
+        script = batch_script(
+            state.site,
+            batch.key,
+            len(batch.members),
+            batch.resources,
             runner=f"../../bin/{state.runner.name}",
-            resources=Resources.model_validate(asked),
-            throttle=throttle,
+            prelude=state.cluster.prelude,
             exclude=state.avoided(),
         )
         return parcel(
             batch,
-            render(spec),
+            script,
             state.keys,
             callback=state.callback,
             root=state.site.root,

@@ -90,7 +90,7 @@ async def examine_site(name: str) -> list[Finding]:
     try:
         with TemporaryDirectory() as built:
             runner = build_runner(Path(built))
-        return await examine(site, link, address.prelude, runner.name)
+            return await examine(site, link, address.prelude, runner)
     finally:
         await link.close()
 

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hpc.prelude import prelude_lines
 from hpc.scheduler.refusals import Complaint, answered, classify
 from hpc.scheduler.states import JobState, slurm_state
 from schemas.pipeline_model import Resources
@@ -29,7 +30,8 @@ _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class ArraySpec:
     """One array to submit: task `i` runs line `i` of the manifest in its folder.
 
-    `runner` is relative to the batch's folder, `throttle` the most tasks at a time.
+    `runner` is relative to the batch's folder, `throttle` the most tasks at a time, `prelude`
+    the site's, run before.
     """
 
     key: str
@@ -39,6 +41,7 @@ class ArraySpec:
     resources: Resources
     throttle: int | None = None
     exclude: tuple[str, ...] = ()
+    prelude: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,17 @@ def render(spec: ArraySpec) -> str:
     """
     options = "\n".join(f"#SBATCH {option}" for option in _options(spec))
     return _SCRIPT.format(
-        options=options, python=shlex.quote(spec.python), runner=shlex.quote(spec.runner)
+        options=options,
+        prelude=prelude_lines(spec.prelude),
+        python=shlex.quote(spec.python),
+        runner=shlex.quote(spec.runner),
     )
 
 
 _SCRIPT = """\
 #!/bin/sh
 {options}
-native="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
+{prelude}native="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 {python} {runner} --batch . --index "$SLURM_ARRAY_TASK_ID" --native-id "$native" &
 runner=$!
 trap 'kill -USR1 "$runner" 2>/dev/null' USR1

@@ -45,7 +45,7 @@ async def _everything(site: SlurmSite, link: SshLink, folder: Path) -> None:
     runner = build_runner(folder / "built")
     done = await prepare(site.site, cluster, runner)
     assert done[-1].endswith("runs every module already")
-    findings = {each.what: each for each in await examine(site.site, link, prelude, runner.name)}
+    findings = {each.what: each for each in await examine(site.site, link, prelude, runner)}
     assert not [each for each in findings.values() if each.well is False]
     assert findings["callback"].well
 

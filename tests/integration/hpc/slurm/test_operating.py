@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.slurm_site import SlurmSite as SlurmSiteBlock
+from demo.sshd import running_sshd
 from hpc.cluster import Cluster, SiteTrouble
 from hpc.leftovers import sweep
 from hpc.runner_archive import build_runner
@@ -28,7 +29,7 @@ async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
     site: SlurmSite, runner: Path
 ) -> None:
     link = SshLink(site.lab.sshd.address())
-    findings = {each.what: each for each in await examine(site.site, link, "", runner.name)}
+    findings = {each.what: each for each in await examine(site.site, link, "", runner)}
     await link.close()
     assert findings["connection"].well
     assert findings["callback"].well, findings["callback"]
@@ -38,16 +39,82 @@ async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
     assert "exit codes" in findings["accounting"].remedy
 
 
-async def test_what_is_wrong_is_told_with_what_to_do(site: SlurmSite, runner: Path) -> None:
+async def test_a_callback_address_that_no_node_reaches_is_told(
+    site: SlurmSite, runner: Path
+) -> None:
     site.callback = f"http://127.0.0.1:{free_port()}"
+    link = SshLink(site.lab.sshd.address())
+    findings = {each.what: each for each in await examine(site.site, link, "", runner)}
+    await link.close()
+    assert findings["job"].well
+    assert findings["callback"].well is False
+    assert "refused" in findings["callback"].found
+
+
+async def test_what_is_wrong_is_told_with_what_to_do(site: SlurmSite, runner: Path) -> None:
     site.options = {"python": "/nowhere/bin/python"}
     link = SshLink(site.lab.sshd.address())
-    found = await examine(site.site, link, "", runner.name)
+    found = await examine(site.site, link, "", runner)
     await link.close()
     findings = {each.what: each for each in found}
     assert findings["python"].well is False
-    assert findings["callback"].well is not True
+    assert findings["job"].well is False
+    assert "/nowhere/bin/python" in findings["job"].found
     assert "python" in summary(found)
+
+
+@pytest.fixture
+def wrapped(site: SlurmSite, tmp_path: Path) -> Path:
+    """The site's Python comes from a module: it runs only where a variable says where it is."""
+    wrapper = tmp_path / "venv" / "bin" / "python"
+    wrapper.parent.mkdir(parents=True)
+    wrapper.write_text('#!/bin/sh\nexec "${MUSEUM_PYTHON:?is not set}" "$@"\n')
+    wrapper.chmod(0o755)
+    site.options = {"python": str(wrapper)}
+    return wrapper
+
+
+async def test_what_the_prelude_sets_reaches_the_doctors_job_and_the_real_ones(
+    site: SlurmSite, wrapped: Path, runner: Path
+) -> None:
+    prelude = f"set -u; MUSEUM_PYTHON={sys.executable}; export MUSEUM_PYTHON; echo loaded"
+    link = SshLink(site.lab.sshd.address())
+    found = await examine(site.site, link, prelude, runner)
+    assert summary(found) == "well", found
+    assert {"job", "modules", "prelude", "callback"} <= {each.what for each in found}
+    assert not list(site.root.glob("batches/doctor-*"))
+    await site.queue("good-1")
+    driver = site.driver(ODD_RUNNER, wire=link, prelude=prelude)
+    await site.until_states(driver, ["good-1"], "returned")
+
+
+async def test_what_only_start_up_files_set_reaches_no_job_and_the_doctor_says_so(
+    site: SlurmSite, wrapped: Path, runner: Path, tmp_path: Path
+) -> None:
+    """On the login node all is well: so it was told, and every real job ended at once."""
+    seen = {**site.lab.sshd.environment, "MUSEUM_PYTHON": sys.executable}
+    with running_sshd(tmp_path / "sshd", environment=seen) as server:
+        link = SshLink(server.address())
+        found = {each.what: each for each in await examine(site.site, link, "", runner)}
+        await link.close()
+    assert found["python"].well
+    assert found["job"].well is False
+    assert "MUSEUM_PYTHON" in found["job"].found
+    assert "prelude exports" in found["job"].remedy
+
+
+async def test_a_job_that_sbatch_does_not_take_is_told_in_its_words(
+    site: SlurmSite, runner: Path
+) -> None:
+    site.options = {"resources": {"partition": "nowhere"}}
+    link = SshLink(site.lab.sshd.address())
+    prelude = "no_such_command of our module system"
+    found = {each.what: each for each in await examine(site.site, link, prelude, runner)}
+    await link.close()
+    assert found["job"].well is False
+    assert "nvalid partition" in found["job"].found
+    assert found["prelude"].well is False
+    assert "no_such_command" in found["prelude"].found
 
 
 @pytest.mark.parametrize(("used", "well"), [(400_000, True), (960_000, False)])
@@ -60,7 +127,7 @@ async def test_a_quota_is_told_and_that_it_is_almost_used_up(
     fake.chmod(0o755)
     link = SshLink(site.lab.sshd.address())
     prelude = f"PATH={fake.parent}:$PATH"
-    findings = {each.what: each for each in await examine(site.site, link, prelude, runner.name)}
+    findings = {each.what: each for each in await examine(site.site, link, prelude, runner)}
     await link.close()
     assert findings["quota"].well is well
     assert "of 1.0 GB used" in findings["quota"].found
@@ -70,7 +137,7 @@ async def test_a_site_out_of_reach_is_one_finding_with_a_remedy(
     site: SlurmSite, runner: Path
 ) -> None:
     (finding,) = await examine(
-        site.site, SshLink(site.lab.sshd.address(port=free_port())), "", runner.name
+        site.site, SshLink(site.lab.sshd.address(port=free_port())), "", runner
     )
     assert finding.well is False
     assert "firewall" in finding.remedy

@@ -1,5 +1,6 @@
 """Slurm as text, against golden answers: ordinary ones, and ugly ones."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def test_an_array_is_rendered_as_the_golden_script() -> None:
         exclude=("n7", "n9", "n1;reboot"),
     )
     assert render(spec) == (GOLDEN / "array.sh").read_text()
+
+
+def test_the_prelude_runs_in_the_job_before_its_python_and_may_be_careless(
+    tmp_path: Path,
+) -> None:
+    """What it sets stays, what it says goes nowhere, and its `set -eu` ends no job."""
+    prelude = "set -eu\nexport WHO='the museum'; echo loaded"
+    spec = ArraySpec("k", 1, "/usr/bin/printenv", "WHO", Resources(), prelude=prelude)
+    text = render(spec).replace(
+        '--batch . --index "$SLURM_ARRAY_TASK_ID" --native-id "$native"', ""
+    )
+    assert text.index("#SBATCH --output") < text.index("set -eu") < text.index("printenv")
+    done = subprocess.run(
+        ["/bin/sh", "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the museum\n", "")
+    assert len(list((tmp_path / "ended").iterdir())) == 1
 
 
 def test_a_stage_that_asks_for_nothing_gets_a_script_without_wishes() -> None:
