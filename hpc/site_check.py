@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hpc.cluster import Cluster, Hello
+from hpc.programs import lacking, remedy
 from hpc.remote import Garbled
 from hpc.site_probe import run_probe
 from hpc.wire.base import Wire
@@ -145,14 +146,15 @@ async def _speed(cluster: Cluster) -> Finding:
 
 def _slurm(site: Site, hello: Hello) -> list[Finding]:
     limits = hello.limits
-    missing = sorted({"tar", "gzip", "sbatch", "squeue", "scancel"} - hello.tools)
+    missing = lacking(hello.tools)
+    mute = "slurmctld does not answer" if "scontrol" in hello.tools else "there is no scontrol"
     arrays = f"arrays of {limits.max_array}, {limits.max_jobs} jobs in all"
     return [
         Finding(
             "programs",
             not missing,
             f"missing: {', '.join(missing)}" if missing else "all there",
-            "set the block's prelude, such as `module load slurm`",
+            remedy(missing),
         ),
         Finding(
             "flock",
@@ -163,7 +165,7 @@ def _slurm(site: Site, hello: Hello) -> list[Finding]:
         Finding(
             "controller",
             hello.answers,
-            f"Slurm {limits.version}, {arrays}" if hello.answers else "slurmctld does not answer",
+            f"Slurm {limits.version}, {arrays}" if hello.answers else mute,
             "wait, or ask the cluster's administrators",
         ),
         Finding(

@@ -22,6 +22,7 @@ from hpc.carrier import Carrier, Depot
 from hpc.cluster import Cluster, Hello, SiteTrouble
 from hpc.collect import report
 from hpc.leftovers import find_orphans, sweep
+from hpc.programs import lacking, remedy
 from hpc.remote import Garbled
 from hpc.retrieval import RemoteSource, retrieve
 from hpc.script_ends import ScriptEnds
@@ -161,12 +162,8 @@ class SlurmDriver:
         hello = await self._hello()
         if hello.troubles:
             raise SiteTrouble("; ".join(hello.troubles))
-        missing = {"tar", "gzip", "sbatch", "squeue", "scancel"} - hello.tools
-        if missing:
-            raise SiteTrouble(
-                f"no {', '.join(sorted(missing))} in the PATH there: set the block's prelude, "
-                "such as `module load slurm`"
-            )
+        if missing := lacking(hello.tools):
+            raise SiteTrouble(f"no {', '.join(missing)} in the PATH there: {remedy(missing)}")
         self._greet_at = self.clock() + (GREET_S if hello.answers else GREET_AGAIN_S)
         if hello.silence:
             state.scontrol.note(hello.silence, self.clock())

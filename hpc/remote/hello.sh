@@ -7,7 +7,7 @@ say clock "$(date +%s)"
 say user "$(id -un)"
 [ -s "bin/$runner" ] && say runner "$runner"
 df -Pk . 2>/dev/null | awk 'NR == 2 { print $4 }' | tell free_kb
-for tool in tar gzip flock sbatch squeue scancel sacct; do
+for tool in awk find flock gzip sed tar sacct sbatch scancel scontrol squeue; do
     command -v "$tool" >/dev/null 2>&1 && say tool "$tool"
 done
 ask config "$config"

@@ -1,5 +1,6 @@
 """Accounts that cannot work: the site says why, and nobody knocks on until we are banned."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -46,3 +47,19 @@ async def test_an_account_whose_commands_are_refused_is_asked_less_and_less(
     assert link.counts.connections == 1
     assert link.counts.commands <= 8
     assert "Password change required but no TTY available" in await degraded(site)
+
+
+async def test_a_login_node_without_a_program_that_is_needed_is_told_by_its_name(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    """Its Slurm comes by a module nobody loaded, and it has no sed, which all answers need."""
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in ("sh", "mkdir", "date", "id", "df", "cat", "awk", "find", "gzip", "tar"):
+        (bare / name).symlink_to(shutil.which(name) or name)
+    link = SshLink(site.lab.sshd.address())
+    driver = site.driver(ODD_RUNNER, wire=link, prelude=f"PATH={bare}")
+    await driver.turn()
+    why = await degraded(site)
+    assert "no sbatch, scancel, squeue, sed in the PATH there" in why
+    assert "module load slurm" in why and "administrators for sed" in why

@@ -1,6 +1,7 @@
 """The wire against a real sshd: what it does, and in which words it fails."""
 
 import asyncio
+import getpass
 import logging
 import socket
 import subprocess
@@ -315,6 +316,22 @@ async def test_what_the_host_says_while_it_refuses_is_told(tmp_path: Path) -> No
         async with link_to(server.address()) as link:
             with pytest.raises(KeyRefused, match="says: Down for maintenance until Monday"):
                 await link.run("true")
+
+
+async def test_a_host_that_hangs_up_while_we_log_in_refuses_no_key_and_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    """So does PAM to an account that has expired, and in a maintenance (`/etc/nologin`)."""
+    options = (
+        "AuthorizedKeysFile none",
+        'AuthorizedKeysCommand /bin/sh -c "kill -9 $PPID"',
+        f"AuthorizedKeysCommandUser {getpass.getuser()}",
+    )
+    with running_sshd(tmp_path, options=options) as server:
+        link = SshLink(server.address())
+        with pytest.raises(HungUp, match="does not let us finish"):
+            await link.run("true")
+    assert link.breaker.wait_s(time.monotonic()) <= 1
 
 
 async def test_a_host_with_too_many_logins_hangs_up_and_gets_time(tmp_path: Path) -> None:
