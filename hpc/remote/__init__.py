@@ -5,8 +5,9 @@ carries a mark drawn for that call, so that banners and start-up files are told 
 and the last line says `end`: an answer without it was cut.
 
 A server hands a command to the account's login shell, whichever that is. So the command is
-always the same few words, which all shells read alike, and the script is the first line of
-its stdin, which a POSIX shell reads and never a byte further: what follows is the script's.
+always the same line but for the mark, one that all shells read alike, and the script is the
+first line of its stdin, which a POSIX shell reads and never a byte further: what follows is
+the script's.
 """
 
 import itertools
@@ -18,9 +19,15 @@ from hpc.prelude import prelude_lines
 from hpc.scheduler.refusals import lost_words
 from hpc.wire.base import Answer, Sink, Stdin, Wire
 
-COMMAND = "exec /bin/sh -c 'IFS= read -r line && eval \"$line\"'"
+_COMMAND = (
+    "exec /bin/sh -c 'IFS= read -r line && case $line in"
+    ' ": {mark};"*) eval "$line";;'
+    ' *) echo "start-up files took the line that was for our script" >&2; exit 1;;'
+    " esac'"
+)
 """For sh, bash, dash, zsh, ksh, fish, csh and tcsh: no backslash (fish), no exclamation mark
-and no line's end (csh) within the quotes, and no long word (csh takes 1,024 characters)."""
+and no line's end (csh) within the quotes, and no long word (csh takes 1,024 characters). Only
+a line with the call's mark is run: what follows it is data, whoever may have read it away."""
 
 
 class Garbled(Exception):
@@ -48,11 +55,16 @@ async def run_script(
     """
     first = program(script, mark, *words, prelude=prelude)
     given = first + stdin if isinstance(stdin, bytes) else itertools.chain((first,), stdin)
-    return await wire.run(COMMAND, given, deadline_s=deadline_s, sink=sink)
+    return await wire.run(command(mark), given, deadline_s=deadline_s, sink=sink)
+
+
+def command(mark: str) -> str:
+    """What any login shell is given to run: it runs the first line of stdin."""
+    return _COMMAND.format(mark=mark)
 
 
 def program(script: str, mark: str, *words: str, prelude: str = "") -> bytes:
-    """A script and its words as the one line that `COMMAND` reads.
+    """A script and its words as the one line that `command` runs.
 
     The line is a command by itself, so that start-up files which put another POSIX shell in
     the place of the command run it as well.
@@ -60,7 +72,7 @@ def program(script: str, mark: str, *words: str, prelude: str = "") -> bytes:
     given = f"set -- {shlex.join((mark, *words))}\n"
     known = f"lost_words={shlex.quote(lost_words())}\n"
     text = prelude_lines(prelude) + given + known + _text("frame") + _text(script)
-    return f"eval \"$(printf %b '{_escaped(text)}')\"\n".encode("ascii")
+    return f": {mark}; eval \"$(printf %b '{_escaped(text)}')\"\n".encode("ascii")
 
 
 def _escaped(text: str) -> str:

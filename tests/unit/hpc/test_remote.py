@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.remote import COMMAND, Garbled, new_mark, program, read_lines
+from hpc.remote import Garbled, command, new_mark, program, read_lines
 from hpc.wire.base import Answer
 
 KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
@@ -19,9 +19,10 @@ ODD = 'it\'s $HOME; `x`! \\ "two" %s %b \\0101 é\tand\nmore ~ {a,b} #'
 
 def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) -> Answer:
     """As sshd runs a command: the login shell's `-c`, our line first on its stdin."""
+    mark = first[2:].partition(b";")[0].decode()
     environment = {**os.environ, **({"HOME": str(home)} if home else {})}
     done = subprocess.run(
-        [shell, "-c", COMMAND],
+        [shell, "-c", command(mark)],
         input=first + stdin,
         capture_output=True,
         check=False,
@@ -77,6 +78,23 @@ def test_startup_files_may_talk_or_put_another_shell_in_their_place(
     mark = new_mark()
     answer = run(shell, program("run", mark, "cat", prelude="x=1"), b"never seen", home=tmp_path)
     assert ("line", "@0") in read_lines(answer, mark)
+
+
+@pytest.mark.parametrize(
+    ("shell", "startup", "text"),
+    [("zsh", ".zshenv", "read -r taken\n"), ("tcsh", ".cshrc", 'set taken = "$<"\n')],
+)
+def test_what_was_meant_as_data_is_never_run_though_the_script_was_read_away(
+    shell: str, startup: str, text: str, tmp_path: Path
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (tmp_path / startup).write_text(text)
+    mark, data = new_mark(), f"touch {tmp_path}/run\n" * 3
+    answer = run(shell, program("run", mark, "true"), data.encode(), home=tmp_path)
+    with pytest.raises(Garbled, match="start-up files took the line"):
+        read_lines(answer, mark)
+    assert not (tmp_path / "run").exists()
 
 
 def _quoted(text: str) -> str:
