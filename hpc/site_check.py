@@ -1,5 +1,6 @@
 """What a doctor finds at a cluster, and says in plain words with a remedy."""
 
+import re
 import shlex
 import statistics
 import time
@@ -52,20 +53,25 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: Path) -> list[Fi
 
     Never raises for what is wrong with the site: that is a finding.
     """
-    cluster = Cluster(wire, site.root, prelude)
+    findings: list[Finding] = []
     try:
-        hello = await cluster.hello(runner.name)
+        await _examine(findings, site, Cluster(wire, site.root, prelude), runner)
     except (WireError, Garbled) as error:
         remedy = UNHEARD if isinstance(error, Garbled) else " ".join((error.__doc__ or "").split())
-        return [Finding("connection", False, str(error), remedy)]
-    known = f"logged in as {hello.user}; the host key is one of those pinned: {wire.host_key}"
-    findings = [Finding("connection", True, known)]
+        findings.append(Finding("connection", False, str(error), remedy))
+    return findings
+
+
+async def _examine(findings: list[Finding], site: Site, cluster: Cluster, runner: Path) -> None:
+    """Add one finding after the other. Raises WireError, Garbled."""
+    hello = await cluster.hello(runner.name)
+    key = f"the host key is one of those pinned: {cluster.wire.host_key}"
+    findings.append(Finding("connection", True, f"logged in as {hello.user}; {key}"))
     findings += [*_host(site, hello), await _quota(site, cluster), await _speed(cluster)]
     findings += _slurm(site, hello)
     findings += [*await _prelude(cluster), await _python(site, cluster)]
     if hello.answers and not hello.troubles:
         findings += await _node(site, cluster, hello, runner)
-    return findings
 
 
 def _host(site: Site, hello: Hello) -> list[Finding]:
@@ -188,7 +194,8 @@ async def _python(site: Site, cluster: Cluster) -> Finding:
     words = [site.python or "python3", "-c", "import sys; print(sys.version.split()[0])"]
     code, output, complaint = await cluster.run(words)
     version = output.strip().split("\n")[-1].strip() if output.strip() else ""
-    new_enough = code == 0 and tuple(map(int, version.split(".")[:2])) >= (3, 11)
+    told = re.match(r"(\d+)\.(\d+)", version)
+    new_enough = code == 0 and told is not None and (int(told[1]), int(told[2])) >= (3, 11)
     return Finding(
         "python",
         new_enough,
