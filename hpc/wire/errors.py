@@ -57,8 +57,8 @@ class KeyRefused(WireError):
 
 
 class SecondFactor(WireError):
-    """Nobody is here to type a second factor: ask the cluster for a key that needs none (some
-    allow it for one address), or let the cluster ask us: a site of kind `pull`."""
+    """Nobody is here to type a second factor: ask the cluster for a key that needs none; many
+    allow it for a service, from one address."""
 
     hopeless = True
     patience = Patience(6 * 3600.0, 6 * 3600.0, even=True)
