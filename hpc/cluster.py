@@ -41,7 +41,21 @@ class Fate(Enum):
     BLIND = "blind"  # tried before, and the queue cannot be asked
     REFUSED = "refused"  # wrong as it is written
     FULL = "full"  # the queue takes no more just now
+    FEWER = "fewer"  # nor so many at a time
+    ARRAY = "array"  # nor so large an array
+    UNWILLING = "unwilling"  # the site's own no; of these four no job exists
     DOUBT = "doubt"  # tried now, and no one knows
+
+
+FATES = {
+    Complaint.PERMANENT: Fate.REFUSED,
+    Complaint.FULL: Fate.FULL,
+    Complaint.FEWER: Fate.FEWER,
+    Complaint.ARRAY: Fate.ARRAY,
+    Complaint.UNWILLING: Fate.UNWILLING,
+    Complaint.AMBIGUOUS: Fate.DOUBT,
+}
+"""What each complaint of `sbatch` makes of a submission."""
 
 
 @dataclass(frozen=True)
@@ -381,9 +395,4 @@ def _declined(code: str, out: str, err: str) -> Sent:
     answer = slurm.read_submission(exit_code, out, err)
     if isinstance(answer, slurm.Accepted):
         return Sent(Fate.KNOWN, job_id=answer.job_id)
-    fates = {
-        Complaint.PERMANENT: Fate.REFUSED,
-        Complaint.FULL: Fate.FULL,
-        Complaint.AMBIGUOUS: Fate.DOUBT,
-    }
-    return Sent(fates[answer.complaint], why=answer.why)
+    return Sent(FATES[answer.complaint], why=answer.why)

@@ -60,19 +60,20 @@ class Watched:
     """A member of a batch and the array jobs that exist under the batch's name.
 
     `unknown_since` is when it was first not seen, `ended_since` when its end first was, on
-    the clock that `decide` is given.
+    the clock that `decide` is given; `alone`: they are jobs that are no arrays.
     """
 
     member: Member
     key: str
     arrays: tuple[str, ...]
     unknown_since: float | None = None
+    alone: bool = False
     ended_since: float | None = None
 
     @property
     def natives(self) -> list[str]:
         """Every native job that may be this attempt, the one that was started first."""
-        mine = [f"{array}_{self.member.line}" for array in self.arrays]
+        mine = [each if self.alone else f"{each}_{self.member.line}" for each in self.arrays]
         started = self.member.started_by
         return [started, *(each for each in mine if each != started)] if started else mine
 

@@ -15,7 +15,7 @@ from hpc.scheduler.slurm import ArraySpec, render
 from hpc.tokens import Keys
 from schemas.pipeline_model import Resources
 from schemas.sites import Site
-from track.batches import Batch
+from track.batches import ALONE, Batch
 
 SEAL = "sealed"
 """The tar's last member: a stream cut where one file ends would else pass for a whole one."""
@@ -56,10 +56,11 @@ def batch_script(
 ) -> str:
     """The script of an array of `size` jobs at a site, the doctor's as well as the driver's.
 
-    `asked` is what each asks for, with `throttle`; `runner` is relative to the batch's folder.
+    `asked` is what each asks for, with `throttle` and `alone`; `runner` is relative to the
+    batch's folder.
     """
     resources = dict(asked)
-    throttle = resources.pop("throttle", None)
+    throttle, alone = resources.pop("throttle", None), resources.pop(ALONE, False)
     spec = ArraySpec(
         key=key,
         size=size,
@@ -69,6 +70,7 @@ def batch_script(
         throttle=throttle,
         exclude=exclude,
         prelude=prelude,
+        alone=alone,
     )
     return render(spec)
 

@@ -1,4 +1,4 @@
-"""A scheduler whose programs give no answer, though its login node does."""
+"""A scheduler whose programs give no answer, or only noes, though its login node does."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,14 @@ LONGEST_WORD = 300
 class Silence:
     """A program of the scheduler's that gives no answer: how often, since when, its last words.
 
-    It is asked again after a growing pause. Often and long enough, and the site cannot work.
+    It is asked again after a growing pause, `first_s` seconds at first. Often, and for longer
+    than `patience_s`, and the site cannot work: it `does` so.
     """
 
     program: str
+    does: str = "has had no answer"
+    first_s: float = FIRST_SILENCE_S
+    patience_s: float = SILENT_AFTER_S
     times: int = 0
     since: float = 0.0
     noted_at: float = 0.0
@@ -33,7 +37,7 @@ class Silence:
         self.since = self.since if self.times else now
         self.times += 1
         self.lapsed, self.noted_at = False, now
-        pause = min(LONGEST_SILENCE_S, FIRST_SILENCE_S * 2.0 ** (self.times - 1))
+        pause = min(LONGEST_SILENCE_S, self.first_s * 2.0 ** min(self.times - 1, 20))
         self.again_at, self.why = now + pause, " ".join(why.split())[-LONGEST_WORD:]
 
     def clear(self) -> None:
@@ -53,4 +57,9 @@ class Silence:
 
     def proven(self, now: float) -> bool:
         """Whether that is no passing trouble."""
-        return self.open and self.times >= SILENCES and now - self.since >= SILENT_AFTER_S
+        return self.open and self.times >= SILENCES and now - self.since >= self.patience_s
+
+    def told(self, now: float) -> str:
+        """What the site is said to suffer from."""
+        minutes = max(1, round((now - self.since) / 60))
+        return f"{self.program} {self.does} for {minutes} min there: {self.why}"

@@ -16,6 +16,7 @@ from hpc.cluster import Cluster, Fate, Hello, SiteTrouble
 from hpc.scheduler.ladder import asked_for
 from hpc.shipping import Parcel, batch_script
 from schemas.sites import Site
+from track.batches import ALONE
 
 PATIENCE_S = 120.0
 LOOK_S = 1.0
@@ -35,7 +36,7 @@ async def run_probe(site: Site, cluster: Cluster, hello: Hello, runner: Path) ->
     key = f"doctor-{secrets.token_hex(6)}"
     folder = f"{site.root}/batches/{key}"
     try:
-        parcel = _parcel(site, cluster, key, runner)
+        parcel = _parcel(site, cluster, hello, key, runner)
         sent = await cluster.send([parcel], runner=None if hello.has_runner else runner)
         fate = sent[key]
         if fate.fate is not Fate.KNOWN:
@@ -48,8 +49,10 @@ async def run_probe(site: Site, cluster: Cluster, hello: Hello, runner: Path) ->
         await cluster.run(["rm", "-rf", folder, f"{site.root}/batches/.locks/{key}"])
 
 
-def _parcel(site: Site, cluster: Cluster, key: str, runner: Path) -> Parcel:
+def _parcel(site: Site, cluster: Cluster, hello: Hello, key: str, runner: Path) -> Parcel:
     asked = asked_for(site.resources, {}, ())
+    if hello.limits.largest_array == 0:
+        asked = {**asked, ALONE: True}
     script = batch_script(site, key, 1, asked, runner="probe.py", prelude=cluster.prelude)
     line = {"callback": site.callback or "", "runner": f"{site.root}/bin/{runner.name}"}
     return Parcel(

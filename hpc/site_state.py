@@ -17,6 +17,14 @@ from schemas.sites import Site
 from track.site_notes import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
+DENIED_S = 15.0
+"""The first pause after the site itself said no."""
+
+FULL_S = 1800.0
+"""How long a site may take nothing, though none of ours is there, until work goes elsewhere."""
+
+DENIES = "has refused every job"
+FILLED = "has had no place for any job, and none of ours is there,"
 
 
 @dataclass
@@ -41,6 +49,8 @@ class SiteState:
     scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
     squeue: Silence = field(default_factory=lambda: Silence("squeue"))
     sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
+    denied: Silence = field(default_factory=lambda: Silence("sbatch", DENIES, DENIED_S))
+    full: Silence = field(default_factory=lambda: Silence("sbatch", FILLED, DENIED_S, FULL_S))
 
     @property
     def actor(self) -> str:
@@ -89,19 +99,22 @@ class SiteState:
 
     @property
     def unsure(self) -> bool:
-        """Whether any of the scheduler's programs gave no answer when it was last asked."""
-        return any(each.open for each in self.silences)
+        """Whether any of the scheduler's programs gave no answer when it was last asked, or
+        sbatch refused."""
+        return any(each.open for each in (*self.silences, self.denied))
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing new should be submitted, for it would come to be in doubt."""
-        return self.scontrol.open or self.sbatch.open or self.squeue.proven(self.clock())
+        """Whether nothing new should be submitted, for it would come to be in doubt, or be
+        refused as everything was."""
+        now = self.clock()
+        refusing = self.denied.proven(now) and now < self.denied.again_at
+        return refusing or self.scontrol.open or self.sbatch.open or self.squeue.proven(now)
 
     def unanswered(self) -> str:
         """Why the site cannot work though its login node answers, or nothing."""
         now = self.clock()
-        for each in self.silences:
+        for each in (*self.silences, self.denied, self.full):
             if each.proven(now):
-                minutes = max(1, round((now - each.since) / 60))
-                return f"{each.program} has had no answer for {minutes} min there: {each.why}"
+                return each.told(now)
         return ""

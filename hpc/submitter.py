@@ -3,16 +3,17 @@
 All that waits goes together in one tar and one command. A batch whose answer was lost is
 sent again under its key; over there its id is told, or its job looked for by name. Only
 when two looks, further apart than a message can travel, both found nothing may it be
-submitted a second time.
+submitted a second time. What a site declines is `hpc.answers`' to deal with.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc.answers import NO, Answers
 from hpc.cluster import Fate, Sent, SiteTrouble
 from hpc.collect import refuse
 from hpc.remote import Garbled
@@ -23,10 +24,8 @@ from hpc.wire.errors import WireError
 from track.batches import (
     Batch,
     doubtful_batches,
-    mark_array,
     mark_ended,
     mark_refused,
-    note_pending,
     read_batches,
     read_load,
     take_arrays,
@@ -36,7 +35,7 @@ from track.database import transact
 MARGIN_S = 2.0
 AGAIN_S = 1.0
 BLIND_S = 5.0
-FULL_S = 15.0
+TROUBLE_S = 15.0
 LONGEST_HOLD_S = 300.0
 MOST_AT_ONCE = 20_000
 
@@ -45,12 +44,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Doubt:
-    """A batch without an id: when to look again, since when a look finds nothing, and
-    whether it is proven that there is no job."""
+    """A batch without an id: when to look again, since when a look finds nothing, whether it
+    is proven that there is no job, how many submissions went unanswered, and when another may
+    follow."""
 
     due_at: float
     absent_since: float | None = None
     proven: bool = False
+    times: int = 0
+    again_at: float = 0.0
 
 
 @dataclass
@@ -63,6 +65,10 @@ class Submitter:
     unheard: set[int] = field(default_factory=set)
     held_until: float = 0.0
     holds: int = 0
+    answers: Answers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answers = Answers(self.state)
 
     async def adopt(self) -> None:
         """Take up the batches that an earlier driver meant to send."""
@@ -115,6 +121,7 @@ class Submitter:
         state = self.state
         if not self.unheard:
             state.sbatch.lapse(state.clock())
+        self.answers.lapse()
         if state.clock() < self.held_until or state.faulty() or state.quiet:
             return []
 
@@ -130,9 +137,10 @@ class Submitter:
                 tx,
                 state.site.name,
                 members=min(room, MOST_AT_ONCE),
-                size=min(state.site.max_array, state.limits.max_array),
+                size=min(state.site.max_array, state.limits.largest_array),
                 shape=partial(asked_for, state.site.resources),
                 running=None if running is None else running - load.throttled,
+                manners=self.answers.manners(),
             )
 
         return await transact(state.engine, take)
@@ -155,7 +163,7 @@ class Submitter:
         for batch in batches:
             # Should this process end now, the next one finds nothing proven; nor may we.
             doubt = self.doubts[batch.id]
-            self.doubts[batch.id] = Doubt(state.clock() + AGAIN_S, doubt.absent_since)
+            self.doubts[batch.id] = replace(doubt, due_at=state.clock() + AGAIN_S, proven=False)
         try:
             fates = await state.cluster.send(
                 [self._parcel(batch, grants[batch.id]) for batch in batches],
@@ -201,7 +209,7 @@ class Submitter:
         self._note_answer(batch, sent, now)
         match sent.fate:
             case Fate.KNOWN:
-                await transact(self.state.engine, lambda tx: mark_array(tx, batch.id, sent.job_id))
+                await self.answers.took(batch, sent.job_id)
                 self.settled(batch.id)
                 self.held_until, self.holds = 0.0, 0
                 if sent.others:
@@ -209,34 +217,36 @@ class Submitter:
                     await self.state.cluster.cancel({batch.key: sent.others})
             case Fate.REFUSED:
                 await self._refuse(batch, sent.why)
-            case Fate.FULL:
-                self._hold()
-                log.info("site %s takes no more just now: %s", name, sent.why)
-                why = f"site {name} takes no more just now: {' '.join(sent.why.split())}"
-                await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, why))
-                self.doubts[batch.id] = Doubt(self.held_until, proven=True)
+            case fate if fate in NO:
+                if await self.answers.declined(batch, sent):
+                    self.settled(batch.id)
             case Fate.ABSENT:
                 since = now if doubt.absent_since is None else doubt.absent_since
                 travelled = self.state.limits.message_timeout_s + MARGIN_S
                 proven = now - since > travelled
                 due = now + AGAIN_S * (not proven)
                 if proven:  # the next is a submission
-                    due = max(due, self.state.sbatch.again_at)
-                self.doubts[batch.id] = Doubt(due, since, proven)
+                    due = max(due, self.state.sbatch.again_at, doubt.again_at)
+                self.doubts[batch.id] = replace(
+                    doubt, due_at=due, absent_since=since, proven=proven
+                )
             case Fate.BLIND:
                 due = max(now + BLIND_S, self.state.squeue.again_at)
-                self.doubts[batch.id] = Doubt(due, doubt.absent_since)
+                self.doubts[batch.id] = replace(doubt, due_at=due)
             case Fate.BUSY:
-                self.doubts[batch.id] = Doubt(now + AGAIN_S, doubt.absent_since)
+                self.doubts[batch.id] = replace(doubt, due_at=now + AGAIN_S)
             case Fate.DOUBT:
                 log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
-                self.doubts[batch.id] = Doubt(max(now + AGAIN_S, self.state.sbatch.again_at))
+                due = max(now + AGAIN_S, self.state.sbatch.again_at)
+                times = doubt.times + 1
+                self.doubts[batch.id] = Doubt(due, times=times, again_at=now + _pause_s(times))
+                await self.answers.unheard(batch, times, sent.why)
 
     def _note_answer(self, batch: Batch, sent: Sent, now: float) -> None:
         """What a submission's fate says of sbatch and squeue over there."""
         state = self.state
         match sent.fate:
-            case Fate.KNOWN | Fate.REFUSED | Fate.FULL:
+            case fate if fate in NO or fate in (Fate.KNOWN, Fate.REFUSED):
                 state.sbatch.clear()
                 self.unheard.discard(batch.id)
             case Fate.DOUBT:
@@ -249,7 +259,7 @@ class Submitter:
 
     def _hold(self) -> None:
         self.holds += 1
-        pause = min(LONGEST_HOLD_S, FULL_S * 2.0 ** (self.holds - 1))
+        pause = min(LONGEST_HOLD_S, TROUBLE_S * 2.0 ** (self.holds - 1))
         self.held_until = self.state.clock() + pause
 
     async def _refuse(self, batch: Batch, why: str) -> None:
@@ -263,6 +273,11 @@ class Submitter:
 
         await transact(self.state.engine, work)
         self.settled(batch.id)
+
+
+def _pause_s(times: int) -> float:
+    """The least time between so many submissions that went unheard and the next."""
+    return min(LONGEST_HOLD_S, AGAIN_S * 2.0 ** min(times, 10))
 
 
 def is_script(batch: Batch) -> bool:

@@ -216,7 +216,7 @@ class Watcher:
                     continue
                 since = self.unknown.get(member.attempt)
                 ended = self.ended.get(member.attempt)
-                watched = Watched(member, batch.key, arrays, since, ended_since=ended)
+                watched = Watched(member, batch.key, arrays, since, batch.alone, ended)
                 verdicts.append((watched, decide(watched, scene, now)))
         await self._remember(verdicts)
         return verdicts

@@ -7,11 +7,11 @@ makes sure that nothing of it is done twice.
 import json
 import math
 import secrets
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import ARRAY, BigInteger, Row, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
@@ -29,11 +29,11 @@ QUEUED = text("""
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
     WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
-      AND t.cancel_requested_at IS NULL
+      AND t.cancel_requested_at IS NULL AND j.stage_id <> ALL(:resting)
     ORDER BY a.priority DESC, s.position DESC, t.id
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
-""")
+""").bindparams(bindparam("resting", type_=ARRAY(BigInteger)))
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit, as runners
 # of earlier versions told it themselves.
 
@@ -81,10 +81,33 @@ class Batch:
     id: int
     key: str
     site: str
+    stage_id: int
     state: str
     external_id: str | None
     resources: dict[str, Any]
     members: tuple[Member, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one job that is no array."""
+        return bool(self.resources.get(ALONE))
+
+
+ALONE = "alone"
+"""The key among a batch's resources that says so."""
+
+
+@dataclass(frozen=True)
+class Manners:
+    """What of a site's stages is to be minded, by their ids: the largest arrays (0: each job
+    alone), those left alone for now, and those of which one batch is to be tried first."""
+
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    resting: Collection[int] = ()
+    trying: Collection[int] = ()
+
+
+NO_MANNERS = Manners()
 
 
 Shape = Callable[[dict[str, Any], Sequence[str]], dict[str, Any]]
@@ -104,7 +127,7 @@ async def take_batches(
     batches run side by side, and one where it is a script of the site's own. The ids of the
     new batches, most urgent first.
     """
-    rows = (await tx.execute(QUEUED, {"site": site, "limit": batches * size})).all()
+    rows = (await tx.execute(QUEUED, {"site": site, "limit": batches * size, "resting": []})).all()
     wanted = await _resources(tx, {row.stage_id for row in rows})
     groups: dict[tuple[int, str, int | None], list[Row[Any]]] = {}
     for row in rows:
@@ -131,14 +154,17 @@ async def take_arrays(
     size: int,
     shape: Shape,
     running: int | None = None,
+    manners: Manners = NO_MANNERS,
 ) -> list[int]:
     """Put at most `members` queued attempts of a site into batches, as few as can be.
 
-    One batch holds attempts of one stage that ask for the same resources, at most `size`;
-    an attempt that runs a script of the site's own is a batch by itself. Most urgent first.
+    One batch holds attempts of one stage that ask for the same resources, at most `size`
+    (0: one, and no array) and what `manners` say; an attempt that runs a script of the site's
+    own is a batch by itself. Most urgent first.
     Of all batches together `running` may run at a time, which their `throttle` sees to.
     """
-    rows = (await tx.execute(QUEUED, {"site": site, "limit": members})).all()
+    given = {"site": site, "limit": members, "resting": list(manners.resting)}
+    rows = (await tx.execute(QUEUED, given)).all()
     wanted = await _resources(tx, {row.stage_id for row in rows})
     shapes: dict[tuple[object, ...], str] = {}
     groups: dict[tuple[object, ...], list[Row[Any]]] = {}
@@ -149,16 +175,25 @@ async def take_arrays(
         alone = row.attempt if row.kind == "script" else None
         groups.setdefault((row.stage_id, shapes[like], alone), []).append(row)
     taken: list[int] = []
+    tried: set[int] = set()
     for (_, shaped, _), group in groups.items():
         asked: dict[str, Any] = json.loads(str(shaped))
-        for first in range(0, len(group), size):
-            piece = group[first : first + size]
+        stage_id = group[0].stage_id
+        largest = min(size, manners.sizes.get(stage_id, size))
+        if largest == 0 and group[0].kind != "script":
+            asked |= {ALONE: True}
+        for first in range(0, len(group), max(1, largest)):
+            if stage_id in tried:
+                break
+            if stage_id in manners.trying:
+                tried.add(stage_id)
+            piece = group[first : first + max(1, largest)]
             if running is not None:
                 if running <= 0:
                     return taken
                 asked |= {"throttle": min(running, len(piece))}
                 running -= asked["throttle"]
-            taken.append(await _intend(tx, site, piece[0].stage_id, piece, asked))
+            taken.append(await _intend(tx, site, stage_id, piece, asked))
     return taken
 
 
@@ -203,6 +238,7 @@ async def read_batches(tx: AsyncConnection, ids: Sequence[int]) -> list[Batch]:
             each.id,
             each.key,
             each.site,
+            each.stage_id,
             each.state,
             each.external_id,
             each.resources,
@@ -272,26 +308,32 @@ async def mark_ended(tx: AsyncConnection, batch_id: int) -> None:
 
 
 NAME_MEMBERS = text("""
-    UPDATE track.attempt SET external_id = :native || '_' || member, submitted_at = now()
+    UPDATE track.attempt SET submitted_at = now(),
+           external_id = CAST(:native AS text)
+               || CASE WHEN CAST(:alone AS boolean) THEN '' ELSE '_' || member END
     WHERE batch_id = :batch AND closed_at IS NULL AND submitted_at IS NULL
 """)
 
 
-async def mark_array(tx: AsyncConnection, batch_id: int, array_id: str) -> None:
-    """Note an array's id, on its batch and on each attempt the id of its task."""
+async def mark_array(
+    tx: AsyncConnection, batch_id: int, array_id: str, *, alone: bool = False
+) -> None:
+    """Note an array's id, on its batch and on each attempt the id of its task; `alone`: it is
+    one job, which has no tasks."""
     await mark_submitted(tx, batch_id, array_id)
-    await tx.execute(NAME_MEMBERS, {"batch": batch_id, "native": array_id})
+    await tx.execute(NAME_MEMBERS, {"batch": batch_id, "native": array_id, "alone": alone})
 
 
 PENDING = text("""
-    UPDATE track.job j SET reason = :why FROM track.attempt t
+    UPDATE track.job j SET reason = CAST(:why AS text) FROM track.attempt t
     WHERE t.batch_id = :batch AND t.closed_at IS NULL AND t.started_by IS NULL
-      AND j.attempt_id = t.id AND j.state = 'queued' AND j.reason IS DISTINCT FROM :why
+      AND j.attempt_id = t.id AND j.state = 'queued'
+      AND j.reason IS DISTINCT FROM CAST(:why AS text)
 """)
 
 
-async def note_pending(tx: AsyncConnection, batch_id: int, why: str) -> None:
-    """Say on a batch's jobs why they have not begun."""
+async def note_pending(tx: AsyncConnection, batch_id: int, why: str | None) -> None:
+    """Say on a batch's jobs why they have not begun; None: nothing holds them any more."""
     await tx.execute(PENDING, {"batch": batch_id, "why": why})
 
 
@@ -304,7 +346,7 @@ async def went_well(tx: AsyncConnection, batch_id: int) -> bool:
 
 
 async def mark_refused(tx: AsyncConnection, batch_id: int) -> None:
-    """Note that the site will never take a batch as it is."""
+    """Note that the site did not take a batch, and never will under its key."""
     mine = update(batch).where(batch.c.id == batch_id)
     await tx.execute(mine.values(state="refused", ended_at=func.now()))
 

@@ -1,7 +1,11 @@
 """What Slurm's complaints about a submission mean for the next step.
 
-Only a text that we know to come from a controller that said no counts as a refusal;
-anything else leaves open whether the job exists.
+A text with a word of a failed transport leaves open whether the job exists. What follows
+`Batch job submission failed:` without one is the controller's answer: there is no job. Of
+those answers only texts that are known to be about what the job asks for are held against
+it; any other, such as what a site's own `job_submit` plugin says, is the site's own no.
+
+The texts are those of Slurm's `slurm_errno.c` (22.05), and of shells, loaders and PAM.
 """
 
 import re
@@ -9,66 +13,85 @@ from enum import Enum
 
 
 class Complaint(Enum):
-    """What an unsuccessful `sbatch` leaves us with."""
+    """What an unsuccessful `sbatch` leaves us with; only the last may have left a job."""
 
     PERMANENT = "permanent"  # wrong as it is written; the same again fails again
-    FULL = "full"  # the queue takes no more just now; hold, and no try is used
+    FULL = "full"  # the queue takes nothing just now
+    FEWER = "fewer"  # it takes no more than so many at a time
+    ARRAY = "array"  # a larger array than it takes, or it takes none at all
+    UNWILLING = "unwilling"  # the site says no, and nothing of it is the job's fault
     AMBIGUOUS = "ambiguous"  # the job may exist: look for it before anything else
 
 
-_AMBIGUOUS = (
-    r"socket timed out",
-    r"unable to contact slurm controller",
-    r"communication connection failure",
-    r"connection (refused|reset|timed out)",
-    r"zero bytes were transmitted",
-    r"transport endpoint",
-    r"unexpected message",
-    r"protocol authentication error",
-    r"munge",
-    r"no route to host",
-    r"backup controller",
+_TRANSPORT = re.compile(
+    r"timed out|unable to contact slurm controller|communication (connection|shutdown) failure|"
+    r"connection (refused|reset|closed|aborted)|connection abort|"
+    r"zero (bytes were|length message)|received message length|failed to send entire message|"
+    r"transport endpoint|unexpected (message|missing socket)|message (send|receive) failure|"
+    r"operation now in progress|interrupted system call|broken pipe|"
+    r"protocol authentication error|authentication (credential|agent|does not apply)|munge|"
+    r"unpack credential|security violation|"
+    r"no route to host|network is (unreachable|down)|host is (unreachable|down)|"
+    r"can't find an address|"
+    r'unable to resolve (host|address|")|name or service not known|name resolution|'
+    r"backup controller|standby mode|insane message length|header lengths are longer|"
+    r"incompatible versions|stream version number"
 )
+"""Words of a request or an answer that went astray, wherever they stand."""
 
-_FULL = (
-    r"max_?submit",  # QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit
-    r"maxjob(s|count)?\b",
-    r"grp_?submit",
-    r"job_?count",
-    r"temporarily un(able|available)",
-    r"resource temporarily",
-    r"submission (is |has been )?disabled",
-    r"required partition not available",
-    r"required node not available",
-    r"partition is (down|inactive|drained)",
-    r"maintenance",
-)
+_FAILED = "batch job submission failed:"
 
-_PERMANENT = (
-    r"invalid (partition|account|qos|feature|generic resource|job array|job credential|"
-    r"wckey|reservation|node name|user id|time|trackable)",
-    r"account/partition combination",
-    r"requested time limit is invalid",
-    r"time limit specification",
-    r"requested node configuration is not available",
-    r"memory (specification|required)",
-    r"(cpu|node|task) count",
-    r"more processors requested",
-    r"requested reservation",
-    r"permission denied",
-    r"not permitted to use",
-    r"unrecogni[sz]ed option",
-    r"invalid option",
-    r"unable to open file",
-    r"batch script (is empty|contains)",
-    r"violates accounting/qos policy",
-    r"pathname of a file, directory or other parameter too long",
+_FULL = re.compile(
+    r"required (partition|node) not available|partition in down state|requested nodes are busy|"
+    r"requested operation is presently disabled|system submissions disabled|"
+    r"job can not start due to maintenance|requested reservation not usable now|"
+    r"job (can not be altered|update not available right) now"
 )
+_FEWER = re.compile(r"resource temporarily unavailable|unable to create job record")
+_ARRAY = re.compile(r"invalid job array specification")
+_PERMANENT = re.compile(
+    r"invalid (partition name|(preferred )?feature|qos|wckey|license|time|node name|generic|gres|"
+    r"trackable)|duplicate generic resource|insufficient gres|requested gres option|"
+    r"no partition specified|requested nodes not in this partition|multiple partition job|"
+    r"more processors requested|requested more tasks|(node|cpu|core|task) count|"
+    r"task distribution specification|job size specification|cannot request more threads|"
+    r"requested node configuration is not available|memory required|"
+    r"requested time limit is invalid|time limit specification|"
+    r"pathname of a file, directory or other parameter too long|job --batch option"
+)
+"""How the controller's answer begins, by what it means."""
+
+_POLICY = "job violates accounting/qos policy"
+_SUBMITTED = re.compile(r"(max|grp)_?submit|max_?jobs?(count|per|limit)|grp_?jobs?limit")
+_USED_UP = re.compile(r"\b(qos|assoc)\w*(mins|minutes)\w*")
+_PER_JOB = re.compile(
+    r"\b(qos|assoc)(min|max)\w*per(job|node)\w*|\b(qos|assoc)maxwall\w*|qosmin\w*"
+)
+_OTHER_LIMIT = re.compile(r"\b(qos|assoc)(grp|max)\w+")
+_NAMED = re.compile(r"\b(qos|assoc)(grp|max|min)[a-z]+\b")
+"""The limit that Slurm names on a line of its own before a breach of policy, if it does."""
+
+_WRONG_WORDS = re.compile(
+    r"sbatch: (error|fatal): (invalid (--)?(mem|time|gres|tres|cpu|gpu|node|number|numeric|size)|"
+    r"memory specification can not be satisfied)"
+)
+"""sbatch's own complaint of what it was given: it asked nobody."""
+
+_NOT_ASKED = re.compile(
+    r"disk quota exceeded|no space left on device|read-only file system|input/output error|"
+    r"stale file handle|permission denied|operation not permitted|command not found|"
+    r": not found|no such file or directory|cannot open shared object file|symbol lookup error|"
+    r"cannot allocate memory|cannot fork|fork: |too many open files|argument list too long|"
+    r"authentication token|(account|password) (has )?expired|change your password|"
+    r"account is currently not available|unrecogni[sz]ed option|invalid option|"
+    r"unable to open file|batch script|cli_filter"
+)
+"""The login node's own trouble, of which no controller heard."""
 
 
 def is_silence(stderr: str) -> bool:
     """Whether a program of Slurm's complains that its controller does not answer."""
-    return any(re.search(pattern, stderr.lower()) for pattern in _AMBIGUOUS)
+    return _TRANSPORT.search(_plain(stderr)) is not None
 
 
 _NO_ANSWER = r"slurm_[a-z_]+ error:|slurm_persist_conn_open|problem (talking to|with) the database"
@@ -77,7 +100,7 @@ _NO_ANSWER = r"slurm_[a-z_]+ error:|slurm_persist_conn_open|problem (talking to|
 
 def lost_words() -> str:
     """The words of an answer that did not come, in lower case: an extended regular expression."""
-    return "|".join((*_AMBIGUOUS, _NO_ANSWER))
+    return f"{_TRANSPORT.pattern}|{_NO_ANSWER}"
 
 
 def answered(exit_code: int, stderr: str) -> bool:
@@ -86,22 +109,64 @@ def answered(exit_code: int, stderr: str) -> bool:
     A warning beside it (a plugin's, a deprecation, a locale) changes nothing: only words of a
     failed transport take the answer's word away.
     """
-    return exit_code == 0 and re.search(lost_words(), stderr.lower()) is None
+    return exit_code == 0 and re.search(lost_words(), _plain(stderr)) is None
 
 
 def classify(stderr: str) -> Complaint:
-    """What to make of an unsuccessful `sbatch`, from what it wrote to stderr.
+    """What to make of an unsuccessful `sbatch`, from what it wrote.
 
     Doubt wins: a text that names both a limit and a lost connection is AMBIGUOUS, and so is
-    any text not known. A limit on how many may be submitted is FULL although Slurm
-    follows it by `Job violates accounting/QOS policy`.
+    one in which neither the controller nor anything known on the login node speaks. Colours,
+    case, line breaks and lines around the answer change nothing.
     """
-    text = stderr.lower()
-    for patterns, complaint in (
-        (_AMBIGUOUS, Complaint.AMBIGUOUS),
-        (_FULL, Complaint.FULL),
+    text = _plain(stderr)
+    if _TRANSPORT.search(text):
+        return Complaint.AMBIGUOUS
+    _, failed, said = text.rpartition(_FAILED)
+    if failed:
+        return _answered(said.strip(), text)
+    if _NAMED.search(text):
+        return _policy(text)
+    if _WRONG_WORDS.search(text):
+        return Complaint.PERMANENT
+    return Complaint.UNWILLING if _NOT_ASKED.search(text) else Complaint.AMBIGUOUS
+
+
+def _answered(said: str, text: str) -> Complaint:
+    if said.startswith(_POLICY):
+        return _policy(text)
+    for pattern, complaint in (
         (_PERMANENT, Complaint.PERMANENT),
+        (_FULL, Complaint.FULL),
+        (_FEWER, Complaint.FEWER),
+        (_ARRAY, Complaint.ARRAY),
     ):
-        if any(re.search(pattern, text) for pattern in patterns):
+        if pattern.match(said):
             return complaint
-    return Complaint.AMBIGUOUS
+    return Complaint.UNWILLING
+
+
+def _policy(text: str) -> Complaint:
+    """A breach of policy, by the limit named; without one it is most often one on how many
+    may be submitted, and where it is not, trying ever fewer comes to an end as well."""
+    for pattern, complaint in (
+        (_SUBMITTED, Complaint.FEWER),
+        (_PER_JOB, Complaint.PERMANENT),
+        (_USED_UP, Complaint.UNWILLING),
+        (_OTHER_LIMIT, Complaint.FULL),
+    ):
+        if pattern.search(text):
+            return complaint
+    return Complaint.FEWER
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def on_one_line(text: str) -> str:
+    """What was said, without colours and line breaks."""
+    return " ".join(_COLOURS.sub("", text).split())
+
+
+def _plain(text: str) -> str:
+    return on_one_line(text).lower()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hpc.prelude import prelude_lines
-from hpc.scheduler.refusals import Complaint, answered, classify
+from hpc.scheduler.refusals import Complaint, answered, classify, on_one_line
 from hpc.scheduler.states import JobState, slurm_state
 from schemas.pipeline_model import Resources
 
@@ -19,6 +19,8 @@ QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
 SIGNAL_LEAD_S = 90
+LONGEST_WORD = 500
+"""Characters kept of what was said instead of an id; the last ones, where the answer is."""
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _ARRAY_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:%\d+)?\]))?")
@@ -31,7 +33,7 @@ class ArraySpec:
     """One array to submit: task `i` runs line `i` of the manifest in its folder.
 
     `runner` is relative to the batch's folder, `throttle` the most tasks at a time, `prelude`
-    the site's, run before.
+    the site's, run before. `alone` is one job that is no array, for a cluster that takes none.
     """
 
     key: str
@@ -42,6 +44,7 @@ class ArraySpec:
     throttle: int | None = None
     exclude: tuple[str, ...] = ()
     prelude: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a controller allows, from `scontrol show config`; seconds and counts."""
+    """What a controller allows, from `scontrol show config`; seconds and counts.
+
+    `max_array` 0: it takes no arrays at all.
+    """
 
     version: str = ""
     max_array: int = 1001
@@ -92,6 +98,11 @@ class Limits:
     message_timeout_s: int = 10
     accounting: bool = True
     settings: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def largest_array(self) -> int:
+        """The tasks an array may have: every one counts as a job. 0: no arrays."""
+        return min(self.max_array, max(1, self.max_jobs - 1))
 
 
 def render(spec: ArraySpec) -> str:
@@ -104,16 +115,22 @@ def render(spec: ArraySpec) -> str:
     return _SCRIPT.format(
         options=options,
         prelude=prelude_lines(spec.prelude),
+        native=_ALONE if spec.alone else _TASK,
+        index="0" if spec.alone else '"$SLURM_ARRAY_TASK_ID"',
         python=shlex.quote(spec.python),
         runner=shlex.quote(spec.runner),
     )
 
 
+_TASK = '"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"'
+_ALONE = '"$SLURM_JOB_ID"'
+
+
 _SCRIPT = """\
 #!/bin/sh
 {options}
-{prelude}native="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
-{python} {runner} --batch . --index "$SLURM_ARRAY_TASK_ID" --native-id "$native" &
+{prelude}native={native}
+{python} {runner} --batch . --index {index} --native-id "$native" &
 runner=$!
 trap 'kill -USR1 "$runner" 2>/dev/null' USR1
 trap 'kill -TERM "$runner" 2>/dev/null' TERM
@@ -133,8 +150,8 @@ def _options(spec: ArraySpec) -> list[str]:
     asked = spec.resources
     throttle = f"%{spec.throttle}" if spec.throttle and spec.throttle < spec.size else ""
     options = {
-        "array": f"0-{spec.size - 1}{throttle}",
-        "output": "log/slurm-%A_%a.out",
+        "array": "" if spec.alone else f"0-{spec.size - 1}{throttle}",
+        "output": "log/slurm-%j.out" if spec.alone else "log/slurm-%A_%a.out",
         "open-mode": "append",
         "time": _clock(asked.time_s),
         "signal": _signal(asked.time_s),
@@ -174,10 +191,11 @@ def read_submission(exit_code: int | None, stdout: str, stderr: str) -> Accepted
         found = _SUBMITTED.fullmatch(line.strip())
         if found:
             return Accepted(found[1])
-    why = " ".join(f"{stderr} {stdout}".split()) or f"no answer, exit code {exit_code}"
+    said = f"{stderr}\n{stdout}"
+    why = on_one_line(said)[-LONGEST_WORD:] or f"no answer, exit code {exit_code}"
     if exit_code in (0, None):
         return Declined(Complaint.AMBIGUOUS, why)
-    return Declined(classify(stderr), why)
+    return Declined(classify(said), why)
 
 
 def look_words(key: str) -> list[str]:

@@ -17,7 +17,7 @@ def a_batch() -> Batch:
         Member(n + 40, 1, n, f"Ærø-{n}", "ocr", "module", "ocr", True, None, False)
         for n in range(3)
     )
-    return Batch(1, "b1", "far", "intended", None, {}, members)
+    return Batch(1, "b1", "far", 1, "intended", None, {}, members)
 
 
 def test_a_tar_holds_manifest_tokens_script_and_runner_and_ends_with_its_seal(

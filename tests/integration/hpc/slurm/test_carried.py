@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from hpc.retrieval import GONE_LOOKS
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
 from schemas.pipeline import Pipeline
+from tests.support.refusing_site import FAILED, Sbatch, second_site, sites_of
 from tests.support.slurm_site import PIPELINE, SlurmSite
 from track import operations
 from track.database import transact
@@ -430,3 +432,29 @@ async def test_declared_outputs_are_listed_by_the_runner_and_brought_here(
     await far.drive(driver, here)
     assert place.read_bytes() == IMAGE
     assert await far.states("a-1", stage="other") == ["returned"]
+
+
+async def test_what_the_site_refuses_goes_elsewhere_once_its_start_is_taken(
+    far: SlurmSite, tmp_path: Path
+) -> None:
+    """Where nodes cannot ask us, only what surely has no job there may be done elsewhere."""
+    (attempt,) = await far.queue("good-1")
+    await second_site(far)
+    sbatch = Sbatch(tmp_path / "bin")
+    sbatch.says(f"{FAILED}Unspecified error")
+    now = 0.0
+    driver = far.driver(
+        callback="",
+        depot=await with_image(far, "good-1"),
+        prelude=sbatch.prelude,
+        clock=lambda: now + time.monotonic(),
+    )
+
+    async def moved() -> bool:
+        nonlocal now
+        now += 5.0
+        return await sites_of(far, "good-1") == ["cluster", "next"]
+
+    await far.drive(driver, moved)
+    for batch in await far.batches():
+        assert (far.root / "batches" / batch["key"] / "started" / str(attempt) / "taken").exists()

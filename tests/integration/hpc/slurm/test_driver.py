@@ -146,14 +146,15 @@ async def test_what_slurm_refuses_for_good_fails_with_its_own_words(site: SlurmS
     assert batch["state"] == "refused"
 
 
-async def test_a_full_queue_holds_the_batch_and_uses_no_try(
+async def test_a_full_queue_lets_the_stage_rest_and_uses_no_try(
     site: SlurmSite, tmp_path: Path
 ) -> None:
     fake = tmp_path / "bin"
     _program(
         fake / "sbatch",
         f'[ -e {tmp_path}/room ] && exec {shutil.which("sbatch")} "$@"\n'
-        "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2\nexit 1",
+        "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2\necho 'sbatch: error: "
+        "Batch job submission failed: Job violates accounting/QOS policy' >&2\nexit 1",
     )
     await site.queue("good-1")
     driver = site.driver(ODD_RUNNER, prelude=f"PATH={fake}:$PATH")
@@ -161,13 +162,15 @@ async def test_a_full_queue_holds_the_batch_and_uses_no_try(
     assert await site.states("good-1") == ["queued"]
     ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
     assert "takes no more just now" in str(reason) and "QOSMaxSubmitJob" in str(reason)
-    assert driver.submitter.held_until > driver.clock()
+    (learnt,) = driver.submitter.answers.learnt.values()
+    assert learnt.until > driver.clock()
+    assert driver.submitter.doubts == {}
     (tmp_path / "room").touch()
-    (doubt,) = driver.submitter.doubts.values()
-    doubt.due_at = driver.submitter.held_until = 0.0
+    learnt.until = 0.0
     await site.until_states(driver, ["good-1"], "returned")
-    (batch,) = await site.batches()
-    assert len(site.lab.job_ids(batch["key"])) == 1
+    first, second = await site.batches()
+    assert first["state"] == "refused" and site.lab.job_ids(first["key"]) == []
+    assert len(site.lab.job_ids(second["key"])) == 1
     assert await site.world.sql("SELECT tries FROM track.job WHERE state = 'returned'") == [(0,)]
 
 
