@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
+from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
 from hpc.scheduler.refusals import Complaint, answered, is_silence
 from hpc.shipping import Parcel, pack
 from hpc.wire.base import Stdin, Wire
@@ -130,7 +131,7 @@ class Cluster:
         space = said.get("free_kb", "")
         return Hello(
             user=said.get("user", ""),
-            clock_skew_s=float(said.get("clock") or began) - (began + ended) / 2,
+            clock_skew_s=_seconds(said.get("clock", ""), began) - (began + ended) / 2,
             rtt_s=ended - began,
             free_mb=int(space) * 1024 // 1_000_000 if space.isdecimal() else None,
             has_runner=said.get("runner") == runner,
@@ -141,6 +142,12 @@ class Cluster:
             troubles=tuple(text for kind, text in lines if kind == "trouble"),
             silence=complaint.strip() if code != 0 and is_silence(complaint) else "",
         )
+
+    async def allowed(self, *, accounting: bool) -> Allowed:
+        """What its partitions let one job ask for. Raises WireError, Garbled."""
+        line = f"{ASK}; {ASK_QOS}" if accounting else ASK
+        _, output, _ = await self.run(["sh", "-c", line])
+        return read_bounds(output.splitlines())
 
     async def send(
         self,
@@ -338,6 +345,10 @@ def _numbered(lines: Lines, kind: str) -> dict[int, str]:
     """Lines of a kind that begin with an attempt's number: the rest of each by it."""
     found = (text.partition(" ") for each, text in lines if each == kind)
     return {int(number): rest for number, _, rest in found if number.isdecimal()}
+
+
+def _seconds(said: str, else_: float) -> float:
+    return float(said) if said.isdecimal() else else_
 
 
 def _complain(lines: Lines) -> None:

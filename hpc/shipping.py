@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpc.scheduler.ladder import BOUNDED
 from hpc.scheduler.slurm import ArraySpec, render
 from hpc.tokens import Keys
 from schemas.pipeline_model import Resources
@@ -61,6 +62,7 @@ def batch_script(
     """
     resources = dict(asked)
     throttle, alone = resources.pop("throttle", None), resources.pop(ALONE, False)
+    resources.pop(BOUNDED, None)
     spec = ArraySpec(
         key=key,
         size=size,

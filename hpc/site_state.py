@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hpc.carrier import Carrier
 from hpc.cluster import Cluster, Hello
 from hpc.faults import FAULT_S, Faults
+from hpc.scheduler.bounds import Allowed
 from hpc.scheduler.slurm import Limits
 from hpc.silence import Silence
 from hpc.tokens import Keys
@@ -44,6 +45,7 @@ class SiteState:
     clock: Callable[[], float] = time.monotonic
     hello: Hello | None = None
     runner_there: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
     bad_nodes: dict[str, float] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))

@@ -170,6 +170,8 @@ class SlurmDriver:
         else:
             state.scontrol.clear()
         state.hello, state.runner_there = hello, hello.has_runner
+        if hello.answers:
+            state.allowed = await state.cluster.allowed(accounting=hello.accounting)
 
     async def _hello(self) -> Hello:
         """What the site says of itself; after an answer that is none of ours, such as that a

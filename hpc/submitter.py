@@ -138,7 +138,7 @@ class Submitter:
                 state.site.name,
                 members=min(room, MOST_AT_ONCE),
                 size=min(state.site.max_array, state.limits.largest_array),
-                shape=partial(asked_for, state.site.resources),
+                shape=partial(asked_for, state.site.resources, allowed=state.allowed),
                 running=None if running is None else running - load.throttled,
                 manners=self.answers.manners(),
             )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.arrays import any_of
 from track.attempts import close_attempt, open_attempt
+from track.beyond import with_bounds
 from track.endings import note_end
 from track.exclusions import exclude_after
 from track.history import record
@@ -203,6 +204,7 @@ async def try_again(
         return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
     tries = now.tries + uses_try
     if uses_try and tries > now.retries:
+        why = await with_bounds(tx, job_id, why)
         return await end(tx, job_id, State.FAILED, actor=actor, why=why, guard=guard, tries=tries)
     pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
     values: dict[str, Any] = {"tries": tries}

@@ -4,23 +4,39 @@ Nothing is ended for it: silence is no evidence of an end. It is said once for e
 a queue, and once while it runs.
 """
 
-from sqlalchemy import text
+from typing import Any
+
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import JOB_OVERDUE, job_event
 from track.announcements import announce
 from track.history import record
 
-EXPECTED_S = """
+NEVER = "|".join(
+    (
+        "Partition(TimeLimit|NodeLimit|Config)", "BadConstraints", "DependencyNeverSatisfied",
+        "InvalidAccount", "InvalidQOS", "(Account|QOS)NotAllowed", "MaxMemPerLimit",
+        "(QOS|Assoc)(Min|Max)[A-Za-z]*Per(Job|Node)[A-Za-z]*", "(QOS|Assoc)MaxWall[A-Za-z]*",
+        "QOSMin[A-Za-z]*", "JobHeld(User|Admin)", "JobHoldMaxRequeue",
+    )
+)  # fmt: skip
+"""Slurm's reasons (squeue(1), JOB REASON CODES) for which a job waits until somebody changes
+something, in PostgreSQL's regular expressions; `track.batches.note_pending` puts them last."""
+
+STANDS = f"(j.state = 'queued' AND coalesce(j.reason, '') ~ ': ({NEVER})$')"
+"""Whether job `j` waits for such a reason."""
+
+EXPECTED_S = f"""
     CASE WHEN j.state = 'running' THEN
         extract(epoch FROM coalesce(CAST(b.resources ->> 'time' AS interval),
                                     CAST(s.resources ->> 'time' AS interval),
                                     interval '2 hours')) * 1.25 + 600
-    ELSE 86400 END
+    WHEN {STANDS} THEN 600 ELSE 86400 END
 """
 """Seconds within which an attempt should have been heard of: running, what it asked its
 scheduler for, a quarter more and ten minutes; 2 hours 40 where it asked for no time; in a
-queue, a day."""
+queue, a day, and ten minutes where it waits for what does not pass by itself."""
 
 SINCE = (
     "CASE WHEN j.state = 'running' THEN coalesce(t.started_at, t.queued_at) ELSE t.queued_at END"
@@ -36,7 +52,8 @@ MOST = 500
 # The first condition is that of the index job_moving.
 FIND = text(f"""
     SELECT j.id, a.guid, a.session_id, p.name AS pipeline, s.key AS stage, j.state, t.id AS attempt,
-           t.site, t.external_id, {SINCE} AS since, CAST({EXPECTED_S} AS float) AS expected_s
+           t.site, t.external_id, j.reason, {STANDS} AS stands, {SINCE} AS since,
+           CAST({EXPECTED_S} AS float) AS expected_s
     FROM track.job j
     JOIN track.attempt t ON t.id = j.attempt_id AND t.closed_at IS NULL
     JOIN track.stage s ON s.id = j.stage_id
@@ -59,6 +76,8 @@ async def announce_overdue(tx: AsyncConnection) -> list[str]:
         minutes = round(row.expected_s / 60)
         does = "runs" if row.state == "running" else "waits in the queue"
         why = f"{does} at {row.site} since {row.since:%Y-%m-%d %H:%M %Z}, {minutes} min were due"
+        if row.state == "queued" and row.reason:
+            why += f"; {row.reason}"
         event = job_event(
             JOB_OVERDUE,
             row.guid,
@@ -73,8 +92,7 @@ async def announce_overdue(tx: AsyncConnection) -> list[str]:
                 "expected_s": row.expected_s,
                 "external_id": row.external_id,
                 "why": why,
-                "remedy": f"look at {row.site} for {row.external_id or 'it'}; then "
-                "operate/cancel, operate/lost, or more time in the stage's resources",
+                "remedy": _remedy(row),
             },
         )
         if await announce(tx, event, key=f"{JOB_OVERDUE}|{row.attempt}|{row.state}"):
@@ -84,3 +102,15 @@ async def announce_overdue(tx: AsyncConnection) -> list[str]:
             )  # fmt: skip
             lines.append(f"{row.stage} of {row.guid} is overdue: {why}")
     return lines
+
+
+def _remedy(row: Row[Any]) -> str:
+    if row.stands:
+        return (
+            f"it never starts like that: change what the stage or {row.site} asks for, or the "
+            "limit over there; then operate/cancel and operate/resubmit"
+        )
+    return (
+        f"look at {row.site} for {row.external_id or 'it'}; then operate/cancel, operate/lost, or "
+        "more time in the stage's resources"
+    )

@@ -247,9 +247,10 @@ def _at_site(row: Row[Any], load: Load | None) -> Told:
     trouble = _trouble(row)
     if row.overdue:
         does = "runs at" if row.state == "running" else "waits at"
+        because = f": {row.said}" if row.said and row.state == "queued" else ""
         return (
             Kind.OVERDUE,
-            f"{does} {site} longer than was expected{trouble}; look there"
+            f"{does} {site} longer than was expected{because}{trouble}; look there"
             f"{f' for {row.external_id}' if row.external_id else ''}, then operate/cancel or "
             "operate/lost",
         )

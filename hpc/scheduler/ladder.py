@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hpc.scheduler.bounds import Allowed, Bounds
 from hpc.scheduler.states import JobState
 from schemas.pipeline_model import Resources
 
@@ -13,6 +14,12 @@ UNSET_MEMORY_MB = 4096
 
 UNSET_TIME_S = 3600
 """The same for time, in seconds."""
+
+BOUNDED = "bounded"
+"""The key, among what an attempt asks for, of what it would ask more of if it might: by the
+outcome that wants more, whose limit it is."""
+
+ANYTHING = Allowed()
 
 
 def climb(asked: Resources, outcomes: Sequence[str]) -> Resources:
@@ -38,7 +45,36 @@ def merge(site: Resources, stage: Resources) -> Resources:
     return site.model_copy(update=given)
 
 
-def asked_for(site: Resources, stage: dict[str, Any], outcomes: Sequence[str]) -> dict[str, Any]:
-    """What an attempt asks for: its stage's wishes, the site's, and more of what ran out before."""
-    asked = climb(merge(site, Resources.model_validate(stage)), outcomes)
-    return asked.model_dump(mode="json", by_alias=True)
+def cut(first: Resources, climbed: Resources, most: Bounds) -> tuple[Resources, dict[str, str]]:
+    """What is climbed to as far as the cluster lets a job ask for it, and whose limits are
+    reached, by the outcome that asks for more. `first` is never cut: that is Slurm's to refuse.
+    """
+    steps: dict[str, int] = {}
+    reached: dict[str, str] = {}
+    if most.time_s and climbed.time_s and climbed.time_s != first.time_s:
+        limit, whose = most.time_s
+        if climbed.time_s >= limit:
+            steps["time_s"] = max(limit, first.time_s or 0)
+            reached[JobState.TIMEOUT.value] = f"{whose} allows {_time(limit)}"
+    if most.mem_mb and climbed.mem_mb and climbed.mem_mb != first.mem_mb:
+        limit, whose = most.mem_mb
+        if climbed.mem_mb >= limit:
+            steps["mem_mb"] = max(limit, first.mem_mb or 0)
+            reached[JobState.OUT_OF_MEMORY.value] = f"{whose} allows {limit} MB of memory"
+    return climbed.model_copy(update=steps), reached
+
+
+def _time(seconds: int) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def asked_for(
+    site: Resources, stage: dict[str, Any], outcomes: Sequence[str], allowed: Allowed = ANYTHING
+) -> dict[str, Any]:
+    """What an attempt asks for: its stage's wishes, the site's, and more of what ran out before,
+    as far as the cluster allows; under BOUNDED which limits that has reached."""
+    first = merge(site, Resources.model_validate(stage))
+    asked, reached = cut(first, climb(first, outcomes), allowed.of(first))
+    found = asked.model_dump(mode="json", by_alias=True)
+    return found | {BOUNDED: reached} if reached else found

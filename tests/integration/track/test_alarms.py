@@ -53,6 +53,32 @@ async def hand_over(world: World) -> int:
     return await transact(world.engine, work)
 
 
+async def test_only_a_reason_that_never_passes_makes_a_queued_job_overdue_within_minutes(
+    world: World,
+) -> None:
+    attempt = await hand_over(world)
+    await world.sql(
+        "UPDATE track.attempt SET queued_at = now() - interval '11 minutes' WHERE id = :a",
+        a=attempt,
+    )
+    for word in ("Priority", "Resources", "QOSMaxJobsPerUserLimit", "ReqNodeNotAvail", "None"):
+        await _reason(world, word)
+        assert await transact(world.engine, announce_overdue) == []
+    for word in ("BadConstraints", "QOSMaxWallDurationPerJobLimit", "PartitionTimeLimit"):
+        await world.sql("DELETE FROM track.inbox")
+        await _reason(world, word)
+        (line,) = await transact(world.engine, announce_overdue)
+        assert word in line
+
+
+async def _reason(world: World, word: str) -> None:
+    await world.sql(
+        "UPDATE track.job SET reason = 'it waits in the queue of here: ' || :w"
+        " WHERE state = 'queued'",
+        w=word,
+    )
+
+
 async def test_a_job_that_runs_too_long_is_announced_once(world: World) -> None:
     attempt = await hand_over(world)
     await world.sql("UPDATE track.job SET state = 'running'")

@@ -196,3 +196,22 @@ def test_a_sites_wishes_stand_where_a_stage_has_none() -> None:
     stage = Resources.model_validate({"time": "00:05"})
     merged = merge(site, stage)
     assert (merged.partition, merged.time_s) == ("standard", 300)
+
+
+@pytest.mark.parametrize("odd", ["UNLIMITED", "", "(null)", "many", "-1", "4294967294"])
+def test_a_setting_with_an_odd_value_stops_nothing(odd: str) -> None:
+    names = ("MaxArraySize", "MaxJobCount", "MinJobAge", "MessageTimeout")
+    limits = read_limits(f"{name} = {odd}" for name in names)
+    assert limits.largest_array >= 1
+
+
+def test_no_arrays_and_few_jobs_are_limits() -> None:
+    assert read_limits(["MaxArraySize = 0"]).largest_array == 0
+    assert read_limits(["MaxArraySize = 1001", "MaxJobCount = 100"]).largest_array == 99
+    assert read_limits(["MaxJobCount = 0"]).largest_array == 1
+
+
+def test_a_job_that_is_no_array_runs_its_only_line() -> None:
+    text = render(ArraySpec("k", 1, "/usr/bin/python3", "r.pyz", Resources(), alone=True))
+    assert "--array" not in text and "--output=log/slurm-%j.out" in text
+    assert 'native="$SLURM_JOB_ID"\n' in text and "--index 0 " in text
