@@ -104,9 +104,14 @@ class Answers:
 
     async def unheard(self, batch: Batch, times: int, why: str) -> None:
         """Nobody knows whether the site took a batch, so many times in a row."""
-        told = f"site {self.state.site.name} did not say whether it took it: {why}"
-        await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, told))
+        told = await self.tell(batch, f"did not say whether it took it: {why}")
         await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, told)
+
+    async def tell(self, batch: Batch, what: str) -> str:
+        """Say on a batch's jobs what its site does; the whole of what is said."""
+        told = f"site {self.state.site.name} {what}"
+        await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, told))
+        return told
 
     def _words(self, batch: Batch, sent: Sent) -> str:
         name = self.state.site.name

@@ -38,6 +38,7 @@ BLIND_S = 5.0
 TROUBLE_S = 15.0
 LONGEST_HOLD_S = 300.0
 MOST_AT_ONCE = 20_000
+STILL_AT_IT = "an earlier sbatch of ours is still under way there"
 
 log = logging.getLogger(__name__)
 
@@ -173,9 +174,13 @@ class Submitter:
             )
         except (WireError, Garbled) as error:
             log.warning("site %s: %s; its batches are in doubt", state.site.name, error)
+            if isinstance(error, Garbled):  # of the wire its breaker takes care
+                self._unheard(batches, str(error))
             raise
         except SiteTrouble:
             self._hold()
+            for batch in batches:
+                self.doubts[batch.id].due_at = self.held_until
             raise
         state.runner_there = True
         for batch in batches:
@@ -233,8 +238,11 @@ class Submitter:
             case Fate.BLIND:
                 due = max(now + BLIND_S, self.state.squeue.again_at)
                 self.doubts[batch.id] = replace(doubt, due_at=due)
+                await self.answers.tell(batch, f"cannot be asked whether it took it: {sent.why}")
             case Fate.BUSY:
-                self.doubts[batch.id] = replace(doubt, due_at=now + AGAIN_S)
+                due = max(now + AGAIN_S, self.state.sbatch.again_at)
+                self.doubts[batch.id] = replace(doubt, due_at=due)
+                await self.answers.tell(batch, f"has not taken it yet: {STILL_AT_IT}")
             case Fate.DOUBT:
                 log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
                 due = max(now + AGAIN_S, self.state.sbatch.again_at)
@@ -250,12 +258,22 @@ class Submitter:
                 state.sbatch.clear()
                 self.unheard.discard(batch.id)
             case Fate.DOUBT:
-                state.sbatch.note(sent.why, now)
-                self.unheard.add(batch.id)
+                self._unheard([batch], sent.why)
+            case Fate.BUSY:
+                self._unheard([batch], STILL_AT_IT)
             case Fate.BLIND:
                 state.squeue.note(sent.why, now)
             case Fate.ABSENT:
                 state.squeue.clear()
+
+    def _unheard(self, batches: Iterable[Batch], why: str) -> None:
+        """sbatch gave no answer: it is asked again after a growing pause."""
+        state = self.state
+        state.sbatch.note(why, state.clock())
+        for batch in batches:
+            self.unheard.add(batch.id)
+            doubt = self.doubts[batch.id]
+            doubt.due_at = max(doubt.due_at, state.sbatch.again_at)
 
     def _hold(self) -> None:
         self.holds += 1

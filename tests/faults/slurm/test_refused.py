@@ -1,7 +1,7 @@
 """Submissions that a cluster does not take, in Slurm's own words and in a site's: nothing is
 held against a specimen, nothing is asked without bound, and everything says why."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.slurm_lab import SlurmLab, running_lab
-from hpc.cluster import Sent
+from hpc.cluster import Fate, Sent
+from hpc.shipping import Parcel
 from tests.support.refusing_site import (
     FAILED,
     POLICY,
@@ -106,6 +107,29 @@ async def test_what_no_one_knows_of_is_sent_ever_less_and_says_so(
     (batch,) = await site.batches()
     assert len(site.lab.job_ids(batch["key"])) == 1
     assert await tries(site) == {0}
+
+
+async def test_an_earlier_submission_that_hangs_is_asked_for_ever_less_and_says_so(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.queue("good-1")
+    played, asked = Played(site), 0
+    real = played.driver.state.cluster.send
+
+    async def still_at_it(parcels: Sequence[Parcel], **_: Any) -> dict[str, Sent]:
+        nonlocal asked
+        asked += 1
+        return {each.key: Sent(Fate.BUSY) for each in parcels}
+
+    monkeypatch.setattr(played.driver.state.cluster, "send", still_at_it)
+    await played.turns(30, step_s=10.0)
+    assert asked < 20
+    assert "still under way there" in await reason(site, "good-1")
+    assert "still under way there" in await degraded(site)
+    monkeypatch.setattr(played.driver.state.cluster, "send", real)
+    played.now += 300
+    await site.until_states(played.driver, ["good-1"], "returned")
+    assert await degraded(site) == ""
 
 
 async def test_a_limit_below_an_arrays_size_is_learnt_and_the_array_split(
