@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.archive import ars_token
 from api.callers import AttemptCaller
 from api.context import Context, Here
-from api.outputs import Damaged, put_in_place, received
+from api.outputs import put_in_place, received
 from hpc import protocol
 from schemas.attempts import (
     Body,
@@ -55,9 +55,13 @@ class Submitted(Body):
 
 
 class Outcome(BaseModel):
-    """What became of a message: applied; repeated, known before; stale, its attempt is over."""
+    """What became of a message: applied; repeated, known before; stale, its attempt is over.
+
+    By these keys a runner knows that it was us who answered.
+    """
 
     applied: str = Field(examples=["applied", "repeated", "stale"])
+    attempt: int
 
 
 @router.post("/start", summary="Ask to be the one process that does the work")
@@ -149,8 +153,6 @@ async def outputs(
                 return await protocol.output(tx, attempt_id, caller.fence, facts, keep)
 
             return await _answer(here, "output", attempt_id, work)
-    except Damaged as error:
-        raise HTTPException(422, str(error)) from error
     except OSError as error:
         log.error("%s cannot be kept below %s: %s", name, folder, error)
         why = f"{name} cannot be kept just now: {error.strerror}"
@@ -168,7 +170,7 @@ async def _answer(here: Context, kind: str, attempt_id: int, work: Any) -> Outco
 
     answer = await _counted(here, kind, judged)
     here.note(kind, answer.applied)
-    return Outcome(applied=answer.applied)
+    return Outcome(applied=answer.applied, attempt=attempt_id)
 
 
 async def _counted(here: Context, kind: str, work: Any) -> Any:

@@ -8,10 +8,10 @@ import re
 import time
 
 from fastapi import HTTPException
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
+from api.problems import answer_to
 
 OUTPUTS = re.compile(r"/attempts/[^/]+/outputs/[^/]+")
 
@@ -31,7 +31,7 @@ class BodyLimit:
         most = self._output_limit if OUTPUTS.fullmatch(scope["path"]) else self._limit
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > most:
-            answer = JSONResponse({"error": _too_large(most)}, 413)
+            answer = answer_to(scope, 413, _too_large(most))
             await answer(scope, receive, send)
             return
         await self._app(scope, _counted(receive, most), send)

@@ -1,10 +1,13 @@
 """Errors as answers: one shape, `{"error": text}`, with the text for the person who reads it.
 
 What may pass is 503 with a time to come back, so that a runner keeps its result and
-tries again; what is wrong with a request is 4xx and says which field.
+tries again; what is wrong with a request is 4xx and says which field. A no to an attempt says
+so and of which (`refused`, `attempt`), for a gateway between a runner and us has noes of its own.
 """
 
 import logging
+import re
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +15,9 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 
+from api.outputs import Damaged
 from hpc.protocol import Refused, TooLate
 from track.database import never_fits
 from track.documents import NoDocument
@@ -21,6 +26,18 @@ from track.moves import StaleMove
 log = logging.getLogger(__name__)
 
 COME_BACK_S = 5
+
+REFUSED = {
+    400: "malformed",
+    401: "unauthorised",
+    403: "forbidden",
+    409: "unwanted",
+    413: "too_large",
+    422: "unreadable",
+}
+"""What a no to an attempt is called, by status. Another status is no word about the attempt."""
+
+_ATTEMPT = re.compile(r"/attempts/(\d{1,19})/")
 
 
 def install(app: FastAPI) -> None:
@@ -31,21 +48,34 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TooLate, _too_late)
     app.add_exception_handler(NoDocument, _no_document)
     app.add_exception_handler(DataError, _unfit)
+    app.add_exception_handler(Damaged, _damaged)
     for passing in (OperationalError, InterfaceError, NoConnection, StaleMove):
         app.add_exception_handler(passing, _later)
 
 
-def problem(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def problem(
+    status: int, text: str, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
     """An error as an answer."""
-    return JSONResponse({"error": text}, status, headers)
+    return JSONResponse({"error": text, **more}, status, headers)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+def answer_to(
+    scope: Scope, status: int, text: str, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """An error as the answer to a request, which says so when it is our no to an attempt."""
+    asked = _ATTEMPT.search(scope["path"])
+    if status in REFUSED and asked is not None:
+        more |= {"refused": REFUSED[status], "attempt": int(asked[1])}
+    return problem(status, text, headers, **more)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    return answer_to(request.scope, error.status_code, str(error.detail), dict(error.headers or {}))
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Names each field; what was sent is not sent back, for it may hold anything."""
     assert isinstance(error, RequestValidationError)
     details = [
@@ -53,24 +83,31 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         for each in error.errors()[:20]
     ]
     text = "; ".join(f"{'.'.join(each['loc'])}: {each['msg']}" for each in details)
-    return JSONResponse({"error": text, "detail": details}, 422)
+    return answer_to(request.scope, 422, text, detail=details)
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    return problem(409, str(error))
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    return answer_to(request.scope, 409, str(error))
 
 
-async def _too_late(_: Request, error: Exception) -> JSONResponse:
-    return problem(401, str(error), {"WWW-Authenticate": "Bearer"})
+async def _too_late(request: Request, error: Exception) -> JSONResponse:
+    return answer_to(request.scope, 401, str(error), {"WWW-Authenticate": "Bearer"})
 
 
-async def _no_document(_: Request, error: Exception) -> JSONResponse:
-    return problem(422, f"no metadata is known of asset {error}")
+async def _no_document(request: Request, error: Exception) -> JSONResponse:
+    return answer_to(request.scope, 422, f"no metadata is known of asset {error}")
+
+
+async def _damaged(_: Request, error: Exception) -> JSONResponse:
+    """No refusal: the file was hurt on its way, and is to be sent again."""
+    return problem(422, str(error))
 
 
 async def _unfit(request: Request, error: Exception) -> JSONResponse:
     log.warning("%s: a value does not fit the database: %s", request.url.path, error)
-    return problem(422, "a value is too large, or is text the database cannot keep")
+    return answer_to(
+        request.scope, 422, "a value is too large, or is text the database cannot keep"
+    )
 
 
 async def _later(request: Request, error: Exception) -> JSONResponse:

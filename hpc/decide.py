@@ -199,7 +199,7 @@ def _over(watched: Watched, end: Task) -> Verdict:
 
 def _fault(end: Task) -> str:
     if end.exit_code == SERVER_OUT_OF_REACH:
-        return "its nodes cannot reach our callback address"
+        return "its nodes cannot reach our callback address, or something else answers there"
     return (
         f"its runner ends with code {end.exit_code} before it starts: see the batch's log folder, "
         "and prepare the site again (operate/prepare-site)"

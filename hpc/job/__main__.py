@@ -20,8 +20,9 @@ exit codes:
   0    every line ended: its outcome is delivered or kept in results/, or it was not granted
   65   the batch folder cannot be read; stderr names file, line and field
   74   an outcome could be neither delivered nor kept
-  75   the server could not be reached for a start; nothing was touched
-  77   the server refused a start; nothing was touched
+  75   the server could not be reached for a start (also: others answered in its stead);
+       nothing was touched
+  77   the server itself refused a start; nothing was touched
   78   --check: a library is missing
   128+N  ended by signal N; the line at work is told by nobody else, later lines were not begun
 """

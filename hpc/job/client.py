@@ -1,8 +1,8 @@
 """HTTP from a cluster node: callbacks to the server, files from and to the share.
 
-Standard library only. Every call has a deadline and is retried with full-jitter backoff;
-every file is CRC-checked and appears under its name whole or not at all. Redirects are not
-followed: one would carry the bearer token to another host.
+Standard library only. Every call has a deadline and is retried with full-jitter backoff until
+the one who was asked has answered, whatever others in between say; every file is CRC-checked
+and appears under its name whole or not at all.
 """
 
 import http.client
@@ -11,41 +11,39 @@ import math
 import mimetypes
 import random
 import time
-import urllib.error
-import urllib.request
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from hpc.job import answers
 from hpc.job.errors import BadInput, NotGranted, Refused, Transient, Unreachable
+from hpc.job.exchange import (
+    NO_ANSWER,
+    SHOWN,
+    Again,
+    Denied,
+    answered,
+    make_request,
+    read_json,
+)
 from hpc.job.grant import ArsToken, ars_token
 from hpc.job.job import RemoteFile
 
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
-"""Statuses worth another try; 507 is how the archive says the checksum did not match."""
-SHARE_MAY_CHANGE = frozenset({400, 401, 403, 404, 409})
-"""Answers of the archive that depend on the share being open, not on our file."""
+SHARE_SAYS = frozenset({400, 401, 403, 404, 409, 413})
+"""Noes of the archive, or of what bounds it: they depend on its share, not on our file. 507 is
+how it says that the checksum did not match."""
 CALL_TIMEOUT_S = 30.0
+CALL_S = 120.0
+"""All that one call to the server may take; CALL_TIMEOUT_S is for each of its waits."""
 TRANSFER_TIMEOUT_S = 120.0
 LONGEST_PAUSE_S = 30.0
 RENEW_BEFORE_S = 30.0
 CHUNK = 1 << 20
 WRONG_CRC_TRIES = 3
-
-
-class _Again(Exception):
-    """One try went wrong in a way that may pass; `after` is what the server asked for, in s."""
-
-    def __init__(self, message: str, after: float = 0.0) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
 
 
 class Patience:
@@ -73,6 +71,8 @@ class Patience:
 
 
 PatienceMaker = Callable[[], Patience]
+Known = Callable[[Any, int], bool]
+"""Whether an answer's JSON is our server's about an attempt."""
 
 
 def crc32_of(path: Path) -> int:
@@ -89,50 +89,9 @@ def retried(what: str, patience: Patience, once: Callable[[], Any]) -> Any:
     while True:
         try:
             return once()
-        except _Again as trouble:
+        except Again as trouble:
             if not patience.wait(trouble.after):
                 raise Unreachable(f"{what}: gave up, the last answer was: {trouble}") from trouble
-
-
-def _open(request: urllib.request.Request, timeout: float) -> http.client.HTTPResponse:
-    """One request. Raises _Again for what may pass and Refused for any other answer."""
-    opener = urllib.request.build_opener(_StayHere)
-    try:
-        response: http.client.HTTPResponse = opener.open(request, timeout=timeout)
-        return response
-    except urllib.error.HTTPError as answer:
-        with answer:
-            text = answer.read(500).decode("utf-8", "replace").strip()
-            message = f"{answer.code} {answer.reason}: {text}"
-            if answer.code in PASSING:
-                raise _Again(message, _retry_after(answer.headers.get("Retry-After"))) from answer
-            raise Refused(message, answer.code) from answer
-    except (OSError, http.client.HTTPException) as trouble:
-        raise _Again(f"{type(trouble).__name__}: {trouble}") from trouble
-
-
-def _retry_after(value: str | None) -> float:
-    return float(value) if value and value.isdecimal() else 0.0
-
-
-def _request(
-    method: str, url: str, bearer: str, headers: dict[str, str], data: Any = None
-) -> urllib.request.Request:
-    """A request to http(s) only: a URL from outside must not read a local file."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise BadInput(f"{url!r} is not an http(s) address")
-    return urllib.request.Request(
-        url, data=data, method=method, headers={"Authorization": f"Bearer {bearer}", **headers}
-    )
-
-
-def _read_json(response: http.client.HTTPResponse) -> Any:
-    try:
-        with response:
-            text = response.read()
-        return json.loads(text) if text.strip() else None
-    except (OSError, http.client.HTTPException, ValueError) as trouble:
-        raise _Again(f"the answer was cut short or is not JSON ({trouble})") from trouble
 
 
 class Callbacks:
@@ -142,6 +101,7 @@ class Callbacks:
         self, base: str, attempt: int, token: str, native_id: str, patience: PatienceMaker
     ) -> None:
         self._base = f"{base.rstrip('/')}/attempts/{attempt}"
+        self._attempt = attempt
         self._token = token
         self._patience = patience
         self.native_id = native_id
@@ -149,46 +109,84 @@ class Callbacks:
 
     def start(self, nonce: str) -> dict[str, Any]:
         """The grant. Raises NotGranted on 409, Refused on another no, Unreachable."""
+        body = {"native_id": self.native_id, "nonce": nonce}
         try:
-            answer = self.post("start", {"native_id": self.native_id, "nonce": nonce})
+            grant: dict[str, Any] = self._post("start", body, answers.is_grant)
         except Refused as no:
             if no.status == http.client.CONFLICT:
                 raise NotGranted(str(no)) from no
             raise
-        return answer if isinstance(answer, dict) else {}
+        return grant
 
     def renew(self) -> ArsToken:
         """A fresh token for the archive."""
-        return ars_token(self.post("token", {}) or {})
+        return ars_token(self._post("token", {}, answers.is_token))
 
-    def post(self, verb: str, body: dict[str, Any], patience: Patience | None = None) -> Any:
-        """POST `/attempts/{id}/{verb}`; safe to repeat, the server knows the pair again."""
-        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        url = f"{self._base}/{verb}"
+    def post(self, verb: str, body: dict[str, Any], patience: Patience | None = None) -> None:
+        """POST `/attempts/{id}/{verb}`; safe to repeat, the server knows the pair again.
 
-        def once() -> Any:
-            headers = {"Content-Type": "application/json"}
-            return _read_json(
-                _open(_request("POST", url, self._token, headers, data), CALL_TIMEOUT_S)
-            )
-
-        return retried(f"POST {self.path}/{verb}", patience or self._patience(), once)
+        Returns once the server has acknowledged it. Raises Refused, Unreachable.
+        """
+        self._post(verb, body, answers.is_outcome, patience)
 
     def show(self, path: Path, name: str) -> None:
         """PUT `path` to `/attempts/{id}/outputs/{name}`."""
         query = urlencode({"crc32": crc32_of(path), "size_bytes": path.stat().st_size})
         url = f"{self._base}/outputs/{quote(name, safe='')}?{query}"
-        retried(f"PUT {name}", self._patience(), lambda: _put(path, url, self._token))
+
+        def once() -> Any:
+            with self._asked(), _put(path, url, self._token) as answer:
+                return self._known(answer, answers.is_outcome)
+
+        retried(f"PUT {name}", self._patience(), once)
+
+    def _post(
+        self, verb: str, body: dict[str, Any], known: Known, patience: Patience | None = None
+    ) -> Any:
+        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        headers = {"Content-Type": "application/json"}
+        request = partial(make_request, "POST", f"{self._base}/{verb}", self._token, headers, data)
+
+        def once() -> Any:
+            with self._asked(), answered(request(), CALL_TIMEOUT_S, CALL_S) as answer:
+                return self._known(answer, known)
+
+        return retried(f"POST {self.path}/{verb}", patience or self._patience(), once)
+
+    def _known(self, answer: http.client.HTTPResponse, known: Known) -> Any:
+        """The answer's JSON when it is one of the server's. Raises Again."""
+        body = read_json(answer)
+        if not known(body, self._attempt):
+            raise Again(f"{answer.status} with an answer that is not our server's: {_shown(body)}")
+        return body
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Tell our server's own no, which is Refused, from that of others in between."""
+        try:
+            yield
+        except Denied as no:
+            if answers.is_refusal(no.status, no.body, self._attempt):
+                raise Refused(str(no), no.status) from no
+            raise Again(str(no), no.after) from no
 
 
-def _put(path: Path, url: str, bearer: str) -> Any:
-    """PUT a file as a stream; the answer's JSON."""
+def _shown(body: Any) -> str:
+    """What an answer is that is none, in a few plain characters."""
+    return ascii(list(body) if isinstance(body, dict) else body)[:SHOWN]
+
+
+@contextmanager
+def _put(path: Path, url: str, bearer: str) -> Iterator[http.client.HTTPResponse]:
+    """PUT a file as a stream."""
     with path.open("rb") as source:
         headers = {
             "Content-Length": str(path.stat().st_size),
             "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         }
-        return _read_json(_open(_request("PUT", url, bearer, headers, source), TRANSFER_TIMEOUT_S))
+        request = make_request("PUT", url, bearer, headers, source)
+        with answered(request, TRANSFER_TIMEOUT_S) as answer:
+            yield answer
 
 
 class Share:
@@ -241,7 +239,7 @@ class Share:
         query = urlencode({"crc": file.crc32, "file_size_mb": size_mb})
         url = f"{file.url}{'&' if urlsplit(file.url).query else '?'}{query}"
         try:
-            self._with_token(f"upload of {file.name}", lambda: _put(path, url, self._token))
+            self._with_token(f"upload of {file.name}", lambda: self._upload(path, url, file))
         except Unreachable:
             raise
         except Transient:
@@ -264,7 +262,12 @@ class Share:
         def attempt() -> Any:
             if time.monotonic() >= self._renew_at:
                 self._keep(self._callbacks.renew())
-            return once()
+            try:
+                return once()
+            except Denied as no:
+                if no.status in SHARE_SAYS:
+                    raise Refused(str(no), no.status) from no
+                raise Again(str(no), no.after) from no
 
         try:
             try:
@@ -275,44 +278,52 @@ class Share:
                 self._keep(self._callbacks.renew())
                 retried(what, self._patience(), attempt)
         except Refused as no:
-            if no.status in SHARE_MAY_CHANGE:
-                raise Transient(f"{what}: the share answered {no}") from no
-            raise Refused(f"{what}: the share answered {no}", no.status) from no
+            raise Transient(f"{what}: the share answered {no}") from no
+
+    def _upload(self, path: Path, url: str, file: RemoteFile) -> None:
+        """Send a file once. A yes without the archive's checksum is taken for none."""
+        with _put(path, url, self._token) as answer:
+            said = read_json(answer)
+        told = said.get("actual_crc") if isinstance(said, dict) else None
+        if told != file.crc32 and not self._holds(file):
+            raise Again(f"{answer.status} without the file's checksum: {_shown(said)}")
 
     def _holds(self, file: RemoteFile) -> bool:
         """Whether the share has the very bytes of `file`; False when it does not say."""
-        request = _request("GET", file.url, self._token, {})
+        request = make_request("GET", file.url, self._token, {})
         size = crc = 0
         try:
-            with _open(request, TRANSFER_TIMEOUT_S) as answer:
+            with answered(request, TRANSFER_TIMEOUT_S) as answer:
                 while chunk := answer.read(CHUNK):
                     size, crc = size + len(chunk), zlib.crc32(chunk, crc)
-        except (_Again, Refused, OSError, http.client.HTTPException):
+        except (Again, Denied, *NO_ANSWER):
             return False
         return (size, crc) == (file.size_bytes, file.crc32)
 
     def _download(self, file: RemoteFile, partial: Path) -> None:
         have = partial.stat().st_size if partial.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with _open(_request("GET", file.url, self._token, headers), TRANSFER_TIMEOUT_S) as answer:
+        request = make_request("GET", file.url, self._token, headers)
+        with answered(request, TRANSFER_TIMEOUT_S) as answer:
             resumed = answer.status == http.client.PARTIAL_CONTENT
             with partial.open("ab" if resumed else "wb") as out:
-                _pour(answer, out)
+                _pour(answer, out, file.size_bytes - have * resumed + 1)
                 size = out.tell()
         if size < file.size_bytes:
-            raise _Again(f"the connection ended after {size} of {file.size_bytes} bytes")
+            raise Again(f"the connection ended after {size} of {file.size_bytes} bytes")
 
 
-def _pour(answer: http.client.HTTPResponse, out: IO[bytes]) -> None:
-    """Copy a body to a file; only the reading side may be tried again, a full disk may not."""
-    while True:
+def _pour(answer: http.client.HTTPResponse, out: IO[bytes], most: int) -> None:
+    """Copy up to `most` bytes of a body to a file; only the reading side may be tried again, a
+    full disk may not."""
+    while most > 0:
         try:
-            chunk = answer.read(CHUNK)
-        except (OSError, http.client.HTTPException) as trouble:
-            raise _Again(f"{type(trouble).__name__}: {trouble}") from trouble
+            chunk = answer.read(min(CHUNK, most))
+        except NO_ANSWER as trouble:
+            raise Again(f"{type(trouble).__name__}: {trouble}") from trouble
         if not chunk:
             return
-        out.write(chunk)
+        most -= out.write(chunk)
 
 
 def matches(path: Path, file: RemoteFile) -> bool:

@@ -28,6 +28,7 @@ from hpc.job.verdict import Verdict
 LOG = logging.getLogger("hpc.job")
 RESULT_NOT_TAKEN = frozenset({400, 413, 422})
 """Answers to `complete` that mean the result itself is wrong: the job then fails, visibly."""
+TOKEN_NOT_TAKEN = frozenset({401, 403})
 
 
 @dataclass(frozen=True)
@@ -115,24 +116,30 @@ class Runner:
         """Call back; what cannot be called back is kept. One quick try comes before keeping,
         and keeping before the patient tries, since a kill may come at any moment."""
         try:
-            if self.signals.ended:
-                self._keep(line, callbacks, verb, body)
             try:
-                callbacks.post(verb, body, Patience(0))
+                self._tell(line, callbacks, verb, body)
             except Unreachable as silence:
-                LOG.warning("%r: %s", line, silence)
-                self._keep(line, callbacks, verb, body)
-                callbacks.post(verb, body)
-            if line.callback:
-                self._forget(line)
-        except Unreachable as silence:
-            LOG.error("%r: %s; the outcome waits in results/", line, silence)
-        except Refused as no:
-            return self._refused(line, callbacks, verb, body, no)
+                LOG.error("%r: %s; the outcome waits in results/", line, silence)
+            except Refused as no:
+                return self._refused(line, callbacks, verb, body, no)
         except OSError as trouble:
             LOG.critical("%r: the outcome can neither be sent nor kept: %s", line, trouble)
             return os.EX_IOERR
         return 0
+
+    def _tell(
+        self, line: Line, callbacks: Callbacks | Spool, verb: str, body: dict[str, Any]
+    ) -> None:
+        if self.signals.ended:
+            self._keep(line, callbacks, verb, body)
+        try:
+            callbacks.post(verb, body, Patience(0))
+        except Unreachable as silence:
+            LOG.warning("%r: %s", line, silence)
+            self._keep(line, callbacks, verb, body)
+            callbacks.post(verb, body)
+        if line.callback:
+            self._forget(line)
 
     def _refused(
         self,
@@ -142,10 +149,17 @@ class Runner:
         body: dict[str, Any],
         no: Refused,
     ) -> int:
-        """The server said no: an outdated attempt is nobody's business; a bad result fails."""
+        """The server said no: an outdated attempt is nobody's business; a bad result fails.
+
+        What is said to our token alone is no word about the result: the driver, which needs
+        none, decides. Raises OSError.
+        """
         LOG.error("%r: the server refuses %s: %s", line, verb, no)
-        self._forget(line)
+        if no.status in TOKEN_NOT_TAKEN:
+            self._keep(line, callbacks, verb, body)
+            return 0
         if verb != "complete" or no.status not in RESULT_NOT_TAKEN:
+            self._forget(line)
             return 0
         failure = {
             "native_id": body["native_id"],

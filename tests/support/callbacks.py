@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
+from hpc.job.answers import NOES, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
 from schemas.metadata import read_document
 from tests.support.sites import install_sites
@@ -214,12 +215,17 @@ class Cluster:
     async def own(
         self, attempt_id: int, verb: str, body: Any, status: int = 200, fence: int | None = None
     ) -> Any:
-        """Call a path of an attempt with its token."""
+        """Call a path of an attempt with its token; the answer is one that its runner knows."""
         fence = (await self.attempt(attempt_id))["fence"] if fence is None else fence
         answer = await self.http.post(
             f"/attempts/{attempt_id}/{verb}", json=body, headers=bearer(attempt_id, fence)
         )
         assert answer.status_code == status, answer.text
+        known = (is_outcome, is_grant, is_token)
+        if status == 200:
+            assert any(each(answer.json(), attempt_id) for each in known), answer.text
+        if status in NOES:
+            assert is_refusal(status, answer.json(), attempt_id), answer.text
         return answer.json()
 
     async def start(self, attempt_id: int, native: str = "n1", nonce: str = "x") -> Any:

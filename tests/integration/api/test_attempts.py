@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hpc.job.answers import is_refusal
 from tests.support.callbacks import Cluster, bearer, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.small_disk import small_disk
@@ -128,8 +129,8 @@ async def test_a_result_is_applied_once(cluster: Cluster) -> None:
     usage = {"seconds": 3.5, "cpu_s": 2.0, "max_rss_mb": 100}
     result = {"metadata": {"tags": {"ocr": "x"}, "status": "y"}, "details": {"n": 1}}
     body = complete(**result, usage=usage, warning="dark")
-    assert await cluster.own(attempt, "complete", body) == {"applied": "applied"}
-    assert await cluster.own(attempt, "complete", body) == {"applied": "repeated"}
+    assert (await cluster.own(attempt, "complete", body))["applied"] == "applied"
+    assert (await cluster.own(attempt, "complete", body))["applied"] == "repeated"
     revision, metadata = await cluster.metadata("g")
     assert (revision, metadata["tags"]["ocr"], metadata["status"]) == (2, "x", None)
     job = await cluster.job("g", "ocr")
@@ -190,7 +191,7 @@ async def test_an_archive_out_of_reach_uses_no_try_and_the_pauses_grow(cluster: 
         await cluster.world.sql("UPDATE track.job SET available_at = now()")
         attempt = await cluster.queue("g", "ocr")
         await cluster.start(attempt)
-        assert await cluster.own(attempt, "fail", body) == {"applied": "applied"}
+        assert (await cluster.own(attempt, "fail", body))["applied"] == "applied"
         pauses.append(
             await cluster.row(
                 "SELECT CAST(extract(epoch FROM j.available_at - j.updated_at) AS integer) AS s"
@@ -212,7 +213,7 @@ async def test_a_site_that_lacks_a_library_gets_no_more_of_it(
     attempt = await cluster.queue("g", "ocr")
     site = (await cluster.attempt(attempt))["site"]
     await cluster.start(attempt)
-    assert await cluster.own(attempt, "fail", body) == {"applied": "applied"}
+    assert (await cluster.own(attempt, "fail", body))["applied"] == "applied"
     job = await cluster.job("g", "ocr")
     assert (job["state"], job["tries"], job["reason"]) == (State.READY, 0, "no rapidocr")
     row = await cluster.row(f"SELECT lacks FROM track.site WHERE name = '{site}'")
@@ -229,7 +230,7 @@ async def test_messages_of_a_superseded_attempt_are_recorded_and_change_nothing(
     await cluster.world.sql("UPDATE track.job SET available_at = now()")
     await cluster.queue("g", "ocr")
     late = complete(metadata={"tags": {"ocr": "late"}})
-    assert await cluster.own(first, "complete", late) == {"applied": "stale"}
+    assert (await cluster.own(first, "complete", late))["applied"] == "stale"
     assert (await cluster.job("g", "ocr"))["state"] == State.QUEUED
     assert (await cluster.metadata("g"))[0] == 1
     assert await cluster.inbox("finished") == ["stale"]
@@ -252,7 +253,7 @@ async def test_a_token_of_another_fence_is_stale(cluster: Cluster) -> None:
     attempt = await cluster.queue("g", "ocr")
     await cluster.start(attempt)
     answer = await cluster.own(attempt, "complete", complete(), fence=9)
-    assert answer == {"applied": "stale"}
+    assert answer["applied"] == "stale"
     assert (await cluster.job("g", "ocr"))["state"] == State.RUNNING
 
 
@@ -263,10 +264,10 @@ async def test_without_a_token_of_ones_own_nothing_is_said(cluster: Cluster, ver
     url = f"/attempts/{attempt}/{verb}"
     body = complete() | {"fail_status": "RETRY"}
     forged = {"Authorization": f"Bearer k.{attempt}.1.{'0' * 64}"}
-    assert (await cluster.http.post(url, json=body)).status_code == 401
-    assert (await cluster.http.post(url, json=body, headers=forged)).status_code == 401
-    other = await cluster.http.post(url, json=body, headers=bearer(attempt + 1))
-    assert other.status_code == 403
+    for status, headers in ((401, {}), (401, forged), (403, bearer(attempt + 1))):
+        answer = await cluster.http.post(url, json=body, headers=headers)
+        assert answer.status_code == status
+        assert is_refusal(status, answer.json(), attempt), "a runner must know it for our no"
     assert (await cluster.job("g", "ocr"))["state"] == State.QUEUED
 
 
@@ -310,6 +311,7 @@ async def test_an_oversized_body_is_413_announced_or_not(cluster: Cluster) -> No
             url, content=content, headers=head | {"Content-Type": "application/json"}
         )
         assert answer.status_code == 413
+        assert is_refusal(413, answer.json(), 1)
         assert "2000000" in answer.json()["error"]
 
 
@@ -332,8 +334,9 @@ async def test_an_output_lies_in_its_place_whole_or_not_at_all(
     assert place.read_bytes() == b"data" * 1_000_000
     torn = await put(cluster, attempt, "q.jpg", b"data", size_bytes=5)
     assert (torn.status_code, "q.jpg" in torn.json()["error"]) == (422, True)
+    assert "refused" not in torn.json(), "it was hurt on its way, and is sent again"
     again = await put(cluster, attempt, "p.jpg", b"data" * 1_000_000)
-    assert again.json() == {"applied": "repeated"}
+    assert again.json() == {"applied": "repeated", "attempt": attempt}
     files = [found.name for found in (tmp_path / "outputs").rglob("*") if found.is_file()]
     assert files == ["p.jpg"]
 

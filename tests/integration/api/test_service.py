@@ -91,7 +91,7 @@ async def test_a_runner_and_a_script_over_a_real_connection(
             assert answer.status_code == 200, answer.text
             body["result"] = {}  # type: ignore[assignment]
             answer = await http.post(f"/attempts/{attempt}/complete", json=body, headers=head)
-            assert answer.json() == {"applied": "applied"}
+            assert answer.json() == {"applied": "applied", "attempt": attempt}
             ready = await http.post("/dev/api/v1/asset_ready", params={"asset_guid": "g"})
             assert (ready.status_code, ready.text) == (200, "null")
             await prefect.expect("hpc.job.finished")

@@ -7,11 +7,14 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import zxingcpp
 from PIL import Image
+
+from hpc.job.client import Callbacks, Patience
 
 GUID, PARENT = "asset-1", "parent-1"
 
@@ -169,6 +172,72 @@ def test_a_result_the_server_does_not_take_fails_the_job(world, batch) -> None:
     assert "does not take the result" in body["message"]
 
 
+def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
+    """What somebody between the node and the server answers."""
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+LOGIN = b"<html><form action='/login'>Sign in</form></html>"
+WRONG = {
+    7: reply("404 Not Found", b'{"error": "not found"}'),
+    8: reply("403 Forbidden", LOGIN, "Content-Type: text/html"),
+    9: reply("401 Unauthorized", b"", 'WWW-Authenticate: Basic realm="campus"'),
+    10: reply("302 Found", b"", "Location: https://login.example.org/"),
+    11: reply("200 OK"),
+    12: reply("200 OK", LOGIN, "Content-Type: text/html"),
+    13: reply("409 Conflict", b'{"message": "busy"}'),
+    14: reply("204 No Content"),
+    15: reply("404 Not Found", LOGIN)[:-7],
+}
+"""One wrong answer for each of so many attempts; the last is cut off."""
+
+
+def test_one_wrong_answer_of_a_gateway_loses_no_result(world, batch) -> None:
+    for attempt, wrong in WRONG.items():
+        world.ill[f"/attempts/{attempt}/complete"] = [wrong]
+        world.ill[f"/attempts/{attempt}/start"] = [wrong]
+        batch.add(world, attempt, "load")
+    assert batch.run() == 0
+    assert {world.outcome(attempt)[0] for attempt in WRONG} == {"complete"}
+    assert batch.kept() == {}
+
+
+def test_a_gateway_in_the_way_for_long_leaves_every_result_for_the_driver(world, batch) -> None:
+    for attempt, wrong in WRONG.items():
+        world.ill[f"/attempts/{attempt}/complete"] = [wrong] * 99
+        batch.add(world, attempt, "load")
+    assert batch.run("--patience", "0.2") == 0
+    assert set(batch.kept()) == {f"{attempt}.json" for attempt in WRONG}
+
+
+def test_a_gateway_in_the_way_of_a_start_is_a_server_out_of_reach(world, batch) -> None:
+    for attempt, wrong in WRONG.items():
+        world.ill[f"/attempts/{attempt}/start"] = [wrong] * 99
+        batch.add(world, attempt, "load")
+    assert batch.run("--patience", "0.2") == os.EX_TEMPFAIL
+    assert world.told == []
+    assert not (batch.root / "assets").exists()
+
+
+def test_a_result_outlives_our_own_no_to_its_token(world, batch) -> None:
+    for attempt, status in ((7, 401), (8, 403)):
+        world.ill[f"/attempts/{attempt}/complete"] = [status]
+        batch.add(world, attempt, "load")
+    assert batch.run() == 0
+    assert set(batch.kept()) == {"7.json", "8.json"}, "the driver, which needs no token, decides"
+    assert {path for path, _ in world.told} == {"/attempts/7/start", "/attempts/8/start"}
+
+
+def test_a_small_file_that_a_portal_took_is_sent_again(world, tmp_path: Path) -> None:
+    path = "/attempts/7/outputs/box.jpg"
+    world.ill[path] = [reply("200 OK", LOGIN), reply("200 OK"), reply("404 Not Found")]
+    (tmp_path / "box.jpg").write_bytes(b"a box")
+    callbacks = Callbacks(world.url, 7, "token-7", "4711", lambda: Patience(30))
+    callbacks.show(tmp_path / "box.jpg", "box.jpg")
+    assert [told for told, _ in world.told] == [path]
+
+
 def test_an_outdated_attempt_ends_quietly(world, batch) -> None:
     world.ill["/attempts/7/complete"] = [409]
     batch.add(world, 7, "load")
@@ -259,6 +328,14 @@ def test_an_upload_whose_answer_was_lost_is_found_in_its_full_share(world, batch
     assert [method for method, _, _ in world.asked].count("PUT") == 2
 
 
+def test_an_upload_that_a_portal_took_is_sent_again(world, batch) -> None:
+    upload = derived(world, batch, b"a leaf")
+    world.ill[path_of(upload)] = [reply("200 OK", LOGIN), reply("200 OK"), reply("302 Found")]
+    assert batch.run() == 0
+    assert world.outcome(7)[0] == "complete"
+    assert world.files == {path_of(upload): b"a leaf"}
+
+
 def test_an_upload_that_finds_its_share_full_of_other_bytes_is_to_be_tried_again(
     world, batch
 ) -> None:
@@ -315,10 +392,12 @@ def no_more_than_a_megabyte() -> None:
 
 def test_a_redirect_is_not_followed(world, batch) -> None:
     file = world.put_file("a.tif", b"a")
-    world.ill[next(iter(world.files))] = [307]
+    world.ill[next(iter(world.files))] = [307] * 50
     batch.add(world, 7, "load", inputs=[file])
-    assert batch.run() == 0
-    assert "307" in world.outcome(7)[1]["message"]
+    assert batch.run("--patience", "1") == 0
+    failure = world.outcome(7)[1]
+    assert "307" in failure["message"]
+    assert failure["exception"] == "Unreachable", "it says nothing of the file, and uses no try"
 
 
 @pytest.mark.parametrize("field", ["params", "guid", "inputs"])
