@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas import events
-from track import inbox, wake
+from track import inbox, lasting, wake
 from track.parking import wake_due
 from track.tables import inbox as inbox_table
 from track.tables import session as session_table
@@ -195,7 +195,12 @@ class Announcer:
         text = address.render_as_string(hide_password=False)
         while not self._stopping.is_set():
             try:
-                async with await psycopg.AsyncConnection.connect(text, autocommit=True) as heard:
+                async with await psycopg.AsyncConnection.connect(
+                    text,
+                    autocommit=True,
+                    **lasting.CONNECT,  # type: ignore[arg-type]
+                ) as heard:
+                    await heard.execute(lasting.SETTINGS)
                     await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
                     self.poke()
                     while not self._stopping.is_set():

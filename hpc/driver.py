@@ -1,27 +1,22 @@
 """What every site's driver does: one per site, woken by the queue, silent otherwise.
 
-A driver holds the site's advisory lock on a connection of its own, so a second one
-stands by. It takes what is queued, hands it to the site, watches, and reports the
-end of what ended without a word.
+A driver holds the site's advisory lock, so a second one stands by; losing it stops what the
+driver is at. It takes what is queued, hands it to the site, watches, and reports the end of
+what ended without a word.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Protocol
 
-import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hpc.site_lock import SiteLock, hold
 from track.database import transact
 from track.site_health import seen
 
-CHANNEL = "refinery_site"
-"""Where a job handed to a site is announced; the payload is the site's name."""
-
-STAND_BY_S = 2.0
 TICK_S = 2.0
 SEEN_EVERY_S = 15.0
 LONGEST_TURN_S = 1800.0
@@ -44,23 +39,38 @@ class SiteDriver(Protocol):
 
 
 async def drive(url: str, engine: AsyncEngine, site: str, driver: SiteDriver) -> None:
-    """Drive one site until cancelled; stands by while another driver has it."""
-    async with _site_lock(url, site) as notices:
+    """Drive one site until cancelled; stands by while another driver has it.
+
+    Raises LockLost once it may be another's: whatever was under way here is cut off by then.
+    """
+    async with hold(url, site) as lock:
         log.info("site %s: this driver has it", site)
         presence = Presence(engine, site)
-        noting = asyncio.create_task(presence.keep(), name=f"presence at {site}")
+        # The lock first: when it is lost, that is why anything else failed beside it.
+        tasks = [
+            asyncio.create_task(lock.watch(), name=f"lock of {site}"),
+            asyncio.create_task(presence.keep(), name=f"presence at {site}"),
+            asyncio.create_task(_turns(lock, presence, driver), name=f"turns at {site}"),
+        ]
         try:
-            await driver.adopt()
-            while True:
-                await driver.turn()
-                presence.note_progress()
-                if noting.done():
-                    noting.result()
-                await _next_notice(notices, site)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
-            noting.cancel()
-            await asyncio.gather(noting, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await driver.close()
+
+
+async def _turns(lock: SiteLock, presence: "Presence", driver: SiteDriver) -> None:
+    """One turn after another, each when something was queued and at least every tick."""
+    await driver.adopt()
+    while True:
+        await driver.turn()
+        presence.note_progress()
+        await lock.next_notice(TICK_S)
 
 
 class Presence:
@@ -85,29 +95,3 @@ class Presence:
             if self._clock() - self._turned_at < LONGEST_TURN_S:
                 await transact(self._engine, lambda tx: seen(tx, self._site))
             await asyncio.sleep(SEEN_EVERY_S)
-
-
-@asynccontextmanager
-async def _site_lock(
-    url: str, site: str
-) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
-    """Hold the site's lock on a connection that also listens for its notices."""
-    address = url.replace("postgresql+psycopg://", "postgresql://")
-    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
-        while not await _try_lock(connection, site):
-            await asyncio.sleep(STAND_BY_S)
-        await connection.execute(f"LISTEN {CHANNEL}".encode())
-        yield connection
-
-
-async def _try_lock(connection: psycopg.AsyncConnection[tuple[object, ...]], site: str) -> bool:
-    statement = "SELECT pg_try_advisory_lock(hashtextextended('site:' || %s, 0))"
-    cursor = await connection.execute(statement, (site,))
-    return await cursor.fetchone() == (True,)
-
-
-async def _next_notice(connection: psycopg.AsyncConnection[tuple[object, ...]], site: str) -> None:
-    """Return when something was queued for the site, at the latest after a tick."""
-    async for notice in connection.notifies(timeout=TICK_S):
-        if notice.payload == site:
-            return

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +21,7 @@ from blocks.slurm_site import SlurmSite
 from hpc.driver import SiteDriver, drive
 from hpc.local_driver import LocalDriver
 from hpc.runner_archive import build_runner
+from hpc.site_lock import LockLost
 from hpc.slurm_driver import SlurmDriver
 from hpc.tokens import Keys
 from hpc.wire.ssh import SshLink
@@ -35,9 +37,12 @@ from track.sites import read_sites
 
 LOOK_S = 3.0
 FIRST_PAUSE_S = 30.0
+RETAKE_S = 1.0
+LONGEST_RETAKE_S = 30.0
 LONGEST_PAUSE_S = 300.0  # a driver that lived this long is begun again after the shortest pause
 DATABASE_DOWN = (psycopg.OperationalError, OperationalError)
-"""What no driver can work without: the whole service begins again, and its supervisor sees."""
+"""What no driver can work without: when it is away, not one connection of it, the whole service
+begins again, and its supervisor sees."""
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +90,19 @@ class SiteDrivers:
 
     async def _keep(self, way: Way) -> None:
         """Drive one site until cancelled, again after a growing pause when its driver breaks."""
-        name, pause = way.site.name, FIRST_PAUSE_S
+        name, pause, retake = way.site.name, FIRST_PAUSE_S, RETAKE_S
         while True:
             began = time.monotonic()
             try:
                 await drive(self.addresses.database, self.engine, name, self._driver(way))
-            except DATABASE_DOWN:
-                raise
+            except (LockLost, *DATABASE_DOWN) as error:
+                await self._database_answers(error)
+                if time.monotonic() - began >= LONGEST_RETAKE_S:
+                    retake = RETAKE_S
+                log.warning("site %s: its driver has stopped and begins again: %s", name, error)
+                await asyncio.sleep(retake)
+                retake = min(LONGEST_RETAKE_S, 2 * retake)
+                continue
             # A full disk here, a missing program, or a bug of ours: its cause goes to the log with
             # its traceback and to the site's `degraded`, and no other site has to stop for it.
             except Exception as error:
@@ -101,6 +112,14 @@ class SiteDrivers:
                 await self._degrade(name, error)
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE_S, 2 * pause)
+
+    async def _database_answers(self, error: Exception) -> None:
+        """Return when only a connection was lost. Raises `error` when the database is away."""
+        try:
+            async with self.engine.connect() as tx:
+                await tx.execute(select(1))
+        except DATABASE_DOWN:
+            raise error from None
 
     async def _degrade(self, name: str, error: Exception) -> None:
         """Have a site shown as degraded; its next driver's first good turn takes that back."""
@@ -115,8 +134,7 @@ class SiteDrivers:
 
     async def _ways(self) -> dict[str, Way]:
         """Every site that can be driven from here."""
-        async with self.engine.connect() as tx:
-            sites = await read_sites(tx)
+        sites = await transact(self.engine, read_sites)
         found: dict[str, Way] = {}
         for site in sites:
             match site.kind:

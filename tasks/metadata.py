@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient, ArsError
@@ -19,6 +19,7 @@ from tasks.ars import ensure_specimens, push_metadata
 from tasks.dispatcher import Dispatcher
 from track.database import transact
 from track.documents import Unpushed, mark_pushed, unpushed
+from track.lasting import TRANSACTION
 from track.mos import owed_kin
 
 LONGEST_PAUSE_S = 60.0
@@ -98,5 +99,6 @@ async def _alone(engine: AsyncEngine, guid: str) -> AsyncIterator[None]:
     """Hold the asset's push lock for as long as the connection lives."""
     async with engine.begin() as tx:
         key = func.hashtextextended(f"push:{guid}", 0)
+        await tx.execute(text(TRANSACTION))
         await tx.execute(select(func.pg_advisory_xact_lock(key)))
         yield

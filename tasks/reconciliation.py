@@ -39,6 +39,7 @@ from tasks.readmission import readmit
 from track import healing, jobs
 from track.back_fill import back_fill
 from track.database import make_engine, transact
+from track.lasting import TRANSACTION
 from track.parking import look, parked_longest, wake_due
 from track.site_health import note_silence
 from track.site_lacks import wake_for_probes
@@ -104,6 +105,7 @@ async def reconciling() -> AsyncIterator[AsyncEngine]:
     engine = make_engine(database.address(), pool=2, overflow=2)
     try:
         async with engine.connect() as mine:
+            await mine.execute(text(TRANSACTION))
             await mine.execute(ONE_AT_A_TIME)
             yield engine
     finally:

@@ -2,6 +2,7 @@
 
 Row locks are taken in a fixed order, yet PostgreSQL may still find a deadlock
 between two finishing jobs; such a transaction has done nothing and is run again.
+Pooled connections are asked before use, so that one the server closed meanwhile costs nothing.
 """
 
 import asyncio
@@ -41,13 +42,22 @@ def never_fits(error: DBAPIError) -> bool:
 
 
 async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Run `work` in one transaction; again, up to 8 times, when PostgreSQL chose it as victim."""
+    """Run `work` in one transaction; again, up to 8 times, when nothing of it can have stayed.
+
+    So it is when PostgreSQL chose it as a victim, and when its connection was lost before it
+    was to commit: a server may end a session at any moment, and another is at hand.
+    """
     for turn in range(TRIES):
+        worked = False
         try:
             async with engine.begin() as tx:
-                return await work(tx)
+                result = await work(tx)
+                worked = True
+            return result
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in AGAIN or turn == TRIES - 1:
+            undone = error.connection_invalidated and not worked
+            victim = getattr(error.orig, "sqlstate", None) in AGAIN
+            if not (victim or undone) or turn == TRIES - 1:
                 raise
         await asyncio.sleep(random.uniform(0, 0.02 * 2**turn))
     raise AssertionError("unreachable")

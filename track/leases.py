@@ -18,6 +18,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from track.lasting import CONNECT, SETTINGS
+
 TTL_S = 10.0
 """How long a silent dispatcher is still believed to be alive."""
 
@@ -25,16 +27,6 @@ RENEW_S = 3.0
 
 LEAST_S = 1.0
 """Nothing outside is begun with less than this left: two renewals are overdue by then."""
-
-CONNECT: dict[str, str | int] = {
-    "connect_timeout": 10,
-    "application_name": "refinery dispatcher lease",
-    # A network that went silent has to become an error before `alive_until` passes.
-    "keepalives_idle": 3,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 7000,
-}
 
 
 def session_key(session_id: UUID) -> int:
@@ -119,9 +111,11 @@ class Lease:
 
         Raises LeaseTaken while another one's lock or `alive_until` stands.
         """
-        connection = psycopg.connect(self._url, autocommit=True, **CONNECT)  # type: ignore[arg-type]
+        named = {"application_name": "refinery dispatcher lease", **CONNECT}
+        connection = psycopg.connect(self._url, autocommit=True, **named)  # type: ignore[arg-type]
         with ExitStack() as undo:
             undo.callback(connection.close)  # the lock goes with the connection
+            connection.execute(SETTINGS)
             if not self._lock(connection):
                 raise LeaseTaken(f"session {self.holder.session_id} has a dispatcher")
             asked_at = time.monotonic()

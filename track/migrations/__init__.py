@@ -10,6 +10,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
+from track.lasting import SETTINGS
+
 HERE = Path(__file__).parent
 LOCK = 0x5EC1_4E17
 
@@ -27,6 +29,7 @@ def upgrade(url: str) -> None:
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
+            connection.execute(text(SETTINGS))  # a migration takes as long as it takes
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
             settings = config(url)
             settings.attributes["connection"] = connection

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import psycopg
@@ -13,12 +14,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.slurm_site import SlurmSite
+from hpc.site_lock import LockLost
 from refinery import sites as service
 from refinery.addresses import Addresses
 from refinery.settings import Settings
 from refinery.sites import SiteDrivers, Way
 from schemas.sites import Site
-from track.database import transact
+from track.database import make_engine, transact
 from track.sites import load_sites
 
 LOCAL = {"site": "local", "kind": "local", "root": "/nowhere"}
@@ -215,12 +217,43 @@ async def test_the_pause_grows_while_a_driver_breaks_at_once(
 async def test_a_database_out_of_reach_ends_the_service_for_its_supervisor_to_see(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
-        raise psycopg.OperationalError("the database is gone")
+    async def drive(*_: object) -> None:
+        raise LockLost("the lock's connection is gone")
 
-    monkeypatch.setattr(service, "drive", broken)
-    await world.load(LOCAL, {**LOCAL, "site": "second"})
-    with pytest.raises(psycopg.OperationalError, match="the database is gone"):
-        for _ in range(10):
+    monkeypatch.setattr(service, "drive", drive)
+    away = make_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    drivers, known = world.drivers, {"local": Way(Site.model_validate(LOCAL), None)}
+    monkeypatch.setattr(drivers, "engine", away)
+    monkeypatch.setattr(drivers, "_ways", AsyncMock(return_value=known))
+    async with asyncio.timeout(60):
+        with pytest.raises(LockLost):
+            while True:
+                await world.driven()
+                await asyncio.sleep(0.01)
+    await away.dispose()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LockLost("the lock's connection is gone"), psycopg.OperationalError("server closed it")],
+    ids=["lock", "connection"],
+)
+async def test_a_lost_connection_begins_one_driver_anew_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    begun = []
+
+    async def drive(*what: object) -> None:
+        begun.append(what)
+        if len(begun) == 1:
+            raise error
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(service, "drive", drive)
+    monkeypatch.setattr(service, "RETAKE_S", 0.01)
+    await world.load(LOCAL)
+    async with asyncio.timeout(60):
+        while len(begun) < 2:
             await world.driven()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+    assert await degraded(world) == {"local": None}, "nothing is wrong with the site"

@@ -174,7 +174,10 @@ async def test_a_full_queue_lets_the_stage_rest_and_uses_no_try(
     assert await site.world.sql("SELECT tries FROM track.job WHERE state = 'returned'") == [(0,)]
 
 
-async def test_a_second_driver_stands_by_and_takes_over(site: SlurmSite) -> None:
+async def test_a_second_driver_stands_by_and_takes_over(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.site_lock.FENCE_S", 0.5)
     await site.queue("slow-1")
     drivers = [site.driver(ODD_RUNNER), site.driver(ODD_RUNNER)]
     tasks = [

@@ -1,0 +1,39 @@
+"""What a connection needs that is held for long: for a lock, or to listen.
+
+A server may end sessions that are idle, a firewall forgets connections over which nothing
+goes, and a network that went silent has to become an error. Pooled connections need none of
+this: they are asked before use, and a closed one is replaced.
+"""
+
+from typing import LiteralString
+
+CONNECT: dict[str, str | int] = {
+    "connect_timeout": 10,
+    # A network that went silent has to become an error within seconds.
+    "keepalives_idle": 3,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 7000,
+}
+"""Options of the client's side, for psycopg; without a meaning on a socket of this machine."""
+
+SETTINGS: LiteralString = """
+    SELECT set_config(name, wanted, false)
+    FROM (VALUES
+        ('idle_session_timeout', '0'),
+        ('idle_in_transaction_session_timeout', '0'),
+        ('transaction_timeout', '0'),
+        ('statement_timeout', '0'),
+        ('lock_timeout', '0'),
+        ('tcp_keepalives_idle', '10'),
+        ('tcp_keepalives_interval', '5'),
+        ('tcp_keepalives_count', '3')
+    ) AS asked (name, wanted)
+    JOIN pg_settings USING (name)
+"""
+"""For the session on the server's side, run once. Waiting for a lock is its purpose, so nothing
+bounds it; and a lock whose holder's host died has to come free, in 25 s rather than hours.
+What an older server does not know is left out."""
+
+TRANSACTION: LiteralString = SETTINGS.replace("false", "true")
+"""The same for one transaction of a pooled connection, at its beginning."""
