@@ -75,6 +75,12 @@ class TokenCache:
             if response.status_code == 200:
                 break
             if wait is None:
+                if not _is_keycloaks(response):
+                    raise ArsBusy(
+                        f"something that is not Keycloak answers {response.status_code} at its "
+                        "address; is token_url right?",
+                        seconds=60,
+                    )
                 self._refused = (
                     f"Keycloak refused client {self._address.client_id!r} "
                     f"({response.status_code}): "
@@ -107,3 +113,12 @@ class TokenCache:
         if response.status_code >= 500 or response.status_code == 429:
             raise ArsBusy(f"Keycloak answered {response.status_code}", seconds=60)
         return response
+
+
+def _is_keycloaks(refusal: httpx.Response) -> bool:
+    """Whether a no is Keycloak's own, which has its reason in JSON; a gateway's has not."""
+    try:
+        body = refusal.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "error" in body

@@ -46,6 +46,14 @@ _BUSY_WORDS = {
 }
 # ARS gives these the same status as a final refusal: only its words tell them apart.
 
+REDIRECTS = frozenset({301, 302, 303, 308})
+"""307 is ARS's own, for a file of ERDA that we may not read."""
+
+SAID_FOR_ARS = frozenset({413, 429})
+"""What a gateway says of the request itself, in a page of its own: too large, too many."""
+
+PAGES = (b"<!doctype html", b"<html")
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -65,6 +73,10 @@ class Call:
     """Makes the body anew each time, so that the call can be sent again after a 401."""
 
 
+class NotArs(Exception):
+    """Somebody else answered in its stead."""
+
+
 class Wire:
     """Sends calls with a valid token and answers in our words."""
 
@@ -77,7 +89,7 @@ class Wire:
         """The answer, read to its end. Raises only ArsError (and what the guard raises)."""
         async with self.stream(call) as response:
             await response.aread()
-            return accepted(call, response)
+            return answer_of(call, response)
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
@@ -88,7 +100,7 @@ class Wire:
                 try:
                     if not response.is_success and response.status_code not in call.accept:
                         await response.aread()
-                        accepted(call, response)
+                        answer_of(call, response)
                     yield response
                 finally:
                     await response.aclose()
@@ -142,6 +154,23 @@ def no_answer(call: Call, lost: Exception) -> ArsError:
     if call.changes and not isinstance(lost, _NEVER_SENT):
         return ArsUnknown(f"{what}; whether ARS did it is not known")
     return ArsBusy(f"{what}; ARS does not answer", seconds=60)
+
+
+def answer_of(call: Call, response: httpx.Response) -> httpx.Response:
+    """`accepted`, of what ARS itself may have said.
+
+    ARS speaks JSON, plain words or nothing. A page, or the way to one, is a gateway's or a
+    portal's: whatever its status, it says nothing of an asset, nor whether a change was made.
+    """
+    strange = response.status_code in REDIRECTS or _is_page(response)
+    if strange and response.status_code not in SAID_FOR_ARS and response.status_code < 500:
+        raise no_answer(call, NotArs(f"{response.status_code}, and not in ARS's words"))
+    return accepted(call, response)
+
+
+def _is_page(response: httpx.Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    return kind.startswith("text/html") or response.content[:99].lstrip().lower().startswith(PAGES)
 
 
 def accepted(call: Call, response: httpx.Response) -> httpx.Response:

@@ -179,6 +179,45 @@ async def test_each_answer_to_a_create_has_its_own_name(
     assert type(raised.value) is meaning
 
 
+LOGIN = "<!DOCTYPE html><html><form action='/login'>Sign in</form></html>"
+GATEWAY = [
+    httpx.Response(404, html=LOGIN),
+    httpx.Response(403, text=LOGIN),
+    httpx.Response(400, html=LOGIN),
+    httpx.Response(200, html=LOGIN),
+    httpx.Response(302, headers={"location": "https://login.example.org/"}),
+]
+"""What stands before ARS may say; none of it is ARS's way of speaking."""
+
+
+@pytest.mark.parametrize("answer", GATEWAY, ids=lambda each: str(each.status_code))
+async def test_the_word_of_a_gateway_says_nothing_of_an_asset(answer: httpx.Response) -> None:
+    async with client(Script(*[answer] * 6)) as ars:
+        for read in (ars.assets.status, ars.assets.get, ars.files.listed):
+            with pytest.raises(ArsBusy):
+                await read("g")
+        for change in (ars.shares.close("g"), ars.shares.synchronise("g", "w", "p")):
+            with pytest.raises(ArsUnknown):
+                await change
+        with pytest.raises(ArsUnknown):
+            await ars.assets.create({"asset_guid": "g"}, 10)
+
+
+async def test_a_gateway_that_takes_no_file_so_large_is_a_refusal() -> None:
+    async with client(Script(httpx.Response(413, html="<html>too large</html>"))) as ars:
+        with pytest.raises(ArsRefused):
+            await ars.assets.create({"asset_guid": "g"}, 10)
+
+
+@pytest.mark.parametrize("answer", GATEWAY, ids=lambda each: str(each.status_code))
+async def test_the_word_of_a_gateway_is_not_keycloaks(
+    at_once: None, answer: httpx.Response
+) -> None:
+    async with client(lambda _: answer) as ars:
+        with pytest.raises(ArsBusy, match="token_url"):
+            await ars.token()
+
+
 async def test_a_locked_guid_asks_for_more_patience_than_the_lock_lasts() -> None:
     async with client(Script(error(403, "Asset g is already being processed"))) as ars:
         with pytest.raises(ArsBusy) as busy:
