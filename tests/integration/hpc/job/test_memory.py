@@ -4,6 +4,7 @@ Each runs in a process of its own, whose memory the system limits or measures.
 """
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -51,7 +52,12 @@ def run(
     """Run a module over `name`; its result. Fails with what the module said."""
     words = [str(root), module, name, str(limit), json.dumps(told or {})]
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *words], capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", RUN, *words],
+        # Each thread's arena reserves 64 MB of addresses, which a real job is not limited in.
+        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     answer = json.loads(done.stdout)

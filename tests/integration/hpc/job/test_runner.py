@@ -105,7 +105,7 @@ def test_one_bad_line_does_not_hurt_its_neighbours(world, batch) -> None:
     assert batch.run() == 0
     assert [world.outcome(n)[0] for n in (7, 8, 9, 10)] == ["complete", "fail", "fail", "complete"]
     failure = world.outcome(8)[1]
-    assert (failure["fail_status"], failure["exception"]) == ("ERROR", "BadInput")
+    assert (failure["fail_status"], failure["exception"]) == ("ERROR", "WrongKind")
     assert "broken.tif" in failure["message"]
     assert failure["usage"]["seconds"] >= 0
     assert "broken.tif" in batch.log(1)
