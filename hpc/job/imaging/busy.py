@@ -5,6 +5,7 @@ strands; what is left after thin things are worn away is a code, or now and then
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,27 +21,52 @@ LEAST_CONTRAST = 48
 LEAST_DARK, MOST_DARK = 0.22, 0.78
 LEAST_CHANGES = 0.06
 """Of the pixels in a row or a column: one change in sixteen."""
-LEAST_FILL = 0.4
-"""Of its box: a square that stands on a corner fills half of it."""
-MOST_REGIONS = 20
+LEAST_FILL = 0.25
+"""Of its box: a square that stands on a corner fills half of it, less where light is uneven."""
+MOST_REGIONS = 200
 
 Box = tuple[int, int, int, int]
 Cells = NDArray[Any]
 
 
-def busy_regions(grey: Grey) -> list[Box]:
-    """Boxes (x, y, width, height, full-size pixels) textured like a code, the solidest first."""
+@dataclass(frozen=True)
+class Region:
+    """A place textured like a code: its box in full-size pixels, the share of it that is, and
+    the square root of that area, in cells."""
+
+    box: Box
+    fill: float
+    side: float
+
+    @property
+    def solidity(self) -> float:
+        """How much of its box it fills, above all; a larger one before a smaller."""
+        return self.fill**3 * self.side
+
+    @property
+    def likelihood(self) -> float:
+        """The same in balance: dust, a shadow or blur eat a code's edges, and every blot is
+        more solid then."""
+        return self.fill * self.side
+
+
+def busy_regions(grey: Grey) -> list[Region]:
+    """The places textured like a code, the likeliest first."""
     small = as_grey(shrunk(pyvips.Image.new_from_array(grey), LOOK_AT))
     if min(small.shape) < 3 * CELL:
         return []
     thick = _opened(_busy_cells(small))
     scale = grey.shape[0] / small.shape[0]
     found = [
-        (_solidity(box, area), _placed(box, scale, grey.shape))
+        Region(_placed(box, scale, grey.shape), area / (box[2] * box[3]), area**0.5)
         for box, area in _islands(thick)
-        if area >= LEAST_FILL * box[2] * box[3]
     ]
-    return [box for _, box in sorted(found, reverse=True)[:MOST_REGIONS]]
+    likely = sorted((each for each in found if each.fill >= LEAST_FILL), key=_order, reverse=True)
+    return likely[:MOST_REGIONS]
+
+
+def _order(region: Region) -> tuple[float, Box]:
+    return region.likelihood, region.box
 
 
 def _busy_cells(grey: Grey) -> NDArray[np.bool_]:
@@ -107,11 +133,6 @@ def _islands(cells: NDArray[np.bool_]) -> list[tuple[Box, int]]:
         ((int(x), int(y), int(w), int(h)), int(n))
         for (x, y, w, h), n in zip(boxes, area, strict=True)
     ]
-
-
-def _solidity(box: Box, area: int) -> float:
-    """How much of its box an island fills, above all; a larger one before a smaller."""
-    return float((area / (box[2] * box[3])) ** 3 * area**0.5)
 
 
 def _placed(cells: Box, scale: float, shape: tuple[int, ...]) -> Box:

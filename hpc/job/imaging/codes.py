@@ -2,11 +2,13 @@
 
 One look at the whole frame. Then at what is textured like a code and was not read: enlarged,
 turned, thresholded. A frame that gave nothing is also looked at in tiles, since a reader
-samples lines of a frame and misses what lies between them. All within a budget of seconds.
+samples lines of a frame and misses what lies between them. Last come further looks, at the
+places that are likelier than one that held a code; at all of them while there was none. All
+within a budget of processor time: on a busy machine as much is seen as on a quiet one.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,8 @@ import pyvips
 import zxingcpp
 
 from hpc.job.errors import BadInput
-from hpc.job.imaging.busy import Box, busy_regions
-from hpc.job.imaging.looks import FIRST_LOOKS, Look, looks_at
+from hpc.job.imaging.busy import Box, Region, busy_regions
+from hpc.job.imaging.looks import EVERY_LOOK, FIRST_LOOKS, LOOKS, Look, looks_at
 from hpc.job.imaging.picture import Grey, as_grey
 
 FORMATS = (
@@ -35,8 +37,16 @@ CORRECTED = frozenset({"QR Code", "Micro QR Code", "Data Matrix", "Aztec", "PDF4
 """These carry enough check symbols to be believed from a single look."""
 NUL = "\N{SYMBOL FOR NULL}"
 BUDGET_S = 20.0
-LIKELY = 8
-"""So many of the busiest regions are looked at in every way."""
+"""Seconds of processor time, of all threads."""
+PATIENCE = 15
+"""On the clock, so many times the budget: something else is wrong by then."""
+SOLID, SOLIDEST, LIKELY = 0.4, 20, 8
+"""Of the regions that fill so much of their box, so many are looked at in the first ways, and so
+many of these in more. The weak ones have their turn when these gave nothing."""
+LIKELIEST = 40
+"""So many regions at most are looked at in every way then."""
+ALIKE = 1.5
+"""A place is like another up to so many times its longer side."""
 SPANNED = 0.45
 EDGE = 2
 """Pixels from the frame: a code that near is cut, and belongs to a neighbour left out of it."""
@@ -64,7 +74,7 @@ class Reading:
     """What was read of one image.
 
     `cut`: codes that the frame's edge cuts; they belong to a neighbour left out of the image.
-    `unseen`: places left unlooked at when the budget was spent.
+    `seconds` are of processor time. `unseen`: places left unlooked at when the budget was spent.
     """
 
     codes: list[Code]
@@ -78,32 +88,58 @@ def read_codes(
     grey: Grey, formats: tuple[str, ...] = FORMATS, budget_s: float = BUDGET_S
 ) -> Reading:
     """The codes, top to bottom. Raises BadInput for an unknown format name."""
-    began = time.monotonic()
-    search = _Search([_format(name) for name in formats], began + budget_s)
+    clock = _Clock(budget_s)
+    search = _Search([_format(name) for name in formats], clock)
+    regions = busy_regions(grey)
     search.look_at_frame(grey)
-    search.look_closely(grey, busy_regions(grey))
+    search.look_closely(grey, regions)
     if not search.codes:
         search.look_at_tiles(grey)
+    search.look_further(grey, regions)
     codes = sorted(search.codes, key=lambda code: (code.box[1], code.box[0]))
     cut = [code for code in codes if _is_cut(code.box, grey.shape)]
     return Reading(
         codes=[code for code in codes if code not in cut],
         cut=cut,
         looks=search.looks,
-        seconds=round(time.monotonic() - began, 3),
+        seconds=round(clock.spent_s(), 3),
         unseen=search.unseen,
     )
+
+
+class _Clock:
+    """A budget of seconds of processor time, guarded by the clock on the wall."""
+
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
+        self._began, self._began_at = time.process_time(), time.monotonic()
+
+    def spent_s(self) -> float:
+        return time.process_time() - self._began
+
+    def is_over(self) -> bool:
+        waited_s = time.monotonic() - self._began_at
+        return self.spent_s() > self._budget_s or waited_s > PATIENCE * self._budget_s
+
+
+@dataclass
+class _Place:
+    """How often a region was looked at, and what was read there as (symbology, text)."""
+
+    looks: int = 0
+    read: set[tuple[str, str]] = field(default_factory=set)
 
 
 class _Search:
     """What was found so far in one image, and when to stop."""
 
-    def __init__(self, formats: Any, deadline: float) -> None:
+    def __init__(self, formats: Any, clock: _Clock) -> None:
         self.codes: list[Code] = []
         self.looks = 0
         self.unseen = 0
+        self._places: dict[Box, _Place] = {}
         self._formats = formats
-        self._deadline = deadline
+        self._clock = clock
 
     def look(self, look: Look, corner: tuple[int, int]) -> None:
         """Keep what this look shows."""
@@ -118,17 +154,30 @@ class _Search:
         else:
             self._look_at_each(grey, PART_OF_FRAME, PARTS_OVERLAP, "part of frame")
 
-    def look_closely(self, grey: Grey, regions: list[Box]) -> None:
-        """Show each region in one way after another until what it holds is read."""
-        for rank, box in enumerate(regions):
-            if self._is_explained(box):
-                continue
-            if self._is_over():
-                self.unseen += 1
-                continue
-            x, y, width, height = box
-            part = np.ascontiguousarray(grey[y : y + height, x : x + width])
-            self._look_at_part(part, box, patiently=rank < LIKELY)
+    def look_closely(self, grey: Grey, regions: list[Region]) -> None:
+        """Show the solidest in one way after another until what they hold is read."""
+        solid = [each for each in regions if each.fill >= SOLID]
+        solid.sort(key=lambda each: each.solidity, reverse=True)
+        for rank, region in enumerate(solid[:SOLIDEST]):
+            most = len(LOOKS) if rank < LIKELY else FIRST_LOOKS
+            self._look_at_region(grey, region.box, most)
+
+    def look_further(self, grey: Grey, regions: list[Region]) -> None:
+        """Show in every way what is likelier than the last place that held a code, and alike.
+
+        While there was no code, that is all of them, until there is one.
+        """
+        boxes, some = [region.box for region in regions[:LIKELIEST]], bool(self.codes)
+        for box in self._alike(boxes) if some else boxes:
+            self._look_at_region(grey, box, len(EVERY_LOOK))
+            if self.codes and not some:
+                return
+
+    def _alike(self, boxes: list[Box]) -> list[Box]:
+        """Those before the last that held a code, but not what is far larger: leaves."""
+        held = [rank for rank, box in enumerate(boxes) if self._is_explained(box)]
+        longest = ALIKE * max((_side(boxes[rank]) for rank in held), default=0)
+        return [box for box in boxes[: max(held, default=0)] if _side(box) <= longest]
 
     def look_at_tiles(self, grey: Grey) -> None:
         """The frame in overlapping tiles, and enlarged where it is not too large for that."""
@@ -148,21 +197,30 @@ class _Search:
             square = np.ascontiguousarray(grey[top : top + side, left : left + side])
             self.look(Look(how, square), (left, top))
 
-    def _look_at_part(self, part: Grey, box: Box, patiently: bool) -> None:
-        """Bars have one check digit or none, and lettering that was worked on can pass for
-        them: bars count once two looks agree. A code seen but not read is worth patience."""
-        seen: set[tuple[str, str]] = set()
-        for n, look in enumerate(looks_at(part)):
-            if n >= FIRST_LOOKS and not patiently:
-                return
+    def _look_at_region(self, grey: Grey, box: Box, most: int) -> None:
+        """Go on looking at a region, until it had so many looks or what it holds is read.
+
+        Bars have one check digit or none, and lettering that was worked on can pass for them:
+        bars count once two looks agree. A code seen but not read is worth patience.
+        """
+        place = self._places.setdefault(box, _Place())
+        if self._is_explained(box) or place.looks >= most:
+            return
+        if self._is_over():
+            self.unseen += place.looks == 0
+            return
+        x, y, width, height = box
+        part = np.ascontiguousarray(grey[y : y + height, x : x + width])
+        for look in looks_at(part, EVERY_LOOK[place.looks :]):
+            place.looks += 1
             codes, seen_only = self._read(look, box[:2])
-            patiently = patiently or seen_only
+            most = max(most, len(LOOKS)) if seen_only else most
             for code in codes:
                 what = (code.symbology, code.text)
-                if code.symbology in CORRECTED or what in seen:
+                if code.symbology in CORRECTED or what in place.read:
                     self._keep(code)
-                seen.add(what)
-            if self._is_explained(box) or self._is_over():
+                place.read.add(what)
+            if place.looks >= most or self._is_explained(box) or self._is_over():
                 return
 
     def _read(self, look: Look, corner: tuple[int, int]) -> tuple[list[Code], bool]:
@@ -196,7 +254,7 @@ class _Search:
         return end - begin >= SPANNED * region[axis + 2]
 
     def _is_over(self) -> bool:
-        return time.monotonic() > self._deadline
+        return self._clock.is_over()
 
 
 def _format(name: str) -> Any:
@@ -218,6 +276,10 @@ def _box(position: Any, look: Look, corner: tuple[int, int]) -> Box:
     x, y = (round(value) for value in points.min(axis=0))
     right, bottom = (round(value) for value in points.max(axis=0))
     return x, y, max(1, right - x), max(1, bottom - y)
+
+
+def _side(box: Box) -> int:
+    return max(box[2:])
 
 
 def _is_same(code: Code, other: Code) -> bool:

@@ -6,7 +6,7 @@ since bars are only read along rows and columns.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,18 @@ LOOKS = (
 The reader itself turns by 90 degrees, and forgives 15 either way."""
 FIRST_LOOKS = 4
 """Enough to tell whether a part is worth the others."""
+FURTHER_LOOKS = (
+    (1.5, 0, "closed"),
+    (1.5, 0, "sharpened"),
+    (2, 0, "sharpened much"),
+    (1.5, 0, "sharpened much"),
+    (1, 0, "sharpened much"),
+    (2, 0, "stretched"),
+    (3, 0, "sharpened much"),
+)
+"""For what none of the others show: out of focus, faint, or of modules that fall between the
+scales above."""
+EVERY_LOOK: tuple[tuple[float, int, str], ...] = (*LOOKS, *FURTHER_LOOKS)
 LARGEST = 1_500_000
 """Pixels of one look. A part larger than that is reduced to it first."""
 
@@ -56,11 +68,11 @@ class Look:
         return u / self.scale + self.size[0] / 2, v / self.scale + self.size[1] / 2
 
 
-def looks_at(part: Grey) -> Iterator[Look]:
+def looks_at(part: Grey, looks: Sequence[tuple[float, int, str]]) -> Iterator[Look]:
     """The looks at one part of an image, the likeliest to succeed first."""
     most = math.sqrt(LARGEST / part.size)
     image = pyvips.Image.new_from_array(part)
-    for wanted, turned, how in LOOKS:
+    for wanted, turned, how in looks:
         scale = min(wanted, most)
         shown = image if scale == 1 else image.resize(scale, kernel="cubic")
         if turned:
@@ -72,6 +84,16 @@ def looks_at(part: Grey) -> Iterator[Look]:
 
 def _sharpened(image: pyvips.Image, scale: float) -> pyvips.Image:
     return (image * 3 - image.gaussblur(2 * scale) * 2).cast("uchar")
+
+
+def _sharpened_much(image: pyvips.Image, scale: float) -> pyvips.Image:
+    return (image * 5 - image.gaussblur(2 * scale) * 4).cast("uchar")
+
+
+def _stretched(image: pyvips.Image, scale: float) -> pyvips.Image:
+    """From black to white, and sharpened."""
+    low, high = (float(value) for value in np.percentile(as_grey(image), (2, 98)))
+    return _sharpened(((image - low) * (255 / max(1.0, high - low))).cast("uchar"), scale)
 
 
 def _closed(image: pyvips.Image, scale: float) -> pyvips.Image:
@@ -89,6 +111,8 @@ WORKED: dict[str, Callable[[pyvips.Image, float], pyvips.Image]] = {
     "one threshold": _at_one_threshold,
     "closed": _closed,
     "sharpened": _sharpened,
+    "sharpened much": _sharpened_much,
+    "stretched": _stretched,
 }
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from hpc.job.errors import BadInput
 from hpc.job.imaging.busy import busy_regions
 from hpc.job.imaging.codes import read_codes
-from hpc.job.imaging.looks import looks_at
+from hpc.job.imaging.looks import EVERY_LOOK, looks_at
 from hpc.job.imaging.picture import read_grey, read_small
 from hpc.job.imaging.ruler import read_ruler
 from hpc.job.modules import crop
@@ -82,7 +82,7 @@ def test_an_image_of_any_size_is_looked_at(tmp_path: Path, width, height, seed) 
     grey = read_grey(path)
     assert read_codes(grey, budget_s=0.1).codes == []
     assert read_ruler(path) is None
-    for x, y, w, h in busy_regions(grey):
+    for x, y, w, h in (region.box for region in busy_regions(grey)):
         assert 0 <= x < x + w <= width
         assert 0 <= y < y + h <= height
 
@@ -96,7 +96,7 @@ def test_a_sliver_is_a_result(make_job, size: tuple[int, int]) -> None:
 
 def test_every_look_knows_where_its_points_lie() -> None:
     part = np.full((100, 200), 255, dtype=np.uint8)
-    for look in looks_at(part):
+    for look in looks_at(part, EVERY_LOOK):
         height, width = look.pixels.shape
         middle = look.back(width / 2, height / 2)
         assert middle == pytest.approx((100, 50), abs=1.5)

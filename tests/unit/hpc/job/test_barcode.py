@@ -1,9 +1,11 @@
 """What is read from a sheet, and what each code stands for."""
 
 import pytest
-from PIL import Image, ImageDraw
+import zxingcpp
+from PIL import Image, ImageDraw, ImageFilter
 
 from hpc.job.errors import BadInput
+from hpc.job.imaging import codes
 from hpc.job.modules import barcode
 
 LABEL, TARGET = "LBL-0001", "DEVICE-TARGET-7"
@@ -159,3 +161,66 @@ def test_a_spent_budget_says_what_was_left(make_job, draw) -> None:
 def test_a_budget_that_is_none_is_named(make_job, draw) -> None:
     with pytest.raises(BadInput, match=r"params\.seconds"):
         barcode.run(make_job("s.png", draw(size=(300, 300)).save, seconds="long"))
+
+
+QR = "http://coll.mfn-berlin.de/u/115ff7"
+
+
+def test_a_uri_names_a_specimen_only_where_a_pattern_says_so(make_job, draw) -> None:
+    sheet = draw({(50, 50): (QR, "QRCode")})
+    unknown = barcode.run(make_job("s.png", sheet.save))["barcode"]
+    assert (unknown["barcodes"], unknown["codes"][0]["kind"]) == ([], "other")
+    patterns = {"uri": {"Coleoptera": [r"^http://coll\.mfn-berlin\.de/u/(\w+)$"]}}
+    known = barcode.run(make_job("s.png", sheet.save, patterns=patterns, expected=True))["barcode"]
+    assert (known["barcodes"], known["codes"][0]["kind"]) == ([QR], "specimen")
+
+
+def test_a_code_of_no_concern_is_no_specimen(make_job, draw) -> None:
+    sheet = draw({(50, 50): ("NHMD-1", "QRCode"), (600, 50): ("https://charts.example", "QRCode")})
+    found = barcode.run(make_job("s.png", sheet.save, patterns={"ignored": "charts"}))["barcode"]
+    assert [code["kind"] for code in found["codes"]] == ["specimen", "ignored"]
+    assert found["barcodes"] == ["NHMD-1"]
+
+
+@pytest.mark.parametrize("text", ["NHMD\n1", "NHMD-1\r\n", "0112\x1d21X", "標本-1", "Ærø 7"])
+def test_a_code_is_told_as_it_was_read(make_job, draw, text) -> None:
+    sheet = draw({(50, 50): (text, "QRCode")})
+    assert barcode.run(make_job("s.png", sheet.save))["barcode"]["barcodes"] == [text]
+
+
+def test_a_nul_in_a_code_is_shown_since_no_database_text_has_one(make_job, draw) -> None:
+    sheet = draw({(50, 50): ("A\x00B", "QRCode")})
+    assert barcode.run(make_job("s.png", sheet.save))["barcode"]["barcodes"] == ["A␀B"]
+
+
+def test_a_busy_machine_takes_nothing_from_the_budget(make_job, draw, monkeypatch) -> None:
+    """A second on the wall passes at every look at the clock, and none at the processor."""
+    walls = iter(range(10**6))
+    monkeypatch.setattr(codes, "PATIENCE", 10**6)
+    monkeypatch.setattr(codes.time, "monotonic", lambda: float(next(walls)))
+    sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
+    sheet.paste(Image.effect_noise((200, 200), 120), (900, 700))
+    found = barcode.run(make_job("s.png", sheet.save))
+    assert found["warning"] is None
+
+
+def test_a_machine_that_gives_no_time_is_not_waited_for_for_ever(
+    make_job, draw, monkeypatch
+) -> None:
+    walls = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr(codes.time, "monotonic", lambda: float(next(walls)))
+    sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
+    sheet.paste(Image.effect_noise((200, 200), 120), (900, 700))
+    assert "raise params.seconds" in barcode.run(make_job("s.png", sheet.save))["warning"]
+
+
+def test_a_faint_code_out_of_focus_has_its_further_looks(make_job) -> None:
+    made = zxingcpp.create_barcode("NHMD-123456", zxingcpp.BarcodeFormat.DataMatrix)
+    label = Image.new("L", (420, 220), 236)
+    label.paste(Image.fromarray(made.to_image(scale=4)).crop((0, 0, 400, 200)), (10, 10))
+    faint = label.resize((252, 132), Image.Resampling.BILINEAR)
+    faint = faint.filter(ImageFilter.GaussianBlur(1.3)).point([140 + v // 4 for v in range(256)])
+    sheet = Image.new("L", (1600, 1200), 236)
+    sheet.paste(faint, (700, 600))
+    found = barcode.run(make_job("s.png", sheet.save))["barcode"]
+    assert found["barcodes"] == ["NHMD-123456"]
