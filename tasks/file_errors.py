@@ -68,6 +68,13 @@ class DifferentContent(FileError):
     remedy = "find out which of the two is right and move the other away; nothing was overwritten"
 
 
+class AskedAPerson(FileError):
+    """A person has to say whether the file is right; until then its asset is held."""
+
+    remedy = "copy it again, or clear the attention if it is right"
+    may_retry = True
+
+
 class TooLarge(FileError):
     """A file is far larger than what it is taken for."""
 

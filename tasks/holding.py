@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.ars_client import ArsError
 from tasks.dispatcher import Dispatcher
-from tasks.file_errors import FileError
+from tasks.file_errors import AskedAPerson, FileError
 from track import jobs
 from track.assets import quarantine
 from track.claims import Claim
@@ -51,8 +51,8 @@ async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
     """Hold a claimed job through an effect that it needs first; what goes wrong ends its try.
 
     A quarantine ends the asset; a fault of archive or disk brings the job back after ever
-    longer pauses, without using a try; a final refusal fails it. The error goes on to the
-    flow run.
+    longer pauses, without using a try, and at once when a person is asked; a final refusal fails
+    it. The error goes on to the flow run.
     """
     try:
         yield
@@ -62,6 +62,10 @@ async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
         raise
     except ArsError as error:
         await _later_or_failed(dispatcher, claim, str(error), error.retry_after, ARCHIVE_S)
+        raise
+    except AskedAPerson as error:
+        # Attention keeps it from being claimed: it goes on the moment that is cleared.
+        await _later_or_failed(dispatcher, claim, str(error), 0.0, None)
         raise
     except FileError as error:
         after = SOON_S if error.may_retry else None
@@ -92,7 +96,7 @@ async def _quarantine(
 
 
 async def _later_or_failed(
-    dispatcher: Dispatcher, claim: Claim, why: str, after_s: float | None, at_most_s: float
+    dispatcher: Dispatcher, claim: Claim, why: str, after_s: float | None, at_most_s: float | None
 ) -> None:
     guard = Guard(dispatcher_id=dispatcher.id)
     actor = dispatcher.actor

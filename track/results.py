@@ -19,6 +19,7 @@ from schemas.metadata_names import v3_name
 from track.arrays import any_of
 from track.assets import NewAsset, register_assets
 from track.attempts import Attempt
+from track.attention import hold
 from track.documents import (
     change_document,
     change_with_children,
@@ -30,7 +31,6 @@ from track.mos import hold_labels, note_member
 from track.specimen_codes import (
     NOTHING_READ,
     expected,
-    hold,
     identifiers,
     name_documented,
     recognise,

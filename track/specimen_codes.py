@@ -5,7 +5,7 @@ here: a URI becomes barcode and identifier by the patterns of the asset's pipeli
 names no specimen holds the asset for a person. It never fails: the stage is done.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.callbacks import Barcode
 from schemas.metadata import Metadata
 from schemas.specimen_codes import Named, UriPattern, is_uri, name_specimens, uri_patterns
+from track.attention import hold
 from track.documents import change_with_children, read_document
-from track.switches import set_attention
 from track.tables import asset, stage
 
 NOTHING_READ = "no code was read, and one was expected: look at the image, and at its codes"
@@ -96,16 +96,6 @@ async def expected(tx: AsyncConnection, guid: str, stage_id: int, sheet: Barcode
     row = (await tx.execute(found)).one()
     wanted = row.params.get("expected", "barcode" in row.writes)
     return bool(wanted) and not (await read_document(tx, guid)).barcode
-
-
-async def hold(tx: AsyncConnection, guid: str, told: Iterable[str], *, actor: str) -> None:
-    """Hold an asset until a person has seen what it is told; a note that is there stays."""
-    mine = select(asset.c.attention).where(asset.c.guid == guid)
-    before = (await tx.execute(mine)).scalar_one()
-    new = [each for each in told if each not in (before or "")]
-    if new:
-        note = "; ".join(([before] if before else []) + new)
-        await set_attention(tx, guid, note, actor=actor)
 
 
 def _told(unknown: Mapping[str, str]) -> tuple[str, ...]:

@@ -170,8 +170,8 @@ REFUSED: dict[str, Save] = {
     "odd_packing.tif": _vips("srgb", compression="webp"),
     "camera.dng": _tiff(Page(THUMBNAIL.pixels, subfile=1, inner=(SENSOR,))),
     "camera.nef": _tiff(Page(THUMBNAIL.pixels, subfile=1, inner=(SENSOR,))),
-    "camera.raf": lambda path: path.write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(5000)),
-    "camera.cr3": lambda path: path.write_bytes(b"\0\0\0\x18ftypcrx " + bytes(5000)),
+    "camera.raf": lambda path: path.write_bytes(b"FUJIFILMCCD-RAW 0201" + b"\x55" * 5000),
+    "camera.cr3": lambda path: path.write_bytes(b"\0\0\0\x18ftypcrx " + b"\x55" * 5000),
 }
 """What no module reads; each alone may go to the archive all the same."""
 COLOURLESS = ("grey", "bilevel", "deep_grey")

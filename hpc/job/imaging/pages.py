@@ -82,7 +82,7 @@ def picture_of(path: Path) -> Picture:
         )
     if kind != "tif" or not (found := tiff.directories(path)):
         return Picture(kind)
-    full = [page for page in found if not _lesser(page)] or found
+    full = [page for page in found if not lesser(page)] or found
     largest = max(full, key=lambda page: page.pixels)
     alike = sum(page.pixels == largest.pixels for page in full)
     _refuse_unreadable(path, largest)
@@ -98,7 +98,7 @@ def check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _lesser(page: Directory) -> bool:
+def lesser(page: Directory) -> bool:
     """Whether this is a smaller copy of another picture, or a mask."""
     return bool(
         page.first(tiff.SUBFILE) & (REDUCED | MASK)

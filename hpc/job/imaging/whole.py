@@ -11,11 +11,9 @@ from hpc.job.imaging import tiff
 from hpc.job.imaging.jpeg import damage_of
 from hpc.job.imaging.pages import Picture, picture_of
 from hpc.job.imaging.picture import MAX_PIXELS, open_image
+from hpc.job.imaging.zeros import CUT_SHARE, zeros_at_end
 
-CUT_SHARE = 0.05
-"""Of an unpacked picture's bytes, zeros at its end: more than a stacked picture's dark rim."""
 BLOCK = 512
-READ_AT_ONCE = 1 << 20
 ONCE_MORE = "copy it again from where it was made"
 
 
@@ -57,7 +55,7 @@ def _check_parts(path: Path, picture: Picture, accept_black: bool) -> None:
     if accept_black or picture.directory.first(tiff.COMPRESSION, 1) != 1:
         return  # packed pixels of zeros only cannot be unpacked: that fails by itself
     total = sum(count for _, count in parts)
-    zeros = _zeros_at_end(path, parts)
+    zeros = zeros_at_end(path, parts)
     if total and zeros >= CUT_SHARE * total:
         raise BadInput(
             f"{path.name}: the last {zeros / total:.0%} of its pixels are all zero, as a copy cut "
@@ -70,20 +68,3 @@ def _ends_in_zeros(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - BLOCK))
         return not file.read().strip(b"\0")
-
-
-def _zeros_at_end(path: Path, parts: list[tuple[int, int]]) -> int:
-    """How many bytes at the end of the pixels, as they lie in the file, are all zero."""
-    zeros = 0
-    with path.open("rb") as file:
-        for offset, count in sorted(parts, reverse=True):
-            end = offset + count
-            while end > offset:
-                start = max(offset, end - READ_AT_ONCE)
-                file.seek(start)
-                content = file.read(end - start)
-                if kept := len(content.rstrip(b"\0")):
-                    return zeros + len(content) - kept
-                zeros += len(content)
-                end = start
-    return zeros
