@@ -13,17 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.ars_asset import missing_for_ars
 from schemas.attempts import FileFacts
 from schemas.metadata import Arrived, MetadataError, read_document
-from tasks.copies import Copied, checksum_file, copy_file, read_whole
+from tasks.asking import ask_about_holes
+from tasks.copies import Copied, copy_file, read_whole
 from tasks.dispatcher import Dispatcher
-from tasks.file_errors import AskedAPerson, ChecksumMismatch, DifferentContent, TooLarge
+from tasks.file_errors import ChecksumMismatch, DifferentContent, TooLarge
 from tasks.formats import is_picture
 from tasks.holding import Quarantined
-from tasks.holes import look_for_holes
 from tasks.images import BrokenImage, look_at_image
 from tasks.pairing import Entry
 from tasks.readable import look_as_modules, stages_that_look
 from tasks.recent_listing import Found
-from track.attention import ZEROS, cleared_by, hold
 from track.database import transact
 from track.documents import create_document
 from track.files import AssetRow, read_asset, taken_in
@@ -37,7 +36,7 @@ from track.tables import session
 async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     """Look at, copy, verify and record one asset.
 
-    Raises Quarantined; or a FileError, AskedAPerson when the asset is held for one.
+    Raises Quarantined; or a FileError, AskedAPerson where the asset is held for one.
     """
     async with dispatcher.engine.connect() as connection:
         row = await read_asset(connection, guid)
@@ -47,9 +46,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
     arrived = await _read_metadata(found, row, known)
     image = _master(found, row.file_name, arrived.metadata.file_format)
-    said = await _look(image, looking)
-    said += await _ask_about_holes(dispatcher, guid, image)
-    copied = await _copy(image, dispatcher.store.folder(guid))
+    said, copied = await _take_in(dispatcher, guid, image, looking)
 
     async def record(tx: AsyncConnection) -> None:
         mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
@@ -149,37 +146,14 @@ def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
     return Quarantined(base, f"its {what} is missing", remedy)
 
 
-async def _look(image: Entry, looking: list[str]) -> list[str]:
-    """What a person should know of the image."""
+async def _take_in(
+    dispatcher: Dispatcher, guid: str, image: Entry, looking: list[str]
+) -> tuple[list[str], Copied]:
+    """What a person should know of the image, and its copy."""
     try:
         await look_at_image(image.path)
-        return await look_as_modules(image.path, looking)
-    except BrokenImage as error:
-        raise Quarantined(image.name, error.reason, error.remedy) from error
-
-
-async def _ask_about_holes(dispatcher: Dispatcher, guid: str, image: Entry) -> list[str]:
-    """Hold the asset if a part of its image seems never to have been written.
-
-    Where a person has let this very content go on, what should be known of that.
-    """
-    hole = await look_for_holes(image.path)
-    if hole is None:
-        return []
-    content = await checksum_file(image.path)
-    name, crc = image.name, f"{content.crc32:08x}"
-    what = f"{hole.removesuffix('all zero')}{ZEROS}"
-    note = f"{name} (CRC-32 {crc}): {what}; {AskedAPerson.remedy}"
-    async with dispatcher.engine.connect() as connection:
-        who = await cleared_by(connection, guid, note)
-    if who is not None:
-        return [f"{name} (CRC-32 {crc}): {hole}, which {who} has accepted"]
-    await transact(dispatcher.engine, lambda tx: hold(tx, guid, [note], actor=dispatcher.actor))
-    raise AskedAPerson(image.path, what)
-
-
-async def _copy(image: Entry, folder: Path) -> Copied:
-    try:
-        return await copy_file(image.path, folder / image.name)
-    except (ChecksumMismatch, DifferentContent) as error:
+        said = await look_as_modules(image.path, looking)
+        said += await ask_about_holes(dispatcher, guid, image)
+        return said, await copy_file(image.path, dispatcher.store.folder(guid) / image.name)
+    except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error

@@ -5,7 +5,7 @@ A note that begins with a file's name and checksum is answered for that content 
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.switches import set_attention
@@ -27,10 +27,19 @@ async def hold(tx: AsyncConnection, guid: str, told: Iterable[str], *, actor: st
 
 async def cleared_by(tx: AsyncConnection, guid: str, note: str) -> str | None:
     """Who last let an asset go on that was held with `note`; None: nobody has."""
-    cleared = (
-        select(history.c.actor)
-        .where(history.c.asset_guid == guid, history.c.what == "asset.attention")
-        .where(history.c.new.is_(None), func.strpos(history.c.old, note) > 0)
-        .order_by(history.c.id.desc())
+    last = _cleared(guid, note).order_by(history.c.id.desc()).limit(1)
+    return (await tx.execute(last)).scalar_one_or_none()
+
+
+async def zeros_accepted(tx: AsyncConnection, guid: str) -> bool:
+    """Whether an asset that is in was held because of zeros in its image, and let go on."""
+    return (await tx.execute(_cleared(guid, ZEROS).limit(1))).first() is not None
+
+
+def _cleared(guid: str, note: str) -> Select[tuple[str]]:
+    return select(history.c.actor).where(
+        history.c.asset_guid == guid,
+        history.c.what == "asset.attention",
+        history.c.new.is_(None),
+        func.strpos(history.c.old, note) > 0,
     )
-    return (await tx.execute(cleared.limit(1))).scalar_one_or_none()

@@ -13,6 +13,7 @@ from schemas.attempts import Child, Grant, LinkedFile, Token
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata import Metadata
 from track.attempts import Attempt
+from track.attention import zeros_accepted
 from track.documents import read_document
 from track.tables import asset, file, job, pipeline, stage
 
@@ -30,12 +31,15 @@ async def make_grant(
     files = await _files(tx, attempt.guid, metadata, file_proxy)
     uploads = step.kind == "module" and step.run == "upload"
     parent = select(asset.c.parent_guid).where(asset.c.guid == attempt.guid)
+    # What a person has accepted of an image, no module refuses again.
+    accepted = step.kind == "module" and await zeros_accepted(tx, attempt.guid)
+    black = {"accept_black": True} if accepted else {}
     return Grant(
         attempt=attempt.id,
         guid=attempt.guid,
         stage=attempt.stage,
         module=step.run,
-        params=step.params,
+        params=step.params | black,
         metadata=metadata.canonical(),
         inputs=() if uploads else files,
         results=await _results(tx, attempt.guid, step.position),

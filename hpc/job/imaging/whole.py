@@ -53,7 +53,7 @@ def _check_parts(path: Path, picture: Picture, accept_black: bool) -> None:
             f"it was cut short; {ONCE_MORE}"
         )
     if accept_black or picture.directory.first(tiff.COMPRESSION, 1) != 1:
-        return  # packed pixels of zeros only cannot be unpacked: that fails by itself
+        return  # most packings cannot be unpacked from zeros; ingest has asked of the others
     total = sum(count for _, count in parts)
     zeros = zeros_at_end(path, parts)
     if total and zeros >= CUT_SHARE * total:

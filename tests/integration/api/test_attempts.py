@@ -12,7 +12,10 @@ from hpc.job.answers import is_refusal
 from tests.support.callbacks import Cluster, bearer, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.small_disk import small_disk
+from track.attention import ZEROS
+from track.database import transact
 from track.states import State
+from track.switches import set_attention
 
 START = {"native_id": "n1", "nonce": "x"}
 
@@ -46,6 +49,24 @@ async def test_a_start_is_granted_with_all_a_module_needs(cluster: Cluster) -> N
     assert grant["ars"] == {"token": "ars-token", "expires_in": 290}
     assert (await cluster.job("g", "derivative"))["state"] == State.RUNNING
     assert (await cluster.attempt(attempt))["started_by"] == "n1"
+
+
+async def test_black_that_a_person_accepted_is_granted_to_the_modules_of_that_asset_alone(
+    cluster: Cluster,
+) -> None:
+    for guid in ("g", "h"):
+        await cluster.asset(guid)
+        for note in (f"{guid}.tif (CRC-32 00000001): 2 of its 3 strips are {ZEROS}; …", None):
+            await transact(
+                cluster.world.engine,
+                lambda tx, guid=guid, note=note: set_attention(
+                    tx, guid, note if guid == "g" else note and "blurred", actor="person:ib"
+                ),
+            )
+    granted = await cluster.start(await cluster.queue("g", "derivative"))
+    assert granted["params"] == {"ppi": [400, 72], "accept_black": True}
+    granted = await cluster.start(await cluster.queue("h", "derivative"))
+    assert granted["params"] == {"ppi": [400, 72]}
 
 
 async def test_the_same_pair_is_granted_again_and_any_other_is_not(cluster: Cluster) -> None:
