@@ -12,12 +12,13 @@ import shutil
 import stat
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from tasks.checksums import COPY_AGAIN, Sum, differing
 from tasks.file_errors import (
     ChecksumMismatch,
     CopyStopped,
@@ -54,10 +55,16 @@ async def copy_file(
     *,
     expected_crc32: int | None = None,
     expected_size: int | None = None,
+    sums: Sequence[Sum] = (),
 ) -> Copied:
     """`copy_verified` in a thread of its own; cancelling it leaves no half file."""
     return await COPYING.run(
-        _copy, source, destination, expected_crc32=expected_crc32, expected_size=expected_size
+        _copy,
+        source,
+        destination,
+        expected_crc32=expected_crc32,
+        expected_size=expected_size,
+        sums=sums,
     )
 
 
@@ -72,16 +79,23 @@ def copy_verified(
     *,
     expected_crc32: int | None = None,
     expected_size: int | None = None,
+    sums: Sequence[Sum] = (),
 ) -> Copied:
     """Copy `source` to `destination` whole, or not at all; its folder is made when missing.
 
-    `expected_*` are the uploader's words, size in bytes. A destination that holds the
+    `expected_*` are the uploader's words, size in bytes; `sums` came beside it, and all of them
+    must be right before anything has the destination's name. A destination that holds the
     same content already is accepted; one with another is left alone.
     Raises a `FileError`: SourceVanished, SourceChanged, DiskFull, PermissionDenied,
     ChecksumMismatch, DifferentContent, CopyUnderWay or DeviceFault.
     """
     return _copy(
-        Stop(), source, destination, expected_crc32=expected_crc32, expected_size=expected_size
+        Stop(),
+        source,
+        destination,
+        expected_crc32=expected_crc32,
+        expected_size=expected_size,
+        sums=sums,
     )
 
 
@@ -91,7 +105,7 @@ def checksum(path: Path) -> Copied:
 
 
 def _checksum(stop: Stop, path: Path) -> Copied:
-    with _source(path) as fd:
+    with opened(path) as fd:
         return _read(stop, path, fd, into=None)
 
 
@@ -102,19 +116,20 @@ def _copy(
     *,
     expected_crc32: int | None,
     expected_size: int | None,
+    sums: Sequence[Sum],
 ) -> Copied:
-    with _source(source) as fd:
+    with opened(source) as fd:
         size = os.fstat(fd).st_size
         if expected_size is not None and size != expected_size:
             raise ChecksumMismatch(
                 source, f"it has {size} bytes, the uploader announced {expected_size}"
             )
         if _exists(destination):
-            copied = _read(stop, source, fd, into=None)
+            copied = _read(stop, source, fd, into=None, sums=sums)
             _expect(source, copied, expected_crc32)
             return _accept(stop, destination, copied)
         with _temporary(destination, size) as (temporary, out):
-            copied = _read(stop, source, fd, into=(temporary, out))
+            copied = _read(stop, source, fd, into=(temporary, out), sums=sums)
             _expect(source, copied, expected_crc32)
             _publish(temporary, out, destination, copied)
         return copied
@@ -127,7 +142,7 @@ async def read_whole(path: Path) -> bytes:
 
 def whole(_: Stop, path: Path) -> bytes:
     """`read_whole`, for who is in a thread already."""
-    with _source(path) as fd, os.fdopen(os.dup(fd), "rb") as stream:
+    with opened(path) as fd, os.fdopen(os.dup(fd), "rb") as stream:
         try:
             content = stream.read(LARGEST_DOCUMENT + 1)
         except OSError as error:
@@ -138,8 +153,8 @@ def whole(_: Stop, path: Path) -> bytes:
 
 
 @contextmanager
-def _source(path: Path) -> Iterator[int]:
-    """A descriptor of a regular file, open for reading."""
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor of a regular file, open for reading. Raises a FileError."""
     try:
         # O_NONBLOCK: a pipe lying about under an image's name must not hang the thread.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -153,10 +168,12 @@ def _source(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
-def _read(stop: Stop, source: Path, fd: int, *, into: tuple[Path, int] | None) -> Copied:
+def _read(
+    stop: Stop, source: Path, fd: int, *, into: tuple[Path, int] | None, sums: Sequence[Sum] = ()
+) -> Copied:
     """Read `fd` to its end, hash it in a second thread and write it out in this one."""
     before = os.fstat(fd)
-    digest, size = _Digest(), 0
+    digest, size = _Digest(each.algorithm for each in sums), 0
     try:
         for chunk in digest.chunks(source, fd):
             size += len(chunk)
@@ -170,17 +187,19 @@ def _read(stop: Stop, source: Path, fd: int, *, into: tuple[Path, int] | None) -
         digest.finish()
     copied = digest.result()
     _unchanged(source, fd, before, copied.size_bytes)
+    if (wrong := differing(sums, digest.sums())) is not None:
+        raise ChecksumMismatch(source, wrong, COPY_AGAIN)
     return copied
 
 
 class _Digest:
-    """CRC32 and SHA-256 of what passes by, computed in a thread (both let go of the GIL)."""
+    """CRC32, SHA-256 and more of what passes by, computed in a thread (all let go of the GIL)."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Iterable[str] = ()) -> None:
         self._free: SimpleQueue[bytearray] = SimpleQueue()
         self._full: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
         self._crc32, self._size = 0, 0
-        self._sha256 = hashlib.sha256()
+        self._made = {name: hashlib.new(name) for name in {"sha256", *more}}
         for _ in range(BUFFERS):
             self._free.put(bytearray(CHUNK))
         self._thread = threading.Thread(target=self._consume, name="checksums")
@@ -204,14 +223,19 @@ class _Digest:
         self._thread.join()
 
     def result(self) -> Copied:
-        return Copied(self._crc32, self._sha256.hexdigest(), self._size)
+        return Copied(self._crc32, self._made["sha256"].hexdigest(), self._size)
+
+    def sums(self) -> dict[str, str]:
+        """Every sum, by what makes it."""
+        return {name: each.hexdigest() for name, each in self._made.items()}
 
     def _consume(self) -> None:
         while (item := self._full.get()) is not None:
             buffer, size = item
             view = memoryview(buffer)[:size]
             self._crc32 = zlib.crc32(view, self._crc32)
-            self._sha256.update(view)
+            for each in self._made.values():
+                each.update(view)
             self._size += size
             self._free.put(buffer)
 
@@ -250,7 +274,7 @@ def _exists(destination: Path) -> bool:
 
 
 def _accept(stop: Stop, destination: Path, copied: Copied) -> Copied:
-    with _source(destination) as fd:
+    with opened(destination) as fd:
         if os.fstat(fd).st_size == copied.size_bytes:
             there = _read(stop, destination, fd, into=None)
             if there == copied:

@@ -5,6 +5,7 @@ at the workstation can do about it.
 """
 
 import mimetypes
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from schemas.ars_asset import missing_for_ars
 from schemas.attempts import FileFacts
 from schemas.metadata import Arrived, MetadataError, read_document
 from tasks.asking import ask_about_holes
+from tasks.checksums import COPY_AGAIN, Sum, differing_content
 from tasks.copies import Copied, copy_file, read_whole
 from tasks.dispatcher import Dispatcher
 from tasks.file_errors import ChecksumMismatch, DifferentContent, TooLarge
@@ -46,7 +48,8 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
     arrived = await _read_metadata(found, row, known)
     image = _master(found, row.file_name, arrived.metadata.file_format)
-    said, copied = await _take_in(dispatcher, guid, image, looking)
+    sums = found.sums.get(image.name, ())
+    said, copied = await _take_in(dispatcher, guid, image, looking, sums)
 
     async def record(tx: AsyncConnection) -> None:
         mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
@@ -84,6 +87,9 @@ async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrive
         raise Quarantined(base, f"{names} are both its metadata", "leave the right one")
     try:
         content = await read_whole(pair.json.path)
+        wrong = differing_content(found.sums.get(pair.json.name, ()), content)
+        if wrong is not None:
+            raise Quarantined(pair.json.name, wrong, COPY_AGAIN)
         arrived = read_document(content, file=pair.json.name)
     except MetadataError as error:
         raise Quarantined(pair.json.name, error.located, error.remedy) from error
@@ -147,13 +153,14 @@ def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
 
 
 async def _take_in(
-    dispatcher: Dispatcher, guid: str, image: Entry, looking: list[str]
+    dispatcher: Dispatcher, guid: str, image: Entry, looking: list[str], sums: Sequence[Sum]
 ) -> tuple[list[str], Copied]:
     """What a person should know of the image, and its copy."""
     try:
         await look_at_image(image.path)
         said = await look_as_modules(image.path, looking)
         said += await ask_about_holes(dispatcher, guid, image)
-        return said, await copy_file(image.path, dispatcher.store.folder(guid) / image.name)
+        store = dispatcher.store.folder(guid)
+        return said, await copy_file(image.path, store / image.name, sums=sums)
     except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error

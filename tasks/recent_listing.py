@@ -4,21 +4,28 @@ Names come and go only with a new time of the folder itself; sizes and times of 
 files are read anew whenever it is asked for.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tasks.checksums import Sum
 from tasks.file_errors import named
 from tasks.mounts import MOUNTS, Pulse
 from tasks.ndrive import Listing, listed
 from tasks.pairing import Entry, Pair
+from tasks.sidecars import Sidecars, lists_in
 
 
 @dataclass(frozen=True)
 class Found:
-    """The files of one specimen. `alike`: base names there that differ in case only."""
+    """The files of one specimen. `alike`: base names there that differ in case only.
+
+    `sums`: the checksums that came with the files, by file name.
+    """
 
     pair: Pair
     alike: tuple[str, ...] = ()
+    sums: Mapping[str, tuple[Sum, ...]] = field(default_factory=dict)
 
 
 class RecentListing:
@@ -26,14 +33,15 @@ class RecentListing:
 
     def __init__(self) -> None:
         self._last: tuple[int, Listing] | None = None
+        self._sidecars = Sidecars()
 
     async def find(self, folder: Path, root: Path, base: str) -> Found:
         """What lies there under a base name. Raises a FileError, NotAnswering too."""
         return await MOUNTS.run(folder.parent, self._find, folder, root, base)
 
     def _find(self, pulse: Pulse, folder: Path, root: Path, base: str) -> Found:
-        if (pair := self._again(folder, base)) is not None:
-            return Found(pair)
+        if (again := self._again(folder, base)) is not None:
+            return self._with_sums(pulse, *again)
         try:
             changed = folder.stat().st_mtime_ns  # before the listing: what comes meanwhile is seen
         except OSError as error:
@@ -41,10 +49,18 @@ class RecentListing:
         listing = listed(pulse, folder, root)
         self._last = changed, listing
         alike = (each for each in listing.items if each.lower() == base.lower())
-        return Found(listing.items.get(base, Pair()), tuple(e for e in alike if e != base))
+        pair = listing.items.get(base, Pair())
+        found = self._with_sums(pulse, pair, lists_in(listing))
+        return replace(found, alike=tuple(each for each in alike if each != base))
 
-    def _again(self, folder: Path, base: str) -> Pair | None:
-        """The specimen's files by the last listing; None where that may no longer hold."""
+    def _with_sums(self, pulse: Pulse, pair: Pair, lists: tuple[Entry, ...]) -> Found:
+        return Found(pair, sums=self._sidecars.of(pulse, pair, lists))
+
+    def _again(self, folder: Path, base: str) -> tuple[Pair, tuple[Entry, ...]] | None:
+        """The specimen's files and the lists of checksums by the last listing.
+
+        None where that may no longer hold.
+        """
         if self._last is None or self._last[1].folder != folder:
             return None
         changed, listing = self._last
@@ -52,7 +68,9 @@ class RecentListing:
         try:
             if pair is None or not pair.whole or folder.stat().st_mtime_ns != changed:
                 return None
-            return _as_now(pair)
+            now = _as_now(pair)
+            lists = tuple(_stat(each) for each in lists_in(listing))
+            return None if now is None else (now, lists)
         except OSError:
             return None  # the listing says why
 
