@@ -64,6 +64,16 @@ async def register_folder(
     return opened
 
 
+async def is_known(engine: AsyncEngine, drive: NDrive, folder: Path, content: str) -> bool:
+    """Whether a session of the folder with this hash of its listing was opened.
+
+    Raises OutsideDrive, a FileError, NotAnswering, or what the database raises.
+    """
+    path, _ = await MOUNTS.run(folder.parent, _located, drive.root, folder)
+    found = {"path": str(path), "listing_hash": content}
+    return await transact(engine, lambda tx: sessions.is_known(tx, **found))
+
+
 async def announce_pending(engine: AsyncEngine, emit: Emit) -> int:
     """Emit the ready event of every session nobody was told of; how many that were.
 

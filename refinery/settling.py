@@ -14,14 +14,17 @@ class Settling:
         self._seconds = seconds
         self._since: dict[Path, tuple[Listing, float]] = {}
 
-    def is_complete(self, listing: Listing, now: float) -> bool:
-        """Whether the folder may be taken; `now` in seconds of any clock that never goes back."""
+    def is_complete(self, listing: Listing, now: float, *, lacking: bool = False) -> bool:
+        """Whether the folder may be taken; `now` in seconds of any clock that never goes back.
+
+        `lacking`: something else says that a file is still to come.
+        """
         known = self._since.get(listing.folder)
         if known is None or known[0] != listing:
             self._since[listing.folder] = known = (listing, now)
         if not listing.items:
             return False
-        partial = bool(listing.unpaired or listing.unfinished)
+        partial = bool(listing.unpaired or listing.unfinished or lacking)
         wanted = self._seconds * (STILL if partial else 1)
         return listing.marked or now - known[1] >= wanted
 

@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
 from refinery.complaints import Complaints
-from refinery.opening import NothingToTake, register_folder
+from refinery.contents import Contents
+from refinery.opening import NothingToTake, is_known, register_folder
 from refinery.prefect_events import Emit
 from refinery.settling import Settling
 from tasks.file_errors import FileError, SourceVanished, named
@@ -51,7 +53,9 @@ class WorkstationWatch:
         self._engine, self._emit, self._clock = engine, emit, clock
         self._settling = Settling(drive.settle_seconds)
         self._formats = NamedFormats()
+        self._contents = Contents(drive.settle_seconds)
         self._taken: dict[Path, str] = {}
+        self._unknown: dict[Path, str] = {}
         self._complaints = Complaints()
 
     async def look(self) -> None:
@@ -94,20 +98,24 @@ class WorkstationWatch:
     def _keep(self, folders: list[Path]) -> None:
         self._settling.keep(folders)
         self._formats.keep(folders)
+        self._contents.keep(folders)
         there = set(folders)
         self._taken = {path: seen for path, seen in self._taken.items() if path in there}
+        self._unknown = {path: seen for path, seen in self._unknown.items() if path in there}
 
     async def _consider(self, folder: Path) -> None:
         try:
             listing = await look_into(folder, self._drive.root)
             self._remark(listing)
-            if not self._settling.is_complete(listing, self._clock()):
-                return
+            still = self._settling.is_complete(listing, self._clock())
             content = listing_hash(listing)
             if self._taken.get(folder) == content:
                 return
+            if not (listing.marked or await self._is_whole(listing, content, still)) or not still:
+                return
             listing = await self._formats.complete(listing)
-            if self._settling.is_complete(listing, self._clock()):
+            lacking = bool(self._contents.lacking(listing)) and not listing.marked
+            if self._settling.is_complete(listing, self._clock(), lacking=lacking):
                 await self._take(listing)
                 self._taken[folder] = content
         except NotAnswering:
@@ -117,6 +125,36 @@ class WorkstationWatch:
         except FileError as error:
             self._complaints.say(str(folder), str(error))
 
+    async def _is_whole(self, listing: Listing, content: str, still: bool) -> bool:
+        """Whether its files read the same as long ago; reads what is due, if it is unknown yet."""
+        if not listing.items:
+            return False
+        self._contents.see(listing)
+        if self._contents.is_due(listing, self._clock(), still=still):
+            if await self._is_known(listing.folder, content):
+                self._taken[listing.folder] = content
+                return False
+            await self._contents.read(listing, self._clock, still=still)
+            if await look_into(listing.folder, self._drive.root) != listing:
+                return False
+        self._remark_contents(listing)
+        return self._contents.are_proven(listing)
+
+    async def _is_known(self, folder: Path, content: str) -> bool:
+        """Whether it was taken before; where the database does not answer it is read meanwhile."""
+        if self._unknown.get(folder) == content:
+            return False
+        try:
+            known = await is_known(self._engine(), self._drive, folder, content)
+        except SQLAlchemyError as error:
+            log.debug("whether %s is known was not answered: %s", folder, error)
+            return False
+        if known:
+            log.info("%s is known already, exactly as it lies there", folder)
+        else:
+            self._unknown[folder] = content
+        return known
+
     async def _take(self, listing: Listing) -> None:
         if listing.unpaired and not listing.marked:
             names = ", ".join(_missing(listing, base) for base in listing.unpaired)
@@ -124,6 +162,11 @@ class WorkstationWatch:
         if listing.unfinished and not listing.marked:
             names = _some([entry.name for entry in listing.unfinished])
             log.warning("%s is taken without %s, a copy that stands still", listing.folder, names)
+        if not listing.marked:
+            for name, said_by in self._contents.lacking(listing).items():
+                log.warning("%s is taken without %s, which %s names", listing.folder, name, said_by)
+            for name, said in self._contents.differing(listing).items():
+                log.warning("%s is taken with %s as it is: %s", listing.folder, name, said)
         await register_folder(
             self._engine(), self._drive, listing.folder, self._emit, actor="watch", listing=listing
         )
@@ -145,6 +188,18 @@ class WorkstationWatch:
                 f"{folder}: metadata and image of {_some(odd)} differ in case and are taken as one"
             )
             self._complaints.say(f"{folder}: case", said)
+
+    def _remark_contents(self, listing: Listing) -> None:
+        """What keeps the folder waiting though names, sizes and times stand still."""
+        folder = listing.folder
+        for name in self._contents.still_written(listing):
+            said = "is still being written: its content changed while size and time stood still"
+            self._complaints.say(f"{folder / name}: content", f"{folder / name} {said}")
+        for name, said in self._contents.differing(listing).items():
+            self._complaints.say(f"{folder / name}: sum", f"{folder / name}: {said}")
+        for name, said_by in self._contents.lacking(listing).items():
+            said = f"{folder}: {said_by} names {name}, which is not there yet"
+            self._complaints.say(f"{folder / name}: lacking", said)
 
 
 def _missing(listing: Listing, base: str) -> str:

@@ -88,7 +88,9 @@ def lacking(listing: Listing, said: Iterable[Said]) -> dict[str, str]:
     there |= {_key(name) for name in (*listing.nested, *listing.refused)}
     found: dict[str, str] = {}
     for each in said:
-        if each.alone is not None and _key(_ENDING.sub("", each.file)) in there:
+        stem = _ENDING.sub("", each.file)
+        named_after = stem != each.file and (_key(stem) in there or normal(stem) in listing.items)
+        if each.alone is not None and named_after:
             continue  # that file's, whatever name stands beside the sum
         for name in each.names:
             if not (_key(name) in there or is_left_alone(name) or is_unfinished(name)):

@@ -35,6 +35,12 @@ async def open_session(
     return found
 
 
+async def is_known(tx: AsyncConnection, *, path: str, listing_hash: str) -> bool:
+    """Whether a session of this very listing was opened."""
+    mine = (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
+    return (await tx.execute(select(session.c.id).where(mine).limit(1))).first() is not None
+
+
 async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str, str]]:
     """(id, path, workstation) of the sessions whose ready event nobody has accepted yet."""
     columns = select(session.c.id, session.c.path, session.c.workstation)

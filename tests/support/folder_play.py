@@ -39,6 +39,8 @@ class FolderPlay:
         self.changed_at = 0.0
         self.ticks = 0
         self.files: dict[str, bytes] = {}
+        self.came_at: dict[str, float] = {}
+        self.rewrites = 0
 
     def write(self, name: str, content: bytes) -> None:
         """A file appears, grows, or is written over."""
@@ -55,10 +57,22 @@ class FolderPlay:
         self.files[name] = content
         self._dated(name)
 
+    def rewrite(self, name: str) -> None:
+        """Bytes come into a file that keeps its size and its time."""
+        path, state = self.folder / name, (self.folder / name).stat()
+        self.rewrites += 1
+        content = self.rewrites.to_bytes(4)[-state.st_size :].rjust(state.st_size, b"=")
+        path.write_bytes(content)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        if content != self.files[name]:
+            self.came_at[name] = self.now
+        self.files[name] = content
+
     def rename(self, name: str, other: str) -> None:
         """A file gets another name, over what had it; its time stays."""
         (self.folder / name).rename(self.folder / other)
         self.files[other] = self.files.pop(name)
+        self.came_at[other] = self.came_at.pop(name, self.now)
         self._changed()
 
     def remove(self, name: str) -> None:

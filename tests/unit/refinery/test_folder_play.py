@@ -108,6 +108,14 @@ class Folders(RuleBasedStateMachine):
         else:
             self.play.replace(name, more)
 
+    @precondition(lambda self: self.play.files and not self.is_known())
+    @rule(data=st.data())
+    def bytes_come(self, data: st.DataObject) -> None:
+        """Into a file whose size was reserved: neither that nor its time tells of them."""
+        pictures = [name for name in self.play.files if not name.endswith(".json")]
+        if pictures:
+            self.play.rewrite(data.draw(st.sampled_from(sorted(pictures))))
+
     @precondition(lambda self: self.play.files.keys() - self.play.temporary() and not self.kept)
     @rule(data=st.data())
     def put_aside(self, data: st.DataObject) -> None:
@@ -140,8 +148,17 @@ class Folders(RuleBasedStateMachine):
     def look(self, seconds: float) -> None:
         self.play.now += seconds
         self.play.ticks += int(seconds)
-        with patch("refinery.workstation_watch.register_folder", self.open):
+        with (
+            patch("refinery.workstation_watch.register_folder", self.open),
+            patch("refinery.workstation_watch.is_known", self.knows),
+        ):
             self.runner.run(self.watch.look())
+
+    async def knows(self, *given: object) -> bool:
+        return given[-1] in self.ever
+
+    def is_known(self) -> bool:
+        return listing_hash(list_session(self.play.folder)) in self.ever
 
     async def open(self, *_: object, listing: Listing, **__: object) -> None:
         still = self.play.now - self.play.changed_at
@@ -149,6 +166,9 @@ class Folders(RuleBasedStateMachine):
         lacking = set(listing.items) - self.play.whole()
         assert not (lacking or self.play.temporary()) or still >= STILL * N, "something is missing"
         assert not {each.name for each in listing.files} & set(self.play.temporary())
+        for each in listing.files:
+            came = self.play.now - self.play.came_at.get(each.name, -N)
+            assert came >= N, f"bytes came into {each.name} less than N ago"
         content = listing_hash(listing)
         if content in self.ever:
             return

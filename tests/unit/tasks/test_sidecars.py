@@ -103,8 +103,11 @@ def test_a_name_in_a_list_that_is_not_there_is_lacking(folder: Path) -> None:
     said = [
         said_in("\n".join(lines).encode(), "MD5SUMS"),
         said_in(f"{MD5}  old.tif".encode(), "a.tif.md5"),
+        said_in(f"{MD5}  old.tif".encode(), "a.md5"),
+        said_in(f"{MD5}  d.tif".encode(), "SHA256SUMS"),
     ]
-    assert lacking(list_session(folder), said) == {"c.tif": "MD5SUMS"}
+    (folder / "SHA256SUMS").touch()
+    assert lacking(list_session(folder), said) == {"c.tif": "MD5SUMS", "d.tif": "SHA256SUMS"}
 
 
 def test_a_list_that_is_far_too_large_says_nothing(
