@@ -22,7 +22,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 from sqlalchemy import RowMapping, text
 
-from hpc.driver import CHANNEL
+from hpc.site_lock import CHANNEL
 from hpc.tokens import Keys
 from refinery import services
 from tests.benchmarks.by_hand import call, define, open_with, queued, register
