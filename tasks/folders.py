@@ -5,6 +5,7 @@ whichever of them sees all of it decided, and only while nothing lies in it that
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from tasks.ndrive import (
     write_quarantine_note,
 )
 from tasks.pairing import STILL
+from tasks.stillness import is_written_in
 from track.database import transact
 from track.sessions import of_folder, rename
 
@@ -82,8 +84,11 @@ async def settle_folder(dispatcher: Dispatcher) -> None:
     if found.folder.name.startswith(prefix):
         return
     drive = dispatcher.drive
-    since = time.time() - STILL * drive.settle_seconds
-    closed = await MOUNTS.change(found.folder.parent, close, found, prefix, drive.root, since)
+    now = time.time()
+    since, still = now - STILL * drive.settle_seconds, now - drive.settle_seconds
+    closed = await MOUNTS.change(
+        found.folder.parent, close, found, prefix, drive.root, since, still
+    )
     if closed is not None:
         path = str(closed)
         await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
@@ -107,17 +112,22 @@ async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | Non
     )
 
 
-def close(pulse: Pulse, found: Decided, prefix: str, root: Path, since: float) -> Path | None:
+def close(
+    pulse: Pulse, found: Decided, prefix: str, root: Path, since: float, still: float = math.inf
+) -> Path | None:
     """Close the folder; None when files came since, whose own session will close it.
 
-    None also while a copy is under way that went on `since` (seconds since 1970): the copying
-    program would no longer find its folder. Reconcile has it tried again.
+    None also while a copy is under way that went on `since` (seconds since 1970), or what lies
+    beside the specimens changed since `still`: the copying program would no longer find its
+    folder. Reconcile has it tried again.
     """
     folder = found.folder
     if folder.is_dir():
         listing = listed(pulse, folder, root)
         under_way = any(entry.mtime >= since for entry in listing.unfinished)
         if under_way or listing_hash(listing) not in found.said:
+            return None
+        if is_written_in(listing, still):
             return None
     elif not found.specimens:
         return None

@@ -18,6 +18,7 @@ from tasks.file_errors import FileError, named
 from tasks.mounts import MOUNTS, Pulse
 from tasks.ndrive import Listing, listed, listing_hash
 from tasks.pairing import STILL
+from tasks.stillness import is_written_in
 from track.database import transact
 from track.sessions import of_folder, open_session
 
@@ -46,9 +47,11 @@ async def _is_closable(engine: AsyncEngine, drive: NDrive, session: UUID, actor:
         return True  # it may have been renamed just before a kill
     listing, changed = seen
     content = listing_hash(listing)
-    since = time.time() - STILL * drive.settle_seconds
+    now = time.time()
+    since = now - STILL * drive.settle_seconds
     if content in {each.listing_hash for each in known}:
-        return all(entry.mtime < since for entry in listing.unfinished)
+        under_way = any(entry.mtime >= since for entry in listing.unfinished)
+        return not (under_way or is_written_in(listing, now - drive.settle_seconds))
     still = changed < since
     if listing.items and still and not _is_watched(drive, folder, known[0].workstation):
         fields = {"path": str(folder), "workstation": known[0].workstation}

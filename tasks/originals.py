@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from schemas.metadata import MetadataError, read_document
 from tasks.copies import LARGEST_DOCUMENT
-from tasks.file_errors import FileError, SourceVanished
+from tasks.file_errors import CopyStopped, FileError, SourceVanished
 from tasks.file_names import COMPLETE_MARKER
 from tasks.removal import below, file_in, folder_below, remove_empty, remove_file
 from tasks.threads import Stop
@@ -112,6 +112,6 @@ def _crc32(stop: Stop, fd: int, name: str) -> int:
     crc32 = 0
     while chunk := os.read(fd, CHUNK):
         if stop.is_set():
-            raise NotAsTaken(Path(name), "the look at it was stopped", "it is looked at again")
+            raise CopyStopped(Path(name), "the look at it was stopped", "it is looked at again")
         crc32 = zlib.crc32(chunk, crc32)
     return crc32

@@ -24,15 +24,22 @@ from schemas.guid import is_path_safe
 from tasks.ars import synchronised
 from tasks.file_errors import FileError
 from tasks.mounts import need_answer
-from tasks.originals import remove_original
+from tasks.originals import NotAsTaken, remove_original
 from tasks.removal import REMOVING, below, remove_tree, size_of
 from tasks.threads import Stop
 from track import retention
 from track.database import make_engine, transact
+from track.replaced import note_suspect
 from track.retention import Copy
 
 MOST_LINES = 1000
 """Lines of a report: Prefect's artifacts are read by people."""
+
+OTHER_ORIGINAL = (
+    "{name}: what lies on the drive is not what was archived, and is kept: the archive may hold a"
+    " part of it only; compare the two, and if the drive's is right, drop it under a guid of its"
+    " own in a new folder, else remove it"
+)
 
 ARS_SILENCES = 3
 """After so many unanswered questions in a row the rest of a sweep is not asked."""
@@ -82,6 +89,9 @@ class Pruner:
                 await need_answer(Path(copy.location))
             await self._need_proof(copy)
             return await self._remove(copy)
+        except NotAsTaken as error:
+            reason = str(error)
+            await self._tell(copy, error)
         except (Kept, FileError) as error:
             reason = str(error)
         except ArsError as error:
@@ -89,6 +99,15 @@ class Pruner:
         if not self.dry_run:
             await transact(self.engine, lambda tx: retention.note_kept(tx, copy, reason))
         return Outcome(copy, False, reason)
+
+    async def _tell(self, copy: Copy, error: NotAsTaken) -> None:
+        """Say on the asset, once, that its original is not what was archived.
+
+        Metadata may well be written anew; what was archived of it counts.
+        """
+        if not self.dry_run and error.file.suffix.lower() != ".json":
+            what = OTHER_ORIGINAL.format(name=error.file.name)
+            await transact(self.engine, lambda tx: note_suspect(tx, copy.guid, what, actor="prune"))
 
     async def _need_proof(self, copy: Copy) -> None:
         """Every copy that must exist exists. Raises Kept or ArsError."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.attention import hold
 from track.history import record
 from track.legacy import warn
 
@@ -28,6 +29,10 @@ INGEST_OF = text("""
     JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
     WHERE j.asset_guid = :guid
     ORDER BY j.id DESC LIMIT 1
+""")
+SAID = text("""
+    SELECT EXISTS (SELECT 1 FROM track.history
+                    WHERE asset_guid = :guid AND what = 'asset.replaced' AND new = :what)
 """)
 SAME_AFTER_ALL = text("UPDATE track.file SET source_mtime = :mtime WHERE id = :id")
 
@@ -67,3 +72,15 @@ async def note_replaced(
             tx, actor=actor, what="asset.replaced", session_id=session_id,
             asset_guid=guid, new=what,
         )  # fmt: skip
+
+
+async def note_suspect(tx: AsyncConnection, guid: str, what: str, *, actor: str) -> None:
+    """Hold an asset for a person whose archived copy is not what its original holds.
+
+    Said once: a person who lets it go on is not asked again about the same.
+    """
+    if (await tx.execute(SAID, {"guid": guid, "what": what})).scalar_one():
+        return
+    await warn_of_ingest(tx, guid, what)
+    await record(tx, actor=actor, what="asset.replaced", asset_guid=guid, new=what)
+    await hold(tx, guid, [what], actor=actor)

@@ -165,6 +165,27 @@ async def test_a_changed_original_and_a_strange_location_stay_and_the_rest_goes(
     assert museum.left == [True, True, False]
 
 
+async def test_an_original_that_is_not_what_was_archived_stays_and_a_person_is_told_once(
+    museum: Museum,
+) -> None:
+    """Its last bytes came after it was taken in: the archive has a part of it."""
+    async with ArsClient(museum.archive.address) as ars:
+        await archive_all(ars, museum.guid, museum.files)
+    image = museum.session / f"{museum.guid}.tif"
+    whole = museum.content[:-9] + b"came late"
+    image.write_bytes(whole)
+    await sweep(dry_run=True)
+    asked = "SELECT attention FROM track.asset"
+    assert await museum.world.sql(asked) == [(None,)]
+    await sweep()
+    assert image.read_bytes() == whole
+    ((note,),) = await museum.world.sql(asked)
+    assert str(note).startswith(f"{image.name}: what lies on the drive is not what was archived")
+    await museum.world.sql("UPDATE track.asset SET attention = NULL")
+    await sweep()
+    assert await museum.world.sql(asked) == [(None,)] and image.exists()
+
+
 async def test_a_copy_that_requires_what_nobody_can_verify_stays(museum: Museum) -> None:
     await museum.world.sql("UPDATE track.retention SET requires = '{tape}' WHERE kind = 'store'")
     await museum.world.sql("UPDATE track.retention SET requires = '{}' WHERE kind = 'site'")

@@ -78,7 +78,10 @@ async def test_whatever_is_done_to_a_folder_its_specimens_are_taken_once_and_it_
 ) -> None:
     museum, chance = await museum_at(engine, tmp_path), random.Random(seed)
     play = FolderPlay(museum.folder)
-    lookout = Lookout(museum.dispatcher.drive, engine, nobody, clock=lambda: play.now)
+    drive = museum.dispatcher.drive.model_copy()
+    lookout = Lookout(drive, engine, nobody, clock=lambda: play.now)
+    # The file system's own times are those of the test, of which none is played.
+    museum.dispatcher.drive.settle_seconds = 0.001
 
     async def wait(seconds: float) -> None:
         await lookout.look()

@@ -96,6 +96,7 @@ async def test_names_that_differ_in_case_and_may_mean_others_are_hinted_at(museu
 
 
 async def test_notes_are_no_specimens_and_keep_no_folder_open(museum: Museum) -> None:
+    museum.dispatcher.drive.settle_seconds = 0.01
     for folder in ("session æ 1", "session æ 2"):
         museum.folder = museum.folder.with_name(folder)
         museum.folder.mkdir(exist_ok=True)
@@ -141,6 +142,31 @@ async def test_a_corrected_drop_opens_what_was_broken_under_its_name(museum: Mus
     assert await museum.world.sql("SELECT guid, quarantine FROM track.asset") == [
         ("IMG_0001", None)
     ]
+
+
+async def test_no_folder_is_renamed_while_an_extra_is_written_in_its_full_size(
+    museum: Museum,
+) -> None:
+    """A raw beside its TIFF is not archived, and who copies it must find its folder again."""
+    museum.drop("g")
+    raw = museum.folder / "g.raf"
+    raw.write_bytes(bytes(100_000))
+    for path in museum.folder.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    await museum.register()
+    await museum.ingest("g")
+    with raw.open("r+b") as stream:
+        stream.write(b"more of it")
+    os.utime(raw, (1_700_000_000, 1_700_000_000))
+    await settle_folder(museum.dispatcher)
+    engine, mine = museum.world.engine, [museum.world.session_id]
+    drive = museum.dispatcher.drive
+    assert museum.folder.is_dir()
+    assert await closable(engine, mine, actor="test", drive=drive) == []
+    drive.settle_seconds = 0.01
+    assert await closable(engine, mine, actor="test", drive=drive) == mine
+    await settle_folder(museum.dispatcher)
+    assert closed(museum).is_dir()
 
 
 async def sessions(museum: Museum) -> int:
