@@ -1,6 +1,7 @@
 """A stage's outputs come back over the wire, whole and checked, before its job is done."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from hpc.backoff import LONGEST_PAUSE_S, Backoff
 from hpc.remote import Garbled
 from hpc.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.slurm_driver import SlurmDriver
-from hpc.wire.errors import WireError
+from hpc.wire.errors import Paused, WireError
 from hpc.wire.ssh import SshLink
 from tasks.retrieval import outputs_here
 from tests.support.delay_proxy import running_proxy
@@ -105,7 +106,11 @@ async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetc
             await bringing
         assert files_under(outputs) == {}
         assert await state_of(site) is None
-        await retrieve(site.engine, site.name, source, outputs)
+        async with asyncio.timeout(60):
+            while await state_of(site) is None:
+                with suppress(Paused):
+                    await retrieve(site.engine, site.name, source, outputs)
+                await asyncio.sleep(0.05)
         await link.close()
     assert await state_of(site) == ""
     there = files_under(site.root / "assets" / GUID)
