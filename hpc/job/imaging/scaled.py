@@ -72,7 +72,7 @@ def write_scaled(
         if image.interpretation not in LASTING:
             image = plain(image)
         part = cut and cut.stored(orientation_of(image), upright_size(image))
-        size_before = (part.width, part.height) if part else (image.width, image.height)
+        size_before = _size_before(image, part)
         scale = min(1.0, ppi / source_ppi) if source_ppi else 1.0
         if longest_px is not None:
             scale = min(scale, longest_px / max(size_before))
@@ -88,6 +88,15 @@ def write_scaled(
             _write_tiff(made, target, tags)
     true_ppi = true_ppi and round(true_ppi, 1)
     return Scaled(made.width, made.height, round(scale, 6), true_ppi, size_before)
+
+
+def _size_before(image: pyvips.Image, part: Rectangle | None) -> tuple[float, float]:
+    """What is made smaller: the image, or what `cut_out` takes of it at full size."""
+    if part is None:
+        return image.width, image.height
+    if abs(part.angle) < STRAIGHT:  # the upright box around it, within the frame
+        return part.box(image.width, image.height)[2:]
+    return part.width, part.height
 
 
 def no_sense(made: Scaled, least_px: int) -> str | None:

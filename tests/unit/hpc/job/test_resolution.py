@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from hpc.job.errors import BadInput
+from hpc.job.imaging.rectangle import Rectangle
 from hpc.job.imaging.resolution import ppi_in_file
+from hpc.job.imaging.scaled import no_sense, write_scaled
 from hpc.job.job import Child
 from hpc.job.modules import derive
 
@@ -139,3 +141,23 @@ def test_a_person_may_say_that_a_small_derivative_is_right(make_job) -> None:
 def test_a_bound_that_is_no_number_of_pixels_is_named(make_job, name: str) -> None:
     with pytest.raises(BadInput, match=rf"params\.{name}"):
         derive.run(make_job("s.png", picture().save, BOTH, **{name: "big"}))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.09, -0.09, 0.5])
+@pytest.mark.parametrize("width", [900, 1000])
+def test_a_sheet_cut_out_of_its_image_has_the_shape_it_was_found_in(
+    tmp_path: Path, angle: float, width: int
+) -> None:
+    """Hardly askew it is cut upright, so a tall one comes out wider than its own sides."""
+    Image.new("L", (1000, 4000), 200).save(tmp_path / "sheet.tif")
+    sheet = Rectangle(500, 2000, width, 3900, angle)
+    for ppi in (600, 400, 72):
+        copy = write_scaled(
+            tmp_path / "sheet.tif",
+            tmp_path / "made.tif",
+            file_format="tif",
+            ppi=ppi,
+            source_ppi=600,
+            cut=sheet,
+        )
+        assert no_sense(copy, 100) is None
