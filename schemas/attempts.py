@@ -148,7 +148,10 @@ class Child(Body):
 
 
 class Grant(Body):
-    """The answer to `Start`: all a module needs to know."""
+    """The answer to `Start`: all a module needs to know.
+
+    `accept_black`: a person has looked at zeros in this asset's image, and they are right.
+    """
 
     attempt: int
     guid: str
@@ -157,6 +160,7 @@ class Grant(Body):
     params: dict[str, Any]
     metadata: dict[str, Any]
     inputs: tuple[LinkedFile, ...] = ()
+    accept_black: bool = False
     results: dict[str, dict[str, Any]] = Field(default_factory=dict)
     children: tuple[Child, ...] = ()
     parent_guid: str | None = None

@@ -31,17 +31,16 @@ async def make_grant(
     files = await _files(tx, attempt.guid, metadata, file_proxy)
     uploads = step.kind == "module" and step.run == "upload"
     parent = select(asset.c.parent_guid).where(asset.c.guid == attempt.guid)
-    # What a person has accepted of an image, no module refuses again.
-    accepted = step.kind == "module" and await zeros_accepted(tx, attempt.guid)
-    black = {"accept_black": True} if accepted else {}
     return Grant(
         attempt=attempt.id,
         guid=attempt.guid,
         stage=attempt.stage,
         module=step.run,
-        params=step.params | black,
+        params=step.params,
         metadata=metadata.canonical(),
         inputs=() if uploads else files,
+        # What a person has accepted of an image, no module refuses again.
+        accept_black=await zeros_accepted(tx, attempt.guid),
         results=await _results(tx, attempt.guid, step.position),
         children=children(attempt.guid, step.params) if step.emits else (),
         parent_guid=(await tx.execute(parent)).scalar_one(),

@@ -41,6 +41,7 @@ def job_of(line: Line, grant: Mapping[str, Any], files: Files, threads: int) -> 
         params=_field(grant, "params", dict),
         metadata=_field(grant, "metadata", dict),
         inputs=_remote_files(grant, "inputs"),
+        black_accepted=_optional(grant, "accept_black", bool, False),
         results=_optional(grant, "results", dict, {}),
         children=tuple(
             Child(_field(child, "ppi", int), _field(child, "guid", str))

@@ -58,8 +58,7 @@ def run(job: Job) -> Result:
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    accept_black = job.params.get("accept_black", False) is True
-    said = remarks(path, max_pixels, accept_black=accept_black)
+    said = remarks(path, max_pixels, accept_black=job.accept_black)
     grey = read_grey(path, max_pixels)
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
     with naming(path):

@@ -49,8 +49,7 @@ def run(job: Job) -> Result:
     keep = kinds_kept(job.params.get("keep", []))
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    accept_black = job.params.get("accept_black", False) is True
-    warnings = remarks(path, max_pixels, accept_black=accept_black)
+    warnings = remarks(path, max_pixels, accept_black=job.accept_black)
     small, size = read_small(path, LOOK_AT, max_pixels)
     found = look(as_rgb(small))
     scale = max(size) / max(small.width, small.height)

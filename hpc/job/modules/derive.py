@@ -71,8 +71,7 @@ def run(job: Job) -> Result:
     bounds = Bounds.asked(job)
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    accept_black = job.params.get("accept_black", False) is True
-    warnings = remarks(source, max_pixels, accept_black=accept_black)
+    warnings = remarks(source, max_pixels, accept_black=job.accept_black)
     resolution = source_resolution(job, source, max_pixels)
     cut = sheet_to_cut(job, source)
     folder = job.folder / "derived"

@@ -29,8 +29,7 @@ def run(job: Job) -> Result:
 
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    accept_black = job.params.get("accept_black", False) is True
-    warnings = remarks(path, max_pixels, accept_black=accept_black)
+    warnings = remarks(path, max_pixels, accept_black=job.accept_black)
     image, size = read_colour(path, MOST_PIXELS, max_pixels)
     with naming(path):
         labels = read_labels(image, job.threads)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hpc.job import registry
 from hpc.job.answers import is_refusal
 from tests.support.callbacks import Cluster, bearer, cluster_config
 from tests.support.events_server import EventsServer
@@ -54,19 +55,22 @@ async def test_a_start_is_granted_with_all_a_module_needs(cluster: Cluster) -> N
 async def test_black_that_a_person_accepted_is_granted_to_the_modules_of_that_asset_alone(
     cluster: Cluster,
 ) -> None:
-    for guid in ("g", "h"):
+    zeros, blurred = f"a.tif (CRC-32 00000001): 2 of its 3 strips are {ZEROS}; …", "blurred"
+    for guid, stage, said in (
+        ("f", "assetLoader", zeros),
+        ("g", "derivative", zeros),
+        ("h", "derivative", blurred),
+    ):
         await cluster.asset(guid)
-        for note in (f"{guid}.tif (CRC-32 00000001): 2 of its 3 strips are {ZEROS}; …", None):
+        for note in (said, None):
             await transact(
                 cluster.world.engine,
-                lambda tx, guid=guid, note=note: set_attention(
-                    tx, guid, note if guid == "g" else note and "blurred", actor="person:ib"
-                ),
+                lambda tx, guid=guid, note=note: set_attention(tx, guid, note, actor="person:ib"),
             )
-    granted = await cluster.start(await cluster.queue("g", "derivative"))
-    assert granted["params"] == {"ppi": [400, 72], "accept_black": True}
-    granted = await cluster.start(await cluster.queue("h", "derivative"))
-    assert granted["params"] == {"ppi": [400, 72]}
+        granted = await cluster.start(await cluster.queue(guid, stage))
+        assert granted["accept_black"] is (said == zeros)
+        # Not as a parameter: a module refuses one that it does not take.
+        assert set(granted["params"]) <= set(registry.load(granted["module"]).takes)
 
 
 async def test_the_same_pair_is_granted_again_and_any_other_is_not(cluster: Cluster) -> None:

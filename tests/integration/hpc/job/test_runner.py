@@ -97,6 +97,12 @@ def test_many_assets_of_one_process_tell_each_its_own_time_and_memory(world, bat
     assert second["max_rss_mb"] < first["max_rss_mb"] - 50, "its own peak, not the process's"
 
 
+def test_black_that_a_person_accepted_stops_no_module(world, batch) -> None:
+    batch.add(world, 7, "load", inputs=[world.put_file("a.tif", b"a")], accept_black=True)
+    assert batch.run() == 0
+    assert world.outcome(7)[0] == "complete"
+
+
 def test_one_bad_line_does_not_hurt_its_neighbours(world, batch) -> None:
     batch.add(world, 7, "load", inputs=[world.put_file("a.tif", b"a")])
     batch.add(world, 8, "crop", inputs=[world.put_file("broken.tif", b"no image")])

@@ -1,6 +1,7 @@
 """Pictures of which a part is missing or damaged: never a half-black copy, never in silence."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +105,13 @@ def test_strips_that_were_never_written_make_no_half_black_copy(
     assert not any((job.folder / "derived").glob("*"))
 
 
-def test_black_that_a_person_says_is_right_is_read(make_job) -> None:
+@pytest.mark.parametrize("of_this_image", [False, True])
+def test_black_that_a_person_says_is_right_is_read(make_job, of_this_image: bool) -> None:
     def save(path: Path) -> None:
         with_strips_of_zeros(path, None)
 
-    job = make_job("s.tif", save, CHILDREN, accept_black=True)
+    params = {} if of_this_image else {"accept_black": True}
+    job = replace(make_job("s.tif", save, CHILDREN, **params), black_accepted=of_this_image)
     derive.run(job)
     assert len(list((job.folder / "derived").iterdir())) == 2
 
