@@ -26,6 +26,7 @@ from tasks.ndrive import (
     listing_hash,
     look_into,
 )
+from tasks.sidecars import lists_in
 
 MOST_NAMES = 5
 """Names that one complaint lists."""
@@ -179,8 +180,9 @@ class WorkstationWatch:
         for name, reason in listing.refused.items():
             path = folder / name
             self._complaints.say(repr(str(path)), f"{str(path)!r} is left alone: {reason}")
-        if listing.others:
-            names = _some([entry.name for entry in listing.others])
+        read = lists_in(listing)
+        if unread := [entry.name for entry in listing.others if entry not in read]:
+            names = _some(unread)
             said = f"{folder}: {names}: neither metadata nor an image, left alone"
             self._complaints.say(f"{folder}: others", said)
         if odd := [base for base, pair in listing.items.items() if pair.differs_in_case]:

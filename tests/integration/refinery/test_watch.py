@@ -235,13 +235,13 @@ async def test_notes_alone_are_no_session_and_what_is_odd_is_said_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.drop("notes", "README.txt", "md5sum.txt")
-    world.drop("s", "A1.json", "a1.tif", "README.txt")
+    world.drop("s", "A1.json", "a1.tif", "README.txt", "md5sum.txt")
     for _ in range(3):
         await world.look(after=N)
     [row] = await world.rows()
     assert Path(row.path).name == "s"
     said = "README.txt: neither metadata nor an image, left alone"
-    assert caplog.text.count(f"s: {said}") == 1
+    assert caplog.text.count(f"/s: {said}") == 1
     assert caplog.text.count("metadata and image of A1 differ in case and are taken as one") == 1
 
 
