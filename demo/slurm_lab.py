@@ -237,7 +237,9 @@ class SlurmLab:
 def _configuration(folder: Path, cpus: int) -> str:
     host = socket.gethostname().split(".")[0]
     user = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
-    ports = {node: unused_port(LOOPBACK) for node in NODES}
+    ports: dict[str, int] = {}
+    for daemon in (*NODES, "slurmctld"):
+        ports[daemon] = unused_port(LOOPBACK, besides=ports.values())
     nodes = "\n".join(
         f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[node]} "
         f"CPUs={cpus} RealMemory=4000 State=UNKNOWN"
@@ -248,7 +250,7 @@ ClusterName=lab
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
-SlurmctldPort={unused_port(LOOPBACK)}
+SlurmctldPort={ports["slurmctld"]}
 AuthType=auth/munge
 CredType=cred/munge
 AuthInfo=socket={folder}/run/munge.sock

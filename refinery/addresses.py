@@ -3,8 +3,9 @@
 The database URLs hold a password: they go to children by environment, never in argv.
 """
 
+import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +14,9 @@ from refinery.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 DATABASES = ("refinery", "prefect", "ars")
+SERVER_PORTS = range(20_000, 32_768)
+"""Below what Linux gives to outgoing connections (ip_local_port_range), and others as well."""
+TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def choose_ports(settings: Settings, last: Mapping[str, int]) -> dict[str, int]:
         host = settings.api_host if name in ("clusters", "workstations") else LOOPBACK
         wishes = [getattr(settings, f"{name}_port"), last.get(name, 0)]
         free = [w for w in wishes if w and w not in ports.values() and listenable(host, w)]
-        ports[name] = free[0] if free else unused_port(host)
+        ports[name] = free[0] if free else unused_port(host, besides=ports.values())
     return ports
 
 
@@ -109,8 +113,15 @@ def listenable(host: str, port: int) -> bool:
         return False
 
 
-def unused_port(host: str) -> int:
-    """A port that was free a moment ago."""
+def unused_port(host: str, besides: Collection[int] = ()) -> int:
+    """A port that was free a moment ago, none of `besides`.
+
+    Systems take theirs for outgoing connections from a higher range: such a connection could
+    get the port before its server listens, or while the server restarts.
+    """
+    for port in random.SystemRandom().sample(SERVER_PORTS, TRIES):
+        if port not in besides and listenable(host, port):
+            return port
     with socket.create_server((host, 0)) as probe:
         found: int = probe.getsockname()[1]
         return found

@@ -1,11 +1,8 @@
 """Free ports for servers that tests start."""
 
-import socket
+from refinery.addresses import LOOPBACK, unused_port
 
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return unused_port(LOOPBACK)

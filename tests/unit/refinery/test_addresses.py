@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from refinery.addresses import beside, choose_ports, of_running, resolve
+from refinery.addresses import (
+    SERVER_PORTS,
+    beside,
+    choose_ports,
+    of_running,
+    resolve,
+    unused_port,
+)
 from refinery.settings import Settings
 from refinery.state import NotRunning
 from tests.support.ports import free_port
@@ -42,6 +49,19 @@ def test_no_two_servers_get_one_port(tmp_path: Path) -> None:
         settings(tmp_path, REFINERY_PREFECT_PORT=one, REFINERY_CLUSTERS_PORT=one), {}
     )
     assert len(set(ports.values())) == len(PORTS)
+
+
+def test_a_port_that_we_choose_is_none_of_those_that_outgoing_connections_get(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One was taken between its choice and the start of its server."""
+    assert all(unused_port("127.0.0.1") in SERVER_PORTS for _ in range(50))
+    lowest = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if lowest.exists():
+        assert SERVER_PORTS.stop <= int(lowest.read_text().split()[0])
+    few = range(SERVER_PORTS.start, SERVER_PORTS.start + 100)
+    monkeypatch.setattr("refinery.addresses.SERVER_PORTS", few)
+    assert unused_port("127.0.0.1", besides=few) not in few
 
 
 def test_a_second_project_claims_none_of_the_usual_ports(tmp_path: Path) -> None:
