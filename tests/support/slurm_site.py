@@ -192,6 +192,14 @@ class SlurmSite:
 
         await self.drive(driver, done, seconds)
 
+    async def until_results_are_awaited(self, driver: SlurmDriver, *attempts: int) -> None:
+        """Drive until these jobs have ended well and their results are all that lacks."""
+
+        async def awaited() -> bool:
+            return driver.watcher.ended.keys() >= set(attempts)
+
+        await self.drive(driver, awaited)
+
     async def answered(self, attempt: int) -> None:
         """Make a job ready to be claimed now, whatever its pause."""
         await self.world.sql(

@@ -29,11 +29,7 @@ async def test_a_result_that_shows_late_is_taken_and_one_that_shows_too_late_is_
     later = 0.0
     first, second = await site.queue("late-1", "late-2")
     driver = site.driver(ODD_RUNNER, clock=lambda: later + time.monotonic())
-
-    async def awaited() -> bool:
-        return driver.watcher.ended.keys() == {first, second}
-
-    await site.drive(driver, awaited)
+    await site.until_results_are_awaited(driver, first, second)
     assert await site.states("late-1", "late-2") == ["running", "running"]
     assert "its result does not show yet" in await reasons(site, "late-1")
     show(site, first)

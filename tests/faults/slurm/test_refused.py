@@ -1,6 +1,7 @@
 """Submissions that a cluster does not take, in Slurm's own words and in a site's: nothing is
 held against a specimen, nothing is asked without bound, and everything says why."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.slurm_lab import SlurmLab, running_lab
 from hpc.cluster import Fate, Sent
+from hpc.decide import RESULT_GRACE_S
 from hpc.shipping import Parcel
 from tests.support.refusing_site import (
     FAILED,
@@ -157,9 +159,12 @@ async def test_a_setting_on_the_tasks_of_an_array_is_learnt(site: SlurmSite) -> 
 
 async def test_where_arrays_are_off_each_job_is_sent_alone(without_arrays: SlurmSite) -> None:
     site = without_arrays
-    await site.queue("good-1", "good-2", "quiet-1", "slow-1")
-    driver = site.driver(ODD_RUNNER)
+    _, _, silent, _ = await site.queue("good-1", "good-2", "quiet-1", "slow-1")
+    later = 0.0
+    driver = site.driver(ODD_RUNNER, clock=lambda: later + time.monotonic())
     await site.until_states(driver, ["good-1", "good-2"], "returned", seconds=60)
+    await site.until_results_are_awaited(driver, silent)
+    later = RESULT_GRACE_S
     await site.until_states(driver, ["quiet-1"], "ready")
     await site.until_states(driver, ["slow-1"], "running")
     (attempt,) = await site.attempts("slow-1")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hpc.carrier import Shelf
 from hpc.slurm_driver import SlurmDriver
 from schemas.attempts import FileFacts
@@ -227,7 +229,10 @@ async def test_a_driver_that_ends_in_the_middle_leaves_it_to_the_next(far: Slurm
     assert (first.sent, second.sent) == ([], ["a-1/d.tif"])
 
 
-async def test_what_is_gone_over_there_fails_its_attempt_and_not_the_site(far: SlurmSite) -> None:
+async def test_what_is_gone_over_there_fails_its_attempt_and_not_the_site(
+    far: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpc.backoff.FIRST_PAUSE_S", 0.1)
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
     driver = driver_of(far, SlowDepot())

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from demo.sshd import running_sshd
 from hpc.cluster import SiteTrouble
+from hpc.decide import RESULT_GRACE_S
 from hpc.driver import drive
 from hpc.wire.errors import LinkLost
 from hpc.wire.ssh import SshLink
@@ -61,10 +63,14 @@ async def test_tokens_lie_in_a_closed_file_and_nowhere_else(site: SlurmSite) -> 
 async def test_results_that_could_not_be_called_back_are_collected_and_silence_is_told_apart(
     site: SlurmSite,
 ) -> None:
-    await site.queue("mute-1", "quiet-1", "fails-1", "good-1")
-    driver = site.driver(ODD_RUNNER)
+    _, silent, *_ = await site.queue("mute-1", "quiet-1", "fails-1", "good-1")
+    later = 0.0
+    driver = site.driver(ODD_RUNNER, clock=lambda: later + time.monotonic())
     await site.until_states(driver, ["mute-1", "good-1"], "returned")
-    await site.until_states(driver, ["quiet-1", "fails-1"], "ready")
+    await site.until_states(driver, ["fails-1"], "ready")
+    await site.until_results_are_awaited(driver, silent)
+    later = RESULT_GRACE_S
+    await site.until_states(driver, ["quiet-1"], "ready")
     (quiet,), (fails,) = await site.attempts("quiet-1"), await site.attempts("fails-1")
     assert quiet["outcome"] == "lost"
     assert (fails["outcome"], fails["exit_code"]) == ("failed", 3)
