@@ -1,6 +1,8 @@
 # Every target first makes sure that .venv holds what constraints.txt names.
 PYTHON ?= python3
 BIN := .venv/bin
+# More than the two cores we count on: much of the suite waits for real clusters and servers.
+WORKERS ?= 4
 STAMP := .venv/.complete
 .DEFAULT_GOAL := help
 .PHONY: help setup demo campaign up stop logs doctor migrate psql test check bench accuracy backup restore clean
@@ -43,7 +45,7 @@ psql: $(STAMP) ## open the embedded database
 
 test: $(STAMP) ## the whole test suite
 	bash tests/debian-packages.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 check: $(STAMP) ## formatting, lint, types and unit tests, within a minute
 	$(BIN)/ruff format --check .

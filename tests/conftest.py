@@ -14,6 +14,8 @@ from tests.support.clusters import temporary_cluster
 from track.database import make_engine
 from track.migrations import upgrade
 
+pytest_plugins = ["tests.support.workers"]
+
 TEMPLATE = "refinery_template"
 
 # A loaded machine draws slowly, and a fixture that is made once for all examples is meant so.

@@ -1,4 +1,4 @@
-"""One system for all acceptance tests, started as a person starts it."""
+"""One system for all acceptance tests, started as a person starts it, ended with the last."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.stack import Stack, running_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """The whole system in a project of its own, its state folder and ports its own as well."""
     with running_stack("acceptance") as running:

@@ -9,7 +9,7 @@ from tests.support import one_specimen
 from tests.support.stack import Stack, running_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """The whole system in a project of its own, started as a person starts it."""
     with running_stack("recovery") as running:
