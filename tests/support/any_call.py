@@ -4,22 +4,15 @@ What is drawn knows nothing of the world behind an application: words of that wo
 into it, so that calls get further than the first look-up.
 """
 
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import schemathesis
-import uvicorn
 from fastapi import FastAPI
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 
-from tests.support.ports import free_port
-
-DEADLINE_S = 60.0
 ODD_BODIES = {
     "no JSON": b"<html>",
     "nothing": b"",
@@ -66,23 +59,3 @@ def calls(
         return case
 
     return drawn()
-
-
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """Serve an application from a thread, its lifespan with it; its address."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, (
-                "the application did not start"
-            )
-            thread.join(0.01)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(DEADLINE_S)

@@ -1,7 +1,5 @@
 """The ARS stand-in on a real port, served from a thread, with its hidden controls."""
 
-import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from pydantic import SecretStr
 
 from blocks.ars import ArsArchive
@@ -18,6 +15,7 @@ from demo.ars.app import create_app
 from demo.ars.config import ProfileName, StandInConfig
 from refinery.postgres import EmbeddedPostgres
 from tests.support.ports import free_port
+from tests.support.serving import served
 
 SECRET = "the secret of a test"
 
@@ -100,21 +98,8 @@ def served_archive(
         control=True,
         **more,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(config), "127.0.0.1", port, log_config=None, lifespan="on")
-    )
-    thread = threading.Thread(target=server.run, name="archive")
-    thread.start()
-    try:
-        deadline = time.monotonic() + 60
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError("the stand-in did not start")
-            thread.join(0.02)
+    with served(create_app(config), port, lifespan="on"):
         yield Archive(base_url, profile)
-    finally:
-        server.should_exit = True
-        thread.join(60)
 
 
 @contextmanager

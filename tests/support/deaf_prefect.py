@@ -1,19 +1,17 @@
 """Prefect's API without its events: everything passes but the streams they come and go by."""
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.support.ports import free_port
+from tests.support.serving import served
 
 VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 OF_ONE_HOP = {"host", "connection", "content-length", "transfer-encoding", "content-encoding"}
@@ -52,16 +50,5 @@ def deaf_prefect(target: str) -> Iterator[DeafPrefect]:
     """Serve one on a free port, from a thread, until the block ends."""
     made = DeafPrefect(target, free_port())
     app = Starlette(routes=[Route("/{path:path}", made.pass_on, methods=VERBS)])
-    config = uvicorn.Config(app, "127.0.0.1", made.port, log_config=None, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="deaf prefect")
-    thread.start()
-    try:
-        deadline = time.monotonic() + 60
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline
-            thread.join(0.02)
+    with served(app, made.port, ws="none"):
         yield made
-    finally:
-        server.should_exit = True
-        thread.join(60)

@@ -16,8 +16,10 @@ from schemathesis.checks import not_a_server_error
 
 from api.clusters import create_app
 from refinery.postgres import EmbeddedPostgres
-from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations, served
+from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations
 from tests.support.callbacks import KEYS, Cluster, cluster_config
+from tests.support.ports import free_port
+from tests.support.serving import served
 from track.database import make_engine
 from track.migrations import upgrade
 
@@ -61,7 +63,7 @@ def running(
         return guids, attempts
 
     guids, attempts = asyncio.run(world())
-    with served(create_app(config)) as url:
+    with served(create_app(config), free_port()) as url:
         yield Served(url, guids, attempts)
 
 

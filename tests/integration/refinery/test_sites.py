@@ -20,6 +20,7 @@ from refinery.addresses import Addresses
 from refinery.settings import Settings
 from refinery.sites import SiteDrivers, Way
 from schemas.sites import Site
+from tests.support.patching import seen_by
 from track.database import make_engine, transact
 from track.sites import load_sites
 
@@ -207,7 +208,7 @@ async def test_the_pause_grows_while_a_driver_breaks_at_once(
     await world.load(LOCAL)
     await world.driven()
     with monkeypatch.context() as patch:
-        patch.setattr(service.asyncio, "sleep", no_time)
+        seen_by(patch, service, "asyncio", sleep=no_time)
         async with asyncio.timeout(20):
             while not await four():
                 await real_sleep(0.01)

@@ -1,6 +1,5 @@
 """A stand-in served for real, and a client that speaks to it in whole sentences."""
 
-import threading
 import time
 import uuid
 import zlib
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from demo.ars import StandInConfig
 from demo.ars.app import create_app
 from tests.support.ports import free_port
+from tests.support.serving import served
 
 SECRET = "not-a-real-secret"
 DEADLINE_S = 60.0
@@ -152,21 +151,11 @@ def asset(**fields: Any) -> dict[str, Any]:
 @contextmanager
 def serving(config: StandInConfig, port: int) -> Iterator[Archive]:
     """Serve `config` from a thread until the block ends; the port is free again afterwards."""
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(config), host="127.0.0.1", port=port, log_config=None)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the stand-in did not start"
-            thread.join(0.01)
-        with httpx.Client(base_url=config.base_url, timeout=DEADLINE_S) as http:
-            yield Archive(config, http)
-    finally:
-        server.should_exit = True
-        thread.join(DEADLINE_S)
+    with (
+        served(create_app(config), port),
+        httpx.Client(base_url=config.base_url, timeout=DEADLINE_S) as http,
+    ):
+        yield Archive(config, http)
 
 
 def configure(folder: Path, database_url: str, **more: Any) -> tuple[StandInConfig, int]:

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from hpc.job.errors import BadInput
 from hpc.job.imaging import codes
 from hpc.job.modules import barcode
+from tests.support.patching import seen_by
 
 LABEL, TARGET = "LBL-0001", "DEVICE-TARGET-7"
 
@@ -197,7 +198,7 @@ def test_a_busy_machine_takes_nothing_from_the_budget(make_job, draw, monkeypatc
     """A second on the wall passes at every look at the clock, and none at the processor."""
     walls = iter(range(10**6))
     monkeypatch.setattr(codes, "PATIENCE", 10**6)
-    monkeypatch.setattr(codes.time, "monotonic", lambda: float(next(walls)))
+    seen_by(monkeypatch, codes, "time", monotonic=lambda: float(next(walls)))
     sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
     sheet.paste(Image.effect_noise((200, 200), 120), (900, 700))
     found = barcode.run(make_job("s.png", sheet.save))
@@ -208,7 +209,7 @@ def test_a_machine_that_gives_no_time_is_not_waited_for_for_ever(
     make_job, draw, monkeypatch
 ) -> None:
     walls = iter(range(0, 10**9, 1000))
-    monkeypatch.setattr(codes.time, "monotonic", lambda: float(next(walls)))
+    seen_by(monkeypatch, codes, "time", monotonic=lambda: float(next(walls)))
     sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
     sheet.paste(Image.effect_noise((200, 200), 120), (900, 700))
     assert "raise params.seconds" in barcode.run(make_job("s.png", sheet.save))["warning"]
