@@ -43,7 +43,7 @@ migrate: $(STAMP) ## bring tables, pipelines and sites up to date
 psql: $(STAMP) ## open the embedded database
 	$(BIN)/refinery psql
 
-test: $(STAMP) ## the whole test suite
+test: $(STAMP) ## the whole test suite, in four processes; WORKERS=2: in fewer
 	bash tests/debian-packages.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
