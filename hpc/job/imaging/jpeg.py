@@ -26,6 +26,8 @@ HUFFMAN = frozenset({BASELINE, EXTENDED, PROGRESSIVE})
 HELD_BACK = 4
 HOLE = bytes(512)
 """A block of a disk that was never written; coded pixels are hardly ever that even."""
+ENDED_EARLY = ("premature end", "found marker 0xd9")
+"""Of libjpeg's warnings: in the middle of a row, and where a restart marker was to come."""
 FLAT_ROWS = 16
 """The rows of one block, halved colours included: grey all over where data ended."""
 STRIP, BEYOND, MOST_ROWS = 8, 64, 65_500
@@ -74,7 +76,7 @@ def damage_of(path: Path) -> Damage | None:
         if why is None:
             return None
         hole = data.find(HOLE, frame.first, frame.end) >= 0
-    ended_early = "premature end" in why
+    ended_early = any(words in why for words in ENDED_EARLY)
     return Damage(hole or (ended_early and _ends_flat(path)), why)
 
 

@@ -1,6 +1,7 @@
 """Pictures of which a part is missing or damaged: never a half-black copy, never in silence."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_a_cut_file_gives_no_derivative_wherever_it_is_cut(
             module.run(job)
     folder = job.folder / "derived"
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_jpeg_that_ends_where_a_restart_was_to_come_lacks_a_part(tmp_path: Path) -> None:
+    """Each row was whole, so that nothing ended early: it passed with a warning."""
+    whole = WHOLE["restarts.jpg"]
+    starts = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", whole)]
+    assert len(starts) == 11
+    for n, start in enumerate(starts):
+        path = tmp_path / f"{n}.jpg"
+        path.write_bytes(whole[:start] + b"\xff\xd9")
+        if n < 9:
+            with pytest.raises(BadInput, match=f"{n}.jpg: a part of its picture is missing"):
+                remarks(path)
+        else:  # less than two rows of blocks are no grey rim, and a warning
+            assert len(remarks(path)) == 1
 
 
 def test_a_whole_file_of_each_kind_passes_without_a_word(tmp_path: Path) -> None:
