@@ -148,12 +148,16 @@ class SlurmLab:
             process.send_signal(signal.SIGCONT)
 
     def lose_state(self) -> None:
-        """Let the controller begin anew without any memory: its job ids begin at 1 again."""
+        """Let the controller begin anew without any memory: its job ids begin at 1 again.
+
+        Its completion log begins anew too, for it would tell of other jobs under the same ids.
+        """
         process = self.processes["slurmctld"]
         process.terminate()
         process.wait(PATIENCE_S)
         shutil.rmtree(self.folder / "state")
         (self.folder / "state").mkdir()
+        (self.folder / "jobcomp.txt").unlink(missing_ok=True)
         self._spawn("slurmctld", "-D", "-i")
         self._until("slurmctld", self._idle)
 

@@ -1,5 +1,8 @@
 """A controller that lost its state counts from the beginning: our old ids are others' jobs."""
 
+import time
+
+from demo.slurm_lab import SlurmLab
 from tests.support.slurm_site import SlurmSite
 from track import operations
 from track.database import transact
@@ -48,3 +51,16 @@ async def test_a_cancel_ends_one_task_of_ours_and_never_what_has_its_id_now(
         await driver.turn()
     # Of a task that is cancelled while it waits Slurm shows nothing more.
     assert lab.states("others") == ["PENDING"] * made
+
+
+def test_a_lab_that_lost_its_state_tells_of_no_job_before(lab: SlurmLab) -> None:
+    """Ids are given again: another test took an old job's end for that of its own."""
+    words = ("--parsable", "--wait", "--job-name=before", "--output=/dev/null", "--wrap=true")
+    lab.run("sbatch", "--chdir=/", *words)
+    until = time.monotonic() + 60
+    while "before" not in [each.name for each in lab.records()]:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    lab.lose_state()
+    assert lab.records() == []
+    assert lab.job_ids("before") == []
