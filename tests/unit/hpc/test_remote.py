@@ -71,7 +71,7 @@ def test_what_follows_the_script_on_stdin_is_its_own_to_the_last_byte(
 def test_startup_files_may_talk_or_put_another_shell_in_their_place(
     shell: str, startup: str, text: str, tmp_path: Path
 ) -> None:
-    if shutil.which(shell) is None or ("zsh" in text and shutil.which("zsh") is None):
+    if shell not in SHELLS or ("zsh" in text and "zsh" not in SHELLS):
         pytest.skip(f"{shell} is not installed")
     path = tmp_path / startup
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def test_startup_files_may_talk_or_put_another_shell_in_their_place(
 def test_what_was_meant_as_data_is_never_run_though_the_script_was_read_away(
     shell: str, startup: str, text: str, tmp_path: Path
 ) -> None:
-    if shutil.which(shell) is None:
+    if shell not in SHELLS:
         pytest.skip(f"{shell} is not installed")
     (tmp_path / startup).write_text(text)
     mark, data = new_mark(), f"touch {tmp_path}/run\n" * 3
@@ -136,7 +136,7 @@ def test_banners_around_an_answer_are_passed_over() -> None:
     assert read_lines(Answer(0, out, b""), mark) == [("id", "b1 7")]
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.skipif("zsh" not in SHELLS, reason="zsh is not installed")
 def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along(tmp_path: Path) -> None:
     (tmp_path / ".zshenv").write_text("printf 'Welcome! '\n")
     mark = new_mark()
