@@ -28,8 +28,8 @@ from schemas.attempts import (
     Token,
 )
 from schemas.guid import FileName
-from track.attempts import Attempt
-from track.grants import make_grant
+from track.commands.grants import make_grant
+from track.jobs.attempts import Attempt
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No token, one that is not ours, or one whose attempt ended long ago."},

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Here, Network
 from hpc.tokens import BadToken
-from track.legacy_sites import sites_admitting
+from track.commands.legacy_sites import sites_admitting
 
 BIGGEST = 2**63 - 1
 

@@ -4,25 +4,17 @@
 the application does.
 """
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import attempts, health, legacy, problems
-from api.abandoned import watch_leases
-from api.announcer import Announcer
+from api import attempts, health, problems
 from api.context import ClusterApi, Context
+from api.legacy import routes
 from api.limits import BodyLimit, Clock
 from api.metrics import Metrics, totals_of
-from track.database import make_engine
-
-STOPPING_S = 3.0
-"""How long the announcer may take to end of itself, and then when it is cancelled."""
-
-log = logging.getLogger(__name__)
+from track.schema.database import make_engine
 
 __all__ = ["ClusterApi", "create_app"]
 
@@ -53,7 +45,7 @@ def create_app(config: ClusterApi) -> FastAPI:
     )
     problems.install(app)
     app.include_router(attempts.router)
-    app.include_router(legacy.router, prefix=config.legacy_prefix)
+    app.include_router(routes.router, prefix=config.legacy_prefix)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, limit=config.body_limit, output_limit=config.output_limit)
     app.add_middleware(Clock, metrics=metrics)
@@ -65,27 +57,12 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
     """What the application needs while it runs."""
     pool = config.pool
     engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
-    announcer = Announcer(engine, config.events_url, auth=config.events_auth)
     totals = totals_of(engine)
     try:
-        async with config.ars_tokens() as ars_token:
-            task = asyncio.create_task(announcer.run(), name="announcer")
-            task.add_done_callback(_report)
-            leases = asyncio.create_task(watch_leases(engine), name="leases")
+        async with config.ars_tokens() as ars_token, config.announcing(engine) as announcer:
             try:
                 yield Context(config, engine, metrics, announcer, totals, ars_token)
             finally:
-                announcer.stop()
-                leases.cancel()
-                await asyncio.wait([task, leases], timeout=STOPPING_S)
-                task.cancel()
-                await asyncio.wait([task], timeout=STOPPING_S)
                 await totals.close()
     finally:
         await engine.dispose()
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Say it when the announcer ends of itself, which it never should."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the announcer has ended: events wait", exc_info=error)

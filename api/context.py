@@ -8,21 +8,30 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.announcer import Announcer
 from api.metrics import Metrics
 from api.totals import Totals
 from hpc.tokens import Keys
-from track.database import transact
+from track.schema.database import transact
 
 T = TypeVar("T")
 
 TokenSource = Callable[[], Awaitable[tuple[str, float]]]
 """Asked for an archive token: the text and the seconds it lives."""
+
+
+class Announces(Protocol):
+    """What tells Prefect of the events that were committed; `last_error`: why they wait."""
+
+    last_error: str
+
+    def poke(self) -> None:
+        """There may be something to announce."""
+
 
 Network = IPv4Network | IPv6Network
 
@@ -34,11 +43,10 @@ class ClusterApi:
     Attributes:
         database_url: a `postgresql+psycopg` URL.
         keys: what attempts' tokens are signed with.
-        events_url: the base of Prefect's API, such as http://127.0.0.1:4200/api.
+        announcing: opens what announces to Prefect for as long as the application runs.
         ars_tokens: opens the source of archive tokens for as long as the application runs.
         file_proxy: the base of the archive's file service, without `/assetfiles`.
         outputs: the folder for the small files that jobs send.
-        events_auth: Prefect's auth string, `user:password`, if it has one.
         legacy_prefix: what stands before the paths of existing scripts.
         legacy_callbacks: networks whose scripts need no token.
         trusted_proxies: networks whose word on a client's address counts.
@@ -49,11 +57,10 @@ class ClusterApi:
 
     database_url: str = field(repr=False)
     keys: Keys = field(repr=False)
-    events_url: str
+    announcing: Callable[[AsyncEngine], AbstractAsyncContextManager[Announces]]
     ars_tokens: Callable[[], AbstractAsyncContextManager[TokenSource]]
     file_proxy: str
     outputs: Path
-    events_auth: str | None = field(default=None, repr=False)
     legacy_prefix: str = "/dev"
     legacy_callbacks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
@@ -70,7 +77,7 @@ class Context:
     config: ClusterApi
     engine: AsyncEngine
     metrics: Metrics
-    announcer: Announcer
+    announcer: Announces
     totals: Totals
     ars_token: TokenSource
 

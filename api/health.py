@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
-from api.announcer import Backlog, backlog
 from api.context import Here
 from api.metrics import figures
+from track.records.outbox import Backlog, backlog
 
 router = APIRouter(tags=["service"])
 

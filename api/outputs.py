@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from schemas.attempts import FileFacts
 from schemas.guid import check_file_name, check_guid
-from track.attempts import Attempt
+from track.jobs.attempts import Attempt
 
 CHUNK = 1 << 20
 

@@ -19,9 +19,9 @@ from starlette.types import Scope
 
 from api.outputs import Damaged
 from hpc.protocol import Refused, TooLate
-from track.database import never_fits
-from track.documents import NoDocument
-from track.moves import StaleMove
+from track.jobs.moves import StaleMove
+from track.records.documents import NoDocument
+from track.schema.database import never_fits
 
 log = logging.getLogger(__name__)
 

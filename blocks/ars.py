@@ -7,7 +7,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks.ars_client import ArsAddress, ArsClient, Guard
-from schemas.ars_asset import Profile
+from schemas.metadata.ars_asset import Profile
 
 
 class ArsArchive(Block):

@@ -20,15 +20,17 @@ from pathlib import Path
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from demo import harm, victims
+from demo import harm
 from demo.judgement import Row, end_of, judged
+from demo.lab import victims
 from demo.run import look
-from demo.sessions import End, SampleSession, write_sample_session
+from demo.specimens.sessions import End, SampleSession, write_sample_session
 from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
-from refinery import lifecycle, state
+from refinery import state
 from refinery.addresses import of_running
+from refinery.local import lifecycle
 from refinery.settings import Settings
-from track.database import make_engine
+from track.schema.database import make_engine
 
 Say = Callable[[str], None]
 

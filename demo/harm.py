@@ -5,7 +5,7 @@ Asked of the databases once everything has ended; each finding is named in plain
 
 from collections.abc import Iterator
 
-from demo import victims
+from demo.lab import victims
 from refinery.settings import Settings
 
 TWICE = {

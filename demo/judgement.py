@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from demo.progress import SpecimenRow, StageRow
-from demo.sessions import End, Expectation
+from demo.specimens.sessions import End, Expectation
 
 Row = dict[str, Any]
-"""One asset of a session, as `track.progress.session_progress` gives it."""
+"""One asset of a session, as `track.reports.progress.session_progress` gives it."""
 
 
 def specimens(rows: Sequence[Row]) -> list[SpecimenRow]:

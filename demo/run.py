@@ -17,17 +17,18 @@ from rich.console import Console
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo import slurm
 from demo.judgement import Row, judged, specimens
-from demo.photographs import write_photograph_session
+from demo.lab import slurm
 from demo.progress import SessionProgress
-from demo.sessions import Expectation, write_sample_session
-from refinery import lifecycle, state
+from demo.specimens.photographs import write_photograph_session
+from demo.specimens.sessions import Expectation, write_sample_session
+from refinery import state
 from refinery.addresses import Addresses, of_running
+from refinery.local import lifecycle
 from refinery.settings import Settings
-from track.database import make_engine
-from track.progress import session_progress
-from track.tables import session as sessions
+from track.reports.progress import session_progress
+from track.schema.database import make_engine
+from track.schema.tables import session as sessions
 
 Say = Callable[[str], None]
 

@@ -20,12 +20,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from demo import victims
+from demo.lab import victims
 from refinery.addresses import of_running
-from refinery.service import descendants
+from refinery.local.service import descendants
 from refinery.settings import Settings
-from track import switches
-from track.database import make_engine, transact
+from track.commands import switches
+from track.schema.database import make_engine, transact
 
 WINDOW_S = 45.0
 """Strikes begin within so many seconds after the sessions were dropped."""

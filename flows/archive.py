@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from tasks.archive import STAGES
-from tasks.dispatcher import this_dispatcher
-from tasks.holding import holding
-from track.claims import Claim
+from tasks.archive.stages import STAGES
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.holding import holding
+from track.jobs.claims import Claim
 
 
 @flow(name="archive", flow_run_name="{claim.guid} {claim.stage}")

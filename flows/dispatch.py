@@ -11,14 +11,14 @@ from flows.finalise import finalise_asset
 from flows.ingest import ingest_asset
 from flows.module import run_module
 from schemas.pace import Pace
-from tasks.announcements import announce_finished
-from tasks.dispatcher import Subflow
-from tasks.dispatching import dispatching
-from tasks.folders import settle_folder
-from tasks.registration import register_session
-from tasks.reports import SessionReport
-from track.claims import Claim
-from track.leases import LeaseTaken
+from tasks.dispatch.announcements import announce_finished
+from tasks.dispatch.dispatcher import Subflow
+from tasks.dispatch.dispatching import dispatching
+from tasks.dispatch.reports import SessionReport
+from tasks.intake.folders import settle_folder
+from tasks.intake.registration import register_session
+from track.jobs.claims import Claim
+from track.jobs.leases import LeaseTaken
 
 BUILTINS: dict[str, Subflow] = {"ingest": ingest_asset, "finalise": finalise_asset}
 

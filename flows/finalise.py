@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from tasks.announcements import announce_finalised
-from tasks.dispatcher import this_dispatcher
-from tasks.finalise import finalise, is_final
-from tasks.holding import holding
-from track.claims import Claim
+from tasks.archive.finalise import finalise, is_final
+from tasks.dispatch.announcements import announce_finalised
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.holding import holding
+from track.jobs.claims import Claim
 
 
 @flow(name="finalise", flow_run_name="{claim.guid} finalise")

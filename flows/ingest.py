@@ -2,11 +2,11 @@
 
 from prefect import flow
 
-from tasks.dispatcher import this_dispatcher
-from tasks.folders import settling
-from tasks.holding import holding
-from tasks.ingest import ingest
-from track.claims import Claim
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.holding import holding
+from tasks.intake.folders import settling
+from tasks.intake.ingest import ingest
+from track.jobs.claims import Claim
 
 
 @flow(name="ingest", flow_run_name="{claim.guid} ingest")

@@ -3,13 +3,13 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.archive import have_share_open
-from tasks.dispatcher import this_dispatcher
-from tasks.holding import handling, holding
-from tasks.metadata import push_changed
-from tasks.retrieval import outputs_here
-from tasks.submission import come_back, submit, take_back
-from track.claims import Claim
+from tasks.archive.metadata import push_changed
+from tasks.archive.stages import have_share_open
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.holding import handling, holding
+from tasks.dispatch.retrieval import outputs_here
+from tasks.dispatch.submission import come_back, submit, take_back
+from track.jobs.claims import Claim
 
 
 async def run_module(claim: Claim) -> State | None:

@@ -12,16 +12,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from tasks.operations import (
-    answer,
-    load_definitions,
-    operating,
-    push_again,
-)
-from track import operations, switches
-from track.operations import Line
-from track.selection import CannotDo, Selection, select_jobs
-from track.states import State as JobState
+from tasks.upkeep.operator import answer, load_definitions, operating, push_again
+from track.commands import operations, switches
+from track.commands.operations import Line
+from track.commands.selection import CannotDo, Selection, select_jobs
+from track.schema.states import State as JobState
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
 Guid = Annotated[str, Field(min_length=1, max_length=200)]

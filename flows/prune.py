@@ -3,7 +3,7 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.pruning import pruning, report
+from tasks.upkeep.prune import pruning, report
 
 
 @flow(name="prune")

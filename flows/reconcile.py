@@ -7,8 +7,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from tasks.alarms import raise_alarms
-from tasks.reconciliation import reconciling, report, set_right
+from tasks.upkeep.alarms import raise_alarms
+from tasks.upkeep.reconcile import reconciling, report, set_right
 
 
 @flow(name="reconcile")

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from tasks.sites import examine_site, prepare_site, show_findings
+from tasks.upkeep.site_checks import examine_site, prepare_site, show_findings
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
 SiteName = Annotated[str, Field(min_length=1, max_length=64)]

@@ -15,17 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hpc.unserved import LONGEST_PAUSE_S, lacks_library, not_its_fault, pause_s
 from schemas import events
 from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
-from schemas.metadata import MetadataError
-from track.attempts import Attempt, close_attempt, find_attempt
-from track.edges import HELD
-from track.inbox import Received, receive
-from track.jobs import end, try_again
-from track.moves import Guard, move
-from track.results import apply_result
-from track.site_lacks import forget_lacks, note_lack
-from track.states import State
-from track.tables import asset, attempt, job, pipeline, site, stage
-from track.wake import wake
+from schemas.metadata.document import MetadataError
+from track.commands.results import apply_result
+from track.commands.site_lacks import forget_lacks, note_lack
+from track.jobs.attempts import Attempt, close_attempt, find_attempt
+from track.jobs.edges import HELD
+from track.jobs.moves import Guard, move
+from track.jobs.verbs import end, try_again
+from track.records.inbox import Received, receive
+from track.records.wake import wake
+from track.schema.states import State
+from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
 LATE_DAYS = 7
 """How long after its end an attempt's messages are still answered (and not applied)."""

@@ -1,4 +1,4 @@
-"""The runner as one file to send to a site: a zipapp of `hpc/job`, pure Python.
+"""The runner as one file to send to a site: a zipapp of `hpc/runner`, pure Python.
 
 Same source, same bytes, on any machine: sorted names, a fixed date, no compression (zlib
 releases differ) and LF line ends. So the sha256 in its name says which runner a site holds.
@@ -18,7 +18,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("the runner needs Python 3.11 or newer, this is " + sys.version.split()[0])
 
-from hpc.job.__main__ import main
+from hpc.runner.__main__ import main
 
 sys.exit(main())
 """
@@ -42,10 +42,10 @@ def build_runner(into: Path) -> Path:
 
 def _archive() -> bytes:
     """The zip. `hpc/__init__.py` is written empty: the package around the runner stays home."""
-    job = Path(__file__).parent / "job"
+    runner = Path(__file__).parent / "runner"
     members = {"__main__.py": MAIN, "hpc/__init__.py": b""}
-    for source in job.rglob("*.py"):
-        name = f"hpc/job/{source.relative_to(job).as_posix()}"
+    for source in runner.rglob("*.py"):
+        name = f"hpc/runner/{source.relative_to(runner).as_posix()}"
         members[name] = source.read_bytes().replace(b"\r\n", b"\n")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from refinery import state
+from refinery.postgres_home import superuser_url
 from refinery.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -65,8 +66,6 @@ def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
 def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
     """The three databases' URLs: of the embedded cluster, or beside the one that is set."""
     if settings.embedded_database:
-        from refinery.postgres import superuser_url
-
         folder = settings.state / "pg"
         return {
             name: superuser_url(folder, ports["postgres"], name, driver_of(name))

@@ -4,6 +4,7 @@ for help is quick and the workstation's small install can do it too.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +25,15 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: what a person can mend is told plainly, without a traceback."""
+    guarded(app)
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command of ours so."""
     if proxies(os.environ):
         os.environ.update(unproxied(os.environ))
     try:
-        app()
+        command()
     except (RuntimeError, ValueError, OSError) as error:
         say(str(error), error=True)
         sys.exit(1)
@@ -52,8 +58,8 @@ def up(
     ] = False,
 ) -> None:
     """Start everything on this host and keep it alive until Ctrl-C."""
-    from refinery import lifecycle
     from refinery.addresses import Addresses, resolve
+    from refinery.local import lifecycle
 
     settings = here()
 
@@ -71,7 +77,7 @@ def up(
 @app.command()
 def stop() -> None:
     """Stop what `refinery up` started here."""
-    from refinery import lifecycle
+    from refinery.local import lifecycle
 
     say("stopped" if lifecycle.stop(here(), say) else "nothing was running")
 
@@ -100,25 +106,6 @@ def api(
     from refinery import services
 
     services.api(here(), which)
-
-
-@app.command()
-def ars(
-    profile: Annotated[
-        str, typer.Option(help="which ARS it is, v2_11 or v2_6; omitted: ars_profile")
-    ] = "",
-    role: Annotated[
-        list[str] | None,
-        typer.Option(help="a realm role of our client there; may be repeated; omitted: ars_roles"),
-    ] = None,
-) -> None:
-    """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
-    from refinery import services
-    from refinery.settings import Settings
-
-    chosen = {"REFINERY_ARS_PROFILE": profile, "REFINERY_ARS_ROLES": ",".join(role or ())}
-    given = {name: value for name, value in chosen.items() if value}
-    services.ars(Settings.load(Path.cwd(), os.environ | given))
 
 
 @app.command()
@@ -174,7 +161,7 @@ def import_dassco(
     force: Annotated[bool, typer.Option("--force", help="write over what is there")] = False,
 ) -> None:
     """Turn a DaSSCo Integration Server's configuration into one of ours."""
-    from refinery.import_dassco import import_dassco as moved_in
+    from refinery.dassco.convert import import_dassco as moved_in
 
     project_dir = Path.cwd()
     say(moved_in(folder, project_dir, project_dir / out, force=force))
@@ -187,7 +174,7 @@ def psql(
     database: Annotated[str, typer.Option(help="refinery, prefect or ars")] = "refinery",
 ) -> None:
     """Open the embedded database; further arguments go to psql."""
-    from refinery.consoles import open_psql
+    from refinery.local.consoles import open_psql
 
     open_psql(here(), database, context.args)
 
@@ -198,7 +185,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as they grow")] = False,
 ) -> None:
     """Show what the services wrote."""
-    from refinery.consoles import show_logs
+    from refinery.local.consoles import show_logs
 
     show_logs(here(), name, follow=follow)
 
@@ -210,7 +197,7 @@ def backup(
     ] = None,
 ) -> None:
     """Save the embedded databases, also while everything runs."""
-    from refinery.backup import save
+    from refinery.local.backup import save
 
     say(f"saved in {save(here(), folder)}")
 
@@ -218,7 +205,7 @@ def backup(
 @app.command()
 def restore(folder: Annotated[Path, typer.Argument(help="a folder that backup made")]) -> None:
     """Replace the embedded databases by saved ones; the system must be stopped."""
-    from refinery import backup
+    from refinery.local import backup
 
     backup.restore(here(), folder)
     say("restored; start it with 'refinery up'")
@@ -229,36 +216,39 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="really remove databases and files")] = False,
 ) -> None:
     """Remove everything the system keeps in its state folder, databases included."""
-    from refinery import lifecycle
+    from refinery.local import lifecycle
 
     say(lifecycle.forget(here(), really=yes))
 
 
-@app.command()
-def demo(
-    once: Annotated[
-        bool, typer.Option("--once", help="Stop everything afterwards; 0 only if all went well.")
-    ] = False,
-    session: Annotated[
-        Path | None, typer.Option(help="a folder of your own to send instead of the sample")
-    ] = None,
-    site: Annotated[str, typer.Option(help="run modules at this site only")] = "",
-) -> None:
+ON_TO_DEMO = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+
+
+@app.command(context_settings=ON_TO_DEMO)
+def demo(context: typer.Context) -> None:
     """Send a small sample session down the whole road and show how it fares."""
-    from demo.run import run
-
-    raise typer.Exit(run(here(), say, once=once, session=session, site=site))
+    _become_demo("demo", context.args)
 
 
-@app.command()
-def campaign(
-    rounds: Annotated[int, typer.Option(min=1, help="how often the sample session is sent")] = 3,
-    seed: Annotated[int | None, typer.Option(help="draw the faults from this number again")] = None,
-) -> None:
+@app.command(context_settings=ON_TO_DEMO)
+def campaign(context: typer.Context) -> None:
     """Send sample sessions while processes are killed and the archive fails; count losses."""
-    from demo.campaign import run
+    _become_demo("campaign", context.args)
 
-    raise typer.Exit(run(Path.cwd(), say, rounds=rounds, seed=seed))
+
+@app.command(context_settings=ON_TO_DEMO)
+def ars(context: typer.Context) -> None:
+    """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
+    _become_demo("ars", context.args)
+
+
+def _become_demo(command: str, arguments: list[str]) -> None:
+    """Go on as that command of `python -m demo`, in this very process: nothing here knows it."""
+    os.execv(sys.executable, [sys.executable, "-m", "demo", command, *arguments])
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.runner.registry import names
 from refinery.settings import Settings
-from schemas.pipeline import Pipeline, load_pipelines
-from schemas.pipeline_checks import check_together
+from schemas.pipeline.checks import check_together
+from schemas.pipeline.load import Pipeline, load_pipelines
 from schemas.sites import Site, load_sites
-from track import pipelines as known_pipelines
-from track import sites as known_sites
-from track.announcements import announce_changed
-from track.back_fill import back_fill
-from track.database import transact
-from track.throttles import set_archive_throttle
+from track.commands import pipelines as known_pipelines
+from track.commands.back_fill import back_fill
+from track.jobs import sites as known_sites
+from track.jobs.throttles import set_archive_throttle
+from track.records.outbox import announce_changed
+from track.schema.database import transact
 
 ACTOR = "refinery up"
 
@@ -23,7 +24,7 @@ def read_pipelines(settings: Settings) -> list[Pipeline]:
     """Every pipeline of every file in the pipelines' folder. Raises PipelineError."""
     found: list[Pipeline] = []
     for path in sorted(settings.pipelines.glob("*.yaml")):
-        found += load_pipelines(path.read_text(encoding="utf-8"), str(path))
+        found += load_pipelines(path.read_text(encoding="utf-8"), str(path), names())
     check_together(found)
     return found
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from blocks.ars_client import ArsAddress, ArsClient, ArsError
 from blocks.ars_client.files import LocalFile
-from hpc.carrier import DepotError, Shelf
+from hpc.sites.slurm.relay import DepotError, Shelf
 from schemas.attempts import FileFacts
 
 

@@ -10,7 +10,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from refinery import services, state
+from refinery import connections, services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
 from refinery.doctor_prefect import reconcile, work_pool
@@ -73,7 +73,7 @@ def look(name: str, at: Callable[[], str]) -> Finding:
 
 def n_drive(settings: Settings) -> str:
     """The watched folders that are there. Raises OSError when the drive is not readable."""
-    root = services.n_drive(settings).root
+    root = connections.n_drive(settings).root
     there = sorted({path.name for path in root.iterdir()} & set(settings.workstations))
     return f"{root}: {', '.join(there) or 'no folder of a watched workstation yet'}"
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 ACCOUNTS = ("postgres", "nobody")
 PROGRAMS = Path("pginstall") / "bin"
+SUPERUSER = "refinery"
+SECRET = "pgpass"
 SHARED = Path("/var/lib/specimen-refinery")
 # sun_path holds 107 bytes on Linux and 103 on macOS, the socket's own name included.
 SOCKET_PATH_LIMIT = 103
@@ -166,3 +168,20 @@ def copied(installed: Path) -> Path:
         except OSError:  # another start finished the same copy first
             shutil.rmtree(draft)
     return target / installed.name
+
+
+def superuser_url(folder: Path, port: int, database: str, driver: str) -> str:
+    """The URL of a database of the cluster whose state folder is `folder`."""
+    return f"{driver}://{SUPERUSER}:{password_in(folder)}@127.0.0.1:{port}/{database}"
+
+
+def password_in(folder: Path) -> str:
+    """The superuser's password of that cluster. Raises PostgresError when its file is gone."""
+    path = folder / SECRET
+    try:
+        return path.read_text(encoding="utf-8").strip().rpartition(":")[2]
+    except FileNotFoundError as error:
+        raise PostgresError(
+            f"{path} is missing, and with it the password of the embedded PostgreSQL: "
+            "put the file back from a backup."
+        ) from error

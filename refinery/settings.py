@@ -25,7 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
-from schemas.pipeline import Throttle
+from schemas.pipeline.load import Throttle
 
 PREFIX = "REFINERY_"
 FILE = "refinery.toml"

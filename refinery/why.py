@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from refinery.addresses import of_running
 from refinery.settings import Settings
-from track import waiting
-from track.database import make_engine, transact
-from track.selection import CannotDo, asset_row, session_row
-from track.tables import asset
-from track.waiting_words import Waits
+from track.commands.selection import CannotDo, asset_row, session_row
+from track.reports import waiting
+from track.reports.waiting_words import Waits
+from track.schema.database import make_engine, transact
+from track.schema.tables import asset
 
 MOST_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""

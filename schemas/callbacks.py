@@ -126,7 +126,7 @@ class FailDerivativeBody(Body):
 
 
 class DerivativeBody(RootModel[Json]):
-    """`derivative`: the metadata of a new asset, v2.1.0 or v3; `schemas.metadata` reads it."""
+    """`derivative`: the metadata of a new asset, v2.1.0 or v3 (see `schemas.metadata`)."""
 
     @property
     def document(self) -> dict[str, Any]:

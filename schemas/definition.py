@@ -4,6 +4,7 @@ They forbid unknown keys and name the nearest known one; what pydantic finds wro
 turned into problems with the lines of the file.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -39,10 +40,19 @@ class Definition(BaseModel):
 D = TypeVar("D", bound=Definition)
 
 
-def build(model: type[D], located: Located, path: Path, given: Any) -> D | list[Problem]:
-    """`given`, found at `path`, as a `model`; or what is wrong with it, in the file's order."""
+def build(
+    model: type[D],
+    located: Located,
+    path: Path,
+    given: Any,
+    context: Mapping[str, Any] | None = None,
+) -> D | list[Problem]:
+    """`given`, found at `path`, as a `model`; or what is wrong with it, in the file's order.
+
+    `context` is what validators are told besides.
+    """
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context=None if context is None else dict(context))
     except ValidationError as error:
         found = _without_echoes(error.errors())
         problems = [_problem(located, path, details) for details in found]

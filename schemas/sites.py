@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from schemas.definition import Definition, build, refusal
-from schemas.pipeline_model import Name, Resources
+from schemas.pipeline.model import Name, Resources
 from schemas.yaml_lines import DefinitionError, Located, Path, Problem, nearest, read_documents
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

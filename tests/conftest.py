@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.support.clusters import temporary_cluster
-from track.database import make_engine
-from track.migrations import upgrade
+from track.schema.database import make_engine
+from track.schema.migrations import upgrade
 
 pytest_plugins = ["tests.support.workers"]
 

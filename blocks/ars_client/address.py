@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from blocks.ars_client.errors import ArsRefused
-from schemas.ars_asset import Profile
+from schemas.metadata.ars_asset import Profile
 
 TOKEN_PATH = "/keycloak/realms/dassco/protocol/openid-connect/token"
 

@@ -1,7 +1,7 @@
 """The ARS client: one HTTP connection pool, one token, and ARS's nouns on top of it.
 
 It translates and bounds single calls and decides nothing; what may be called again
-after a crash is built on it in `tasks.ars`.
+after a crash is built on it in `tasks.archive.ars`.
 """
 
 import asyncio

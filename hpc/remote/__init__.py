@@ -15,9 +15,9 @@ import secrets
 import shlex
 from importlib.resources import files
 
-from hpc.prelude import prelude_lines
+from hpc.scheduler.prelude import prelude_lines
 from hpc.scheduler.refusals import lost_words
-from hpc.wire.base import Answer, Sink, Stdin, Wire
+from hpc.transport.base import Answer, Sink, Stdin, Wire
 
 _COMMAND = (
     "exec /bin/sh -c 'IFS= read -r line && case $line in"

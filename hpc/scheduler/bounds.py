@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from schemas.pipeline_model import Resources
+from schemas.pipeline.model import Resources
 
 ASK = (
     "scontrol show partition --oneliner 2>/dev/null; "

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpc.scheduler.bounds import Allowed, Bounds
 from hpc.scheduler.states import JobState
-from schemas.pipeline_model import Resources
+from schemas.pipeline.model import Resources
 
 MEMORY_FACTOR = 2
 TIME_FACTOR = 2

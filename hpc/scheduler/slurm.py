@@ -9,10 +9,10 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hpc.prelude import prelude_lines
+from hpc.scheduler.prelude import prelude_lines
 from hpc.scheduler.refusals import Complaint, answered, classify, on_one_line
 from hpc.scheduler.states import JobState, slurm_state
-from schemas.pipeline_model import Resources
+from schemas.pipeline.model import Resources
 
 QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 """Of squeue: array job, tasks, state, name, nodes, reason."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demo.sessions import write_sample_session
+from demo.specimens.sessions import write_sample_session
 from tests.support.deaf_prefect import DeafPrefect, deaf_prefect
 from tests.support.stack import Stack
 

@@ -16,9 +16,16 @@ import yaml
 from PIL import Image
 
 from demo.judgement import differences, end_of
-from demo.sessions import DIGITISER, PLANS, SHARED_LABEL, End, Expectation, write_sample_session
+from demo.specimens.sessions import (
+    DIGITISER,
+    PLANS,
+    SHARED_LABEL,
+    End,
+    Expectation,
+    write_sample_session,
+)
 from tests.support.stack import ROOT, Stack
-from track.states import MOVES, State
+from track.schema.states import MOVES, State
 
 pytestmark = pytest.mark.timeout(900)  # seconds, for the first test waits for them all
 INSTITUTION, COLLECTION = "NHMD", "Vascular plants"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from demo.lab.slurm import SITE
+from demo.lab.slurm_lab import MISSING, installed
 from demo.run import PATIENCE_S
-from demo.slurm import SITE
-from demo.slurm_lab import MISSING, installed
 from refinery import state
 from refinery.processes import marked
 from tests.support.stack import Stack

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc.job.modules import barcode
+from hpc.runner.modules import barcode
 from tests.support.jobs_on_disk import job_on_disk
 
 MANIFEST = "MANIFEST.csv"

@@ -23,16 +23,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.callers import AttemptCaller
 from api.clusters import create_app
 from api.context import Here
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from schemas.attempts import Complete
 from tests.support.callbacks import KEYS, cluster_config
 from tests.support.clusters import temporary_folder
 from tests.support.events_server import EventsServer
 from tests.support.ports import free_port
 from tests.support.world import World, new
-from track.database import make_engine
-from track.inbox import Received, receive
-from track.migrations import upgrade
+from track.records.inbox import Received, receive
+from track.schema.database import make_engine
+from track.schema.migrations import upgrade
 
 ROOT = Path(__file__).parents[2]
 ROUNDS, PER_ROUND, CLIENTS = 5, 400, 16

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.copies import copy_verified
+from tasks.files.copies import copy_verified
 from tests.benchmarks.rows import Row
 
 SIZE_BYTES = 160_000_000

@@ -22,9 +22,9 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 from sqlalchemy import RowMapping, text
 
-from hpc.site_lock import CHANNEL
+from hpc.sites.lock import CHANNEL
 from hpc.tokens import Keys
-from refinery import services
+from refinery import connections
 from tests.benchmarks.by_hand import call, define, open_with, queued, register
 from tests.benchmarks.rows import Row, quantile
 from tests.benchmarks.system import FlowProcess, System
@@ -142,7 +142,7 @@ class Cluster:
 async def _latencies(
     system: System, flows: FlowProcess, session: UUID, assets: int, stages: int
 ) -> list[Sample]:
-    keys = services.token_keys(system.settings)
+    keys = connections.token_keys(system.settings)
     async with (
         httpx.AsyncClient(base_url=system.addresses.clusters, timeout=30) as http,
         asyncio.timeout(PATIENCE_S),

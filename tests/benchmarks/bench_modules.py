@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from demo.codes import Symbology
-from demo.sheets import Order, draw_sheet
+from demo.specimens.codes import Symbology
+from demo.specimens.sheets import Order, draw_sheet
 from tests.benchmarks.rows import Row
 
 PROCESS = Path(__file__).parent / "imaging_process.py"

@@ -15,12 +15,12 @@ import httpx
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery import services
+from refinery import connections
 from tests.benchmarks.by_hand import call, define, open_with, queued
 from tests.benchmarks.rows import Row
 from tests.support.stack import Stack, running_stack
-from track.database import make_engine, transact
-from track.wake import wake_session
+from track.records.wake import wake_session
+from track.schema.database import make_engine, transact
 
 DISPATCH = "dispatch/session"
 RESTLESS = {"pace": {"tick_s": 0.5, "recheck_s": 1, "linger_s": 0.2}}
@@ -54,7 +54,7 @@ async def measure(*, quick: bool = False) -> list[Row]:
 
 async def _waits(stack: Stack, engine: AsyncEngine, samples: int) -> list[float]:
     """Seconds from each answer to the next stage's time of queueing, by the same clock."""
-    keys = services.token_keys(stack.settings)
+    keys = connections.token_keys(stack.settings)
     await define(engine, (samples + 1,))
     session = await open_with(engine, samples + 1, assets=1)
     await transact(engine, lambda tx: wake_session(tx, session))

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.benchmarks.rows import Row
 from tests.support.clusters import temporary_cluster
 from tests.support.world import World
-from track import jobs
-from track.database import make_engine, transact
-from track.migrations import upgrade
+from track.jobs import verbs
+from track.schema.database import make_engine, transact
+from track.schema.migrations import upgrade
 
 MANY, FEW, STAGES, ROUNDS = 100_000, 1_000, 5, 300
 
@@ -80,7 +80,7 @@ async def _fill(engine: AsyncEngine, assets: int) -> list[int]:
 
 async def _finish(engine: AsyncEngine, job_id: int) -> float:
     begun = time.perf_counter()
-    ready = await transact(engine, lambda tx: jobs.finish(tx, job_id, actor="bench"))
+    ready = await transact(engine, lambda tx: verbs.finish(tx, job_id, actor="bench"))
     assert len(ready) == 1
     return time.perf_counter() - begun
 

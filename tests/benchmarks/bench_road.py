@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from refinery import services
-from refinery.opening import register_folder
+from refinery import connections
+from tasks.intake.opening import register_folder
 from tests.benchmarks.rows import Row
 from tests.benchmarks.sheets import write_small_session
 from tests.benchmarks.system import FlowProcess, System
-from track.tables import asset
+from track.schema.tables import asset
 
 ASSETS = 6
 DERIVATIVES = 2  # of each, as PIPEHERB0001 makes them
@@ -87,7 +87,7 @@ async def _drop(system: System, assets: int, seed: int) -> str:
     async def tell_nobody(_: Mapping[str, Any]) -> None:
         return
 
-    drive = services.n_drive(system.settings)
+    drive = connections.n_drive(system.settings)
     sources = system.settings.project_dir / "photographs"
     made = write_small_session(drive.root, sources, assets, seed)
     opened = await register_folder(

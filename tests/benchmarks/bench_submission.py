@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo.slurm_lab import SlurmLab, installed, running_lab
+from demo.lab.slurm_lab import SlurmLab, installed, running_lab
 from hpc.runner_archive import build_runner
-from hpc.slurm_driver import SlurmDriver
-from hpc.wire.ssh import SshLink
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from tests.benchmarks.rows import Row
 from tests.support.callbacks import KEYS
@@ -27,8 +27,8 @@ from tests.support.clusters import temporary_cluster
 from tests.support.delay_proxy import DelayProxy, running_proxy
 from tests.support.slurm_site import PIPELINE
 from tests.support.world import World
-from track.database import make_engine
-from track.migrations import upgrade
+from track.schema.database import make_engine
+from track.schema.migrations import upgrade
 
 JOBS = 5000
 SINGLES = 200

@@ -12,16 +12,16 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.tokens import Keys
-from schemas.metadata import read_document
-from schemas.pipeline import Pipeline
+from schemas.metadata.document import read_document
+from schemas.pipeline.load import Pipeline
 from schemas.sites import Site
 from tests.support.sites import DRIVEN
-from track.assets import NewAsset, register_assets
-from track.database import transact
-from track.documents import create_document, mark_pushed
-from track.pipelines import load_pipelines
-from track.sessions import mark_registered, open_session
-from track.sites import load_sites, read_sites
+from track.commands.assets import NewAsset, register_assets
+from track.commands.pipelines import load_pipelines
+from track.jobs.sites import load_sites, read_sites
+from track.records.documents import create_document, mark_pushed
+from track.records.sessions import mark_registered, open_session
+from track.schema.database import transact
 
 SITE = "benchmark"
 PIPELINE = "BENCHMARK"

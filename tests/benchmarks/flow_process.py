@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import State
 
 from flows.dispatch import dispatch
 from refinery.addresses import of_running
-from refinery.prefect_setup import save_blocks
+from refinery.local.prefect_setup import save_blocks
 from refinery.settings import Settings
 from schemas.pace import Pace
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from hpc.job.imaging.codes import read_codes
-from hpc.job.imaging.picture import read_grey
-from hpc.job.imaging.scaled import FORMATS, write_scaled
-from hpc.job.verdict import Usage
+from hpc.runner.imaging.codes import read_codes
+from hpc.runner.imaging.picture import read_grey
+from hpc.runner.imaging.scaled import FORMATS, write_scaled
+from hpc.runner.verdict import Usage
 
 SCAN_PPI = 600
 

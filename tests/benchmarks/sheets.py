@@ -6,8 +6,8 @@ from random import Random
 
 from PIL import Image
 
-from demo.codes import Symbology, sticker
-from demo.photographs import PhotographSession, write_photograph_session
+from demo.specimens.codes import Symbology, sticker
+from demo.specimens.photographs import PhotographSession, write_photograph_session
 
 SIZE = (300, 450)
 

@@ -17,12 +17,12 @@ from typing import Any, Self
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery import environment
 from refinery.addresses import Addresses
+from refinery.local import environment
+from refinery.local.stack import Stack, lock, together
 from refinery.settings import Settings
-from refinery.stack import Stack, lock, together
 from tests.support.clusters import temporary_folder
-from track.database import make_engine
+from track.schema.database import make_engine
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = ("worker", "worker-housekeeping", "watch")

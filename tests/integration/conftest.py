@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.support.archive import Archive, archive_in
 
 

@@ -13,7 +13,7 @@ from blocks.ars import ArsArchive
 from blocks.ars_client import ArsAddress
 from demo.ars.app import create_app
 from demo.ars.config import ProfileName, StandInConfig
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.support.ports import free_port
 from tests.support.serving import served
 

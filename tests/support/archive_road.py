@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.ars_client import ArsClient, LocalFile
-from tasks.ars import (
+from tasks.archive.ars import (
     Pace,
     Verdict,
     await_synchronised,

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hpc import protocol
 from hpc.protocol import Answer
 from schemas.attempts import Complete, Fail, Result, Start
-from schemas.metadata import read_document
+from schemas.metadata.document import read_document
 from tests.support.world import World
-from track import jobs
-from track.attempts import Attempt
-from track.claims import Claim
-from track.database import transact
-from track.documents import create_document
+from track.jobs import verbs
+from track.jobs.attempts import Attempt
+from track.jobs.claims import Claim
+from track.records.documents import create_document
+from track.schema.database import transact
 
 WHO = {"native_id": "n1", "nonce": "x"}
 
@@ -25,7 +25,7 @@ async def queue(world: World, found: Claim, site: str = "alpha") -> int:
     mine = world.dispatcher_id
     return await transact(
         world.engine,
-        lambda tx: jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
+        lambda tx: verbs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
     )
 
 

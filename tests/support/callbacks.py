@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
-from hpc.job.answers import NOES, is_grant, is_outcome, is_refusal, is_token
+from hpc.runner.answers import NOES, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
-from schemas.metadata import read_document
+from refinery.announce.announcer import announcing
+from schemas.metadata.document import read_document
 from tests.support.sites import install_sites
 from tests.support.world import HERE, World, new
-from track import jobs
-from track.database import transact
-from track.documents import create_document
+from track.jobs import verbs
+from track.records.documents import create_document
+from track.schema.database import transact
 
 KEYS = Keys.parse("k:00112233445566778899aabbccddeeff")
 LISTED = ("10.1.2.3", 4711)
@@ -83,7 +85,7 @@ def cluster_config(database: str, events_url: str, folder: Path, **more: Any) ->
     settings: dict[str, Any] = {
         "database_url": database,
         "keys": KEYS,
-        "events_url": events_url,
+        "announcing": partial(announcing, events_url=events_url),
         "ars_tokens": _tokens,
         "file_proxy": "https://ars.test/file_proxy/api",
         "outputs": folder / "outputs",
@@ -157,12 +159,12 @@ class Cluster:
         who = self.world.dispatcher_id
         return await transact(
             self.engine,
-            lambda tx: jobs.hand_over(tx, job_id, site, dispatcher_id=who, actor="test"),
+            lambda tx: verbs.hand_over(tx, job_id, site, dispatcher_id=who, actor="test"),
         )
 
     async def finish_returned(self, job_id: int) -> None:
         """Do what remains of a job that came back."""
-        await transact(self.engine, lambda tx: jobs.finish(tx, job_id, actor="test"))
+        await transact(self.engine, lambda tx: verbs.finish(tx, job_id, actor="test"))
 
     async def job(self, guid: str, stage: str) -> dict[str, Any]:
         """A job's row."""

@@ -13,16 +13,16 @@ from typing import Any, BinaryIO
 
 from blocks.ars_client import ArsAddress
 from blocks.ars_client.files import Files
-from demo.sshd import Sshd
-from hpc.carrier import Shelf
-from hpc.slurm_driver import SlurmDriver
-from hpc.wire.ssh import SshLink
+from demo.lab.sshd import Sshd
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.sites.slurm.relay import Shelf
+from hpc.transport.ssh import SshLink
 from refinery.depot import ShareDepot
 from schemas.attempts import FileFacts
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
 from tests.support.dying_driver import die, drive
-from track.database import make_engine
+from track.schema.database import make_engine
 
 MOMENTS = ("sending", "sent")
 BLOCKS = 3

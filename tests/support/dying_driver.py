@@ -13,12 +13,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from demo.sshd import Sshd
-from hpc.slurm_driver import SlurmDriver
-from hpc.wire.ssh import SshLink
+from demo.lab.sshd import Sshd
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
-from track.database import make_engine
+from track.schema.database import make_engine
 
 MOMENTS = ("intent", "submit", "answer", "id")
 SUBMITTING_S = 0.05

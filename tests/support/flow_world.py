@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars import ArsArchive
 from tests.support.world import World
-from track.assets import NewAsset
-from track.database import transact
-from track.sessions import mark_registered
+from track.commands.assets import NewAsset
+from track.records.sessions import mark_registered
+from track.schema.database import transact
 
 
 async def undispatched(

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from schemas.metadata import read_document
+from schemas.metadata.document import read_document
 
 START = 1_700_000_000
 """Seconds since 1970 when a play begins; each change is a second later than the one before."""

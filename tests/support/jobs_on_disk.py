@@ -12,8 +12,8 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from demo.lettering import write
-from hpc.job.job import Child, Job, RemoteFile
+from demo.specimens.lettering import write
+from hpc.runner.job import Child, Job, RemoteFile
 
 Draw = Callable[..., Image.Image]
 MakeJob = Callable[..., Job]

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from demo.victims import KINDS, kill, service
-from refinery.service import descendants
+from demo.lab.victims import KINDS, kill, service
+from refinery.local.service import descendants
 from tests.support.stack import Stack
 
 PATIENCE_S = 240.0

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
-from tasks.dispatcher import Dispatcher
-from tasks.holding import holding
-from tasks.ingest import ingest
-from tasks.ndrive import list_session, listing_hash
-from tasks.registration import register_session
+from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.holding import holding
+from tasks.files.ndrive import list_session, listing_hash
+from tasks.intake.ingest import ingest
+from tasks.intake.registration import register_session
 from tests.support.world import World
-from track.database import transact
-from track.sessions import open_session
+from track.records.sessions import open_session
+from track.schema.database import transact
 
 PIPELINE: dict[str, Any] = {
     "pipeline": "P",

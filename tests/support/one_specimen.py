@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from demo.sessions import write_sample_session
+from demo.specimens.sessions import write_sample_session
 from tests.support.stack import Stack
 
 WORKSTATION = "WORKHERB0001"

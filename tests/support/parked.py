@@ -7,16 +7,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.pipeline import Pipeline
+from schemas.pipeline.load import Pipeline
 from tests.support.world import World, new
-from track import healing, jobs
-from track.claims import Claim
-from track.database import transact
-from track.moves import Guard
-from track.outlook import Outlook, outlook
-from track.parking import look
-from track.pipelines import load_pipelines
-from track.sessions import mark_registered, open_session
+from track.commands import healing
+from track.commands.pipelines import load_pipelines
+from track.jobs import verbs
+from track.jobs.claims import Claim
+from track.jobs.moves import Guard
+from track.jobs.outlook import Outlook, outlook
+from track.jobs.parking import look
+from track.records.sessions import mark_registered, open_session
+from track.schema.database import transact
 
 
 def pipeline(**throttle: int) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class Museum:
         return session_id
 
     async def lease(self, session_id: UUID) -> None:
-        """A dispatcher takes the session, as track.leases does."""
+        """A dispatcher takes the session, as track.jobs.leases does."""
         world = self._worlds[session_id]
         await world.sql(
             "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
@@ -91,7 +92,7 @@ class Museum:
         guard = Guard(dispatcher_id=self.dispatchers[session_id])
         await transact(
             self.engine,
-            lambda tx: jobs.try_again(
+            lambda tx: verbs.try_again(
                 tx, found.job_id, actor="t", why="away", uses_try=False, guard=guard,
                 delay_s=delay_s,
             ),

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.slurm_lab import SlurmLab
-from hpc.slurm_driver import SlurmDriver
+from demo.lab.slurm_lab import SlurmLab
+from hpc.sites.slurm.driver import SlurmDriver
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 
 FAILED = "sbatch: error: Batch job submission failed: "

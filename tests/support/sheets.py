@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from demo import furniture
-from demo.codes import Symbology, sticker
-from demo.flora import gathering
+from demo.specimens import furniture
+from demo.specimens.codes import Symbology, sticker
+from demo.specimens.flora import gathering
 
 Box = tuple[int, int, int, int]
 SIZE = (1760, 2000)

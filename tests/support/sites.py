@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import Site
-from track.sites import load_sites
+from track.jobs.sites import load_sites
 
 DRIVEN = text("UPDATE track.site SET seen_at = now() + interval '1 day' WHERE name = ANY(:names)")
 

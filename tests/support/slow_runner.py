@@ -8,7 +8,7 @@ from hpc.runner_archive import build_runner
 SLOW = """\
 import time
 
-from hpc.job.job import Job, Result, result
+from hpc.runner.job import Job, Result, result
 
 NAME = "clean"
 NEEDS = TAKES = ()
@@ -27,6 +27,6 @@ def slow_runner(folder: Path) -> Path:
     made = folder / "runner-slow.pyz"
     with zipfile.ZipFile(build_runner(folder)) as real, zipfile.ZipFile(made, "w") as slow:
         for name in real.namelist():
-            ours = name == "hpc/job/modules/clean.py"
+            ours = name == "hpc/runner/modules/clean.py"
             slow.writestr(name, SLOW if ours else real.read(name))
     return made

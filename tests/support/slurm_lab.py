@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from demo.slurm_lab import MISSING, SlurmLab, installed, running_lab
+from demo.lab.slurm_lab import MISSING, SlurmLab, installed, running_lab
 
 LAB = pytest.StashKey[SlurmLab]()
 

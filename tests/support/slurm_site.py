@@ -15,22 +15,22 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import create_app
-from demo.slurm_lab import SlurmLab
+from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
-from hpc.slurm_driver import SlurmDriver
-from hpc.wire.base import Wire
-from hpc.wire.breaker import Breaker
-from hpc.wire.ssh import SshLink
-from schemas.metadata import read_document
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.transport.base import Wire
+from hpc.transport.breaker import Breaker
+from hpc.transport.ssh import SshLink
+from schemas.metadata.document import read_document
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track import jobs
-from track.database import transact
-from track.documents import create_document
+from track.jobs import verbs
+from track.records.documents import create_document
+from track.schema.database import transact
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 150.0
@@ -129,7 +129,7 @@ class SlurmSite:
 
         async def work(tx: AsyncConnection) -> int:
             who = self.world.dispatcher_id
-            return await jobs.hand_over(tx, job_id, self.name, dispatcher_id=who, actor="test")
+            return await verbs.hand_over(tx, job_id, self.name, dispatcher_id=who, actor="test")
 
         return await transact(self.engine, work)
 

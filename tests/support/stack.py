@@ -17,7 +17,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from refinery import services, state
+from refinery import connections, state
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings
 from tests.support.clusters import temporary_folder
@@ -128,7 +128,7 @@ class Stack:
         """A token drawn as any client does; kept for a while, since it is good for minutes."""
         until, token = self._notes.get("token", (0.0, ""))
         if time.monotonic() > until:
-            address = services.archive(self.settings, self.addresses).address()
+            address = connections.archive(self.settings, self.addresses).address()
             form = {
                 "grant_type": "client_credentials",
                 "client_id": address.client_id,

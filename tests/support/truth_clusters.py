@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc import protocol
-from hpc.collect import report_end
+from hpc.sites.collect import report_end
 from schemas.attempts import Complete, Fail, Result, Start
 from tests.support.truth_world import Actor, Truth
-from track.batches import Batch, Member, mark_ended, mark_submitted, read_batches, take_batches
+from track.jobs.batches import Batch, Member, mark_ended, mark_submitted, read_batches, take_batches
 
 Call = Callable[[AsyncConnection], Awaitable[object]]
 

@@ -8,19 +8,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.truth_world import SITES, Actor, Killed, Truth
-from track import jobs, shares
-from track.assets import quarantine
-from track.claims import Claim, claim, returned, take_returned
-from track.leases import Lease, LeaseTaken
-from track.moves import Guard, StaleMove
-from track.outlook import outlook
-from track.parking import look
-from track.sessions import finish_if_registered
-from track.sites import NoSite, choose_site, is_driven
-from track.states import AT_SITE, State
-from track.tables import job
-from track.takeover import release_jobs
-from track.wake import wake_session
+from track.commands import shares
+from track.commands.assets import quarantine
+from track.jobs import verbs
+from track.jobs.claims import Claim, claim, returned, take_returned
+from track.jobs.leases import Lease, LeaseTaken
+from track.jobs.moves import Guard, StaleMove
+from track.jobs.outlook import outlook
+from track.jobs.parking import look
+from track.jobs.sites import NoSite, choose_site, is_driven
+from track.jobs.takeover import release_jobs
+from track.records.sessions import finish_if_registered
+from track.records.wake import wake_session
+from track.schema.states import AT_SITE, State
+from track.schema.tables import job
 
 CLOSES = ("synchronise", "finalise")
 
@@ -218,11 +219,11 @@ class Dispatching:
             site = wanted if driven else await choose_site(tx, found.job_id)
         except NoSite as none:
             guard = Guard(dispatcher_id=mine)
-            await jobs.try_again(
+            await verbs.try_again(
                 tx, found.job_id, actor=self.name, why=str(none), uses_try=False, guard=guard
             )
             return
-        await jobs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
+        await verbs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
 
     async def _build_in(self, found: Claim, mine: UUID) -> None:
         if found.run == "ingest" and self.me.chance(0.05):
@@ -246,15 +247,15 @@ class Dispatching:
 
         async def work(tx: AsyncConnection) -> None:
             if later:
-                await jobs.try_again(
+                await verbs.try_again(
                     tx, found.job_id, actor=self.name, why="later", uses_try=uses_try, guard=guard
                 )
             elif failed:
-                await jobs.end(
+                await verbs.end(
                     tx, found.job_id, State.FAILED, actor=self.name, why="refused", guard=guard
                 )
             else:
-                await jobs.finish(tx, found.job_id, actor=self.name, guard=guard)
+                await verbs.finish(tx, found.job_id, actor=self.name, guard=guard)
 
         if found.run in CLOSES:
             await self.me.do(f"{found.guid} has no share", lambda tx: shares.closed(tx, found.guid))

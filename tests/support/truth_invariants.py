@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.truth_clusters import Cluster
 from tests.support.truth_world import IN_FLIGHT, SYNCHRONISING, Truth
-from track.jobs import CLOSINGS
-from track.outlook import outlook
-from track.resolve import judge
-from track.states import MOVES, State
+from track.jobs.outlook import outlook
+from track.jobs.resolve import judge
+from track.jobs.verbs import CLOSINGS
+from track.schema.states import MOVES, State
 
 RULES = f"""
     SELECT 'a job is in a dispatcher''s hands that is neither claimed nor returned', id

@@ -6,15 +6,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pipeline import Pipeline
+from schemas.pipeline.load import Pipeline
 from tests.support.truth_world import EDITS, SITES, Actor, Truth
-from track import healing, operations, switches
-from track.back_fill import back_fill_page
-from track.parking import wake_due
-from track.pipelines import load_pipelines
-from track.selection import CannotDo
-from track.states import State
-from track.wake import wake_session
+from track.commands import healing, operations, switches
+from track.commands.back_fill import back_fill_page
+from track.commands.pipelines import load_pipelines
+from track.commands.selection import CannotDo
+from track.jobs.parking import wake_due
+from track.records.wake import wake_session
+from track.schema.states import State
 
 LIVE = """
     SELECT 1 FROM track.dispatcher

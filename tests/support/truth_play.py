@@ -17,9 +17,9 @@ from tests.support.truth_silence import Silence
 from tests.support.truth_world import BASE, SITES, Truth
 from tests.support.turns import Turns
 from tests.support.world import edit
-from track import operations
-from track.database import transact
-from track.outlook import outlook
+from track.commands import operations
+from track.jobs.outlook import outlook
+from track.schema.database import transact
 
 QUIET = 40_000
 """Turns that honest work may take to end everything; far more than it needs."""

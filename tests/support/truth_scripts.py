@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api import legacy_effects as effects
-from api.legacy_effects import Became
+from api.legacy import effects
+from api.legacy.effects import Became
 from schemas.callbacks import BarcodeBody, FailJobBody, UpdateAssetBody
 from tests.support.truth_world import Actor, Truth
-from track.legacy import Post, called, post
-from track.tables import job
+from track.commands.legacy import Post, called, post
+from track.schema.tables import job
 
 CLOSED = """
     SELECT t.id, t.started_by, j.asset_guid AS guid, s.key, s.run

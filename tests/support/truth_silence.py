@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.sites import DRIVEN
 from tests.support.truth_world import SITES, Actor, Truth
-from track.site_health import note_silence, recover, seen
-from track.sites import is_driven
+from track.commands.site_health import note_silence, recover, seen
+from track.jobs.sites import is_driven
 
 FALLS_SILENT = text("UPDATE track.site SET seen_at = now() - interval '1 hour' WHERE name = :site")
 

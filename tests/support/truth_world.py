@@ -9,15 +9,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.metadata import read_document
-from schemas.pipeline import Pipeline
+from schemas.metadata.document import read_document
+from schemas.pipeline.load import Pipeline
 from tests.support.turns import Turns
 from tests.support.world import new
-from track.assets import NewAsset, register_assets
-from track.database import transact
-from track.documents import create_document
-from track.pipelines import load_pipelines
-from track.sessions import mark_registered, open_session
+from track.commands.assets import NewAsset, register_assets
+from track.commands.pipelines import load_pipelines
+from track.records.documents import create_document
+from track.records.sessions import mark_registered, open_session
+from track.schema.database import transact
 
 T = TypeVar("T")
 

@@ -6,19 +6,19 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.pipeline import Pipeline
+from schemas.pipeline.load import Pipeline
 from schemas.sites import Site
 from tests.support.sites import install_sites
-from track import jobs
-from track.assets import NewAsset, Registered, register_assets
-from track.back_fill import back_fill
-from track.claims import Claim, claim
-from track.database import transact
-from track.moves import Guard
-from track.pipelines import load_pipelines
-from track.sessions import open_session
-from track.states import State
-from track.tables import asset, dispatcher, job, stage
+from track.commands.assets import NewAsset, Registered, register_assets
+from track.commands.back_fill import back_fill
+from track.commands.pipelines import load_pipelines
+from track.jobs import verbs
+from track.jobs.claims import Claim, claim
+from track.jobs.moves import Guard
+from track.records.sessions import open_session
+from track.schema.database import transact
+from track.schema.states import State
+from track.schema.tables import asset, dispatcher, job, stage
 
 HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
 
@@ -88,7 +88,7 @@ class World:
         """Finish a claimed job."""
         guard = Guard(dispatcher_id=self.dispatcher_id)
         return await transact(
-            self.engine, lambda tx: jobs.finish(tx, found.job_id, actor="test", guard=guard)
+            self.engine, lambda tx: verbs.finish(tx, found.job_id, actor="test", guard=guard)
         )
 
     async def finish_all(self, *stages: str) -> None:

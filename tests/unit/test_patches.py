@@ -48,7 +48,7 @@ def test_no_test_changes_a_clock_for_servers_that_run_beside_it(path: Path) -> N
         "monkeypatch.setattr(codes.time, 'monotonic', clock)",
         "patch.setattr(time, 'sleep', clock)",
         "monkeypatch.setattr('time.monotonic', clock)",
-        "monkeypatch.setattr('refinery.sites.asyncio.sleep', clock)",
+        "monkeypatch.setattr('refinery.drivers.asyncio.sleep', clock)",
     ],
 )
 def test_each_way_to_change_it_is_seen(line: str, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hpc.job.job import Job
-from hpc.job.modules import barcode, crop, derive, ocr
+from hpc.runner.job import Job
+from hpc.runner.modules import barcode, crop, derive, ocr
 from tests.support.jobs_on_disk import job_on_disk
 from tests.support.sheets import RandomSheet, iou, mistakes, random_sheet
 

@@ -9,8 +9,8 @@ import pytest
 import pyvips
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from demo.lettering import text_width, write
-from hpc.job.imaging.text import read_labels
+from demo.specimens.lettering import text_width, write
+from hpc.runner.imaging.text import read_labels
 
 DANISH = (
     "ÆRØ Ærøskøbing, Ålborg Å",
@@ -37,7 +37,7 @@ TYPEFACES = (
     "FreeSerifBoldItalic", "FreeMonoOblique", "FreeMonoBoldOblique", "LiberationSans-BoldItalic",
     "LiberationSerif-BoldItalic", "LiberationMono-Bold", "LiberationMono-Italic",
 )  # fmt: skip
-"""None of those on which the thresholds of hpc/job/imaging/ligature.py were set."""
+"""None of those on which the thresholds of hpc/runner/imaging/ligature.py were set."""
 LEAST = {"æ": 0.95, "ø": 0.95, "å": 0.95, "Ø": 0.95, "Å": 0.95, "Æ": 0.97}
 
 

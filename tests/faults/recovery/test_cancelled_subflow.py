@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from demo.victims import kill, runners
+from demo.lab.victims import kill, runners
 from tests.support import kills
 from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
 from tests.support.stack import Stack

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from demo.victims import kill, service
-from refinery.service import descendants
+from demo.lab.victims import kill, service
+from refinery.local.service import descendants
 from tests.support.one_specimen import Drop, as_if_nothing_had_been
 from tests.support.stack import Stack
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.announcer import Announcer
+from refinery.announce.announcer import Announcer
 from schemas.sites import Site
 from tests.support.at_site import complete, queue, start
 from tests.support.events_server import EventsServer
@@ -15,7 +15,7 @@ from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
 from tests.support.sites import install_sites
 from tests.support.stack import Stack
 from tests.support.world import World, new
-from track.database import transact
+from track.schema.database import transact
 
 MANY = 300
 AT_ONCE = 8

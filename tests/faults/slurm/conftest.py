@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo.slurm_lab import SlurmLab
+from demo.lab.slurm_lab import SlurmLab
 from tests.support.slurm_lab import lab, slurm_lab
 from tests.support.slurm_site import SlurmSite, slurm_site
 

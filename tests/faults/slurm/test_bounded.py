@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from demo.slurm_lab import SlurmLab
-from hpc.decide import Standing, Verdict
+from demo.lab.slurm_lab import SlurmLab
+from hpc.sites.slurm.judge import Standing, Verdict
 from tests.support.refusing_site import reason
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
-from track.batches import read_batches
-from track.database import transact
-from track.overdue import announce_overdue
-from track.waiting import of_asset
+from track.jobs.batches import read_batches
+from track.reports.overdue import announce_overdue
+from track.reports.waiting import of_asset
+from track.schema.database import transact
 
 
 @contextmanager

@@ -11,22 +11,22 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars_client import ArsClient
-from demo.slurm_lab import SlurmLab
-from hpc.carrier import Shelf
+from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
+from hpc.sites.slurm.relay import Shelf
 from refinery.depot import ShareDepot
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
-from schemas.metadata import read_document
-from schemas.pipeline import Pipeline
+from schemas.metadata.document import read_document
+from schemas.pipeline.load import Pipeline
 from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create
 from tests.support.callbacks import document
 from tests.support.slurm_site import PIPELINE, SlurmSite, let_die, slurm_site
 from tests.support.world import new
-from track.database import transact
-from track.documents import create_document
-from track.pipelines import load_pipelines
+from track.commands.pipelines import load_pipelines
+from track.records.documents import create_document
+from track.schema.database import transact
 
 ROOT = Path(__file__).parents[3]
 IMAGE = random.Random(1).randbytes(9_000_000)

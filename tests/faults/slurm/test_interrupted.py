@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hpc.carrier import DepotError, Shelf
+from hpc.sites.slurm.relay import DepotError, Shelf
 from schemas.attempts import FileFacts
 from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import SlurmSite

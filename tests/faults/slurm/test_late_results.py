@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from hpc.decide import RESULT_GRACE_S
+from hpc.sites.slurm.judge import RESULT_GRACE_S
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 
 

@@ -2,10 +2,10 @@
 
 import time
 
-from demo.slurm_lab import SlurmLab
+from demo.lab.slurm_lab import SlurmLab
 from tests.support.slurm_site import SlurmSite
-from track import operations
-from track.database import transact
+from track.commands import operations
+from track.schema.database import transact
 
 
 async def cancel(site: SlurmSite, guid: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from demo.slurm_lab import SlurmLab, running_lab
-from hpc.cluster import Fate, Sent
-from hpc.decide import RESULT_GRACE_S
-from hpc.shipping import Parcel
+from demo.lab.slurm_lab import SlurmLab, running_lab
+from hpc.sites.shipping import Parcel
+from hpc.sites.slurm.cluster import Fate, Sent
+from hpc.sites.slurm.judge import RESULT_GRACE_S
 from tests.support.refusing_site import (
     FAILED,
     POLICY,

@@ -8,8 +8,8 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
-from track.database import transact
-from track.operations import declare_lost
+from track.commands.operations import declare_lost
+from track.schema.database import transact
 
 
 async def test_a_duplicate_job_of_the_same_attempts_does_no_work(site: SlurmSite) -> None:

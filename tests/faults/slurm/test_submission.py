@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from demo.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
-from hpc.cluster import Cluster, Fate, Sent
+from demo.lab.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
 from hpc.remote import Garbled
 from hpc.scheduler.slurm import ArraySpec, render
-from hpc.shipping import Parcel
-from hpc.wire.errors import LinkLost, WireError
-from hpc.wire.ssh import SshLink
-from schemas.pipeline_model import Resources
+from hpc.sites.shipping import Parcel
+from hpc.sites.slurm.cluster import Cluster, Fate, Sent
+from hpc.transport.errors import LinkLost, WireError
+from hpc.transport.ssh import SshLink
+from schemas.pipeline.model import Resources
 from tests.support.delay_proxy import DelayProxy, running_proxy
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 from tests.support.small_disk import small_disk

@@ -13,7 +13,7 @@ from tests.support.events_server import EventsServer
 @pytest.fixture(autouse=True)
 def _soon_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """An announcer that is told to stop looks up at once: each test waits for one."""
-    monkeypatch.setattr("api.announcer.LOOK_S", 0.05)
+    monkeypatch.setattr("refinery.announce.announcer.LOOK_S", 0.05)
 
 
 @pytest.fixture

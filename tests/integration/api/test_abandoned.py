@@ -4,10 +4,10 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.abandoned import abandoned, watch_leases
+from refinery.announce.abandoned import abandoned, watch_leases
 from tests.support.world import World, new
-from track.database import transact
-from track.states import State
+from track.schema.database import transact
+from track.schema.states import State
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 WOKEN = "SELECT wake_requested_at FROM track.session WHERE wake_requested_at IS NOT NULL"

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.announcer import Announcer
+from refinery.announce.announcer import Announcer
 from tests.support.callbacks import Cluster, until
 from tests.support.events_server import EventsServer
 from tests.support.ports import free_port
 from tests.support.world import World
-from track.database import transact
-from track.inbox import Received, applied, receive
-from track.wake import wake_session
+from track.records.inbox import Received, applied, receive
+from track.records.wake import wake_session
+from track.schema.database import transact
 
 
 @asynccontextmanager

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
 from api.clusters import create_app
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations
 from tests.support.callbacks import KEYS, Cluster, cluster_config
 from tests.support.ports import free_port
 from tests.support.serving import served
-from track.database import make_engine
-from track.migrations import upgrade
+from track.schema.database import make_engine
+from track.schema.migrations import upgrade
 
 OPERATIONS = operations(create_app(cluster_config("postgresql+psycopg://", "http://e", Path("o"))))
 EXAMPLES = 15

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.job import registry
-from hpc.job.answers import is_refusal
+from hpc.runner import registry
+from hpc.runner.answers import is_refusal
 from tests.support.callbacks import Cluster, bearer, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.small_disk import small_disk
-from track.attention import ZEROS
-from track.database import transact
-from track.states import State
-from track.switches import set_attention
+from track.commands.attention import ZEROS
+from track.commands.switches import set_attention
+from track.schema.database import transact
+from track.schema.states import State
 
 START = {"native_id": "n1", "nonce": "x"}
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.callbacks import Cluster
-from track import jobs
-from track.database import transact
-from track.states import State
+from track.jobs import verbs
+from track.schema.database import transact
+from track.schema.states import State
 
 
 def sheet(guid: str, *codes: str, **more: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def test_a_device_target_leaves_out_what_its_pipeline_says(cluster: Cluste
     await cluster.script("barcode", **sheet("g", asset_subject="device target"))
 
     job_id = await cluster.world.job_id("g", "barcode")
-    await transact(cluster.engine, lambda tx: jobs.finish(tx, job_id, actor="test"))
+    await transact(cluster.engine, lambda tx: verbs.finish(tx, job_id, actor="test"))
     states = await cluster.world.states("g")
     assert (states["ocr"], states["derivative"]) == (State.EXCLUDED, State.EXCLUDED)
     assert states["clean_up"] == State.READY

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from schemas.metadata import read_document
-from schemas.metadata_v2 import to_v2
+from schemas.metadata.document import read_document
+from schemas.metadata.v2 import to_v2
 from tests.support.callbacks import Cluster, bearer, document
-from track.states import State
+from track.schema.states import State
 
 
 def derived(parent: str, guid: str, version: int = 3, **more: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.callbacks import Cluster, bearer
-from track.states import State
+from track.schema.states import State
 
 
 async def test_queue_and_start_and_done_bring_a_job_back(cluster: Cluster) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.callbacks import Cluster, bearer
-from track.states import State
+from track.schema.states import State
 
 SHEET: dict[str, Any] = {
     "job": "barcode",

@@ -7,9 +7,9 @@ import pytest
 
 from schemas.sites import Site
 from tests.support.callbacks import Cluster, client
-from track.database import transact
-from track.jobs import move_site
-from track.sites import load_sites
+from track.jobs.sites import load_sites
+from track.jobs.verbs import move_site
+from track.schema.database import transact
 
 THERE = "198.51.100.7"
 READS = ("/dev/api/v1/httplink", "/dev/api/v1/metadata_asset")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.callbacks import Cluster
-from track.states import State
+from track.schema.states import State
 
 CALLS = ("queue", "start", "finish")
 WAYS = list(permutations(CALLS))

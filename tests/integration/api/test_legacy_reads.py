@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.callbacks import LEGACY_PATHS
-from schemas.metadata_v2 import KEYS
+from schemas.metadata.v2 import KEYS
 from tests.support.callbacks import Cluster, bearer, client, cluster_config
 from tests.support.events_server import EventsServer
 

@@ -16,7 +16,7 @@ from blocks.ars import ArsArchive
 from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 
 HERE = Path(__file__).parent
 

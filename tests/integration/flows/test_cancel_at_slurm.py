@@ -13,17 +13,17 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars import ArsArchive
-from demo.slurm_lab import SlurmLab
+from demo.lab.slurm_lab import SlurmLab
 from flows.dispatch import dispatch
-from schemas.metadata import read_document
+from schemas.metadata.document import read_document
 from schemas.pace import Pace
 from tests.support.callbacks import document
 from tests.support.slurm_lab import lab, slurm_lab
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite, slurm_site
 from tests.support.world import new
-from track.database import transact
-from track.documents import create_document
-from track.sessions import mark_registered
+from track.records.documents import create_document
+from track.records.sessions import mark_registered
+from track.schema.database import transact
 
 __all__ = ["lab", "slurm_lab"]
 PACE = Pace(tick_s=0.1, recheck_s=0.1, linger_s=600)

@@ -20,16 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
-from hpc.collect import report_end
+from hpc.sites.collect import report_end
 from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
 from tests.support.flow_world import undispatched
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track.batches import read_batches, take_batches
-from track.database import transact
-from track.states import State as JobState
+from track.jobs.batches import read_batches, take_batches
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 PIPELINE = {
     "pipeline": "P",

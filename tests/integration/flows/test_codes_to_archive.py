@@ -17,7 +17,7 @@ from tests.support.at_site import complete, describe, start
 from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track.states import State as JobState
+from track.schema.states import State as JobState
 
 QR = "http://coll.mfn-berlin.de/u/{}"
 ROAD: dict[str, Any] = {

@@ -18,16 +18,16 @@ from hpc import protocol
 from schemas.attempts import Complete, Fail, Start
 from schemas.callbacks import Result
 from schemas.pace import Pace
-from tasks.dispatcher import Dispatcher
+from tasks.dispatch.dispatcher import Dispatcher
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track.claims import Claim
-from track.database import transact
-from track.leases import Lease
-from track.progress import session_progress
-from track.sites import NoSite, choose_site
-from track.states import State as JobState
-from track.switches import switch_site
+from track.commands.switches import switch_site
+from track.jobs.claims import Claim
+from track.jobs.leases import Lease
+from track.jobs.sites import NoSite, choose_site
+from track.reports.progress import session_progress
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 PIPELINE = {
     "pipeline": "P",
@@ -163,7 +163,7 @@ async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
 async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.BACKOFF_S", 0.1)
+    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0.1)
     site.fails["g"] = "RETRY"
     state = await run(world)
     assert state.name == "Finished"
@@ -179,7 +179,7 @@ async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
 async def test_a_job_is_tried_again_only_when_the_subflow_of_its_first_try_has_ended(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.BACKOFF_S", 0)
+    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0)
     site.fails["g"] = "RETRY"
     open_at_once: list[int] = []
     following: list[int] = []
@@ -214,7 +214,7 @@ async def test_a_final_error_fails_the_job_at_once_with_its_reason(
 async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
     breaks = {"g": 1, "h": 2}
 
     async def fragile(claim: Claim) -> object:
@@ -251,7 +251,7 @@ async def test_a_site_has_a_job_before_prefect_makes_its_run(
 async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
     broke: list[int] = []
 
     async def fragile(claim: Claim) -> object:
@@ -270,7 +270,7 @@ async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back
 async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
     broke: list[str] = []
 
     async def fragile(dispatcher: Dispatcher, guid: str) -> None:
@@ -316,7 +316,7 @@ async def test_a_live_dispatcher_sees_that_a_site_opens(world: World, site: Fake
 async def test_a_site_closed_between_claim_and_queue_costs_no_try(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.submission.NO_SITE_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.submission.NO_SITE_S", 0.2)
     chosen: list[int] = []
 
     async def closed_once(tx: AsyncConnection, job_id: int) -> str:
@@ -325,7 +325,7 @@ async def test_a_site_closed_between_claim_and_queue_costs_no_try(
             raise NoSite("no open site may take it")
         return await choose_site(tx, job_id)
 
-    monkeypatch.setattr("tasks.submission.choose_site", closed_once)
+    monkeypatch.setattr("tasks.dispatch.submission.choose_site", closed_once)
     assert (await run(world)).name == "Finished"
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 
@@ -368,7 +368,7 @@ async def test_after_its_share_of_subflows_it_asks_for_a_successor(
 async def test_what_ends_while_a_dispatcher_hands_over_is_told_by_its_successor(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.callbacks.Callbacks.park", lambda self: None)
+    monkeypatch.setattr("tasks.dispatch.waiting.Callbacks.park", lambda self: None)
     await world.sql("UPDATE track.job SET state = 'excluded' WHERE state = 'waiting'")
     state = await run(world, PACE.model_copy(update={"subflows": 1}))
     assert state.name == "Handed Over"

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hpc import protocol
 from schemas.attempts import Complete, Start
 from schemas.callbacks import Result
-from tasks.callbacks import Callbacks
+from tasks.dispatch.waiting import Callbacks
 from tests.support.ports import free_port
 from tests.support.world import World, new
-from track import jobs
-from track.database import transact
-from track.states import State
+from track.jobs import verbs
+from track.schema.database import transact
+from track.schema.states import State
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 PATIENCE_S = 60
@@ -38,7 +38,7 @@ async def world(silence: None, engine: AsyncEngine) -> World:
     for found in await made.claim():
         await transact(
             engine,
-            lambda tx, j=found.job_id: jobs.hand_over(
+            lambda tx, j=found.job_id: verbs.hand_over(
                 tx, j, "here", dispatcher_id=made.dispatcher_id, actor="test"
             ),
         )
@@ -95,7 +95,7 @@ async def test_a_lost_event_is_made_up_for_while_others_keep_coming(world: World
 async def test_a_database_that_stumbles_costs_only_a_moment(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tasks.callbacks.RECONNECT_S", 0.05)
+    monkeypatch.setattr("tasks.dispatch.waiting.RECONNECT_S", 0.05)
     job_id = await world.job_id("g", "load")
     async with listening(world, HOUR_S) as callbacks:
         await world.sql("ALTER TABLE track.job RENAME TO job_out_of_reach")

@@ -9,15 +9,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.announcer import Announcer
 from flows.dispatch import dispatch
 from hpc import protocol
+from refinery.announce.announcer import Announcer
 from schemas.attempts import Complete, Start
 from schemas.callbacks import Result
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
 from tests.support.parked import Museum
-from track.database import transact
+from track.schema.database import transact
 
 PIPELINE = {
     "pipeline": "P",

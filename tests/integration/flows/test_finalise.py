@@ -16,9 +16,9 @@ from tests.support.callbacks import until
 from tests.support.carried import at_the_cluster, carried, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track.database import transact
-from track.operations import resubmit
-from track.states import State
+from track.commands.operations import resubmit
+from track.schema.database import transact
+from track.schema.states import State
 
 WITH_MODULE: dict[str, Any] = {
     "pipeline": "P",

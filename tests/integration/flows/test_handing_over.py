@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
 from schemas.pace import Pace
-from tasks.dispatcher import this_dispatcher
-from tasks.holding import holding
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.holding import holding
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track.claims import Claim, returned
-from track.database import transact
-from track.states import State as JobState
+from track.jobs.claims import Claim, returned
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "create", "run": "refinery.create"}]}
 PACE = Pace(tick_s=0.1, recheck_s=0.1, subflows=2, at_once=2)
@@ -84,8 +84,8 @@ async def test_the_session_goes_on_while_its_slowest_subflow_is_waited_for(
 async def test_what_takes_too_long_is_left_to_the_successor(
     world: World, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatcher.WIND_DOWN_S", 0.3)
-    monkeypatch.setattr("tasks.dispatcher.STRETCH", 1)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.WIND_DOWN_S", 0.3)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.STRETCH", 1)
     state = await run(world)
     assert state.name == "Handed Over"
     assert (await world.states("slow"))["create"] == JobState.READY

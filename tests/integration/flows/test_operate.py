@@ -13,14 +13,14 @@ from prefect.exceptions import ParameterTypeError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows import operate
-from schemas.pipeline import PipelineError
+from schemas.pipeline.load import PipelineError
 from schemas.sites import Site
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track import jobs
-from track.database import transact
-from track.selection import CannotDo
-from track.states import State as JobState
+from track.commands.selection import CannotDo
+from track.jobs import verbs
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 PIPELINE = {
     "pipeline": "P",
@@ -64,7 +64,7 @@ async def fail(world: World) -> None:
     for found in await world.claim():
         await transact(
             world.engine,
-            lambda tx, j=found.job_id: jobs.end(tx, j, JobState.FAILED, actor="t", why="broke"),
+            lambda tx, j=found.job_id: verbs.end(tx, j, JobState.FAILED, actor="t", why="broke"),
         )
 
 
@@ -115,7 +115,7 @@ async def test_a_sites_queue_is_moved_away(world: World) -> None:
     for found in await world.claim():
         await transact(
             world.engine,
-            lambda tx, j=found.job_id: jobs.hand_over(
+            lambda tx, j=found.job_id: verbs.hand_over(
                 tx, j, "local", dispatcher_id=world.dispatcher_id, actor="t"
             ),
         )

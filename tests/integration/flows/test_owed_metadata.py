@@ -17,16 +17,16 @@ from flows.dispatch import dispatch
 from flows.operate import push
 from flows.reconcile import reconcile
 from schemas.pace import Pace
-from tasks.ars.metadata import merged
+from tasks.archive.ars.metadata import merged
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS
 from tests.support.at_site import complete, describe, start
 from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track.database import transact
-from track.documents import change_document
-from track.states import State as JobState
+from track.records.documents import change_document
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 ROAD: dict[str, Any] = {
     "pipeline": "P",
@@ -246,7 +246,7 @@ async def test_everything_is_pushed_again_to_an_archive_that_forgot_it(sheets: O
 async def test_what_the_archive_never_holds_fails_the_end_with_the_fields_name(
     sheets: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.finalise.unlike", lambda *_: ("digitiser",))
+    monkeypatch.setattr("tasks.archive.finalise.unlike", lambda *_: ("digitiser",))
     async with dispatched(sheets) as run:
         for guid in (sheets.label, sheets.specimen):
             await sheets.reads(guid, {"asset_subject": "specimen", "barcodes": []})

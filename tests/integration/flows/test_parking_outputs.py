@@ -15,12 +15,12 @@ from schemas.attempts import Complete, Output, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
-from track import healing
-from track.claims import returned
-from track.database import transact
-from track.outlook import outlook
-from track.outputs import note_retrieved
-from track.states import State as JobState
+from track.commands import healing
+from track.jobs.claims import returned
+from track.jobs.outlook import outlook
+from track.jobs.outputs import note_retrieved
+from track.schema.database import transact
+from track.schema.states import State as JobState
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load", "retries": 1}]}
 HASTY = Pace(tick_s=0.1, recheck_s=0.1, linger_s=0.3)
@@ -122,7 +122,7 @@ async def test_a_live_dispatcher_goes_on_as_soon_as_they_are_here(
 async def test_outputs_that_are_lost_wake_it_too_and_their_stage_is_done_again(
     world: World, brought_back: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.BACKOFF_S", 0)
+    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0)
     assert (await run(world)).name == "Parked"
     await until_back(world)
     await arrive(world, "cut.tif is not there any more")

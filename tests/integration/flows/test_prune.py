@@ -12,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from blocks.ars_client import ArsClient, LocalFile
 from flows.prune import prune
 from schemas.attempts import FileFacts
-from schemas.metadata import read_document
+from schemas.metadata.document import read_document
 from schemas.sites import Site
 from tests.support.archive import Archive
 from tests.support.archive_road import archive_all, create, upload
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track.database import transact
-from track.documents import create_document
-from track.files import due_for_removal
-from track.results import note_file
+from track.commands.results import note_file
+from track.records.documents import create_document
+from track.records.files import due_for_removal
+from track.schema.database import transact
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 SESSION = "imported_2026-11-20 æ"
@@ -156,7 +156,8 @@ async def test_a_changed_original_and_a_strange_location_stay_and_the_rest_goes(
         await archive_all(ars, museum.guid, museum.files)
     (museum.session / f"{museum.guid}.json").write_text("{}", encoding="utf-8")
     await museum.world.sql(
-        "UPDATE track.retention SET location = :other WHERE kind = 'store'", other=str(tmp_path)
+        "UPDATE track.retention SET location = :other WHERE kind = 'store'",
+        other=str(tmp_path),
     )
     assert (await sweep()).startswith("removed 1 copies")
     outcomes = await museum.outcomes()

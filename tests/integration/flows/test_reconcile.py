@@ -14,7 +14,7 @@ from prefect.states import Cancelling, Crashed, Pending, Running, Scheduled
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.reconcile import reconcile
-from tasks.reconciliation import end_orphans, on_their_way
+from tasks.upkeep.reconcile import end_orphans, on_their_way
 from tests.support.world import World, new
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}

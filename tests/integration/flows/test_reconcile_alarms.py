@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.reconcile import reconcile
 from schemas import events
-from tasks.alarms import raise_alarms
+from tasks.upkeep.alarms import raise_alarms
 from tests.support.archive import Archive
 from tests.support.world import World, new
-from track.database import make_engine, transact
-from track.inbox import unannounced
-from track.leases import CONNECT
+from track.jobs.leases import CONNECT
+from track.records.inbox import unannounced
+from track.schema.database import make_engine, transact
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 ROOM = 1e9
@@ -25,7 +25,7 @@ ROOM = 1e9
 
 @pytest.fixture
 async def world(blocks: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("tasks.alarms.PAUSE_S", 0.05)
+    monkeypatch.setattr("tasks.upkeep.alarms.PAUSE_S", 0.05)
     made = await World.make(engine, PIPELINE)
     await made.register(new("g"))
     await made.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
@@ -78,7 +78,7 @@ async def test_a_disk_that_fills_up_is_announced_until_there_is_clearly_room_aga
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = {"store": 6.0}
-    monkeypatch.setattr("tasks.alarms._free", lambda places: free)
+    monkeypatch.setattr("tasks.upkeep.alarms._free", lambda places: free)
     assert await look(world, free_gb=5) == []
     free["store"] = 4.0
     (filling,) = await look(world, free_gb=5)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient, LocalFile
 from schemas.attempts import FileFacts
-from tasks.leftover_shares import close_leftovers
+from tasks.archive.leftover_shares import close_leftovers
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS, image
 from tests.support.at_site import complete, describe, start
@@ -18,11 +18,11 @@ from tests.support.callbacks import until
 from tests.support.carried import carried, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
 from tests.support.world import World, edit, new
-from track import jobs
-from track.database import transact
-from track.files import taken_in
-from track.results import note_file
-from track.states import State
+from track.commands.results import note_file
+from track.jobs import verbs
+from track.records.files import taken_in
+from track.schema.database import transact
+from track.schema.states import State
 
 STAGES: list[dict[str, Any]] = [
     {"key": "create", "run": "refinery.create"},
@@ -85,14 +85,14 @@ async def test_a_share_that_nobody_uses_is_closed_and_opened_again_for_who_does(
     job_id = await world.job_id(guid, "ocr")
     assert (await close_leftovers(engine, timedelta(0))).guids == [], "a site is at it"
     await transact(
-        engine, lambda tx: jobs.end(tx, job_id, State.CANCELLED, actor="test", why="half-way")
+        engine, lambda tx: verbs.end(tx, job_id, State.CANCELLED, actor="test", why="half-way")
     )
     await carrying
     assert await share(archive, guid) is not None
     assert (await close_leftovers(engine, timedelta(hours=1))).guids == [], "a person may be at it"
     assert (await close_leftovers(engine, timedelta(0))).guids == [guid]
     assert await share(archive, guid) is None and await world.sql(KNOWN) == [(None,)]
-    await transact(engine, lambda tx: jobs.resubmit(tx, job_id, actor="test", why="after all"))
+    await transact(engine, lambda tx: verbs.resubmit(tx, job_id, actor="test", why="after all"))
     assert await share_at_the_cluster(world, archive, guid) is not None
     assert await share(archive, guid) is None
 

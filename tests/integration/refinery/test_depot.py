@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.ars_client import ArsClient
-from hpc.carrier import DepotError, Shelf
+from hpc.sites.slurm.relay import DepotError, Shelf
 from refinery.depot import ShareDepot
 from schemas.attempts import FileFacts
 from tests.support.archive import Archive

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.watch import Lookout
-from tasks.folders import settle_folder
-from tasks.holding import Quarantined
-from tasks.registration import register_session
+from tasks.dispatch.holding import Quarantined
+from tasks.intake.folders import settle_folder
+from tasks.intake.registration import register_session
+from tasks.intake.watch import Lookout
 from tests.support.folder_play import TEMPORARIES, FolderPlay, metadata
 from tests.support.museum import Museum, museum_at
 

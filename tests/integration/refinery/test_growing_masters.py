@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.watch import Lookout
-from tasks.folders import settle_folder
-from tasks.registration import register_session
+from tasks.intake.folders import settle_folder
+from tasks.intake.registration import register_session
+from tasks.intake.watch import Lookout
 from tests.support.museum import Museum, museum_at
 
 THEN = 1_700_000_000

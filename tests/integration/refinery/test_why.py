@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.why import ask, told
 from tests.support.world import World, new
-from track.selection import CannotDo
-from track.waiting_words import Waits
+from track.commands.selection import CannotDo
+from track.reports.waiting_words import Waits
 
 PIPELINE: dict[str, object] = {
     "pipeline": "P",

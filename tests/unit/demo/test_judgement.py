@@ -3,7 +3,7 @@
 from typing import Any
 
 from demo.judgement import judged, specimens
-from demo.sessions import End, Expectation
+from demo.specimens.sessions import End, Expectation
 
 WANTED = Expectation(
     guid="g1",

@@ -15,7 +15,7 @@ from demo.progress import (
     stage_keys,
 )
 from demo.states import SIGNS
-from track.states import State
+from track.schema.states import State
 
 KEYS = (
     *("ingest", "create", "upload", "synchronise", "open_share", "assetLoader"),

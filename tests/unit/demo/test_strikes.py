@@ -17,8 +17,9 @@ from demo.strikes import (
     copy_pipelines,
     schedule,
 )
+from hpc.runner.registry import names
 from refinery.settings import Settings
-from schemas.pipeline import load_pipelines
+from schemas.pipeline.load import load_pipelines
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,6 +59,6 @@ def test_a_campaigns_pipelines_are_the_projects_with_a_narrower_throttle(tmp_pat
     copy_pipelines(settings, ROOT / "deployments" / "pipelines", assets_in_flight=2)
     for path in settings.pipelines.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
-        assert load_pipelines(text, str(path))
+        assert load_pipelines(text, str(path), names())
         throttles = [each.get("throttle") for each in yaml.safe_load_all(text)]
         assert {each["assets_in_flight"] for each in throttles if each} == {2}

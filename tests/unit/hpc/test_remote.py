@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpc.remote import Garbled, command, new_mark, program, read_lines
-from hpc.wire.base import Answer
+from hpc.transport.base import Answer
 
 KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
 # In CI none may be lacking: the test set-up installs them.

@@ -27,8 +27,8 @@ def test_it_is_built_once(tmp_path: Path) -> None:
 
 def test_it_holds_the_runner_and_nothing_else_of_ours(tmp_path: Path) -> None:
     names = zipfile.ZipFile(build_runner(tmp_path)).namelist()
-    assert {"__main__.py", "hpc/__init__.py", "hpc/job/modules/barcode.py"} <= set(names)
-    assert all(name.startswith("hpc/job/") for name in names[1:] if name != "hpc/__init__.py")
+    assert {"__main__.py", "hpc/__init__.py", "hpc/runner/modules/barcode.py"} <= set(names)
+    assert all(name.startswith("hpc/runner/") for name in names[1:] if name != "hpc/__init__.py")
 
 
 def test_an_isolated_python_runs_it_from_any_folder(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from blocks.ndrive import NDrive
-from refinery.workstation_watch import WorkstationWatch
-from tasks.folders import Decided, close
-from tasks.mounts import Pulse
-from tasks.ndrive import Listing, list_session, listing_hash
-from tasks.pairing import STILL, Pair
+from tasks.files.mounts import Pulse
+from tasks.files.ndrive import Listing, list_session, listing_hash
+from tasks.files.pairing import STILL, Pair
+from tasks.intake.folders import Decided, close
+from tasks.intake.workstation_watch import WorkstationWatch
 from tests.support.folder_play import (
     BASES,
     ENDINGS,
@@ -149,8 +149,8 @@ class Folders(RuleBasedStateMachine):
         self.play.now += seconds
         self.play.ticks += int(seconds)
         with (
-            patch("refinery.workstation_watch.register_folder", self.open),
-            patch("refinery.workstation_watch.is_known", self.knows),
+            patch("tasks.intake.workstation_watch.register_folder", self.open),
+            patch("tasks.intake.workstation_watch.is_known", self.knows),
         ):
             self.runner.run(self.watch.look())
 

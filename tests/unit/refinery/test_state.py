@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from refinery import state
+from refinery.local.stack import NotAProject, running
 from refinery.processes import ProcessId, identify
 from refinery.settings import Settings
-from refinery.stack import NotAProject, running
 from refinery.state import State
 
 

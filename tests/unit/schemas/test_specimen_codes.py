@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from schemas.pipeline import PipelineError, load_pipelines
+from hpc.runner.registry import names
+from schemas.pipeline.load import PipelineError, load_pipelines
 from schemas.specimen_codes import name_specimens, uri_patterns
 
 MFN = r"^https?://coll\.mfn-berlin\.de/u/([0-9a-f]+)$"
@@ -82,14 +83,14 @@ stages:
     params: {{patterns: {{uri: {pattern}}}}}
 """
     with pytest.raises(PipelineError, match=r"params\.patterns\.uri") as refused:
-        load_pipelines(text, "p.yaml")
+        load_pipelines(text, "p.yaml", names())
     assert why in str(refused.value)
     assert "p.yaml, line 6" in str(refused.value)
 
 
 def test_a_script_may_be_told_what_its_codes_mean() -> None:
     stage = f"{{key: barcode, run: 'read.sh {{guid}}', params: {{patterns: {{uri: '{MFN}'}}}}}}"
-    (made,) = load_pipelines(f"pipeline: P\nstages: [{stage}]", "p.yaml")
+    (made,) = load_pipelines(f"pipeline: P\nstages: [{stage}]", "p.yaml", names())
     assert made.stages[0].params["patterns"] == {"uri": MFN}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, AssetStatus, FileRow
-from tasks.ars import Outcome, decide
+from tasks.archive.ars import Outcome, decide
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from demo.ars import StandInConfig
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.integration.demo.ars.stand_in import Archive, configure
 
 PATIENCE_S = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from refinery.postgres import EmbeddedPostgres
+from refinery.local.postgres import EmbeddedPostgres
 from tests.integration.demo.ars.stand_in import Archive, asset, configure, enrol, serving
 
 

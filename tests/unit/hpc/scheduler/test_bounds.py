@@ -4,7 +4,7 @@ import pytest
 
 from hpc.scheduler.bounds import Allowed, Bounds, read_bounds
 from hpc.scheduler.ladder import BOUNDED, asked_for
-from schemas.pipeline_model import Resources
+from schemas.pipeline.model import Resources
 
 SAID = """\
 PartitionName=main AllowGroups=ALL Default=YES QoS=night MaxNodes=UNLIMITED MaxTime=2-00:00:00 \

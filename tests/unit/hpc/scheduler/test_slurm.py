@@ -25,7 +25,7 @@ from hpc.scheduler.slurm import (
     submit_words,
 )
 from hpc.scheduler.states import JobState, slurm_state
-from schemas.pipeline_model import Resources
+from schemas.pipeline.model import Resources
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -1,0 +1,66 @@
+"""The metadata that existing scripts read and hand on, in either version's names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.guid import AssetGuid, check_guid
+from schemas.metadata.document import Metadata, MetadataError
+from schemas.metadata.names import v3_name
+from schemas.metadata.v2 import to_v2
+from schemas.metadata.values import Reader, Unusable
+
+FORMATS = {"jpg": "jpeg", "tiff": "tif"}
+"""Other words for a file format."""
+
+OWN = ("file_format", "payload_type")
+"""What a derivative's document says of itself; all else is its parent's."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A derivative as its script describes it."""
+
+    guid: AssetGuid
+    parent_guid: str
+    fields: Mapping[str, Any]
+    document: Mapping[str, Any]
+
+
+def read_child(document: Mapping[str, Any]) -> Child:
+    """The parts of a derivative's document that count, whichever version it is in.
+
+    Raises MetadataError naming the field.
+    """
+    given = {field: value for name, value in document.items() if (field := v3_name(name))}
+    guid, parents = (_value(given, name) for name in ("asset_guid", "parent_guids"))
+    if not guid or not parents:
+        field = "parent_guid" if guid else "asset_guid"
+        raise MetadataError("is missing", "A derivative names itself and its parent", field=field)
+    if guid in parents:
+        raise MetadataError("is the asset itself", "Name its parent", field="parent_guid")
+    fields = {name: _value(given, name) for name in OWN}
+    if form := fields["file_format"]:
+        fields["file_format"] = FORMATS.get(form.lower(), form.lower())
+    try:
+        named = check_guid(guid)
+    except ValueError as error:
+        raise MetadataError(str(error), "Name it after its parent", field="asset_guid") from error
+    kept = {name: value for name, value in fields.items() if value is not None}
+    return Child(named, parents[0], kept, document)
+
+
+def _value(given: Mapping[str, Any], name: str) -> Any:
+    try:
+        return Reader().read(name, given.get(name))
+    except Unusable as error:
+        raise MetadataError(error.problem, error.remedy, field=name) from error
+
+
+def readable(metadata: Metadata) -> dict[str, Any]:
+    """A document for scripts of either age.
+
+    v2.1.0 has its 38 keys in its own types and `_id`; fields that v3 added stand beside
+    them. Where both have a name, as `funding`, the type is v2's.
+    """
+    return metadata.canonical() | to_v2(metadata)

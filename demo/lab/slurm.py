@@ -1,0 +1,172 @@
+"""A Slurm of the demonstration's own: really there, on this host, and gone afterwards.
+
+It is made known as any cluster is, by a block and a site, and made ready by the operator's
+own deployment. Afterwards Slurm's records are held against our attempts.
+"""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+
+from prefect.client.schemas.objects import StateType
+from prefect.deployments.flow_runs import arun_deployment
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.slurm_site import SlurmSite
+from demo.lab.slurm_lab import MISSING, Record, SlurmLab, installed, running_lab
+from refinery import state
+from refinery.addresses import Addresses
+from refinery.definitions import read_sites
+from refinery.processes import MARK
+from refinery.settings import Settings
+from schemas.sites import Site
+from track.jobs.sites import load_sites
+from track.schema.database import transact
+
+SITE = "slurm"
+"""The name that asks for a Slurm of our own, unless the sites file has a site called so."""
+
+PREPARED_S = 300.0
+RECORDED_S = 20.0
+
+ATTEMPTS = text("""
+    SELECT b.key || ' ' || t.member AS task, t.id AS attempt, t.outcome
+    FROM track.attempt t JOIN track.batch b ON b.id = t.batch_id
+    WHERE t.site = :site AND t.started_at >= :since
+""")
+GONE = text("""
+    UPDATE track.retention SET done_at = now(), outcome = 'the demonstration took its Slurm down'
+    WHERE kind = 'site' AND location = :site AND done_at IS NULL
+""")
+
+
+class NoSlurm(RuntimeError):
+    """A Slurm cannot be started or made ready here; the message says what to do."""
+
+
+def is_wanted(settings: Settings, site: str) -> bool:
+    """Whether `--site` asks for a Slurm of our own."""
+    return site == SITE and SITE not in {each.name for each in read_sites(settings)}
+
+
+@asynccontextmanager
+async def own_slurm(
+    settings: Settings, addresses: Addresses, engine: AsyncEngine
+) -> AsyncIterator[SlurmLab]:
+    """A running Slurm behind an sshd, made known as site `slurm` and made ready.
+
+    Raises NoSlurm when it cannot be. Whatever ends the block, all of it is taken down.
+    """
+    if not installed():
+        raise NoSlurm(MISSING)
+    with running_lab(cpus=os.cpu_count() or 2, environment={MARK: state.mark(settings)}) as lab:
+        site = the_site(lab, addresses)
+        try:
+            with prefect_at(addresses):
+                await make_known(settings, engine, site, lab)
+                await prepare(site)
+            yield lab
+        finally:
+            with prefect_at(addresses):
+                await forget(settings, engine, site)
+
+
+@contextmanager
+def prefect_at(addresses: Addresses) -> Iterator[None]:
+    """Prefect's client talks to this system's server, whatever this host's profile says."""
+    with temporary_settings(updates={PREFECT_API_URL: addresses.prefect_api}):
+        yield
+
+
+def the_site(lab: SlurmLab, addresses: Addresses) -> Site:
+    """The entry that sites.yaml would have."""
+    given = {
+        "site": SITE,
+        "kind": "slurm",
+        "root": str(lab.root(SITE)),
+        "python": sys.executable,
+        "block": SITE,
+        "callback": addresses.clusters,
+        "poll_s": 5,
+    }
+    return Site.model_validate(given)
+
+
+async def make_known(settings: Settings, engine: AsyncEngine, site: Site, lab: SlurmLab) -> None:
+    """Save the block and the site; the service that drives sites finds both by itself."""
+    hop = lab.sshd.hop
+    block = SlurmSite(
+        host=hop.host,
+        port=hop.port,
+        user=hop.user,
+        private_key=SecretStr(hop.private_key),
+        host_key=hop.host_key,
+    )
+    await block.save(SITE, overwrite=True)
+    sites = [*read_sites(settings), site]
+    await transact(engine, lambda tx: load_sites(tx, sites, actor="demo"))
+
+
+async def prepare(site: Site) -> None:
+    """Have the site made ready as an operator would. Raises NoSlurm."""
+    run = await arun_deployment(
+        "operate/prepare-site",
+        parameters={"by": "demo", "site": site.name},
+        timeout=PREPARED_S,
+        poll_interval=0.5,
+    )
+    if run.state is None or run.state.type != StateType.COMPLETED:
+        said = run.state.message if run.state else "it never ran"
+        raise NoSlurm(f"operate/prepare-site did not make the site ready: {said}")
+
+
+async def forget(settings: Settings, engine: AsyncEngine, site: Site) -> None:
+    """Take the block and the site away, and note that its folders are gone."""
+    await SlurmSite.adelete(SITE)
+    others = read_sites(settings)
+    await transact(engine, lambda tx: load_sites(tx, others, actor="demo"))
+    await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
+
+
+async def held_against(engine: AsyncEngine, lab: SlurmLab, since: datetime) -> list[str]:
+    """What Slurm's own records say against us, a line each: every attempt is exactly one job.
+
+    `since` is the database's time before the first of them was started.
+    """
+    async with engine.connect() as tx:
+        rows = (await tx.execute(ATTEMPTS, {"site": SITE, "since": since})).all()
+    wanted = {row.task: row.attempt for row in rows}
+    recorded: Counter[str] = Counter()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(RECORDED_S):
+            while not wanted.keys() <= recorded.keys():  # a job is recorded after its last word
+                await asyncio.sleep(0.2)
+                recorded = Counter(each.task for each in lab.records())
+    return list(_faults(wanted, recorded))
+
+
+async def time_there(engine: AsyncEngine) -> datetime:
+    """The database's own time, the only one that is compared."""
+    async with engine.connect() as tx:
+        now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()
+    return now
+
+
+def _faults(wanted: dict[str, int], recorded: Counter[str]) -> Iterator[str]:
+    if not wanted:
+        yield "no attempt ran at Slurm"
+    for task, attempt in wanted.items():
+        if recorded[task] != 1:
+            yield f"attempt {attempt}: Slurm ran {recorded[task]} jobs for it"
+
+
+def counted(records: Sequence[Record]) -> str:
+    """One line: how many jobs Slurm says there were."""
+    return f"{len(records)} jobs in {len({each.array for each in records})} submissions"

@@ -1,0 +1,174 @@
+"""Opening an image of unknown quality: in full or small, upright, in 8-bit sRGB or grey.
+
+libvips reads it all as a stream, but for JPEG 2000, which Pillow decodes in memory. What
+cannot be read becomes an error naming the file; what merely fails for lack of disk or memory
+is told apart, since that may pass.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from hpc.runner.errors import BadInput, Transient
+from hpc.runner.imaging.jp2 import open_jp2
+from hpc.runner.imaging.pages import Picture, check_size, picture_of
+from hpc.runner.imaging.rectangle import LYING
+
+MAX_PIXELS = 1_000_000_000
+"""More than any camera or scanner of a digitisation line gives; beyond it is a bomb."""
+PASSING = ("no space left", "disk quota", "input/output error", "out of memory", "unable to alloc")
+
+Grey = NDArray[np.uint8]
+"""Rows by columns, 0 black."""
+Rgb = NDArray[np.uint8]
+"""Rows by columns by red, green, blue."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """libvips's errors, and too little memory, as BadInput or Transient naming `path`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise Transient(
+            f"{path.name}: needs more memory than this job has; raise the stage's resources.mem"
+        ) from error
+    except pyvips.Error as error:
+        reason = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+        if any(words in reason.lower() for words in PASSING):
+            raise Transient(f"{path.name}: the site's disk or memory: {reason}") from error
+        raise BadInput(
+            f"{path.name}: cannot be read as an image, it is damaged, cut short or of another "
+            f"kind ({reason}); scan or copy it again"
+        ) from error
+
+
+def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
+    """The full-size picture of a file, to be read once from top to bottom; its header only.
+
+    Samples that are neither colour nor transparency (infrared) are left out. What is cut short
+    or damaged fails as it is read, never gives black rows; a JPEG's corrupt block does not fail.
+    Raises WrongKind, and BadInput for an empty file, no image, or more than `max_pixels`.
+    """
+    # Another file may have had this name before, and loaders nobody fuzzes stay shut.
+    pyvips.cache_set_max(0)
+    pyvips.block_untrusted_set(True)
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path.name}: is empty (0 bytes); copy it again")
+    picture = picture_of(path)
+    if picture.kind == "jp2":
+        return open_jp2(path, max_pixels)
+    with naming(path):
+        # `truncated` would let a TIFF pass that ends in the middle of its pixels.
+        image = pyvips.Image.new_from_file(
+            str(path), access="sequential", fail_on="error", **_place(picture)
+        )
+    check_size(path, image.width, image.height, max_pixels)
+    return _colours_only(image, picture)
+
+
+def _place(picture: Picture) -> dict[str, int]:
+    """Where in a file of several pictures libvips finds this one."""
+    directory = picture.directory
+    if directory is None or (directory.page, directory.sub) == (0, None):
+        return {}
+    inner = {} if directory.sub is None else {"subifd": directory.sub}
+    return {"page": directory.page, **inner}
+
+
+def _colours_only(image: pyvips.Image, picture: Picture) -> pyvips.Image:
+    """Without the samples beyond colour and transparency, called what is left."""
+    colours = picture.colours
+    if colours is None or colours >= image.bands:
+        return image
+    deep = image.format == "ushort"
+    names = {1: "grey16" if deep else "b-w", 3: "rgb16" if deep else "srgb", 4: "cmyk"}
+    return image.extract_band(0, n=colours).copy(interpretation=names[colours])
+
+
+def orientation_of(image: pyvips.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 is upright."""
+    return int(image.get("orientation")) if "orientation" in image.get_fields() else 1
+
+
+def upright_size(image: pyvips.Image) -> tuple[int, int]:
+    """Width and height as it is looked at."""
+    size = (image.width, image.height)
+    return size[::-1] if orientation_of(image) in LYING else size
+
+
+def plain(image: pyvips.Image) -> pyvips.Image:
+    """8-bit sRGB or grey without alpha, whatever it was: CMYK, 16 bit, palette, Lab."""
+    if image.interpretation == "multiband":
+        image = image[0] if image.bands < 3 else image[0:3]
+        deep = image.format == "ushort"
+        grey, colour = ("grey16", "rgb16") if deep else ("b-w", "srgb")
+        image = image.copy(interpretation=grey if image.bands == 1 else colour)
+    image = image.colourspace("b-w" if image.bands < 3 else "srgb")
+    if image.hasalpha():
+        image = image.flatten(background=255)
+    return image.cast("uchar")
+
+
+def _upright(image: pyvips.Image) -> pyvips.Image:
+    """Turned upright; rows become columns only in memory, so decode first."""
+    return image if orientation_of(image) == 1 else image.copy_memory().autorot()
+
+
+def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> Grey:
+    """The whole image in grey, upright, at full size: a byte a pixel, two while it is turned.
+
+    Raises BadInput, Transient.
+    """
+    image = open_image(path, max_pixels)
+    with naming(path):
+        return as_grey(_upright(plain(image).colourspace("b-w")))
+
+
+def read_colour(
+    path: Path, most: int, max_pixels: int = MAX_PIXELS
+) -> tuple[pyvips.Image, tuple[int, int]]:
+    """The whole image in sRGB, upright, in memory, reduced to `most` pixels where it has
+    more; and the full width and height. Raises BadInput, Transient.
+    """
+    image = open_image(path, max_pixels)
+    size = upright_size(image)
+    with naming(path):
+        image = plain(image).colourspace("srgb")
+        if size[0] * size[1] > most:
+            image = image.resize((most / (size[0] * size[1])) ** 0.5)
+        return _upright(image).copy_memory(), size
+
+
+def read_small(
+    path: Path, side: int, max_pixels: int = MAX_PIXELS
+) -> tuple[pyvips.Image, tuple[int, int]]:
+    """A copy in sRGB, upright, longer side at most `side`; and the full width and height.
+
+    Memory stays near that of the copy. Raises BadInput, Transient.
+    """
+    image = open_image(path, max_pixels)
+    with naming(path):
+        small = _upright(shrunk(plain(image).colourspace("srgb"), side))
+        return small.copy_memory(), upright_size(image)
+
+
+def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:
+    """`image` with its longer side at most `side` pixels; never enlarged."""
+    longer = max(image.width, image.height)
+    return image if longer <= side else image.resize(side / longer)
+
+
+def as_rgb(image: pyvips.Image) -> Rgb:
+    """The pixels of a 3-band image."""
+    pixels: Rgb = image.numpy()
+    return pixels
+
+
+def as_grey(image: pyvips.Image) -> Grey:
+    """The pixels of a 1-band image."""
+    return np.ascontiguousarray(image.numpy().reshape(image.height, image.width))

@@ -1,0 +1,81 @@
+"""The modules this runner knows: one file each under `modules/`, found by being there.
+
+Such a file declares NAME, NEEDS (import names beyond the standard library), TAKES (the
+parameters it understands), GIVES (the fields of a Result it fills) and `run(job) -> Result`.
+It imports what it needs inside `run`, so that a site lacking a library can still say which.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hpc.runner import modules
+from hpc.runner.errors import BadInput, NotPrepared
+from hpc.runner.job import Job, Result
+
+ALWAYS = frozenset({"warning", "usage"})
+"""Fields of a Result that any module may fill, and the runner does."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module, imported. `missing` are the libraries of `needs` this Python lacks."""
+
+    name: str
+    needs: tuple[str, ...]
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+    run: Callable[[Job], Result]
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+    def result(self, job: Job) -> Result:
+        """What `run` gives, held to what the file declares.
+
+        Raises BadInput for a parameter the module does not take, TypeError for a field it
+        does not declare, and what `run` raises.
+        """
+        for param in job.params:
+            if param not in self.takes:
+                near = difflib.get_close_matches(param, self.takes, 1)
+                known = f"it takes {', '.join(self.takes) or 'none'}"
+                hint = f"did you mean {near[0]!r}?" if near else known
+                raise BadInput(f"params.{param}: module {self.name} has no such parameter; {hint}")
+        found = self.run(job)
+        for name, value in found.items():
+            if value and name not in ALWAYS and name not in self.gives:
+                raise TypeError(f"{self.name} fills {name!r} of its result; its GIVES lacks it")
+        return found
+
+
+def names() -> list[str]:
+    """Every module's name, sorted."""
+    return sorted(found.name for found in pkgutil.iter_modules(modules.__path__))
+
+
+def load(name: str) -> Module:
+    """The module called `name`. Raises BadInput when there is none."""
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise BadInput(f"there is no module {name!r}; {hint}")
+    file = importlib.import_module(f"{modules.__name__}.{name}")
+    return Module(file.NAME, file.NEEDS, file.TAKES, file.GIVES, file.run)
+
+
+def load_prepared(name: str) -> Module:
+    """As `load`, and raises NotPrepared when a library it needs is not there."""
+    module = load(name)
+    if module.missing:
+        raise NotPrepared(
+            f"{sys.executable} lacks {', '.join(module.missing)}, which module {name} needs: "
+            "prepare the site again (operate/prepare-site)"
+        )
+    return module

@@ -1,0 +1,116 @@
+"""What became of a module's run, in the server's terms.
+
+One bad line must not take its neighbours along, so every exception ends here and becomes a
+`fail` that says whether another try can help. Nothing is swallowed: an error of our own is
+reported with its traceback.
+"""
+
+import resource
+import time
+import traceback
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hpc.runner.errors import JobError, Terminated
+from hpc.runner.job import Result
+
+LONGEST_TRACE = 4000
+
+
+class Usage:
+    """What this process used since the object was made.
+
+    `max_rss_mb` is the peak since then too, where the kernel lets a process start its own
+    count anew; elsewhere the peak of the whole process.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._cpu_before = self._cpu()
+        # Fails on old kernels and in some containers; then the peak is the process's.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def so_far(self) -> dict[str, float]:
+        """Wall seconds, CPU seconds and peak resident memory in MB of 10^6 bytes."""
+        return {
+            "seconds": round(time.monotonic() - self._began, 3),
+            "cpu_s": round(self._cpu() - self._cpu_before, 3),
+            "max_rss_mb": round(_peak_kib() * 1024 / 1_000_000, 1),
+        }
+
+    @staticmethod
+    def _cpu() -> float:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return used.ru_utime + used.ru_stime
+
+
+def _peak_kib() -> int:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class Verdict(AbstractContextManager["Verdict"]):
+    """Surrounds a run: afterwards `result` or `failure` is set, and neither if a signal ended it.
+
+    Nobody here knows who sent a signal, so that is no failure.
+    """
+
+    def __init__(self) -> None:
+        self.result: Result | None = None
+        self.failure: dict[str, Any] | None = None
+        self._usage = Usage()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is not None and not isinstance(error, Exception | Terminated):
+            return False
+        if isinstance(error, Terminated):
+            self.result = None
+        elif error is not None:
+            self.result = None
+            self.failure = {**failure_of(error), "usage": self._usage.so_far()}
+        elif self.result is not None:
+            self.result["usage"] = self._usage.so_far()
+        return True
+
+
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """The `fail` body for `error`, without native id, nonce and usage."""
+    status, message = "ERROR", str(error)
+    if isinstance(error, JobError):
+        status = error.fail_status
+    elif isinstance(error, MemoryError):
+        status = "RETRY"
+        message = f"not enough memory; raise the stage's resources.mem ({error})"
+    elif isinstance(error, ImportError):
+        status = "RETRY"
+        message = f"a library does not load on this site; prepare the site again ({error})"
+    elif isinstance(error, OSError):
+        status, message = "RETRY", f"the site's disk or network: {error}"
+    else:
+        message = f"an error in the module itself: {type(error).__name__}: {error}"
+    return {
+        "fail_status": status,
+        "message": message,
+        "exception": _named(error),
+        "exit_code": None,
+    }
+
+
+def _named(error: BaseException) -> str:
+    """The class first, then where; for our own errors, which say it all, the class alone."""
+    name = type(error).__name__
+    if isinstance(error, JobError):
+        return name
+    trace = "".join(traceback.format_exception(error))
+    return f"{name}\n{trace[-LONGEST_TRACE:]}"

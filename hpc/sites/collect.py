@@ -1,0 +1,131 @@
+"""What a driver does for attempts whose runner is gone: late results first, then the end.
+
+Result files are the very calls that could not be made; they are read before anything
+is declared lost, so that a finished result always wins.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc import protocol
+from hpc.ends import by_code, meaning
+from schemas.attempts import Complete, Fail
+from track.commands.late import note_late_result
+from track.jobs.attempts import find_attempt
+from track.jobs.batches import Member
+from track.schema.database import never_fits, transact
+
+log = logging.getLogger(__name__)
+
+
+async def collect_results(engine: AsyncEngine, folder: Path) -> int:
+    """Apply every result file in `folder`, each once; how many there were."""
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    for path in files:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        readable = await collect_result(engine, str(path), text)
+        path.replace(path.with_suffix(".taken" if readable else ".unreadable"))
+    return len(files)
+
+
+async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
+    """Apply one result file, as if its call had come; False when it cannot be read."""
+    try:
+        message = json.loads(text)
+        await transact(engine, lambda tx: _apply(tx, message))
+    except protocol.Refused as refusal:
+        log.info("%s: %s", name, refusal)
+    except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
+        log.warning("%s is not a result that can be read: %s", name, error)
+        return False
+    except DBAPIError as error:
+        if not never_fits(error):
+            raise
+        log.warning("%s holds a value that the database cannot keep: %s", name, error.orig)
+        return False
+    return True
+
+
+async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
+    """Make the call that a result file holds, as the runner would have."""
+    _, _, number, verb = str(message["path"]).split("/")
+    attempt_id = int(number)
+    found = await find_attempt(tx, attempt_id)
+    if found is None:
+        raise protocol.Refused(f"there is no attempt {attempt_id}")
+    match verb:
+        case "complete":
+            body = Complete.model_validate(message["body"])
+            answer = await protocol.complete(tx, attempt_id, found.fence, body)
+            if answer.applied == "stale":
+                await note_late_result(tx, found)
+        case "fail":
+            failure = Fail.model_validate(message["body"])
+            await protocol.fail(tx, attempt_id, found.fence, failure)
+        case _:
+            raise ValueError(f"no call to {message['path']}")
+
+
+async def report_end(
+    tx: AsyncConnection, member: Member, *, exit_code: int | None, actor: str
+) -> None:
+    """Say that an attempt's runner on this machine is gone without a word about it.
+
+    One that was never started costs no try, nor does one whose end nobody saw or that was
+    told to stop; a runner that died with a code while it was at this asset is the job's own
+    failure.
+    """
+    found = meaning(by_code(exit_code), started=member.started)
+    await report(
+        tx,
+        member.attempt,
+        outcome=found.outcome,
+        why=f"its runner is gone without a word: {found.why}",
+        uses_try=found.uses_try,
+        actor=actor,
+        exit_code=exit_code,
+        free=found.free,
+    )
+
+
+async def report(
+    tx: AsyncConnection,
+    attempt_id: int,
+    *,
+    outcome: str,
+    why: str,
+    uses_try: bool,
+    actor: str,
+    exit_code: int | None = None,
+    free: int | None = None,
+) -> None:
+    """Say how an attempt ended, as its site's driver found out; a result that came first wins.
+
+    `free`: how often in a row it may end so before each time uses a try; None: always.
+    """
+    found = await find_attempt(tx, attempt_id, lock=True)
+    if found is None or not found.current:
+        return
+    await protocol.ended(
+        tx,
+        found,
+        outcome=outcome,
+        why=why,
+        uses_try=uses_try,
+        actor=actor,
+        exit_code=exit_code,
+        free=free,
+    )
+
+
+async def refuse(tx: AsyncConnection, member: Member, *, why: str, actor: str) -> None:
+    """Say that a site will never take an attempt as it is asked for: a person must change it."""
+    found = await find_attempt(tx, member.attempt, lock=True)
+    if found is not None and found.current:
+        await protocol.refused(tx, found, why=why, actor=actor)

@@ -1,0 +1,97 @@
+"""What every site's driver does: one per site, woken by the queue, silent otherwise.
+
+A driver holds the site's advisory lock, so a second one stands by; losing it stops what the
+driver is at. It takes what is queued, hands it to the site, watches, and reports the end of
+what ended without a word.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.sites.lock import SiteLock, hold
+from track.commands.site_health import seen
+from track.schema.database import transact
+
+TICK_S = 2.0
+SEEN_EVERY_S = 15.0
+LONGEST_TURN_S = 1800.0
+"""A turn that lasts longer hangs: its site is then one that nobody drives."""
+
+log = logging.getLogger(__name__)
+
+
+class SiteDriver(Protocol):
+    """How one kind of site is driven."""
+
+    async def adopt(self) -> None:
+        """Take up what an earlier driver of this site left under way."""
+
+    async def turn(self) -> None:
+        """Send what is queued, look at what is under way, report what ended."""
+
+    async def close(self) -> None:
+        """Let go; what runs over there goes on."""
+
+
+async def drive(url: str, engine: AsyncEngine, site: str, driver: SiteDriver) -> None:
+    """Drive one site until cancelled; stands by while another driver has it.
+
+    Raises LockLost once it may be another's: whatever was under way here is cut off by then.
+    """
+    async with hold(url, site) as lock:
+        log.info("site %s: this driver has it", site)
+        presence = Presence(engine, site)
+        # The lock first: when it is lost, that is why anything else failed beside it.
+        tasks = [
+            asyncio.create_task(lock.watch(), name=f"lock of {site}"),
+            asyncio.create_task(presence.keep(), name=f"presence at {site}"),
+            asyncio.create_task(_turns(lock, presence, driver), name=f"turns at {site}"),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await driver.close()
+
+
+async def _turns(lock: SiteLock, presence: "Presence", driver: SiteDriver) -> None:
+    """One turn after another, each when something was queued and at least every tick."""
+    await driver.adopt()
+    while True:
+        await driver.turn()
+        presence.note_progress()
+        await lock.next_notice(TICK_S)
+
+
+class Presence:
+    """Notes in the database that a site is driven, also while a long turn is under way.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, site: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine, self._site, self._clock = engine, site, clock
+        self._turned_at = clock()
+
+    def note_progress(self) -> None:
+        """A turn has ended."""
+        self._turned_at = self._clock()
+
+    async def keep(self) -> None:
+        """Note it now and then until cancelled. Raises what the database raises."""
+        while True:
+            if self._clock() - self._turned_at < LONGEST_TURN_S:
+                await transact(self._engine, lambda tx: seen(tx, self._site))
+            await asyncio.sleep(SEEN_EVERY_S)

@@ -1,0 +1,370 @@
+"""The local site: the cluster's own runner as a subprocess of this machine.
+
+Whether a runner is still at a batch is read from a lock that it inherits and that
+the kernel drops with the last process that holds it: no pid is ever believed. So a
+driver that was killed finds out on its return what ended meanwhile.
+"""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.ends import by_code, interrupted
+from hpc.scheduler.ladder import asked_for
+from hpc.sites.backoff import Backoff
+from hpc.sites.collect import collect_results, report, report_end
+from hpc.sites.faults import Faults
+from hpc.sites.local import scripts
+from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder
+from hpc.sites.local.stops import GRACE_S, Stop, due_stop
+from hpc.sites.retrieval import LocalSource, retrieve
+from hpc.sites.scripts import script_command
+from hpc.sites.slurm.submitter import is_script
+from hpc.sites.transfers import Beside
+from hpc.tokens import Keys
+from schemas.proxies import proxies, unproxied
+from schemas.sites import Site
+from track.commands.site_health import degrade, leave, recover
+from track.jobs.batches import (
+    Batch,
+    Member,
+    mark_ended,
+    mark_submitted,
+    open_batches,
+    read_batches,
+    take_batches,
+    went_well,
+)
+from track.schema.database import transact
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 3600.0
+MEMBERS_AT_ONCE = 8
+"""Assets that one runner takes one after another, so that libraries load once."""
+
+
+@dataclass
+class LocalDriver:
+    """Drives this machine: at most `site.capacity` runners at a time.
+
+    `callback` is the clusters' API; `runner` the zipapp that every site runs; `outputs` the
+    folder that stages' outputs are brought to; `file_proxy` the base of the links that scripts
+    are given.
+    """
+
+    site: Site
+    engine: AsyncEngine
+    keys: Keys
+    callback: str
+    runner: Path
+    outputs: Path | None = None
+    file_proxy: str = ""
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    under_way: dict[int, Batch] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    stops: dict[int, Stop] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
+    faults: Faults = field(default_factory=Faults)
+    bringing: Backoff[int] = field(default_factory=Backoff)
+    _sweep_at: float = 0.0
+
+    @property
+    def root(self) -> Path:
+        """The site's folder on this machine."""
+        return Path(self.site.root).absolute()
+
+    async def adopt(self) -> None:
+        """Read the batches an earlier driver left; what has no runner any more is settled."""
+        for batch in await self._read(await self._open()):
+            if _is_alive(self._folder(batch)):
+                self.under_way[batch.id] = batch
+            else:
+                await self._settle(batch, exit_code=None)
+
+    async def turn(self) -> None:
+        """Settle what ended, then fill the free places; a turn without trouble ends a degrade."""
+        self.beside.settle()
+        for batch in list(self.under_way.values()):
+            if not self._still_runs(batch):
+                process = self.running.pop(batch.id, None)
+                del self.under_way[batch.id]
+                await self._settle(batch, exit_code=None if process is None else process.returncode)
+        await self._stop_due()
+        if self.outputs is not None:
+            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
+        fault = self.faults.held(self.clock())
+        while not fault and (free := self.site.capacity - len(self.under_way)) > 0:
+            if not await self._start_more(free):
+                break
+        if self.clock() >= self._sweep_at:
+            self._sweep_at = self.clock() + SWEEP_S
+            await self._sweep()
+        await transact(self.engine, lambda tx: self._tell(tx, fault))
+
+    async def _tell(self, tx: AsyncConnection, fault: str) -> None:
+        """Have the site shown as it is; what waits here while it is held goes elsewhere."""
+        if not fault:
+            await recover(tx, self.site.name)
+            return
+        await degrade(tx, self.site.name, fault)
+        await leave(tx, self.site.name, why=f"site {self.site.name}: {fault}")
+
+    def _judge(self, members: Sequence[Member], exit_code: int | None) -> None:
+        """Note of a runner that ended by itself whether it got as far as a start."""
+        if any(member.started for member in members):
+            self.faults.clear()
+        elif exit_code and any(member.open for member in members):
+            if interrupted(by_code(exit_code)):
+                return  # somebody stopped it
+            python = self.site.python or sys.executable
+            why = (
+                f"its runners end with code {exit_code} before they start: see the logs in "
+                f"{self.root}/batches, and whether {python} runs and reaches {self.callback}"
+            )
+            self.faults.note(why, self.clock())
+
+    async def _bring_outputs(self, outputs: Path) -> None:
+        source = LocalSource(self.root)
+        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
+
+    async def close(self) -> None:
+        """Runners outlive their driver: what they report is applied without it."""
+        await self.beside.close()
+
+    async def _start_more(self, free: int) -> bool:
+        async def take(tx: AsyncConnection) -> list[int]:
+            shape = partial(asked_for, self.site.resources)
+            return await take_batches(
+                tx, self.site.name, batches=free, size=MEMBERS_AT_ONCE, shape=shape
+            )
+
+        taken = await transact(self.engine, take)
+        for batch in await self._read(taken):
+            await self._launch(batch)
+        return bool(taken)
+
+    async def _launch(self, batch: Batch) -> None:
+        folder = self._folder(batch)
+        await asyncio.to_thread(_write_batch, folder, batch, self.keys, self.callback, self.root)
+        await self._run(batch, range(len(batch.members)))
+
+    async def _run(self, batch: Batch, lines: Sequence[int]) -> None:
+        command = await self._command(batch, lines)
+        process = await asyncio.to_thread(self._spawn, self._folder(batch), command)
+        self.running[batch.id] = process
+        self.under_way[batch.id] = batch
+        await transact(self.engine, lambda tx: mark_submitted(tx, batch.id, f"pid {process.pid}"))
+
+    async def _command(self, batch: Batch, lines: Sequence[int]) -> list[str]:
+        """What runs these lines of a batch: the runner, or a script of the site's own."""
+        folder = self._folder(batch)
+        if is_script(batch):
+            async with self.engine.connect() as tx:
+                found = await script_command(tx, batch.members[0], self.file_proxy)
+            return scripts.wrapped(found, folder, self.site)
+        return [
+            self.site.python or sys.executable,
+            str(self.runner),
+            *("--batch", str(folder)),
+            *("--index", ",".join(map(str, lines))),
+            *("--native-id", batch.key),
+        ]
+
+    def _spawn(self, folder: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a batch's process with the batch's lock in its hands."""
+        with (
+            (folder / "alive").open("w") as held,
+            (folder / "log" / "runner.log").open("ab") as log,
+        ):
+            fcntl.flock(held, fcntl.LOCK_EX)
+            return subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(os.environ, self.callback),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[held.fileno()],
+                start_new_session=True,
+            )
+
+    def _still_runs(self, batch: Batch) -> bool:
+        process = self.running.get(batch.id)
+        if process is not None and not is_script(batch):
+            return process.poll() is None
+        if process is not None and process.poll() is None:
+            return True
+        return _is_alive(self._folder(batch))  # a script may have left something behind it
+
+    async def _settle(self, batch: Batch, *, exit_code: int | None) -> None:
+        """Apply what a gone runner left behind, and say what ended without a word.
+
+        Members after one that was stopped go on: nothing is wrong with them.
+        """
+        folder = self._folder(batch)
+        stop = self.stops.pop(batch.id, None)
+        if is_script(batch):
+            well = await scripts.settle(self.engine, batch, folder, self._actor(), stop)
+            await asyncio.to_thread(clear_folder, folder, well=well)
+            return
+        await collect_results(self.engine, folder / "results")
+
+        async def work(tx: AsyncConnection) -> tuple[list[int], bool]:
+            members = (await read_batches(tx, [batch.id]))[0].members
+            unfinished = [member for member in members if member.open]
+            if stop is None:
+                self._judge(members, exit_code)
+            left = []
+            for member in unfinished:
+                if stop is not None and not member.started and member.attempt != stop.attempt:
+                    left.append(member.line)
+                else:
+                    await self._report_end(tx, member, stop, exit_code)
+            if not left:
+                await mark_ended(tx, batch.id)
+            return left, await went_well(tx, batch.id)
+
+        left, well = await transact(self.engine, work)
+        if left:
+            await self._run(batch, left)
+        else:
+            await asyncio.to_thread(clear_folder, folder, well=well)
+
+    async def _report_end(
+        self, tx: AsyncConnection, member: Member, stop: Stop | None, exit_code: int | None
+    ) -> None:
+        if stop is None or member.attempt != stop.attempt:
+            await report_end(tx, member, exit_code=exit_code, actor=self._actor())
+            return
+        await report(
+            tx,
+            member.attempt,
+            outcome=stop.outcome,
+            why=stop.why,
+            uses_try=stop.uses_try,
+            actor=self._actor(),
+            exit_code=exit_code,
+        )
+
+    async def _stop_due(self) -> None:
+        """Stop members that were cancelled or whose time ran out, in the end by force."""
+        now = self.clock()
+        for batch in await self._read(list(self.under_way)):
+            stop = self.stops.get(batch.id)
+            if stop is None:
+                if (stop := due_stop(batch, now)) is not None:
+                    self.stops[batch.id] = stop
+                    await asyncio.to_thread(self._signal, batch, stop.signal)
+            elif not stop.killed and now - stop.at > GRACE_S:
+                stop.killed = True
+                await asyncio.to_thread(self._signal, batch, signal.SIGKILL)
+
+    def _signal(self, batch: Batch, number: signal.Signals) -> None:
+        """Tell a batch's runner and all that it started, also one of an earlier driver."""
+        process = self.running.get(batch.id)
+        leaders = _holders(self._folder(batch)) if process is None else {process.pid}
+        for pid in leaders:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    async def _sweep(self) -> None:
+        """Remove what ended batches left, also one whose driver was killed before it did."""
+        root = self.root / "batches"
+        known = await asyncio.to_thread(batch_folders, root)
+        # Read after the folders: a batch is known before it has one.
+        running = {batch.key for batch in await self._read(await self._open())}
+        for folder in known:
+            if folder.name in running or _is_alive(folder):
+                continue
+            await collect_results(self.engine, folder / "results")
+            await asyncio.to_thread(sweep_folder, folder)
+
+    async def _open(self) -> list[int]:
+        return await transact(self.engine, lambda tx: open_batches(tx, self.site.name))
+
+    async def _read(self, ids: Sequence[int]) -> list[Batch]:
+        return await transact(self.engine, lambda tx: read_batches(tx, ids))
+
+    def _folder(self, batch: Batch) -> Path:
+        return self.root / "batches" / batch.key
+
+    def _actor(self) -> str:
+        return f"driver:{self.site.name}"
+
+
+def _environment(variables: Mapping[str, str], callback: str) -> dict[str, str]:
+    """What a runner sees: no secret and no setting of ours, and one thread per library.
+
+    A proxy is passed on, since the archive may be behind it; our own API never is.
+    """
+    kept = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
+    given = {name: value for name, value in variables.items() if name in kept}
+    given |= proxies(variables) | unproxied(variables, [urlsplit(callback).hostname or ""])
+    return given | {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _is_alive(folder: Path) -> bool:
+    """Whether any process still holds the batch's lock."""
+    try:
+        with (folder / "alive").open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _holders(folder: Path) -> set[int]:
+    """The process groups that hold the batch's lock, by the kernel's own list of open files."""
+    wanted, found = str(folder / "alive"), set()
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it may end while it is looked at
+            if os.readlink(handle) == wanted:
+                found.add(os.getpgid(int(handle.parts[2])))
+    return found - {os.getpgrp()}
+
+
+def _write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:
+    """Write manifest and tokens; the same batch written again is the same batch."""
+    for name in ("results", "log"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    lines = [
+        {
+            "attempt": member.attempt,
+            "fence": member.fence,
+            "guid": member.guid,
+            "stage": member.stage,
+            "module": member.run,
+            "callback": callback,
+            "root": str(root),
+        }
+        for member in batch.members
+    ]
+    tokens = [keys.issue(member.attempt, member.fence) for member in batch.members]
+    _write(folder / "tokens", "".join(f"{token}\n" for token in tokens), 0o600)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    _write(folder / "manifest.jsonl", text, 0o644)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
+        stream.write(text)
+    new.replace(path)

@@ -1,0 +1,130 @@
+"""Scripts on this machine: one subprocess each, its exit code kept where its batch lies.
+
+They report by the paths they have always called, as at a cluster. What a script started and
+did not set free holds its batch's lock, so it is over when nobody holds that any more. Only
+a job that it gave to a scheduler may then be at work still.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.sites.collect import report
+from hpc.sites.local.stops import Stop
+from hpc.sites.scripts import Command
+from schemas.sites import Site
+from track.jobs.attempts import Attempt, find_attempt
+from track.jobs.batches import Batch, mark_ended, mark_submitted, went_well
+from track.jobs.scripts import note_reason, submitted_ids
+from track.schema.database import transact
+from track.schema.tables import attempt
+
+KEPT_WORDS = 2000
+"""Bytes of what a script said that are read."""
+
+_WRAPPER = """\
+folder=$1 scripts=$2
+shift 2
+cd "$scripts" 2>"$folder/err" && "$@" >"$folder/out" 2>"$folder/err"
+printf '%s\\n' "$?" >"$folder/.code" && mv "$folder/.code" "$folder/code"
+"""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a script ended: its exit code, or None when it was killed, and what it said."""
+
+    code: int | None
+    said: str
+
+
+def wrapped(command: Command, folder: Path, site: Site) -> list[str]:
+    """What runs a script in the site's `scripts` folder and keeps its code in its batch's."""
+    scripts = Path(site.scripts or site.root).absolute()
+    return ["/bin/sh", "-c", _WRAPPER, "sh", str(folder), str(scripts), *command.with_environment]
+
+
+def read_end(folder: Path) -> End:
+    """What a script left in its batch's folder."""
+    said = "".join(_tail(folder / name) for name in ("err", "out"))
+    code = _tail(folder / "code").strip()
+    return End(int(code) if code.isdecimal() else None, said)
+
+
+async def settle(
+    engine: AsyncEngine, batch: Batch, folder: Path, actor: str, stop: Stop | None
+) -> bool:
+    """Draw the conclusion from the end of a script and of all that it started here.
+
+    `stop` says that its driver stopped it. Whether it went well.
+    """
+    end, member = read_end(folder), batch.members[0]
+    ids = submitted_ids(end.said)
+
+    async def work(tx: AsyncConnection) -> bool:
+        found = await find_attempt(tx, member.attempt, lock=True)
+        if found is not None and found.current:
+            await _conclude(tx, found, end, ids, actor, stop)
+        if ids:
+            await mark_submitted(tx, batch.id, ",".join(ids))
+        await mark_ended(tx, batch.id)
+        return await went_well(tx, batch.id)
+
+    return await transact(engine, work)
+
+
+async def _conclude(
+    tx: AsyncConnection,
+    found: Attempt,
+    end: End,
+    ids: list[str],
+    actor: str,
+    stop: Stop | None,
+) -> None:
+    """End an attempt of which nothing is at work any more; one that a scheduler has waits."""
+    queued = await _queued_as(tx, found)
+    if ids or queued is not None:
+        told = ", ".join(ids) or queued
+        why = f"its script has ended, and job {told}, which it submitted, has yet to report"
+        await note_reason(tx, found.id, why)
+        return
+    if stop is not None and stop.attempt == found.id:
+        outcome, why = stop.outcome, stop.why
+    elif found.cancel_requested:
+        outcome, why = "cancelled", "it was cancelled as asked"
+    elif end.code is None:
+        outcome, why = "lost", "its script was killed before it ended"
+    else:
+        outcome, why = "failed", f"its script ended with code {end.code} and did not report DONE"
+        why = f"{why}: {end.said[-400:].strip()}" if end.said.strip() else why
+    await report(
+        tx,
+        found.id,
+        outcome=outcome,
+        why=why,
+        uses_try=outcome in ("failed", "timeout"),
+        actor=actor,
+        exit_code=end.code,
+    )
+
+
+async def _queued_as(tx: AsyncConnection, found: Attempt) -> str | None:
+    """The job id under which an attempt waits in a scheduler's queue, by its script's calls.
+
+    One that has started called from here, or would have held the lock.
+    """
+    if found.started_by is not None:
+        return None
+    statement = select(attempt.c.external_id).where(attempt.c.id == found.id)
+    native_id: str | None = (await tx.execute(statement)).scalar_one()
+    return native_id
+
+
+def _tail(path: Path) -> str:
+    """The last bytes of a small file; nothing when it is not there."""
+    try:
+        return path.read_bytes()[-KEPT_WORDS:].decode(errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,232 @@
+"""Brings a stage's outputs from its site: streamed, checked, put in place, then noted.
+
+A file lies at `<outputs>/<guid>/<stage>/<path>`, whole or not at all. Whoever is killed in
+between leaves what is in place; the next one fetches the rest.
+"""
+
+import asyncio
+import errno
+import hashlib
+import logging
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.remote import Garbled, new_mark, run_script
+from hpc.sites.backoff import Backoff
+from hpc.transport.base import Wire
+from hpc.transport.errors import WireError
+from schemas.guid import check_guid
+from track.jobs.outputs import Output, Outputs, note_retrieved, note_waiting, wanted_outputs
+from track.schema.database import transact
+
+CHUNK = 1 << 20
+SLOWEST_BYTES_S = 500_000
+PATIENCE_S = 120.0
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What the next one would meet as well."""
+
+log = logging.getLogger(__name__)
+
+
+GONE_LOOKS = 5
+"""How often a file is looked for on a shared disk before it counts as gone: over some two and
+a half minutes (see `hpc.sites.backoff`), for such a disk may show a new file late."""
+
+
+class Source(Protocol):
+    """Where outputs lie; `looks`: how often one is looked for that is not there."""
+
+    looks: int
+
+    async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
+        """Put what there is of these files of an asset under `into`; `size` bytes in all."""
+
+
+async def retrieve(
+    engine: AsyncEngine,
+    site: str,
+    source: Source,
+    outputs: Path,
+    backoff: Backoff[int] | None = None,
+) -> int:
+    """Bring everything that is wanted from a site and due; of how many attempts.
+
+    One that cannot be kept here waits, by `backoff`, and says so, and the others are brought.
+    Raises what `source` raises; what is in place then stays, and others come first next time.
+    """
+    backoff = Backoff() if backoff is None else backoff
+    found = await transact(engine, lambda tx: wanted_outputs(tx, site))
+    backoff.keep({each.attempt for each in found})
+    brought = 0
+    for each in [each for each in found if backoff.is_due(each.attempt)]:
+        try:
+            trouble = await _bring(each, source, outputs)
+        except OSError as error:  # our own disk: nothing is wrong with the site
+            await _note_waiting(engine, each, error, backoff)
+            if error.errno in DISK_FULL:
+                break
+            continue
+        except (WireError, Garbled):
+            backoff.fail(each.attempt)
+            raise
+        if trouble and backoff.times(each.attempt) + 1 < source.looks:
+            backoff.fail(each.attempt)
+            why = f"its outputs are looked for: {trouble}"
+            await transact(engine, lambda tx, e=each, w=why: note_waiting(tx, e.attempt, w))  # type: ignore[misc]
+            continue
+        if trouble:
+            log.warning("attempt %d: its outputs cannot be had: %s", each.attempt, trouble)
+        await transact(engine, lambda tx, e=each, t=trouble: note_retrieved(tx, e.attempt, t))  # type: ignore[misc]
+        brought += 1
+    return brought
+
+
+async def _note_waiting(
+    engine: AsyncEngine, wanted: Outputs, error: OSError, backoff: Backoff[int]
+) -> None:
+    pause = backoff.fail(wanted.attempt)
+    why = f"its outputs cannot be kept here: {error}"
+    log.error("attempt %d: %s; again in %.0f s", wanted.attempt, why, pause)
+    await transact(engine, lambda tx: note_waiting(tx, wanted.attempt, why))
+
+
+async def _bring(wanted: Outputs, source: Source, outputs: Path) -> str:
+    """Bring one attempt's outputs; why that is impossible, or nothing."""
+    home = outputs / check_guid(wanted.guid) / check_guid(wanted.stage)
+    missing = await asyncio.to_thread(_missing, wanted.files, home)
+    if not missing:
+        return ""
+    with _beside(home) as fetched:
+        size = sum(each.size_bytes for each in missing)
+        await source.fetch(wanted.guid, [each.path for each in missing], size, fetched)
+        return await asyncio.to_thread(_place, missing, fetched, home)
+
+
+@contextmanager
+def _beside(home: Path) -> Iterator[Path]:
+    """A folder on the same disk, gone afterwards."""
+    home.mkdir(parents=True, exist_ok=True)
+    made = tempfile.mkdtemp(prefix=".incoming-", dir=home.parent)
+    try:
+        yield Path(made)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _missing(files: Sequence[Output], home: Path) -> list[Output]:
+    return [each for each in files if not _matches(home / each.path, each)]
+
+
+def _matches(path: Path, wanted: Output) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != wanted.size_bytes:
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == wanted.sha256
+
+
+def _place(files: Sequence[Output], fetched: Path, home: Path) -> str:
+    """Move what is as it was announced; what is not, in words."""
+    for each in files:
+        source, place = fetched / each.path, home / each.path
+        if not _matches(source, each):
+            return f"{each.path} is not there any more as it was when its module ended"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as stream:
+            os.fsync(stream.fileno())
+        source.replace(place)
+    return ""
+
+
+class LocalSource:
+    """The assets' folders of this machine's own site."""
+
+    looks = 1
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
+        """Copy the files that are there."""
+        await asyncio.to_thread(self._copy, check_guid(guid), paths, into)
+
+    def _copy(self, guid: str, paths: Sequence[str], into: Path) -> None:
+        for path in paths:
+            source, place = self._root / "assets" / guid / path, into / path
+            if source.is_file():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, place)
+
+
+class RemoteSource:
+    """The assets' folders at the end of a wire."""
+
+    looks = GONE_LOOKS
+
+    def __init__(self, wire: Wire, root: str, prelude: str = "") -> None:
+        self._wire, self._root, self._prelude = wire, root, prelude
+
+    async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
+        """Stream them as one tar. Raises WireError, Garbled."""
+        mark = new_mark()
+        names = "".join(f"./{path}\n" for path in paths).encode()
+        deadline = PATIENCE_S + size / SLOWEST_BYTES_S
+        packed = into / ".tar"
+        with packed.open("w+b") as kept:
+            cut = _AfterMark(f"{mark} begin\n".encode(), kept.write)
+            await run_script(
+                self._wire,
+                "outputs",
+                mark,
+                *(self._root, check_guid(guid)),
+                prelude=self._prelude,
+                stdin=names,
+                deadline_s=deadline,
+                sink=cut,
+            )
+            if not cut.begun:
+                raise Garbled(f"the outputs of {guid} were asked for and nothing was said")
+            kept.flush()
+            await asyncio.to_thread(_unpack, packed, set(paths), into)
+
+
+class _AfterMark:
+    """Passes on what comes after a mark; what comes before is a banner."""
+
+    def __init__(self, mark: bytes, write: object) -> None:
+        self._mark, self._write, self._before, self.begun = mark, write, b"", False
+
+    def __call__(self, piece: bytes) -> None:
+        if self.begun:
+            self._write(piece)  # type: ignore[operator]
+            return
+        self._before += piece
+        _, found, rest = self._before.partition(self._mark)
+        if found:
+            self.begun, self._before = True, b""
+            self._write(rest)  # type: ignore[operator]
+
+
+def _unpack(packed: Path, wanted: set[str], into: Path) -> None:
+    """Take the files that were asked for out of a tar. Raises Garbled when it was cut."""
+    if packed.stat().st_size == 0:  # there is no folder over there
+        return
+    try:
+        with tarfile.open(packed, mode="r:") as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                content = tar.extractfile(member) if name in wanted and member.isreg() else None
+                if content is not None:
+                    place = into / name
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    with place.open("wb") as out:
+                        shutil.copyfileobj(content, out, CHUNK)
+    except tarfile.ReadError as error:
+        raise Garbled(f"the tar of outputs was cut: {error}") from error

@@ -1,0 +1,78 @@
+"""What a script of a site's own is given: its words, and what its stage asks of the scheduler.
+
+The same at every kind of site. `sbatch` reads what is asked for from its environment, where
+it outweighs the script's own `#SBATCH` lines, and not what is written after `sbatch`.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline.model import Resources
+from schemas.pipeline.run import Run
+from track.commands.grants import file_url
+from track.commands.legacy import file_names
+from track.jobs.batches import Member
+from track.records.documents import read_document
+from track.schema.tables import asset, attempt, job, pipeline, stage
+
+
+@dataclass(frozen=True)
+class Command:
+    """A script's command line, filled in; each word is quoted where it becomes a shell's."""
+
+    words: tuple[str, ...]
+    environment: dict[str, str]
+
+    @property
+    def with_environment(self) -> list[str]:
+        """One command line that sets its environment itself."""
+        given = [f"{name}={value}" for name, value in self.environment.items()]
+        return ["env", *given, *self.words] if given else [*self.words]
+
+    def ended(self, code: str, said: str) -> str:
+        """That it ended with a code other than 0, in words."""
+        return f"{self.words[0]} {self.words[-1]} ended with code {code}: {said[-400:]}".strip()
+
+
+async def script_command(tx: AsyncConnection, member: Member, file_proxy: str) -> Command:
+    """The command of an attempt; `file_proxy` is the base of the links it may be given."""
+    statement = (
+        select(asset.c.batch_name, asset.c.parent_guid, pipeline.c.name, stage.c.resources)
+        .join(job, job.c.asset_guid == asset.c.guid)
+        .join(attempt, attempt.c.job_id == job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .where(attempt.c.id == member.attempt)
+    )
+    row = (await tx.execute(statement)).one()
+    values = {
+        "guid": member.guid,
+        "batch": row.batch_name,
+        "parent_guid": row.parent_guid or "",
+        "pipeline": row.name,
+        "stage": member.stage,
+    }
+    if "{link}" in member.run:
+        values["link"] = await _link(tx, member.guid, file_proxy)
+    words = Run.model_validate(member.run).words(values)
+    return Command(tuple(words), sbatch_environment(Resources.model_validate(row.resources)))
+
+
+def sbatch_environment(asked: Resources) -> dict[str, str]:
+    """What a stage asks for, as `sbatch` reads it from its environment."""
+    found = {
+        "SBATCH_TIMELIMIT": asked.time_s and f"{-(-asked.time_s // 60)}",
+        "SBATCH_MEM_PER_NODE": asked.mem_mb and f"{asked.mem_mb}M",
+        "SBATCH_GRES": asked.gpus and f"gpu:{asked.gpus}",
+        "SBATCH_PARTITION": asked.partition,
+        "SBATCH_ACCOUNT": asked.account,
+        "SBATCH_QOS": asked.qos,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+async def _link(tx: AsyncConnection, guid: str, file_proxy: str) -> str:
+    names = await file_names(tx, guid)
+    return file_url(file_proxy, await read_document(tx, guid), names[0]) if names else ""

@@ -1,0 +1,127 @@
+"""What goes to a cluster for a batch, as one tar: manifest, tokens, batch script, the runner.
+
+The same batch gives the same files, whenever and by whomever it is sent.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpc.scheduler.ladder import BOUNDED
+from hpc.scheduler.slurm import ArraySpec, render
+from hpc.tokens import Keys
+from schemas.pipeline.model import Resources
+from schemas.sites import Site
+from track.jobs.batches import ALONE, Batch
+
+SEAL = "sealed"
+"""The tar's last member: a stream cut where one file ends would else pass for a whole one."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A batch's folder: files by name. `secret` names are for their owner's eyes alone."""
+
+    key: str
+    files: Mapping[str, bytes]
+    secret: frozenset[str] = frozenset({"tokens", "grants.jsonl"})
+
+
+def parcel(
+    batch: Batch, script: str, keys: Keys, *, callback: str, root: str, grants: str = ""
+) -> Parcel:
+    """A batch as it lies in `<root>/batches/<key>/`; `grants` go along where none can be asked."""
+    files = {
+        "manifest.jsonl": manifest(batch, callback, root),
+        "tokens": tokens(batch, keys),
+        "job.sh": script,
+    }
+    if grants:
+        files["grants.jsonl"] = grants
+    return Parcel(batch.key, {name: text.encode() for name, text in files.items()})
+
+
+def batch_script(
+    site: Site,
+    key: str,
+    size: int,
+    asked: Mapping[str, Any],
+    *,
+    runner: str,
+    prelude: str,
+    exclude: tuple[str, ...] = (),
+) -> str:
+    """The script of an array of `size` jobs at a site, the doctor's as well as the driver's.
+
+    `asked` is what each asks for, with `throttle` and `alone`; `runner` is relative to the
+    batch's folder.
+    """
+    resources = dict(asked)
+    throttle, alone = resources.pop("throttle", None), resources.pop(ALONE, False)
+    resources.pop(BOUNDED, None)
+    spec = ArraySpec(
+        key=key,
+        size=size,
+        python=site.python or "python3",
+        runner=runner,
+        resources=Resources.model_validate(resources),
+        throttle=throttle,
+        exclude=exclude,
+        prelude=prelude,
+        alone=alone,
+    )
+    return render(spec)
+
+
+def manifest(batch: Batch, callback: str, root: str) -> str:
+    """One line per member: what the runner must know before it asks for its grant."""
+    lines = (
+        {
+            "attempt": member.attempt,
+            "fence": member.fence,
+            "guid": member.guid,
+            "stage": member.stage,
+            "module": member.run,
+            "callback": callback,
+            "root": root,
+        }
+        for member in batch.members
+    )
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def tokens(batch: Batch, keys: Keys) -> str:
+    """The bearer token of each member, a line each."""
+    return "".join(f"{keys.issue(member.attempt, member.fence)}\n" for member in batch.members)
+
+
+def pack(parcels: Iterable[Parcel], runner: Path | None = None) -> bytes:
+    """One gzipped tar of all parcels, with the runner under `bin/` when it must go along."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
+        if runner is not None:
+            add(tar, f"bin/{runner.name}", runner.read_bytes(), 0o755)
+        for each in parcels:
+            for name in ("log", "results", "ended"):
+                _add_folder(tar, f"{each.key}/{name}")
+            for name, content in each.files.items():
+                add(tar, f"{each.key}/{name}", content, 0o600 if name in each.secret else 0o644)
+        add(tar, SEAL, b"", 0o644)
+    return packed.getvalue()
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    """Add a file to a tar."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def _add_folder(tar: tarfile.TarFile, name: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    tar.addfile(entry)

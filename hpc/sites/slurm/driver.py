@@ -1,0 +1,316 @@
+"""Drives a Slurm cluster over one connection: sends what is queued, watches, cancels, tidies.
+
+Each turn does what is due and no more. Trouble on the wire changes no job: what is in
+doubt stays so until it can be looked for, and a site that stays out of reach is degraded,
+so that what waits for it may go elsewhere.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc.remote import Garbled
+from hpc.sites.backoff import Backoff
+from hpc.sites.collect import report
+from hpc.sites.retrieval import RemoteSource, retrieve
+from hpc.sites.slurm import poll_by_id
+from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble
+from hpc.sites.slurm.leftovers import find_orphans, sweep
+from hpc.sites.slurm.poller import Watcher
+from hpc.sites.slurm.programs import lacking, remedy
+from hpc.sites.slurm.relay import Carrier, Depot
+from hpc.sites.slurm.script_ends import ScriptEnds
+from hpc.sites.slurm.scripts import SiteScripts
+from hpc.sites.slurm.state import SiteState
+from hpc.sites.slurm.submitter import Submitter
+from hpc.sites.transfers import Beside
+from hpc.tokens import Keys
+from hpc.transport.base import Wire
+from hpc.transport.errors import Paused, WireError
+from schemas.sites import Site
+from track.commands.site_health import degrade, leave, recover
+from track.jobs.batches import Unwanted, open_batches, read_batches, unwanted
+from track.schema.database import transact
+
+DEGRADED_AFTER_S = 30.0
+GREET_S = 900.0
+GREET_AGAIN_S = 30.0
+TIDY_S = 3600.0
+KEPT_DAYS = 14
+CANCEL_AGAIN_S = 30.0
+
+_NATIVE = re.compile(r"\d+(_\d+)?")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class SlurmDriver:
+    """Drives one site through `wire`; holds no truth, so any other may go on where it ends."""
+
+    site: Site
+    engine: AsyncEngine
+    keys: Keys
+    callback: str
+    runner: Path
+    wire: Wire
+    prelude: str = ""
+    file_proxy: str = ""
+    outputs: Path | None = None
+    depot: Depot | None = None
+    clock: Callable[[], float] = time.monotonic
+    state: SiteState = field(init=False)
+    submitter: Submitter = field(init=False)
+    watcher: Watcher = field(init=False)
+    scripts: SiteScripts = field(init=False)
+    script_ends: ScriptEnds = field(init=False)
+    cancelled: dict[int, float] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
+    bringing: Backoff[int] = field(default_factory=Backoff)
+    greeting: Backoff[str] = field(init=False)
+    _failing_since: float | None = None
+    _greet_at: float = 0.0
+    _tidy_at: float = 0.0
+    _last_words: str = ""
+
+    def __post_init__(self) -> None:
+        cluster = Cluster(self.wire, self.site.root, self.prelude)
+        carrier = None
+        if self.depot is not None and not self.callback:
+            carrier = Carrier(self.engine, cluster, self.depot, self.beside)
+        self.state = SiteState(
+            self.site,
+            self.engine,
+            self.keys,
+            self.callback,
+            self.runner,
+            cluster,
+            carrier,
+            self.clock,
+        )
+        self.greeting = Backoff(self.clock)
+        self.submitter = Submitter(self.state)
+        self.watcher = Watcher(self.state)
+        self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
+        self.script_ends = ScriptEnds(self.state)
+
+    async def adopt(self) -> None:
+        """Take up what an earlier driver of this site meant to send or had sent."""
+        await self.state.recall()
+        await self.submitter.adopt()
+
+    async def turn(self) -> None:
+        """Send what is queued, look at what is under way, report what ended."""
+        try:
+            self.beside.settle()
+            await self.greet()
+            await self._do_steps()
+        except Paused as pause:
+            await self._troubled(pause)
+        except (WireError, Garbled, SiteTrouble) as error:
+            log.warning("site %s: %s", self.site.name, error)
+            await self._troubled(error)
+        else:
+            await self._well()
+
+    async def _do_steps(self) -> None:
+        """Every step, also after one that the site has trouble with: on a full disk nothing
+        can be sent, and the last step is the one that makes room.
+
+        Raises WireError, Garbled, and the first SiteTrouble.
+        """
+        steps: tuple[Callable[[], Awaitable[object]], ...] = (
+            self.submitter.send,
+            self.scripts.run_due,
+            self._stop,
+            self.watcher.look,
+            self.script_ends.look,
+            self._retrieve,
+            self._tidy,
+        )
+        troubles = []
+        for step in steps:
+            try:
+                await step()
+            except SiteTrouble as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
+
+    async def close(self) -> None:
+        """Let go of the connection; what runs over there goes on."""
+        await self.beside.close()
+        await self.wire.close()
+
+    async def greet(self) -> None:
+        """See what the site is like, at first and now and then. Raises SiteTrouble."""
+        state = self.state
+        due = state.scontrol.again_at if state.scontrol.open else self._greet_at
+        if state.hello is not None and self.clock() < due:
+            return
+        if not self.callback and state.carrier is None:
+            raise SiteTrouble(
+                "its nodes have no way to us (callback: none), and this driver cannot carry: "
+                "name a callback address they reach"
+            )
+        hello = await self._hello()
+        if hello.troubles:
+            raise SiteTrouble("; ".join(hello.troubles))
+        if missing := lacking(hello.tools):
+            raise SiteTrouble(f"no {', '.join(missing)} in the PATH there: {remedy(missing)}")
+        self._greet_at = self.clock() + (GREET_S if hello.answers else GREET_AGAIN_S)
+        if hello.silence:
+            state.scontrol.note(hello.silence, self.clock())
+        else:
+            state.scontrol.clear()
+        state.hello, state.runner_there = hello, hello.has_runner
+        if hello.answers:
+            state.allowed = await state.cluster.allowed(accounting=hello.accounting)
+
+    async def _hello(self) -> Hello:
+        """What the site says of itself; after an answer that is none of ours, such as that a
+        password has expired, it is asked again after a growing pause."""
+        if not self.greeting.is_due("hello"):
+            raise Paused(f"left alone for a while: {self._last_words}")
+        try:
+            hello = await self.state.cluster.hello(self.state.runner.name)
+        except Garbled as error:
+            self.greeting.fail("hello")
+            self._last_words = str(error)
+            raise
+        self.greeting.forget("hello")
+        return hello
+
+    async def _stop(self) -> None:
+        """End what nobody wants; then close the batches that are over, whose jobs are not
+        cancelled any more.
+
+        Which those are is read first: what is given up meanwhile was not told to stop yet.
+        """
+        spent = await self.watcher.spent()
+        await self._cancel()
+        await self.watcher.settle(spent)
+
+    async def _cancel(self) -> None:
+        """End what nobody wants, all in one command; its end is seen at a later look."""
+        found = await transact(self.engine, lambda tx: unwanted(tx, self.site.name))
+        now = self.clock()
+        due = [
+            each
+            for each in found
+            if now >= self.cancelled.get(each.attempt, 0.0) and _NATIVE.fullmatch(each.external_id)
+        ]
+        self._forget_cancelled(found)
+        if due and not self._blind():
+            await self._end_unstarted(due)
+            if not await self._end_jobs(due):
+                return
+            # Only now: what a lost link kept from them is told again at once.
+            for each in due:
+                self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
+            self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+
+    def _blind(self) -> bool:
+        """Whether the queue gave no answer a moment ago; nothing is ended that is not shown."""
+        return self.state.squeue.open and self.clock() < self.state.squeue.again_at
+
+    async def _end_jobs(self, due: list[Unwanted]) -> bool:
+        """End native jobs; False when the queue cannot be asked whose they are."""
+        named: dict[str, list[str]] = {}
+        told: dict[str, float] = {}
+        for each in due:
+            if each.told_at is None:
+                named.setdefault(each.key, []).append(each.external_id)
+            else:
+                told[each.external_id] = max(each.told_at, told.get(each.external_id, 0.0))
+        if named and (silence := await self.state.cluster.cancel(named)):
+            self.state.squeue.note(silence, self.clock())
+            return False
+        return not told or await poll_by_id.stop(self.state, told)
+
+    async def _end_unstarted(self, due: list[Unwanted]) -> None:
+        """Where the shared disk decides: what was never started is over once we have its start."""
+        quiet = [each for each in due if each.open and not each.started]
+        if self.state.carrier is None or not quiet:
+            return
+        taken = await self.state.carrier.take((each.key, each.attempt) for each in quiet)
+
+        async def work(tx: AsyncConnection) -> None:
+            why, actor = "it was cancelled before it started", self.state.actor
+            for attempt in sorted(taken.ours):
+                await report(tx, attempt, outcome="cancelled", why=why, uses_try=False, actor=actor)
+
+        await transact(self.engine, work)
+
+    async def _retrieve(self) -> None:
+        """Have stages' outputs brought here."""
+        if self.outputs is not None:
+            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
+
+    async def _bring_outputs(self, outputs: Path) -> None:
+        cluster = self.state.cluster
+        source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
+        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
+
+    def _forget_cancelled(self, found: list[Unwanted]) -> None:
+        still = {each.attempt for each in found}
+        self.cancelled = {each: at for each, at in self.cancelled.items() if each in still}
+
+    async def _tidy(self) -> None:
+        """Now and then, remove what ended batches left over there."""
+        now = self.clock()
+        if now < self._tidy_at:
+            return
+        self._tidy_at = now + TIDY_S
+
+        async def keys(tx: AsyncConnection) -> list[str]:
+            mine = await open_batches(tx, self.site.name)
+            return [batch.key for batch in await read_batches(tx, mine)]
+
+        await self.state.cluster.tidy(await transact(self.engine, keys), KEPT_DAYS)
+        if nobodys := await find_orphans(self.state, KEPT_DAYS):
+            log.warning(
+                "site %s: %d folders under assets/ belong to no asset of ours, such as %s; "
+                "they are left alone",
+                self.site.name,
+                len(nobodys),
+                nobodys[0],
+            )
+        self.beside.begin("sweep", self._sweep)
+
+    async def _sweep(self) -> None:
+        if removed := await sweep(self.state):
+            log.info("site %s: the folders of %d assets are removed", self.site.name, removed)
+
+    async def _troubled(self, error: Exception) -> None:
+        """After a while of trouble, or at once where only a person can help: degraded."""
+        now = self.clock()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        hopeless = isinstance(error, WireError) and error.hopeless
+        lasting = now - self._failing_since >= DEGRADED_AFTER_S
+        if hopeless or lasting or isinstance(error, SiteTrouble):
+            await self._degrade(str(error), renew=hopeless)
+
+    async def _well(self) -> None:
+        self._failing_since = None
+        if fault := self.state.faulty() or self.state.unanswered():
+            await self._degrade(fault)
+        elif not self.state.unsure:
+            await transact(self.engine, lambda tx: recover(tx, self.site.name))
+
+    async def _degrade(self, why: str, *, renew: bool = False) -> None:
+        name = self.site.name
+
+        async def work(tx: AsyncConnection) -> int:
+            await degrade(tx, name, why, renew=renew)
+            return await leave(tx, name, why=f"site {name}: {why}")
+
+        moved = await transact(self.engine, work)
+        if moved:
+            log.info("site %s: %d queued jobs moved elsewhere", name, moved)

@@ -1,0 +1,206 @@
+"""What is known of an attempt at a cluster, decided from what was seen. Pure.
+
+Absence is never an end: an attempt of which the queue shows nothing is unknown since
+then. It is over only when there is evidence for every native job of its name, and what
+became of it is told by the one that was granted the start.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, meaning, state_by_code
+from hpc.scheduler.slurm import Task
+from hpc.scheduler.states import JobState
+from hpc.sites.slurm.cluster import Sight
+from track.jobs.batches import Member
+
+RESULT_GRACE_S = 120.0
+"""How long a job that ended well is waited for whose result does not show, in seconds.
+
+Clients of a shared disk may show a folder as it was for a minute (nfs(5), acdirmax).
+"""
+
+CAUSE_GRACE_S = 60.0
+"""How long the scheduler has to say why it stopped a job that left its exit code, in seconds."""
+
+
+class Standing(Enum):
+    """How an attempt stands over there."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    UNKNOWN = "unknown"  # not seen, and no evidence of an end
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an attempt stands, and if it is over, how it ended.
+
+    `site_fault` is what the site should be told of; `node` the one to keep away from;
+    `free` how often in a row it may end so without a try (None: always). `ended_since`:
+    its job has ended, but what it left, or why, may still show.
+    """
+
+    standing: Standing
+    outcome: str = ""
+    why: str = ""
+    uses_try: bool = False
+    exit_code: int | None = None
+    node: str = ""
+    site_fault: str = ""
+    unknown_since: float | None = None
+    ended_since: float | None = None
+    free: int | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A member of a batch and the array jobs that exist under the batch's name.
+
+    `unknown_since` is when it was first not seen, `ended_since` when its end first was, on
+    the clock that `decide` is given; `alone`: they are jobs that are no arrays.
+    """
+
+    member: Member
+    key: str
+    arrays: tuple[str, ...]
+    unknown_since: float | None = None
+    alone: bool = False
+    ended_since: float | None = None
+
+    @property
+    def natives(self) -> list[str]:
+        """Every native job that may be this attempt, the one that was started first."""
+        mine = [each if self.alone else f"{each}_{self.member.line}" for each in self.arrays]
+        started = self.member.started_by
+        return [started, *(each for each in mine if each != started)] if started else mine
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one look shows of one batch, by native id. `queue` None: it could not be asked."""
+
+    queue: Mapping[str, Task] | None
+    complete: bool = True
+    past: Mapping[str, Task] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
+
+
+def scenes(keys: Iterable[str], sight: Sight) -> dict[str, Scene]:
+    """A look at many batches, sorted by batch."""
+    queue = _by_key(sight.queue.tasks if sight.queue else ())
+    past = _by_key(sight.history.tasks if sight.history else ())
+    return {
+        key: Scene(
+            queue=None if sight.queue is None else queue.get(key, {}),
+            complete=sight.queue is not None and sight.queue.complete,
+            past=past.get(key, {}),
+            left=sight.ended.get(key, {}),
+        )
+        for key in keys
+    }
+
+
+def _by_key(tasks: Iterable[Task]) -> dict[str, dict[str, Task]]:
+    found: dict[str, dict[str, Task]] = {}
+    for task in tasks:
+        found.setdefault(task.name, {})[task.native_id] = task
+    return found
+
+
+def arrays_of(known: Iterable[str], scene: Scene) -> tuple[str, ...]:
+    """The array jobs of a batch: those known, and any other that shows under its name."""
+    natives = [*known, *(scene.queue or ()), *scene.past, *scene.left]
+    return tuple(dict.fromkeys(native.partition("_")[0] for native in natives))
+
+
+def decide(watched: Watched, scene: Scene, now: float) -> Verdict:
+    """How an attempt stands, after one look."""
+    if scene.queue is None:
+        return _unknown(watched.unknown_since, "the queue could not be asked")
+    shown = [scene.queue[each] for each in watched.natives if each in scene.queue]
+    alive = {task.state for task in shown if _lives(task)}
+    if alive:
+        running = JobState.RUNNING in alive
+        return Verdict(Standing.RUNNING if running else Standing.PENDING)
+    ends = [_end(native, scene) for native in watched.natives]
+    if not ends or None in ends or not scene.complete:
+        since = now if watched.unknown_since is None else watched.unknown_since
+        return _unknown(since, "no evidence of its end")
+    end = next(end for end in ends if end is not None)
+    since = now if watched.ended_since is None else watched.ended_since
+    if (awaited := _awaited(watched, scene, end)) and now - since < awaited[0]:
+        return Verdict(Standing.UNKNOWN, why=awaited[1], ended_since=since)
+    return _over(watched, end)
+
+
+def _awaited(watched: Watched, scene: Scene, end: Task) -> tuple[float, str] | None:
+    """How long what an ended job left may still be on its way, and what that is.
+
+    A job that ended well left a result: that none shows proves nothing yet.
+    """
+    if watched.member.cancelled:
+        return None
+    if end.state is JobState.COMPLETED:
+        return RESULT_GRACE_S, "it ended well, and its result does not show yet"
+    places = (scene.queue or {}, scene.past)
+    told = any(end.native_id in shown and shown[end.native_id].state.ended for shown in places)
+    if end.exit_code in SIGNALLED and not told:
+        return CAUSE_GRACE_S, "it was told to stop, and the scheduler has not said why yet"
+    return None
+
+
+def _lives(task: Task) -> bool:
+    return task.state in (JobState.PENDING, JobState.RUNNING)
+
+
+def _unknown(since: float | None, why: str) -> Verdict:
+    return Verdict(Standing.UNKNOWN, why=why, unknown_since=since)
+
+
+def _end(native: str, scene: Scene) -> Task | None:
+    """The evidence that a native job ended: shown by the queue, by accounting, or left by it."""
+    code = scene.left.get(native)
+    for shown in (scene.queue or {}, scene.past):
+        task = shown.get(native)
+        if task is not None and task.state.ended:
+            return replace(task, exit_code=task.exit_code if code is None else code)
+    if code is None:
+        return None
+    return Task(native, "", state_by_code(code), "left its exit code", exit_code=code)
+
+
+def _over(watched: Watched, end: Task) -> Verdict:
+    """What an end means for the job: whether it used a try, and whose fault it was."""
+    member = watched.member
+    found = meaning(end, started=member.started)
+    outcome, uses_try, why = found.outcome, found.uses_try, found.why
+    if member.cancelled:
+        outcome, uses_try, why = "cancelled", False, "it was cancelled as asked"
+    unheard = " before it reported" if outcome == "failed" else ""
+    fault = ""
+    unserved = not member.started or end.exit_code == SERVER_OUT_OF_REACH
+    unasked = not member.cancelled and end.exit_code not in SIGNALLED
+    if end.state is JobState.FAILED and unserved and unasked:
+        fault = _fault(end)
+    return Verdict(
+        Standing.OVER,
+        outcome=outcome,
+        why=f"{why}{unheard} (job {end.native_id}{f' on {end.node}' if end.node else ''})",
+        uses_try=uses_try,
+        exit_code=end.exit_code,
+        node=end.node if end.state is JobState.NODE_FAIL else "",
+        site_fault=fault,
+        free=found.free,
+    )
+
+
+def _fault(end: Task) -> str:
+    if end.exit_code == SERVER_OUT_OF_REACH:
+        return "its nodes cannot reach our callback address, or something else answers there"
+    return (
+        f"its runner ends with code {end.exit_code} before it starts: see the batch's log folder, "
+        "and prepare the site again (operate/prepare-site)"
+    )

@@ -1,0 +1,307 @@
+"""Watches a site's batches: one look for all of them, none while they report by themselves.
+
+A look changes nothing by what it does not show. What jobs left on the disk is applied
+before anything is said to have ended.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.scheduler.slurm import Answer
+from hpc.scheduler.states import JobState
+from hpc.sites.collect import collect_result, report
+from hpc.sites.slurm.cluster import Sight
+from hpc.sites.slurm.judge import Standing, Verdict, Watched, arrays_of, decide, scenes
+from hpc.sites.slurm.state import SiteState
+from track.jobs.batches import (
+    Batch,
+    Member,
+    mark_ended,
+    note_pending,
+    open_arrays,
+    read_batches,
+    silent_for,
+    spent_batches,
+    still_open,
+)
+from track.jobs.scripts import note_reason
+from track.jobs.site_notes import note_fault, note_node
+from track.schema.database import transact
+
+SLOWER = 1.5
+SLOWEST = 5
+LONGEST_POSTPONED = 10
+KEYS_AT_ONCE = 400
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Watcher:
+    """Looks when it is time to. `unknown` holds since when an attempt is not seen, `ended`
+    since when its job is known to be over and more of it may still show, `pending` what was
+    last said of why a batch has not begun."""
+
+    state: SiteState
+    interval_s: float = 0.0
+    due_at: float = 0.0
+    postponed: int = 0
+    arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unknown: dict[int, float] = field(default_factory=dict)
+    ended: dict[int, float] = field(default_factory=dict)
+    pending: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def held(self) -> set[int]:
+        """The attempts whose results lie there until what they made is in the archive."""
+        carrier = self.state.carrier
+        return set() if carrier is None else set(carrier.waiting.values())
+
+    async def spent(self) -> list[int]:
+        """The batches of which every attempt is over."""
+        return await transact(self.state.engine, lambda tx: spent_batches(tx, self.state.site.name))
+
+    async def settle(self, spent: Sequence[int]) -> None:
+        """Close batches that are over, and of which nothing is left to be stopped."""
+
+        async def work(tx: AsyncConnection) -> None:
+            for batch_id in spent:
+                await mark_ended(tx, batch_id)
+
+        await transact(self.state.engine, work)
+        for batch_id in spent:
+            self.arrays.pop(batch_id, None)
+            self.pending.pop(batch_id, None)
+
+    async def look(self) -> bool:
+        """Look if it is due; whether it was. Raises WireError, Garbled."""
+        now = self.state.clock()
+        if now < self.due_at:
+            return False
+        self.interval_s = self.interval_s or float(self.state.site.poll_s)
+        await self._forget_closed()
+        found = await transact(self.state.engine, lambda tx: open_arrays(tx, self.state.site.name))
+        if not found:
+            self.state.squeue.lapse(now)
+        if not found or await self._is_fresh(now):
+            self.due_at = max(self.due_at, now + (0 if found else self.interval_s))
+            return False
+        changed = False
+        ids = list(found)
+        for first in range(0, len(ids), KEYS_AT_ONCE):
+            some = {each: found[each] for each in ids[first : first + KEYS_AT_ONCE]}
+            changed |= await self._look_at(some)
+        self._pace(changed)
+        if self.state.squeue.open:
+            self.due_at = self.state.squeue.again_at
+        return True
+
+    async def _is_fresh(self, now: float) -> bool:
+        """Whether the jobs report by themselves: then the look waits, though not for ever."""
+        silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
+        fresh = silence is not None and silence < self.interval_s and not self.state.carrier
+        if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED:
+            return False
+        if self.unknown or self.ended or self.state.squeue.open:
+            return False
+        self.postponed += 1
+        self.due_at = now + self.interval_s - (silence or 0.0)
+        return True
+
+    def _pace(self, changed: bool) -> None:
+        """Look less often while nothing happens, yet before Slurm forgets what ended."""
+        least = float(self.state.site.poll_s)
+        longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
+        # Where the driver carries, nobody else says that a job started or ended.
+        slower = least if self.state.carrier else min(longest, self.interval_s * SLOWER)
+        self.interval_s = least if changed or self.unknown or self.ended else slower
+        self.due_at = self.state.clock() + self.interval_s
+        self.postponed = 0
+
+    async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
+        """One look at some batches; whether anything was news."""
+        keys = [key for key, _ in found.values()]
+        carrier = self.state.carrier
+        starts, known = carrier is not None, [] if carrier is None else carrier.known()
+        sight = await self.state.cluster.look(keys, starts=starts, known=known)
+        news = await self._collect(sight)
+        if sight.more:
+            return news  # a result that was not read yet would be taken for a job without one
+        if sight.queue is None:
+            log.warning("site %s: its queue cannot be asked", self.state.site.name)
+            self.state.squeue.note(sight.silence or "no answer", self.state.clock())
+            return news
+        self._note_readable(sight.queue)
+        await self._note_pending(found, sight.queue)
+        verdicts = await self._judge(found, sight)
+        doubtful = {
+            watched.key
+            for watched, verdict in verdicts
+            if verdict.standing in (Standing.UNKNOWN, Standing.OVER)
+        }
+        if doubtful:
+            source = "accounting" if self.state.accounting else "disk"
+            more = await self.state.cluster.look(
+                sorted(doubtful), queue=False, history=source, starts=starts, known=known
+            )
+            news |= await self._collect(more)
+            whole = Sight(sight.queue, more.history, more.ended)
+            some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
+            verdicts = await self._judge(some, whole)
+        return await self._report(verdicts) or news
+
+    def _note_readable(self, queue: Answer) -> None:
+        """A queue of which some lines cannot be read proves no end; for long, it is a fault."""
+        if queue.complete:
+            self.state.squeue.clear()
+        else:
+            cut = f"a line of its answer cannot be read: {queue.unreadable[0]!r}"
+            self.state.squeue.note(cut, self.state.clock())
+
+    async def _note_pending(self, found: Mapping[int, tuple[str, str]], queue: Answer) -> None:
+        """Say on jobs why the scheduler has not begun them, in its own words, when that is news."""
+        shown = {
+            task.name: task.reason
+            for task in queue.tasks
+            if task.state is JobState.PENDING and task.reason not in ("", "None")
+        }
+        now = {batch_id: shown.get(key, "") for batch_id, (key, _) in found.items()}
+        news = [each for each, why in now.items() if why and self.pending.get(each) != why]
+
+        async def work(tx: AsyncConnection) -> None:
+            for each in news:
+                why = f"it waits in the queue of {self.state.site.name}: {now[each]}"
+                await note_pending(tx, each, why)
+
+        if news:
+            await transact(self.state.engine, work)
+        self.pending |= now
+
+    async def _collect(self, sight: Sight) -> bool:
+        """Apply the results that could not be called back, then set them aside over there.
+
+        One that wants something archived first is applied once that was sent.
+        """
+        carrier, applied = self.state.carrier, []
+        if carrier is not None:
+            await carrier.note_starts(sight.starts)
+        for name, text in sight.results.items():
+            if carrier is not None and carrier.send_first(name, text) is not None:
+                continue
+            await collect_result(self.state.engine, name, text)
+            applied.append(name)
+        if applied:
+            await self.state.cluster.taken(applied)
+        if sight.more:
+            self.due_at = 0.0
+        return bool(sight.results)
+
+    async def _judge(
+        self, found: Mapping[int, tuple[str, str]], sight: Sight
+    ) -> list[tuple[Watched, Verdict]]:
+        """Every open attempt of these batches, and how it stands."""
+        batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
+        now = self.state.clock()
+        shown = scenes((batch.key for batch in batches), sight)
+        verdicts, held = [], self.held
+        for batch in batches:
+            scene = shown[batch.key]
+            known = self.arrays.get(batch.id, (found[batch.id][1],))
+            self.arrays[batch.id] = arrays = arrays_of(known, scene)
+            for member in _open(batch):
+                if member.attempt in held:
+                    continue
+                since = self.unknown.get(member.attempt)
+                ended = self.ended.get(member.attempt)
+                watched = Watched(member, batch.key, arrays, since, batch.alone, ended)
+                verdicts.append((watched, decide(watched, scene, now)))
+        await self._remember(verdicts)
+        return verdicts
+
+    async def _remember(self, verdicts: Iterable[tuple[Watched, Verdict]]) -> None:
+        ending = []
+        for watched, verdict in verdicts:
+            attempt = watched.member.attempt
+            if verdict.unknown_since is None:
+                self.unknown.pop(attempt, None)
+            elif attempt not in self.unknown:
+                self.unknown[attempt] = verdict.unknown_since
+            if verdict.standing in (Standing.PENDING, Standing.RUNNING):
+                self.ended.pop(attempt, None)
+            elif verdict.ended_since is not None and attempt not in self.ended:
+                self.ended[attempt] = verdict.ended_since
+                ending.append((attempt, f"{verdict.why}; it is looked for"))
+            if watched.member.started:
+                self.state.faults.clear()
+
+        async def work(tx: AsyncConnection) -> None:
+            for attempt, why in sorted(ending):
+                await note_reason(tx, attempt, why)
+
+        if ending:
+            await transact(self.state.engine, work)
+
+    async def _forget_closed(self) -> None:
+        """What has come back by itself is awaited no more."""
+        awaited = self.unknown.keys() | self.ended.keys()
+        if awaited:
+            still = await transact(self.state.engine, lambda tx: still_open(tx, awaited))
+            self.unknown = {each: at for each, at in self.unknown.items() if each in still}
+            self.ended = {each: at for each, at in self.ended.items() if each in still}
+
+    async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
+        over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
+        over = await self._never_started(over)
+        for watched, verdict in over:
+            await self._say(watched.member, verdict)
+            self.unknown.pop(watched.member.attempt, None)
+            self.ended.pop(watched.member.attempt, None)
+            self.state.avoid(verdict.node)
+            fault = verdict.site_fault
+            if fault and self.state.faults.note(fault, self.state.clock()):
+                await self._note_fault(fault)
+        return bool(over)
+
+    async def _note_fault(self, fault: str) -> None:
+        name = self.state.site.name
+        await transact(self.state.engine, lambda tx: note_fault(tx, name, fault))
+
+    async def _never_started(
+        self, over: list[tuple[Watched, Verdict]]
+    ) -> list[tuple[Watched, Verdict]]:
+        """Without those that had begun unseen, where only the shared disk can tell.
+
+        What they left is read at the next look. Raises WireError, Garbled, SiteTrouble.
+        """
+        quiet = [watched for watched, _ in over if not watched.member.started]
+        if self.state.carrier is None or not quiet:
+            return over
+        taken = await self.state.carrier.take((w.key, w.member.attempt) for w in quiet)
+        begun = {attempt for attempt, start in taken.started.items() if start is not None}
+        if begun:
+            self.due_at = 0.0
+        return [(w, v) for w, v in over if w.member.attempt not in begun]
+
+    async def _say(self, member: Member, verdict: Verdict) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            if verdict.node:
+                await note_node(tx, self.state.site.name, verdict.node, verdict.why)
+            await report(
+                tx,
+                member.attempt,
+                outcome=verdict.outcome,
+                why=verdict.why,
+                uses_try=verdict.uses_try,
+                actor=self.state.actor,
+                exit_code=verdict.exit_code,
+                free=verdict.free,
+            )
+
+        await transact(self.state.engine, work)
+
+
+def _open(batch: Batch) -> list[Member]:
+    return [member for member in batch.members if member.open]

@@ -1,0 +1,102 @@
+"""Makes a cluster ready: folders, the runner, and a Python with the imaging libraries.
+
+A venv is built over there, from wheels sent along where its login node has no way to
+them. What is there already is left alone; the same again changes nothing.
+"""
+
+import shlex
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hpc.sites.slurm.cluster import Cluster, SiteTrouble
+from schemas.sites import Site
+
+PIECE = 1 << 20
+BUILD_S = 1800.0
+IMAGING = (
+    "numpy",
+    "pillow",
+    "pyvips",
+    "pyvips-binary",
+    "rapidocr==3.10.*",
+    "onnxruntime",
+    "zxing-cpp",
+)
+"""What the modules import, beyond the standard library.
+
+The reader of text by its minor version: what the `ocr` module knows of its likelihoods was
+measured on the model of that one.
+"""
+
+
+async def prepare(
+    site: Site, cluster: Cluster, runner: Path, *, wheelhouse: Path | None = None, base: str = ""
+) -> list[str]:
+    """Make the site ready; what was done, a line each.
+
+    `wheelhouse` is a folder of wheels for that machine's Python; without one, pip over there
+    fetches them. `base` is the interpreter the venv is made with. Raises SiteTrouble, WireError.
+    """
+    done = []
+    hello = await cluster.hello(runner.name)
+    if hello.troubles:
+        raise SiteTrouble("; ".join(hello.troubles))
+    done.append(f"folders under {site.root} are there")
+    if not hello.has_runner:
+        await cluster.send([], runner=runner)
+    done.append(f"the runner is {runner.name}")
+    if site.python is None:
+        raise SiteTrouble(f"site {site.name} has no `python`")
+    if await _usable(cluster, site.python, runner, site.root):
+        return [*done, f"{site.python} runs every module already"]
+    if wheelhouse is not None:
+        await _send_wheels(cluster, wheelhouse)
+        done.append(f"{len(list(wheelhouse.glob('*.whl')))} wheels sent")
+    await _build(site, cluster, base or "python3", wheels=wheelhouse is not None)
+    if not await _usable(cluster, site.python, runner, site.root):
+        raise SiteTrouble(f"{site.python} was built and still does not run every module")
+    return [*done, f"{site.python} was built and runs every module"]
+
+
+async def _usable(cluster: Cluster, python: str, runner: Path, root: str) -> bool:
+    code, _, _ = await cluster.run(
+        [python, f"{root}/bin/{runner.name}", "--check"], deadline_s=120.0
+    )
+    return code == 0
+
+
+async def _build(site: Site, cluster: Cluster, base: str, *, wheels: bool) -> None:
+    python = Path(site.python or "")
+    if python.parent.name != "bin":
+        raise SiteTrouble(
+            f"{python} is missing and is no venv's python (…/bin/python): build it by hand, "
+            "or name a path that a venv may be made at"
+        )
+    venv = python.parent.parent
+    source = ["--no-index", f"--find-links={site.root}/wheels"] if wheels else []
+    pip = [f"{venv}/bin/python", "-m", "pip", "install", "--quiet", *source, *IMAGING]
+    line = f"{shlex.join([base, '-m', 'venv', str(venv)])} && {shlex.join(pip)}"
+    code, output, complaint = await cluster.run(["/bin/sh", "-c", line], deadline_s=BUILD_S)
+    if code != 0:
+        said = (complaint or output).strip()[-600:]
+        raise SiteTrouble(f"the venv {venv} could not be built with {base}: {said}")
+
+
+async def _send_wheels(cluster: Cluster, wheelhouse: Path) -> None:
+    """As one stream, since many files one by one cost a round trip each."""
+    wheels = sorted(wheelhouse.glob("*.whl"))
+    if not wheels:
+        raise SiteTrouble(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
+    await cluster.place_wheels(_tar(wheels), BUILD_S)
+
+
+def _tar(wheels: Iterable[Path]) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for wheel in wheels:
+                tar.add(wheel, arcname=wheel.name)
+        packed.seek(0)
+        while piece := packed.read(PIECE):
+            yield piece

@@ -1,0 +1,87 @@
+"""The doctor's job: sent, started and read back as every job of the driver's is.
+
+What differs is what the job runs, `hpc/runner/probe.py` in the runner's place. So where it does
+well, real jobs find the same Python, the same environment and the same way to us.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hpc.scheduler.ladder import asked_for
+from hpc.sites.shipping import Parcel, batch_script
+from hpc.sites.slurm.cluster import Cluster, Fate, Hello, SiteTrouble
+from schemas.sites import Site
+from track.jobs.batches import ALONE
+
+PATIENCE_S = 120.0
+LOOK_S = 1.0
+LONGEST_WORDS = 300
+
+
+class Probe(NamedTuple):
+    """What came of it: the job's report, or why there is none. `ended` False: it may still come."""
+
+    report: dict[str, Any] | None
+    why: str = ""
+    ended: bool = True
+
+
+async def run_probe(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> Probe:
+    """Submit one job and wait for its report, two minutes at most. Raises WireError, Garbled."""
+    key = f"doctor-{secrets.token_hex(6)}"
+    folder = f"{site.root}/batches/{key}"
+    try:
+        parcel = _parcel(site, cluster, hello, key, runner)
+        sent = await cluster.send([parcel], runner=None if hello.has_runner else runner)
+        fate = sent[key]
+        if fate.fate is not Fate.KNOWN:
+            return Probe(None, f"sbatch takes no job: {fate.why[:LONGEST_WORDS]}")
+        return await _await_report(cluster, key, folder)
+    except SiteTrouble as trouble:
+        return Probe(None, str(trouble))
+    finally:
+        await cluster.run(["scancel", f"--name={key}"])
+        await cluster.run(["rm", "-rf", folder, f"{site.root}/batches/.locks/{key}"])
+
+
+def _parcel(site: Site, cluster: Cluster, hello: Hello, key: str, runner: Path) -> Parcel:
+    asked = asked_for(site.resources, {}, ())
+    if hello.limits.largest_array == 0:
+        asked = {**asked, ALONE: True}
+    script = batch_script(site, key, 1, asked, runner="probe.py", prelude=cluster.prelude)
+    line = {"callback": site.callback or "", "runner": f"{site.root}/bin/{runner.name}"}
+    return Parcel(
+        key,
+        {
+            "manifest.jsonl": f"{json.dumps(line)}\n".encode(),
+            "probe.py": files("hpc.runner").joinpath("probe.py").read_bytes(),
+            "job.sh": script.encode(),
+        },
+    )
+
+
+async def _await_report(cluster: Cluster, key: str, folder: str) -> Probe:
+    until, waits = time.monotonic() + PATIENCE_S, ""
+    while time.monotonic() < until:
+        await asyncio.sleep(LOOK_S)
+        sight = await cluster.look([key], history="disk")
+        if text := sight.results.get(f"{key}/probe.json"):
+            return Probe(json.loads(text))
+        if codes := sight.ended.get(key):
+            return Probe(None, await _last_words(cluster, folder, *codes.values()))
+        tasks = sight.queue.tasks if sight.queue else ()
+        waits = next((f": {task.word} {task.reason}" for task in tasks), waits)
+    return Probe(None, f"the job did not end within {PATIENCE_S:.0f} s{waits}", ended=False)
+
+
+async def _last_words(cluster: Cluster, folder: str, *codes: int) -> str:
+    """What a job said that ended without a report."""
+    line = 'cat "$1"/log/slurm-*.out'
+    _, output, _ = await cluster.run(["/bin/sh", "-c", line, "sh", folder])
+    said = " ".join(output.split())[-LONGEST_WORDS:] or "it said nothing"
+    return f"the job ended with code {max(codes)}: {said}"

@@ -1,0 +1,172 @@
+"""What follows from a site's no: its batches go back to the queue, and how it is asked next.
+
+A no is never held against a specimen. It is said on the jobs and asked again after a growing
+pause, one batch at a time; smaller ones where their number was too large. Often enough, and
+the site is held for broken or, if it takes other stages' jobs, gets none of that module.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.sites.collect import report
+from hpc.sites.slurm.array_limits import Learnt
+from hpc.sites.slurm.cluster import Fate, Sent
+from hpc.sites.slurm.silence import Silence
+from hpc.sites.slurm.state import SiteState
+from track.commands.site_lacks import note_lack
+from track.jobs.batches import Batch, Manners, mark_array, note_pending
+from track.jobs.declined import put_back, stages_there
+from track.jobs.site_notes import note_fault
+from track.schema.database import transact
+
+NO = frozenset({Fate.FULL, Fate.FEWER, Fate.ARRAY, Fate.UNWILLING})
+"""Answers after which it is known that there is no job."""
+
+OFTEN = 3
+"""So often in a row a stage alone is refused until its module goes elsewhere."""
+
+OFTEN_FULL = 10
+"""The same where there is no place for it, or no answer: after half an hour about."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Answers:
+    """What was learnt of each stage, by its id; `noted`: a restart would still know that the
+    site refuses everything."""
+
+    state: SiteState
+    learnt: dict[int, Learnt] = field(default_factory=dict)
+    noted: bool = False
+
+    def of(self, batch: Batch) -> Learnt:
+        """What was learnt of a batch's stage."""
+        return self.learnt.setdefault(batch.stage_id, Learnt())
+
+    def manners(self) -> Manners:
+        """What is to be minded when the next batches are made."""
+        now = self.state.clock()
+        return Manners(
+            sizes={each: had.size for each, had in self.learnt.items() if had.size is not None},
+            resting={each for each, had in self.learnt.items() if now < had.until},
+            trying={each for each, had in self.learnt.items() if had.times},
+        )
+
+    def lapse(self) -> None:
+        """Where nothing is left to be refused, the next work finds out."""
+        for each in (self.state.denied, self.state.full):
+            each.lapse(self.state.clock())
+
+    async def took(self, batch: Batch, job_id: str) -> None:
+        """The site took a batch: note its id, and that nothing holds its jobs any more."""
+        had = self.of(batch)
+        held = had.times > 0 or had.size is not None
+
+        async def work(tx: AsyncConnection) -> None:
+            await mark_array(tx, batch.id, job_id, alone=batch.alone)
+            if held:
+                await note_pending(tx, batch.id, None)
+
+        await transact(self.state.engine, work)
+        had.taken(self.state.clock())
+        self.state.denied.clear()
+        self.state.full.clear()
+        self.noted = False
+
+    async def declined(self, batch: Batch, sent: Sent) -> bool:
+        """The site took none of a batch; False when a job of it was started all the same.
+
+        Raises WireError, Garbled, SiteTrouble where the shared disk grants starts.
+        """
+        state = self.state
+        why = self._words(batch, sent)
+        if not await self._go_back(batch, why):
+            return False
+        log.warning("site %s: %s: %s", state.site.name, batch.key, why)
+        there = await transact(state.engine, lambda tx: stages_there(tx, state.site.name))
+        if self._smaller(batch, sent.fate, bool(there)):
+            return True
+        now, had = state.clock(), self.of(batch)
+        had.refused(now)
+        if sent.fate in (Fate.UNWILLING, Fate.ARRAY):
+            state.denied.note(sent.why, now)
+            await self._bound(batch, had.times, OFTEN, state.denied, why)
+        elif there:
+            state.full.clear()
+        else:
+            state.full.note(sent.why, now)
+        if sent.fate in (Fate.FULL, Fate.FEWER) and batch.stage_id not in there:
+            await self._bound(batch, had.times, OFTEN_FULL, state.full, why)
+        return True
+
+    async def unheard(self, batch: Batch, times: int, why: str) -> None:
+        """Nobody knows whether the site took a batch, so many times in a row."""
+        told = await self.tell(batch, f"did not say whether it took it: {why}")
+        await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, told)
+
+    async def tell(self, batch: Batch, what: str) -> str:
+        """Say on a batch's jobs what its site does; the whole of what is said."""
+        told = f"site {self.state.site.name} {what}"
+        await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, told))
+        return told
+
+    def _words(self, batch: Batch, sent: Sent) -> str:
+        name = self.state.site.name
+        match sent.fate:
+            case Fate.ARRAY if not batch.alone:
+                return f"site {name} takes no array of {len(batch.members)}: {sent.why}"
+            case Fate.FULL | Fate.FEWER:
+                return f"site {name} takes no more just now: {sent.why}"
+        return f"site {name} refuses it, for no fault of the specimen's: {sent.why}"
+
+    async def _go_back(self, batch: Batch, why: str) -> bool:
+        """Put a batch's attempts back; those that were to be cancelled are, for no job exists."""
+        state = self.state
+        if state.carrier is not None:
+            # Should a job exist after all, it has lost its start before another may get one.
+            mine = {member.attempt for member in batch.members if member.open}
+            taken = await state.carrier.take((batch.key, attempt) for attempt in mine)
+            if not mine <= taken.ours:
+                return False
+
+        async def work(tx: AsyncConnection) -> bool:
+            unwanted = await put_back(tx, batch.id, why)
+            gone, actor = "it was cancelled before the site took it", state.actor
+            for attempt in unwanted or ():
+                await report(
+                    tx, attempt, outcome="cancelled", why=gone, uses_try=False, actor=actor
+                )
+            return unwanted is not None
+
+        return await transact(state.engine, work)
+
+    def _smaller(self, batch: Batch, fate: Fate, crowded: bool) -> bool:
+        """Whether its number was too large, and it may be tried with fewer at once.
+
+        Where `crowded` with ours, too many at a time says nothing of one array's size; unless
+        there is never room for it, since smaller ones are quicker.
+        """
+        had, size, now = self.of(batch), len(batch.members), self.state.clock()
+        if fate is Fate.ARRAY and not batch.alone:
+            had.narrow(size, 0, now)
+            return True
+        if fate is not Fate.FEWER or size == 1:
+            return False
+        if crowded and had.times < OFTEN:
+            return False
+        had.narrow(size, 1, now)
+        return not crowded
+
+    async def _bound(self, batch: Batch, times: int, often: int, all_of: Silence, why: str) -> None:
+        """What a refusal comes to in the end: the site is held for broken when it takes nothing;
+        when others' jobs were taken meanwhile, it gets none of this module."""
+        state, name, now = self.state, self.state.site.name, self.state.clock()
+        if all_of is state.denied and all_of.proven(now) and not self.noted:
+            await transact(state.engine, lambda tx: note_fault(tx, name, all_of.told(now)))
+            self.noted = True
+        if times >= often and all_of.times < times:
+            run = batch.members[0].run
+            await transact(state.engine, lambda tx: note_lack(tx, name, run, why))

@@ -1,0 +1,307 @@
+"""Carries messages and bytes for a site whose nodes have no network.
+
+Grants and inputs go there with the batch, starts and results are fetched, and what a job
+made for the archive is sent on from here. Before an attempt that was never started is
+declared over, its start is taken on the shared disk, so that no job can have it any more.
+"""
+
+import json
+import logging
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hpc import protocol
+from hpc.sites.backoff import Backoff
+from hpc.sites.collect import collect_result, report
+from hpc.sites.retrieval import GONE_LOOKS, RemoteSource
+from hpc.sites.shipping import SEAL, add
+from hpc.sites.slurm.cluster import Cluster
+from hpc.sites.transfers import Beside
+from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
+from track.commands.grants import make_grant
+from track.jobs.attempts import find_attempt
+from track.jobs.batches import Batch
+from track.jobs.outputs import note_waiting
+from track.records.documents import NoDocument, read_document
+from track.schema.database import transact
+
+PIECE = 1 << 20
+NO_TOKEN = Token(token="", expires_in=0)
+
+log = logging.getLogger(__name__)
+
+
+class DepotError(Exception):
+    """The archive does not give or take a file now."""
+
+
+class Gone(Exception):
+    """A file is not at the site any more; its path. No OSError: those are of our own disk."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where an asset's files are in the archive's open share."""
+
+    guid: str
+    institution: str
+    collection: str
+
+
+class Depot(Protocol):
+    """The archive's open shares, as a driver reaches them."""
+
+    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
+        """Put a file at `to`, whole and checked. Raises DepotError."""
+
+    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+        """Put `path` into the share; the same again is harmless. Raises DepotError."""
+
+
+class Carried(FileFacts):
+    """A file that a job wants sent to the archive; `path` is under the site's `assets`."""
+
+    path: InnerPath
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Attempts whose start is ours now, and those that a job has: by whom, if it said so."""
+
+    ours: frozenset[int]
+    started: Mapping[int, Start | None]
+
+
+@dataclass
+class Carrier:
+    """One site's carrier; bytes move `beside` the driver's turns.
+
+    `carried` are the batches whose inputs were brought, as far as the archive gives them;
+    `waiting` the results that want something archived first, by name, and their attempts;
+    `missed` how often a file of an attempt was looked for in vain.
+    """
+
+    engine: AsyncEngine
+    cluster: Cluster
+    depot: Depot
+    beside: Beside
+    carried: set[str] = field(default_factory=set)
+    waiting: dict[str, int] = field(default_factory=dict)
+    missed: dict[int, int] = field(default_factory=dict)
+    backoff: Backoff[str] = field(default_factory=Backoff)
+
+    async def provide(self, batch: Batch) -> str | None:
+        """The grants of a batch's members, a line each; None while their inputs are carried.
+
+        An input that the archive does not give now is left out: its job will say so.
+        Raises WireError, Garbled.
+        """
+        if self.beside.has(batch.key) or not self.backoff.is_due(batch.key):
+            return None
+        lines = [await self._grant(member.attempt) for member in batch.members]
+        grants = [grant for grant in lines if grant is not None]
+        there = await self.cluster.sizes(
+            f"{grant.guid}/{file.name}" for grant in grants for file in grant.inputs
+        )
+        missing = {
+            grant.guid: [
+                file
+                for file in grant.inputs
+                if there.get(f"{grant.guid}/{file.name}") != file.size_bytes
+            ]
+            for grant in grants
+        }
+        if any(missing.values()) and batch.key not in self.carried:
+            self.beside.begin(batch.key, partial(self._carry, batch, missing))
+            return None
+        self.carried.discard(batch.key)
+        return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
+
+    async def _carry(self, batch: Batch, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
+        try:
+            for guid, files in missing.items():
+                if files:
+                    await self._bring(guid, files)
+        except OSError as error:  # our own disk: nothing is wrong with the site
+            self.backoff.fail(batch.key)
+            log.error("the inputs of %s wait: they cannot be kept here: %s", batch.key, error)
+            why = f"its inputs wait: they cannot be kept here: {error}"
+            for member in batch.members:
+                await self._note_waiting(member.attempt, why)
+        else:
+            self.backoff.forget(batch.key)
+            self.carried.add(batch.key)
+
+    async def _note_waiting(self, attempt_id: int, why: str) -> None:
+        await transact(self.engine, lambda tx: note_waiting(tx, attempt_id, why))
+
+    async def _grant(self, attempt_id: int) -> Grant | None:
+        """An attempt's grant; None, of which its job complains, when nothing is known of it."""
+
+        async def work(tx: AsyncConnection) -> Grant | None:
+            found = await find_attempt(tx, attempt_id)
+            if found is None:
+                return None
+            try:
+                return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+            except NoDocument:
+                return None
+
+        return await transact(self.engine, work)
+
+    async def _bring(self, guid: str, files: Sequence[LinkedFile]) -> None:
+        shelf = await self._shelf(guid)
+        with tempfile.TemporaryDirectory(prefix="carried-") as name:
+            fetched = []
+            for file in files:
+                try:
+                    await self.depot.fetch(shelf, file, Path(name) / file.name)
+                    fetched.append(file.name)
+                except DepotError as error:
+                    log.warning("%s of %s is not carried: %s", file.name, guid, error)
+            if fetched:
+                size = sum(file.size_bytes for file in files)
+                await self.cluster.place(_tar(guid, Path(name), fetched), size)
+
+    async def _shelf(self, guid: str) -> Shelf:
+        async with self.engine.connect() as tx:
+            document = await read_document(tx, guid)
+        return Shelf(guid, document.institution, document.collection)
+
+    async def note_starts(self, starts: Mapping[int, str]) -> None:
+        """Apply starts as the shared disk tells them, by attempt."""
+        for attempt_id, text in starts.items():
+            if (start := _read_start(text)) is not None:
+                await self._note_start(attempt_id, start)
+
+    async def _note_start(self, attempt_id: int, start: Start) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            found = await find_attempt(tx, attempt_id)
+            if found is not None and found.started_by is None:
+                await protocol.start(tx, attempt_id, found.fence, start, granted_there=True)
+
+        try:
+            await transact(self.engine, work)
+        except protocol.Refused as refusal:
+            log.info("attempt %d: %s", attempt_id, refusal)
+
+    def send_first(self, name: str, text: str) -> int | None:
+        """Have what a result wants archived sent beside the turns, and then the result applied.
+
+        The attempt, which is not over before; None when the result has nothing to wait for.
+        """
+        attempt_id, files = _wishes(text)
+        if not files:
+            return None
+        self.waiting[name] = attempt_id
+        if self.backoff.is_due(name):
+            self.beside.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
+        return attempt_id
+
+    def known(self) -> list[str]:
+        """Results that need not be read again now: they would hide those behind them."""
+        return [
+            name for name in self.waiting if self.beside.has(name) or not self.backoff.is_due(name)
+        ]
+
+    async def _send_and_apply(
+        self, name: str, text: str, attempt_id: int, files: Sequence[Carried]
+    ) -> None:
+        if not await self._forward_all(attempt_id, files):
+            self.backoff.fail(name)
+            return
+        await collect_result(self.engine, name, text)
+        await self.cluster.taken([name])
+        self.backoff.forget(name)
+        del self.waiting[name]
+
+    async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
+        """Send files to the archive; False when it does not take them now, or our disk is full.
+
+        A file that is not at the site any more fails its attempt. Raises WireError, Garbled.
+        """
+        async with self.engine.connect() as tx:
+            found = await find_attempt(tx, attempt_id)
+        if found is None or not found.current:
+            return True
+        shelf = await self._shelf(found.guid)
+        try:
+            for file in files:
+                await self._forward(shelf, file)
+        except DepotError as error:
+            log.warning("the result of attempt %d waits: %s", attempt_id, error)
+            await self._note_waiting(attempt_id, f"its result waits for the archive: {error}")
+            return False
+        except Gone as error:
+            self.missed[attempt_id] = self.missed.get(attempt_id, 0) + 1
+            if self.missed[attempt_id] < GONE_LOOKS:
+                await self._note_waiting(attempt_id, f"its result waits for {error} to show there")
+                return False
+            await self._fail(attempt_id, f"{error} is not at the site any more")
+        except OSError as error:  # our own disk: nothing is wrong with the site or the job
+            log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
+            await self._note_waiting(attempt_id, f"its result waits, no room here: {error}")
+            return False
+        self.missed.pop(attempt_id, None)
+        return True
+
+    async def _fail(self, attempt_id: int, why: str) -> None:
+        async def work(tx: AsyncConnection) -> None:
+            await report(tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="carrier")
+
+        await transact(self.engine, work)
+
+    async def _forward(self, shelf: Shelf, file: Carried) -> None:
+        owner, _, inner = file.path.partition("/")
+        source = RemoteSource(self.cluster.wire, self.cluster.root, self.cluster.prelude)
+        with tempfile.TemporaryDirectory(prefix="carried-") as name:
+            await source.fetch(owner, [inner], file.size_bytes, Path(name))
+            path = Path(name) / inner
+            if not path.is_file():
+                raise Gone(file.path)
+            await self.depot.send(shelf, file, path)
+
+    async def take(self, attempts: Iterable[tuple[str, int]]) -> Taken:
+        """Take the starts of attempts, by batch key and id; starts that jobs have are applied.
+
+        Raises WireError, Garbled, SiteTrouble.
+        """
+        ours, said = await self.cluster.take(attempts)
+        await self.note_starts(said)
+        return Taken(ours, {each: _read_start(text) for each, text in said.items()})
+
+
+def _wishes(text: str) -> tuple[int, list[Carried]]:
+    """A result's attempt, and what it wants sent to the archive: nothing, if it is unreadable."""
+    try:
+        message = json.loads(text)
+        files = [Carried.model_validate(each) for each in message["body"].get("carry", ())]
+        return int(str(message["path"]).split("/")[2]), files
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
+        return 0, []  # it is told as unreadable by whoever applies it
+
+
+def _read_start(text: str) -> Start | None:
+    try:
+        return Start.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _tar(guid: str, folder: Path, names: Sequence[str]) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name in names:
+                tar.add(folder / name, arcname=f"{guid}/{name}")
+            add(tar, SEAL, b"", 0o644)
+        packed.seek(0)
+        while piece := packed.read(PIECE):
+            yield piece

@@ -1,0 +1,199 @@
+"""The ends of jobs that scripts submitted for themselves: seen by id, for nobody here named them.
+
+Such a job tells its end itself. One that died cannot: when the scheduler proves that every
+job told for an attempt is over, and no call comes within a while, the attempt has ended.
+Absence proves nothing; then the job says that a person has to.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.ends import meaning
+from hpc.scheduler import by_id
+from hpc.scheduler.slurm import Task, cancel_words
+from hpc.scheduler.states import JobState
+from hpc.sites.collect import report
+from hpc.sites.slurm import poll_by_id
+from hpc.sites.slurm.judge import Standing, Verdict
+from hpc.sites.slurm.state import SiteState
+from track.jobs.scripts import ScriptRun, note_reason, open_runs
+from track.schema.database import transact
+
+GRACE_S = 60.0
+"""How long after the end of its job a script's last call may be on its way."""
+
+STOP_AGAIN_S = 30.0
+SOON_S = 1.0
+EXPECTED_S = 3600
+"""How long a job may be silent whose stage asks for no time, or that has not told its start."""
+
+IDS_AT_ONCE = 400
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """An end that the scheduler showed, when, and of which jobs."""
+
+    at: float
+    native_ids: tuple[str, ...]
+    verdict: Verdict
+
+
+@dataclass
+class ScriptEnds:
+    """Looks when it is time to, stops what is cancelled, reports what is proven to be over."""
+
+    state: SiteState
+    grace_s: float = GRACE_S
+    due_at: float = 0.0
+    proven: dict[int, Proven] = field(default_factory=dict)
+    stopped: dict[int, float] = field(default_factory=dict)
+    silent: set[int] = field(default_factory=set)
+
+    async def look(self) -> bool:
+        """Look if it is due; whether it was. Raises WireError, Garbled."""
+        name = self.state.site.name
+        runs = await transact(self.state.engine, lambda tx: open_runs(tx, name))
+        self._forget(runs)
+        runs = [run for run in runs if not await self._reported(run)]
+        now = self.state.clock()
+        pressing = any(run.cancelled and run.attempt not in self.stopped for run in runs)
+        if not runs or (now < self.due_at and not pressing):
+            return False
+        self.due_at = now + self.state.site.poll_s
+        for first in range(0, len(runs), IDS_AT_ONCE):
+            await self._look_at(runs[first : first + IDS_AT_ONCE])
+        return True
+
+    def _forget(self, runs: Sequence[ScriptRun]) -> None:
+        open_now = {run.attempt: run.native_ids for run in runs}
+        self.proven = {
+            each: proof
+            for each, proof in self.proven.items()
+            if open_now.get(each) == proof.native_ids  # a job told since then may be alive
+        }
+        self.stopped = {each: at for each, at in self.stopped.items() if each in open_now}
+        self.silent &= open_now.keys()
+
+    async def _look_at(self, runs: Sequence[ScriptRun]) -> None:
+        told: dict[str, float] = {}
+        for run in runs:
+            told |= {each: max(run.told_at, told.get(each, 0.0)) for each in _asked(run)}
+        shown = await poll_by_id.look(self.state, told) if told else {}
+        if shown is None:
+            log.warning("site %s: its queue cannot be asked", self.state.site.name)
+            return
+        await self._stop(runs, shown)
+        for run in runs:
+            verdict = judge(run, shown)
+            if verdict.standing is Standing.OVER:
+                self.proven[run.attempt] = Proven(self.state.clock(), run.native_ids, verdict)
+                await self._reported(run)
+            else:
+                await self._explain(run, verdict)
+
+    async def _stop(self, runs: Sequence[ScriptRun], shown: by_id.Shown) -> None:
+        """End those jobs of what is cancelled that are ours and alive; seen at a later look."""
+        now = self.state.clock()
+        ending = []
+        for run in runs:
+            alive = [task.native_id for each in _asked(run) for task in shown[each] if _lives(task)]
+            if run.cancelled and now >= self.stopped.get(run.attempt, 0.0):
+                self.stopped[run.attempt] = now + STOP_AGAIN_S
+                ending += alive
+        if ending:
+            await self.state.cluster.run(cancel_words(ending))
+            self.due_at = min(self.due_at, now + SOON_S)
+
+    async def _reported(self, run: ScriptRun) -> bool:
+        """Report a proven end once its time is up; whether it was."""
+        proof = self.proven.get(run.attempt)
+        if proof is None:
+            return False
+        left_s = 0.0 if run.cancelled else proof.at + self.grace_s - self.state.clock()
+        if left_s > 0:
+            self.due_at = min(self.due_at, self.state.clock() + left_s)
+            return False
+        verdict = proof.verdict
+
+        async def work(tx: AsyncConnection) -> None:
+            await report(
+                tx,
+                run.attempt,
+                outcome=verdict.outcome,
+                why=verdict.why,
+                uses_try=verdict.uses_try,
+                actor=self.state.actor,
+                exit_code=verdict.exit_code,
+                free=verdict.free,
+            )
+
+        await transact(self.state.engine, work)
+        return True
+
+    async def _explain(self, run: ScriptRun, verdict: Verdict) -> None:
+        """Say of a job that is silent for too long why nothing here can end it."""
+        unknown = verdict.standing is Standing.UNKNOWN
+        if unknown and (run.cancelled or run.age_s > patience_s(run)):
+            told = "its cancel waits for proof of its end" if run.cancelled else "it is overdue"
+            why = f"{told}: {verdict.why}; once you know that it is over, operate/lost"
+            self.silent.add(run.attempt)
+        elif not unknown and run.attempt in self.silent:
+            self.silent.discard(run.attempt)
+            why = f"its job is {verdict.standing.value} at {self.state.site.name}"
+        else:
+            return
+        await transact(self.state.engine, lambda tx: note_reason(tx, run.attempt, why))
+
+
+def patience_s(run: ScriptRun) -> float:
+    """How long a run may be silent: what its stage asks for, once it has started."""
+    expected = run.expected_s or EXPECTED_S
+    return expected if run.started else max(expected, EXPECTED_S)
+
+
+def judge(run: ScriptRun, shown: by_id.Shown) -> Verdict:
+    """How an attempt stands by what is shown of its jobs; over only if every one of them is."""
+    asked = _asked(run)
+    if not asked:
+        return Verdict(Standing.UNKNOWN, why="no job id was told, so its end cannot be seen")
+    tasks = [task for each in asked for task in shown[each]]
+    alive = {task.state for task in tasks if _lives(task)}
+    if alive:
+        running = JobState.RUNNING in alive
+        return Verdict(Standing.RUNNING if running else Standing.PENDING)
+    missing = [each for each in asked if not shown[each]]
+    missing += [task.native_id for task in tasks if not task.state.ended]
+    if missing:
+        return Verdict(Standing.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
+    return _over(run, min(tasks, key=lambda task: task.state is JobState.COMPLETED))
+
+
+def _over(run: ScriptRun, end: Task) -> Verdict:
+    """What an end without a call means.
+
+    One that ended well uses a try too: a script that does not call never will.
+    """
+    found = meaning(end, started=True)
+    outcome, uses_try, free = found.outcome, found.uses_try, found.free
+    words = "it ended well" if end.state is JobState.COMPLETED else found.why
+    where = f"job {end.native_id}{f' on {end.node}' if end.node else ''}"
+    why = f"{words} before it called back ({where})"
+    if run.cancelled:
+        outcome, uses_try, why = "cancelled", False, f"it was cancelled as asked ({where})"
+    elif end.state is JobState.COMPLETED:
+        uses_try = True
+    return Verdict(Standing.OVER, outcome, why, uses_try, end.exit_code, free=free)
+
+
+def _lives(task: Task) -> bool:
+    return task.state in (JobState.PENDING, JobState.RUNNING)
+
+
+def _asked(run: ScriptRun) -> list[str]:
+    return [each for each in run.native_ids if by_id.NATIVE.fullmatch(each)]

@@ -1,0 +1,100 @@
+"""Scripts that are already at a site: run once per attempt on its login node.
+
+They submit for themselves and report by the paths they have always called. A script that
+was begun and whose exit code nobody saw is never run again: it may have submitted. Nor is
+one that failed once its job was known: that job asks for no start, so two would both work.
+"""
+
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hpc.sites.collect import report
+from hpc.sites.scripts import script_command
+from hpc.sites.slurm.state import SiteState
+from hpc.sites.slurm.submitter import Submitter, is_script
+from track.commands.legacy import warn
+from track.jobs.attempts import find_attempt
+from track.jobs.batches import Batch, mark_submitted, read_batches
+from track.jobs.scripts import submitted_ids
+from track.schema.database import transact
+from track.schema.tables import attempt
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class SiteScripts:
+    """Runs scripts in `site.scripts`; `file_proxy` is the base of the links they are given."""
+
+    state: SiteState
+    submitter: Submitter
+    file_proxy: str = ""
+
+    async def run_due(self) -> bool:
+        """Run every script that is due, one after another; whether there was any.
+
+        Raises WireError, Garbled, SiteTrouble; the script then stays in doubt.
+        """
+        due = self.submitter.scripts()
+        batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
+        scripts = [batch for batch in batches if is_script(batch)]
+        for batch in scripts:
+            await self._run(batch)
+        return bool(scripts)
+
+    async def _run(self, batch: Batch) -> None:
+        state, member = self.state, batch.members[0]
+        async with state.engine.connect() as connection:
+            command = await script_command(connection, member, self.file_proxy)
+        folder = state.site.scripts or state.site.root
+        # Under its key the first to come runs: what is cancelled is begun by nobody any more.
+        words = ["false"] if member.cancelled else command.with_environment
+        code, said = await state.cluster.script(batch.key, folder, words)
+        if code == "busy":
+            return
+        if code == "unknown":
+            told = shlex.join(command.words)
+            log.error("%s: %s was begun and its end is not known", batch.key, told)
+
+        async def work(tx: AsyncConnection) -> None:
+            ids = submitted_ids(said)
+            await mark_submitted(tx, batch.id, ",".join(ids) or f"script {batch.key}")
+            if code not in ("0", "unknown"):
+                await self._failed(tx, member.attempt, code, command.ended(code, said), ids)
+
+        await transact(state.engine, work)
+        self.submitter.settled(batch.id)
+
+    async def _failed(
+        self, tx: AsyncConnection, attempt_id: int, code: str, why: str, ids: Sequence[str]
+    ) -> None:
+        """End the attempt; one whose job the cluster has stays open, with a warning."""
+        found = await find_attempt(tx, attempt_id, lock=True)
+        native_id = await _native_id(tx, attempt_id) or next(iter(ids), None)
+        if found is not None and found.current and native_id is not None:
+            told = f"its job {native_id} may still run, though {why}"
+            log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)
+            await warn(tx, found.job_id, told)
+            return
+        await report(
+            tx,
+            attempt_id,
+            outcome="cancelled" if found is not None and found.cancel_requested else "failed",
+            why=why,
+            uses_try=True,
+            actor=self.state.actor,
+            exit_code=int(code) if code.isdecimal() else None,
+        )
+
+
+async def _native_id(tx: AsyncConnection, attempt_id: int) -> str | None:
+    """The job that an attempt's script told of; None when it told of none."""
+    known = func.coalesce(attempt.c.started_by, attempt.c.external_id)
+    statement = select(known).where(attempt.c.id == attempt_id)
+    native_id: str | None = (await tx.execute(statement)).scalar_one_or_none()
+    return native_id

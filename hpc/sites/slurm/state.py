@@ -1,0 +1,122 @@
+"""What one Slurm driver remembers between its turns; what must outlive it is noted as well."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hpc.scheduler.bounds import Allowed
+from hpc.scheduler.slurm import Limits
+from hpc.sites.faults import FAULT_S, Faults
+from hpc.sites.slurm.cluster import Cluster, Hello
+from hpc.sites.slurm.relay import Carrier
+from hpc.sites.slurm.silence import Silence
+from hpc.tokens import Keys
+from schemas.sites import Site
+from track.jobs.site_notes import failed_nodes, last_fault
+
+NODE_AVOIDED_S = 4 * 3600.0
+DENIED_S = 15.0
+"""The first pause after the site itself said no."""
+
+FULL_S = 1800.0
+"""How long a site may take nothing, though none of ours is there, until work goes elsewhere."""
+
+DENIES = "has refused every job"
+FILLED = "has had no place for any job, and none of ours is there,"
+
+
+@dataclass
+class SiteState:
+    """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds.
+
+    `carrier` is there where nodes have no network, and only there.
+    """
+
+    site: Site
+    engine: AsyncEngine
+    keys: Keys
+    callback: str
+    runner: Path
+    cluster: Cluster
+    carrier: Carrier | None = None
+    clock: Callable[[], float] = time.monotonic
+    hello: Hello | None = None
+    runner_there: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
+    bad_nodes: dict[str, float] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+    scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
+    squeue: Silence = field(default_factory=lambda: Silence("squeue"))
+    sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
+    denied: Silence = field(default_factory=lambda: Silence("sbatch", DENIES, DENIED_S))
+    full: Silence = field(default_factory=lambda: Silence("sbatch", FILLED, DENIED_S, FULL_S))
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the history."""
+        return f"driver:{self.site.name}"
+
+    @property
+    def limits(self) -> Limits:
+        """What the controller allows, as far as it is known."""
+        return self.hello.limits if self.hello else Limits()
+
+    @property
+    def accounting(self) -> bool:
+        """Whether sacct knows what the queue has forgotten."""
+        return self.hello is not None and self.hello.accounting
+
+    def avoid(self, node: str) -> None:
+        """Keep new work away from a node that failed."""
+        if node:
+            self.bad_nodes[node] = self.clock() + NODE_AVOIDED_S
+
+    def avoided(self) -> tuple[str, ...]:
+        """The nodes to keep away from now."""
+        now = self.clock()
+        self.bad_nodes = {node: until for node, until in self.bad_nodes.items() if until > now}
+        return tuple(sorted(self.bad_nodes))
+
+    async def recall(self) -> None:
+        """Take up what earlier drivers learnt: nodes that failed, and why the site was held."""
+        async with self.engine.connect() as tx:
+            nodes = await failed_nodes(tx, self.site.name, NODE_AVOIDED_S)
+            held = await last_fault(tx, self.site.name, FAULT_S)
+        now = self.clock()
+        self.bad_nodes = {node: now + NODE_AVOIDED_S - age for node, age in nodes.items()}
+        if held is not None:
+            self.faults.recall(*held, now)
+
+    def faulty(self) -> str:
+        """Why the site is taken for broken now, or nothing."""
+        return self.faults.held(self.clock())
+
+    @property
+    def silences(self) -> tuple[Silence, ...]:
+        """The scheduler's programs, as far as they answer."""
+        return self.scontrol, self.squeue, self.sbatch
+
+    @property
+    def unsure(self) -> bool:
+        """Whether any of the scheduler's programs gave no answer when it was last asked, or
+        sbatch refused."""
+        return any(each.open for each in (*self.silences, self.denied))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing new should be submitted, for it would come to be in doubt, or be
+        refused as everything was."""
+        now = self.clock()
+        refusing = self.denied.proven(now) and now < self.denied.again_at
+        return refusing or self.scontrol.open or self.sbatch.open or self.squeue.proven(now)
+
+    def unanswered(self) -> str:
+        """Why the site cannot work though its login node answers, or nothing."""
+        now = self.clock()
+        for each in (*self.silences, self.denied, self.full):
+            if each.proven(now):
+                return each.told(now)
+        return ""

@@ -1,0 +1,194 @@
+"""One SSH connection per site, shared by everybody here, at most five commands at a time.
+
+The guarantee holds per process, and a site has one driver. A connection carries a
+generation number: trouble on an old one never takes down the new one.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from hpc.transport.base import Answer, Counts, Sink, Stdin
+from hpc.transport.breaker import Breaker
+from hpc.transport.channel import Call
+from hpc.transport.connect import Connection, connect
+from hpc.transport.errors import DeadlinePassed, HungUp, LinkLost, NotBegun, Paused, WireError
+from schemas.ssh_address import SshAddress
+
+CHANNELS = 5
+"""Servers allow 10 by default and count a closed one a while longer."""
+
+ROOM_S = 15.0
+"""How long a command waits for a host that has no room for another session."""
+LONGEST_PAUSE_S = 1.0
+IDLE_S = 45.0
+"""After so long a silence a connection proves that it is alive before it is trusted."""
+
+PROBE_S = 5.0
+GRACE_S = 3.0
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class SshLink:
+    """A wire to one login node; opens when first used and again when it broke.
+
+    `host_key` is the kind and fingerprint of the one last seen.
+    """
+
+    def __init__(self, address: SshAddress, *, breaker: Breaker | None = None) -> None:
+        self.address = address
+        self.breaker = breaker or Breaker()
+        self.counts = Counts()
+        self.host_key = ""
+        self._pool = ThreadPoolExecutor(2 * CHANNELS + 2, thread_name_prefix="ssh")
+        self._places = asyncio.Semaphore(CHANNELS)
+        self._opening = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._generation = 0
+        self._proven = 0
+        self._used_at = 0.0
+
+    async def run(
+        self,
+        command: str,
+        stdin: Stdin = b"",
+        *,
+        deadline_s: float = 60.0,
+        sink: Sink | None = None,
+    ) -> Answer:
+        """Run a shell command to its end. Raises WireError; see `begun` there."""
+        async with self._places:
+            until = time.monotonic() + min(ROOM_S, deadline_s)
+            pause = 0.05
+            while True:
+                connection = await self._connected()
+                try:
+                    return await self._call(connection, command, stdin, deadline_s, sink)
+                except NotBegun:
+                    self.counts.refused_channels += 1
+                    if time.monotonic() > until:
+                        raise
+                await asyncio.sleep(random.uniform(pause / 2, pause))
+                pause = min(LONGEST_PAUSE_S, pause * 2)
+
+    async def open(self) -> None:
+        """Connect now, for a command that is about to come. Raises WireError."""
+        await self._connected()
+
+    async def close(self) -> None:
+        """Let go of the connection; the link may be used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._in_thread(connection.close)
+
+    async def _call(
+        self,
+        connection: Connection,
+        command: str,
+        stdin: Stdin,
+        deadline_s: float,
+        sink: Sink | None,
+    ) -> Answer:
+        call = Call(connection, self.counts, deadline_s)
+        work = self._in_thread(functools.partial(call.run, command, stdin, sink))
+        task = asyncio.ensure_future(work)
+        try:
+            answer = await asyncio.wait_for(asyncio.shield(task), deadline_s + GRACE_S)
+        except asyncio.CancelledError:
+            self._pool.submit(call.abort)
+            task.add_done_callback(_forget)
+            raise
+        except LinkLost:
+            self._drop(connection)
+            raise
+        except DeadlinePassed:
+            await self._suspect(connection)
+            raise
+        except TimeoutError as error:
+            task.add_done_callback(_forget)
+            await self._suspect(connection)
+            raise DeadlinePassed(f"no answer within {deadline_s:.0f} s") from error
+        self._used_at = time.monotonic()
+        self._prove(connection)
+        return answer
+
+    async def _connected(self) -> Connection:
+        """The connection, opened or proven alive. Raises WireError."""
+        async with self._opening:
+            found = self._connection
+            if found is not None and not found.transport.is_active():
+                self._drop(found)
+            elif found is not None and time.monotonic() - self._used_at > IDLE_S:
+                await self._suspect(found)
+            if self._connection is None:
+                self._connection = await self._open()
+            self._used_at = time.monotonic()
+            return self._connection
+
+    async def _open(self) -> Connection:
+        wait = self.breaker.wait_s(time.monotonic())
+        if wait > 0:
+            raise Paused(f"left alone for another {wait:.0f} s: {self.breaker.why}")
+        self._generation += 1
+        try:
+            self.counts.connections += 1
+            opened = await self._in_thread(
+                functools.partial(connect, self.address, self._generation)
+            )
+        except WireError as error:
+            wait = self.breaker.failed(time.monotonic(), str(error), error.patience)
+            log.warning("%s; next try in %.0f s", error, wait)
+            raise
+        self.host_key = opened.host_key
+        return opened
+
+    async def _suspect(self, connection: Connection) -> None:
+        """Keep a connection that still answers, drop one that does not."""
+        call = Call(connection, self.counts, PROBE_S)
+        work = asyncio.ensure_future(
+            self._in_thread(functools.partial(call.run, "true", b"", None))
+        )
+        try:
+            await asyncio.wait_for(asyncio.shield(work), PROBE_S + GRACE_S)
+        except NotBegun:
+            return  # it answered: it is full
+        except (WireError, TimeoutError):
+            work.add_done_callback(_forget)
+            self._drop(connection)
+
+    def _prove(self, connection: Connection) -> None:
+        """A command came to its end: only now the host is known to be well."""
+        if connection.generation > self._proven:
+            self._proven = connection.generation
+            self.breaker.succeeded()
+
+    def _drop(self, connection: Connection) -> None:
+        """Forget a connection, unless a newer one is in its place already.
+
+        One that never carried a command to its end was a failure to connect, lest a host that
+        lets us in and throws us out is knocked at for ever.
+        """
+        if self._connection is not None and self._connection.generation == connection.generation:
+            self._connection = None
+            self.counts.lost += 1
+            if connection.generation > self._proven:
+                why = f"{self.address.node.name} lets us in, and no command comes to its end"
+                self.breaker.failed(time.monotonic(), why, HungUp.patience)
+        connection.cut()
+
+    def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+def _forget(task: "asyncio.Future[Answer]") -> None:
+    """Nobody waits for its outcome any more; look at it so that nobody is warned either."""
+    with contextlib.suppress(asyncio.CancelledError):
+        task.exception()

@@ -1,0 +1,250 @@
+"""Tells Prefect what the database has to announce: at once when told, else every second.
+
+Events are wake-up calls. What Prefect has not accepted stays in the database and is sent
+again, for as long as it takes; an event's id makes a repetition harmless. The same clock asks
+for dispatchers for parked sessions: what they wait for may have come without anybody's word.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import httpx
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from refinery.announce.abandoned import watch_leases
+from schemas import events
+from track.jobs.parking import wake_due
+from track.records import inbox, wake
+from track.schema import lasting
+
+log = logging.getLogger(__name__)
+
+MOST = 50
+"""Events of one request."""
+TICK_S = 1.0
+LONGEST_PAUSE_S = 10.0
+GATHER_S = 0.03
+"""Pause after a list that went out: under load one list then holds what many callbacks owe."""
+STOPPING_S = 3.0
+"""How long the announcer may take to end of itself, and then when it is cancelled."""
+LOOK_S = 0.25
+"""How often the listener looks whether it is to stop."""
+
+
+class NotAccepted(Exception):
+    """Prefect did not answer 204; what was to be announced is still owed."""
+
+
+class Rejected(NotAccepted):
+    """Prefect will never take this list: something in it is not an event."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One event to announce, and what says in the database that it was."""
+
+    event: dict[str, Any]
+    row: int | None = None
+    session: UUID | None = None
+    asked: datetime | None = None
+
+
+class Announcer:
+    """One per application: `run` until cancelled, `poke` after a commit."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        events_url: str,
+        *,
+        auth: str | None = None,
+        tick_s: float = TICK_S,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
+        self._engine = engine
+        self._url = events_url.rstrip("/") + "/events"
+        user, _, password = (auth or "").partition(":")
+        self._auth = httpx.BasicAuth(user, password) if auth else None
+        self._tick_s = tick_s
+        self._longest_pause_s = longest_pause_s
+        self._told = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._rejected: set[int] = set()
+        self.last_error = ""
+
+    def poke(self) -> None:
+        """There may be something to announce."""
+        self._told.set()
+
+    def stop(self) -> None:
+        """Let `run` end, within a second unless Prefect is slow to answer.
+
+        Rather than by cancelling: a connection cancelled while it logs in stays open at the
+        database's side, and a cancellation that meets `wait_for` at its end can be lost.
+        """
+        self._stopping.set()
+        self.poke()
+
+    async def run(self) -> None:
+        """Announce until stopped; the database and Prefect may come and go."""
+        try:
+            async with (
+                httpx.AsyncClient(timeout=10, auth=self._auth, trust_env=False) as http,
+                asyncio.TaskGroup() as tasks,
+            ):
+                tasks.create_task(self._listen())
+                tasks.create_task(self._wake_parked())
+                tasks.create_task(self._pump(http))
+        finally:
+            self.last_error = "the announcer has ended"
+
+    async def _pump(self, http: httpx.AsyncClient) -> None:
+        pause = self._tick_s
+        while not self._stopping.is_set():
+            self._told.clear()
+            try:
+                while (sent := await self._round(http)) == MOST:
+                    pass
+            except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
+                self._complain(error)
+                await _first(self._stopping, pause)
+                pause = min(self._longest_pause_s, pause * 2)
+                continue
+            pause, self.last_error = self._tick_s, ""
+            if sent:
+                await _first(self._stopping, GATHER_S)
+            await _first(self._told, self._tick_s)
+
+    def _complain(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"[:300]
+        if said != self.last_error:
+            log.warning("events wait, for they cannot be announced: %s", said)
+        self.last_error = said
+
+    async def _round(self, http: httpx.AsyncClient) -> int:
+        """Announce up to MOST events; how many were taken."""
+        async with self._engine.begin() as tx:
+            owed = await self._owed(tx)
+        if not owed:
+            return 0
+        accepted = await self._send(http, owed)
+        async with self._engine.begin() as tx:
+            await inbox.mark_announced(tx, [each.row for each in accepted if each.row is not None])
+            for each in accepted:
+                if each.session is not None and each.asked is not None:
+                    await wake.mark_announced(tx, each.session, each.asked)
+        return len(accepted)
+
+    async def _owed(self, tx: AsyncConnection) -> list[Owed]:
+        rows = await inbox.unannounced(tx, MOST + len(self._rejected))
+        owed = [Owed(event, row=row) for row, event in rows if row not in self._rejected]
+        owed += [_wake_event(session, asked) for session, asked in await wake.unannounced(tx)]
+        return owed[:MOST]
+
+    async def _send(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> list[Owed]:
+        """Post them; those that were accepted. One that never will be must not hold the rest."""
+        try:
+            await self._post(http, owed)
+        except Rejected as error:
+            if len(owed) > 1:
+                halves = (owed[: len(owed) // 2], owed[len(owed) // 2 :])
+                return [each for half in halves for each in await self._send(http, half)]
+            log.error("Prefect rejects the event %s: %s", owed[0].event, error)
+            if owed[0].row is None:
+                raise
+            self._rejected.add(owed[0].row)
+            return []
+        return list(owed)
+
+    async def _post(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> None:
+        now = datetime.now(UTC).isoformat()
+        answer = await http.post(self._url, json=[{**each.event, "occurred": now} for each in owed])
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return
+        said = f"{self._url} answered {answer.status_code}: {answer.text[:200]}"
+        if answer.status_code in (400, 413, 422):
+            raise Rejected(said)
+        raise NotAccepted(said)
+
+    async def _wake_parked(self) -> None:
+        """Ask, every tick, for dispatchers for whoever has waited for a time or for room."""
+        while not self._stopping.is_set():
+            try:
+                async with self._engine.begin() as tx:
+                    asked = await wake_due(tx)
+                if asked:
+                    self.poke()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("parked sessions cannot be looked at: %s", error)
+            await _first(self._stopping, self._tick_s)
+
+    async def _listen(self) -> None:
+        """Hear notices; while there is no connection, the clock alone has to do."""
+        address = self._engine.url.set(drivername="postgresql")
+        text = address.render_as_string(hide_password=False)
+        while not self._stopping.is_set():
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    text,
+                    autocommit=True,
+                    **lasting.CONNECT,  # type: ignore[arg-type]
+                ) as heard:
+                    await heard.execute(lasting.SETTINGS)
+                    await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
+                    self.poke()
+                    while not self._stopping.is_set():
+                        async for _ in heard.notifies(timeout=LOOK_S):
+                            self.poke()
+            except (psycopg.Error, OSError) as error:
+                self._complain(error)
+            await _first(self._stopping, self._tick_s)
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    """Return when `event` is set, at the latest after `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _wake_event(session: UUID, asked: str) -> Owed:
+    named = uuid5(events.NAMESPACE, f"wake/{session}/{asked}")
+    event = events.session_event(
+        events.SESSION_WAKE, session, payload={"session": str(session)}, id=named
+    )
+    return Owed(event, session=session, asked=datetime.fromisoformat(asked))
+
+
+@asynccontextmanager
+async def announcing(
+    engine: AsyncEngine, events_url: str, *, auth: str | None = None
+) -> AsyncIterator[Announcer]:
+    """An announcer at work, and beside it the watch over dispatchers' leases."""
+    announcer = Announcer(engine, events_url, auth=auth)
+    task = asyncio.create_task(announcer.run(), name="announcer")
+    task.add_done_callback(_report)
+    leases = asyncio.create_task(watch_leases(engine), name="leases")
+    try:
+        yield announcer
+    finally:
+        announcer.stop()
+        leases.cancel()
+        await asyncio.wait([task, leases], timeout=STOPPING_S)
+        task.cancel()
+        await asyncio.wait([task], timeout=STOPPING_S)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """Say it when the announcer ends of itself, which it never should."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the announcer has ended: events wait", exc_info=error)

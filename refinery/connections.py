@@ -1,0 +1,47 @@
+"""What the settings say of the outside: the N-Drive, the archive, and the keys of tokens."""
+
+from typing import Any
+
+from refinery import state
+from refinery.addresses import Addresses
+from refinery.settings import Settings
+
+
+def n_drive(settings: Settings) -> Any:
+    """The N-Drive as set; one in our own state folder is made, workstations' folders and all."""
+    from blocks.ndrive import NDrive
+
+    if settings.n_drive.is_relative_to(settings.state):
+        for name in settings.workstations:
+            (settings.n_drive / name).mkdir(parents=True, exist_ok=True)
+    return NDrive(
+        root=settings.n_drive,
+        workstations=list(settings.workstations),
+        settle_seconds=settings.settle_seconds,
+        poll_seconds=min(5.0, settings.settle_seconds / 2),
+    )
+
+
+def archive(settings: Settings, addresses: Addresses) -> Any:
+    """ARS as set, or its stand-in."""
+    from blocks.ars import ArsArchive
+
+    return ArsArchive(
+        base_url=addresses.ars,
+        token_url=settings.ars_token_url,
+        client_id=settings.ars_client_id,
+        client_secret=ars_secret(settings),
+    )
+
+
+def ars_secret(settings: Settings) -> str:
+    """Our secret at ARS; the stand-in's is drawn when none is set."""
+    given = settings.ars_client_secret.get_secret_value()
+    return given if given or not settings.stand_in_ars else state.secret(settings, "ars-secret")
+
+
+def token_keys(settings: Settings) -> Any:
+    """The keys that sign the clusters' tokens, drawn once per system."""
+    from hpc.tokens import Keys
+
+    return Keys.parse(f"k1:{state.secret(settings, 'token-key')}")

@@ -1,0 +1,196 @@
+"""Keeps a driver at every site there is a way to, while sites and their blocks come and go.
+
+The database says which sites there are, a block how each is reached; both are read again
+now and then, so that a site that is added, changed or given its block later needs no restart.
+A driver that breaks is begun again after a pause, and no other site notices.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psycopg
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.slurm_site import SlurmSite
+from hpc.runner_archive import build_runner
+from hpc.sites.driver import SiteDriver, drive
+from hpc.sites.local.driver import LocalDriver
+from hpc.sites.lock import LockLost
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.tokens import Keys
+from hpc.transport.ssh import SshLink
+from refinery import connections
+from refinery.addresses import Addresses
+from refinery.depot import ShareDepot
+from refinery.settings import Settings
+from schemas.sites import Site
+from schemas.ssh_address import SshAddress
+from track.commands.site_health import degrade
+from track.jobs.sites import read_sites
+from track.schema.database import transact
+
+LOOK_S = 3.0
+FIRST_PAUSE_S = 30.0
+RETAKE_S = 1.0
+LONGEST_RETAKE_S = 30.0
+LONGEST_PAUSE_S = 300.0  # a driver that lived this long is begun again after the shortest pause
+DATABASE_DOWN = (psycopg.OperationalError, OperationalError)
+"""What no driver can work without: when it is away, not one connection of it, the whole service
+begins again, and its supervisor sees."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A site and, unless it is this machine, how it is reached."""
+
+    site: Site
+    address: SshAddress | None
+
+
+@dataclass
+class SiteDrivers:
+    """One task for each site that is driven, and the way it was given."""
+
+    settings: Settings
+    addresses: Addresses
+    engine: AsyncEngine
+    driven: dict[str, tuple[Way, asyncio.Task[None]]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Drive until cancelled; raises when the database is out of reach."""
+        try:
+            while True:
+                await self.turn()
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for name in list(self.driven):
+                await self._leave(name)
+
+    async def turn(self) -> None:
+        """Begin with sites that are new, end with those that are gone, begin again with changed."""
+        ways = await self._ways()
+        for name, (way, task) in list(self.driven.items()):
+            if task.done():
+                task.result()
+            if ways.get(name) != way:
+                log.info("site %s: gone or changed; its driver ends", name)
+                await self._leave(name)
+        for name, way in ways.items():
+            if name not in self.driven:
+                self.driven[name] = (way, asyncio.create_task(self._keep(way)))
+
+    async def _keep(self, way: Way) -> None:
+        """Drive one site until cancelled, again after a growing pause when its driver breaks."""
+        name, pause, retake = way.site.name, FIRST_PAUSE_S, RETAKE_S
+        while True:
+            began = time.monotonic()
+            try:
+                await drive(self.addresses.database, self.engine, name, self._driver(way))
+            except (LockLost, *DATABASE_DOWN) as error:
+                await self._database_answers(error)
+                if time.monotonic() - began >= LONGEST_RETAKE_S:
+                    retake = RETAKE_S
+                log.warning("site %s: its driver has stopped and begins again: %s", name, error)
+                await asyncio.sleep(retake)
+                retake = min(LONGEST_RETAKE_S, 2 * retake)
+                continue
+            # A full disk here, a missing program, or a bug of ours: its cause goes to the log with
+            # its traceback and to the site's `degraded`, and no other site has to stop for it.
+            except Exception as error:
+                if time.monotonic() - began >= LONGEST_PAUSE_S:
+                    pause = FIRST_PAUSE_S
+                log.exception("site %s: its driver broke; again in %.0f s", name, pause)
+                await self._degrade(name, error)
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE_S, 2 * pause)
+
+    async def _database_answers(self, error: Exception) -> None:
+        """Return when only a connection was lost. Raises `error` when the database is away."""
+        try:
+            async with self.engine.connect() as tx:
+                await tx.execute(select(1))
+        except DATABASE_DOWN:
+            raise error from None
+
+    async def _degrade(self, name: str, error: Exception) -> None:
+        """Have a site shown as degraded; its next driver's first good turn takes that back."""
+        first = str(error).partition("\n")[0]
+        why = f"its driver broke: {type(error).__name__}: {first}"
+        await transact(self.engine, lambda tx: degrade(tx, name, why))
+
+    async def _leave(self, name: str) -> None:
+        _, task = self.driven.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _ways(self) -> dict[str, Way]:
+        """Every site that can be driven from here."""
+        sites = await transact(self.engine, read_sites)
+        found: dict[str, Way] = {}
+        for site in sites:
+            match site.kind:
+                case "local":
+                    found[site.name] = Way(site, None)
+                case "slurm":
+                    address = await self._address(site)
+                    if address is not None:
+                        found[site.name] = Way(site, address)
+                case _:
+                    self._tell(site, "it asks for its work itself; nothing here drives it")
+        return found
+
+    async def _address(self, site: Site) -> SshAddress | None:
+        """What the site's block says; while Prefect does not answer, what it said last."""
+        try:
+            block: SlurmSite = await SlurmSite.aload(site.block or site.name)
+            return block.address()
+        except ValueError as error:
+            self._tell(site, f"not driven: save a SlurmSite block {site.block!r} ({error})")
+            return None
+        except httpx.HTTPError as error:
+            self._tell(site, f"its block cannot be read now: {error}")
+            way, _ = self.driven.get(site.name, (None, None))
+            return way.address if way else None
+
+    def _tell(self, site: Site, what: str) -> None:
+        """Say something once."""
+        if (line := f"site {site.name}: {what}") not in self.told:
+            self.told.add(line)
+            log.warning("%s", line)
+
+    def _driver(self, way: Way) -> SiteDriver:
+        site, settings = way.site, self.settings
+        runner, keys = self._runner(), self._keys()
+        outputs = settings.state / "outputs"
+        archive = connections.archive(settings, self.addresses).address()
+        if way.address is None:
+            callback, links = site.callback or self.addresses.clusters, archive.file_proxy()
+            return LocalDriver(site, self.engine, keys, callback, runner, outputs, links)
+        return SlurmDriver(
+            site,
+            self.engine,
+            keys,
+            site.callback or "",
+            runner,
+            SshLink(way.address),
+            prelude=way.address.prelude,
+            file_proxy=archive.file_proxy(),
+            outputs=outputs,
+            depot=ShareDepot(archive),
+        )
+
+    def _runner(self) -> Path:
+        return build_runner(self.settings.state / "run")
+
+    def _keys(self) -> Keys:
+        keys: Keys = connections.token_keys(self.settings)
+        return keys

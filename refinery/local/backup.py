@@ -1,0 +1,100 @@
+"""Saves the embedded databases to a folder and brings them back.
+
+A backup is one `pg_dump` per database, taken while the system runs, and the secrets of the
+state folder without which the restored tokens would not be ours. Files (N-Drive, store,
+archive) are not in it.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from refinery import state
+from refinery.addresses import DATABASES
+from refinery.local.postgres import EmbeddedPostgres
+from refinery.local.stack import embedded, lock
+from refinery.settings import Settings, SettingsError
+
+SECRETS = ("token-key", "ars-secret")
+
+
+class BackupError(RuntimeError):
+    """A database could not be saved or brought back; the message is PostgreSQL's own."""
+
+
+def save(settings: Settings, into: Path | None = None) -> Path:
+    """Save the three databases; the new folder, closed to others.
+
+    Refinery's own database is saved last, so it knows at least what Prefect's copy knows.
+    """
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    folder = into or settings.state / "backups" / stamp
+    folder.mkdir(parents=True, mode=0o700)
+    with cluster(settings) as postgres:
+        for name in reversed(DATABASES):
+            dump = folder / f"{name}.dump"
+            arguments = ["--format=custom", "--file", str(dump)]
+            call(postgres.client("pg_dump", name, *arguments), f"saving {name}")
+    for name in SECRETS:
+        kept = settings.state / "run" / name
+        if kept.is_file():
+            shutil.copy2(kept, folder / name)
+    return folder
+
+
+def restore(settings: Settings, folder: Path) -> None:
+    """Replace the three databases by those saved in `folder`. Raises BackupError.
+
+    The system must be stopped; what the databases held is lost.
+    """
+    missing = [name for name in DATABASES if not (folder / f"{name}.dump").is_file()]
+    if missing:
+        raise BackupError(f"{folder} is no backup: {missing[0]}.dump is not in it.")
+    with lock(settings), cluster(settings) as postgres:
+        for name in DATABASES:
+            make_anew(postgres, name)
+            arguments = ["--no-owner", "--exit-on-error", str(folder / f"{name}.dump")]
+            call(postgres.client("pg_restore", name, *arguments), f"restoring {name}")
+    for name in SECRETS:
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, settings.state / "run" / name)
+    (settings.state / "run" / "deployed").unlink(missing_ok=True)
+
+
+@contextmanager
+def cluster(settings: Settings) -> Iterator[EmbeddedPostgres]:
+    """The embedded server: the running one, or started for this block alone."""
+    if not settings.embedded_database:
+        raise SettingsError("database_url is set: save that database with your own pg_dump.")
+    now = state.read(settings)
+    postgres = embedded(settings, now.ports.get("postgres", 0))
+    if now.running():
+        yield postgres
+        return
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+def make_anew(postgres: EmbeddedPostgres, name: str) -> None:
+    """An empty database in the place of the old one."""
+    address = postgres.url("postgres", "postgresql")
+    with psycopg.connect(address, autocommit=True) as connection:
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        connection.execute(drop.format(sql.Identifier(name)))
+    postgres.ensure_database(name)
+
+
+def call(argv: list[str], what: str) -> None:
+    """Run one of PostgreSQL's programs. Raises BackupError with its words."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BackupError(f"{what}: {done.stderr.strip()[-1000:]}")

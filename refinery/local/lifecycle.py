@@ -1,0 +1,149 @@
+"""`refinery up` and `refinery stop`, in the foreground or detached."""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from refinery import state
+from refinery.addresses import Addresses
+from refinery.local.service import tail
+from refinery.local.stack import SWEEP_S, Say, embedded, lock, running
+from refinery.processes import marked, sweep
+from refinery.settings import Settings
+from refinery.waiting import Waiting
+
+Work = Callable[[Addresses], Awaitable[None]]
+
+
+class NotStarted(RuntimeError):
+    """A detached system did not come up; the message holds what it said last."""
+
+
+def up(settings: Settings, say: Say, work: Work) -> None:
+    """Bring the system up, do `work` in it, and stop it when that ends or we are told to.
+
+    Raises what bringing up or the work raises; returns when told to end by a signal.
+    """
+
+    async def whole() -> None:
+        async with running(settings, say) as addresses:
+            await work(addresses)
+
+    async def interruptible() -> None:
+        task = asyncio.ensure_future(whole())
+        asked = False
+
+        def ask() -> None:
+            # Once only: a second cancel would interrupt the orderly stop itself.
+            nonlocal asked
+            if not asked:
+                asked = True
+                say("stopping")
+                task.cancel()
+
+        for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(word, ask)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not asked:
+                raise
+
+    asyncio.run(interruptible())
+
+
+async def for_ever(_: Addresses) -> None:
+    """The work of a system that nobody told to end."""
+    await asyncio.Event().wait()
+
+
+def detach(settings: Settings, say: Say) -> state.State:
+    """Start the system in the background and wait until it is ready, saying what it says.
+
+    However long it takes: raises NotStarted only when it has ended.
+    """
+    log = settings.logs / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        said = out.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "refinery.cli", "up"],
+            cwd=settings.project_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    while True:
+        said = relay(log, said, say)
+        now = state.read(settings)
+        if now.ready and now.supervisor and now.supervisor.pid == process.pid:
+            # It outlives us on purpose; told so, Popen does not complain about a child left.
+            process.returncode = 0
+            return now
+        if process.poll() is not None:
+            raise NotStarted(f"The system did not come up. The end of {log}:\n{tail(log)}")
+        time.sleep(0.1)
+
+
+def relay(log: Path, since: int, say: Say) -> int:
+    """Say the whole lines that a log has gained since that byte; up to where it is said."""
+    with log.open("rb") as file:
+        file.seek(since)
+        lines, _, rest = file.read().rpartition(b"\n")
+        for line in lines.decode("utf-8", "replace").splitlines():
+            say(line)
+        return file.tell() - len(rest)
+
+
+def stop(settings: Settings, say: Say) -> bool:
+    """Stop the system of these settings and wait for its end; False when nothing ran."""
+    supervisor = state.read(settings).supervisor
+    if supervisor is not None and supervisor.alive():
+        supervisor.tell(signal.SIGTERM)
+        waiting = Waiting(
+            f"process {supervisor.pid} to end",
+            say,
+            why="it stops its services one after another",
+            log=settings.logs / "up.log",
+        )
+        while supervisor.alive():
+            waiting.go_on()
+            time.sleep(0.05)
+        return True
+    return stop_leftovers(settings)
+
+
+def stop_leftovers(settings: Settings) -> bool:
+    """End what a killed supervisor left behind; whether there was anything."""
+    found = bool(marked(state.mark(settings)))
+    sweep(state.mark(settings), SWEEP_S)
+    now = state.read(settings)
+    if settings.embedded_database and now.ports:
+        found = embedded(settings, now.ports["postgres"]).end_orphans() or found
+    if now.ports:
+        state.write(settings, now.stopped())
+    return found
+
+
+def forget(settings: Settings, *, really: bool) -> str:
+    """Remove the state folder and the cluster that belongs to it; what a person is told.
+
+    Raises AlreadyRunning while the system runs.
+    """
+    if not settings.state.is_dir():
+        return f"{settings.state} does not exist"
+    homes = {settings.state, embedded(settings, 0).home}
+    named = " and ".join(str(home) for home in sorted(homes))
+    if not really:
+        return f"this would remove {named}: say so with --yes"
+    with lock(settings):
+        stop_leftovers(settings)
+        for home in homes:
+            shutil.rmtree(home)
+    return f"removed {named}"

@@ -1,0 +1,122 @@
+"""Tells Prefect's server what it has to know: work pool, blocks, limits and deployments.
+
+Run by `refinery up` as a process of its own once the server answers; every step may be
+repeated. Deploying imports every flow, so it is left out while nothing it reads changed.
+"""
+
+import asyncio
+import hashlib
+import sys
+from pathlib import Path
+
+import yaml
+from prefect.blocks.core import Block
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectAlreadyExists
+from pydantic import SecretStr
+
+from blocks.database import RefineryDatabase
+from blocks.slurm_site import SlurmSite
+from blocks.store import LocalStore
+from refinery import connections
+from refinery.addresses import Addresses, of_running
+from refinery.settings import Settings
+from refinery.waiting import Waiting
+
+READ_BY_DEPLOY = ("flows", "tasks", "blocks", "hpc", "schemas", "track", "deployments")
+
+
+def main() -> None:
+    """Set everything up for the system in this folder; exits with deploy's own code."""
+    settings = Settings.load(Path.cwd())
+    sys.exit(asyncio.run(set_up(settings, of_running(settings))))
+
+
+async def set_up(settings: Settings, addresses: Addresses) -> int:
+    """Work pool, then blocks beside the deployments; deploy's exit code."""
+    async with get_client() as client:
+        await wait_for(client)
+        for pool in (settings.work_pool, settings.housekeeping_pool):
+            await ensure_work_pool(client, pool)
+        await ensure_automations(client, settings.project_dir / "deployments" / "automations.yaml")
+        known = bool(await client.read_deployments(limit=1))
+    stamp, now = settings.state / "run" / "deployed", fingerprint(settings)
+    if known and stamp.is_file() and stamp.read_text(encoding="ascii") == now:
+        await save_blocks(settings, addresses)
+        return 0
+    code, _ = await asyncio.gather(deploy(), save_blocks(settings, addresses))
+    if code == 0:
+        stamp.write_text(now, encoding="ascii")
+    return code
+
+
+async def wait_for(client: PrefectClient) -> None:
+    """Wait for the server, which migrates its database first, and say what it answers.
+
+    However long it takes: `refinery up` ends us when the server has died.
+    """
+    waiting = Waiting(f"Prefect at {client.api_url}", print, why="it migrates its database")
+    while (trouble := await client.api_healthcheck()) is not None:
+        waiting.go_on(f"it answered: {type(trouble).__name__}: {trouble}")
+        await asyncio.sleep(0.1)
+
+
+async def deploy() -> int:
+    """Deploy everything in prefect.yaml, by Prefect's own command; its exit code."""
+    words = ("-m", "prefect", "--no-prompt", "deploy", "--all")
+    process = await asyncio.create_subprocess_exec(sys.executable, *words)
+    return await process.wait()
+
+
+async def ensure_work_pool(client: PrefectClient, name: str) -> None:
+    """A pool whose worker starts processes on this host."""
+    try:
+        await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+    except ObjectAlreadyExists:
+        return
+
+
+async def ensure_automations(client: PrefectClient, path: Path) -> None:
+    """The automations beside the deployments' own triggers; those there are, are left alone.
+
+    A project without the file has none of its own.
+    """
+    if not path.is_file():
+        return
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
+    for wanted in map(AutomationCore.model_validate, written):
+        if not await client.read_automations_by_name(wanted.name):
+            await client.create_automation(wanted)
+
+
+async def save_blocks(settings: Settings, addresses: Addresses) -> None:
+    """What flows and tasks load by the name "default"."""
+    blocks: list[Block] = [
+        RefineryDatabase(url=SecretStr(addresses.database)),
+        LocalStore(root=settings.store),
+        connections.n_drive(settings),
+        connections.archive(settings, addresses),
+    ]
+    settings.store.mkdir(parents=True, exist_ok=True)
+    await SlurmSite.register_type_and_schema()
+    for block in blocks:
+        await block.register_type_and_schema()
+        await block.save("default", overwrite=True)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Names what deployments are made from: prefect.yaml and all that it leads to."""
+    summed = hashlib.sha256(f"{settings.work_pool} {sys.prefix}".encode())
+    files = [settings.project_dir / "prefect.yaml"]
+    for folder in READ_BY_DEPLOY:
+        files += sorted((settings.project_dir / folder).rglob("*.py"))
+        files += sorted((settings.project_dir / folder).rglob("*.yaml"))
+    for path in files:
+        summed.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return summed.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

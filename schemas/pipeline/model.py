@@ -1,0 +1,348 @@
+"""A pipeline as its owner writes it: a small graph of stages over assets, as data.
+
+`schemas.pipeline.load` reads it from a file and checks it; the database keeps `definition()`, which
+is written in the same language and read back by `Pipeline.model_validate`.
+"""
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from schemas.definition import Definition, refusal
+from schemas.metadata.names import FIELDS, v3_name
+from schemas.pipeline.comparison import Comparison
+from schemas.pipeline.run import SWITCHES, Run
+from schemas.specimen_codes import uri_patterns
+from schemas.yaml_lines import Located, nearest
+
+Accepted: TypeAlias = Literal["done", "excluded", "failed", "cancelled"]
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+# What Slurm takes after --partition=, --account= and --qos=.
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,127}$")]
+Limit = Annotated[StrictInt, Field(ge=1)]
+
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
+_MEMORY = re.compile(r"(\d{1,9})([KMGT]?)", re.IGNORECASE)
+_MIB = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
+
+
+class Throttle(Definition):
+    """Upper bounds of a pipeline; null is no bound. Sizes in MB of 10^6 bytes."""
+
+    assets_in_flight: Limit | None = None
+    open_shares_mb: Limit | None = None
+    new_assets_mb: Limit | None = None
+    derivatives_mb: Limit | None = None
+    synchronising: Limit | None = None
+
+
+class Resources(Definition):
+    """What a stage asks of a scheduler. `time_s` in seconds, `mem_mb` in MiB as Slurm counts."""
+
+    time_s: Limit | None = Field(None, alias="time")
+    mem_mb: Limit | None = Field(None, alias="mem")
+    cpus: Limit | None = None
+    gpus: Annotated[StrictInt, Field(ge=0)] | None = None
+    partition: Label | None = None
+    account: Label | None = None
+    qos: Label | None = None
+
+    @field_validator("time_s", mode="before")
+    @classmethod
+    def _read_time(cls, given: Any) -> Any:
+        """`HH:MM`, `HH:MM:SS`, or a number of minutes (Slurm would read `00:05` as 5 seconds)."""
+        if isinstance(given, bool) or not isinstance(given, int | str):
+            return given
+        if isinstance(given, int):
+            return given * 60
+        clock = _CLOCK.fullmatch(given.strip())
+        if clock is None:
+            raise refusal(f"'{given}' is not a time: write HH:MM, HH:MM:SS or minutes")
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+    @field_validator("mem_mb", mode="before")
+    @classmethod
+    def _read_memory(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        size = _MEMORY.fullmatch(given.strip())
+        if size is None:
+            raise refusal(f"'{given}' is not a size: write 2G, 500M or a number of MB")
+        return round(int(size[1]) * _MIB[size[2].upper()])
+
+    @model_serializer(mode="wrap")
+    def _leave_nulls_out(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A null has no meaning here, and a field with its own serializer is never a default.
+        return {key: value for key, value in write(self).items() if value is not None}
+
+    @field_serializer("time_s", when_used="unless-none")
+    def _write_time(self, seconds: int) -> str:
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+class Selector(BaseModel):
+    """Whose upstream job a stage waits for: its own asset's, its parent's, its children's,
+    or that of the asset `dx, dy, dz` away in the lattice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["self", "parent", "children", "offset"] = "self"
+    dx: int = 0
+    dy: int = 0
+    dz: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            kinds = ("self", "parent", "children")
+            if given not in kinds:
+                raise refusal(f"no '{given}'", nearest(given, kinds))
+            return {"kind": given}
+        if isinstance(given, dict) and "kind" not in given:
+            return {"kind": "offset", **_offset(given)}
+        return given
+
+    @model_serializer
+    def _write(self) -> Any:
+        if self.kind != "offset":
+            return self.kind
+        steps = {"x": self.dx, "y": self.dy, "z": self.dz}
+        return {axis: step for axis, step in steps.items() if step}
+
+
+def _offset(given: dict[str, Any]) -> dict[str, int]:
+    for axis, step in given.items():
+        if axis not in ("x", "y", "z"):
+            raise refusal(f"no direction '{axis}', only x, y and z")
+        if isinstance(step, bool) or not isinstance(step, int) or abs(step) > 1000:
+            raise refusal(f"{axis} must be a whole number of steps, such as +1")
+    if not any(given.values()):
+        raise refusal("an offset must go somewhere, such as {z: +1}")
+    return {f"d{axis}": step for axis, step in given.items()}
+
+
+SELF = Selector(kind="self")
+
+
+class Need(Definition):
+    """An upstream stage, whose job of it, and the states in which that job will do."""
+
+    stage: Key
+    of: Selector = SELF
+    accept: tuple[Accepted, ...] = ("done", "excluded")
+
+    @field_validator("accept", mode="before")
+    @classmethod
+    def _know_the_states(cls, given: Any) -> Any:
+        states = get_args(Accepted)
+        given = [given] if isinstance(given, str) else given
+        if not isinstance(given, list | tuple) or not given:
+            raise refusal(f"accept takes a list of {', '.join(states)}")
+        for state in given:
+            if state not in states:
+                raise refusal(f"no state '{state}' to accept", nearest(str(state), states))
+        return tuple(state for state in states if state in given)
+
+
+class Stage(Definition):
+    """One step. `on` null is any open site; `writes` are metadata fields in v3 names.
+
+    `outputs` are files that its module leaves in its asset's folder, by path or pattern; they
+    are brought here before it is done.
+    """
+
+    key: Key
+    run: Run
+    needs: tuple[Need, ...] = ()
+    writes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    emits: Name | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    on: tuple[Name, ...] | None = None
+    covers: tuple[Key, ...] = ()
+    retries: Annotated[StrictInt, Field(ge=0, le=20)] = 2
+    active: StrictBool = True
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _list_needs(cls, given: Any) -> Any:
+        items = given if isinstance(given, list | tuple) else [given]
+        return [{"stage": item} if isinstance(item, str) else item for item in items]
+
+    @field_validator("writes", "outputs", "covers", "on", mode="before")
+    @classmethod
+    def _list(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("writes")
+    @classmethod
+    def _know_the_fields(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        fields = []
+        for name in given:
+            field = v3_name(name)
+            if field is None:
+                raise refusal(f"no metadata field '{name}'", nearest(name, FIELDS))
+            if field == "asset_guid":
+                raise refusal("no stage may write asset_guid")
+            fields.append(field)
+        return tuple(fields)
+
+    @field_validator("outputs")
+    @classmethod
+    def _stay_inside(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in given:
+            steps = pattern.split("/")
+            if not pattern.isprintable() or any(s in ("", "**") or s[0] == "." for s in steps):
+                raise refusal(f"outputs: '{pattern}' is no file such as derived/*.tif")
+        return given
+
+    @model_validator(mode="after")
+    def _outputs_are_a_modules(self) -> Self:
+        if self.outputs and self.run.kind != "module":
+            raise refusal("outputs: only a module's are listed and brought here")
+        return self
+
+    @model_validator(mode="after")
+    def _know_our_own_params(self) -> Self:
+        known = SWITCHES.get(self.run.name, frozenset())
+        for name, value in self.params.items() if self.run.kind == "builtin" else ():
+            if name not in known:
+                said = f"params: {self.run.text} knows no '{name}'"
+                raise refusal(said, nearest(name, known))
+            if not isinstance(value, bool):
+                raise refusal(f"params: {name} is true or false")
+        return self
+
+    @field_validator("params")
+    @classmethod
+    def _know_what_codes_mean(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Of what a module takes, the server itself uses these two."""
+        patterns = given.get("patterns")
+        if isinstance(patterns, dict) and "uri" in patterns:
+            try:
+                uri_patterns(patterns["uri"])
+            except ValueError as error:
+                raise refusal(f"params.patterns.uri: {error}") from None
+        if not isinstance(given.get("expected", True), bool):
+            raise refusal("params.expected is true or false")
+        return given
+
+    @field_validator("on")
+    @classmethod
+    def _name_a_site(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if given == ():
+            raise refusal("name a site, or leave `on` out for any open site")
+        return given
+
+
+class Exclude(Definition):
+    """After stage `after`, leave `stages` out of every asset of which `when` is true."""
+
+    after: Key
+    when: Comparison
+    stages: tuple[Key, ...] = Field(min_length=1)
+
+
+class Origin:
+    """The file and lines a pipeline was read from: no part of what it is, so all are equal."""
+
+    def __init__(self, source: str = "", located: Located | None = None) -> None:
+        self.source = source
+        self.located = located or Located(None, {(): 1})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Pipeline(Definition):
+    """Its stages, limits and exclusions; see `schemas.pipeline.checks` for what is checked."""
+
+    name: Name = Field(alias="pipeline")
+    throttle: Throttle = Throttle()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    exclude: tuple[Exclude, ...] = ()
+    active: StrictBool = True
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
+
+    def read_from(self, source: str, located: Located) -> Self:
+        """Remember where it was written, for what is found wrong with it later."""
+        self._origin = Origin(source, located)
+        return self
+
+    def stage(self, key: str) -> Stage:
+        """The stage called `key`; `KeyError` when there is none."""
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, Stage]:
+        return {stage.key: stage for stage in self.stages}
+
+    @property
+    def emits(self) -> str | None:
+        """The pipeline of the children this one makes."""
+        return next((stage.emits for stage in self.stages if stage.emits), None)
+
+    def upstream(self, key: str) -> set[str]:
+        """The stages of this pipeline that `key` waits for, in the same or a neighbouring asset."""
+        needs = self.stage(key).needs
+        return {need.stage for need in needs if need.of.kind in ("self", "offset")}
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """How many stages lie before each one on its longest way; 0 for a first stage."""
+        depths: dict[str, int] = {}
+        while len(depths) < len(self.stages):
+            ripe = {
+                stage.key: max((depths[up] + 1 for up in self.upstream(stage.key)), default=0)
+                for stage in self.stages
+                if stage.key not in depths and self.upstream(stage.key) <= depths.keys()
+            }
+            if not ripe:
+                raise ValueError(f"{self.name} has a circle of stages")
+            depths |= ripe
+        return depths
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """A number per stage, from 0, greater than those of all it waits for."""
+        ranked = sorted(self.stages, key=lambda stage: self.depths[stage.key])
+        return {stage.key: position for position, stage in enumerate(ranked)}
+
+    def definition(self) -> dict[str, Any]:
+        """The canonical form: JSON, defaults left out, read back by `model_validate`."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def definition_hash(self) -> str:
+        """sha256 of the canonical form: the same however the file is laid out."""
+        canonical = json.dumps(self.definition(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,76 @@
+"""Opening and closing the share an asset's files are worked on in."""
+
+from collections.abc import Sequence
+
+from blocks.ars_client import RECEIVED, ArsBusy, ArsClient, ArsRefused, AssetStatus, Share
+from tasks.archive.ars.doubt import LOOKS, act_then_look
+
+
+async def ensure_share_open(
+    ars: ArsClient,
+    guid: str,
+    institution: str,
+    collection: str,
+    allocation_mb: int,
+    parent_guids: Sequence[str] = (),
+    *,
+    looks: Sequence[float] = LOOKS,
+) -> Share:
+    """Have a share open with at least `allocation_mb` MB of 10^6 bytes; returns it.
+
+    One that is open is enlarged, never opened again: that would lock the guid for 300 s.
+    Raises ArsBusy while ARS synchronises (the share is about to go) or its disk is full,
+    ArsRefused when the files need more room than asked for.
+    """
+    status = await known(ars, guid)
+    if status.status == RECEIVED:
+        raise ArsBusy(f"asset {guid} is being synchronised; its share will close", seconds=30)
+
+    async def look() -> Share | None:
+        now = await known(ars, guid)
+        allocated = now.share_allocation_mb
+        return Share(allocated) if allocated and allocated >= allocation_mb else None
+
+    async def act() -> Share:
+        if status.share_allocation_mb is not None:
+            return await ars.shares.change_allocation(guid, allocation_mb)
+        return await ars.shares.open(guid, institution, collection, allocation_mb, parent_guids)
+
+    if (status.share_allocation_mb or 0) >= allocation_mb:
+        return Share(status.share_allocation_mb or 0)
+    return await act_then_look(act, look, looks)
+
+
+async def ensure_share_closed(
+    ars: ArsClient, guid: str, *, discard: bool = False, looks: Sequence[float] = LOOKS
+) -> bool:
+    """Have no share open; True when this call closed one.
+
+    Closing drops what ERDA does not hold yet, so a share with such files is refused
+    unless `discard`. Raises ArsBusy while ARS synchronises.
+    """
+    status = await ars.assets.status(guid)
+    if status is None or status.share_allocation_mb is None:
+        return False
+    if status.status == RECEIVED:
+        raise ArsBusy(f"asset {guid} is being synchronised; its share closes by itself", seconds=30)
+    unsaved = [row.name for row in await ars.files.listed(guid) if not row.synchronised]
+    if unsaved and not discard:
+        raise ArsRefused(
+            f"the share of {guid} holds files not in ERDA ({', '.join(unsaved)}): "
+            "synchronise it first, or discard them"
+        )
+
+    async def look() -> bool | None:
+        now = await ars.assets.status(guid)
+        return True if now is None or now.share_allocation_mb is None else None
+
+    return await act_then_look(lambda: ars.shares.close(guid), look, looks)
+
+
+async def known(ars: ArsClient, guid: str) -> AssetStatus:
+    """The asset's status; ArsRefused when ARS does not know it."""
+    status = await ars.assets.status(guid)
+    if status is None:
+        raise ArsRefused(f"asset {guid} is not in ARS: create it first")
+    return status

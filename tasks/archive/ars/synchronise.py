@@ -1,0 +1,201 @@
+"""Bringing a share's files to ERDA: ask for it, and watch until it is proven.
+
+ARS answers the request before it begins, may forget it (stuck in ASSET_RECEIVED) and fails
+while ERDA is away. Asking again is harmless and is the cure for each. After a failure that
+is left to whoever called: an outage may last for hours, and nobody is to stand and wait.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Literal
+
+from blocks.ars_client import (
+    IN_ERDA,
+    RECEIVED,
+    ArsBusy,
+    ArsClient,
+    ArsRefused,
+    ArsUnknown,
+    Facts,
+)
+from tasks.archive.ars.doubt import LOOKS, act_then_look
+from tasks.archive.ars.share import ensure_share_closed, known
+from tasks.archive.ars.verdict import Outcome, Verdict, decide
+
+Progress = Callable[[Verdict], Awaitable[None]]
+
+
+class NoShare(ArsRefused):
+    """There is no share to bring to ERDA, and ERDA lacks files."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often to ask and how long to bear each state, in seconds.
+
+    `silent` is how long ARS may not answer at all before that is reported.
+    """
+
+    first: float = 0.5
+    longest: float = 10.0
+    stuck: float = 900.0
+    share_open: float = 30.0
+    silent: float = 600.0
+    remedies: int = 3
+
+    def patience(self, outcome: Outcome) -> float:
+        """How long this outcome is borne before something is done about it."""
+        return self.stuck if outcome is Outcome.PENDING else self.share_open
+
+
+async def ensure_synchronise_requested(
+    ars: ArsClient,
+    guid: str,
+    workstation: str,
+    pipeline: str,
+    *,
+    looks: Sequence[float] = LOOKS,
+) -> bool:
+    """Have ARS bring the share to ERDA; False when it was asked or done before this call.
+
+    Raises NoShare when there is none to bring, ArsUnknown when the answer was lost
+    and nothing shows that ARS heard it.
+    """
+    if await _under_way(ars, guid):
+        return False
+    if (await known(ars, guid)).share_allocation_mb is None:
+        raise NoShare(f"asset {guid} has no open share to synchronise: upload its files first")
+
+    async def ask() -> bool:
+        await ars.shares.synchronise(guid, workstation, pipeline)
+        return True
+
+    return await act_then_look(ask, lambda: _under_way(ars, guid), looks)
+
+
+async def synchronised(ars: ArsClient, guid: str, expected: Sequence[Facts]) -> Verdict:
+    """Ask ARS, once, whether the asset is archived. Raises ArsError."""
+    # Status first: files are listed as synchronised before the status says so.
+    status = await ars.assets.status(guid)
+    return decide(status, await ars.files.listed(guid), expected)
+
+
+async def await_synchronised(
+    ars: ArsClient,
+    guid: str,
+    expected: Sequence[Facts],
+    workstation: str,
+    pipeline: str,
+    *,
+    pace: Pace | None = None,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Watch until the asset is archived or cannot be; returns the last verdict.
+
+    Asks ARS again, at most `pace.remedies` times, when it is stuck, and closes a share it
+    left open. `progress` hears each change. A crash loses only the time
+    already waited. Raises ArsBusy after `pace.silent` seconds without an answer, ArsRefused.
+    """
+    pace = pace or Pace()
+    watch = Watch(pace)
+    while True:
+        verdict = await watch.outlast(synchronised(ars, guid, expected))
+        if verdict is not None:
+            if progress is not None and verdict != watch.last:
+                await progress(verdict)
+            step = watch.step(verdict, time.monotonic())
+            if step is Step.STOP:
+                return watch.final(verdict)
+            if step is Step.ASK:
+                await _remedy(ars.shares.synchronise(guid, workstation, pipeline))
+            if step is Step.CLOSE:
+                await _remedy(ensure_share_closed(ars, guid))
+        await asyncio.sleep(watch.pause())
+
+
+class Step(Enum):
+    """What to do after a verdict."""
+
+    WAIT = auto()
+    ASK = auto()
+    CLOSE = auto()
+    STOP = auto()
+
+
+@dataclass
+class Watch:
+    """What one vigil remembers: since when, how often it helped, how long to sleep."""
+
+    pace: Pace
+    last: Verdict | None = None
+    since: float = 0.0
+    remedies: int = 0
+    sleep: float = field(init=False)
+    silent_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.sleep = self.pace.first
+
+    def step(self, verdict: Verdict, now: float) -> Step:
+        """Decide on what was just seen; `now` is monotonic seconds."""
+        if self.last is None or verdict.outcome is not self.last.outcome:
+            self.since, self.sleep = now, self.pace.first
+        self.last = verdict
+        if verdict.outcome in (Outcome.DONE, Outcome.MISSING, Outcome.FAILED):
+            return Step.STOP
+        if now - self.since < self.pace.patience(verdict.outcome):
+            return Step.WAIT
+        if self.remedies >= self.pace.remedies:
+            return Step.STOP
+        self.remedies += 1
+        self.since, self.sleep = now, self.pace.first
+        return Step.CLOSE if verdict.outcome is Outcome.SHARE_OPEN else Step.ASK
+
+    def final(self, verdict: Verdict) -> Verdict:
+        """A vigil that ends on "pending" has failed, and says how hard it tried."""
+        if verdict.outcome is not Outcome.PENDING:
+            return verdict
+        reason = f"still {verdict.reason} after asking again {self.remedies} times"
+        return Verdict(Outcome.FAILED, reason, verdict.missing, verdict.share_open)
+
+    def pause(self) -> float:
+        sleep, self.sleep = self.sleep, min(self.sleep * 1.5, self.pace.longest)
+        return sleep
+
+    async def outlast(self, reading: Awaitable[Verdict]) -> Verdict | None:
+        """The verdict, or None while ARS does not answer and that can still be borne."""
+        try:
+            verdict = await reading
+        except ArsBusy:
+            now = time.monotonic()
+            self.silent_since = self.silent_since or now
+            if now - self.silent_since > self.pace.silent:
+                raise
+            return None
+        self.silent_since = None
+        return verdict
+
+
+async def _remedy(act: Awaitable[object]) -> None:
+    try:
+        await act
+    except (ArsUnknown, ArsBusy):
+        return  # the next look shows whether it helped
+
+
+async def _under_way(ars: ArsClient, guid: str) -> Literal[True] | None:
+    """True when ARS was asked, or has nothing left to do; None when it has to be asked."""
+    status = await known(ars, guid)
+    if status.status == RECEIVED:
+        return True
+    if status.status not in IN_ERDA:
+        return None
+    if status.share_allocation_mb is None:
+        return True
+    # The share was re-opened, for more files or only to read, or is about to be closed.
+    rows = await ars.files.listed(guid)
+    saved = bool(rows) and all(row.synchronised and not row.leaving for row in rows)
+    return True if saved else None

@@ -1,0 +1,112 @@
+"""Bringing files into an asset's share: only those ARS lacks, never while it synchronises.
+
+A file that arrives while ARS synchronises may be listed as saved and then deleted with
+the share.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blocks.ars_client import (
+    RECEIVED,
+    ArsBusy,
+    ArsClient,
+    ArsCorrupted,
+    ArsUnknown,
+    AssetStatus,
+    FileRow,
+    LocalFile,
+    megabytes,
+)
+from tasks.archive.ars.share import ensure_share_open, known
+
+AGAIN = (0.5, 4.0)
+"""Seconds before a file is sent a second and a third time, after looking each time."""
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Names of the files sent by this call, and of those ARS held already."""
+
+    sent: tuple[str, ...]
+    already: tuple[str, ...]
+
+
+async def ensure_uploaded(
+    ars: ArsClient,
+    guid: str,
+    institution: str,
+    collection: str,
+    files: Sequence[LocalFile],
+    *,
+    again: Sequence[float] = AGAIN,
+) -> Uploaded:
+    """Have ARS list every file with our CRC and size; sends only what it lacks.
+
+    Opens a share if there is none and enlarges one that is too small. Raises ArsBusy while
+    ARS synchronises, SourceLost for a file of ours that changed, ArsCorrupted when it
+    arrived damaged three times, ArsUnknown when ARS took a file and does not list it.
+    """
+    rows = await ars.files.listed(guid)
+    lacking = _lacking(rows, files)
+    if lacking:
+        await _make_room(ars, guid, institution, collection, rows, lacking)
+        for file in lacking:
+            await _send(ars, guid, institution, collection, file, again)
+        lost = _lacking(await ars.files.listed(guid), lacking)
+        if lost:
+            names = ", ".join(file.name for file in lost)
+            raise ArsUnknown(f"asset {guid}: ARS took {names} but does not list what was sent")
+    sent = tuple(file.name for file in lacking)
+    return Uploaded(sent, tuple(file.name for file in files if file.name not in sent))
+
+
+def _lacking(rows: Sequence[FileRow], files: Sequence[LocalFile]) -> list[LocalFile]:
+    return [file for file in files if not any(row.holds(file) for row in rows)]
+
+
+async def _make_room(
+    ars: ArsClient,
+    guid: str,
+    institution: str,
+    collection: str,
+    rows: Sequence[FileRow],
+    lacking: Sequence[LocalFile],
+) -> None:
+    status = await _not_synchronising(ars, guid)
+    held = sum(row.size_bytes for row in rows if not row.leaving)
+    for parent in status.parent_guids:
+        held += sum(row.size_bytes for row in await ars.files.listed(parent))
+    needed = sum(megabytes(file.size_bytes) for file in lacking) + (megabytes(held) if held else 0)
+    if (status.share_allocation_mb or 0) < needed:
+        parents = status.parent_guids
+        await ensure_share_open(ars, guid, institution, collection, needed, parents)
+
+
+async def _send(
+    ars: ArsClient,
+    guid: str,
+    institution: str,
+    collection: str,
+    file: LocalFile,
+    again: Sequence[float],
+) -> None:
+    for wait in (*again, None):
+        await _not_synchronising(ars, guid)
+        try:
+            return await ars.files.upload(guid, institution, collection, file)
+        except (ArsUnknown, ArsCorrupted):
+            if not _lacking(await ars.files.listed(guid), [file]):
+                return None
+            if wait is None:
+                raise
+        await asyncio.sleep(wait)
+    return None
+
+
+async def _not_synchronising(ars: ArsClient, guid: str) -> AssetStatus:
+    status = await known(ars, guid)
+    if status.status == RECEIVED:
+        raise ArsBusy(f"asset {guid} is being synchronised: nothing may be uploaded", seconds=60)
+    return status

@@ -1,0 +1,65 @@
+"""Shares left open by what failed, was cancelled half-way, or has no stage that closes them.
+
+Nobody has anything in hand with such an asset: its share only takes room in the archive.
+Whoever does it again later has it opened, and filled, anew.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from blocks.ars_client import ArsClient, ArsError
+from tasks.archive.ars import ensure_share_closed
+from track.commands import shares
+from track.commands.shares import Leftover
+from track.schema.database import transact
+
+ARS_SILENCES = 3
+"""After so many closings in a row that could not be done now the rest is left for later."""
+
+
+@dataclass
+class Closed:
+    """Assets whose share is closed now, and a word on each that could not be."""
+
+    guids: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
+    """Close the shares that nobody has used for so long, as long as the archive answers."""
+    found = Closed()
+    left = await transact(engine, lambda tx: shares.leftovers(tx, patience))
+    if not left:
+        return found
+    archive: ArsArchive = await ArsArchive.aload("default")
+    async with archive.client() as ars:
+        silences = 0
+        for each in left:
+            try:
+                if await _close(engine, ars, each, patience):
+                    found.guids.append(each.guid)
+                silences = 0
+            except ArsError as error:
+                found.refused.append(f"the share of {each.guid} stays open: {error}")
+                silences += error.retry_after is not None
+            if silences >= ARS_SILENCES:
+                break
+    return found
+
+
+async def _close(engine: AsyncEngine, ars: ArsClient, each: Leftover, patience: timedelta) -> bool:
+    """Close one while its asset is held, so that nobody takes it up meanwhile."""
+    await transact(engine, lambda tx: shares.closing(tx, each.guid))
+
+    async def work(tx: AsyncConnection) -> bool:
+        if not await shares.hold_leftover(tx, each.guid, patience):
+            return False
+        await ensure_share_closed(ars, each.guid, discard=each.may_discard)
+        await shares.note_discarded(tx, each.guid)
+        await shares.closed(tx, each.guid)
+        return True
+
+    return await transact(engine, work)

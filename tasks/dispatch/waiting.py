@@ -1,0 +1,155 @@
+"""Awaiting a cluster's callbacks: events wake, the database tells.
+
+One subscriber per dispatcher hears Prefect's events of its session; whatever it hears
+only makes the database be read again. The same happens every few seconds anyway, so a
+lost event costs latency and nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from websockets.exceptions import WebSocketException
+
+from schemas.events import resource_id
+from track.jobs.outputs import standing_at_sites
+from track.schema.database import transact
+from track.schema.states import AT_SITE, State
+
+log = logging.getLogger(__name__)
+
+RECONNECT_S = 2.0
+
+
+class Callbacks:
+    """What a dispatcher's subflows wait for: one future per job, one query for all."""
+
+    def __init__(
+        self, engine: AsyncEngine, session_id: UUID, recheck_s: float, stir: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._session_id = session_id
+        self._recheck_s = recheck_s
+        self._stir = stir
+        self._waiting: dict[int, asyncio.Future[State | None]] = {}
+        self._asked: set[int] = set()
+        self._parked = False
+        self._wanted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to listen and to read."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+
+    async def stop(self) -> None:
+        """Stop; whoever still waits is told nothing more (None)."""
+        while self._tasks:
+            # Once is not enough: under psycopg, Python 3.11's `wait_for` swallows a
+            # cancellation that arrives just as what it waits for does.
+            for task in self._tasks:
+                task.cancel()
+            _, pending = await asyncio.wait(self._tasks, timeout=0.5)
+            self._tasks = list(pending)
+        self.park()
+
+    def park(self) -> None:
+        """Let everybody who waits go, with None for "not yet"; whoever comes later, too."""
+        self._parked = True
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many subflows wait for a site."""
+        return len(self._waiting)
+
+    async def settled(self, job_id: int) -> State | None:
+        """Wait until no site has the job any more; its state then, or None when parked.
+
+        A site has it as long as what was made there is not brought here.
+        """
+        if self._parked:
+            return None
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[job_id] = future
+        self._ask(job_id)  # the callback may have been faster than we
+        try:
+            found: State | None = await future
+            return found
+        finally:
+            del self._waiting[job_id]
+
+    def look(self, job_id: int) -> bool:
+        """Read a job at once; whether anybody waits for it."""
+        self._ask(job_id)
+        return job_id in self._waiting
+
+    def _ask(self, job_id: int) -> None:
+        self._asked.add(job_id)
+        self._wanted.set()
+
+    async def _read(self) -> None:
+        """Read the asked-for jobs at once, and all that wait every `recheck_s`.
+
+        However often is asked meanwhile: it is in a burst that events get lost.
+        """
+        clock = asyncio.get_running_loop().time
+        due = clock() + self._recheck_s
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._wanted.wait()
+            ids = self._asked & self._waiting.keys()
+            if clock() >= due:
+                ids, due = set(self._waiting), clock() + self._recheck_s
+            self._wanted.clear()
+            self._asked = set()
+            try:
+                self._settle(await self._states(ids))
+            except SQLAlchemyError as error:
+                log.warning("waiting jobs cannot be read, they are read again soon: %s", error)
+                await asyncio.sleep(RECONNECT_S)
+                self._asked |= ids
+                self._wanted.set()
+
+    def _settle(self, states: dict[int, State]) -> None:
+        for job_id, state in states.items():
+            future = self._waiting.get(job_id)
+            if state not in AT_SITE and future is not None and not future.done():
+                future.set_result(state)
+
+    async def _states(self, ids: set[int]) -> dict[int, State]:
+        if not ids:
+            return {}
+        return await transact(self._engine, lambda tx: standing_at_sites(tx, ids))
+
+    async def _listen(self) -> None:
+        """Hear the session's events for as long as the dispatcher lives."""
+        session = resource_id("session", self._session_id)
+        wanted = EventFilter(
+            event=EventNameFilter(prefix=["hpc.job.", "specimen."]),
+            related=EventRelatedFilter(id=[session]),
+        )
+        while True:
+            try:
+                subscriber = get_events_subscriber(filter=wanted, reconnect_on_clean_close=True)
+                async with subscriber as events:
+                    async for event in events:
+                        self._heard(event.payload)
+            except (OSError, TimeoutError, WebSocketException) as error:
+                log.info("events are silent (%s); the database is read meanwhile", error)
+            await asyncio.sleep(RECONNECT_S)
+
+    def _heard(self, payload: dict[str, object]) -> None:
+        job_id = payload.get("job")
+        if isinstance(job_id, int) and job_id in self._waiting:
+            self._ask(job_id)
+        else:
+            self._stir()

@@ -1,0 +1,175 @@
+"""Looking at a share that may hang: a thread for each place, and a time within which it answers.
+
+A mount whose server is gone does not fail, it waits, and nothing can end the thread that asked.
+So each workstation's folder has a thread of its own, never more than one that hangs, and
+whoever asks meanwhile is told at once. The others go on.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from anyio.lowlevel import RunVar
+
+from tasks.errors import FileError
+from tasks.files.threads import Stop
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANSWER_S = 60.0
+"""Seconds within which a share gives the next thing it is asked for."""
+
+
+class NotAnswering(FileError):
+    """The share has not answered in time, and is still being asked."""
+
+    remedy = "check the mount and its server; it is looked at again once it answers"
+    may_retry = True
+
+
+class Pulse(Stop):
+    """A `Stop` by which the work also shows that the share still answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = time.monotonic()
+
+    def beat(self) -> None:
+        """Something has been answered."""
+        self.last = time.monotonic()
+
+
+class _Place:
+    """One workstation's folder: whose turn it is, and the last thing it was asked."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.last: tuple[asyncio.Future[Any], Pulse] | None = None
+
+
+class Mounts:
+    """A thread at a time for each place, for each event loop."""
+
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self.answer_s = answer_s
+        self._places: RunVar[dict[Path, _Place]] = RunVar("places on the drive")
+
+    async def run(
+        self,
+        place: Path,
+        work: Callable[Concatenate[Pulse, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Look at something: `work(pulse, …)` in the place's thread.
+
+        Raises NotAnswering, or what the work raises. A cancelled caller is let go at once.
+        """
+        return await self._do(place, False, work, *args, **kwargs)
+
+    async def change(
+        self,
+        place: Path,
+        work: Callable[Concatenate[Pulse, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `run`, for work that changes something: an effect must not outlive its lease.
+
+        A cancelled caller waits for the thread to notice, but no longer than for an answer.
+        """
+        return await self._do(place, True, work, *args, **kwargs)
+
+    async def _do(
+        self,
+        place: Path,
+        changes: bool,
+        work: Callable[Concatenate[Pulse, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        found = self._place(place)
+        async with found.turn:
+            if found.last is not None and not await self._answered(*found.last):
+                raise self._not_answering(place)
+            pulse = Pulse()
+            future = asyncio.wrap_future(_in_a_thread(partial(work, pulse, *args, **kwargs)))
+            found.last = future, pulse
+            future.add_done_callback(_seen)
+            try:
+                if await self._answered(future, pulse):
+                    return future.result()
+            except asyncio.CancelledError:
+                pulse.set()
+                if changes:
+                    await self._answered(future, pulse)
+                raise
+            pulse.set()
+            raise self._not_answering(place)
+
+    def _place(self, place: Path) -> _Place:
+        places = self._places.get(None)
+        if places is None:
+            self._places.set(places := {})
+        return places.setdefault(place, _Place())
+
+    async def _answered(self, future: asyncio.Future[Any], pulse: Pulse) -> bool:
+        """Whether the work has ended; False once nothing was answered for too long."""
+        if future.done():
+            return True
+        while (left := pulse.last + self.answer_s - time.monotonic()) > 0:
+            done, _ = await asyncio.wait([future], timeout=left)
+            if done:
+                return True
+        return future.done()
+
+    def _not_answering(self, place: Path) -> NotAnswering:
+        return NotAnswering(place, f"it has not answered for {self.answer_s:g} seconds")
+
+
+MOUNTS = Mounts()
+"""Every look at a workstation's folder goes through it."""
+
+
+async def need_answer(folder: Path) -> None:
+    """Raise NotAnswering unless a session's folder can be looked at now, whether it is there."""
+    await MOUNTS.run(folder.parent, lambda _: os.path.lexists(folder))
+
+
+def _in_a_thread(work: Callable[[], T]) -> "Future[T]":
+    """The work in a thread that nobody waits for at the end: one that hangs would never let go."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def body() -> None:
+        with _HandingOver(future):
+            future.set_result(work())
+
+    threading.Thread(target=body, name="mount", daemon=True).start()
+    return future
+
+
+class _HandingOver:
+    """Hands what the work raises to whoever waits for it, as an executor does."""
+
+    def __init__(self, future: "Future[Any]") -> None:
+        self._future = future
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is not None:
+            self._future.set_exception(error)
+        return True
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,213 @@
+"""Whether the files of a folder hold still: the same content in two reads, some time apart.
+
+A copy may reserve its full size at once: name, size and time then stand still while bytes come,
+and only the content tells. A file that came with a checksum is read once, if that is right.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.errors import FileError
+from tasks.files.checksums import Sum, differing
+from tasks.files.mounts import MOUNTS
+from tasks.files.ndrive import Listing
+from tasks.files.pairing import STILL, Entry
+from tasks.files.readings import Content, read_all
+from tasks.files.sidecars import Said, is_sidecar, lacking, lists_in, sums_of
+
+SMALL = 8_000_000
+"""Bytes of a file that is read at once; a larger one only when it was as large at the last look."""
+
+BATCH, BATCH_FILES = 64_000_000, 200
+"""Bytes, and files, after which others who wait for the same workstation's folder have a turn."""
+
+LARGE = 1_000_000_000
+"""Bytes whose reading is worth a line in the log."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A content; when it was first and last read so, in seconds of the watch's clock.
+
+    `content` is why it could not be read, where it could not. `changed`: it was another one
+    before, under the same size and time.
+    """
+
+    content: Content | FileError
+    since: float
+    last: float
+    changed: bool = False
+
+    def again(self, content: Content | FileError, begun: float, ended: float) -> "Reading":
+        """It was read once more, between two moments."""
+        if isinstance(content, FileError) or isinstance(self.content, FileError):
+            same = type(content) is type(self.content)
+            return Reading(content, self.since if same else ended, begun if same else ended)
+        if content.crc32 == self.content.crc32:
+            return Reading(content, self.since, begun, self.changed)
+        return Reading(content, ended, ended, changed=True)
+
+
+@dataclass
+class _Folder:
+    """What is known of a folder's files: None of one that was seen only."""
+
+    readings: dict[Entry, Reading | None] = field(default_factory=dict)
+    sums: dict[Entry, tuple[Sum, ...]] = field(default_factory=dict)
+    seen_before: frozenset[Entry] = frozenset()
+
+    def said(self, entries: Iterable[Entry]) -> list[Said]:
+        """What the files of checksums among some files say, as they were read last."""
+        readings = (self.readings.get(each) for each in entries)
+        contents = (each.content for each in readings if each is not None)
+        return [each.said for each in contents if isinstance(each, Content) and each.said]
+
+
+class Contents:
+    """A memory of what was read, by folder. In memory only: a restart reads again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._folders: dict[Path, _Folder] = {}
+
+    def keep(self, folders: Iterable[Path]) -> None:
+        """Forget the folders that are no longer there."""
+        there = set(folders)
+        self._folders = {path: known for path, known in self._folders.items() if path in there}
+
+    def see(self, listing: Listing) -> None:
+        """A look at the folder: what is no longer as it was is forgotten."""
+        known = self._folders.setdefault(listing.folder, _Folder())
+        known.seen_before = frozenset(known.readings)
+        known.readings = {each: known.readings.get(each) for each in _files(listing)}
+        self._hold_against(listing)
+
+    def is_due(self, listing: Listing, now: float, *, still: bool) -> bool:
+        """Whether a file is to be read now. `still`: the folder's names, sizes, times are."""
+        return any(True for _ in self._due(listing, _files(listing), now, still=still))
+
+    async def read(self, listing: Listing, clock: Callable[[], float], *, still: bool) -> None:
+        """Read what is due, the checksums first. Raises SourceVanished or NotAnswering."""
+        every = _files(listing)
+        sidecars = [each for each in every if is_sidecar(each.name)]
+        for some in (sidecars, every):
+            due = list(self._due(listing, some, clock(), still=still))
+            size = sum(each.size_bytes for each in due)
+            if size > LARGE:
+                log.info("%s: reading %d files, %.1f GB", listing.folder, len(due), size / LARGE)
+            for batch in _batches(due):
+                await self._read(listing, batch, clock)
+            if size > LARGE:
+                log.info("%s: %d files are read", listing.folder, len(due))
+            self._hold_against(listing)
+
+    def are_proven(self, listing: Listing) -> bool:
+        """Whether nothing of the folder is still being written, as far as reading can tell.
+
+        What cannot be read, or differs from its checksum, counts as such once it was so for long.
+        """
+        return all(self._is_proven(listing, each) for each in _files(listing))
+
+    def lacking(self, listing: Listing) -> dict[str, str]:
+        """Files that checksums name and that are not there: name, and who says it."""
+        return lacking(listing, self._folder(listing).said(_files(listing)))
+
+    def still_written(self, listing: Listing) -> list[str]:
+        """Names of files whose content changed and is not proven since."""
+        readings = self._folder(listing).readings
+        changed = [each for each, found in readings.items() if found and found.changed]
+        return [each.name for each in changed if not self._is_proven(listing, each)]
+
+    def differing(self, listing: Listing) -> dict[str, str]:
+        """How files differ from the checksums that came with them, by name."""
+        known = self._folder(listing)
+        words = {each.name: _wrong(found, known.sums.get(each, ()))
+                 for each, found in known.readings.items() if found}  # fmt: skip
+        return {name: said for name, said in words.items() if said}
+
+    def _folder(self, listing: Listing) -> _Folder:
+        return self._folders.get(listing.folder) or _Folder()
+
+    def _hold_against(self, listing: Listing) -> None:
+        """Find the sums of each file in what was read of the files of checksums."""
+        known = self._folder(listing)
+        lists = known.said(lists_in(listing))
+        known.sums = {}
+        for pair in listing.items.values():
+            files = [each for each in (pair.json, pair.image, *pair.extras) if each is not None]
+            sums = sums_of(pair, [*known.said(pair.extras), *lists])
+            known.sums |= {each: sums[each.name] for each in files if each.name in sums}
+
+    def _due(
+        self, listing: Listing, files: Sequence[Entry], now: float, *, still: bool
+    ) -> Iterator[Entry]:
+        known = self._folder(listing)
+        for each in files:
+            found, sums = known.readings.get(each), known.sums.get(each, ())
+            if found is None or not _is_made(found, sums):
+                if each.size_bytes < SMALL or each in known.seen_before:
+                    yield each
+            elif still and not self._is_proven(listing, each):
+                # What differs from its checksum is read ever less often.
+                pause = max(self._seconds, found.last - found.since)
+                if now - found.last >= pause or now - found.since >= self._wanted(found, sums):
+                    yield each
+
+    def _is_proven(self, listing: Listing, entry: Entry) -> bool:
+        known = self._folder(listing)
+        found, sums = known.readings.get(entry), known.sums.get(entry, ())
+        if found is None:
+            return False
+        return found.last - found.since >= self._wanted(found, sums)
+
+    def _wanted(self, found: Reading, sums: Sequence[Sum]) -> float:
+        """Seconds for which a file must have read the same."""
+        if isinstance(found.content, FileError) or _wrong(found, sums):
+            return STILL * self._seconds
+        return 0 if sums and _is_made(found, sums) else self._seconds
+
+    async def _read(
+        self, listing: Listing, batch: Sequence[Entry], clock: Callable[[], float]
+    ) -> None:
+        known, begun = self._folder(listing), clock()
+        wanted = {each: {sum.algorithm for sum in known.sums.get(each, ())} for each in batch}
+        contents = await MOUNTS.run(listing.folder.parent, read_all, wanted)
+        ended = clock()
+        for entry, content in contents.items():
+            before = known.readings.get(entry)
+            first = Reading(content, ended, ended)
+            known.readings[entry] = before.again(content, begun, ended) if before else first
+
+
+def _files(listing: Listing) -> list[Entry]:
+    """The files of all specimens, and the lists of checksums beside them."""
+    return [*listing.files, *lists_in(listing)]
+
+
+def _is_made(found: Reading, sums: Iterable[Sum]) -> bool:
+    """Whether the reading made all the sums that are to be compared."""
+    made: Mapping[str, str] = found.content.sums if isinstance(found.content, Content) else {}
+    return isinstance(found.content, FileError) or all(each.algorithm in made for each in sums)
+
+
+def _wrong(found: Reading, sums: Sequence[Sum]) -> str | None:
+    if isinstance(found.content, FileError) or not _is_made(found, sums):
+        return None
+    return differing(sums, found.content.sums)
+
+
+def _batches(files: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    size = 0
+    for each in files:
+        batch.append(each)
+        size += each.size_bytes
+        if size >= BATCH or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

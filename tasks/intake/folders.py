@@ -1,0 +1,162 @@
+"""Closing a session's folder once every specimen of it is in or in quarantine.
+
+A folder may have several sessions: each file that comes late opens a further one. It is closed by
+whichever of them sees all of it decided, and only while nothing lies in it that none of them saw.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tasks.dispatch.dispatcher import Dispatcher
+from tasks.errors import named
+from tasks.files.mounts import MOUNTS, Pulse
+from tasks.files.ndrive import (
+    QuarantineEntry,
+    close_folder,
+    listed,
+    listing_hash,
+    write_quarantine_note,
+)
+from tasks.files.pairing import STILL
+from tasks.files.stillness import is_written_in
+from track.records.sessions import of_folder, rename
+from track.schema.database import transact
+
+log = logging.getLogger(__name__)
+
+_INGESTS = """
+    FROM track.asset a
+    JOIN track.job j ON j.asset_guid = a.guid
+    JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
+     AND s.pipeline_id = a.pipeline_id
+    WHERE a.session_id = ANY(CAST(:sessions AS uuid[])) AND a.parent_guid IS NULL
+"""
+
+UNDECIDED = text(f"""
+    SELECT EXISTS (SELECT 1 {_INGESTS} AND a.quarantine IS NULL
+                      AND j.state NOT IN ('done', 'excluded', 'cancelled'))
+""")
+"""Asked after every specimen, so it ends at the first one that is still to come. An ingest that a
+person skipped or cancelled keeps no folder open."""
+
+DECIDED = text(f"SELECT a.quarantine, j.state {_INGESTS}")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A folder of which everything is decided. `said`: what each listing's session has to tell."""
+
+    folder: Path
+    specimens: int
+    taken_in: bool
+    refused: Sequence[str]
+    said: Mapping[str, Sequence[str]]
+
+
+@asynccontextmanager
+async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    """Settle the session's folder after whatever happens to one of its specimens."""
+    try:
+        yield
+    finally:
+        await settle_folder(dispatcher)
+
+
+async def settle_folder(dispatcher: Dispatcher) -> None:
+    """Write the quarantine note and rename the folder, when all of it is decided.
+
+    `imported_` when at least one specimen is in and the others are in, quarantined or left out
+    by a person; `error_` when none is in. Done before: nothing happens.
+    """
+    found = await transact(dispatcher.engine, lambda tx: _decided(tx, dispatcher))
+    if found is None:
+        return
+    prefix = "imported_" if found.taken_in else "error_"
+    if found.folder.name.startswith(prefix):
+        return
+    drive = dispatcher.drive
+    now = time.time()
+    since, still = now - STILL * drive.settle_seconds, now - drive.settle_seconds
+    closed = await MOUNTS.change(
+        found.folder.parent, close, found, prefix, drive.root, since, still
+    )
+    if closed is not None:
+        path = str(closed)
+        await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
+
+
+async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | None:
+    """The folder, whichever of its sessions brought its specimens; None while one is to come."""
+    sessions = await of_folder(tx, dispatcher.session_id)
+    if any(each.registered_at is None for each in sessions):
+        return None  # what came to it since is decided by its own session
+    asked = {"sessions": [each.id for each in sessions]}
+    if (await tx.execute(UNDECIDED, asked)).scalar_one():
+        return None
+    rows = (await tx.execute(DECIDED, asked)).all()
+    return Decided(
+        folder=Path(sessions[0].path),
+        specimens=len(rows) + sum(len(each.known) for each in sessions),
+        taken_in=any(row.state == "done" for row in rows),
+        refused=[row.quarantine for row in rows if row.quarantine is not None],
+        said={each.listing_hash: each.known for each in sessions},
+    )
+
+
+def close(
+    pulse: Pulse, found: Decided, prefix: str, root: Path, since: float, still: float = math.inf
+) -> Path | None:
+    """Close the folder; None when files came since, whose own session will close it.
+
+    None also while a copy is under way that went on `since` (seconds since 1970), or what lies
+    beside the specimens changed since `still`: the copying program would no longer find its
+    folder. Reconcile has it tried again.
+    """
+    folder = found.folder
+    if folder.is_dir():
+        listing = listed(pulse, folder, root)
+        under_way = any(entry.mtime >= since for entry in listing.unfinished)
+        if under_way or listing_hash(listing) not in found.said:
+            return None
+        if is_written_in(listing, still):
+            return None
+    elif not found.specimens:
+        return None
+    closed = close_folder(folder, prefix, known=found.said)
+    content = listing_hash(listed(pulse, closed, root))
+    if content not in found.said and _reopened(closed, folder):
+        return None
+    said = [*found.refused, *found.said.get(content, ())]
+    write_quarantine_note(closed, [_entry(each) for each in said])
+    return closed
+
+
+def _reopened(closed: Path, folder: Path) -> bool:
+    """Give the folder its name back: a file came between the look at it and its closing.
+
+    The watch would never look into a closed one.
+    """
+    if os.path.lexists(folder):
+        log.warning("%s holds files that came while it was closed; move them elsewhere", closed)
+        return False
+    try:
+        closed.rename(folder)
+    except OSError as error:
+        raise named(error, closed, reading=False) from error
+    log.info("%s got a file while it was closed: it is open again", folder)
+    return True
+
+
+def _entry(said: str) -> QuarantineEntry:
+    file, _, rest = said.partition(": ")
+    problem, _, remedy = rest.rpartition("; ")
+    return QuarantineEntry(file, problem, remedy)

@@ -1,0 +1,166 @@
+"""Taking one specimen in: checked copies in the store, its metadata on record.
+
+Nothing on the N-Drive is touched. What is broken raises Quarantined with what a person
+at the workstation can do about it.
+"""
+
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.attempts import FileFacts
+from schemas.metadata.ars_asset import missing_for_ars
+from schemas.metadata.document import Arrived, MetadataError, read_document
+from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.holding import Quarantined
+from tasks.errors import ChecksumMismatch, DifferentContent, TooLarge
+from tasks.files.checksums import COPY_AGAIN, Sum, differing_content
+from tasks.files.copies import Copied, copy_file, read_whole
+from tasks.files.formats import is_picture
+from tasks.files.images import BrokenImage, look_at_image
+from tasks.files.pairing import Entry
+from tasks.files.readable import look_as_modules, stages_that_look
+from tasks.files.recent_listing import Found
+from tasks.intake.asking import ask_about_holes
+from track.commands.pipelines import pipeline_names
+from track.commands.replaced import warn_of_ingest
+from track.commands.results import megabytes, note_file
+from track.commands.specimen_codes import name_documented
+from track.records.documents import create_document
+from track.records.files import AssetRow, read_asset, taken_in
+from track.schema.database import transact
+from track.schema.tables import session
+
+
+async def ingest(dispatcher: Dispatcher, guid: str) -> None:
+    """Look at, copy, verify and record one asset.
+
+    Raises Quarantined; or a FileError, AskedAPerson where the asset is held for one.
+    """
+    async with dispatcher.engine.connect() as connection:
+        row = await read_asset(connection, guid)
+        known = await pipeline_names(connection)
+        folder = await _folder(connection, dispatcher, row.source_path)
+        looking = await stages_that_look(connection, row.pipeline)
+    found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
+    arrived = await _read_metadata(found, row, known)
+    image = _master(found, row.file_name, arrived.metadata.file_format)
+    sums = found.sums.get(image.name, ())
+    said, copied = await _take_in(dispatcher, guid, image, looking, sums)
+
+    async def record(tx: AsyncConnection) -> None:
+        mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        facts = FileFacts(name=image.name, crc32=copied.crc32, size_bytes=copied.size_bytes)
+        await note_file(
+            tx,
+            guid,
+            facts,
+            mime_type=mime,
+            sha256=copied.sha256,
+            source_mtime=image.mtime,
+        )
+        await create_document(tx, guid, arrived, actor=dispatcher.actor)
+        await name_documented(tx, guid, actor=dispatcher.actor)
+        size_mb = megabytes(copied.size_bytes)
+        await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)
+        for what in said:
+            await warn_of_ingest(tx, guid, what)
+
+    await transact(dispatcher.engine, record)
+
+
+async def _folder(connection: AsyncConnection, dispatcher: Dispatcher, source: Path | None) -> Path:
+    """Where the asset's files lie: its session's folder, which may have been renamed."""
+    mine = select(session.c.path).where(session.c.id == dispatcher.session_id)
+    return source or Path((await connection.execute(mine)).scalar_one())
+
+
+async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrived:
+    base, pair = row.file_name, found.pair
+    if pair.json is None:
+        raise _missing(found, base, "metadata", "drop the JSON beside its image")
+    if len(pair.documents) > 1:
+        names = " and ".join(sorted(each.name for each in pair.documents))
+        raise Quarantined(base, f"{names} are both its metadata", "leave the right one")
+    try:
+        content = await read_whole(pair.json.path)
+        wrong = differing_content(found.sums.get(pair.json.name, ()), content)
+        if wrong is not None:
+            raise Quarantined(pair.json.name, wrong, COPY_AGAIN)
+        arrived = read_document(content, file=pair.json.name)
+    except MetadataError as error:
+        raise Quarantined(pair.json.name, error.located, error.remedy) from error
+    except TooLarge as error:
+        raise Quarantined(pair.json.name, error.reason, error.remedy) from error
+    metadata = arrived.metadata
+    if metadata.asset_guid != base:
+        raise Quarantined(
+            pair.json.name,
+            f"asset_guid is {metadata.asset_guid!r}, the file is called {base!r}",
+            "give both the same name",
+        )
+    if metadata.pipeline_name not in known:
+        raise Quarantined(
+            pair.json.name,
+            f"pipeline_name {metadata.pipeline_name!r} is not a pipeline we know",
+            f"write one of {', '.join(sorted(known))}",
+        )
+    if metadata.pipeline_name != row.pipeline:
+        # Its jobs are those of another pipeline, or of none: done here, it would end there.
+        raise Quarantined(
+            pair.json.name,
+            "it was written anew, or could not be read, when its folder was taken",
+            "drop metadata and image again",
+        )
+    if missing := missing_for_ars(metadata):
+        raise Quarantined(
+            pair.json.name, f"{', '.join(missing)} is missing", "the archive needs it: write it"
+        )
+    return arrived
+
+
+def _master(found: Found, base: str, file_format: str | None) -> Entry:
+    """The one file that the metadata means; a preview is never taken in its place."""
+    pair = found.pair
+    files = pair.images_of(file_format)
+    if len(files) == 1:
+        return files[0]
+    if files:
+        names = " and ".join(sorted(each.name for each in files))
+        raise Quarantined(base, f"{names} may both be its image", "leave the one to be archived")
+    there = [each.name for each in (pair.image, *pair.extras) if each and is_picture(each.name)]
+    if file_format and there:
+        raise Quarantined(
+            pair.json.name if pair.json else base,
+            f"it names the format {file_format}, and there is only {', '.join(there)}",
+            f"drop the {file_format} beside its metadata, or correct file_format",
+        )
+    raise _missing(found, base, "image", "drop the image beside its metadata")
+
+
+def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
+    if found.alike:
+        names = ", ".join(found.alike)
+        return Quarantined(
+            base,
+            f"its {what} is missing, and {names} differs from it only in capitals",
+            "give metadata and image the same name, letter by letter",
+        )
+    return Quarantined(base, f"its {what} is missing", remedy)
+
+
+async def _take_in(
+    dispatcher: Dispatcher, guid: str, image: Entry, looking: list[str], sums: Sequence[Sum]
+) -> tuple[list[str], Copied]:
+    """What a person should know of the image, and its copy."""
+    try:
+        await look_at_image(image.path)
+        said = await look_as_modules(image.path, looking)
+        said += await ask_about_holes(dispatcher, guid, image)
+        store = dispatcher.store.folder(guid)
+        return said, await copy_file(image.path, store / image.name, sums=sums)
+    except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
+        raise Quarantined(image.name, error.reason, error.remedy) from error

@@ -1,0 +1,107 @@
+"""Opening the session of a folder, and telling Prefect of it: first the row, then the event."""
+
+import logging
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ndrive import NDrive
+from blocks.prefect_events import Emit, NotAnnounced
+from schemas.events import NAMESPACE, SESSION_READY, session_event
+from tasks.errors import FileError
+from tasks.files.mounts import MOUNTS, Pulse
+from tasks.files.names import is_readable_name
+from tasks.files.ndrive import Listing, inside, listing_hash, look_into
+from track.records import sessions
+from track.schema.database import transact
+
+log = logging.getLogger(__name__)
+
+
+class NothingToTake(FileError):
+    """The folder holds no file that could become a specimen."""
+
+    remedy = "put metadata and images into it, side by side"
+
+
+async def register_folder(
+    engine: AsyncEngine,
+    drive: NDrive,
+    folder: Path,
+    emit: Emit,
+    *,
+    actor: str,
+    listing: Listing | None = None,
+) -> UUID | None:
+    """Open and announce the session of a folder anywhere on the drive, as it lies there now.
+
+    None when this very listing is known already. Raises OutsideDrive, SourceVanished,
+    PermissionDenied, DeviceFault or NothingToTake; an event that Prefect does not take
+    is only logged, since the watch sends it again.
+    """
+    path, workstation = await MOUNTS.run(folder.parent, _located, drive.root, folder)
+    if not is_readable_name(str(path)):
+        raise NothingToTake(Path(repr(str(path))), "its name is no valid text", "rename it")
+    seen = listing or await look_into(path, drive.root)
+    if not seen.items:
+        raise NothingToTake(path, "it holds no metadata and no image")
+    fields = {
+        "path": str(path),
+        "workstation": workstation,
+        "listing_hash": listing_hash(seen),
+        "actor": actor,
+    }
+    opened = await transact(engine, lambda tx: sessions.open_session(tx, **fields))
+    if opened is None:
+        log.info("%s is known already, exactly as it lies there", path)
+    else:
+        log.info("session %s opened: %s, %d specimens", opened, path, len(seen.items))
+    try:
+        await announce_pending(engine, emit)
+    except NotAnnounced as error:
+        log.warning("%s; it is owed, and the watch sends it again", error)
+    return opened
+
+
+async def is_known(engine: AsyncEngine, drive: NDrive, folder: Path, content: str) -> bool:
+    """Whether a session of the folder with this hash of its listing was opened.
+
+    Raises OutsideDrive, a FileError, NotAnswering, or what the database raises.
+    """
+    path, _ = await MOUNTS.run(folder.parent, _located, drive.root, folder)
+    found = {"path": str(path), "listing_hash": content}
+    return await transact(engine, lambda tx: sessions.is_known(tx, **found))
+
+
+async def announce_pending(engine: AsyncEngine, emit: Emit) -> int:
+    """Emit the ready event of every session nobody was told of; how many that were.
+
+    The event's id is made of the session's, so telling twice is telling once.
+    """
+    pending = await transact(engine, sessions.unannounced)
+    for session, path, workstation in pending:
+        payload = {"session": str(session), "path": path, "workstation": workstation}
+        event_id = uuid5(NAMESPACE, f"{session}/{SESSION_READY}")
+        await emit(session_event(SESSION_READY, session, payload=payload, id=event_id))
+        await _mark(engine, session)
+        log.info("session %s announced: %s", session, path)
+    return len(pending)
+
+
+async def _mark(engine: AsyncEngine, session: UUID) -> None:
+    await transact(engine, lambda tx: sessions.mark_announced(tx, session))
+
+
+def _located(_: Pulse, root: Path, folder: Path) -> tuple[Path, str]:
+    """(where a folder lies, its workstation: the folder right below the root, or `unknown`).
+
+    Links on the way are checked and kept: a workstation is known by the name it has here.
+    """
+    resolved, base = inside(root, folder), root.resolve()
+    relative = resolved.relative_to(base) if folder.is_absolute() else folder
+    for top in (root, base):
+        if folder.is_relative_to(top):
+            relative = folder.relative_to(top)
+    parts = relative.parts
+    return base / relative, parts[0] if len(parts) > 1 else "unknown"

@@ -1,0 +1,237 @@
+"""Registering a session: every specimen of its folder becomes an asset with its jobs.
+
+What cannot be read, or names no pipeline we know, is registered too, under its file
+name and with nothing but an ingest, which puts it into quarantine with the reason.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.guid import has_dashed_form
+from schemas.metadata.document import Metadata, MetadataError, read_document
+from schemas.pipeline.load import Pipeline
+from tasks.dispatch.dispatcher import Dispatcher
+from tasks.errors import FileError, PermissionDenied
+from tasks.files.copies import whole
+from tasks.files.mounts import MOUNTS, Pulse
+from tasks.files.ndrive import Listing, look_into
+from tasks.files.pairing import Pair
+from tasks.files.threads import Stop
+from tasks.intake.replaced import replaced
+from track.commands.assets import (
+    NewAsset,
+    Registered,
+    existing_guids,
+    guids_in_folder,
+    register_assets,
+)
+from track.commands.pipelines import UNREADABLE, pipelines_by_name
+from track.commands.replaced import note_replaced
+from track.commands.results import megabytes
+from track.records.sessions import mark_registered
+from track.schema.database import transact
+from track.schema.tables import session
+
+log = logging.getLogger(__name__)
+
+THUMBNAIL_MB = 20
+"""What is reserved for derivatives beside the master's own size: never less than they need."""
+
+
+PAGE = 100
+"""Specimens registered in one transaction: an edit of a pipeline, and whatever finishes behind
+it, waits for its end. Killed between two, the next run finds the first ones known and goes on."""
+
+
+async def register_session(dispatcher: Dispatcher) -> Registered | None:
+    """Register what the session's folder holds; None when that was done before.
+
+    Raises a FileError while the folder cannot be read; reconcile asks for another try.
+    """
+
+    async def read(tx: AsyncConnection) -> tuple[str | None, dict[str, Pipeline]]:
+        open_ = select(session.c.path).where(
+            session.c.id == dispatcher.session_id, session.c.registered_at.is_(None)
+        )
+        path = (await tx.execute(open_)).scalar_one_or_none()
+        return path, await pipelines_by_name(tx)
+
+    path, pipelines = await transact(dispatcher.engine, read)
+    if path is None:
+        return None
+    listing = await look_into(Path(path), dispatcher.drive.root)
+    described = await MOUNTS.run(listing.folder.parent, _describe, listing, pipelines)
+    assets = await transact(
+        dispatcher.engine, lambda tx: with_own_guids(tx, dispatcher.session_id, described)
+    )
+    others = await replaced(dispatcher, listing)
+
+    found = Registered([], [], [])
+    for at in range(0, len(assets), PAGE):
+        page = await transact(
+            dispatcher.engine,
+            partial(
+                register_assets,
+                session_id=dispatcher.session_id,
+                assets=assets[at : at + PAGE],
+                actor=dispatcher.actor,
+            ),
+        )
+        found.new.extend(page.new)
+        found.reopened.extend(page.reopened)
+        found.known.extend(page.known)
+    bases = {each.guid: each.file_name for each in assets}
+    pairs = {guid: listing.items[bases[guid]] for guid in found.known}
+    await transact(
+        dispatcher.engine, lambda tx: _close(tx, dispatcher, listing.folder, pairs, others)
+    )
+    return found
+
+
+def _describe(
+    pulse: Pulse, listing: Listing, pipelines: dict[str, Pipeline]
+) -> list[tuple[NewAsset, bool]]:
+    """Each specimen of a folder, and whether its guid is certain."""
+    found = []
+    for base, pair in sorted(listing.items.items()):
+        pulse.beat()
+        found.append(_described(pulse, base, pair, listing.folder, pipelines))
+    return found
+
+
+async def _close(
+    tx: AsyncConnection,
+    dispatcher: Dispatcher,
+    folder: Path,
+    pairs: Mapping[str, Pair],
+    others: Mapping[str, str],
+) -> None:
+    """Note that all of the folder is registered, and what of it is not what was taken in.
+
+    `pairs` are the files whose guid was known before.
+    """
+    known = [*await known_elsewhere(tx, pairs, folder), *others.values()]
+    await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
+    for said in known:
+        log.warning("%s: %s", folder, said)
+    await mark_registered(tx, dispatcher.session_id, known)
+
+
+KNOWN = text("""
+    SELECT a.guid, s.path, a.source_path, f.size_bytes
+    FROM unnest(CAST(:guids AS text[]), CAST(:names AS text[])) AS k(guid, name)
+    JOIN track.asset a ON a.guid = k.guid
+    JOIN track.session s ON s.id = a.session_id
+    LEFT JOIN track.file f ON f.asset_guid = a.guid AND f.name = k.name
+    ORDER BY a.guid
+""")
+
+
+async def known_elsewhere(
+    tx: AsyncConnection, pairs: Mapping[str, Pair], folder: Path
+) -> list[str]:
+    """What a person must know of files that are left alone, since their guid was taken in before.
+
+    Nothing of those that were taken in from this very folder, to which others have come since.
+    """
+    images = {guid: pair.image for guid, pair in pairs.items()}
+    names = {
+        guid: next((e.name for e in (pair.image, pair.json) if e), guid)
+        for guid, pair in pairs.items()
+    }
+    asked = {"guids": list(names), "names": list(names.values())}
+    found = []
+    for row in await tx.execute(KNOWN, asked):
+        image = images[row.guid]
+        other = image is not None and row.size_bytes not in (None, image.size_bytes)
+        if not other and row.source_path == str(folder):
+            continue
+        differs = f" as another file of {row.size_bytes} bytes" if other else ""
+        found.append(
+            f"{names[row.guid]}: this guid was taken in before{differs}, from {row.path}; if this"
+            " is another picture, drop it under a guid of its own in a new folder, else take it"
+            " away"
+        )
+    return found
+
+
+def as_asset(
+    stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
+) -> NewAsset:
+    """What is registered of one specimen's files. Raises a FileError that may pass by itself."""
+    return _described(stop, base, pair, folder, pipelines)[0]
+
+
+def _described(
+    stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
+) -> tuple[NewAsset, bool]:
+    """The asset, and whether its guid is certain: its metadata says so, or a name made for that."""
+    try:
+        metadata = _metadata(stop, pair)
+        certain = has_dashed_form(base) or (metadata is not None and metadata.asset_guid == base)
+    except PermissionDenied:
+        metadata, certain = None, True  # once access is given, it is taken under this name
+    image = pair.image_of(metadata.file_format if metadata else None)
+    size_mb = megabytes(image.size_bytes if image else 0)
+    known = pipelines.get(metadata.pipeline_name) if metadata else None
+    asset = NewAsset(
+        guid=base,
+        pipeline=UNREADABLE,
+        file_name=base,
+        source_path=str(folder),
+        size_mb=size_mb,
+    )
+    if metadata is None or known is None or metadata.asset_guid != base:
+        return asset, certain
+    return replace(
+        asset,
+        pipeline=known.name,
+        batch_name=batch_name(metadata),
+        reserved_mb=size_mb + THUMBNAIL_MB if known.emits else 0,
+    ), True
+
+
+def _metadata(stop: Stop, pair: Pair) -> Metadata | None:
+    """None when it is missing or broken. Raises PermissionDenied, or what may pass by itself."""
+    if pair.json is None:
+        return None
+    try:
+        return read_document(whole(stop, pair.json.path), file=pair.json.name).metadata
+    except FileError as error:
+        # A drive that is away says nothing of the specimen.
+        if error.may_retry or isinstance(error, PermissionDenied):
+            raise
+        return None
+    except MetadataError:
+        return None  # ingest says what is wrong, where a person will look
+
+
+async def with_own_guids(
+    tx: AsyncConnection, session_id: UUID, described: Sequence[tuple[NewAsset, bool]]
+) -> list[NewAsset]:
+    """The assets; one whose guid is only its file's name never gets that of another folder's.
+
+    Cameras count from `IMG_0001` again and again. Files of the same folder are the same specimen,
+    however often it is registered.
+    """
+    unsure = [asset.guid for asset, certain in described if not certain]
+    here = await guids_in_folder(tx, session_id, unsure)
+    taken = await existing_guids(tx, unsure)
+    own = {
+        base: here.get(base) or (f"{base}_{session_id.hex[:8]}" if base in taken else base)
+        for base in unsure
+    }
+    return [replace(asset, guid=own.get(asset.guid, asset.guid)) for asset, _ in described]
+
+
+def batch_name(metadata: Metadata) -> str:
+    """`<workstation>_<day it was taken>`, as scripts and disposable labels know it."""
+    taken = metadata.date_asset_taken
+    return f"{metadata.workstation_name}_{taken:%Y-%m-%d}" if taken else metadata.workstation_name

@@ -1,0 +1,118 @@
+"""Files put in the place of ones that were taken in, found when their folder is seen again.
+
+Name and size may be the same; the time tells which are worth reading, the content decides. What
+was taken in stays as it is, and a person is told.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.metadata.document import MetadataError, read_document
+from tasks.dispatch.dispatcher import Dispatcher
+from tasks.errors import FileError
+from tasks.files.copies import checksum_file, read_whole
+from tasks.files.ndrive import Listing
+from tasks.files.pairing import Entry, Pair, normal
+from track.commands.replaced import documents_from, same_after_all, taken_from
+from track.schema.database import transact
+
+OTHER_IMAGE = (
+    "{name}: another file of the same name and size lies in the place of the one that was taken in;"
+    " if this is another picture, drop it under a guid of its own in a new folder, else put the"
+    " first one back"
+)
+OTHER_METADATA = (
+    "{name}: it was written anew after it was taken in, and what was taken in counts;"
+    " resubmit this specimen's ingest to have it as it is now, else put the first one back"
+)
+OTHER_MASTER = (
+    "{name}: it came after {taken} had been taken in as this specimen's image, and what was taken"
+    " in counts; if this is its master, drop both under a guid of their own in a new folder, with"
+    " file_format in the metadata, else take it away"
+)
+UNREADABLE = (
+    "{name}: it was changed after it was taken in and cannot be compared ({reason});"
+    " make it readable and touch it"
+)
+
+
+async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, str]:
+    """What a person must know of each specimen whose files are no longer what was taken in.
+
+    Only a file of another time than the one taken in is read. Raises a FileError that may pass.
+    """
+    guids, folder = list(listing.items), str(listing.folder)
+
+    async def read(tx: AsyncConnection) -> tuple[list[Row[Any]], dict[str, dict[str, Any]]]:
+        files = await taken_from(tx, folder, guids)
+        return files, await documents_from(tx, folder, guids)
+
+    files, documents = await transact(dispatcher.engine, read)
+    said: dict[str, str] = {}
+    for guid, arrived in documents.items():
+        if what := await _other_metadata(listing.items[guid].json, arrived):
+            said[guid] = what
+    names = {(row.guid, normal(row.name)) for row in files}
+    for row in files:
+        if what := _other_master(listing.items[row.guid], names, row, documents.get(row.guid)):
+            said[row.guid] = what
+        entry = _named(listing.items[row.guid], row.name)
+        if entry is not None and (what := await _other_image(dispatcher, entry, row)):
+            said[row.guid] = what
+    return said
+
+
+def _other_master(
+    pair: Pair, names: set[tuple[str, str]], row: Row[Any], arrived: dict[str, Any] | None
+) -> str | None:
+    """A file that would have been the master, had it been there: a TIFF beside a JPEG taken in."""
+    image = pair.image
+    if image is None or (row.guid, normal(image.name)) in names or arrived is None:
+        return None
+    if arrived.get("file_format") or not any(_is_named(each, row.name) for each in pair.extras):
+        return None
+    return OTHER_MASTER.format(name=image.name, taken=row.name)
+
+
+def _is_named(entry: Entry, name: str) -> bool:
+    return normal(entry.name) == normal(name)
+
+
+def _named(pair: Pair, name: str) -> Entry | None:
+    entries: Iterable[Entry | None] = (pair.image, *pair.extras)
+    return next((entry for entry in entries if entry and _is_named(entry, name)), None)
+
+
+async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> str | None:
+    if entry is None:
+        return None
+    try:
+        same = read_document(await read_whole(entry.path)).document == arrived
+    except MetadataError:
+        same = False
+    except FileError as error:
+        return _unreadable(entry, error)
+    return None if same else OTHER_METADATA.format(name=entry.name)
+
+
+async def _other_image(dispatcher: Dispatcher, entry: Entry, row: Row[Any]) -> str | None:
+    """None also for one of another size, of which its registration tells by itself."""
+    if entry.size_bytes != row.size_bytes or entry.mtime == row.source_mtime:
+        return None
+    try:
+        read = await checksum_file(entry.path)
+    except FileError as error:
+        return _unreadable(entry, error)
+    if read.sha256 != row.sha256:
+        return OTHER_IMAGE.format(name=entry.name)
+    await transact(dispatcher.engine, lambda tx: same_after_all(tx, row.id, entry.mtime))
+    return None
+
+
+def _unreadable(entry: Entry, error: FileError) -> str:
+    if error.may_retry:
+        raise error
+    return UNREADABLE.format(name=entry.name, reason=error.reason)

@@ -1,0 +1,168 @@
+"""Watches the N-Drive and opens a session for every folder that is complete.
+
+Looking again and again is the truth: shares give no file events. The session's row is
+committed before anybody is told of it; what was not told is told at the next look. Each
+workstation's folder is looked at by itself, so that one that hangs holds up no other.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ndrive import ANY_WORKSTATION, NDrive
+from blocks.prefect_events import Emit, NotAnnounced
+from tasks.errors import FileError, named
+from tasks.files.mounts import MOUNTS, Pulse
+from tasks.files.ndrive import is_session_name
+from tasks.intake.complaints import Complaints
+from tasks.intake.opening import announce_pending
+from tasks.intake.workstation_watch import WorkstationWatch
+
+OTHERS_WAIT_S = 10.0
+"""Seconds for which one workstation's folder that is slow holds up the next look at the others."""
+
+log = logging.getLogger(__name__)
+
+
+async def watch(
+    drive: NDrive,
+    engine: AsyncEngine,
+    emit: Emit,
+    *,
+    stop: asyncio.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Look at the drive every `drive.poll_seconds`, until `stop` is set or it is cancelled."""
+    lookout = Lookout(drive, engine, emit, clock=clock)
+    log.info("watching %s for %s", drive.root, ", ".join(drive.workstations))
+    try:
+        while stop is None or not stop.is_set():
+            await lookout.look()
+            await _rest(stop, pause, drive.poll_seconds)
+    finally:
+        await lookout.close()
+
+
+async def _rest(
+    stop: asyncio.Event | None, pause: Callable[[float], Awaitable[None]], seconds: float
+) -> None:
+    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(pause(seconds))]
+    if stop is not None:
+        waits.append(asyncio.ensure_future(stop.wait()))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiting in waits:
+            waiting.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+class Lookout:
+    """One watcher's memory of the whole drive."""
+
+    def __init__(
+        self,
+        drive: NDrive,
+        engine: AsyncEngine,
+        emit: Emit,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._drive, self._emit, self._clock = drive, emit, clock
+        self.engine = engine
+        self._complaints = Complaints()
+        self._watches: dict[str, WorkstationWatch] = {}
+        self._looks: dict[str, asyncio.Task[None]] = {}
+
+    async def look(self) -> None:
+        """Look at the whole drive once; what goes wrong is said once and costs only this look."""
+        self._complaints.begin()
+        try:
+            await self._look_at(await self._workstations())
+            await announce_pending(self.engine, self._emit)
+        except FileError as error:
+            self._complaints.say(str(error.file), str(error))
+            self._forget()
+        except SQLAlchemyError as error:
+            reason = str(error).partition("\n")[0]
+            self._complaints.say(
+                "database", f"the database did not answer, it is asked again: {reason}"
+            )
+        except NotAnnounced as error:
+            self._complaints.say("prefect", f"{error}; it is sent again at the next look")
+        self._complaints.end()
+
+    async def close(self) -> None:
+        """End the looks that are still under way."""
+        for look in self._looks.values():
+            look.cancel()
+        await asyncio.gather(*self._looks.values(), return_exceptions=True)
+
+    async def _workstations(self) -> list[str]:
+        """The names as they are given, or with `*` those that are there."""
+        given, root = self._drive.workstations, self._drive.root
+        if ANY_WORKSTATION in given:
+            there = await MOUNTS.run(root, _folders_below, root)
+            return [name for name in there if is_session_name(name)]
+        await MOUNTS.run(root, _opens, root)
+        return list(given)
+
+    async def _look_at(self, names: list[str]) -> None:
+        """Look at each workstation's folder, but for one that the last look has not come back from.
+
+        Raises what went wrong with the database or with Prefect.
+        """
+        for name in names:
+            if name not in self._looks:
+                self._looks[name] = asyncio.create_task(self._watch_of(name).look())
+        if not self._looks:
+            return
+        await asyncio.wait(self._looks.values(), timeout=OTHERS_WAIT_S)
+        over = [name for name, look in self._looks.items() if look.done()]
+        errors = [self._looks.pop(name).exception() for name in over]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _watch_of(self, name: str) -> WorkstationWatch:
+        found = self._watches.get(name)
+        if found is None:
+            given = ANY_WORKSTATION not in self._drive.workstations
+            found = WorkstationWatch(
+                self._drive, name, lambda: self.engine, self._emit, self._clock, given=given
+            )
+            self._watches[name] = found
+        return found
+
+    def _forget(self) -> None:
+        for each in self._watches.values():
+            each.forget()
+
+
+def _opens(_: Pulse, root: Path) -> None:
+    """Whether the drive is there at all; nothing below it is asked for, since it may hang."""
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise named(error, root, reading=True) from error
+
+
+def _folders_below(pulse: Pulse, root: Path) -> list[str]:
+    """Names of what may be a workstation's folder; where a link leads is not looked at here."""
+    try:
+        with os.scandir(root) as found:
+            return sorted(
+                each.name
+                for each in found
+                if each.is_symlink() or each.is_dir(follow_symlinks=False)
+            )
+    except OSError as error:
+        raise named(error, root, reading=True) from error

@@ -1,0 +1,210 @@
+"""An operator's request: who asks, on which database, and the answer they read.
+
+The answer is a table in the Prefect UI and a line in the run's state; what was done is in
+the history under `operator:<by>`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from prefect.artifacts import Artifact
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from blocks.ars_client import ArsClient, ArsError
+from blocks.database import RefineryDatabase
+from hpc.runner.registry import names
+from schemas.pipeline.load import Pipeline, check_sites, check_together, load_pipelines
+from schemas.storable import why_not_storable
+from tasks.archive.metadata import push_pending
+from track.commands import pipelines
+from track.commands.back_fill import back_fill
+from track.commands.operations import Line
+from track.commands.selection import CannotDo, asset_row, session_row
+from track.jobs.moves import StaleMove
+from track.jobs.sites import read_sites
+from track.records.documents import owe_all
+from track.records.outbox import announce_changed
+from track.schema.database import make_engine, transact
+from track.schema.history import record_all
+from track.schema.tables import asset, document, pipeline
+
+T = TypeVar("T")
+
+MOST_LINES = 1000
+"""Lines of an answer that are shown; the history has them all."""
+
+OneJob = Callable[[AsyncConnection, int], Awaitable[Line]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where one operator's request is worked on; `actor` is who history names."""
+
+    engine: AsyncEngine
+    actor: str
+
+    async def once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do something in one transaction."""
+        return await transact(self.engine, work)
+
+    async def each(self, job_ids: Sequence[int], work: OneJob) -> list[Line]:
+        """Do something to each job, in a transaction of its own; a line for each."""
+        lines = []
+        for job_id in job_ids:
+            try:
+                lines.append(await transact(self.engine, lambda tx, j=job_id: work(tx, j)))  # type: ignore[misc]
+            except StaleMove as error:
+                lines.append(Line(f"job {job_id}", "", "", "", f"it moved meanwhile: {error}"))
+        return lines
+
+
+@asynccontextmanager
+async def operating(by: str) -> AsyncIterator[Desk]:
+    """A desk for the person `by`. Raises CannotDo when they do not say who they are."""
+    name = by.strip()
+    if not name or why_not_storable(name) or not name.isprintable():
+        raise CannotDo("by: write your name or initials; the history names you by it")
+    database: RefineryDatabase = await RefineryDatabase.aload("default")
+    engine = make_engine(database.address(), pool=2, overflow=2)
+    try:
+        yield Desk(engine, f"operator:{name}")
+    finally:
+        await engine.dispose()
+
+
+async def answer(verb: str, lines: Sequence[Line]) -> State:
+    """Show what was done, and leave one line of it as the run's state."""
+    run_log = get_run_logger()
+    for line in lines[:MOST_LINES]:
+        run_log.info("%s %s: %s → %s %s", line.guid, line.stage, line.was, line.now, line.note)
+    changed = sum(line.changed for line in lines)
+    summary = f"{verb}: {changed} changed, {len(lines) - changed} left as they were"
+    if len(lines) == 1:
+        (line,) = lines
+        did = f"{line.was or '–'} → {line.now or '–'}" if line.changed else "left as it was"
+        note = f" ({line.note})" if line.note else ""
+        summary = f"{verb} {line.guid} {line.stage}: {did}{note}".replace(" :", ":")
+    await Artifact(
+        type="table",
+        key=f"operate-{verb}",
+        description=summary,
+        data=[_shown(line) for line in lines[:MOST_LINES]],
+    ).acreate()
+    return Completed(message=summary)
+
+
+def _shown(line: Line) -> dict[str, str]:
+    return {
+        "what": line.guid,
+        "stage": line.stage,
+        "was": line.was,
+        "now": line.now,
+        "note": line.note,
+    }
+
+
+async def load_definitions(desk: Desk, path: Path) -> list[Line]:
+    """Make the pipelines of a file, or of a folder's `*.yaml` files, those in use.
+
+    Pipelines that are not in it stay as they are. Specimens that are here already are brought in
+    line in pages; after a kill the next call, or reconcile, goes on with it. Raises CannotDo, and
+    PipelineError with file, line and the nearest known word of everything that is wrong.
+    """
+    given = await asyncio.to_thread(_read_definitions, path)
+
+    async def write(tx: AsyncConnection) -> list[str]:
+        rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
+        names = {each.name for each in given}
+        kept = [
+            Pipeline.model_validate(row.definition)
+            for row in rows
+            if row.name not in names and row.name != pipelines.UNREADABLE
+        ]
+        check_together([*given, *kept])
+        sites = await read_sites(tx)
+        bare = [site.name for site in sites if not site.runs_scripts]
+        check_sites(given, [site.name for site in sites], bare)
+        changed = await pipelines.load_pipelines(tx, given, actor=desk.actor)
+        await announce_changed(tx, changed, by=desk.actor)
+        return changed
+
+    changed = await desk.once(write)
+    await back_fill(desk.engine)
+    return [
+        Line(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
+        for each in given
+    ]
+
+
+def _stages(found: Pipeline) -> str:
+    return f"{len(found.stages)} stages"
+
+
+def _read_definitions(path: Path) -> list[Pipeline]:
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise CannotDo(f"path: {path} holds no .yaml file; name the folder of the pipelines")
+    found: list[Pipeline] = []
+    for each in files:
+        try:
+            text = each.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotDo(
+                f"path: {each} cannot be read ({error}); it is looked for on the worker's host"
+            ) from error
+        found += load_pipelines(text, str(each), names())
+    return found
+
+
+async def push_again(
+    desk: Desk, guid: str | None, session_id: UUID | None, *, everything: bool
+) -> list[Line]:
+    """Push metadata to ARS: what it is owed, or, with `everything`, all we know again.
+
+    An asset that ARS does not know yet gets its metadata when it is created there.
+    """
+    guids = await desk.once(lambda tx: _to_push(tx, desk, guid, session_id, everything))
+    archive: ArsArchive = await ArsArchive.aload("default")
+    async with archive.client() as ars:
+        return [await _push(desk, ars, each) for each in guids]
+
+
+async def _to_push(
+    tx: AsyncConnection, desk: Desk, guid: str | None, session_id: UUID | None, everything: bool
+) -> list[str]:
+    if (guid is None) == (session_id is None):
+        raise CannotDo("guid, session: give one of the two")
+    if guid is not None:
+        await asset_row(tx, guid)
+    if session_id is not None:
+        await session_row(tx, session_id)
+    mine = asset.c.guid == guid if guid is not None else asset.c.session_id == session_id
+    statement = select(document.c.asset_guid).join(asset).where(mine)
+    if not everything:
+        statement = statement.where(document.c.revision > document.c.ars_revision)
+    guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
+    if everything:
+        await owe_all(tx, guids)
+        said = [{"asset_guid": each} for each in guids]
+        await record_all(tx, said, actor=desk.actor, what="metadata.push")
+    return guids
+
+
+async def _push(desk: Desk, ars: ArsClient, guid: str) -> Line:
+    try:
+        number = await push_pending(desk.engine, ars, guid)
+    except ArsError as error:
+        return Line(guid, "", "owed", "owed", f"the archive: {error}")
+    if number is None:
+        return Line(guid, "", "", "", "the archive has it")
+    return Line(guid, "", "owed", "pushed", f"revision {number}")

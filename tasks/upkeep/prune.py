@@ -1,0 +1,237 @@
+"""Pruning: temporary copies go once their time is up and the copies that replace them are proven.
+
+The proof is taken from the archive right before the deletion. Whatever speaks against it
+keeps the copy, with the reason in the report; the next sweep looks again.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.artifacts import Artifact
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.ars import ArsArchive
+from blocks.ars_client import ArsClient, ArsError
+from blocks.database import RefineryDatabase
+from blocks.ndrive import NDrive
+from blocks.store import LocalStore
+from schemas.guid import is_path_safe
+from tasks.archive.ars import synchronised
+from tasks.errors import FileError
+from tasks.files.mounts import need_answer
+from tasks.files.originals import NotAsTaken, remove_original
+from tasks.files.removal import REMOVING, below, remove_tree, size_of
+from tasks.files.threads import Stop
+from track.commands.replaced import note_suspect
+from track.records import retention
+from track.records.retention import Copy
+from track.schema.database import make_engine, transact
+
+MOST_LINES = 1000
+"""Lines of a report: Prefect's artifacts are read by people."""
+
+OTHER_ORIGINAL = (
+    "{name}: what lies on the drive is not what was archived, and is kept: the archive may hold a"
+    " part of it only; compare the two, and if the drive's is right, drop it under a guid of its"
+    " own in a new folder, else remove it"
+)
+
+ARS_SILENCES = 3
+"""After so many unanswered questions in a row the rest of a sweep is not asked."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one copy. `removed`: it is gone, or would be; sizes in bytes."""
+
+    copy: Copy
+    removed: bool
+    text: str
+    size_bytes: int = 0
+
+
+class Kept(Exception):
+    """The copy stays; the text says why."""
+
+
+@dataclass
+class Pruner:
+    """One sweep through the due table."""
+
+    engine: AsyncEngine
+    ars: ArsClient
+    drive: Path
+    store: Path
+    dry_run: bool
+    silences: int = 0
+    at_other_sites: int = 0
+
+    async def sweep(self) -> AsyncIterator[Outcome]:
+        """Settle every copy that is due, one after another."""
+        self.at_other_sites = await transact(
+            self.engine, lambda tx: retention.leave_to_drivers(tx, dry_run=self.dry_run)
+        )
+        after = 0
+        while page := await transact(self.engine, lambda tx, a=after: retention.due(tx, after=a)):  # type: ignore[misc]
+            for copy in page:
+                yield await self.settle(copy)
+            after = page[-1].id
+
+    async def settle(self, copy: Copy) -> Outcome:
+        """Remove one copy, or say why not."""
+        try:
+            if copy.kind == "ndrive":
+                await need_answer(Path(copy.location))
+            await self._need_proof(copy)
+            return await self._remove(copy)
+        except NotAsTaken as error:
+            reason = str(error)
+            await self._tell(copy, error)
+        except (Kept, FileError) as error:
+            reason = str(error)
+        except ArsError as error:
+            reason = f"the archive: {error}"
+        if not self.dry_run:
+            await transact(self.engine, lambda tx: retention.note_kept(tx, copy, reason))
+        return Outcome(copy, False, reason)
+
+    async def _tell(self, copy: Copy, error: NotAsTaken) -> None:
+        """Say on the asset, once, that its original is not what was archived.
+
+        Metadata may well be written anew; what was archived of it counts.
+        """
+        if not self.dry_run and error.file.suffix.lower() != ".json":
+            what = OTHER_ORIGINAL.format(name=error.file.name)
+            await transact(self.engine, lambda tx: note_suspect(tx, copy.guid, what, actor="prune"))
+
+    async def _need_proof(self, copy: Copy) -> None:
+        """Every copy that must exist exists. Raises Kept or ArsError."""
+        async with self.engine.connect() as connection:
+            if (reason := await retention.why_needed(connection, copy)) is not None:
+                raise Kept(reason)
+            guids = await retention.relatives(connection, copy)
+        if not copy.requires:
+            raise Kept("its row names no other copy that must exist")
+        for required in copy.requires:
+            if required != "erda":
+                raise Kept(f"it requires a copy of kind {required!r}, which nobody can verify")
+            for guid in guids:
+                await self._need_erda(guid)
+
+    async def _need_erda(self, guid: str) -> None:
+        async with self.engine.connect() as connection:
+            expected = await retention.expected_files(connection, guid)
+        if not expected:
+            raise Kept(f"no file of {guid} is on record: nothing proves that it is archived")
+        if self.silences >= ARS_SILENCES:
+            raise Kept("the archive does not answer")
+        try:
+            verdict = await synchronised(self.ars, guid, expected)
+        except ArsError as error:
+            self.silences += error.retry_after is not None
+            raise
+        self.silences = 0
+        if not verdict.done:
+            raise Kept(f"the archive does not prove {guid}: {verdict.reason}")
+
+    async def _remove(self, copy: Copy) -> Outcome:
+        async def work(tx: AsyncConnection) -> Outcome:
+            if not await retention.hold(tx, copy):
+                raise Kept("another sweep has it")
+            if (reason := await retention.why_needed(tx, copy)) is not None:
+                raise Kept(reason)
+            outcome = await self._delete(tx, copy)
+            if not self.dry_run:
+                await retention.note_removed(tx, copy, outcome.text)
+            return outcome
+
+        return await transact(self.engine, work)
+
+    async def _delete(self, tx: AsyncConnection, copy: Copy) -> Outcome:
+        """Delete the files of a copy whose row and asset are held."""
+        if not is_path_safe(copy.guid):
+            raise Kept("its guid cannot be the name of a folder")
+        match copy.kind:
+            case "ndrive":
+                found = await retention.original(tx, copy.guid)
+                removed = await REMOVING.run(
+                    remove_original, self.drive, found, dry_run=self.dry_run
+                )
+                if removed is None:
+                    return Outcome(copy, True, "gone already")
+                with_folder = " and their folder" if removed.folder else ""
+                text = f"{self._verb} {removed.files} files{with_folder}"
+                return Outcome(copy, True, text, removed.size_bytes)
+            case "store":
+                return await self._delete_tree(copy, self.store, Path(copy.location))
+            case _:
+                root = Path(await retention.site_root(tx, copy.location)).absolute() / "assets"
+                return await self._delete_tree(copy, root, root / copy.guid)
+
+    async def _delete_tree(self, copy: Copy, root: Path, folder: Path) -> Outcome:
+        steps = below(root, folder, depth=1)
+        if steps != (copy.guid,):
+            raise Kept(f"{folder} is not the folder of {copy.guid}")
+        freed = await REMOVING.run(_look_or_remove, root, steps, dry_run=self.dry_run)
+        if freed is None:
+            return Outcome(copy, True, "gone already")
+        return Outcome(copy, True, f"{self._verb} its folder", freed)
+
+    @property
+    def _verb(self) -> str:
+        return "would remove" if self.dry_run else "removed"
+
+
+def _look_or_remove(_: Stop, root: Path, steps: tuple[str, ...], *, dry_run: bool) -> int | None:
+    return size_of(root, steps) if dry_run else remove_tree(root, steps)
+
+
+@asynccontextmanager
+async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
+    """A sweep with what it needs."""
+    database: RefineryDatabase = await RefineryDatabase.aload("default")
+    archive: ArsArchive = await ArsArchive.aload("default")
+    drive: NDrive = await NDrive.aload("default")
+    store: LocalStore = await LocalStore.aload("default")
+    engine = make_engine(database.address(), pool=2, overflow=2)
+    try:
+        async with archive.client() as ars:
+            yield Pruner(engine, ars, drive.root, store.root, dry_run)
+    finally:
+        await engine.dispose()
+
+
+async def report(pruner: Pruner, outcomes: Sequence[Outcome]) -> State:
+    """Leave the sweep's table in the UI, and say in a line what it did."""
+    run_log = get_run_logger()
+    for each in outcomes:
+        run_log.info("%s copy of %s at %s: %s", each.copy.kind, each.copy.guid,
+                     each.copy.location, each.text)  # fmt: skip
+    removed = [each for each in outcomes if each.removed]
+    size_mb = sum(each.size_bytes for each in removed) / 1_000_000
+    verb = "would remove" if pruner.dry_run else "removed"
+    summary = (
+        f"{verb} {len(removed)} copies, {size_mb:.1f} MB; kept {len(outcomes) - len(removed)}; "
+        f"left to other sites' drivers {pruner.at_other_sites}"
+    )
+    if outcomes or pruner.dry_run:
+        await Artifact(
+            type="table", key="prune", description=summary,
+            data=[_line(each) for each in outcomes[:MOST_LINES]],
+        ).acreate()  # fmt: skip
+    return Completed(message=summary)
+
+
+def _line(each: Outcome) -> dict[str, object]:
+    return {
+        "specimen": each.copy.guid,
+        "copy": each.copy.kind,
+        "where": each.copy.location,
+        "outcome": each.text,
+        "MB": round(each.size_bytes / 1_000_000, 1),
+    }

@@ -1,0 +1,292 @@
+"""Reconciling: what died without a word is cleaned up, and work that nobody is at is announced.
+
+The database decides who is alive. Prefect is told: runs of dispatchers that ended are
+marked as crashed, and so are the subflows that died with them.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled, Completed, Crashed
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.database import RefineryDatabase
+from tasks.archive.leftover_shares import close_leftovers
+from tasks.archive.pending import push_owed
+from tasks.intake.late_files import closable
+from tasks.intake.readmission import readmit
+from track.commands import healing
+from track.commands.back_fill import back_fill
+from track.commands.site_health import note_silence
+from track.commands.site_lacks import wake_for_probes
+from track.jobs import verbs
+from track.jobs.parking import look, parked_longest, wake_due
+from track.schema.database import make_engine, transact
+from track.schema.lasting import TRANSACTION
+
+DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
+COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
+LIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+CHUNK = 200
+"""What Prefect's API gives at once."""
+
+MOST_PAGES = 10
+
+AT_ONCE = 100
+"""Parked sessions looked at again by one run."""
+
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 0))")
+
+BACK_FILL_S = 20.0
+"""How long one look goes on with what an edit of a pipeline has left to do."""
+
+STARTING = 2
+"""So many times the patience may pass before a run that began has its lease."""
+
+UNUSED = 15
+"""So many times the patience a share stays open that nobody uses: a person may be at it."""
+
+WITHIN = timedelta(days=1)
+"""How far back runs of ended dispatchers are looked for."""
+
+
+@dataclass
+class Found:
+    """What one look found and set right; all 0 in a quiet system."""
+
+    sessions_woken: int = 0
+    sessions_without_registration: int = 0
+    sessions_with_open_folder: int = 0
+    specimens_readmitted: int = 0
+    documents_pushed: int = 0
+    shares_closed: int = 0
+    jobs_forgotten: int = 0
+    sites_silent: int = 0
+    dispatchers_silent: int = 0
+    runs_orphaned: int = 0
+    alarms: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers, by name."""
+        return {name: value for name, value in asdict(self).items() if name != "notes"}
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all was well."""
+        return not any(self.counts.values()) and not self.notes
+
+
+@asynccontextmanager
+async def reconciling() -> AsyncIterator[AsyncEngine]:
+    """The database, for one look; another that is under way is waited for."""
+    database: RefineryDatabase = await RefineryDatabase.aload("default")
+    engine = make_engine(database.address(), pool=2, overflow=2)
+    try:
+        async with engine.connect() as mine:
+            await mine.execute(text(TRANSACTION))
+            await mine.execute(ONE_AT_A_TIME)
+            yield engine
+    finally:
+        await engine.dispose()
+
+
+async def set_right(engine: AsyncEngine, patience: timedelta, registration: timedelta) -> Found:
+    """Look for everything that can have been left behind, and set it right."""
+    found = Found()
+    if not await back_fill(engine, within_s=BACK_FILL_S):
+        found.notes.append("specimens are still being brought in line with an edited pipeline")
+    await _forgotten_jobs(engine, patience, found)
+    silent = await transact(engine, lambda tx: note_silence(tx, actor=healing.ACTOR))
+    found.sites_silent = len(silent)
+    found.notes += silent
+    await transact(engine, wake_for_probes)
+    await transact(engine, verbs.release_if_over)
+    readmitted = await readmit(engine)
+    found.specimens_readmitted = len(readmitted)
+    found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]
+    found.dispatchers_silent = len(
+        await transact(engine, lambda tx: healing.close_silent(tx, patience))
+    )
+    try:
+        async with get_client() as client:
+            found.runs_orphaned = await end_orphans(client, engine, patience)
+            coming = await on_their_way(client, engine)
+    except (httpx.HTTPError, PrefectException) as error:
+        found.notes.append(f"Prefect's runs could not be looked at: {error}")
+        return found
+    neglected = await transact(engine, lambda tx: healing.neglected(tx, patience))
+    left = [each for each in neglected if each not in coming]
+    found.sessions_woken = await _take_up(engine, left, found, "work and no dispatcher")
+    found.sessions_woken += await _look_at_parked(engine)
+    missing = await transact(engine, lambda tx: healing.unregistered(tx, registration))
+    left = [each for each in missing if each not in coming]
+    what = "specimens that nobody registered"
+    found.sessions_without_registration = await _take_up(engine, left, found, what)
+    open_ = await transact(engine, lambda tx: healing.unclosed(tx, patience))
+    open_ = await closable(engine, open_, actor=healing.ACTOR)
+    left = [each for each in open_ if each not in coming]
+    what = "a folder that was not closed"
+    found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)
+    told = await push_owed(engine, patience)  # the last, since an archive may be slow
+    found.documents_pushed = len(told.pushed)
+    found.notes += [f"the archive has the metadata of {guid} now" for guid in told.pushed]
+    found.notes += told.refused
+    closed = await close_leftovers(engine, patience * UNUSED)
+    found.shares_closed = len(closed.guids)
+    found.notes += [f"nobody uses the share of {guid}: it is closed" for guid in closed.guids]
+    found.notes += closed.refused
+    return found
+
+
+async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found) -> None:
+    suspects = await transact(engine, lambda tx: healing.forgotten(tx, patience))
+    if not suspects:
+        return
+    wrong = await transact(engine, lambda tx: healing.remember(tx, suspects))
+    found.jobs_forgotten = len(wrong)
+    if wrong:
+        found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
+
+
+async def _take_up(
+    engine: AsyncEngine,
+    sessions: Sequence[UUID],
+    found: Found,
+    what: str,
+    *,
+    idle: bool = False,
+) -> int:
+    taken = 0
+    for session_id in sessions:
+        if await transact(engine, partial(healing.take_up, session_id=session_id, idle=idle)):
+            taken += 1
+            found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
+    return taken
+
+
+async def _look_at_parked(engine: AsyncEngine) -> int:
+    """Look again at those that were looked at longest ago, and at the clock; how many go on.
+
+    The announcer's clock asks for these within a second or two, if it runs.
+    """
+    before = await transact(engine, lambda tx: parked_longest(tx, AT_ONCE))
+    for session_id in before:
+        await transact(engine, lambda tx, it=session_id: look(tx, it))  # type: ignore[misc]
+    return len(await transact(engine, wake_due))
+
+
+async def on_their_way(client: PrefectClient, engine: AsyncEngine) -> set[UUID]:
+    """Sessions whose next dispatcher has its run already: asking again is no help.
+
+    It waits for a place at the worker, or is just starting and has not taken its lease yet.
+    """
+    runs: list[FlowRun] = []
+    for page in range(MOST_PAGES):
+        found = await client.read_flow_runs(
+            flow_filter=DISPATCHERS,
+            flow_run_filter=FlowRunFilter(state=_in(COMING)),
+            limit=CHUNK,
+            offset=page * CHUNK,
+        )
+        runs += found
+        if len(found) < CHUNK:
+            break
+    known = await transact(engine, lambda tx: healing.known_runs(tx, [run.id for run in runs]))
+    return {UUID(str(run.parameters["session"])) for run in runs if run.id not in known}
+
+
+async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: timedelta) -> int:
+    """Crash the live runs of dead dispatchers, and their subflows; how many there were.
+
+    A dispatch run that never had a dispatcher, and began long ago, died before its lease.
+    """
+    dead = await transact(engine, lambda tx: healing.dead_runs(tx, patience, within=WITHIN))
+    why = {each.flow_run_id: each.why for each in dead}
+    ended = 0
+    for chunk in _chunks(list(why)):
+        for which in (_children_of(chunk), _these(chunk)):
+            ended += await _crash(client, which, why)
+    lost = await _without_dispatcher(client, engine, patience * STARTING)
+    return ended + await _crash(client, _these(lost), why) if lost else ended
+
+
+async def _without_dispatcher(
+    client: PrefectClient, engine: AsyncEngine, patience: timedelta
+) -> list[UUID]:
+    before = datetime.now(UTC) - patience
+    runs = await client.read_flow_runs(
+        flow_filter=DISPATCHERS,
+        flow_run_filter=FlowRunFilter(
+            state=_in(LIVE), expected_start_time=FlowRunFilterExpectedStartTime(before_=before)
+        ),
+        limit=CHUNK,
+    )
+    ids = [run.id for run in runs if run.state is not None and run.state.timestamp < before]
+    known = await transact(engine, lambda tx: healing.known_runs(tx, ids))
+    return [each for each in ids if each not in known]
+
+
+async def _crash(client: PrefectClient, which: FlowRunFilter, why: dict[UUID, str]) -> int:
+    runs: list[FlowRun] = await client.read_flow_runs(flow_run_filter=which, limit=CHUNK)
+    for run in runs:
+        reason = why.get(run.id, "with its run")
+        message = f"Its dispatcher ended ({reason}); its jobs go on under the next one."
+        asked = run.state is not None and run.state.is_cancelling()
+        end = Cancelled if asked else Crashed
+        await client.set_flow_run_state(run.id, end(message=message), force=True)
+    return len(runs)
+
+
+def _these(ids: Sequence[UUID]) -> FlowRunFilter:
+    return FlowRunFilter(id=FlowRunFilterId(any_=list(ids)), state=_in(LIVE))
+
+
+def _children_of(ids: Sequence[UUID]) -> FlowRunFilter:
+    return FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=list(ids)), state=_in(LIVE)
+    )
+
+
+def _in(types: list[StateType]) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+
+
+def _chunks(ids: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
+    return (ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK))
+
+
+async def report(found: Found) -> State:
+    """Say what was found; a table in the UI only when there is something in it."""
+    run_log = get_run_logger()
+    summary = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.counts.items())
+    if found.nothing:
+        return Completed(message=f"all quiet: {summary}")
+    for note in found.notes:
+        run_log.warning("%s", note)
+    rows = [{"what": name.replace("_", " "), "count": n} for name, n in found.counts.items()]
+    description = "\n".join([summary, *found.notes[:50]])
+    await Artifact(type="table", key="reconcile", description=description, data=rows).acreate()
+    return Completed(name="Repaired", message=summary)

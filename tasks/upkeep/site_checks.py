@@ -1,0 +1,114 @@
+"""A site as an operator meets it: its definition from the database, its address from its block."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prefect.artifacts import acreate_table_artifact
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.database import RefineryDatabase
+from blocks.slurm_site import SlurmSite
+from hpc.runner_archive import build_runner
+from hpc.sites.slurm.cluster import Cluster
+from hpc.sites.slurm.doctor import Finding, examine, summary
+from hpc.sites.slurm.prepare import prepare
+from hpc.transport.ssh import SshLink
+from schemas.sites import Site
+from track.commands.selection import CannotDo
+from track.commands.site_lacks import forget_lacks
+from track.schema.database import make_engine
+from track.schema.history import record
+from track.schema.tables import site as site_table
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[AsyncEngine]:
+    block: RefineryDatabase = await RefineryDatabase.aload("default")
+    engine = make_engine(block.address(), pool=1)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def find_site(name: str) -> Site:
+    """A Slurm site by its name. Raises CannotDo."""
+    async with _database() as engine, engine.connect() as tx:
+        rows = await tx.execute(select(site_table.c.name, site_table.c.definition))
+        known = {row.name: Site.model_validate(row.definition) for row in rows}
+    slurm = [each for each, found in known.items() if found.kind == "slurm"]
+    if name not in slurm:
+        raise CannotDo(f"site: no Slurm site is called '{name}': there are {', '.join(slurm)}")
+    return known[name]
+
+
+async def find_address(site: Site) -> SlurmSite:
+    """The block that says how to reach a site. Raises CannotDo."""
+    try:
+        found: SlurmSite = await SlurmSite.aload(site.block or site.name)
+        return found
+    except ValueError as error:
+        raise CannotDo(
+            f"site {site.name}: there is no block slurm-site/{site.block}; make it under Blocks "
+            "in the Prefect UI"
+        ) from error
+
+
+async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[str]:
+    """Make a site ready; what was done. Raises CannotDo, SiteTrouble, WireError."""
+    site = await find_site(name)
+    address = (await find_address(site)).address()
+    folder = Path(wheelhouse) if wheelhouse else None
+    if folder is not None and not folder.is_dir():
+        raise CannotDo(f"wheelhouse: there is no folder {folder} on the worker's host")
+    link = SshLink(address)
+    try:
+        cluster = Cluster(link, site.root, address.prelude)
+        with TemporaryDirectory() as built:
+            runner = build_runner(Path(built))
+            done = await prepare(site, cluster, runner, wheelhouse=folder, base=base)
+    finally:
+        await link.close()
+    await _note(name, by, done[-1])
+    return done
+
+
+async def _note(name: str, by: str, what: str) -> None:
+    async with _database() as engine, engine.begin() as tx:
+        await record(tx, actor=f"operator:{by}", what="site.prepared", new=name, why=what)
+        await forget_lacks(tx, name, actor=f"operator:{by}")
+
+
+async def examine_site(name: str) -> list[Finding]:
+    """What a site is like. Raises CannotDo."""
+    site = await find_site(name)
+    address = (await find_address(site)).address()
+    link = SshLink(address)
+    try:
+        with TemporaryDirectory() as built:
+            runner = build_runner(Path(built))
+            return await examine(site, link, address.prelude, runner)
+    finally:
+        await link.close()
+
+
+async def show_findings(name: str, findings: list[Finding]) -> str:
+    """Show the findings as a table on the run's page; in one line, `well` or what is not."""
+    rows = [
+        {
+            "what": finding.what,
+            "is": {True: "well", False: "NOT WELL", None: "not told"}[finding.well],
+            "found": finding.found,
+            "what to do": "" if finding.well else finding.remedy,
+        }
+        for finding in findings
+    ]
+    await acreate_table_artifact(
+        key=f"site-{name.lower().replace('_', '-').replace('.', '-')}",
+        table=rows,
+        description=f"What the doctor found at site {name}.",
+    )
+    return summary(findings)

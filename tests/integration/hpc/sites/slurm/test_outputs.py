@@ -1,0 +1,175 @@
+"""A stage's outputs come back over the wire, whole and checked, before its job is done."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hpc.remote import Garbled
+from hpc.sites.backoff import LONGEST_PAUSE_S, Backoff
+from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
+from hpc.sites.slurm.driver import SlurmDriver
+from hpc.transport.errors import Paused, WireError
+from hpc.transport.ssh import SshLink
+from tasks.dispatch.retrieval import outputs_here
+from tests.support.delay_proxy import running_proxy
+from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
+from track.jobs.claims import take_returned
+from track.jobs.outputs import retrieval
+from track.schema.database import transact
+
+GUID = "makes-a"
+
+
+async def state_of(site: SlurmSite) -> str | None:
+    job_id = await site.world.job_id(GUID, "clean")
+    return await transact(site.engine, lambda tx: retrieval(tx, job_id))
+
+
+async def returned(site: SlurmSite, driver: SlurmDriver) -> None:
+    await site.queue(GUID)
+    await site.until_states(driver, [GUID], "returned")
+
+
+def files_under(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def test_outputs_are_streamed_checked_and_put_in_their_place(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER, outputs=tmp_path / "outputs")
+    await returned(site, driver)
+
+    async def here() -> bool:
+        return await state_of(site) == ""
+
+    await site.drive(driver, here)
+    there = files_under(site.root / "assets" / GUID)
+    assert len(there) == 2
+    assert files_under(tmp_path / "outputs") == {
+        f"{GUID}/clean/{name}": content for name, content in there.items()
+    }
+
+
+async def test_until_they_are_here_the_stage_is_not_done(site: SlurmSite, tmp_path: Path) -> None:
+    driver = site.driver(runner=ODD_RUNNER)  # it brings nothing
+    await returned(site, driver)
+    claim = SimpleNamespace(job_id=await site.world.job_id(GUID, "clean"))
+    us = SimpleNamespace(engine=site.engine, id=site.world.dispatcher_id, actor="test")
+    waiting = asyncio.create_task(outputs_here(us, claim))  # type: ignore[arg-type]
+    done, _ = await asyncio.wait([waiting], timeout=1.5)
+    assert not done
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    await retrieve(site.engine, site.name, source, tmp_path / "outputs")
+    assert await asyncio.wait_for(waiting, 10) is None
+
+
+async def test_what_was_brought_before_a_kill_is_not_fetched_again(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER)
+    await returned(site, driver)
+    home = tmp_path / "outputs" / GUID / "clean"
+    there = site.root / "assets" / GUID
+    (home / "derived").mkdir(parents=True)
+    (home / "derived" / "large.bin").write_bytes((there / "derived" / "large.bin").read_bytes())
+    (home / "note.txt").write_bytes(b"sh")  # torn: it is fetched
+    (there / "derived" / "large.bin").unlink()  # and this one could not be
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    assert await retrieve(site.engine, site.name, source, tmp_path / "outputs") == 1
+    assert await state_of(site) == ""
+    assert (home / "note.txt").read_bytes() == b"short"
+    assert await retrieve(site.engine, site.name, source, tmp_path / "outputs") == 0
+
+
+async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetched_again(
+    site: SlurmSite, tmp_path: Path
+) -> None:
+    await returned(site, site.driver(runner=ODD_RUNNER))
+    outputs = tmp_path / "outputs"
+    with running_proxy(site.lab.sshd.port, rtt_s=0.4) as proxy:
+        link = SshLink(site.lab.sshd.address(port=proxy.port), breaker=Eager())
+        source = RemoteSource(link, str(site.root))
+        bringing = asyncio.create_task(retrieve(site.engine, site.name, source, outputs))
+        async with asyncio.timeout(30):
+            while proxy.received < 500_000:
+                await asyncio.sleep(0.01)
+        proxy.cut()
+        with pytest.raises((WireError, Garbled)):
+            await bringing
+        assert files_under(outputs) == {}
+        assert await state_of(site) is None
+        async with asyncio.timeout(60):
+            while await state_of(site) is None:
+                with suppress(Paused):
+                    await retrieve(site.engine, site.name, source, outputs)
+                await asyncio.sleep(0.05)
+        await link.close()
+    assert await state_of(site) == ""
+    there = files_under(site.root / "assets" / GUID)
+    assert files_under(outputs) == {f"{GUID}/clean/{name}": c for name, c in there.items()}
+
+
+async def test_a_full_disk_of_ours_is_told_and_takes_no_site_down(
+    site: SlurmSite,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    in_the_way = tmp_path / "outputs"
+    in_the_way.write_bytes(b"not a folder")
+    driver = site.driver(runner=ODD_RUNNER, outputs=in_the_way)
+    await returned(site, driver)
+
+    async def told() -> bool:
+        return "outputs cannot be kept here" in caplog.text
+
+    await site.drive(driver, told)
+    degraded = "SELECT degraded FROM track.site WHERE name = 'cluster'"
+    assert await site.world.sql(degraded) == [(None,)]
+    in_the_way.unlink()
+
+    async def here() -> bool:
+        return await state_of(site) == ""
+
+    await site.drive(driver, here)
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone", "folder"])
+async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
+    site: SlurmSite, tmp_path: Path, harm: str
+) -> None:
+    driver = site.driver(runner=ODD_RUNNER)
+    await returned(site, driver)
+    folder = site.root / "assets" / GUID
+    match harm:
+        case "changed":
+            (folder / "note.txt").write_bytes(b"other")
+        case "gone":
+            (folder / "note.txt").unlink()
+        case _:
+            folder.rename(folder.with_name("elsewhere"))
+    source = RemoteSource(driver.state.cluster.wire, str(site.root))
+    later = 0.0
+    backoff: Backoff[int] = Backoff(clock=lambda: later)
+    for look in range(GONE_LOOKS):  # a shared disk may show a file late
+        given_up = await retrieve(site.engine, site.name, source, tmp_path / "outputs", backoff)
+        assert given_up == (look == GONE_LOOKS - 1)
+        later += LONGEST_PAUSE_S
+    job_id = await site.world.job_id(GUID, "clean")
+    mine = site.world.dispatcher_id
+    assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))
+    claim = SimpleNamespace(job_id=job_id)
+    us = SimpleNamespace(engine=site.engine, id=mine, actor="test")
+    ending = await outputs_here(us, claim)  # type: ignore[arg-type]
+    assert ending is not None and ending.name == "Retrying"
+    assert await site.states(GUID) == ["ready"]
+    assert not (tmp_path / "outputs" / GUID / "clean" / "note.txt").exists()

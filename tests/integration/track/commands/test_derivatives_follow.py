@@ -1,0 +1,99 @@
+"""Derivatives show what their sheet shows: they have its codes whenever these become known."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.callbacks import Barcode
+from tests.support.at_site import describe, until_blocked
+from tests.support.world import World, new
+from track.commands.results import apply_barcode, register_child
+from track.records.documents import read_document
+from track.records.mos import owed_kin
+from track.schema.database import transact
+
+PIPELINES: list[dict[str, Any]] = [
+    {"pipeline": "CHILD", "stages": [{"key": "create", "run": "refinery.create"}]},
+    {"pipeline": "P", "stages": [{"key": "create", "run": "refinery.create"}]},
+]
+LABEL = Barcode(asset_subject="label", label=True, disposable="d", barcodes=())
+SPECIMEN = Barcode(asset_subject="specimen", disposable="d", barcodes=("B1",))
+
+
+@pytest.fixture
+async def world(engine: AsyncEngine) -> World:
+    """A label sheet and a specimen sheet of one batch."""
+    made = await World.make(engine, *PIPELINES)
+    await made.register(new("label", batch_name="b"), new("specimen", batch_name="b"))
+    await describe(made, "label", "specimen")
+    return made
+
+
+async def read(world: World, guid: str, barcode: Barcode) -> None:
+    await transact(world.engine, lambda tx: apply_barcode(tx, guid, barcode, actor="test"))
+
+
+async def derive(tx: AsyncConnection, guid: str) -> None:
+    fields = {"file_format": "jpeg", "payload_type": "thumbnail"}
+    await register_child(
+        tx, guid, f"{guid}_72", emits="CHILD", ppi=72, fields=fields, size_mb=1, actor="test"
+    )
+
+
+async def codes(world: World, guid: str) -> tuple[str, ...]:
+    async with world.engine.connect() as tx:
+        return (await read_document(tx, guid)).barcode
+
+
+async def test_a_labels_derivative_gets_the_code_of_a_specimen_that_is_read_later(
+    world: World,
+) -> None:
+    await read(world, "label", LABEL)
+    await transact(world.engine, lambda tx: derive(tx, "label"))
+    await read(world, "specimen", SPECIMEN)
+    assert await codes(world, "label") == await codes(world, "label_72") == ("B1",)
+
+
+async def test_a_corrected_code_reaches_the_derivatives_and_says_nothing_else_of_them(
+    world: World,
+) -> None:
+    await read(world, "specimen", SPECIMEN)
+    await transact(world.engine, lambda tx: derive(tx, "specimen"))
+    right = SPECIMEN.model_copy(update={"barcodes": ("B2",), "asset_subject": "label"})
+    await read(world, "specimen", right)
+    assert await codes(world, "specimen_72") == ("B2",)
+    async with world.engine.connect() as tx:
+        child = await read_document(tx, "specimen_72")
+    assert (child.asset_subject, child.file_format) == ("label", "jpeg")
+    assert await world.sql("SELECT subject FROM track.asset WHERE guid = 'specimen_72'") == [
+        ("label",)
+    ]
+
+
+async def test_a_derivative_made_while_its_label_gets_a_code_has_it(world: World) -> None:
+    await read(world, "label", LABEL)
+    async with world.engine.begin() as tx:
+        await apply_barcode(tx, "specimen", SPECIMEN, actor="test")
+        making = asyncio.create_task(transact(world.engine, partial(derive, guid="label")))
+        await until_blocked(world.engine, making)
+    await making
+    assert await codes(world, "label_72") == ("B1",)
+
+
+async def test_the_archive_is_owed_what_it_knows_of_and_lacks(world: World) -> None:
+    await read(world, "label", LABEL)
+    await transact(world.engine, lambda tx: derive(tx, "label"))
+    await world.finish_all()
+    await world.sql("UPDATE metadata.document SET ars_revision = revision")
+
+    async def owed() -> list[str]:
+        return await transact(world.engine, lambda tx: owed_kin(tx, "specimen"))
+
+    assert await owed() == []
+    await read(world, "specimen", SPECIMEN)
+    assert await owed() == ["label", "label_72"]
+    await world.sql("UPDATE track.job SET state = 'claimed' WHERE asset_guid = 'label_72'")
+    assert await owed() == ["label"], "its creation is under way and tells it"

@@ -1,0 +1,243 @@
+"""Assets: how they enter the track database, and how a corrected one comes back."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.commands.pipelines import create_jobs
+from track.jobs.edges import hold_edges
+from track.jobs.moves import Guard, move, move_all
+from track.jobs.resolve import downstream, resolve
+from track.jobs.verbs import fail_waiting, release_asset
+from track.records.sessions import of_folder
+from track.records.wake import wake
+from track.schema.arrays import any_of
+from track.schema.history import record, record_all
+from track.schema.states import State
+from track.schema.tables import asset, job, pipeline, stage
+
+
+@dataclass(frozen=True)
+class NewAsset:
+    """One asset as a session's folder, or an emitting stage, shows it. Sizes in MB."""
+
+    guid: str
+    pipeline: str
+    file_name: str
+    batch_name: str = ""
+    parent_guid: str | None = None
+    subject: str = "unknown"
+    ppi: int | None = None
+    source_path: str | None = None
+    size_mb: int = 1
+    reserved_mb: int = 0
+    priority: int = 0
+    x: int | None = None
+    y: int | None = None
+    z: int | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a registration found: new guids, re-opened ones, and those known from elsewhere."""
+
+    new: list[str]
+    reopened: list[str]
+    known: list[str]
+
+
+async def register_assets(
+    tx: AsyncConnection,
+    session_id: UUID,
+    assets: Sequence[NewAsset],
+    *,
+    actor: str,
+    again: bool = False,
+) -> Registered:
+    """Insert assets with a job per stage; again is harmless.
+
+    One that was quarantined is opened again from its corrected files; any other guid
+    that is known from another session is left as it is and reported. `again` opens those
+    of this very session that have failed jobs and are in no quarantine.
+
+    A statement for each step, however many assets: a folder may hold thousands. Until the
+    transaction ends an edit of a pipeline waits, so callers register a page at a time.
+    """
+    await hold_edges(tx)  # an edit that is under way has stages that could not be seen yet
+    await _lock_lattices(tx, assets)
+    rows = await _rows(tx, session_id, assets)
+    new = sorted((await tx.execute(INSERT, {"rows": list(rows.values())})).scalars())
+    said = [
+        {"session_id": session_id, "asset_guid": each.guid, "new": each.pipeline}
+        for each in assets
+        if each.guid in set(new)
+    ]
+    await record_all(tx, said, actor=actor, what="asset.registered")
+    others = rows.keys() - set(new)
+    reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
+    jobs = await create_jobs(tx, {guid: rows[guid]["pipeline_id"] for guid in new + reopened})
+    if any(each.parent_guid is not None or each.z is not None for each in assets):
+        await tx.execute(RELATIVES, {"jobs": jobs})
+    # A newcomer may be the neighbour that others miss.
+    await wake(tx, await resolve(tx, [*restarted, *jobs, *await downstream(tx, jobs)]))
+    return Registered(new, reopened, sorted(others - set(reopened)))
+
+
+async def guids_in_folder(
+    tx: AsyncConnection, session_id: UUID, file_names: Sequence[str]
+) -> dict[str, str]:
+    """The guids under which files of this session's folder are known, by base name."""
+    sessions = [row.id for row in await of_folder(tx, session_id)]
+    mine = select(asset.c.file_name, asset.c.guid).where(
+        any_of(asset.c.session_id, sessions),
+        any_of(asset.c.file_name, file_names),
+        asset.c.parent_guid.is_(None),
+    )
+    return {row.file_name: row.guid for row in await tx.execute(mine)}
+
+
+async def existing_guids(tx: AsyncConnection, guids: Sequence[str]) -> set[str]:
+    """Those of these guids that some asset has."""
+    found = await tx.execute(select(asset.c.guid).where(any_of(asset.c.guid, guids)))
+    return set(found.scalars())
+
+
+async def _rows(
+    tx: AsyncConnection, session_id: UUID, assets: Sequence[NewAsset]
+) -> dict[str, dict[str, Any]]:
+    """The assets as rows, by guid."""
+    names = await tx.execute(select(pipeline.c.name, pipeline.c.id))
+    ids: dict[str, int] = {row.name: row.id for row in names}
+    rows = {}
+    for each in sorted(assets, key=lambda found: found.guid):
+        row = asdict(each) | {"session_id": str(session_id), "pipeline_id": ids[each.pipeline]}
+        del row["pipeline"]
+        rows[each.guid] = row
+    return rows
+
+
+_COLUMNS = [
+    each.name for each in fields(NewAsset) if each.name not in ("guid", "pipeline", "parent_guid")
+] + ["session_id", "pipeline_id"]
+
+_GIVEN = "jsonb_populate_recordset(CAST(NULL AS track.asset), :rows)"
+
+INSERT = text(f"""
+    INSERT INTO track.asset (guid, parent_guid, {", ".join(_COLUMNS)})
+    SELECT guid, parent_guid, {", ".join(_COLUMNS)} FROM {_GIVEN} ORDER BY guid
+    ON CONFLICT DO NOTHING
+    RETURNING guid
+""").bindparams(bindparam("rows", type_=JSONB))
+
+REOPEN = text(f"""
+    UPDATE track.asset a
+    SET {", ".join(f"{name} = r.{name}" for name in _COLUMNS)},
+        quarantine = NULL, released_at = NULL, admitted_at = NULL
+    FROM {_GIVEN} r WHERE a.guid = r.guid
+""").bindparams(bindparam("rows", type_=JSONB))
+"""Points assets at the files of these rows."""
+
+
+RELATIVES = text("""
+    SELECT u.id FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.edge e ON e.stage_id = j.stage_id
+    JOIN track.asset n ON e.selector = 'parent' AND n.guid = a.parent_guid
+      OR e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
+     AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
+    JOIN track.job u ON u.stage_id = e.upstream_id AND u.asset_guid = n.guid
+    WHERE j.id = ANY(:jobs)
+    ORDER BY u.id
+    FOR SHARE OF u
+""")
+"""Locks the jobs of other assets that new jobs wait for: one that is just finishing cannot see
+the newcomer, nor is its end seen here."""
+
+
+async def _lock_lattices(tx: AsyncConnection, assets: Sequence[NewAsset]) -> None:
+    """Let neighbours that arrive at once, in two transactions, see each other."""
+    for name in sorted({each.pipeline for each in assets if each.z is not None}):
+        key = func.hashtextextended(f"lattice {name}", 0)
+        await tx.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def _reopen(
+    tx: AsyncConnection, rows: dict[str, dict[str, Any]], actor: str, again: bool
+) -> tuple[list[str], list[int]]:
+    """Point known assets at their corrected files, or at those that may be read now.
+
+    Those that were opened, and their jobs that are to be judged anew.
+    """
+    if not rows:
+        return [], []
+    session_id = next(iter(rows.values()))["session_id"]
+    mine = any_of(asset.c.guid, rows)
+    if again:
+        mine &= (asset.c.session_id == session_id) & asset.c.quarantine.is_(None)
+    else:
+        mine &= (asset.c.session_id != session_id) & asset.c.quarantine.is_not(None)
+    locked = select(asset.c.guid, asset.c.pipeline_id, asset.c.quarantine).where(mine)
+    old = {row.guid: row for row in await tx.execute(locked.order_by("guid").with_for_update())}
+    failed = await _failed_jobs(tx, list(old))
+    if again:
+        with_failed = set(failed.values())
+        old = {guid: row for guid, row in old.items() if guid in with_failed}
+    await tx.execute(REOPEN, {"rows": [rows[guid] for guid in old]})
+    said = [
+        {"session_id": session_id, "asset_guid": guid, "old": row.quarantine, "new": ""}
+        for guid, row in old.items()
+    ]
+    await record_all(tx, said, actor=actor, what="asset.reopened")
+    why = "its files may be read now" if again else "its corrected files arrived"
+    moved = {guid for guid, row in old.items() if row.pipeline_id != rows[guid]["pipeline_id"]}
+    return list(old), await _restart_jobs(tx, failed, moved=moved, actor=actor, why=why)
+
+
+async def _failed_jobs(tx: AsyncConnection, guids: list[str]) -> dict[int, str]:
+    """The failed jobs of these assets, each with its asset."""
+    mine = select(job.c.id, job.c.asset_guid).where(
+        any_of(job.c.asset_guid, guids), job.c.state == State.FAILED
+    )
+    return {row.id: row.asset_guid for row in await tx.execute(mine.order_by(job.c.id))}
+
+
+async def _restart_jobs(
+    tx: AsyncConnection, failed: dict[int, str], *, moved: set[str], actor: str, why: str
+) -> list[int]:
+    """Let failed jobs wait again, and leave out those of a pipeline their asset no longer has."""
+    gone = [each for each, guid in failed.items() if guid in moved]
+    await move_all(tx, gone, State.FAILED, State.EXCLUDED, actor=actor, why=why)
+    fresh: dict[str, Any] = {"tries": 0, "effects": {}, "available_at": func.now()}
+    left = [each for each, guid in failed.items() if guid not in moved]
+    return await move_all(tx, left, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
+
+
+async def quarantine(
+    tx: AsyncConnection, guid: str, job_id: int, *, dispatcher_id: UUID, reason: str, actor: str
+) -> None:
+    """End an asset whose files cannot be taken in: its ingest and all that waits has failed."""
+    guard = Guard(dispatcher_id=dispatcher_id)
+    await move(tx, job_id, State.CLAIMED, State.FAILED, actor=actor, why=reason, guard=guard)
+    await fail_waiting(tx, guid, actor=actor, why=f"quarantined: {reason}")
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=reason))
+    await release_asset(tx, guid)
+    await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
+
+
+async def job_of(tx: AsyncConnection, guid: str, stage_key: str) -> int | None:
+    """The id of an asset's job at a stage."""
+    statement = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(
+            asset, (asset.c.guid == job.c.asset_guid) & (asset.c.pipeline_id == stage.c.pipeline_id)
+        )
+        .where(asset.c.guid == guid, stage.c.key == stage_key, stage.c.archived_at.is_(None))
+    )
+    found: int | None = (await tx.execute(statement)).scalar_one_or_none()
+    return found

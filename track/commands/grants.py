@@ -1,0 +1,107 @@
+"""A grant: all that a module needs to know, put together once its start is granted.
+
+Files are named by where the archive's open share offers them, never by a path of ours.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.attempts import Child, Grant, LinkedFile, Token
+from schemas.guid import GuidError, derivative_guid
+from schemas.metadata.document import Metadata
+from track.commands.attention import zeros_accepted
+from track.jobs.attempts import Attempt
+from track.records.documents import read_document
+from track.schema.tables import asset, file, job, pipeline, stage
+
+
+async def make_grant(
+    tx: AsyncConnection, attempt: Attempt, *, file_proxy: str, token: Token
+) -> Grant:
+    """The answer to a granted start. Raises NoDocument.
+
+    `file_proxy` is the base of the archive's file service, `token` lets its files be read
+    and written. A stage that uploads gets the asset's files as `uploads`, any other as `inputs`.
+    """
+    step = (await tx.execute(select(stage).where(stage.c.id == attempt.stage_id))).one()
+    metadata = await read_document(tx, attempt.guid)
+    files = await _files(tx, attempt.guid, metadata, file_proxy)
+    uploads = step.kind == "module" and step.run == "upload"
+    parent = select(asset.c.parent_guid).where(asset.c.guid == attempt.guid)
+    return Grant(
+        attempt=attempt.id,
+        guid=attempt.guid,
+        stage=attempt.stage,
+        module=step.run,
+        params=step.params,
+        metadata=metadata.canonical(),
+        inputs=() if uploads else files,
+        # What a person has accepted of an image, no module refuses again.
+        accept_black=await zeros_accepted(tx, attempt.guid),
+        results=await _results(tx, attempt.guid, step.position),
+        children=children(attempt.guid, step.params) if step.emits else (),
+        parent_guid=(await tx.execute(parent)).scalar_one(),
+        uploads=files if uploads else (),
+        outputs=await _outputs(tx, step.pipeline_id, step.key),
+        ars=token,
+    )
+
+
+def file_url(file_proxy: str, metadata: Metadata, name: str) -> str:
+    """Where a file of an asset is in its open share."""
+    steps = (metadata.institution, metadata.collection, metadata.asset_guid, name)
+    # A step of dots alone would be read as a way up, however it is escaped.
+    path = "/".join(
+        quote(step, safe="") if step.strip(".") else "%2E" * len(step) for step in steps
+    )
+    return f"{file_proxy.rstrip('/')}/assetfiles/{path}"
+
+
+def children(guid: str, params: dict[str, Any]) -> tuple[Child, ...]:
+    """The names of the derivatives that a stage is asked for; none for an asset that is one."""
+    asked = params.get("ppi", [])
+    try:
+        return tuple(
+            Child(ppi=ppi, guid=derivative_guid(guid, n, ppi))
+            for n, ppi in enumerate(asked if isinstance(asked, list) else [asked], start=1)
+        )
+    except GuidError:
+        return ()
+
+
+async def _files(
+    tx: AsyncConnection, guid: str, metadata: Metadata, file_proxy: str
+) -> tuple[LinkedFile, ...]:
+    mine = (file.c.asset_guid == guid) & file.c.deleted_at.is_(None)
+    rows = await tx.execute(select(file).where(mine).order_by(file.c.name))
+    return tuple(
+        LinkedFile(
+            name=row.name,
+            crc32=row.crc32,
+            size_bytes=row.size_bytes,
+            url=file_url(file_proxy, metadata, row.name),
+        )
+        for row in rows
+    )
+
+
+async def _outputs(tx: AsyncConnection, pipeline_id: int, key: str) -> tuple[str, ...]:
+    """The files a stage declares, as its pipeline is written now."""
+    written = select(pipeline.c.definition["stages"]).where(pipeline.c.id == pipeline_id)
+    stages = (await tx.execute(written)).scalar_one() or []
+    return next((tuple(each.get("outputs", ())) for each in stages if each["key"] == key), ())
+
+
+async def _results(tx: AsyncConnection, guid: str, position: int) -> dict[str, dict[str, Any]]:
+    """What earlier stages of the asset handed on, by stage."""
+    statement = (
+        select(stage.c.key, job.c.details)
+        .join(job, job.c.stage_id == stage.c.id)
+        .where(job.c.asset_guid == guid, job.c.details.is_not(None))
+        .where(stage.c.position < position, stage.c.archived_at.is_(None))
+        .order_by(stage.c.position, stage.c.id)
+    )
+    return {row.key: row.details for row in await tx.execute(statement)}

@@ -1,0 +1,326 @@
+"""What reconcile looks for: work that nobody is at, and traces of dispatchers that died.
+
+In a quiet system each of these finds nothing. None of them touches what a live
+dispatcher holds: a session's row is locked before its leases are read, so that no new
+one can be taken meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import func, literal_column, or_, select, text, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.jobs.moves import lock
+from track.jobs.parking import look
+from track.jobs.resolve import judge, resolve
+from track.jobs.takeover import release_jobs
+from track.records.documents import owed
+from track.records.wake import wake, wake_session
+from track.schema.arrays import any_of
+from track.schema.history import record
+from track.schema.states import State
+from track.schema.tables import dispatcher, document, history, job, session
+
+ACTOR = "reconcile"
+
+PAGE = 5000
+"""Waiting jobs judged by one run; more than these take turns, a page a minute."""
+
+MOST_UNTOLD = 100
+"""Assets whose metadata one run pushes."""
+
+REFUSED = "metadata.refused"
+"""How history calls it that ARS would not be told of an asset."""
+
+TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
+"""While a job of an asset is here, its subflow tells ARS what changed."""
+
+ALONE = """
+    NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
+                 AND d.ended_at IS NULL AND d.alive_until > now())
+    AND (s.wake_requested_at IS NULL OR
+         coalesce(s.wake_announced_at, s.wake_requested_at) < now() - CAST(:patience AS interval))
+"""
+"""Nobody is at session `s`, and a wake that was asked for has had its time."""
+
+NEGLECTED = text(f"""
+    SELECT s.id
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session s ON s.id = a.session_id
+    WHERE j.state IN ('ready', 'claimed', 'returned')
+      AND j.updated_at < now() - CAST(:patience AS interval)
+      AND s.parked_at IS NULL AND {ALONE}  -- what is parked waits for what its row says
+    UNION
+    SELECT s.id FROM track.session s WHERE s.wake_requested_at IS NOT NULL AND {ALONE}
+    ORDER BY 1
+""")
+
+UNREGISTERED = text(f"""
+    SELECT s.id
+    FROM track.session s
+    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
+                          FROM track.dispatcher d WHERE d.session_id = s.id) d
+    WHERE s.registered_at IS NULL
+      AND coalesce(s.announced_at, s.opened_at) < now() - CAST(:patience AS interval)
+      AND (d.last IS NULL
+           -- A folder that cannot be read must not start a dispatcher every minute.
+           OR d.last < now() - make_interval(mins => least(60, d.starts::int)))
+      AND {ALONE}
+    ORDER BY s.id
+""")
+
+UNCLOSED = text(f"""
+    SELECT s.id
+    FROM track.session s
+    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
+                          FROM track.dispatcher d WHERE d.session_id = s.id) d
+    CROSS JOIN LATERAL (
+        SELECT array_agg(o.id) AS ids, bool_or(o.opened_at > s.opened_at) AS followed,
+               bool_or(o.known <> '[]') AS told
+        FROM track.session o WHERE o.opened_as = s.opened_as AND o.path = s.path
+    ) f
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_and(j.state IN ('done', 'excluded', 'cancelled')
+                                 OR a.quarantine IS NOT NULL),
+                        f.told) AS decided
+        FROM track.asset a
+        JOIN track.job j ON j.asset_guid = a.guid
+        JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
+         AND st.kind = 'builtin' AND st.run = 'ingest'
+        WHERE a.session_id = ANY(f.ids) AND a.parent_guid IS NULL
+    ) i
+    WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided AND NOT f.followed
+      AND s.path !~ '/(imported|error)_[^/]*$'
+      AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
+      AND d.last < now() - make_interval(mins => least(60, d.starts::int))
+      AND {ALONE}
+    ORDER BY s.id
+""")
+
+SHUT_OUT = text("""
+    SELECT a.file_name, a.session_id, coalesce(a.source_path, s.path) AS folder
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid AND a.quarantine IS NULL AND a.parent_guid IS NULL
+    JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
+     AND st.kind = 'builtin' AND st.run = 'ingest'
+    JOIN track.session s ON s.id = a.session_id
+    CROSS JOIN LATERAL (SELECT count(*) AS times FROM track.history h
+                         WHERE h.asset_guid = a.guid AND h.what = 'asset.reopened') h
+    WHERE j.state = 'failed'
+      -- One that can be opened and fails all the same must not be tried every minute.
+      AND (h.times = 0 OR j.updated_at < now() - make_interval(mins => least(60, h.times::int)))
+    ORDER BY a.guid
+""")
+
+FORGOTTEN = text("""
+    WITH old AS (SELECT j.id FROM track.job j JOIN track.stage s ON s.id = j.stage_id
+                  WHERE j.state = 'waiting' AND j.updated_at < now() - CAST(:patience AS interval)
+                    AND s.judged_to IS NULL),  -- else a back-fill is on its way to it
+         pages AS (SELECT greatest(1, ceil(count(*) / :page ::numeric))::bigint AS n FROM old)
+    SELECT old.id FROM old, pages
+    WHERE old.id % pages.n = (extract(epoch FROM now())::bigint / 60) % pages.n
+    ORDER BY old.id
+""")
+
+SILENT = text("""
+    SELECT d.id, d.session_id
+    FROM track.dispatcher d
+    WHERE d.ended_at IS NULL AND d.alive_until < now() - CAST(:patience AS interval)
+    ORDER BY d.id
+""")
+
+HOLDS = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND classid = CAST(:high AS oid) AND objid = CAST(:low AS oid))
+""")
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """A dispatcher that ended, and the Prefect run it ended in."""
+
+    dispatcher_id: UUID
+    flow_run_id: UUID
+    why: str
+
+
+@dataclass(frozen=True)
+class ShutOut:
+    """A specimen, by the folder and the base name of its files."""
+
+    session_id: UUID
+    folder: Path
+    file_name: str
+
+
+async def neglected(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Sessions with jobs to claim or to finish and no dispatcher, and none on its way.
+
+    Those that were asked for in vain too; not those that are parked.
+    """
+    return list((await tx.execute(NEGLECTED, {"patience": patience})).scalars())
+
+
+async def unregistered(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Sessions whose specimens nobody has registered: never announced, or in vain."""
+    return list((await tx.execute(UNREGISTERED, {"patience": patience})).scalars())
+
+
+async def shut_out(tx: AsyncConnection) -> list[ShutOut]:
+    """Specimens whose ingest failed without a fault of theirs: their files could not be used."""
+    rows = await tx.execute(SHUT_OUT)
+    return [ShutOut(row.session_id, Path(row.folder), row.file_name) for row in rows]
+
+
+async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """Finished sessions, the last of their folders, that were not renamed though all is decided.
+
+    The drive was away at their end, or files came that no session has seen.
+    """
+    return list((await tx.execute(UNCLOSED, {"patience": patience})).scalars())
+
+
+async def take_up(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
+    """Give back what dead dispatchers hold of a session, and ask for a new one.
+
+    False when there is one by now, or when nothing can be done at this moment: what it waits
+    for is noted then. `idle`, or asked for before: even if there is nothing to do.
+    """
+    if await _has_dispatcher(tx, session_id):
+        return False
+    await release_jobs(tx, session_id, actor=ACTOR)
+    row = select(session.c.registered_at.is_not(None), session.c.wake_requested_at.is_not(None))
+    known, asked = (await tx.execute(row.where(session.c.id == session_id))).one()
+    mine = session.c.id == session_id
+    if known and not asked and not idle:
+        await look(tx, session_id)
+        if (await tx.execute(select(session.c.wake_requested_at).where(mine))).scalar() is None:
+            return False
+    else:
+        # A new time makes a new event: the one before was announced and has led to nothing.
+        await tx.execute(update(session).where(mine).values(wake_requested_at=None))
+        await wake_session(tx, session_id)
+    await record(tx, actor=ACTOR, what="session.woken", session_id=session_id)
+    return True
+
+
+async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether a session has a live lease; none can be taken until the caller commits."""
+    row = select(session.c.id).where(session.c.id == session_id)
+    await tx.execute(row.with_for_update(key_share=True))
+    alive = select(dispatcher.c.id).where(
+        dispatcher.c.session_id == session_id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until > func.now(),
+    )
+    return (await tx.execute(alive)).first() is not None
+
+
+async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
+    """Assets of which ARS lacks metadata, with nobody about to push it; the latest refused last.
+
+    A label whose road was over when its specimen was read; a script that reported after its end.
+    """
+    soon = select(job.c.id).where(
+        job.c.asset_guid == document.c.asset_guid, job.c.state.in_(TOLD_SOON)
+    )
+    nobody_soon = soon.limit(1).scalar_subquery().is_(None)  # as in `owed`
+    refused = (
+        select(func.count().label("times"), func.max(history.c.at).label("last"))
+        .where(history.c.asset_guid == document.c.asset_guid, history.c.what == REFUSED)
+        .where(history.c.at > document.c.updated_at)
+        .lateral()
+    )
+    wait = func.least(60, refused.c.times) * literal_column("interval '1 minute'")
+    statement = (
+        select(document.c.asset_guid)
+        .join(refused, true())
+        .where(owed(), document.c.updated_at < func.now() - patience, nobody_soon)
+        .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
+        .order_by(refused.c.times, document.c.updated_at)
+        .limit(MOST_UNTOLD)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def forgotten(tx: AsyncConnection, patience: timedelta) -> list[int]:
+    """Jobs that have waited long and whose edges say that they should not."""
+    ids = (await tx.execute(FORGOTTEN, {"patience": patience, "page": PAGE})).scalars().all()
+    return [verdict.job_id for verdict in await judge(tx, ids) if verdict.wanted() is not None]
+
+
+async def remember(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+    """Bring forgotten jobs in line with their edges; those that still had to be.
+
+    Each is a bug of ours: a move was not followed by the resolve it needs.
+    """
+    await lock(tx, job_ids)
+    wrong = [found.job_id for found in await judge(tx, job_ids) if found.wanted() is not None]
+    await wake(tx, await resolve(tx, wrong))
+    return wrong
+
+
+async def close_silent(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
+    """End the rows of dispatchers that are long past their lease and hold no lock."""
+    closed = []
+    for row in (await tx.execute(SILENT, {"patience": patience})).all():
+        if not await _holds_lock(tx, row.session_id):
+            mine = update(dispatcher).where(
+                dispatcher.c.id == row.id, dispatcher.c.ended_at.is_(None)
+            )
+            await tx.execute(mine.values(ended_at=func.now(), ended_why="silent"))
+            closed.append(row.id)
+    return closed
+
+
+async def _holds_lock(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether some connection holds the lock of a session's lease."""
+    high, low = (int.from_bytes(session_id.bytes[at : at + 4]) for at in (0, 4))
+    return bool((await tx.execute(HOLDS, {"high": high, "low": low})).scalar_one())
+
+
+async def dead_runs(
+    tx: AsyncConnection, patience: timedelta, *, within: timedelta
+) -> list[DeadRun]:
+    """Dispatchers that ended some time ago, but `within` the last while, newest first."""
+    over = func.coalesce(dispatcher.c.ended_at, dispatcher.c.alive_until)
+    statement = (
+        select(dispatcher.c.id, dispatcher.c.flow_run_id, dispatcher.c.ended_why)
+        .where(dispatcher.c.flow_run_id.is_not(None))
+        .where(over < func.now() - patience, over > func.now() - within)
+        .order_by(over.desc())
+    )
+    return [
+        DeadRun(row.id, row.flow_run_id, row.ended_why or "silent")
+        for row in await tx.execute(statement)
+    ]
+
+
+async def known_runs(tx: AsyncConnection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these Prefect runs have, or had, a dispatcher."""
+    mine = select(dispatcher.c.flow_run_id).where(any_of(dispatcher.c.flow_run_id, flow_run_ids))
+    return set((await tx.execute(mine)).scalars())
+
+
+async def abandoned(tx: AsyncConnection) -> list[UUID]:
+    """Sessions with a lease that ran out, and for which nobody was asked for since then.
+
+    That one is asked for once: a lease whose lock is still held is reconcile's to watch.
+    """
+    over = (dispatcher.c.ended_at.is_(None), dispatcher.c.alive_until < func.clock_timestamp())
+    asked = session.c.wake_requested_at
+    statement = (
+        select(session.c.id)
+        .join(dispatcher, dispatcher.c.session_id == session.c.id)
+        .where(*over, asked.is_(None) | (asked < dispatcher.c.alive_until))
+        .distinct()
+    )
+    return list((await tx.execute(statement)).scalars())

@@ -1,0 +1,291 @@
+"""What an operator may do to single jobs: do again, leave out, stop, send elsewhere.
+
+Each verb is one transaction, may be repeated, and answers with one line that says what
+was, what is now, and why nothing was done when nothing was.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, exists, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.commands.selection import CannotDo, site_row
+from track.jobs import verbs
+from track.jobs.attempts import DECLARED, close_attempt
+from track.jobs.moves import Guard, lock
+from track.jobs.outputs import forsake_outputs, outputs_awaited
+from track.jobs.sites import is_driven, runs_scripts
+from track.schema.history import record
+from track.schema.states import IN_HAND, State
+from track.schema.tables import asset, attempt, file, job, site, stage
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an answer: what it is about, what was, what is now, and a word on it."""
+
+    guid: str
+    stage: str
+    was: str
+    now: str
+    note: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return self.was != self.now
+
+
+async def _read(tx: AsyncConnection, job_id: int) -> Row[Any]:
+    """A job under its lock, read after the lock was given: what is decided on stays true."""
+    await lock(tx, [job_id])
+    held = select(attempt.c.id).join(job, job.c.attempt_id == attempt.c.id)
+    held = held.where(job.c.id == job_id)
+    # A driver that is taking the attempt into a batch holds the attempt's row.
+    await tx.execute(held.with_for_update(key_share=True, of=attempt))
+    statement = (
+        select(
+            job,
+            stage.c.key,
+            stage.c.kind,
+            stage.c.run,
+            stage.c.sites,
+            asset.c.quarantine,
+            attempt.c.site,
+            attempt.c.batch_id,
+            attempt.c.cancel_requested_at,
+            ((site.c.kind == "local") | (site.c.definition["callback"].astext.is_not(None))).label(
+                "grants"
+            ),
+        )
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+        .outerjoin(site, site.c.name == attempt.c.site)
+        .where(job.c.id == job_id)
+    )
+    return (await tx.execute(statement)).one()
+
+
+async def _line(tx: AsyncConnection, was: Row[Any], note: str = "") -> Line:
+    now = (await tx.execute(select(job.c.state).where(job.c.id == was.id))).scalar_one()
+    return Line(was.asset_guid, was.key, was.state, now, note)
+
+
+async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+    """Do a finished, failed or cancelled job again, and all that was built on it.
+
+    One that will run anyway is left as it is, but does not wait for its time; one that came back
+    and waits for its outputs waits no longer. An asset in quarantine leaves it: whatever failed
+    with it is opened again too.
+    """
+    row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        return await _do_again(tx, row, actor, why)
+    if row.state in IN_HAND:
+        return await _line(tx, row, "it is being done; cancel it first to do it anew")
+    if row.state == State.READY and await verbs.hurry(tx, job_id, actor=actor, why=why):
+        return await _line(tx, row, "it was put off, and is tried now")
+    if row.state in (State.WAITING, State.READY, State.ABSENT):
+        return await _line(tx, row, "it runs as soon as it can; nothing to do")
+    if row.quarantine is not None:
+        await _lift_quarantine(tx, row, actor)
+    await verbs.resubmit(tx, job_id, actor=actor, why=why)
+    return await _line(tx, row)
+
+
+async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> None:
+    mine = asset.c.guid == row.asset_guid
+    await tx.execute(update(asset).where(mine).values(quarantine=None))
+    await record(
+        tx, actor=actor, what="asset.reopened", asset_guid=row.asset_guid, old=row.quarantine
+    )
+    others = select(job.c.id).where(
+        job.c.asset_guid == row.asset_guid, job.c.state == State.FAILED, job.c.id != row.id
+    )
+    for other in list((await tx.execute(others.order_by(job.c.id))).scalars()):
+        await verbs.resubmit(tx, other, actor=actor, why="its asset left quarantine")
+
+
+async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+    """Leave a job out, so that what follows may run; one that is in somebody's hands is not.
+
+    One that waits only for its outputs is in nobody's.
+    """
+    row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        await _fail_without_outputs(tx, row, actor, why)
+        await verbs.skip(tx, job_id, actor=actor, why=why)
+        return await _line(tx, row, "nobody waits for its outputs any more")
+    if row.state in IN_HAND:
+        return await _line(tx, row, "it is being done; cancel it first")
+    if row.state in (State.DONE, State.EXCLUDED, State.ABSENT):
+        return await _line(tx, row, f"it is {row.state}: what follows may run already")
+    await verbs.skip(tx, job_id, actor=actor, why=why)
+    return await _line(tx, row)
+
+
+async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+    """Stop a job: at once while nothing runs for it, else by asking its site.
+
+    What came back from a site is finished, and a finish that is committed before the
+    evidence of the end wins.
+    """
+    row = await _read(tx, job_id)
+    match State(row.state):
+        case State.WAITING | State.READY:
+            note = ""
+        case State.CLAIMED:
+            note = "what its dispatcher had begun outside may still end; nothing follows it"
+        case State.QUEUED if row.batch_id is None or (row.grants and row.kind != "script"):
+            await _ask_to_stop(tx, row, actor, why)
+            await close_attempt(tx, row.attempt_id, "cancelled", message=why)
+            note = f"taken out of the queue of {row.site}"
+        case State.QUEUED | State.RUNNING:
+            first = await _ask_to_stop(tx, row, actor, why)
+            asked = "is asked to stop it" if first else "was asked already"
+            return await _line(tx, row, f"{row.site} {asked}; it is cancelled once it has ended")
+        case State.RETURNED if await _awaits_outputs(tx, row):
+            await _fail_without_outputs(tx, row, actor, why)
+            return await _line(tx, row, "nobody waits for its outputs any more")
+        case State.RETURNED:
+            return await _line(tx, row, "it has come back: cancel the stage that follows")
+        case _:
+            return await _line(tx, row, f"it is {row.state}: nothing to stop")
+    guard = Guard(attempt_id=row.attempt_id)
+    await verbs.end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
+    return await _line(tx, row, note)
+
+
+async def _ask_to_stop(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> bool:
+    """Note that an attempt is not wanted any more; whether this call was the first to."""
+    if row.cancel_requested_at is not None:
+        return False
+    mine = update(attempt).where(attempt.c.id == row.attempt_id)
+    await tx.execute(mine.values(cancel_requested_at=func.now()))
+    await record(
+        tx, actor=actor, what="attempt.cancel", asset_guid=row.asset_guid, job_id=row.id,
+        attempt_id=row.attempt_id, why=why,
+    )  # fmt: skip
+    await _notify(tx, row.site)
+    return True
+
+
+async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+    """Take a person's word that an attempt at a site is over, of which nothing else says so.
+
+    The attempt is closed: whatever may still come of it changes nothing. Its job is done
+    again without losing a try, or is cancelled when that was asked for. So is one that came
+    back and whose outputs cannot be brought.
+    """
+    row = await _read(tx, job_id)
+    if await _awaits_outputs(tx, row):
+        return await _do_again(tx, row, actor, why)
+    if row.state not in (State.QUEUED, State.RUNNING):
+        return await _line(tx, row, f"it is {row.state}: no site has it")
+    if row.batch_id is None:
+        return await _line(tx, row, f"{row.site} has not taken it: cancel it, or move it")
+    told = f"declared lost{f': {why}' if why else ''}"
+    await close_attempt(tx, row.attempt_id, DECLARED, finished_at=func.now(), message=told)
+    await record(
+        tx, actor=actor, what="attempt.lost", asset_guid=row.asset_guid, job_id=row.id,
+        attempt_id=row.attempt_id, why=why,
+    )  # fmt: skip
+    guard = Guard(attempt_id=row.attempt_id)
+    await verbs.try_again(
+        tx, job_id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
+    )
+    await _notify(tx, row.site)
+    return await _line(tx, row, f"{row.site} is told to stop whatever may be left of it")
+
+
+async def _awaits_outputs(tx: AsyncConnection, row: Row[Any]) -> bool:
+    return row.state == State.RETURNED and await outputs_awaited(tx, row.id)
+
+
+async def _forsake(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> str:
+    """Wait for a job's outputs no longer; why, for whoever reads its reason."""
+    told = f"its outputs were given up{f': {why}' if why else ''}"
+    await forsake_outputs(tx, row.attempt_id, told)
+    await record(
+        tx, actor=actor, what="outputs.given_up", asset_guid=row.asset_guid, job_id=row.id,
+        attempt_id=row.attempt_id, why=why,
+    )  # fmt: skip
+    return told
+
+
+async def _do_again(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> Line:
+    told = await _forsake(tx, row, actor, why)
+    guard = Guard(attempt_id=row.attempt_id)
+    await verbs.try_again(
+        tx, row.id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
+    )
+    return await _line(tx, row, "nobody waits for its outputs any more; it is done again")
+
+
+async def _fail_without_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> None:
+    told = await _forsake(tx, row, actor, why)
+    guard = Guard(attempt_id=row.attempt_id)
+    await verbs.end(tx, row.id, State.FAILED, actor=actor, why=told, guard=guard)
+
+
+async def move_to(tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str) -> Line:
+    """Take a job out of its site's queue and put it into another's; no try is used.
+
+    Raises CannotDo when the target is unknown, closed, degraded, or driven by nobody.
+    """
+    there = await open_site(tx, target)
+    row = await _read(tx, job_id)
+    was = Line(row.asset_guid, row.key, row.site or "", row.site or "")
+    if (refusal := await _why_not(tx, row, there.name)) is not None:
+        return replace(was, note=refusal)
+    await verbs.move_site(tx, job_id, target, actor=actor, why=why)
+    await _notify(tx, target)
+    await _notify(tx, row.site)
+    return replace(was, now=target)
+
+
+async def open_site(tx: AsyncConnection, name: str) -> Row[Any]:
+    """A site that takes work. Raises CannotDo."""
+    found = await site_row(tx, name, "to")
+    if not found.open:
+        raise CannotDo(f"to: site {name} is switched off; switch it on first")
+    if found.degraded is not None:
+        raise CannotDo(f"to: site {name} is degraded: {found.degraded}")
+    if not await is_driven(tx, name):
+        raise CannotDo(f"to: nobody drives site {name}: is `refinery sites` running?")
+    return found
+
+
+async def _why_not(tx: AsyncConnection, row: Row[Any], target: str) -> str | None:
+    if row.state != State.QUEUED:
+        return f"it is {row.state}; only a queued job changes its site"
+    if row.site == target:
+        return "it is there already"
+    if row.sites is not None and target not in row.sites:
+        return f"its stage runs only at {', '.join(row.sites)}"
+    if not row.grants and row.batch_id is not None:
+        return f"{row.site} has taken it and alone can say whether it has begun: cancel it instead"
+    if row.kind == "script" and not await runs_scripts(tx, target):
+        return f"{target} runs no scripts: give it a folder `scripts`"
+    if row.kind == "script" or (row.kind, row.run) == ("module", "upload"):
+        elsewhere = exists().where(
+            file.c.asset_guid == row.asset_guid, file.c.site.is_not(None), file.c.site != target
+        )
+        if (await tx.execute(select(elsewhere))).scalar_one():
+            return "its files lie at the site that made them"
+    return None
+
+
+async def queued_at(tx: AsyncConnection, name: str) -> list[int]:
+    """The jobs in a site's queue. Raises CannotDo when there is no such site."""
+    await site_row(tx, name, "leaving")
+    mine = select(job.c.id).join(attempt, attempt.c.id == job.c.attempt_id)
+    mine = mine.where(attempt.c.site == name, job.c.state == State.QUEUED)
+    return list((await tx.execute(mine.order_by(job.c.id))).scalars())
+
+
+async def _notify(tx: AsyncConnection, name: str) -> None:
+    """Tell a site's driver to look now rather than at its next tick."""
+    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": name})

@@ -1,0 +1,252 @@
+"""Pipelines in the database: loading a definition, also while its work is in flight.
+
+Stages are matched by key. A new stage is to be back-filled into every asset the pipeline
+has, a removed one is archived; edges are written anew, so a changed `needs` is a changed
+edge. What follows of it for jobs is `track.commands.back_fill`'s.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline.load import Need, Pipeline, Stage
+from track.jobs.edges import hold_edges
+from track.jobs.throttles import RESERVED
+from track.schema.history import record
+from track.schema.tables import edge, pipeline, stage
+
+UNREADABLE = RESERVED
+"""The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
+
+
+def unreadable_pipeline() -> Pipeline:
+    """The built-in pipeline of an asset that names none we know."""
+    return Pipeline.model_validate(
+        {"pipeline": UNREADABLE, "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
+    )
+
+
+async def load_pipelines(
+    tx: AsyncConnection, definitions: Iterable[Pipeline], *, actor: str
+) -> list[str]:
+    """Make the database's pipelines what these definitions say; the names that changed.
+
+    The pipeline of unreadable assets is always among them. All in one transaction: an edge
+    may lead into another pipeline of the same load. It touches no job, however many there are:
+    stages that gained a job or other edges are marked, and `back_fill` goes through them.
+    """
+    await _hold(tx)
+    known = {row.name: row for row in await tx.execute(select(pipeline))}
+    changed = [
+        new
+        for new in (unreadable_pipeline(), *definitions)
+        if new.name not in known or known[new.name].definition_hash != new.definition_hash
+    ]
+    before = await _shapes(tx)
+    for new in changed:
+        await _write_stages(tx, new, await _write_pipeline(tx, new))
+        old = known[new.name].definition_hash if new.name in known else None
+        await record(
+            tx,
+            actor=actor,
+            what="pipeline.definition",
+            old=old,
+            new=new.definition_hash,
+            why=new.name,
+        )
+    for new in changed:
+        await _write_edges(tx, new)
+    await _mark(tx, before, await _shapes(tx))
+    return [new.name for new in changed]
+
+
+async def _hold(tx: AsyncConnection) -> None:
+    """Lock all that an edit writes, then the edges: with these it has to wait for nobody."""
+    for rows in (
+        # The reserved one last, as claims do.
+        select(pipeline.c.id).order_by(pipeline.c.name == RESERVED, pipeline.c.id),
+        select(stage.c.id).order_by(stage.c.id),
+    ):
+        await tx.execute(rows.with_for_update(key_share=True))
+    await hold_edges(tx, to_edit=True)
+
+
+SHAPES = text("""
+    SELECT s.id,
+           (SELECT jsonb_agg(to_jsonb(e) - 'id' ORDER BY to_jsonb(e) - 'id')
+              FROM track.edge e WHERE e.stage_id = s.id) AS edges,
+           -- How many children are awaited is what these declare.
+           (SELECT jsonb_agg(jsonb_build_array(m.id, m.emits) ORDER BY m.id)
+              FROM track.stage m
+             WHERE m.pipeline_id = s.pipeline_id AND m.archived_at IS NULL
+               AND m.emits IS NOT NULL AND EXISTS (
+                   SELECT 1 FROM track.edge e
+                    WHERE e.stage_id = s.id AND e.selector = 'children')) AS emitters
+    FROM track.stage s WHERE s.archived_at IS NULL
+""")
+"""On what a job of each stage is judged."""
+
+
+async def _shapes(tx: AsyncConnection) -> dict[int, Any]:
+    rows = await tx.execute(SHAPES)
+    return {row.id: (row.edges, row.emitters) for row in rows}
+
+
+MARK = text("""
+    UPDATE track.stage s
+    SET judged_to = '', filled_to = CASE WHEN s.id = ANY(:fresh) THEN '' ELSE s.filled_to END
+    WHERE s.id = ANY(:concerned)
+      AND EXISTS (SELECT 1 FROM track.asset a WHERE a.pipeline_id = s.pipeline_id)
+""")
+
+
+async def _mark(tx: AsyncConnection, before: dict[int, Any], after: dict[int, Any]) -> None:
+    """Mark the stages whose jobs are to be made, or to be judged anew; none without assets."""
+    concerned = {
+        *(each for each in after if each not in before or before[each] != after[each]),
+        *(each for each in before if each not in after),
+    }
+    fresh = sorted(after.keys() - before.keys())
+    await tx.execute(MARK, {"concerned": sorted(concerned), "fresh": fresh})
+
+
+async def _write_pipeline(tx: AsyncConnection, new: Pipeline) -> int:
+    row = {
+        "name": new.name,
+        "definition": new.definition(),
+        "definition_hash": new.definition_hash,
+        "throttle": new.throttle.model_dump(mode="json"),
+        "exclude": [rule.model_dump(mode="json", by_alias=True) for rule in new.exclude],
+    }
+    insertion = upsert(pipeline).values(row | {"active": new.active})
+    statement = insertion.on_conflict_do_update(
+        index_elements=[pipeline.c.name], set_=row | {"updated_at": func.now()}
+    )
+    return int((await tx.execute(statement.returning(pipeline.c.id))).scalar_one())
+
+
+def _stage_row(new: Stage, position: int) -> dict[str, Any]:
+    return {
+        "kind": new.run.kind,
+        "run": new.run.name,
+        "position": position,
+        "params": new.params,
+        "resources": new.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "writes": list(new.writes),
+        "sites": None if new.on is None else list(new.on),
+        "emits": new.emits,
+        "covers": list(new.covers),
+        "retries": new.retries,
+    }
+
+
+async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) -> None:
+    live = stage.c.archived_at.is_(None) & (stage.c.pipeline_id == pipeline_id)
+    rows = await tx.execute(select(stage.c.key, stage.c.id).where(live))
+    known: dict[str, int] = {row.key: row.id for row in rows}
+    for each in new.stages:
+        row = _stage_row(each, new.positions[each.key])
+        if each.key in known:
+            await tx.execute(update(stage).where(stage.c.id == known[each.key]).values(row))
+        else:
+            fresh = {"pipeline_id": pipeline_id, "key": each.key, "active": each.active}
+            await tx.execute(insert(stage).values(row | fresh))
+    gone = [known[key] for key in known.keys() - {each.key for each in new.stages}]
+    await _archive(tx, gone)
+
+
+async def _archive(tx: AsyncConnection, stages: list[int]) -> None:
+    """Take stages out: nothing waits for them; what they had not begun, resolve leaves out."""
+    if not stages:
+        return
+    gone = {"archived_at": func.now(), "filled_to": None}
+    await tx.execute(update(stage).where(stage.c.id.in_(stages)).values(gone))
+    touching = edge.c.stage_id.in_(stages) | edge.c.upstream_id.in_(stages)
+    await tx.execute(delete(edge).where(touching))
+
+
+async def _write_edges(tx: AsyncConnection, new: Pipeline) -> None:
+    own = await _live_stages(tx, new.name)
+    emitted = await _live_stages(tx, new.emits) if new.emits else {}
+    await tx.execute(delete(edge).where(edge.c.stage_id.in_(own.values())))
+    rows = [
+        _edge_row(own[each.key], need, emitted if need.of.kind == "children" else own)
+        for each in new.stages
+        for need in each.needs
+        if need.of.kind != "parent"
+    ]
+    rows += [
+        _edge_row(own[each.key], need, await _emitters(tx, new.name))
+        for each in new.stages
+        for need in each.needs
+        if need.of.kind == "parent"
+    ]
+    if rows:
+        await tx.execute(insert(edge), rows)
+
+
+def _edge_row(stage_id: int, need: Need, upstreams: dict[str, int]) -> dict[str, Any]:
+    return {
+        "stage_id": stage_id,
+        "upstream_id": upstreams[need.stage],
+        "selector": need.of.kind,
+        "dx": need.of.dx,
+        "dy": need.of.dy,
+        "dz": need.of.dz,
+        "accept": list(need.accept),
+    }
+
+
+async def _live_stages(tx: AsyncConnection, name: str | None) -> dict[str, int]:
+    statement = (
+        select(stage.c.key, stage.c.id)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .where(pipeline.c.name == name, stage.c.archived_at.is_(None))
+    )
+    return {row.key: row.id for row in await tx.execute(statement)}
+
+
+async def _emitters(tx: AsyncConnection, name: str) -> dict[str, int]:
+    """The stages of the pipelines whose stages emit assets of this one."""
+    emitting = select(stage.c.pipeline_id).where(
+        stage.c.emits == name, stage.c.archived_at.is_(None)
+    )
+    statement = select(stage.c.key, stage.c.id).where(
+        stage.c.pipeline_id.in_(emitting), stage.c.archived_at.is_(None)
+    )
+    return {row.key: row.id for row in await tx.execute(statement)}
+
+
+CREATE_JOBS = text("""
+    INSERT INTO track.job (asset_guid, stage_id)
+    SELECT a.guid, s.id
+    FROM unnest(CAST(:guids AS text[]), CAST(:pipelines AS bigint[])) AS a(guid, pipeline_id)
+    JOIN track.stage s ON s.pipeline_id = a.pipeline_id AND s.archived_at IS NULL
+    ORDER BY a.guid, s.position
+    ON CONFLICT (asset_guid, stage_id) DO NOTHING
+    RETURNING id
+""")
+
+
+async def create_jobs(tx: AsyncConnection, pipelines: Mapping[str, int]) -> list[int]:
+    """Give assets a job per stage of their pipelines; the ids of the new ones.
+
+    The pipeline is given with each: a newcomer's row is not yet in what the planner knows.
+    """
+    given = {"guids": list(pipelines), "pipelines": list(pipelines.values())}
+    return list((await tx.execute(CREATE_JOBS, given)).scalars())
+
+
+async def pipelines_by_name(tx: AsyncConnection) -> dict[str, Pipeline]:
+    """Every pipeline as it is defined now."""
+    rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
+    return {row.name: Pipeline.model_validate(row.definition) for row in rows}
+
+
+async def pipeline_names(tx: AsyncConnection) -> set[str]:
+    """The pipelines an asset may name."""
+    rows = await tx.execute(select(pipeline.c.name).where(pipeline.c.name != UNREADABLE))
+    return set(rows.scalars())

@@ -1,0 +1,177 @@
+"""What an operator may set: attention, the on/off switches, priority.
+
+None of it moves a job; it decides what may be claimed. Whatever lets jobs run again wakes
+their sessions in the same transaction.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Table, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import ASSET_ATTENTION, asset_event
+from track.commands.operations import Line
+from track.commands.selection import (
+    CannotDo,
+    asset_row,
+    pipeline_row,
+    session_row,
+    site_row,
+    stage_row,
+)
+from track.jobs.parking import look
+from track.records.outbox import announce
+from track.schema.arrays import any_of
+from track.schema.history import record, record_all
+from track.schema.states import State
+from track.schema.tables import asset, job, pipeline, site, stage
+
+AT_SITES = stage.c.kind != "builtin"
+
+
+async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, actor: str) -> Line:
+    """Hold an asset and its descendants for a person, or let them go on (None).
+
+    Nothing of it is claimed meanwhile; callbacks still apply. Raises CannotDo.
+    """
+    row = await asset_row(tx, guid)
+    before = await _locked(tx, asset, asset.c.guid == guid)
+    line = Line(guid, "", before.attention or "", note or "")
+    if not line.changed:
+        return line
+    mine = update(asset).where(asset.c.guid == guid)
+    await tx.execute(mine.values(attention=note))
+    await record(
+        tx, actor=actor, what="asset.attention", session_id=row.session_id, asset_guid=guid,
+        old=before.attention, new=note,
+    )  # fmt: skip
+    payload = {"attention": note, "by": actor}
+    event = asset_event(
+        ASSET_ATTENTION, guid, session=row.session_id, pipeline=row.pipeline, payload=payload
+    )
+    await announce(tx, event)
+    if note is None:
+        await wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
+    return line
+
+
+async def switch_pipeline(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> Line:
+    """Let a pipeline's jobs be claimed, or not. Raises CannotDo."""
+    found = await pipeline_row(tx, name)
+    of_it = stage.c.pipeline_id == found.id
+    return await _switch(tx, pipeline, "active", pipeline.c.id == found.id, name, on, actor, of_it)
+
+
+async def switch_stage(
+    tx: AsyncConnection, key: str, pipeline_name: str | None, on: bool, *, actor: str
+) -> Line:
+    """Let one stage's jobs be claimed, or not. Raises CannotDo.
+
+    The pipeline may be left out while only one has a stage of this name.
+    """
+    name = pipeline_name or await _only_pipeline_with(tx, key)
+    await pipeline_row(tx, name)
+    found = await stage_row(tx, key, name)
+    mine = stage.c.id == found.id
+    return await _switch(tx, stage, "active", mine, f"{name}/{key}", on, actor, mine)
+
+
+async def switch_site(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> Line:
+    """Let a site be chosen for new work, or not; what is in its queue stays. Raises CannotDo."""
+    await site_row(tx, name)
+    return await _switch(tx, site, "open", site.c.name == name, name, on, actor, AT_SITES)
+
+
+async def _switch(
+    tx: AsyncConnection,
+    table: Table,
+    column: str,
+    mine: ColumnElement[bool],
+    name: str,
+    on: bool,
+    actor: str,
+    concerned: ColumnElement[bool],
+) -> Line:
+    """Set a switch; on means that the jobs of the stages `concerned` may go on."""
+    was = getattr(await _locked(tx, table, mine), column)
+    line = Line(f"{table.name} {name}", "", _word(was), _word(on))
+    if not line.changed:
+        return line
+    await tx.execute(update(table).where(mine).values({column: on}))
+    await record(
+        tx, actor=actor, what=f"{table.name}.{column}", old=_word(was), new=_word(on), why=name
+    )
+    if on:
+        await wake_where(tx, concerned)
+    return line
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"
+
+
+async def set_priority(
+    tx: AsyncConnection,
+    priority: int,
+    *,
+    guid: str | None = None,
+    session_id: UUID | None = None,
+    actor: str,
+) -> list[Line]:
+    """Give an asset with its descendants, or a whole session, a priority. Raises CannotDo.
+
+    Higher is claimed first; only what changes is answered with a line.
+    """
+    if (guid is None) == (session_id is None):
+        raise CannotDo("guid, session: give one of the two")
+    if guid is not None:
+        await asset_row(tx, guid)
+        mine: ColumnElement[bool] = (asset.c.guid == guid) | (asset.c.parent_guid == guid)
+    else:
+        assert session_id is not None
+        await session_row(tx, session_id)
+        mine = asset.c.session_id == session_id
+    others = select(asset.c.guid, asset.c.priority, asset.c.session_id)
+    others = others.where(mine, asset.c.priority != priority).order_by(asset.c.guid)
+    rows = (await tx.execute(others.with_for_update(key_share=True))).all()
+    changed = any_of(asset.c.guid, [row.guid for row in rows])
+    await tx.execute(update(asset).where(changed).values(priority=priority))
+    said = [
+        {
+            "session_id": row.session_id,
+            "asset_guid": row.guid,
+            "old": str(row.priority),
+            "new": str(priority),
+        }
+        for row in rows
+    ]
+    await record_all(tx, said, actor=actor, what="asset.priority")
+    await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
+    return [Line(row.guid, "", str(row.priority), str(priority)) for row in rows]
+
+
+async def _only_pipeline_with(tx: AsyncConnection, key: str) -> str:
+    names = select(pipeline.c.name).join(stage).where(stage.c.key == key)
+    found = sorted((await tx.execute(names.where(stage.c.archived_at.is_(None)))).scalars())
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise CannotDo(f"pipeline: {', '.join(found)} have a stage {key!r}; say which is meant")
+    raise CannotDo(f"stage: no pipeline has a stage {key!r}; name the pipeline as well")
+
+
+async def _locked(tx: AsyncConnection, table: Table, mine: ColumnElement[bool]) -> Row[Any]:
+    return (await tx.execute(select(table).where(mine).with_for_update(key_share=True))).one()
+
+
+async def wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> None:
+    """Wake the sessions that have something to claim or to finish among these stages' jobs."""
+    sessions = (
+        select(asset.c.session_id)
+        .join(job, job.c.asset_guid == asset.c.guid)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(concerned, job.c.state.in_([State.READY, State.RETURNED]))
+        .distinct()
+    )
+    await look(tx, *(await tx.execute(sessions)).scalars())

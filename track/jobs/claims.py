@@ -1,0 +1,262 @@
+"""Claims: a dispatcher takes ready jobs, within what the pipeline's throttle allows.
+
+The pipeline rows are locked, then counted (`track.jobs.room`), then taken, so that two
+dispatchers cannot both fill the last place; a bound of the archive as a whole is locked last.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.jobs.moves import lock, move_all
+from track.jobs.outputs import AWAITED
+from track.jobs.resolve import resolve
+from track.jobs.room import Room, rooms_of
+from track.jobs.sites import WITHOUT_SITE
+from track.jobs.throttles import RESERVED
+from track.records.wake import wake
+from track.schema.arrays import any_of
+from track.schema.states import State
+from track.schema.tables import asset, dispatcher, job, pipeline
+
+ATTENTION = """
+    a.attention IS NULL AND NOT EXISTS (
+        SELECT 1 FROM track.asset p WHERE p.guid = a.parent_guid AND p.attention IS NOT NULL)
+"""
+
+WIDE = 320
+"""How many of each kind one look sees at least, however few it may take."""
+
+PLACED = f"""
+    WITH candidate AS (
+        SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
+               p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
+               a.priority, s.position, j.available_at,
+               a.admitted_at IS NULL AND a.parent_guid IS NULL
+               AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
+               s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
+               s.judged_to IS NOT NULL AS unjudged
+        FROM track.job j
+        JOIN track.asset a ON a.guid = j.asset_guid
+        JOIN track.stage s ON s.id = j.stage_id
+        JOIN track.pipeline p ON p.id = s.pipeline_id
+        WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
+          AND s.active AND p.active AND {ATTENTION} AND NOT {WITHOUT_SITE}
+          AND j.id <> ALL(CAST(:besides AS bigint[]))
+          AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
+          AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
+    ), placed AS (
+        -- Each kind that a throttle can hold has a window of its own: any number of held
+        -- ones must not hide those that would make room.
+        SELECT *, row_number() OVER (
+            PARTITION BY pipeline_id, enters, synchronises
+            ORDER BY priority DESC, position DESC, available_at, id) AS place
+        FROM candidate
+    )
+"""
+
+CANDIDATES = text(f"""{PLACED}
+    SELECT * FROM placed WHERE place <= :wide
+    ORDER BY priority DESC, position DESC, available_at, id
+""")
+
+LEAST = text(f"""{PLACED}
+    SELECT DISTINCT ON (pipeline_id, enters, synchronises)
+           to_jsonb(placed) || jsonb_build_object('alike', count(*) OVER (
+               PARTITION BY pipeline_id, enters, synchronises)) AS need
+    FROM placed WHERE place <= :wide
+    ORDER BY pipeline_id, enters, synchronises, size_mb + reserved_mb
+""")
+"""Of each kind that a throttle can hold, the one that needs least room: if it may not start
+now, none may, but for one that needs less of one measure and more of another."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One job in this dispatcher's hands."""
+
+    job_id: int
+    guid: str
+    stage: str
+    kind: str
+    run: str
+    pipeline: str
+    parent_guid: str | None
+
+
+@dataclass
+class Taken:
+    """What one look found: the claims, and whether the throttle held something back."""
+
+    claims: list[Claim] = field(default_factory=list)
+    held: int = 0
+
+
+async def claim(
+    tx: AsyncConnection,
+    session_id: UUID,
+    dispatcher_id: UUID,
+    *,
+    limit: int,
+    guid: str | None = None,
+    builtins: Iterable[str] | None = None,
+    besides: Iterable[int] = (),
+) -> Taken:
+    """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
+
+    `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
+    next stage of its kind. `besides` are jobs to leave: a subflow of an earlier try has yet
+    to hear how that ended. A dispatcher whose lease has run out takes nothing.
+    """
+    if not await _is_live(tx, dispatcher_id):
+        return Taken()
+    await _lock_pipelines(tx, session_id)
+    row = {
+        "session": session_id,
+        "guid": guid,
+        "builtins": None if builtins is None else sorted(builtins),
+        "besides": list(besides),
+        "wide": max(WIDE, limit * 4 + 64),
+    }
+    candidates = (await tx.execute(CANDIDATES, row)).all()
+    counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
+    pipelines = {candidate.pipeline_id for candidate in candidates}
+    rooms = await rooms_of(tx, pipelines, to_count=counts)
+    chosen: list[Any] = []
+    taken = Taken()
+    for candidate in candidates:
+        if len(chosen) == limit:
+            break
+        if rooms[candidate.pipeline_id].admits(candidate):
+            chosen.append(candidate)
+        else:
+            taken.held += 1
+    await _judge(tx, [c.id for c in chosen if c.unjudged])
+    moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
+    await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
+    taken.claims = [_claim(c) for c in chosen if c.id in moved]
+    return taken
+
+
+async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
+    """What a session could claim now if there were room: of each kind the one that needs least.
+
+    A candidate's columns by name, and `alike`: how many there are of its kind.
+    """
+    row: dict[str, Any] = {
+        "session": session_id,
+        "guid": None,
+        "builtins": None,
+        "besides": [],
+        "wide": WIDE,
+    }
+    return list((await tx.execute(LEAST, row)).scalars())
+
+
+async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Which of these needs the throttles have room for at this moment, one after the other.
+
+    Each takes as much as all that are `alike` could: what is free is given once.
+    """
+    rooms = await rooms_of(tx, {need["pipeline_id"] for need in needs})
+    return [_fitting(rooms[need["pipeline_id"]], need) > 0 for need in needs]
+
+
+def _fitting(room: Room, need: Mapping[str, Any]) -> int:
+    """How many of those that are alike there is room for; they are counted."""
+    for n in range(need["alike"]):
+        guid = need["guid"] if n == 0 else (need["guid"], n)
+        if not room.admits(SimpleNamespace(**{**need, "guid": guid})):
+            return n
+    return int(need["alike"])
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
+
+
+async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
+    """Whether this dispatcher may still take jobs, held true until the transaction ends.
+
+    A process that stood still may wake up after it was taken over: whoever takes over ends
+    its row first, and waits for this lock to do so.
+    """
+    mine = select(dispatcher.c.id).where(
+        dispatcher.c.id == dispatcher_id,
+        dispatcher.c.ended_at.is_(None),
+        dispatcher.c.alive_until > func.clock_timestamp(),
+    )
+    found = await tx.execute(mine.with_for_update(read=True, key_share=True))
+    return found.first() is not None
+
+
+async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
+    mine = select(asset.c.pipeline_id).where(asset.c.session_id == session_id).distinct()
+    rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine), pipeline.c.name != RESERVED)
+    rows = rows.order_by(pipeline.c.id)  # the reserved one is locked after all others
+    await tx.execute(rows.with_for_update(key_share=True))
+
+
+async def _judge(tx: AsyncConnection, ids: Sequence[int]) -> None:
+    """Hold back what an edit of its pipeline, which has not come to it yet, lets run no more."""
+    if ids:
+        await wake(tx, await resolve(tx, ids))
+
+
+async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:
+    await lock(tx, ids)
+    actor = f"dispatcher:{dispatcher_id}"
+    claimed: dict[str, Any] = {"dispatcher_id": dispatcher_id, "redo": False, "attempt_id": None}
+    return set(await move_all(tx, ids, State.READY, State.CLAIMED, actor=actor, **claimed))
+
+
+async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
+    entering = any_of(asset.c.guid, guids) & asset.c.admitted_at.is_(None)
+    await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
+
+
+async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:
+    """Take a returned job for its last effects by compare-and-set; its state stays."""
+    if not await _is_live(tx, dispatcher_id):
+        return False
+    mine = (
+        update(job)
+        .where(
+            job.c.id == job_id,
+            job.c.state == State.RETURNED,
+            (job.c.dispatcher_id.is_(None)) | (job.c.dispatcher_id == dispatcher_id),
+        )
+        .values(dispatcher_id=dispatcher_id)
+    )
+    return (await tx.execute(mine)).rowcount == 1
+
+
+RETURNED = text(f"""
+    SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
+           a.parent_guid
+    FROM track.job j
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
+      AND NOT {AWAITED}
+      AND j.id <> ALL(CAST(:besides AS bigint[]))
+    ORDER BY j.updated_at, j.id
+    LIMIT :limit
+""")
+
+
+async def returned(
+    tx: AsyncConnection, session_id: UUID, *, limit: int | None = None, besides: Iterable[int] = ()
+) -> list[Claim]:
+    """Jobs of the session that came back, outputs and all, and whose last effects nobody does.
+
+    The longest back first, at most `limit`; `besides` are left out.
+    """
+    row = {"session": session_id, "limit": limit, "besides": list(besides)}
+    return [_claim(found) for found in await tx.execute(RETURNED, row)]

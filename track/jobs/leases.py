@@ -1,0 +1,226 @@
+"""Dispatcher leases: who may act for a session, by the database's clock alone.
+
+A lease is two things at once: a session-level advisory lock on a connection of
+its own, and a row with `alive_until` that a thread of its own renews. Taking over
+needs both gone, so neither a stopped clock nor a cut connection gives one session
+two dispatchers. Losing the connection stops the holder at once.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import psycopg
+
+from track.schema.lasting import CONNECT, SETTINGS
+
+TTL_S = 10.0
+"""How long a silent dispatcher is still believed to be alive."""
+
+RENEW_S = 3.0
+
+LEAST_S = 1.0
+"""Nothing outside is begun with less than this left: two renewals are overdue by then."""
+
+
+def session_key(session_id: UUID) -> int:
+    """The advisory lock of a session: what its dispatcher's connection holds."""
+    return int.from_bytes(session_id.bytes[:8], signed=True)
+
+
+class LeaseTaken(Exception):
+    """Another dispatcher is at this session; there is nothing to do here."""
+
+
+class SilentHolder(LeaseTaken):
+    """The last dispatcher's connection is gone, but its last writes may still be under way."""
+
+
+class LeaseLost(Exception):
+    """The connection that proves this dispatcher's lease is gone: stop every effect."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who is asking, for the operator who looks at the row."""
+
+    session_id: UUID
+    flow_run_id: UUID | None
+    dispatcher_id: UUID
+
+
+class Lease:
+    """One dispatcher's lease on one session; `take` it, then `release` it once.
+
+    `lost` is called, in the renewing thread, when the lease can no longer be proved.
+    """
+
+    def __init__(self, url: str, session_id: UUID, flow_run_id: UUID | None = None) -> None:
+        self._url = url.replace("postgresql+psycopg://", "postgresql://")
+        self.holder = Holder(session_id, flow_run_id, uuid4())
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._proved_until = 0.0  # by this process's clock, earlier than by the database's
+
+    @property
+    def dispatcher_id(self) -> UUID:
+        """The id that this process's moves are guarded with."""
+        return self.holder.dispatcher_id
+
+    @asynccontextmanager
+    async def guard(self) -> AsyncIterator[None]:
+        """Hold around every call that changes something outside.
+
+        The call ends before `alive_until`, however long it takes: that moves with each renewal,
+        and when none comes the call is cut off there, since a successor may act from then on.
+        Raises LeaseLost, at once when the time that is left is no time to start anything.
+        """
+        lost = LeaseLost(f"session {self.holder.session_id}: the lease is lost")
+        if self._lost.is_set() or self._left_s() < LEAST_S:
+            raise lost
+        try:
+            async with asyncio.timeout(self._left_s()) as deadline:
+                following = asyncio.create_task(self._follow(deadline))
+                try:
+                    yield
+                finally:
+                    following.cancel()
+        except TimeoutError as cut:
+            raise (lost if deadline.expired() else cut) from cut
+
+    async def _follow(self, deadline: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
+        while not deadline.expired():
+            deadline.reschedule(loop.time() + self._left_s())
+            await asyncio.sleep(RENEW_S / 3)
+
+    def _left_s(self) -> float:
+        """Seconds that the lease is proved for."""
+        return self._proved_until - time.monotonic()
+
+    def take(self, lost: Callable[[], None]) -> None:
+        """Take the lease and start renewing it.
+
+        Raises LeaseTaken while another one's lock or `alive_until` stands.
+        """
+        named = {"application_name": "refinery dispatcher lease", **CONNECT}
+        connection = psycopg.connect(self._url, autocommit=True, **named)  # type: ignore[arg-type]
+        with ExitStack() as undo:
+            undo.callback(connection.close)  # the lock goes with the connection
+            connection.execute(SETTINGS)
+            if not self._lock(connection):
+                raise LeaseTaken(f"session {self.holder.session_id} has a dispatcher")
+            asked_at = time.monotonic()
+            self._insert(connection)
+            self._proved_until = asked_at + TTL_S
+            undo.pop_all()
+        self._connection = connection
+        self._thread = threading.Thread(target=self._renew, args=(lost,), name="lease", daemon=True)
+        self._thread.start()
+
+    def _lock(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+        key = session_key(self.holder.session_id)
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        return row == (True,)
+
+    def _insert(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        """Insert our row and clear the wake it answers, unless a silent one may still act."""
+        holder = self.holder
+        with connection.transaction():
+            connection.execute(
+                "SELECT 1 FROM track.session WHERE id = %s FOR NO KEY UPDATE", (holder.session_id,)
+            )
+            alive = connection.execute(
+                "SELECT 1 FROM track.dispatcher WHERE session_id = %s"
+                " AND ended_at IS NULL AND alive_until > now()",
+                (holder.session_id,),
+            ).fetchone()
+            if alive is not None:
+                raise SilentHolder(
+                    f"session {holder.session_id}: its last dispatcher may still act"
+                )
+            connection.execute(
+                "INSERT INTO track.dispatcher"
+                " (id, session_id, host, process, flow_run_id, alive_until)"
+                " VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s))",
+                (
+                    holder.dispatcher_id,
+                    holder.session_id,
+                    socket.gethostname(),
+                    os.getpid(),
+                    holder.flow_run_id,
+                    TTL_S,
+                ),
+            )
+            connection.execute(
+                "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
+                " finished_at = NULL, parked_at = NULL, wake_at = NULL, room = NULL WHERE id = %s",
+                (holder.session_id,),
+            )
+
+    def _renew(self, lost: Callable[[], None]) -> None:
+        while not self._stop.wait(RENEW_S):
+            if not self._prolong():
+                if not self._stop.is_set():
+                    self._lost.set()
+                    lost()
+                return
+
+    def _prolong(self) -> bool:
+        """Prove the lease once more; False when it is gone."""
+        asked_at, connection = time.monotonic(), self._connection
+        if connection is None:
+            return False
+        try:
+            renewed = connection.execute(
+                "UPDATE track.dispatcher SET alive_until = now() + make_interval(secs => %s)"
+                " WHERE id = %s AND ended_at IS NULL",
+                (TTL_S, self.dispatcher_id),
+            ).rowcount
+        except psycopg.Error:
+            return False
+        if renewed:
+            self._proved_until = asked_at + TTL_S
+        return bool(renewed)
+
+    def release(self, why: str) -> None:
+        """Give the lease up: the row ends and the session row is touched in one transaction.
+
+        Touching the session makes a waker that reads leases wait for us, or us for it. A
+        wake that was asked for while we were here is answered: whoever releases looks once
+        more and asks again, if need be.
+        """
+        self._stop.set()
+        connection = self._connection
+        if connection is None:
+            return
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=TTL_S)
+        try:
+            with connection.transaction():
+                connection.execute(
+                    "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL"
+                    " WHERE id = %s",
+                    (self.holder.session_id,),
+                )
+                connection.execute(
+                    "UPDATE track.dispatcher SET ended_at = now(), ended_why = %s WHERE id = %s",
+                    (why, self.dispatcher_id),
+                )
+            # Said aloud, for the server notices a closed connection only a little later.
+            key = session_key(self.holder.session_id)
+            connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+        except psycopg.Error:
+            # The connection is gone: the row ends by its clock, the lock with the connection.
+            return
+        finally:
+            connection.close()
+            self._connection = None

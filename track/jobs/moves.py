@@ -1,0 +1,149 @@
+"""The one door through which a job's state moves.
+
+Every move is a guarded UPDATE (`WHERE state = :expected`, and the dispatcher or
+attempt that believes it holds the job) whose row count must be what was asked
+for, with a history row in the same transaction. Nothing else writes `job.state`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.jobs.edges import EDGES
+from track.schema.arrays import any_bound
+from track.schema.states import MOVES, State
+from track.schema.tables import asset, history, job
+
+
+class IllegalMove(Exception):
+    """The state table knows no such move; this is an error of ours, never of a specimen."""
+
+
+class StaleMove(Exception):
+    """The job was not in the state, or not in the hands, that the caller believed.
+
+    Somebody else moved it first. Read it again; never repeat the move blindly.
+    """
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What must still hold of a job for a move to be the caller's to make."""
+
+    dispatcher_id: UUID | None = None
+    attempt_id: int | None = None
+
+    def fields(self) -> dict[str, UUID | int]:
+        """The columns it names; one that is None guards nothing."""
+        found = {"dispatcher_id": self.dispatcher_id, "attempt_id": self.attempt_id}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+ANYBODY = Guard()
+
+
+async def move(
+    tx: AsyncConnection,
+    job_id: int,
+    expected: State,
+    new: State,
+    *,
+    actor: str,
+    why: str = "",
+    guard: Guard = ANYBODY,
+    **values: Any,
+) -> None:
+    """Move one job; `values` are further columns of the same row.
+
+    Raises IllegalMove for a move that the table lacks, StaleMove when the job is
+    not there any more.
+    """
+    moved = await move_all(tx, [job_id], expected, new, actor=actor, why=why, guard=guard, **values)
+    if moved != [job_id]:
+        raise StaleMove(f"job {job_id} is not {expected} in the caller's hands; wanted {new}")
+
+
+async def move_all(
+    tx: AsyncConnection,
+    job_ids: Sequence[int],
+    expected: State,
+    new: State,
+    *,
+    actor: str,
+    why: str = "",
+    guard: Guard = ANYBODY,
+    **values: Any,
+) -> list[int]:
+    """Move those of `job_ids` that are still `expected`; the ids moved, in order.
+
+    Taking a job out of a dispatcher's hands clears `dispatcher_id` unless given.
+    """
+    if new not in MOVES[expected]:
+        raise IllegalMove(f"{expected} → {new} (jobs {list(job_ids)[:5]})")
+    if not job_ids:
+        return []
+    row = {"reason": why or None, "dispatcher_id": None} | values
+    said = {"actor": actor, "what": "job.state", "old": expected, "new": new, "why": why}
+    held = guard.fields()
+    bound = {"ids": list(job_ids)} | said | {f"held_{name}": held[name] for name in held}
+    # Writing a statement costs as much as running it; one that holds SQL is written each time.
+    if any(isinstance(value, ClauseElement) for value in row.values()):
+        statement = _moving(row, held)
+    else:
+        statement = _known_moving(tuple(row), tuple(held))
+        bound |= {f"new_{name}": value for name, value in row.items()}
+    return list((await tx.execute(statement, bound)).scalars())
+
+
+@lru_cache(maxsize=256)
+def _known_moving(columns: tuple[str, ...], guards: tuple[str, ...]) -> Select[Any]:
+    return _moving({name: bindparam(f"new_{name}") for name in columns}, guards)
+
+
+def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
+    """The move and one history row per moved job, with its asset and session, in one statement.
+
+    It is the hottest of all.
+    """
+    moved = (
+        update(job)
+        .where(any_bound(job.c.id, "ids"), job.c.state == bindparam("old"))
+        .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
+        .values(state=bindparam("new"), updated_at=func.now(), **row)
+        .returning(job.c.id, job.c.asset_guid, job.c.attempt_id)
+        .cte("moved")
+    )
+    columns = {
+        "session_id": asset.c.session_id,
+        "asset_guid": asset.c.guid,
+        "job_id": moved.c.id,
+        "attempt_id": moved.c.attempt_id,
+        **{name: bindparam(name, type_=Text) for name in ("actor", "what", "old", "new", "why")},
+    }
+    source = (
+        select(*columns.values())
+        .join(asset, asset.c.guid == moved.c.asset_guid)
+        .order_by(moved.c.id)
+    )
+    written = insert(history).from_select([*columns], source).returning(history.c.id)
+    return select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
+
+
+LOCK = text("""
+    SELECT id FROM track.job
+    WHERE (SELECT pg_advisory_xact_lock_shared(:edges)) IS NOT NULL AND id = ANY(:ids)
+    ORDER BY id FOR NO KEY UPDATE
+""")
+
+
+async def lock(tx: AsyncConnection, job_ids: Sequence[int]) -> None:
+    """Hold the edges, then lock jobs, in the one order everybody uses (track/jobs/edges.py).
+
+    A second statement judges them: it sees what was committed while this one waited.
+    """
+    await tx.execute(LOCK, {"edges": EDGES, "ids": list(job_ids)})

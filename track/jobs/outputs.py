@@ -1,0 +1,119 @@
+"""Files that came about at a site and are to be here before their job is done.
+
+A result lists them; the site's driver brings them; the attempt's result then says so.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.records.wake import wake
+from track.schema.states import State
+
+AWAITED = """(j.state = 'returned' AND EXISTS (
+    SELECT 1 FROM track.attempt o WHERE o.id = j.attempt_id AND o.outcome = 'done'
+       AND jsonb_array_length(o.result -> 'outputs') > 0 AND NOT o.result ? 'retrieved'))"""
+"""Whether what job `j` made at its site has yet to be brought: till then nobody here is needed."""
+
+STANDING = text(f"""
+    SELECT j.id, CASE WHEN {AWAITED} THEN 'running' ELSE j.state END AS state
+    FROM track.job j WHERE j.id = ANY(:jobs)
+""")
+WANTED = text("""
+    SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs
+    FROM track.job j
+    JOIN track.attempt t ON t.id = j.attempt_id AND t.site = :site AND t.outcome = 'done'
+    JOIN track.stage s ON s.id = j.stage_id
+    WHERE j.state = 'returned' AND jsonb_array_length(t.result -> 'outputs') > 0
+      AND NOT t.result ? 'retrieved'
+    ORDER BY t.id
+""")
+NOTE = text("""
+    UPDATE track.attempt SET result = result || jsonb_build_object('retrieved', CAST(:why AS text))
+    WHERE id = :attempt
+    RETURNING job_id
+""")
+IS_AWAITED = text(f"SELECT {AWAITED} FROM track.job j WHERE j.id = :job")
+WAITS = text("""
+    UPDATE track.job j SET reason = :why
+    WHERE j.attempt_id = :attempt AND j.state IN ('queued', 'running', 'returned')
+      AND j.id = (SELECT t.job_id FROM track.attempt t WHERE t.id = :attempt)
+      AND j.reason IS DISTINCT FROM :why
+""")
+MISSING = text("""
+    SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
+                ELSE t.result ->> 'retrieved' END
+    FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id WHERE j.id = :job
+""")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file by its path in its asset's folder, size in bytes and SHA-256 in hex."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one attempt left at its site."""
+
+    attempt: int
+    guid: str
+    stage: str
+    files: tuple[Output, ...]
+
+
+async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
+    """What is to be brought from a site, oldest attempt first."""
+    rows = await tx.execute(WANTED, {"site": site})
+    return [Outputs(row.attempt, row.guid, row.stage, _files(row.outputs)) for row in rows]
+
+
+def _files(listed: Sequence[dict[str, Any]]) -> tuple[Output, ...]:
+    return tuple(Output(each["path"], each["size_bytes"], each["sha256"]) for each in listed)
+
+
+async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -> None:
+    """Note that all of an attempt's outputs are here, or why they never will be.
+
+    Either way somebody is needed for its job: its session is woken.
+    """
+    noted = await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
+    await wake(tx, noted.scalars())
+
+
+async def note_waiting(tx: AsyncConnection, attempt: int, why: str) -> None:
+    """Say why the files of an attempt, its inputs or what it made, are still on their way."""
+    await tx.execute(WAITS, {"attempt": attempt, "why": why})
+
+
+async def outputs_awaited(tx: AsyncConnection, job_id: int) -> bool:
+    """Whether a job came back and waits for what it made at its site."""
+    return bool((await tx.execute(IS_AWAITED, {"job": job_id})).scalar_one())
+
+
+async def forsake_outputs(tx: AsyncConnection, attempt: int, why: str) -> None:
+    """Wait no longer for an attempt's outputs; its job is the caller's to move on."""
+    await tx.execute(NOTE, {"attempt": attempt, "why": why})
+
+
+async def standing_at_sites(tx: AsyncConnection, job_ids: Collection[int]) -> dict[int, State]:
+    """The states of jobs for whoever waits until their sites are done with them.
+
+    One that came back is running on while its outputs are brought.
+    """
+    rows = await tx.execute(STANDING, {"jobs": sorted(job_ids)})
+    return {row.id: State(row.state) for row in rows}
+
+
+async def retrieval(tx: AsyncConnection, job_id: int) -> str | None:
+    """How a returned job's outputs stand: None while they are awaited, empty once they are
+    here (or there are none), else why they never will be."""
+    found: str | None = (await tx.execute(MISSING, {"job": job_id})).scalar_one_or_none()
+    return found

@@ -1,0 +1,93 @@
+"""Scripts of the sites' own, which submit for themselves: the job ids they told, and when.
+
+Ids in what a script said are kept with its batch, those in its calls with its attempt:
+whichever of them runs may be at work on the asset.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pipeline.model import Resources
+from track.schema.states import AT_SITE
+from track.schema.tables import job
+
+_SAID = re.compile(r"\bSubmitted batch job (\d+)")
+_TOLD = re.compile(r"\d+(,\d+)*")
+
+
+def submitted_ids(said: str) -> list[str]:
+    """The job ids in what a script said, as `sbatch` writes them."""
+    return list(dict.fromkeys(_SAID.findall(said)))
+
+
+def told_ids(external_id: str | None) -> frozenset[str]:
+    """The job ids kept with a script's batch; none when its script said none."""
+    told = external_id or ""
+    return frozenset(told.split(",")) if _TOLD.fullmatch(told) else frozenset()
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """An open attempt whose script has ended and whose job has not reported its end.
+
+    `native_ids` are all that were told for it, the last of them at `told_at`, in seconds since
+    1970 by the database's clock; `age_s` are the seconds since its start, or
+    since it was handed over; `expected_s` what its stage asks for.
+    """
+
+    attempt: int
+    guid: str
+    native_ids: tuple[str, ...]
+    started: bool
+    cancelled: bool
+    age_s: float
+    expected_s: int | None
+    told_at: float = math.inf
+
+
+RUNS = text("""
+    SELECT t.id, j.asset_guid, b.external_id AS said, t.external_id, t.started_by,
+           t.cancel_requested_at IS NOT NULL AS cancelled, s.resources,
+           extract(epoch FROM now() - coalesce(t.started_at, t.queued_at)) AS age_s,
+           extract(epoch FROM greatest(t.submitted_at, t.started_at, b.submitted_at)) AS told_at
+    FROM track.batch b
+    JOIN track.stage s ON s.id = b.stage_id AND s.kind = 'script'
+    JOIN track.attempt t ON t.batch_id = b.id AND t.closed_at IS NULL
+    JOIN track.job j ON j.attempt_id = t.id
+    WHERE b.site = :site AND b.ended_at IS NULL AND b.state = 'submitted'
+    ORDER BY t.id
+""")
+
+
+async def open_runs(tx: AsyncConnection, site: str) -> list[ScriptRun]:
+    """The scripts of a site whose jobs have yet to report their end."""
+    return [_run(row) for row in await tx.execute(RUNS, {"site": site})]
+
+
+def _run(row: Any) -> ScriptRun:
+    ids = {row.external_id, row.started_by, *told_ids(row.said)}
+    return ScriptRun(
+        attempt=row.id,
+        guid=row.asset_guid,
+        native_ids=tuple(sorted(each for each in ids if each)),
+        started=row.started_by is not None,
+        cancelled=row.cancelled,
+        age_s=float(row.age_s),
+        expected_s=Resources.model_validate(row.resources).time_s,
+        told_at=math.inf if row.told_at is None else float(row.told_at),
+    )
+
+
+async def note_reason(tx: AsyncConnection, attempt_id: int, why: str) -> None:
+    """Say what a job at a site waits for; its next move says something else."""
+    mine = update(job).where(
+        job.c.attempt_id == attempt_id,
+        job.c.state.in_(sorted(AT_SITE)),
+        job.c.reason.is_distinct_from(why),
+    )
+    await tx.execute(mine.values(reason=why))

@@ -1,0 +1,124 @@
+"""Sites in the database: which there are, which take work, and which one a job goes to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.sites import SILENT_AFTER_S, Site
+from track.schema.arrays import any_of
+from track.schema.history import record
+from track.schema.tables import site
+
+ADMITTED = "legacy_callbacks"
+
+
+class NoSite(Exception):
+    """No open site may take this stage; open one, or change the stage's `on`."""
+
+
+async def load_sites(tx: AsyncConnection, sites: Sequence[Site], *, actor: str) -> None:
+    """Make the database's sites what sites.yaml says; the operator's switch is left alone.
+
+    A start of the system does this: from then on their drivers are expected to be seen.
+    """
+    for rank, each in enumerate(sites):
+        row: dict[str, Any] = {"kind": each.kind, "rank": rank, "expected_at": func.now()}
+        row["definition"] = each.definition()
+        statement = insert(site).values(row | {"name": each.name, "open": each.open})
+        await tx.execute(statement.on_conflict_do_update(index_elements=[site.c.name], set_=row))
+    known = [each.name for each in sites]
+    # What is no longer listed lets no script in either; its other facts are history.
+    gone = update(site).where(~any_of(site.c.name, known), site.c.definition.has_key(ADMITTED))
+    await tx.execute(gone.values(definition=site.c.definition - ADMITTED))
+    closed = update(site).where(~any_of(site.c.name, known), site.c.open).values(open=False)
+    for name in (await tx.execute(closed.returning(site.c.name))).scalars():
+        await record(tx, actor=actor, what="site.open", old=name, new="not in sites.yaml")
+
+
+async def read_sites(tx: AsyncConnection) -> list[Site]:
+    """Every site in the order of sites.yaml."""
+    rows = await tx.execute(select(site.c.definition).order_by(site.c.rank))
+    return [Site.model_validate(definition) for definition in rows.scalars()]
+
+
+RUNS_SCRIPTS = "(t.kind = 'slurm' OR t.kind = 'local' AND t.definition ? 'scripts')"
+"""Whether site `t` has scripts of its own: an agent runs none, this machine those of its folder."""
+
+BOUND = "(s.kind = 'script' OR s.kind = 'module' AND s.run = 'upload')"
+"""Whether stage `s` runs where its asset's files were made: an upload, and every script, for
+a script ensures no inputs."""
+
+PATIENCE = f"""make_interval(secs => coalesce(
+    CAST(t.definition ->> 'silent_after_s' AS double precision), {SILENT_AFTER_S}))"""
+"""How long site `t` may go without a word from its driver."""
+
+DRIVEN = f"(t.seen_at IS NOT NULL AND t.seen_at > now() - {PATIENCE})"
+"""Whether somebody drives site `t`: what is queued at another lies there for ever."""
+
+MAY_PROBE = """(
+    CAST(t.lacks -> s.run ->> 'until' AS timestamptz) < now()
+    AND NOT EXISTS (SELECT 1 FROM track.attempt o
+                      JOIN track.job oj ON oj.attempt_id = o.id
+                      JOIN track.stage os ON os.id = oj.stage_id AND os.run = s.run
+                     WHERE o.site = t.name AND o.closed_at IS NULL))"""
+"""Whether one job may try again what site `t` could not run: one, for it has no library for it."""
+
+TAKES = f"""
+    t.open AND t.degraded IS NULL AND {DRIVEN}
+    AND (s.sites IS NULL OR s.sites ? t.name)
+    AND (s.kind <> 'module' OR NOT t.lacks ? s.run OR {MAY_PROBE})
+    AND (s.kind <> 'script' OR {RUNS_SCRIPTS})
+    AND (NOT {BOUND} OR t.name = coalesce(
+        (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
+          ORDER BY f.id LIMIT 1), t.name))
+"""
+"""Whether site `t` may take stage `s` of asset `a`."""
+
+WITHOUT_SITE = f"(s.kind <> 'builtin' AND NOT EXISTS (SELECT 1 FROM track.site t WHERE {TAKES}))"
+"""Whether no site may take it now: it waits for one to be opened or to recover."""
+
+CHOOSE = text(f"""
+    SELECT t.name
+    FROM track.site t, track.job j
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE j.id = :job AND {TAKES}
+    ORDER BY EXISTS (  -- a site that could not serve this job the last time comes last
+                SELECT 1 FROM track.attempt p
+                WHERE p.job_id = j.id AND p.site = t.name AND p.outcome = 'unserved'
+                  AND p.n = (SELECT max(n) FROM track.attempt WHERE job_id = j.id)
+             ),
+             EXISTS (  -- a site that already holds the asset's files comes first
+                SELECT 1 FROM track.attempt p
+                JOIN track.job pj ON pj.id = p.job_id
+                WHERE pj.asset_guid = a.guid AND p.site = t.name AND p.outcome = 'done'
+             ) DESC,
+             t.rank
+    LIMIT 1
+""")
+
+
+async def choose_site(tx: AsyncConnection, job_id: int) -> str:
+    """The site for a job's next attempt: one its stage allows, that is open, driven and well.
+
+    Uploads and scripts are bound to the site that made the file. Raises NoSite.
+    """
+    name: str | None = (await tx.execute(CHOOSE, {"job": job_id})).scalar_one_or_none()
+    if name is None:
+        raise NoSite(f"job {job_id}: no open site may take it")
+    return name
+
+
+async def runs_scripts(tx: AsyncConnection, name: str) -> bool:
+    """Whether a site has scripts of its own."""
+    asked = text(f"SELECT {RUNS_SCRIPTS} FROM track.site t WHERE t.name = :site")
+    return bool((await tx.execute(asked, {"site": name})).scalar_one_or_none())
+
+
+async def is_driven(tx: AsyncConnection, name: str) -> bool:
+    """Whether a site's driver was seen lately."""
+    asked = text(f"SELECT {DRIVEN} FROM track.site t WHERE t.name = :site")
+    return bool((await tx.execute(asked, {"site": name})).scalar_one_or_none())

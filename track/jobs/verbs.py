@@ -1,0 +1,386 @@
+"""The verbs of a job's life: a guarded move and everything that follows from it.
+
+Each verb is one transaction's worth: the move, the rules that leave stages out,
+the edges, the wake. Callers add their own effects to the same transaction.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.jobs.attempts import close_attempt, open_attempt
+from track.jobs.beyond import with_bounds
+from track.jobs.endings import note_end
+from track.jobs.exclusions import exclude_after
+from track.jobs.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
+from track.jobs.resolve import ACTOR, downstream, resolve, undo_downstream
+from track.records.wake import wake
+from track.schema.arrays import any_of
+from track.schema.history import record
+from track.schema.states import ENDED, State
+from track.schema.tables import asset, attempt, job, stage
+
+MOST_DOUBLED = 20
+
+BACKOFF_S = 10.0
+"""Delay before the first repetition; doubled with each further try, at most an hour."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A job as it is read under its lock."""
+
+    id: int
+    state: State
+    guid: str
+    stage_id: int
+    attempt_id: int | None
+    tries: int
+    retries: int
+    redo: bool
+    cancel_requested: bool
+    finalises: bool  # its stage is the end of its asset's road
+    pauses: int
+    at: datetime
+
+
+async def standing(tx: AsyncConnection, job_id: int) -> Standing:
+    """Lock a job and read how it stands."""
+    await lock(tx, [job_id])
+    cancel = attempt.c.cancel_requested_at.is_not(None)
+    finalises = (stage.c.kind == "builtin") & (stage.c.run == "finalise")
+    statement = (
+        select(
+            job,
+            stage.c.retries,
+            func.coalesce(cancel, False).label("cancelled"),
+            finalises.label("finalises"),
+            func.now().label("at"),
+        )
+        .join(stage, stage.c.id == job.c.stage_id)
+        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+        .where(job.c.id == job_id)
+    )
+    row = (await tx.execute(statement)).one()
+    return Standing(
+        id=row.id,
+        state=State(row.state),
+        guid=row.asset_guid,
+        stage_id=row.stage_id,
+        attempt_id=row.attempt_id,
+        tries=row.tries,
+        retries=row.retries,
+        redo=row.redo,
+        cancel_requested=row.cancelled,
+        finalises=row.finalises,
+        pauses=row.pauses,
+        at=row.at,
+    )
+
+
+async def hand_over(
+    tx: AsyncConnection, job_id: int, site: str, *, dispatcher_id: UUID, actor: str
+) -> int:
+    """Put a claimed job into a site's queue as a new attempt; the attempt's id."""
+    await lock(tx, [job_id])
+    attempt_id, _ = await open_attempt(tx, job_id, site)
+    guard = Guard(dispatcher_id=dispatcher_id)
+    await move(
+        tx, job_id, State.CLAIMED, State.QUEUED, actor=actor, guard=guard, attempt_id=attempt_id
+    )
+    await _tell_driver(tx, site)
+    return attempt_id
+
+
+async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, why: str) -> int:
+    """Close a queued job's attempt and open the next at another site; no try is used."""
+    now = await standing(tx, job_id)
+    if now.state != State.QUEUED or now.attempt_id is None:
+        raise StaleMove(f"job {job_id} is {now.state}; only a queued one changes its site")
+    if now.cancel_requested:
+        raise StaleMove(f"job {job_id} is being cancelled; it goes nowhere else")
+    await close_attempt(tx, now.attempt_id, "superseded", message=why)
+    attempt_id, _ = await open_attempt(tx, job_id, site)
+    guard = Guard(attempt_id=now.attempt_id)
+    queued = State.QUEUED
+    await move(tx, job_id, queued, queued, actor=actor, why=why, guard=guard, attempt_id=attempt_id)
+    await _tell_driver(tx, site)
+    return attempt_id
+
+
+async def _tell_driver(tx: AsyncConnection, site: str) -> None:
+    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+
+
+async def give_back(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
+    """Record that an attempt came back with a result; its subflow does what remains."""
+    now = await standing(tx, job_id)
+    guard = Guard(attempt_id=attempt_id)
+    await move(tx, job_id, now.state, State.RETURNED, actor=actor, guard=guard)
+    await wake(tx, [job_id])
+
+
+async def finish(
+    tx: AsyncConnection, job_id: int, *, actor: str, guard: Guard = ANYBODY, why: str = ""
+) -> list[int]:
+    """Claimed or returned → done, rules and edges applied; the ids that became ready.
+
+    With its last stage an asset becomes final, unless that has to be done again.
+    """
+    now = await standing(tx, job_id)
+    if now.state not in (State.CLAIMED, State.RETURNED):
+        raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
+    await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why, pauses=0)
+    if now.redo:
+        return await _redo(tx, job_id, actor)
+    if now.finalises:
+        await note_end(tx, now.guid)
+        await _release_specimen(tx, now.guid)
+    left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
+    return await _follow(tx, now.guid, [job_id, *left_out], final=now.finalises)
+
+
+async def _follow(
+    tx: AsyncConnection, guid: str, changed: list[int], *, final: bool = False
+) -> list[int]:
+    """Resolve what hangs on jobs that ended; the ids that became ready.
+
+    `final`: the last stage of the asset is among them.
+    """
+    ready = await resolve(tx, await downstream(tx, changed))
+    await wake(tx, ready)
+    await release_if_over(tx, guid, goes_on=not final)
+    return ready
+
+
+async def apply_rules(tx: AsyncConnection, job_id: int, *, actor: str) -> list[int]:
+    """Ask a done job's rules again, for what it brought came later; the ids that became ready."""
+    now = await standing(tx, job_id)
+    if now.state != State.DONE:
+        return []
+    return await _follow(tx, now.guid, await exclude_after(tx, now.guid, now.stage_id, actor=actor))
+
+
+async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
+    """A job whose ground moved while it ran goes through its edges again."""
+    why = "an earlier stage was done again meanwhile"
+    fresh: dict[str, Any] = {"redo": False, "tries": 0, "effects": {}, "declared": None}
+    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, **fresh)
+    ready = await resolve(tx, [job_id])
+    await wake(tx, ready)
+    return ready
+
+
+async def try_again(
+    tx: AsyncConnection,
+    job_id: int,
+    *,
+    actor: str,
+    why: str,
+    uses_try: bool,
+    guard: Guard = ANYBODY,
+    delay_s: float | None = None,
+    grows_to_s: float | None = None,
+    free: int | None = None,
+) -> State:
+    """End what is going on with a job without success; where it went.
+
+    Cancelled when that was asked for, failed when its tries are used up, else ready
+    after `delay_s` (default: backing off). `uses_try` is False for what is not the
+    job's own failure: our crash, a degraded site, a full queue, a lost answer. What came
+    back is finished: a cancel does not reach it any more.
+
+    `grows_to_s`: the pause doubles with each time in a row, up to this, and the job's reason
+    says when it is tried again. A success, or a person who resubmits it, ends the row.
+    `free`: after so many in a row each time uses a try, so that in the end a person decides.
+    """
+    now = await standing(tx, job_id)
+    uses_try = uses_try or (free is not None and now.pauses >= free)
+    if now.cancel_requested and now.state != State.RETURNED:
+        return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
+    tries = now.tries + uses_try
+    if uses_try and tries > now.retries:
+        why = await with_bounds(tx, job_id, why)
+        return await end(tx, job_id, State.FAILED, actor=actor, why=why, guard=guard, tries=tries)
+    pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
+    values: dict[str, Any] = {"tries": tries}
+    if grows_to_s is not None:
+        if now.pauses:
+            why = f"{why}; put off {now.pauses + 1} times in a row by now"
+        pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MOST_DOUBLED))
+        again = (now.at + timedelta(seconds=pause)).astimezone()
+        why = f"{why}; it is tried again at {again:%H:%M:%S}"
+        values["pauses"] = now.pauses + 1
+    values["available_at"] = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause)
+    await move(tx, job_id, now.state, State.READY, actor=actor, why=why, guard=guard, **values)
+    await resolve(tx, [job_id])  # its upstreams may have been undone meanwhile
+    await wake(tx, [job_id])
+    return State.READY
+
+
+async def end(
+    tx: AsyncConnection,
+    job_id: int,
+    new: State,
+    *,
+    actor: str,
+    why: str,
+    guard: Guard = ANYBODY,
+    **values: object,
+) -> State:
+    """Move a job to failed or cancelled; its asset no longer counts as in flight.
+
+    An edge may accept that end too.
+    """
+    now = await standing(tx, job_id)
+    await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
+    await release_asset(tx, now.guid)
+    await _follow(tx, now.guid, [job_id])
+    return new
+
+
+async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
+    """Do a finished, failed or cancelled job again, and all that was built on it."""
+    now = await standing(tx, job_id)
+    return await _again(tx, now, actor=actor, why=why)
+
+
+async def _again(tx: AsyncConnection, now: Standing, *, actor: str, why: str) -> list[int]:
+    job_id = now.id
+    fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
+    fresh |= {"available_at": func.now(), "pauses": 0}
+    await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
+    undone = await undo_downstream(tx, [job_id], actor=actor)
+    await reopen(tx, [job_id, *undone])
+    ready = await resolve(tx, [job_id])
+    await wake(tx, ready)
+    return ready
+
+
+async def hurry(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> bool:
+    """Let a ready job that was put off run now, its pauses short again; False if it may anyway."""
+    now = await standing(tx, job_id)
+    put_off = (
+        (job.c.id == job_id) & (job.c.state == State.READY) & (job.c.available_at > func.now())
+    )
+    sooner = update(job).where(put_off).values(available_at=func.now(), pauses=0)
+    if (await tx.execute(sooner)).rowcount == 0:
+        return False
+    await record(tx, actor=actor, what="job.hurried", asset_guid=now.guid, job_id=job_id, why=why)
+    await wake(tx, [job_id])
+    return True
+
+
+async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
+    """Leave a job out that nobody is at, so that what follows may run."""
+    now = await standing(tx, job_id)
+    await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
+    if now.state in (State.FAILED, State.CANCELLED):
+        await reopen(tx, [job_id])
+    return await _follow(tx, now.guid, [job_id])
+
+
+async def reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
+    """The assets of these jobs are not final any more: there is something to do again.
+
+    One that had left its throttle is admitted anew, or more would be in flight than may be.
+    When these jobs have ended, its closing stage is done again (see `release_if_over`).
+    """
+    mine = asset.c.guid.in_(select(job.c.asset_guid).where(any_of(job.c.id, job_ids)))
+    admitted = case((asset.c.released_at.is_(None), asset.c.admitted_at))
+    reopened = case((asset.c.finalised_at.is_not(None), func.now()), else_=asset.c.reopened_at)
+    values = {"finalised_at": None, "reopened_at": reopened}
+    values |= {"released_at": None, "admitted_at": admitted}
+    await tx.execute(update(asset).where(mine).values(values))
+
+
+async def fail_waiting(tx: AsyncConnection, guid: str, *, actor: str, why: str) -> list[int]:
+    """Fail what still waits for an asset whose source is quarantined."""
+    mine = select(job.c.id).where(job.c.asset_guid == guid, job.c.state == State.WAITING)
+    ids = list((await tx.execute(mine.order_by(job.c.id))).scalars())
+    return await move_all(tx, ids, State.WAITING, State.FAILED, actor=actor, why=why)
+
+
+CLOSINGS = """
+    SELECT j.id FROM track.asset a
+    JOIN track.job j ON j.asset_guid = a.guid AND j.state = 'done'
+    JOIN track.stage s ON s.id = j.stage_id AND s.pipeline_id = a.pipeline_id
+     AND s.archived_at IS NULL AND s.kind = 'builtin' AND s.run = 'finalise'
+    WHERE (a.share_mb IS NOT NULL OR a.reopened_at IS NOT NULL)
+      AND NOT EXISTS (
+        SELECT 1 FROM track.job o JOIN track.stage os ON os.id = o.stage_id
+        WHERE o.asset_guid = a.guid AND CASE WHEN o.state IN ('failed', 'cancelled')
+            -- What gave up before its end was accepted by it.
+            THEN os.archived_at IS NULL AND o.updated_at >= a.reopened_at
+            ELSE o.state NOT IN ('done', 'excluded', 'absent') END)
+"""
+"""The ends of assets that were opened again since, and with which nothing is left to do."""
+
+
+async def release_if_over(
+    tx: AsyncConnection, guid: str | None = None, *, goes_on: bool = False
+) -> None:
+    """Let go of a specimen of which nothing is left to do, whatever its last stage was.
+
+    One that was opened again after its end has its closing stage done again first: its share
+    is closed there. Without a guid, of every such specimen. `goes_on`: what has just ended is
+    not its last stage, so that an asset that was at its end has that still to come.
+    """
+    if guid is not None:
+        await _lock_kin(tx, guid)
+    if goes_on:
+        final = (asset.c.guid == guid) & asset.c.finalised_at.is_not(None)
+        again = update(asset).where(final)
+        await tx.execute(again.values(finalised_at=None, reopened_at=func.now()))
+    one = "" if guid is None else " AND a.guid = :guid"
+    closings = text(f"{CLOSINGS}{one} ORDER BY j.id")
+    for job_id in (await tx.execute(closings, {"guid": guid} if one else {})).scalars().all():
+        now = await standing(tx, job_id)
+        if now.state == State.DONE:
+            await _again(tx, now, actor=ACTOR, why="its asset was opened again after its end")
+    theirs = asset.alias()
+    open_ = (
+        select(job.c.id)
+        .join(theirs, theirs.c.guid == job.c.asset_guid)
+        .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
+        .where(job.c.state.not_in(sorted(ENDED)))
+    )
+    over = ~open_.correlate(asset).exists()
+    if guid is not None:
+        over = over & (asset.c.guid == _root(guid))
+    await _release(tx, over)
+
+
+async def _lock_kin(tx: AsyncConnection, guid: str) -> None:
+    """Lock an asset and what it was made of, before a second statement judges them.
+
+    Two stages that finish at once would else each see the other unfinished.
+    """
+    kin = select(asset.c.guid).where((asset.c.guid == guid) | (asset.c.guid == _root(guid)))
+    await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True))
+
+
+def _root(guid: str) -> ColumnElement[str]:
+    mine = asset.alias()
+    parent = select(mine.c.parent_guid).where(mine.c.guid == guid).scalar_subquery()
+    return func.coalesce(parent, guid)
+
+
+async def release_asset(tx: AsyncConnection, guid: str) -> None:
+    """The specimen that this asset belongs to no longer counts against its throttle."""
+    await _release(tx, asset.c.guid == _root(guid))
+
+
+async def _release_specimen(tx: AsyncConnection, guid: str) -> None:
+    """The same at the end of its road; the end of a derivative is not that of its specimen."""
+    await _release(tx, (asset.c.guid == guid) & asset.c.parent_guid.is_(None))
+
+
+async def _release(tx: AsyncConnection, which: ColumnElement[bool]) -> None:
+    """Note of specimens that they left their throttle. The one place where room is made so."""
+    left = asset.c.admitted_at.is_not(None) & asset.c.released_at.is_(None) & which
+    await tx.execute(update(asset).where(left).values(released_at=func.now()))

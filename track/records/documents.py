@@ -1,0 +1,178 @@
+"""Metadata documents: one canonical v3 body per asset, counted in revisions.
+
+`revision > ars_revision` is the whole of "metadata must be pushed": whoever sees
+it pushes, and notes the revision that it pushed, so that a change made meanwhile
+is pushed again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.metadata.document import Arrived, Metadata
+from track.schema.arrays import any_of
+from track.schema.states import State
+from track.schema.tables import asset, document, job, revision, stage
+
+
+class NoDocument(LookupError):
+    """No metadata is known of this asset; it was quarantined before it could be read."""
+
+
+async def create_document(tx: AsyncConnection, guid: str, arrived: Arrived, *, actor: str) -> None:
+    """Record the document an asset came with; a corrected re-drop becomes a new revision."""
+    body = arrived.metadata.canonical()
+    row = {
+        "asset_guid": guid,
+        "body": body,
+        "arrived": arrived.document,
+        "arrived_version": arrived.version,
+    }
+    statement = upsert(document).values(row).on_conflict_do_nothing()
+    if (await tx.execute(statement.returning(document.c.asset_guid))).first() is not None:
+        await _remember(tx, guid, 1, actor, [{"field": "*", "old": None, "new": "created"}])
+        return
+    old = await read_document(tx, guid, lock=True)
+    await tx.execute(
+        update(document)
+        .where(document.c.asset_guid == guid)
+        .values(arrived=arrived.document, arrived_version=arrived.version)
+    )
+    await _store(tx, guid, old, arrived.metadata, actor)
+
+
+async def read_document(tx: AsyncConnection, guid: str, *, lock: bool = False) -> Metadata:
+    """The canonical metadata of an asset. Raises NoDocument."""
+    statement = select(document.c.body).where(document.c.asset_guid == guid)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    body = (await tx.execute(statement)).scalar_one_or_none()
+    if body is None:
+        raise NoDocument(guid)
+    return Metadata.model_validate(body)
+
+
+async def change_document(
+    tx: AsyncConnection,
+    guid: str,
+    changes: Mapping[str, Any],
+    *,
+    writes: Iterable[str],
+    actor: str,
+) -> bool:
+    """Apply changes within a whitelist of v3 names; whether anything differs now.
+
+    Raises NoDocument, and MetadataError for a field that may not be written.
+    """
+    old = await read_document(tx, guid, lock=True)
+    new, _ = old.apply(changes, writes)
+    return await _store(tx, guid, old, new, actor)
+
+
+async def change_with_children(
+    tx: AsyncConnection, guid: str, changes: Mapping[str, Any], *, actor: str
+) -> None:
+    """Apply changes to an asset and to all that was derived from it: they show the same thing.
+
+    Raises NoDocument for the asset itself.
+    """
+    await change_document(tx, guid, changes, writes=list(changes), actor=actor)
+    derived = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
+    mine = derived.where(asset.c.parent_guid == guid).order_by(asset.c.guid)
+    for child in (await tx.execute(mine)).scalars().all():
+        await change_with_children(tx, child, changes, actor=actor)
+
+
+async def _store(tx: AsyncConnection, guid: str, old: Metadata, new: Metadata, actor: str) -> bool:
+    before, after = old.canonical(), new.canonical()
+    changed = [
+        {"field": name, "old": before.get(name), "new": value}
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    if not changed:
+        return False
+    statement = (
+        update(document)
+        .where(document.c.asset_guid == guid)
+        .values(body=after, revision=document.c.revision + 1, updated_at=func.now())
+        .returning(document.c.revision)
+    )
+    number = (await tx.execute(statement)).scalar_one()
+    await _remember(tx, guid, number, actor, changed)
+    return True
+
+
+async def _remember(
+    tx: AsyncConnection, guid: str, number: int, actor: str, changes: list[dict[str, Any]]
+) -> None:
+    row = {"asset_guid": guid, "revision": number, "actor": actor, "changes": changes}
+    await tx.execute(insert(revision).values(row))
+
+
+@dataclass(frozen=True)
+class Unpushed:
+    """A revision that ARS does not hold yet, and what it was told last (None: nothing)."""
+
+    revision: int
+    metadata: Metadata
+    told: Metadata | None
+
+
+def owed() -> ColumnElement[bool]:
+    """Of a document: ARS lacks a revision, and knows the asset; its creation tells all before."""
+    created = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(job.c.asset_guid == document.c.asset_guid, job.c.state == State.DONE)
+        .where(stage.c.kind == "builtin", stage.c.run == "create")
+        .limit(1)
+    )
+    # Asked of each document that is owed: as an EXISTS it is answered by reading all that was
+    # ever created, for the planner takes a third of all documents to be owed.
+    return and_(
+        document.c.revision > document.c.ars_revision, created.scalar_subquery().is_not(None)
+    )
+
+
+async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
+    """What ARS lacks of an asset's metadata; None when there is nothing to push."""
+    statement = select(document).where(
+        document.c.asset_guid == guid, document.c.revision > document.c.ars_revision
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    told = None
+    if row.ars_revision:
+        told = Metadata.model_validate(await _body_at(tx, guid, row.body, row.ars_revision))
+    return Unpushed(row.revision, Metadata.model_validate(row.body), told)
+
+
+async def _body_at(
+    tx: AsyncConnection, guid: str, body: dict[str, Any], number: int
+) -> dict[str, Any]:
+    """The body as it was at an earlier revision: its changes taken back, the last one first."""
+    since = select(revision.c.changes).where(
+        revision.c.asset_guid == guid, revision.c.revision > number
+    )
+    rows = (await tx.execute(since.order_by(revision.c.revision.desc()))).scalars()
+    undone = {change["field"]: change["old"] for changes in rows for change in changes}
+    return body | undone
+
+
+async def owe_all(tx: AsyncConnection, guids: Sequence[str]) -> None:
+    """Forget what ARS was told of these assets: all we know of them is pushed again."""
+    mine = any_of(document.c.asset_guid, guids)
+    await tx.execute(update(document).where(mine).values(ars_revision=0))
+
+
+async def mark_pushed(tx: AsyncConnection, guid: str, number: int) -> None:
+    """Note that ARS holds revision `number`; never goes back."""
+    pushed = func.greatest(document.c.ars_revision, number)
+    mine = document.c.asset_guid == guid
+    await tx.execute(update(document).where(mine).values(ars_revision=pushed))

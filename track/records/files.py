@@ -1,0 +1,86 @@
+"""Files of an asset, and where its copies lie."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.schema.tables import asset, file, pipeline, retention
+
+
+@dataclass(frozen=True)
+class AssetRow:
+    """What a stage needs to know of an asset; sizes in MB."""
+
+    guid: str
+    pipeline: str
+    parent_guid: str | None
+    file_name: str
+    source_path: Path | None
+    local_path: Path | None
+    size_mb: int
+    parent_mb: int
+
+
+async def read_asset(tx: AsyncConnection, guid: str) -> AssetRow:
+    """An asset and the size of its parent, which counts against its share."""
+    parent = asset.alias("parent")
+    statement = (
+        select(asset, pipeline.c.name, func.coalesce(parent.c.size_mb, 0).label("parent_mb"))
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .outerjoin(parent, parent.c.guid == asset.c.parent_guid)
+        .where(asset.c.guid == guid)
+    )
+    row = (await tx.execute(statement)).one()
+    return AssetRow(
+        guid=row.guid,
+        pipeline=row.name,
+        parent_guid=row.parent_guid,
+        file_name=row.file_name,
+        source_path=Path(row.source_path) if row.source_path else None,
+        local_path=Path(row.local_path) if row.local_path else None,
+        size_mb=row.size_mb,
+        parent_mb=row.parent_mb,
+    )
+
+
+async def read_files(tx: AsyncConnection, guid: str) -> list[Row[Any]]:
+    """The asset's files that ARS is to hold, as rows of `track.file`."""
+    mine = select(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
+    return list((await tx.execute(mine.order_by(file.c.name))).all())
+
+
+async def taken_in(tx: AsyncConnection, guid: str, local_path: Path, size_mb: int) -> None:
+    """Note where the asset's checked copy lies, and its true size."""
+    mine = update(asset).where(asset.c.guid == guid)
+    await tx.execute(mine.values(local_path=str(local_path), size_mb=size_mb))
+
+
+async def mark_synchronised(tx: AsyncConnection, guid: str) -> None:
+    """Note that ERDA holds every file of the asset, checksum and size verified."""
+    mine = update(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
+    now = func.coalesce(file.c.synchronised_at, func.now())
+    uploaded = func.coalesce(file.c.uploaded_at, func.now())
+    await tx.execute(mine.values(synchronised_at=now, uploaded_at=uploaded))
+
+
+async def due_for_removal(
+    tx: AsyncConnection, guid: str, kind: str, location: str, *, keep: timedelta
+) -> None:
+    """Enter a temporary copy into the due table; one made again after it was pruned, too.
+
+    Prune looks for the copies that must exist before it deletes any.
+    """
+    row = {"kind": kind, "asset_guid": guid, "location": location, "due_at": func.now() + keep}
+    again = {"due_at": row["due_at"], "done_at": None, "outcome": None}
+    statement = insert(retention).values(row)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[retention.c.kind, retention.c.asset_guid, retention.c.location],
+            set_=again,
+        )
+    )

@@ -1,0 +1,158 @@
+"""Multi-object specimens: sheets that share a disposable label are one object.
+
+Links are computed from `unique_label_id`, never accumulated, so the order in which
+sheets are read and how often cannot matter. Only specimens feed labels: a label's
+barcodes are its own first, then its specimens' first ones in the order of their guids.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.callbacks import Barcode
+from schemas.metadata.document import Metadata, MetadataError
+from track.records.documents import NoDocument, change_with_children, owed, read_document
+from track.schema.tables import asset, document, member
+
+UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
+LONGEST_LABEL = 1000
+"""Bytes of a disposable label's code; an index has to hold it, and real ones are far shorter."""
+
+
+async def hold_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[str]:
+    """Lock the labels a sheet concerns, now and before; again, in this transaction, is harmless.
+
+    To be called before any document is locked: the sheets of one object write each other's.
+    Raises MetadataError for a label that is none.
+    """
+    if barcode.disposable and len(barcode.disposable.encode()) > LONGEST_LABEL:
+        raise MetadataError(
+            f"is longer than the {LONGEST_LABEL} bytes of a disposable label",
+            "Check what the sheet's code was taken for",
+            field="disposable",
+        )
+    old = select(member.c.unique_label_id).where(member.c.asset_guid == guid)
+    named = ((await tx.execute(old)).scalar_one_or_none(), await _label(tx, guid, barcode))
+    labels = sorted({str(label) for label in named if label is not None})
+    for label_id in labels:
+        await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(label_id, 0))))
+    return labels
+
+
+async def note_member(
+    tx: AsyncConnection,
+    guid: str,
+    barcode: Barcode,
+    labels: Sequence[str],
+    pids: Mapping[str, str] | None = None,
+    *,
+    actor: str,
+) -> None:
+    """Record what one sheet says of its object, and bring the labels held up to date.
+
+    `pids` are the identifiers of its barcodes, of those that have one.
+    """
+    row = await _row(tx, guid, barcode)
+    statement = insert(member).values(row)
+    fields = {name: statement.excluded[name] for name in row if name != "asset_guid"}
+    await tx.execute(
+        statement.on_conflict_do_update(index_elements=[member.c.asset_guid], set_=fields)
+    )
+    for label_id in labels:
+        await _feed_labels(tx, label_id, pids or {}, actor)
+
+
+async def _row(tx: AsyncConnection, guid: str, barcode: Barcode) -> dict[str, object]:
+    known = await read_document(tx, guid)
+    first = barcode.barcodes[0] if barcode.barcodes else None
+    spid = f"{known.institution}_{known.collection}_{first}" if first else UNKNOWN_SPECIMEN
+    return {
+        "asset_guid": guid,
+        "label": barcode.label,
+        "spid": spid,
+        "disposable_id": barcode.disposable or None,
+        "unique_label_id": await _label(tx, guid, barcode),
+        "own_barcodes": list(barcode.barcodes),
+    }
+
+
+async def _label(tx: AsyncConnection, guid: str, barcode: Barcode) -> str | None:
+    if not barcode.disposable:
+        return None
+    batch = select(asset.c.batch_name).where(asset.c.guid == guid)
+    return f"{(await tx.execute(batch)).scalar_one()}_{barcode.disposable}"
+
+
+async def _feed_labels(
+    tx: AsyncConnection, label_id: str, pids: Mapping[str, str], actor: str
+) -> None:
+    """Recompute the barcodes of every label sheet of one object, with their identifiers.
+
+    `pids` are those that were read just now.
+    """
+    statement = select(member).where(member.c.unique_label_id == label_id)
+    members = (await tx.execute(statement.order_by(member.c.asset_guid))).all()
+    linked = [m.own_barcodes[0] for m in members if not m.label and m.own_barcodes]
+    known = dict(pids)
+    for sheet in sorted(members, key=lambda m: m.label):  # labels last: they show the others'
+        try:
+            before = await read_document(tx, sheet.asset_guid)
+            known |= identified(before)
+            if sheet.label:
+                barcodes = list(dict.fromkeys([*sheet.own_barcodes, *linked]))
+                changes = {"barcode": barcodes, **identifiers(before, barcodes, known)}
+                await change_with_children(tx, sheet.asset_guid, changes, actor=actor)
+        except NoDocument:
+            continue
+
+
+async def links(tx: AsyncConnection, guid: str) -> list[str]:
+    """The guids of the other sheets of the same object, in order."""
+    return list((await tx.execute(_others(guid))).scalars())
+
+
+async def owed_kin(tx: AsyncConnection, guid: str) -> list[str]:
+    """Whom a sheet's codes concern beside itself, of those that ARS knows and lacks metadata of.
+
+    The other sheets of its object, and the derivatives of all of them.
+    """
+    sheets = _others(guid).order_by(None).subquery()
+    others = asset.c.guid.in_(select(sheets))
+    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
+    kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
+    kin = kin.where(or_(others, derived), owed()).order_by(asset.c.guid)
+    return list((await tx.execute(kin)).scalars())
+
+
+def _others(guid: str) -> Select[tuple[str]]:
+    mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
+    others = select(member.c.asset_guid).where(
+        member.c.unique_label_id == mine, member.c.asset_guid != guid
+    )
+    return others.order_by(member.c.asset_guid)
+
+
+def identifiers(
+    before: Metadata, barcodes: Sequence[str], known: Mapping[str, str]
+) -> dict[str, Any]:
+    """The change of `specimen_pid` that goes with these barcodes: one to each, or none at all.
+
+    What a document says of a barcode stays; what it says of one that is gone goes with it.
+    """
+    paired = identified(before)
+    pids = {**paired, **known}
+    if any(barcode in pids for barcode in barcodes):
+        place = f"{before.institution}.{before.collection}"
+        # As the archive makes one itself.
+        return {"specimen_pid": [pids.get(each, f"{place}.{each}") for each in barcodes]}
+    return {"specimen_pid": []} if paired else {}
+
+
+def identified(metadata: Metadata) -> dict[str, str]:
+    """The identifier of each barcode, where a document has as many of both."""
+    if len(metadata.barcode) != len(metadata.specimen_pid):
+        return {}
+    return dict(zip(metadata.barcode, metadata.specimen_pid, strict=True))

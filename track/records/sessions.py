@@ -1,0 +1,112 @@
+"""Sessions: one row per upload folder, committed before anybody is told of it.
+
+A folder is known by the path it was first seen under and the hash of its first
+listing, so a folder name used again is a new session.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.schema.arrays import any_of
+from track.schema.history import record
+from track.schema.tables import asset, session
+
+
+async def open_session(
+    tx: AsyncConnection, *, path: str, workstation: str, listing_hash: str, actor: str
+) -> UUID | None:
+    """Insert the session of a complete folder; None when this very listing is known already."""
+    row = {
+        "path": path,
+        "opened_as": path,
+        "workstation": workstation,
+        "listing_hash": listing_hash,
+    }
+    insertion = insert(session).values(row).on_conflict_do_nothing().returning(session.c.id)
+    found: UUID | None = (await tx.execute(insertion)).scalar_one_or_none()
+    if found is not None:
+        await record(tx, actor=actor, what="session.opened", session_id=found, new=path)
+    return found
+
+
+async def is_known(tx: AsyncConnection, *, path: str, listing_hash: str) -> bool:
+    """Whether a session of this very listing was opened."""
+    mine = (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
+    return (await tx.execute(select(session.c.id).where(mine).limit(1))).first() is not None
+
+
+async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str, str]]:
+    """(id, path, workstation) of the sessions whose ready event nobody has accepted yet."""
+    columns = select(session.c.id, session.c.path, session.c.workstation)
+    rows = await tx.execute(columns.where(session.c.announced_at.is_(None)))
+    return [(row.id, row.path, row.workstation) for row in rows]
+
+
+async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
+    """Note that the events API has accepted the session's ready event."""
+    mark = update(session).where(session.c.id == session_id)
+    await tx.execute(mark.values(announced_at=func.now()))
+
+
+OF_FOLDER = text("""
+    SELECT s.id, s.path, s.workstation, s.listing_hash, s.known, s.registered_at
+    FROM track.session mine
+    JOIN track.session s ON s.opened_as = mine.opened_as AND s.path = mine.path
+    WHERE mine.id = :session
+    ORDER BY s.opened_at DESC
+""")
+
+
+async def of_folder(tx: AsyncConnection, session_id: UUID) -> Sequence[Row[Any]]:
+    """The sessions of one's folder, the newest first: each change of it opened one.
+
+    Rows of id, path, workstation, listing_hash, known and registered_at.
+    """
+    return (await tx.execute(OF_FOLDER, {"session": session_id})).all()
+
+
+async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
+    """Note where a session's folder lies after its closing rename.
+
+    Corrected files dropped before that opened a session of their own on the same folder.
+    """
+    old = select(session.c.path).where(session.c.id == session_id).scalar_subquery()
+    same = select(session.c.id).where(session.c.path == old)
+    ids = list((await tx.execute(same)).scalars())
+    await tx.execute(update(session).where(any_of(session.c.id, ids)).values(path=path))
+    roots = any_of(asset.c.session_id, ids) & asset.c.parent_guid.is_(None)
+    await tx.execute(update(asset).where(roots).values(source_path=path))
+
+
+async def mark_registered(tx: AsyncConnection, session_id: UUID, known: Sequence[str] = ()) -> None:
+    """Note that every asset of the folder has its rows.
+
+    `known` says of each file whose guid was taken in from elsewhere what is to be done.
+    """
+    mark = update(session).where(session.c.id == session_id)
+    now = func.coalesce(session.c.registered_at, func.now())
+    await tx.execute(mark.values(registered_at=now, known=list(known)))
+
+
+async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetime | None:
+    """Note that nothing of the session can move by itself; the time, when this call noted it.
+
+    A session whose folder could not be read has no assets yet, and is not finished.
+    """
+    open_ = session.c.finished_at.is_(None) & session.c.registered_at.is_not(None)
+    mark = (
+        update(session)
+        .where(session.c.id == session_id, open_)
+        .values(finished_at=func.now())
+        .returning(session.c.finished_at)
+    )
+    found: datetime | None = (await tx.execute(mark)).scalar_one_or_none()
+    if found is not None:
+        await record(tx, actor="dispatcher", what="session.finished", session_id=session_id)
+    return found

@@ -1,0 +1,69 @@
+"""Waking: a session with work and nobody at it asks, once, for a dispatcher.
+
+Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction. A job that
+may run only later asks for nobody yet: its time is noted, and `track.jobs.parking` asks then.
+The session row is locked before leases are read, and parking updates that row
+when it gives up its lease, so the two cannot miss each other.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.schema.tables import session
+
+CHANNEL = "refinery_announce"
+"""Where an announcer listens; a lost notice costs only its next look at the clock."""
+
+ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
+ASK_FOR_JOBS = text("""
+    SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
+        SELECT a.session_id AS id,
+               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due
+          FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
+         WHERE j.id = ANY(:jobs) GROUP BY a.session_id) mine
+""")
+
+
+async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:
+    """Ask for a dispatcher for the sessions of these jobs that have none; those asked for.
+
+    Whoever may run only later is noted for then, and not among them.
+    """
+    jobs = list(job_ids)
+    return list((await tx.execute(ASK_FOR_JOBS, {"jobs": jobs})).scalars()) if jobs else []
+
+
+async def wake_session(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Ask for a dispatcher for one session, when none is at it."""
+    return bool(await wake_sessions(tx, [session_id]))
+
+
+async def wake_sessions(tx: AsyncConnection, session_ids: Iterable[UUID]) -> list[UUID]:
+    """Ask for dispatchers for those of these sessions that have none; those asked for."""
+    wanted = list(session_ids)
+    return list((await tx.execute(ASK, {"sessions": wanted})).scalars()) if wanted else []
+
+
+async def notify(tx: AsyncConnection) -> None:
+    """Tell announcers, when this transaction commits, that there is something to announce."""
+    await tx.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str]]:
+    """(session, time asked) of the wakes that the events API has not accepted yet."""
+    columns = select(session.c.id, session.c.wake_requested_at)
+    open_ = session.c.wake_requested_at.is_not(None) & session.c.wake_announced_at.is_(None)
+    return [
+        (row.id, row.wake_requested_at.isoformat())
+        for row in await tx.execute(columns.where(open_))
+    ]
+
+
+async def mark_announced(tx: AsyncConnection, session_id: UUID, asked: datetime) -> None:
+    """Note that Prefect accepted a wake; one asked for again meanwhile is still owed."""
+    same = (session.c.id == session_id) & (session.c.wake_requested_at == asked)
+    await tx.execute(update(session).where(same).values(wake_announced_at=func.now()))

@@ -1,0 +1,92 @@
+"""Alarms: what is wrong with a part of the system, said once when it begins and when it ends.
+
+The history remembers what was said last of each subject, so that whoever looks every minute
+says nothing twice, and a look that dies before its transaction ends has said nothing.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import system_event
+from track.records.outbox import announce
+from track.schema.history import record
+
+ACTOR = "reconcile"
+ON, OFF = "on", "off"
+
+# The condition is that of the index history_alarm.
+LAST = text("""
+    SELECT new FROM track.history WHERE what LIKE 'alarm.%' AND what = :what
+    ORDER BY id DESC LIMIT 1
+""")
+RAISED = text("""
+    SELECT DISTINCT ON (what) what, new FROM track.history
+    WHERE what LIKE 'alarm.%' AND starts_with(what, :prefix)
+    ORDER BY what, id DESC
+""")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an alarm is about: a kind of thing and its name, and the events that tell of it.
+
+    `begins` is announced when it goes wrong, `ends`, if there is one, when it is well again.
+    """
+
+    kind: str  # archive, stage, service, storage
+    name: str
+    begins: str
+    ends: str | None = None
+    pipeline: str | None = None
+
+    @property
+    def what(self) -> str:
+        """How history calls it."""
+        return f"alarm.{self.kind}.{self.name}"
+
+
+async def set_alarm(
+    tx: AsyncConnection, subject: Subject, trouble: str | None, remedy: str = ""
+) -> bool:
+    """Say that a subject is in trouble, or (None) well; False when that was said last.
+
+    One that was never in trouble is well. To be called by one at a time.
+    """
+    before = await last_said(tx, subject)
+    now = OFF if trouble is None else ON
+    if now == (before or OFF):
+        return False
+    why = trouble or "it is well again"
+    await record(tx, actor=ACTOR, what=subject.what, old=before, new=now, why=why)
+    event = subject.begins if trouble is not None else subject.ends
+    if event is not None:
+        since = (await tx.execute(text("SELECT now()"))).scalar_one()
+        payload = {subject.kind: subject.name, "why": why, "since": since.isoformat()}
+        if remedy and trouble is not None:
+            payload["remedy"] = remedy
+        found = system_event(
+            event, subject.kind, subject.name, pipeline=subject.pipeline, payload=payload
+        )
+        await announce(tx, found, key=f"{event}|{subject.name}|{since.isoformat()}")
+    return True
+
+
+async def note_known(tx: AsyncConnection, subject: Subject) -> None:
+    """Remember that there is such a subject, and that it is well, the first time it is seen."""
+    if await last_said(tx, subject) is None:
+        await record(tx, actor=ACTOR, what=subject.what, new=OFF, why="heard of")
+
+
+async def last_said(tx: AsyncConnection, subject: Subject) -> str | None:
+    """`on`, `off`, or None when nothing was ever said of it."""
+    said: str | None = (await tx.execute(LAST, {"what": subject.what})).scalar_one_or_none()
+    return said
+
+
+async def said_of(tx: AsyncConnection, kind: str) -> dict[str, str]:
+    """What was said last of every subject of a kind, by its name."""
+    prefix = f"alarm.{kind}."
+    rows = await tx.execute(RAISED, {"prefix": prefix})
+    return {row.what.removeprefix(prefix): row.new for row in rows}
