@@ -29,7 +29,7 @@ class Announces(Protocol):
 
     last_error: str
 
-    def poke(self) -> None:
+    def notify(self) -> None:
         """There may be something to announce."""
 
 
@@ -89,7 +89,7 @@ class Context:
         """Count a callback; what is to be announced of it goes out at once."""
         self.metrics.callback(kind, outcome)
         if outcome == "applied":
-            self.announcer.poke()
+            self.announcer.notify()
 
 
 def _context(request: Request) -> Context:

@@ -15,7 +15,7 @@ from tasks.dispatch.announcements import announce_finished
 from tasks.dispatch.dispatcher import Subflow
 from tasks.dispatch.dispatching import dispatching
 from tasks.dispatch.reports import SessionReport
-from tasks.intake.folders import settle_folder
+from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
 from track.jobs.claims import Claim
 from track.jobs.leases import LeaseTaken
@@ -35,7 +35,7 @@ async def dispatch(session: UUID, pace: Pace | None = None) -> State:
             await register_session(dispatcher)
             async for claim in dispatcher.claims():
                 dispatcher.start(claim, subflow_of(claim))
-            await settle_folder(dispatcher)
+            await close_session_folder(dispatcher)
     except LeaseTaken as taken:
         return Completed(name="Elsewhere", message=str(taken))
     if dispatcher.ending == "finished":

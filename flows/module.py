@@ -6,9 +6,9 @@ from prefect.client.schemas.objects import State
 from tasks.archive.metadata import push_changed
 from tasks.archive.stages import have_share_open
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.holding import handling, holding
+from tasks.dispatch.holding import reschedule_on_error, run_stage
 from tasks.dispatch.retrieval import outputs_here
-from tasks.dispatch.submission import come_back, submit, take_back
+from tasks.dispatch.submission import claim_returned, submit, wait_for_outcome
 from track.jobs.claims import Claim
 
 
@@ -19,7 +19,7 @@ async def run_module(claim: Claim) -> State | None:
     site is to do waits for that.
     """
     dispatcher = this_dispatcher()
-    async with handling(dispatcher, claim):
+    async with reschedule_on_error(dispatcher, claim):
         await have_share_open(dispatcher, claim)
     await submit(dispatcher, claim)
     return await follow_module(claim)
@@ -29,12 +29,12 @@ async def run_module(claim: Claim) -> State | None:
 async def follow_module(claim: Claim) -> State | None:
     """Await a stage's callback and outputs, push what it changed, let the next one run."""
     dispatcher = this_dispatcher()
-    ending = await come_back(dispatcher, claim)
-    if ending is not None or not await take_back(dispatcher, claim):
+    ending = await wait_for_outcome(dispatcher, claim)
+    if ending is not None or not await claim_returned(dispatcher, claim):
         return ending
     ending = await outputs_here(dispatcher, claim)
     if ending is None:
-        async with holding(dispatcher, claim):
+        async with run_stage(dispatcher, claim):
             await push_changed(dispatcher, claim.guid)
-        dispatcher.stir()  # the next stage need not wait until Prefect has this run's end
+        dispatcher.notify()  # the next stage need not wait until Prefect has this run's end
     return ending

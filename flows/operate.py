@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tasks.upkeep.operator import answer, load_definitions, operating, push_again
 from track.commands import operations, switches
-from track.commands.operations import Line
+from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
 
@@ -30,8 +30,8 @@ async def pipeline(by: By, path: str = "deployments/pipelines") -> State:
         by: who asks; the history names you
         path: a YAML file, or a folder of them, on the worker's host
     """
-    async with operating(by) as desk:
-        return await answer("pipeline", await load_definitions(desk, Path(path)))
+    async with operating(by) as request:
+        return await answer("pipeline", await load_definitions(request, Path(path)))
 
 
 @flow(name="operate", flow_run_name="resubmit by {by}")
@@ -59,10 +59,10 @@ async def resubmit(
     states = None if guid and stage else {JobState.FAILED}
     if guid and not stage:
         states = {JobState.FAILED, JobState.CANCELLED}
-    async with operating(by) as desk:
-        ids = await desk.once(lambda tx: select_jobs(tx, wanted, states))
-        lines = await desk.each(
-            ids, lambda tx, job: operations.resubmit(tx, job, actor=desk.actor, why=why)
+    async with operating(by) as request:
+        ids = await request.once(lambda tx: select_jobs(tx, wanted, states))
+        lines = await request.each(
+            ids, lambda tx, job: operations.resubmit(tx, job, actor=request.actor, why=why)
         )
         return await answer("resubmit", lines)
 
@@ -77,10 +77,10 @@ async def skip(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage to leave out
         why: a reason for the history
     """
-    async with operating(by) as desk:
-        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await desk.each(
-            ids, lambda tx, job: operations.skip(tx, job, actor=desk.actor, why=why)
+    async with operating(by) as request:
+        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await request.each(
+            ids, lambda tx, job: operations.skip(tx, job, actor=request.actor, why=why)
         )
         return await answer("skip", lines)
 
@@ -95,10 +95,10 @@ async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage to stop
         why: a reason for the history
     """
-    async with operating(by) as desk:
-        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await desk.each(
-            ids, lambda tx, job: operations.cancel(tx, job, actor=desk.actor, why=why)
+    async with operating(by) as request:
+        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await request.each(
+            ids, lambda tx, job: operations.cancel(tx, job, actor=request.actor, why=why)
         )
         return await answer("cancel", lines)
 
@@ -116,10 +116,10 @@ async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage that a site has and will never bring back
         why: a reason for the history
     """
-    async with operating(by) as desk:
-        ids = await desk.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await desk.each(
-            ids, lambda tx, job: operations.declare_lost(tx, job, actor=desk.actor, why=why)
+    async with operating(by) as request:
+        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
+        lines = await request.each(
+            ids, lambda tx, job: operations.declare_lost(tx, job, actor=request.actor, why=why)
         )
         return await answer("lost", lines)
 
@@ -133,9 +133,11 @@ async def attention(by: By, guid: Guid, text: str = "") -> State:
         guid: the asset
         text: what is to be looked at; empty lets it go on
     """
-    async with operating(by) as desk:
+    async with operating(by) as request:
         note = text.strip() or None
-        line = await desk.once(lambda tx: switches.set_attention(tx, guid, note, actor=desk.actor))
+        line = await request.once(
+            lambda tx: switches.set_attention(tx, guid, note, actor=request.actor)
+        )
         return await answer("attention", [line])
 
 
@@ -158,17 +160,19 @@ async def switch(
     """
     if bool(site) == bool(pipeline or stage):
         raise CannotDo("pipeline, stage, site: name a pipeline, a stage or a site, and only one")
-    async with operating(by) as desk:
-        actor = desk.actor
+    async with operating(by) as request:
+        actor = request.actor
         if site:
-            line = await desk.once(lambda tx: switches.switch_site(tx, site, on, actor=actor))
+            line = await request.once(lambda tx: switches.switch_site(tx, site, on, actor=actor))
         elif stage:
-            line = await desk.once(
+            line = await request.once(
                 lambda tx: switches.switch_stage(tx, stage, pipeline, on, actor=actor)
             )
         else:
             name = str(pipeline)
-            line = await desk.once(lambda tx: switches.switch_pipeline(tx, name, on, actor=actor))
+            line = await request.once(
+                lambda tx: switches.switch_pipeline(tx, name, on, actor=actor)
+            )
         return await answer("switch", [line])
 
 
@@ -187,10 +191,10 @@ async def priority(
         guid: one asset
         session: a whole session
     """
-    async with operating(by) as desk:
-        lines = await desk.once(
+    async with operating(by) as request:
+        lines = await request.once(
             lambda tx: switches.set_priority(
-                tx, priority, guid=guid, session_id=session, actor=desk.actor
+                tx, priority, guid=guid, session_id=session, actor=request.actor
             )
         )
         return await answer("priority", lines)
@@ -218,17 +222,17 @@ async def site(
     one = bool(guid and stage)
     if one == bool(leaving) or (leaving and (guid or stage)):
         raise CannotDo("guid, stage, leaving: name an asset and its stage, or the site to empty")
-    async with operating(by) as desk:
-        await desk.once(lambda tx: operations.open_site(tx, to))
-        ids = await desk.once(
+    async with operating(by) as request:
+        await request.once(lambda tx: operations.open_site(tx, to))
+        ids = await request.once(
             lambda tx: (
                 operations.queued_at(tx, leaving)
                 if leaving
                 else select_jobs(tx, Selection(guid, stage))
             )
         )
-        lines: list[Line] = await desk.each(
-            ids, lambda tx, job: operations.move_to(tx, job, to, actor=desk.actor, why=why)
+        lines: list[ResultRow] = await request.each(
+            ids, lambda tx, job: operations.move_to(tx, job, to, actor=request.actor, why=why)
         )
         return await answer("site", lines)
 
@@ -245,5 +249,5 @@ async def push(
         session: every asset of a session
         everything: all that we know again, not only what the archive is owed
     """
-    async with operating(by) as desk:
-        return await answer("push", await push_again(desk, guid, session, everything=everything))
+    async with operating(by) as request:
+        return await answer("push", await push_again(request, guid, session, everything=everything))

@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Held:
+class LockedAttempt:
     """An attempt under its lock, with all that a message about it needs, read at once.
 
     `module` is empty when it runs something else; `lacked`: its site was not able to run it.
@@ -70,8 +70,8 @@ async def start(
     `granted_there`: the site's shared disk decided, so it runs even if it is being cancelled.
     Raises Refused for anybody else, and for an attempt that is not wanted any more.
     """
-    held = await _hold(tx, attempt_id)
-    found = _wanted(held.attempt, attempt_id, fence)
+    locked = await _lock_attempt(tx, attempt_id)
+    found = _wanted(locked.attempt, attempt_id, fence)
     if found.started_by is not None:
         if (found.started_by, found.nonce) == (body.native_id, body.nonce):
             return found
@@ -79,8 +79,8 @@ async def start(
     if found.cancel_requested and not granted_there:
         raise Refused(f"attempt {attempt_id} was cancelled")
     key = f"start|{attempt_id}|{body.native_id}|{body.nonce}"
-    letter = _letter(key, "start", found, body.model_dump(mode="json"))
-    await receive(tx, letter, "applied", _event(held, "started"))
+    inbox_entry = _letter(key, "start", found, body.model_dump(mode="json"))
+    await receive(tx, inbox_entry, "applied", _event(locked, "started"))
     grant = {"started_by": body.native_id, "nonce": body.nonce, "started_at": func.now()}
     await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(grant))
     await move(
@@ -98,7 +98,7 @@ async def start(
 async def submitted(tx: AsyncConnection, attempt_id: int, fence: int, native_id: str) -> Answer:
     """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
 
-    async def note(_: Held) -> None:
+    async def note(_: LockedAttempt) -> None:
         values = {"external_id": native_id, "submitted_at": func.now()}
         known = (attempt.c.id == attempt_id) & attempt.c.submitted_at.is_(None)
         await tx.execute(update(attempt).where(known).values(values))
@@ -115,11 +115,11 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
     Raises Refused when another native job was started.
     """
 
-    async def apply(held: Held) -> None:
-        found = held.attempt
+    async def apply(locked: LockedAttempt) -> None:
+        found = locked.attempt
         _same_job(found, body.native_id, body.nonce)
         try:
-            values = await _apply_result(tx, held, body.result)
+            values = await _apply_result(tx, locked, body.result)
         except (MetadataError, ValueError) as error:
             why = f"its result cannot be taken: {error}"
             await _end(tx, found, "failed", body.result.usage, why)
@@ -128,10 +128,10 @@ async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Compl
         await _end(tx, found, "done", body.result.usage, None, body.result.model_dump(mode="json"))
         guard = Guard(attempt_id=found.id)
         returned, actor = State.RETURNED, _actor(found)
-        await move(tx, found.job_id, held.state, returned, actor=actor, guard=guard, **values)
+        await move(tx, found.job_id, locked.state, returned, actor=actor, guard=guard, **values)
         await wake(tx, [found.job_id])
-        if held.lacked:
-            await forget_lacks(tx, found.site, actor=actor, run=held.module)
+        if locked.lacked:
+            await forget_lacks(tx, found.site, actor=actor, run=locked.module)
 
     key = f"complete|{attempt_id}|{body.native_id}|{body.nonce}"
     payload = body.model_dump(mode="json")
@@ -146,8 +146,8 @@ async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> 
     job was started.
     """
 
-    async def apply(held: Held) -> None:
-        found = held.attempt
+    async def apply(locked: LockedAttempt) -> None:
+        found = locked.attempt
         _same_job(found, body.native_id, body.nonce)
         why = body.message or "failed without a word"
         served = not not_its_fault(body)
@@ -157,8 +157,8 @@ async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> 
         await _end(tx, found, outcome, body.usage, why, exit_code=body.exit_code)
         if body.fail_status == "RETRY":
             delay = None if served else pause_s(found.n)
-            if lacks_library(body) and held.module:
-                await note_lack(tx, found.site, held.module, why)
+            if lacks_library(body) and locked.module:
+                await note_lack(tx, found.site, locked.module, why)
                 delay = 0.0  # it waits for no time, but for a site that has the library
             guard, actor = Guard(attempt_id=found.id), _actor(found)
             await try_again(
@@ -184,10 +184,10 @@ async def output(
     `keep` runs before the commit and must bear being repeated. Raises Refused.
     """
 
-    async def apply(held: Held) -> None:
-        if held.attempt.started_by is None:
+    async def apply(locked: LockedAttempt) -> None:
+        if locked.attempt.started_by is None:
             raise Refused(f"attempt {attempt_id} was never started")
-        await keep(held.attempt)
+        await keep(locked.attempt)
 
     key = f"outputs|{attempt_id}|{facts.name}|{facts.crc32}|{facts.size_bytes}"
     payload = facts.model_dump(mode="json")
@@ -225,7 +225,7 @@ async def ended(
     (None: for ever).
     """
 
-    async def apply(_: Held) -> None:
+    async def apply(_: LockedAttempt) -> None:
         await _end(tx, found, outcome, None, why, exit_code=exit_code)
         await try_again(
             tx,
@@ -247,7 +247,7 @@ async def ended(
 async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> Answer:
     """A driver's word that the site will never take an attempt as it is asked for."""
 
-    async def apply(_: Held) -> None:
+    async def apply(_: LockedAttempt) -> None:
         await _end(tx, found, "failed", None, why)
         await give_up(tx, found, why)
 
@@ -256,13 +256,15 @@ async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) 
     return await _message(tx, found.id, found.fence, key, "failed", payload, apply)
 
 
-async def _apply_result(tx: AsyncConnection, held: Held, result: Result) -> dict[str, Any]:
+async def _apply_result(
+    tx: AsyncConnection, locked: LockedAttempt, result: Result
+) -> dict[str, Any]:
     """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
     brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
     if not any(brings) and result.derivatives is None:
-        return await apply_result(tx, held.attempt, result, held.writes)
+        return await apply_result(tx, locked.attempt, result, locked.writes)
     async with tx.begin_nested():
-        return await apply_result(tx, held.attempt, result, held.writes)
+        return await apply_result(tx, locked.attempt, result, locked.writes)
 
 
 async def _message(
@@ -272,20 +274,20 @@ async def _message(
     key: str,
     kind: str,
     payload: Mapping[str, Any],
-    apply: Callable[[Held], Awaitable[None]],
+    apply: Callable[[LockedAttempt], Awaitable[None]],
     *,
     announce: bool = True,
 ) -> Answer:
     """Receive once, with what is to be announced of it, and apply when current."""
-    held = await _hold(tx, attempt_id)
-    found = held.attempt
+    locked = await _lock_attempt(tx, attempt_id)
+    found = locked.attempt
     current = found.current and found.fence == fence
-    event = _event(held, kind) if current and announce else None
+    event = _event(locked, kind) if current and announce else None
     how = "applied" if current else "stale"
     if await receive(tx, _letter(key, kind, found, payload), how, event) is None:
         return Answer("repeated")
     if current:
-        await apply(held)
+        await apply(locked)
     return Answer(how)
 
 
@@ -315,7 +317,7 @@ HOLD = (
 )
 
 
-async def _hold(tx: AsyncConnection, attempt_id: int) -> Held:
+async def _lock_attempt(tx: AsyncConnection, attempt_id: int) -> LockedAttempt:
     """Lock an attempt and its job, and read them. Raises Refused when there is none.
 
     Both are locked: after a wait PostgreSQL reads anew only what it locks, and a message
@@ -324,10 +326,10 @@ async def _hold(tx: AsyncConnection, attempt_id: int) -> Held:
     row = (await tx.execute(HOLD, {"attempt": attempt_id})).one_or_none()
     if row is None:
         raise Refused(f"there is no attempt {attempt_id}")
-    return _held(row)
+    return _locked(row)
 
 
-def _held(row: Any) -> Held:
+def _locked(row: Any) -> LockedAttempt:
     found = Attempt(
         id=row.id,
         job_id=row.job_id,
@@ -344,7 +346,7 @@ def _held(row: Any) -> Held:
     )
     module = row.run if row.kind == "module" else ""
     session = str(row.session_id)
-    return Held(found, State(row.state), row.writes, session, row.name, module, row.lacked)
+    return LockedAttempt(found, State(row.state), row.writes, session, row.name, module, row.lacked)
 
 
 def _wanted(found: Attempt | None, attempt_id: int, fence: int) -> Attempt:
@@ -409,8 +411,8 @@ async def job_event(tx: AsyncConnection, found: Attempt, kind: str) -> dict[str,
     return _job_event(found, kind, str(row.session_id), row.name)
 
 
-def _event(held: Held, kind: str) -> dict[str, Any]:
-    return _job_event(held.attempt, kind, held.session, held.pipeline)
+def _event(locked: LockedAttempt, kind: str) -> dict[str, Any]:
+    return _job_event(locked.attempt, kind, locked.session, locked.pipeline)
 
 
 def _job_event(found: Attempt, kind: str, session: str, pipeline_name: str) -> dict[str, Any]:

@@ -74,9 +74,9 @@ def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
     given = settings.database_url.get_secret_value()
     prefect = settings.prefect_database_url.get_secret_value()
     return {
-        "refinery": beside(given, None, driver_of("refinery")),
-        "prefect": prefect or beside(given, "prefect", driver_of("prefect")),
-        "ars": beside(given, "ars", driver_of("ars")),
+        "refinery": sibling_database_url(given, None, driver_of("refinery")),
+        "prefect": prefect or sibling_database_url(given, "prefect", driver_of("prefect")),
+        "ars": sibling_database_url(given, "ars", driver_of("ars")),
     }
 
 
@@ -85,7 +85,7 @@ def driver_of(database: str) -> str:
     return "postgresql+asyncpg" if database == "prefect" else "postgresql+psycopg"
 
 
-def beside(url: str, database: str | None, driver: str) -> str:
+def sibling_database_url(url: str, database: str | None, driver: str) -> str:
     """The URL of another database on the same server; None keeps the one it names."""
     parts = urlsplit(url)
     path = parts.path if database is None else f"/{database}"

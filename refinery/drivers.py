@@ -27,7 +27,7 @@ from hpc.tokens import Keys
 from hpc.transport.ssh import SshLink
 from refinery import connections
 from refinery.addresses import Addresses
-from refinery.depot import ShareDepot
+from refinery.archive_shares import ArsShares
 from refinery.settings import Settings
 from schemas.sites import Site
 from schemas.ssh_address import SshAddress
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Way:
+class SiteConnection:
     """A site and, unless it is this machine, how it is reached."""
 
     site: Site
@@ -62,7 +62,7 @@ class SiteDrivers:
     settings: Settings
     addresses: Addresses
     engine: AsyncEngine
-    driven: dict[str, tuple[Way, asyncio.Task[None]]] = field(default_factory=dict)
+    driven: dict[str, tuple[SiteConnection, asyncio.Task[None]]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -77,24 +77,24 @@ class SiteDrivers:
 
     async def turn(self) -> None:
         """Begin with sites that are new, end with those that are gone, begin again with changed."""
-        ways = await self._ways()
-        for name, (way, task) in list(self.driven.items()):
+        ways = await self._connections()
+        for name, (connection, task) in list(self.driven.items()):
             if task.done():
                 task.result()
-            if ways.get(name) != way:
+            if ways.get(name) != connection:
                 log.info("site %s: gone or changed; its driver ends", name)
                 await self._leave(name)
-        for name, way in ways.items():
+        for name, connection in ways.items():
             if name not in self.driven:
-                self.driven[name] = (way, asyncio.create_task(self._keep(way)))
+                self.driven[name] = (connection, asyncio.create_task(self._keep(connection)))
 
-    async def _keep(self, way: Way) -> None:
+    async def _keep(self, connection: SiteConnection) -> None:
         """Drive one site until cancelled, again after a growing pause when its driver breaks."""
-        name, pause, retake = way.site.name, FIRST_PAUSE_S, RETAKE_S
+        name, pause, retake = connection.site.name, FIRST_PAUSE_S, RETAKE_S
         while True:
             began = time.monotonic()
             try:
-                await drive(self.addresses.database, self.engine, name, self._driver(way))
+                await drive(self.addresses.database, self.engine, name, self._driver(connection))
             except (LockLost, *DATABASE_DOWN) as error:
                 await self._database_answers(error)
                 if time.monotonic() - began >= LONGEST_RETAKE_S:
@@ -132,18 +132,18 @@ class SiteDrivers:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def _ways(self) -> dict[str, Way]:
+    async def _connections(self) -> dict[str, SiteConnection]:
         """Every site that can be driven from here."""
         sites = await transact(self.engine, read_sites)
-        found: dict[str, Way] = {}
+        found: dict[str, SiteConnection] = {}
         for site in sites:
             match site.kind:
                 case "local":
-                    found[site.name] = Way(site, None)
+                    found[site.name] = SiteConnection(site, None)
                 case "slurm":
                     address = await self._address(site)
                     if address is not None:
-                        found[site.name] = Way(site, address)
+                        found[site.name] = SiteConnection(site, address)
                 case _:
                     self._tell(site, "it asks for its work itself; nothing here drives it")
         return found
@@ -158,8 +158,8 @@ class SiteDrivers:
             return None
         except httpx.HTTPError as error:
             self._tell(site, f"its block cannot be read now: {error}")
-            way, _ = self.driven.get(site.name, (None, None))
-            return way.address if way else None
+            connection, _ = self.driven.get(site.name, (None, None))
+            return connection.address if connection else None
 
     def _tell(self, site: Site, what: str) -> None:
         """Say something once."""
@@ -167,12 +167,12 @@ class SiteDrivers:
             self.told.add(line)
             log.warning("%s", line)
 
-    def _driver(self, way: Way) -> SiteDriver:
-        site, settings = way.site, self.settings
+    def _driver(self, connection: SiteConnection) -> SiteDriver:
+        site, settings = connection.site, self.settings
         runner, keys = self._runner(), self._keys()
         outputs = settings.state / "outputs"
         archive = connections.archive(settings, self.addresses).address()
-        if way.address is None:
+        if connection.address is None:
             callback, links = site.callback or self.addresses.clusters, archive.file_proxy()
             return LocalDriver(site, self.engine, keys, callback, runner, outputs, links)
         return SlurmDriver(
@@ -181,11 +181,11 @@ class SiteDrivers:
             keys,
             site.callback or "",
             runner,
-            SshLink(way.address),
-            prelude=way.address.prelude,
+            SshLink(connection.address),
+            prelude=connection.address.prelude,
             file_proxy=archive.file_proxy(),
             outputs=outputs,
-            depot=ShareDepot(archive),
+            archive_shares=ArsShares(archive),
         )
 
     def _runner(self) -> Path:

@@ -15,7 +15,7 @@ from hpc.protocol import give_up
 from schemas.callbacks import BarcodeBody, FailJobBody, FileFacts, FileInfoBody, UpdateAssetBody
 from schemas.metadata.document import MetadataError
 from track.commands.late import note_late
-from track.commands.legacy import Post, count_children, file_names, note_missing, ppi_of, warn
+from track.commands.legacy import BoundJob, count_children, file_names, note_missing, ppi_of, warn
 from track.commands.results import (
     apply_barcode,
     apply_uploaded,
@@ -29,7 +29,7 @@ from track.commands.specimen_codes import name_documented
 from track.jobs.attempts import Attempt, close_attempt
 from track.jobs.moves import Guard, move
 from track.jobs.resolve import downstream, resolve
-from track.jobs.verbs import apply_rules, give_back, try_again
+from track.jobs.verbs import apply_rules, mark_returned, try_again
 from track.records.documents import change_document
 from track.records.wake import wake
 from track.schema.states import State
@@ -44,22 +44,22 @@ ESTIMATED_MB = {"tif": 400, "jpeg": 20}
 
 
 @dataclass(frozen=True)
-class Became:
+class CallResult:
     """What became of a call, and the `hpc.job.<event>` that announces it."""
 
     how: str
     event: str | None = None
 
 
-STALE = Became("stale")
-RECORDED = Became("recorded")
+STALE = CallResult("stale")
+RECORDED = CallResult("recorded")
 
 
 def _actor(speaker: Attempt) -> str:
     return f"attempt:{speaker.id}"
 
 
-async def note_queued(tx: AsyncConnection, at: Post, job_id: str, pause_s: float) -> Became:
+async def note_queued(tx: AsyncConnection, at: BoundJob, job_id: str, pause_s: float) -> CallResult:
     """Note the scheduler's id. A full queue sends a job that has not started away for a while."""
     if not at.open or at.attempt is None:
         return STALE
@@ -75,10 +75,10 @@ async def note_queued(tx: AsyncConnection, at: Post, job_id: str, pause_s: float
         "submitted_at": func.coalesce(attempt.c.submitted_at, func.now()),
     }
     await tx.execute(mine.values(values))
-    return Became("applied", "queued")
+    return CallResult("applied", "queued")
 
 
-async def note_started(tx: AsyncConnection, at: Post, job_id: str) -> Became:
+async def note_started(tx: AsyncConnection, at: BoundJob, job_id: str) -> CallResult:
     """Grant the start to this job id. A script does not ask, so nothing can be refused it."""
     if not at.open or at.attempt is None or not at.knows(job_id):
         return STALE
@@ -96,10 +96,10 @@ async def note_started(tx: AsyncConnection, at: Post, job_id: str) -> Became:
         guard=Guard(attempt_id=at.attempt.id),
         warning=None,
     )
-    return Became("applied", "started")
+    return CallResult("applied", "started")
 
 
-async def update_asset(tx: AsyncConnection, at: Post, body: UpdateAssetBody) -> Became:
+async def update_asset(tx: AsyncConnection, at: BoundJob, body: UpdateAssetBody) -> CallResult:
     """DONE brings metadata and the job back; what comes after DONE may only add metadata."""
     if body.status == "ERROR":
         return await _failed(tx, at, "the script reported ERROR")
@@ -124,7 +124,7 @@ async def update_asset(tx: AsyncConnection, at: Post, body: UpdateAssetBody) -> 
     return await _added(tx, at, at.attempt) if changed else RECORDED
 
 
-async def barcode(tx: AsyncConnection, at: Post, body: BarcodeBody) -> Became:
+async def barcode(tx: AsyncConnection, at: BoundJob, body: BarcodeBody) -> CallResult:
     """DONE brings the codes of a sheet, and the job back. A subject nobody knows is taken too.
 
     A script may say DONE first (`update_asset`) and bring the codes afterwards.
@@ -148,7 +148,7 @@ async def barcode(tx: AsyncConnection, at: Post, body: BarcodeBody) -> Became:
     return await _added(tx, at, at.attempt)
 
 
-async def _noted(tx: AsyncConnection, at: Post, status: str, brings: bool) -> Became:
+async def _noted(tx: AsyncConnection, at: BoundJob, status: str, brings: bool) -> CallResult:
     """A status that ends nothing; what comes with it is not taken, and the job says so."""
     if brings:
         await warn(
@@ -157,13 +157,13 @@ async def _noted(tx: AsyncConnection, at: Post, status: str, brings: bool) -> Be
     return RECORDED
 
 
-async def _added(tx: AsyncConnection, at: Post, speaker: Attempt) -> Became:
+async def _added(tx: AsyncConnection, at: BoundJob, speaker: Attempt) -> CallResult:
     """What came after its job did: the rules that leave stages out are asked again."""
     await apply_rules(tx, at.job_id, actor=_actor(speaker))
-    return Became("applied")
+    return CallResult("applied")
 
 
-async def _unusable(tx: AsyncConnection, at: Post, why: str) -> Became:
+async def _unusable(tx: AsyncConnection, at: BoundJob, why: str) -> CallResult:
     """What cannot be read fails its job; one that has come back warns."""
     if at.open:
         return await _failed(tx, at, why)
@@ -171,7 +171,9 @@ async def _unusable(tx: AsyncConnection, at: Post, why: str) -> Became:
     return RECORDED
 
 
-async def failed_job(tx: AsyncConnection, at: Post, body: FailJobBody, pause_s: float) -> Became:
+async def failed_job(
+    tx: AsyncConnection, at: BoundJob, body: FailJobBody, pause_s: float
+) -> CallResult:
     """RETRY uses a try, ERROR is final, PAUSED waits without using one."""
     why = body.hpc_message or "failed without a word"
     if body.hpc_exception:
@@ -191,7 +193,7 @@ async def failed_job(tx: AsyncConnection, at: Post, body: FailJobBody, pause_s: 
     guard = Guard(attempt_id=at.attempt.id)
     actor = _actor(at.attempt)
     await try_again(tx, at.job_id, actor=actor, why=why, uses_try=True, guard=guard)
-    return Became("applied", "failed")
+    return CallResult("applied", "failed")
 
 
 async def _note_id(tx: AsyncConnection, speaker: Attempt, job_id: str) -> None:
@@ -202,7 +204,7 @@ async def _note_id(tx: AsyncConnection, speaker: Attempt, job_id: str) -> None:
         await tx.execute(mine.values(external_id=job_id))
 
 
-async def register_derivative(tx: AsyncConnection, at: Post, child: Child) -> Became:
+async def register_derivative(tx: AsyncConnection, at: BoundJob, child: Child) -> CallResult:
     """Enter a derivative as a child of the asset whose emitting stage made it.
 
     Raises ValueError for the guid of another asset.
@@ -224,10 +226,10 @@ async def register_derivative(tx: AsyncConnection, at: Post, child: Child) -> Be
         # It came after the job's end: what waits for the children has one more to wait for.
         await declare(tx, at.job_id, await count_children(tx, at.guid))
         await wake(tx, await resolve(tx, await downstream(tx, [at.job_id])))
-    return Became("applied")
+    return CallResult("applied")
 
 
-async def file_info(tx: AsyncConnection, at: Post, body: FileInfoBody) -> Became:
+async def file_info(tx: AsyncConnection, at: BoundJob, body: FileInfoBody) -> CallResult:
     """Note a derivative's file; again, it is the same file."""
     if at.attempt is None or not (at.open or at.returned):
         return STALE
@@ -236,10 +238,10 @@ async def file_info(tx: AsyncConnection, at: Post, body: FileInfoBody) -> Became
     await note_child_file(
         tx, body.guid, facts, mime_type=mime, site=at.attempt.site, actor=_actor(at.attempt)
     )
-    return Became("applied")
+    return CallResult("applied")
 
 
-async def uploaded(tx: AsyncConnection, at: Post) -> Became:
+async def uploaded(tx: AsyncConnection, at: BoundJob) -> CallResult:
     """The derivative's files are in its share, and its upload is back."""
     if not at.open or at.attempt is None:
         return STALE
@@ -247,46 +249,48 @@ async def uploaded(tx: AsyncConnection, at: Post) -> Became:
     return await _came_back(tx, at, at.attempt)
 
 
-async def cleaned_up(tx: AsyncConnection, at: Post) -> Became:
+async def cleaned_up(tx: AsyncConnection, at: BoundJob) -> CallResult:
     """The site holds nothing of the asset any more."""
     if not at.open or at.attempt is None:
         return STALE
     return await _came_back(tx, at, at.attempt)
 
 
-async def ready_there(tx: AsyncConnection, at: Post) -> Became:
+async def ready_there(tx: AsyncConnection, at: BoundJob) -> CallResult:
     """The asset's files are on the cluster: a word on the way, which changes no state."""
     return RECORDED if at.open or at.returned else STALE
 
 
-async def lost_derivative(tx: AsyncConnection, at: Post, ppi: int, note: str | None) -> Became:
+async def lost_derivative(
+    tx: AsyncConnection, at: BoundJob, ppi: int, note: str | None
+) -> CallResult:
     """A derivative could not be made: the asset says so, and its job warns; it goes on."""
     if at.attempt is None or not (at.open or at.returned):
         return STALE
     await note_missing(tx, at.guid, ppi, actor=_actor(at.attempt))
     await warn(tx, at.job_id, f"no derivative for {ppi} ppi" + (f" ({note})" if note else ""))
-    return Became("applied")
+    return CallResult("applied")
 
 
-async def _came_back(tx: AsyncConnection, at: Post, speaker: Attempt) -> Became:
+async def _came_back(tx: AsyncConnection, at: BoundJob, speaker: Attempt) -> CallResult:
     if at.emits is not None:
         await declare(tx, at.job_id, await count_children(tx, at.guid))
     await close_attempt(tx, speaker.id, "done", finished_at=func.now())
-    await give_back(tx, at.job_id, attempt_id=speaker.id, actor=_actor(speaker))
-    return Became("applied", "finished")
+    await mark_returned(tx, at.job_id, attempt_id=speaker.id, actor=_actor(speaker))
+    return CallResult("applied", "finished")
 
 
-async def _failed(tx: AsyncConnection, at: Post, why: str) -> Became:
+async def _failed(tx: AsyncConnection, at: BoundJob, why: str) -> CallResult:
     if not at.open or at.attempt is None:
         return STALE
     await close_attempt(tx, at.attempt.id, "failed", finished_at=func.now(), message=why)
     await give_up(tx, at.attempt, why)
-    return Became("applied", "failed")
+    return CallResult("applied", "failed")
 
 
 async def _come_back_later(
     tx: AsyncConnection, speaker: Attempt, why: str, pause_s: float
-) -> Became:
+) -> CallResult:
     await close_attempt(tx, speaker.id, "released", finished_at=func.now(), message=why)
     await try_again(
         tx,
@@ -297,4 +301,4 @@ async def _come_back_later(
         guard=Guard(attempt_id=speaker.id),
         delay_s=pause_s,
     )
-    return Became("applied", "failed")
+    return CallResult("applied", "failed")

@@ -19,7 +19,7 @@ from api.callers import Bearer, ScriptCaller, SiteScript
 from api.context import Context, Here
 from api.legacy import effects
 from api.legacy.documents import read_child, readable
-from api.legacy.effects import RECORDED, STALE, Became
+from api.legacy.effects import RECORDED, STALE, CallResult
 from api.problems import problem
 from hpc.protocol import TooLate, job_event, refuse_when_too_late
 from schemas.callbacks import (
@@ -37,17 +37,17 @@ from schemas.storable import Word
 from track.commands.grants import file_url
 from track.commands.late import note_late
 from track.commands.legacy import (
-    Post,
+    BoundJob,
     UnknownAsset,
     UnknownJob,
-    called,
+    bind_job,
     document_of,
-    emitting,
+    emitting_stage,
     file_names,
     guid_of,
     parent_of,
-    post,
-    running,
+    stage_named,
+    stage_running_module,
 )
 from track.commands.legacy_sites import was_at
 from track.records.inbox import Received, applied, receive
@@ -66,7 +66,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 router = APIRouter(tags=["existing scripts"], responses=ANSWERS)
 AssetGuid = Annotated[Word, Query(description="The asset's guid.")]
-Effect = Callable[[AsyncConnection, Post], Awaitable[Became]]
+Effect = Callable[[AsyncConnection, BoundJob], Awaitable[CallResult]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ async def _took(
     late = isinstance(who, SiteScript) and not await _speaks(tx, who, call, at)
     speaker = at.attempt if at else None
     key = call.key(at.job_id if at else 0, speaker.id if speaker else 0)
-    letter = Received(
+    inbox_entry = Received(
         key,
         f"/api/v1/{call.kind}",
         call.kind,
@@ -127,7 +127,7 @@ async def _took(
         asset_guid=call.about or call.guid,
         attempt_id=speaker.id if speaker else None,
     )
-    row = await receive(tx, letter)
+    row = await receive(tx, inbox_entry)
     if row is None:
         return "repeated"
     if at is None:
@@ -147,7 +147,7 @@ async def _took(
     return became.how
 
 
-async def _speaks(tx: AsyncConnection, who: SiteScript, call: Call, at: Post | None) -> bool:
+async def _speaks(tx: AsyncConnection, who: SiteScript, call: Call, at: BoundJob | None) -> bool:
     """Whether a site's script speaks for the job as it is: its attempt is at that site.
 
     One that was there before is late. 403 for an asset that never was.
@@ -163,10 +163,10 @@ def _elsewhere(who: SiteScript, guid: str) -> HTTPException:
     return HTTPException(403, f"{guid} was never given to {', '.join(sorted(who.sites))}")
 
 
-async def _bind(tx: AsyncConnection, caller: Bearer | None, call: Call) -> Post | None:
+async def _bind(tx: AsyncConnection, caller: Bearer | None, call: Call) -> BoundJob | None:
     """The job that is spoken for; None where the path needs none and there is none."""
     try:
-        at = await post(tx, call.guid, call.which, caller.attempt_id if caller else None)
+        at = await bind_job(tx, call.guid, call.which, caller.attempt_id if caller else None)
     except UnknownJob:
         if call.job_optional:
             return None
@@ -188,7 +188,7 @@ async def queue_job(body: JobBody, caller: ScriptCaller, here: Here) -> JSONResp
     call = Call(
         "queue_job",
         body.guid,
-        called(body.job_name),
+        stage_named(body.job_name),
         body.model_dump(mode="json"),
         {"job_id": body.job_id},
     )
@@ -204,7 +204,7 @@ async def start_job(body: JobBody, caller: ScriptCaller, here: Here) -> JSONResp
     call = Call(
         "start_job",
         body.guid,
-        called(body.job_name),
+        stage_named(body.job_name),
         body.model_dump(mode="json"),
         {"job_id": body.job_id},
     )
@@ -220,7 +220,7 @@ async def update_asset(body: UpdateAssetBody, caller: ScriptCaller, here: Here) 
     payload = body.model_dump(mode="json")
     says = {"status": body.status, "data": body.data}
     brings = f"metadata ({', '.join(sorted(body.data))[:200]})" if body.data else ""
-    call = Call("update_asset", body.guid, called(body.job), payload, says, brings=brings)
+    call = Call("update_asset", body.guid, stage_named(body.job), payload, says, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.update_asset(tx, at, body))
 
 
@@ -229,7 +229,7 @@ async def barcode(body: BarcodeBody, caller: ScriptCaller, here: Here) -> JSONRe
     """What was read on a sheet: its barcodes, its subject, its object's label."""
     payload = body.model_dump(mode="json")
     brings = f"what was read on the sheet ({', '.join(body.barcodes)[:200] or 'no barcode'})"
-    call = Call("barcode", body.guid, called(body.job), payload, payload, brings=brings)
+    call = Call("barcode", body.guid, stage_named(body.job), payload, payload, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.barcode(tx, at, body))
 
 
@@ -239,7 +239,7 @@ async def failed_job(body: FailJobBody, caller: ScriptCaller, here: Here) -> JSO
     call = Call(
         "failed_job",
         body.guid,
-        called(body.job_name),
+        stage_named(body.job_name),
         body.model_dump(mode="json"),
         {"job_id": body.job_id, "fail_status": body.fail_status},
     )
@@ -250,7 +250,7 @@ async def failed_job(body: FailJobBody, caller: ScriptCaller, here: Here) -> JSO
 @router.post("/api/v1/asset_ready", summary="An asset's files are on the cluster")
 async def asset_ready(asset_guid: AssetGuid, caller: ScriptCaller, here: Here) -> JSONResponse:
     """Noted for the loading job, whose end is what counts."""
-    call = _about("asset_ready", asset_guid, running("load"))
+    call = _about("asset_ready", asset_guid, stage_running_module("load"))
     return await _take(here, caller, call, effects.ready_there)
 
 
@@ -266,7 +266,7 @@ async def derivative(body: DerivativeBody, caller: ScriptCaller, here: Here) -> 
     document = dict(child.document)
     brings = f"derivative {child.guid}"
     call = Call(
-        *("derivative", child.parent_guid, emitting(), document, says),
+        *("derivative", child.parent_guid, emitting_stage(), document, says),
         about=child.guid,
         brings=brings,
     )
@@ -287,7 +287,7 @@ async def derivative_file_info(
         return problem(422, UNKNOWN[kind])
     payload = body.model_dump(mode="json")
     brings = f"file {body.name} of {body.guid}"
-    call = Call(kind, parent, emitting(), payload, payload, about=body.guid, brings=brings)
+    call = Call(kind, parent, emitting_stage(), payload, payload, about=body.guid, brings=brings)
     return await _take(here, caller, call, lambda tx, at: effects.file_info(tx, at, body))
 
 
@@ -304,14 +304,16 @@ async def derivative_uploaded(
     asset_guid: AssetGuid, caller: ScriptCaller, here: Here
 ) -> JSONResponse:
     """Ends the derivative's upload job."""
-    call = _about("derivative_uploaded", asset_guid, running("upload"), job_optional=False)
+    call = _about(
+        "derivative_uploaded", asset_guid, stage_running_module("upload"), job_optional=False
+    )
     return await _take(here, caller, call, effects.uploaded)
 
 
 @router.post("/api/v1/asset_clean_up", summary="An asset is gone from the cluster")
 async def asset_clean_up(asset_guid: AssetGuid, caller: ScriptCaller, here: Here) -> JSONResponse:
     """Ends the asset's clean-up job; one that has none, as a derivative, is noted."""
-    call = _about("asset_clean_up", asset_guid, running("clean"))
+    call = _about("asset_clean_up", asset_guid, stage_running_module("clean"))
     return await _take(here, caller, call, effects.cleaned_up)
 
 
@@ -323,7 +325,9 @@ async def fail_derivative_creation(
     payload = body.model_dump(mode="json")
     brings = f"the word that no derivative was made for {body.ppi} ppi"
     says = {"ppi": body.ppi}
-    call = Call(*("fail_derivative_creation", body.guid, emitting(), payload, says), brings=brings)
+    call = Call(
+        *("fail_derivative_creation", body.guid, emitting_stage(), payload, says), brings=brings
+    )
     return await _take(
         here, caller, call, lambda tx, at: effects.lost_derivative(tx, at, body.ppi, body.note)
     )

@@ -16,7 +16,7 @@ import shlex
 from importlib.resources import files
 
 from hpc.scheduler.prelude import prelude_lines
-from hpc.scheduler.refusals import lost_words
+from hpc.scheduler.refusals import lost_answer_pattern
 from hpc.transport.base import Answer, Sink, Stdin, Wire
 
 _COMMAND = (
@@ -30,7 +30,7 @@ and no line's end (csh) within the quotes, and no long word (csh takes 1,024 cha
 a line with the call's mark is run: what follows it is data, whoever may have read it away."""
 
 
-class Garbled(Exception):
+class TruncatedAnswer(Exception):
     """The answer is cut or is not one of ours; what was done over there is not known."""
 
 
@@ -70,7 +70,7 @@ def program(script: str, mark: str, *words: str, prelude: str = "") -> bytes:
     the place of the command run it as well.
     """
     given = f"set -- {shlex.join((mark, *words))}\n"
-    known = f"lost_words={shlex.quote(lost_words())}\n"
+    known = f"lost_words={shlex.quote(lost_answer_pattern())}\n"
     text = prelude_lines(prelude) + given + known + _text("frame") + _text(script)
     return f": {mark}; eval \"$(printf %b '{_escaped(text)}')\"\n".encode("ascii")
 
@@ -84,7 +84,7 @@ def _escaped(text: str) -> str:
 
 
 def read_lines(answer: Answer, mark: str) -> list[tuple[str, str]]:
-    """The lines of an answer as (kind, text). Raises Garbled."""
+    """The lines of an answer as (kind, text). Raises TruncatedAnswer."""
     lines: list[tuple[str, str]] = []
     for line in answer.stdout.decode(errors="replace").split("\n"):
         if line.startswith(f"{mark} "):
@@ -93,7 +93,9 @@ def read_lines(answer: Answer, mark: str) -> list[tuple[str, str]]:
     if not lines or lines[-1][0] != "end":
         # A shell that lets nobody in says so on stdout.
         said = (answer.stderr.strip() or answer.stdout.strip()).decode(errors="replace")[-500:]
-        raise Garbled(f"no whole answer (exit code {answer.exit_code}): {said or 'nothing said'}")
+        raise TruncatedAnswer(
+            f"no whole answer (exit code {answer.exit_code}): {said or 'nothing said'}"
+        )
     return lines[:-1]
 
 

@@ -40,7 +40,7 @@ Told = Mapping[str, float]
 """By when an id had been told to us, in seconds by the cluster's clock."""
 
 
-def queue_words(ids: Iterable[str]) -> list[str]:
+def squeue_command(ids: Iterable[str]) -> list[str]:
     """Those of these jobs that are ours and that the queue shows, ended ones included."""
     return [
         *(*_CLOCK, "SLURM_BITSTR_LEN=0", "squeue", "--me", "--noheader", "--states=all"),
@@ -63,7 +63,7 @@ def read_queue(
     return _sorted(lines, _queue_line, ids)
 
 
-def restart_words(numbers: Iterable[str]) -> list[str]:
+def restart_command(numbers: Iterable[str]) -> list[str]:
     """How often Slurm began these jobs anew."""
     return [
         *("squeue", "--me", "--noheader", "--states=all", f"--jobs={','.join(numbers)}"),
@@ -95,7 +95,7 @@ def without(shown: Shown, numbers: Collection[str]) -> Shown:
     }
 
 
-def accounting_words(ids: Iterable[str]) -> list[str]:
+def sacct_command(ids: Iterable[str]) -> list[str]:
     """What accounting knows of these jobs, also of earlier ones that had the same id."""
     return [
         *(*_CLOCK, "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates"),

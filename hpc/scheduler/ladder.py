@@ -22,7 +22,7 @@ outcome that wants more, whose limit it is."""
 ANYTHING = Allowed()
 
 
-def climb(asked: Resources, outcomes: Sequence[str]) -> Resources:
+def escalate_resources(asked: Resources, outcomes: Sequence[str]) -> Resources:
     """What to ask for after these outcomes of earlier attempts: more of what ran out.
 
     Doubled for each time it ran out; a failed node costs no step, it is excluded instead.
@@ -75,6 +75,6 @@ def asked_for(
     """What an attempt asks for: its stage's wishes, the site's, and more of what ran out before,
     as far as the cluster allows; under BOUNDED which limits that has reached."""
     first = merge(site, Resources.model_validate(stage))
-    asked, reached = cut(first, climb(first, outcomes), allowed.of(first))
+    asked, reached = cut(first, escalate_resources(first, outcomes), allowed.of(first))
     found = asked.model_dump(mode="json", by_alias=True)
     return found | {BOUNDED: reached} if reached else found

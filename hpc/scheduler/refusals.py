@@ -98,7 +98,7 @@ _NO_ANSWER = r"slurm_[a-z_]+ error:|slurm_persist_conn_open|problem (talking to|
 """How Slurm's own library says that it brought no answer; its program may end with 0 then."""
 
 
-def lost_words() -> str:
+def lost_answer_pattern() -> str:
     """The words of an answer that did not come, in lower case: an extended regular expression."""
     return f"{_TRANSPORT.pattern}|{_NO_ANSWER}"
 
@@ -109,7 +109,7 @@ def answered(exit_code: int, stderr: str) -> bool:
     A warning beside it (a plugin's, a deprecation, a locale) changes nothing: only words of a
     failed transport take the answer's word away.
     """
-    return exit_code == 0 and re.search(lost_words(), _plain(stderr)) is None
+    return exit_code == 0 and re.search(lost_answer_pattern(), _plain(stderr)) is None
 
 
 def classify(stderr: str) -> Complaint:

@@ -180,7 +180,7 @@ def _signal(time_s: int | None) -> str | None:
     return f"B:USR1@{lead}"
 
 
-def submit_words(key: str) -> list[str]:
+def sbatch_command(key: str) -> list[str]:
     """The submission, to be run in the batch's folder; the name is the key to find it by."""
     return ["sbatch", "--parsable", f"--job-name={key}", f"--comment={key}", "job.sh"]
 
@@ -198,17 +198,17 @@ def read_submission(exit_code: int | None, stdout: str, stderr: str) -> Accepted
     return Declined(classify(said), why)
 
 
-def look_words(key: str) -> list[str]:
+def squeue_by_key_command(key: str) -> list[str]:
     """The ids of every job of a name, for the shell script that submits."""
     return ["squeue", "--me", "--noheader", "--states=all", f"--name={key}", "--format=%F"]
 
 
-def look_back_words(key: str) -> list[str]:
+def sacct_by_key_command(key: str) -> list[str]:
     """The same from accounting, for jobs that the queue shows no more."""
-    return [*accounting_words([key])[:-1], "--format=JobID"]
+    return [*sacct_command([key])[:-1], "--format=JobID"]
 
 
-def queue_words(names: Iterable[str]) -> list[str]:
+def squeue_command(names: Iterable[str]) -> list[str]:
     """One look at every job of these names, ended ones included while Slurm shows them.
 
     Slurm cuts a list of array tasks at 64 characters unless told otherwise.
@@ -261,7 +261,7 @@ def expand(tasks: str) -> list[int]:
     return indices
 
 
-def accounting_words(names: Iterable[str], days: int = 30) -> list[str]:
+def sacct_command(names: Iterable[str], days: int = 30) -> list[str]:
     """What accounting knows of these names, however long ago they ended."""
     return [
         *("sacct", "--noheader", "--parsable2", "--allocations"),
@@ -326,7 +326,7 @@ def shown_alive(answer: Answer, jobs: Mapping[str, Collection[str]]) -> list[str
     ]
 
 
-def cancel_words(native_ids: Iterable[str]) -> list[str]:
+def scancel_command(native_ids: Iterable[str]) -> list[str]:
     """One command that ends all of them: the tasks of an array in one bracket."""
     arrays: dict[str, list[int]] = {}
     singles = []

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.remote import Garbled, new_mark, run_script
+from hpc.remote import TruncatedAnswer, new_mark, run_script
 from hpc.sites.backoff import Backoff
 from hpc.transport.base import Wire
 from hpc.transport.errors import WireError
@@ -74,7 +74,7 @@ async def retrieve(
             if error.errno in DISK_FULL:
                 break
             continue
-        except (WireError, Garbled):
+        except (WireError, TruncatedAnswer):
             backoff.fail(each.attempt)
             raise
         if trouble and backoff.times(each.attempt) + 1 < source.looks:
@@ -174,7 +174,7 @@ class RemoteSource:
         self._wire, self._root, self._prelude = wire, root, prelude
 
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
-        """Stream them as one tar. Raises WireError, Garbled."""
+        """Stream them as one tar. Raises WireError, TruncatedAnswer."""
         mark = new_mark()
         names = "".join(f"./{path}\n" for path in paths).encode()
         deadline = PATIENCE_S + size / SLOWEST_BYTES_S
@@ -192,7 +192,7 @@ class RemoteSource:
                 sink=cut,
             )
             if not cut.begun:
-                raise Garbled(f"the outputs of {guid} were asked for and nothing was said")
+                raise TruncatedAnswer(f"the outputs of {guid} were asked for and nothing was said")
             kept.flush()
             await asyncio.to_thread(_unpack, packed, set(paths), into)
 
@@ -215,7 +215,7 @@ class _AfterMark:
 
 
 def _unpack(packed: Path, wanted: set[str], into: Path) -> None:
-    """Take the files that were asked for out of a tar. Raises Garbled when it was cut."""
+    """Take the files that were asked for out of a tar. Raises TruncatedAnswer when it was cut."""
     if packed.stat().st_size == 0:  # there is no folder over there
         return
     try:
@@ -229,4 +229,4 @@ def _unpack(packed: Path, wanted: set[str], into: Path) -> None:
                     with place.open("wb") as out:
                         shutil.copyfileobj(content, out, CHUNK)
     except tarfile.ReadError as error:
-        raise Garbled(f"the tar of outputs was cut: {error}") from error
+        raise TruncatedAnswer(f"the tar of outputs was cut: {error}") from error

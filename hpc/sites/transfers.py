@@ -13,7 +13,7 @@ AT_ONCE = 2
 
 
 @dataclass
-class Beside:
+class BackgroundTransfers:
     """What is being moved, by name."""
 
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)

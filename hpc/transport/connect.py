@@ -103,7 +103,7 @@ def _of_jump(address: SshAddress, error: WireError) -> WireError:
     """The same trouble, said to be the jump host's; what only a person can mend stays so."""
     if address.jump is None or isinstance(error, JumpDown):
         return error
-    kind = type(error) if error.hopeless else JumpDown
+    kind = type(error) if error.needs_operator else JumpDown
     return kind(f"the jump host {address.jump.name}: {error}")
 
 

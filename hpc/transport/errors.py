@@ -19,11 +19,11 @@ class Patience:
 class WireError(Exception):
     """A command could not be run to its end. `begun` says whether it may have been.
 
-    `hopeless` is what only a person can mend, `patience` how soon we knock again.
+    `needs_operator` is what only a person can mend, `patience` how soon we knock again.
     """
 
     begun = False
-    hopeless = False
+    needs_operator = False
     patience = Patience()
 
 
@@ -45,14 +45,14 @@ class HungUp(Unreachable):
 class WrongHostKey(WireError):
     """It is none of the hosts we pinned: ask its administrators before the block is changed."""
 
-    hopeless = True
+    needs_operator = True
     patience = Patience(300.0, 3600.0, even=True)
 
 
 class KeyRefused(WireError):
     """Our key is not accepted: is its public half in authorized_keys of that user?"""
 
-    hopeless = True
+    needs_operator = True
     patience = Patience(300.0, 3600.0, even=True)
 
 
@@ -60,14 +60,14 @@ class SecondFactor(WireError):
     """Nobody is here to type a second factor: ask the cluster for a key that needs none; many
     allow it for a service, from one address."""
 
-    hopeless = True
+    needs_operator = True
     patience = Patience(6 * 3600.0, 6 * 3600.0, even=True)
 
 
 class BadAddress(WireError):
     """The block itself cannot be used: its key or host key cannot be read."""
 
-    hopeless = True
+    needs_operator = True
     patience = Patience(300.0, 300.0, even=True)
 
 
@@ -75,7 +75,7 @@ class NotBegun(WireError):
     """The host takes no further session just now; the command was not run."""
 
 
-class Paused(WireError):
+class CircuitOpen(WireError):
     """The host failed us often; we leave it alone for a while."""
 
 

@@ -18,7 +18,7 @@ from hpc.transport.base import Answer, Counts, Sink, Stdin
 from hpc.transport.breaker import Breaker
 from hpc.transport.channel import Call
 from hpc.transport.connect import Connection, connect
-from hpc.transport.errors import DeadlinePassed, HungUp, LinkLost, NotBegun, Paused, WireError
+from hpc.transport.errors import CircuitOpen, DeadlinePassed, HungUp, LinkLost, NotBegun, WireError
 from schemas.ssh_address import SshAddress
 
 CHANNELS = 5
@@ -136,7 +136,7 @@ class SshLink:
     async def _open(self) -> Connection:
         wait = self.breaker.wait_s(time.monotonic())
         if wait > 0:
-            raise Paused(f"left alone for another {wait:.0f} s: {self.breaker.why}")
+            raise CircuitOpen(f"left alone for another {wait:.0f} s: {self.breaker.why}")
         self._generation += 1
         try:
             self.counts.connections += 1

@@ -10,7 +10,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from track.commands.healing import abandoned, take_up
+from track.commands.healing import abandoned, request_dispatcher
 from track.schema.database import transact
 
 LOOK_S = 2.0
@@ -24,7 +24,7 @@ async def watch_leases(engine: AsyncEngine) -> None:
         await asyncio.sleep(LOOK_S)
         try:
             for session_id in await transact(engine, abandoned):
-                if await transact(engine, lambda tx, s=session_id: take_up(tx, s)):  # type: ignore[misc]
+                if await transact(engine, lambda tx, s=session_id: request_dispatcher(tx, s)):  # type: ignore[misc]
                     log.warning("session %s lost its dispatcher; it gets another", session_id)
         except (SQLAlchemyError, OSError) as error:
             log.info("leases cannot be looked at: %s", error)

@@ -58,7 +58,7 @@ class Owed:
 
 
 class Announcer:
-    """One per application: `run` until cancelled, `poke` after a commit."""
+    """One per application: `run` until cancelled, `notify` after a commit."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Announcer:
         self._rejected: set[int] = set()
         self.last_error = ""
 
-    def poke(self) -> None:
+    def notify(self) -> None:
         """There may be something to announce."""
         self._told.set()
 
@@ -91,7 +91,7 @@ class Announcer:
         database's side, and a cancellation that meets `wait_for` at its end can be lost.
         """
         self._stopping.set()
-        self.poke()
+        self.notify()
 
     async def run(self) -> None:
         """Announce until stopped; the database and Prefect may come and go."""
@@ -181,7 +181,7 @@ class Announcer:
                 async with self._engine.begin() as tx:
                     asked = await wake_due(tx)
                 if asked:
-                    self.poke()
+                    self.notify()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("parked sessions cannot be looked at: %s", error)
             await _first(self._stopping, self._tick_s)
@@ -199,10 +199,10 @@ class Announcer:
                 ) as heard:
                     await heard.execute(lasting.SETTINGS)
                     await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
-                    self.poke()
+                    self.notify()
                     while not self._stopping.is_set():
                         async for _ in heard.notifies(timeout=LOOK_S):
-                            self.poke()
+                            self.notify()
             except (psycopg.Error, OSError) as error:
                 self._complain(error)
             await _first(self._stopping, self._tick_s)

@@ -15,7 +15,7 @@ from tasks.archive.metadata import ars_body, push_pending
 from tasks.archive.stages import close_share
 from tasks.dispatch.dispatcher import Dispatcher
 from track.jobs.claims import Claim
-from track.records.documents import change_document, owe_all, read_document
+from track.records.documents import change_document, mark_unpushed, read_document
 from track.schema.database import transact
 from track.schema.tables import asset, job, stage
 
@@ -67,7 +67,7 @@ async def _push_until_held(dispatcher: Dispatcher, guid: str) -> None:
         differing = unlike(await ars.assets.get(guid) or {}, wanted)
         if not differing:
             return
-        await transact(engine, lambda tx: owe_all(tx, [guid]))
+        await transact(engine, lambda tx: mark_unpushed(tx, [guid]))
     raise ArsRefused(
         f"ARS does not hold what it was told of {', '.join(differing)}, {ROUNDS} times over:"
         f" compare {guid} there with its metadata here, then resubmit finalise"

@@ -18,7 +18,7 @@ from schemas.metadata.document import Metadata
 from tasks.archive.ars import ensure_specimens, push_metadata
 from tasks.dispatch.dispatcher import Dispatcher
 from track.records.documents import Unpushed, mark_pushed, unpushed
-from track.records.mos import owed_kin
+from track.records.mos import unpushed_relatives
 from track.schema.database import transact
 from track.schema.lasting import TRANSACTION
 
@@ -60,7 +60,7 @@ async def push_changed(dispatcher: Dispatcher, guid: str) -> None:
     ARS stays owed.
     """
     await _push_patiently(dispatcher, guid)
-    for other in await transact(dispatcher.engine, lambda tx: owed_kin(tx, guid)):
+    for other in await transact(dispatcher.engine, lambda tx: unpushed_relatives(tx, guid)):
         try:
             await _push_patiently(dispatcher, other)
         except ArsError as error:

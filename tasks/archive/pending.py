@@ -12,31 +12,31 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ars import ArsArchive
 from blocks.ars_client import ArsClient, ArsError
 from tasks.archive.metadata import push_pending
-from track.commands.healing import ACTOR, REFUSED, untold
+from track.commands.healing import ACTOR, REFUSED, unpushed_metadata
 from track.schema.database import transact
 from track.schema.history import record
 
 
 @dataclass
-class Told:
+class PushResult:
     """Whose metadata ARS holds now, and what it said where it does not."""
 
     pushed: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
-async def push_owed(engine: AsyncEngine, patience: timedelta) -> Told:
+async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> PushResult:
     """Push all that has been owed for so long. An archive that is away is left in peace."""
-    guids = await transact(engine, lambda tx: untold(tx, patience))
+    guids = await transact(engine, lambda tx: unpushed_metadata(tx, patience))
     if not guids:
-        return Told()
+        return PushResult()
     archive: ArsArchive = await ArsArchive.aload("default")
     async with archive.client() as ars:
         return await _push_each(engine, ars, guids)
 
 
-async def _push_each(engine: AsyncEngine, ars: ArsClient, guids: Sequence[str]) -> Told:
-    told = Told()
+async def _push_each(engine: AsyncEngine, ars: ArsClient, guids: Sequence[str]) -> PushResult:
+    told = PushResult()
     for guid in guids:
         try:
             if await push_pending(engine, ars, guid) is not None:

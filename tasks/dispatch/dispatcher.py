@@ -76,12 +76,12 @@ class Dispatcher:
     _ends: bool = False
     _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
     _broken: dict[int, str] = field(default_factory=dict)
-    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _notified: asyncio.Event = field(default_factory=asyncio.Event)
     _last_move: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         pace = self.pace
-        self.callbacks = Callbacks(self.engine, self.session_id, pace.recheck_s, self.stir)
+        self.callbacks = Callbacks(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(
             self.lease.holder.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
         )
@@ -96,9 +96,9 @@ class Dispatcher:
         """How history names it."""
         return f"dispatcher:{self.id}"
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Look for work now rather than at the next tick."""
-        self._stirred.set()
+        self._notified.set()
 
     async def claims(self) -> AsyncIterator[Claim]:
         """Every claim as it becomes possible, until the session is finished or parked.
@@ -107,7 +107,7 @@ class Dispatcher:
         and hands over then; one that never comes to that, after `STRETCH` times its share.
         """
         while self.started < self.pace.subflows * STRETCH:
-            self._stirred.clear()
+            self._notified.clear()
             taken = await self._take()
             for found in taken.claims:
                 yield found
@@ -144,7 +144,7 @@ class Dispatcher:
             if (mine := asyncio.current_task()) is not None:
                 self._open[found.job_id] = mine
             return found
-        self.stir()
+        self.notify()
         return None
 
     def _ended(self, task: asyncio.Task[object]) -> None:
@@ -158,12 +158,12 @@ class Dispatcher:
             why = f"{task.get_name()} ended with {type(error).__name__}: {error}"
             log.warning("%s", why)
             task.get_loop().call_later(MENDING_S, self._put_back, held, why)
-        self.stir()
+        self.notify()
 
     def _put_back(self, held: list[int], why: str) -> None:
         """Let go of these jobs at the next look, but for those in a subflow again."""
         self._broken |= dict.fromkeys((job_id for job_id in held if job_id not in self._open), why)
-        self.stir()
+        self.notify()
 
     async def _take(self) -> Taken:
         room = max(0, self.pace.at_once - self.busy)
@@ -213,7 +213,7 @@ class Dispatcher:
         # Not `wait_for`: it may swallow the one cancellation that a lost lease sends.
         with suppress(TimeoutError):
             async with asyncio.timeout(self.pace.tick_s):
-                await self._stirred.wait()
+                await self._notified.wait()
 
     async def end_job(self, job_id: int, actor: str) -> str:
         """End a job whose run was cancelled in Prefect; a word on it, once its subflow is over.

@@ -70,10 +70,10 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
     finally:
         CURRENT.reset(token)
         watch.cancel()
-        await asyncio.shield(_give_back(dispatcher))
+        await asyncio.shield(_shut_down(dispatcher))
 
 
-async def _give_back(dispatcher: Dispatcher) -> None:
+async def _shut_down(dispatcher: Dispatcher) -> None:
     await dispatcher.cancellations.stop()
     await dispatcher.cancel()
     await dispatcher.callbacks.stop()

@@ -39,15 +39,15 @@ class Quarantined(Exception):
 
 
 @asynccontextmanager
-async def holding(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
+async def run_stage(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
     """Hold a claimed job through its effects; finish it when they are all done."""
-    async with handling(dispatcher, claim):
+    async with reschedule_on_error(dispatcher, claim):
         yield
     await finish(dispatcher, claim.job_id)
 
 
 @asynccontextmanager
-async def handling(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
+async def reschedule_on_error(dispatcher: Dispatcher, claim: Claim) -> AsyncIterator[None]:
     """Hold a claimed job through an effect that it needs first; what goes wrong ends its try.
 
     A quarantine ends the asset; a fault of archive or disk brings the job back after ever

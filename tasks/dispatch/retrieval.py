@@ -36,7 +36,7 @@ async def outputs_here(dispatcher: Dispatcher, claim: Claim) -> PrefectState | N
 
 async def _do_again(tx: AsyncConnection, dispatcher: Dispatcher, claim: Claim, why: str) -> None:
     """Have the stage done again, unless a person has decided meanwhile what becomes of it."""
-    if (await verbs.standing(tx, claim.job_id)).state is State.RETURNED:
+    if (await verbs.locked_job(tx, claim.job_id)).state is State.RETURNED:
         guard = Guard(dispatcher_id=dispatcher.id)
         await verbs.try_again(
             tx, claim.job_id, actor=dispatcher.actor, why=why, uses_try=True, guard=guard

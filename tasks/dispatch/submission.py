@@ -46,14 +46,14 @@ async def submit(dispatcher: Dispatcher, claim: Claim) -> int | None:
                 grows_to_s=NO_SITE_AT_MOST_S,
             )
             return None
-        return await verbs.hand_over(
+        return await verbs.enqueue_at_site(
             tx, claim.job_id, site, dispatcher_id=dispatcher.id, actor=dispatcher.actor
         )
 
     return await transact(dispatcher.engine, work)
 
 
-async def come_back(dispatcher: Dispatcher, claim: Claim) -> PrefectState | None:
+async def wait_for_outcome(dispatcher: Dispatcher, claim: Claim) -> PrefectState | None:
     """Wait until the site is done with a job: None when it brought a result.
 
     Otherwise how the subflow ends: parked, to be tried again, failed with the reason.
@@ -77,7 +77,7 @@ async def _reason(dispatcher: Dispatcher, claim: Claim) -> str:
         return (await connection.execute(statement)).scalar_one() or ""
 
 
-async def take_back(dispatcher: Dispatcher, claim: Claim) -> bool:
+async def claim_returned(dispatcher: Dispatcher, claim: Claim) -> bool:
     """Take a job that came back, for its last effects; False when another one has it."""
     return await transact(
         dispatcher.engine, lambda tx: take_returned(tx, claim.job_id, dispatcher.id)

@@ -31,12 +31,12 @@ class Callbacks:
     """What a dispatcher's subflows wait for: one future per job, one query for all."""
 
     def __init__(
-        self, engine: AsyncEngine, session_id: UUID, recheck_s: float, stir: Callable[[], None]
+        self, engine: AsyncEngine, session_id: UUID, recheck_s: float, notify: Callable[[], None]
     ) -> None:
         self._engine = engine
         self._session_id = session_id
         self._recheck_s = recheck_s
-        self._stir = stir
+        self._notify = notify
         self._waiting: dict[int, asyncio.Future[State | None]] = {}
         self._asked: set[int] = set()
         self._parked = False
@@ -152,4 +152,4 @@ class Callbacks:
         if isinstance(job_id, int) and job_id in self._waiting:
             self._ask(job_id)
         else:
-            self._stir()
+            self._notify()

@@ -68,10 +68,10 @@ async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await settle_folder(dispatcher)
+        await close_session_folder(dispatcher)
 
 
-async def settle_folder(dispatcher: Dispatcher) -> None:
+async def close_session_folder(dispatcher: Dispatcher) -> None:
     """Write the quarantine note and rename the folder, when all of it is decided.
 
     `imported_` when at least one specimen is in and the others are in, quarantined or left out

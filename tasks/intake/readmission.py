@@ -18,7 +18,7 @@ from tasks.files.ndrive import Listing, look_into
 from tasks.files.pairing import Entry, Pair
 from tasks.intake.registration import as_asset
 from track.commands.assets import NewAsset, register_assets
-from track.commands.healing import ACTOR, ShutOut, shut_out
+from track.commands.healing import ACTOR, UnreadableFiles, unreadable_files
 from track.commands.pipelines import pipelines_by_name
 from track.schema.database import transact
 
@@ -28,7 +28,7 @@ async def readmit(engine: AsyncEngine, drive: NDrive | None = None) -> list[str]
 
     Its metadata is read as at its registration: it may name another pipeline than was known then.
     """
-    suspects = await transact(engine, shut_out)
+    suspects = await transact(engine, unreadable_files)
     if not suspects:
         return []
     drive = drive or await NDrive.aload("default")
@@ -46,8 +46,11 @@ async def readmit(engine: AsyncEngine, drive: NDrive | None = None) -> list[str]
 
 
 def _readable(
-    pulse: Pulse, listing: Listing, suspects: Sequence[ShutOut], pipelines: dict[str, Pipeline]
-) -> list[tuple[ShutOut, NewAsset]]:
+    pulse: Pulse,
+    listing: Listing,
+    suspects: Sequence[UnreadableFiles],
+    pipelines: dict[str, Pipeline],
+) -> list[tuple[UnreadableFiles, NewAsset]]:
     found = []
     for each in suspects:
         pair = listing.items.get(each.file_name, Pair())
@@ -69,7 +72,7 @@ def _opens(path: Path) -> bool:
     return True
 
 
-async def _start_over(engine: AsyncEngine, each: ShutOut, new: NewAsset) -> list[str]:
+async def _start_over(engine: AsyncEngine, each: UnreadableFiles, new: NewAsset) -> list[str]:
     """Its guid, unless somebody was quicker."""
     again = await transact(
         engine, lambda tx: register_assets(tx, each.session_id, [new], actor=ACTOR, again=True)

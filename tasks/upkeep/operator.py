@@ -28,11 +28,11 @@ from schemas.storable import why_not_storable
 from tasks.archive.metadata import push_pending
 from track.commands import pipelines
 from track.commands.back_fill import back_fill
-from track.commands.operations import Line
+from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, asset_row, session_row
 from track.jobs.moves import StaleMove
 from track.jobs.sites import read_sites
-from track.records.documents import owe_all
+from track.records.documents import mark_unpushed
 from track.records.outbox import announce_changed
 from track.schema.database import make_engine, transact
 from track.schema.history import record_all
@@ -43,11 +43,11 @@ T = TypeVar("T")
 MOST_LINES = 1000
 """Lines of an answer that are shown; the history has them all."""
 
-OneJob = Callable[[AsyncConnection, int], Awaitable[Line]]
+OneJob = Callable[[AsyncConnection, int], Awaitable[ResultRow]]
 
 
 @dataclass(frozen=True)
-class Desk:
+class OperatorRequest:
     """Where one operator's request is worked on; `actor` is who history names."""
 
     engine: AsyncEngine
@@ -57,19 +57,19 @@ class Desk:
         """Do something in one transaction."""
         return await transact(self.engine, work)
 
-    async def each(self, job_ids: Sequence[int], work: OneJob) -> list[Line]:
+    async def each(self, job_ids: Sequence[int], work: OneJob) -> list[ResultRow]:
         """Do something to each job, in a transaction of its own; a line for each."""
         lines = []
         for job_id in job_ids:
             try:
                 lines.append(await transact(self.engine, lambda tx, j=job_id: work(tx, j)))  # type: ignore[misc]
             except StaleMove as error:
-                lines.append(Line(f"job {job_id}", "", "", "", f"it moved meanwhile: {error}"))
+                lines.append(ResultRow(f"job {job_id}", "", "", "", f"it moved meanwhile: {error}"))
         return lines
 
 
 @asynccontextmanager
-async def operating(by: str) -> AsyncIterator[Desk]:
+async def operating(by: str) -> AsyncIterator[OperatorRequest]:
     """A desk for the person `by`. Raises CannotDo when they do not say who they are."""
     name = by.strip()
     if not name or why_not_storable(name) or not name.isprintable():
@@ -77,12 +77,12 @@ async def operating(by: str) -> AsyncIterator[Desk]:
     database: RefineryDatabase = await RefineryDatabase.aload("default")
     engine = make_engine(database.address(), pool=2, overflow=2)
     try:
-        yield Desk(engine, f"operator:{name}")
+        yield OperatorRequest(engine, f"operator:{name}")
     finally:
         await engine.dispose()
 
 
-async def answer(verb: str, lines: Sequence[Line]) -> State:
+async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
     """Show what was done, and leave one line of it as the run's state."""
     run_log = get_run_logger()
     for line in lines[:MOST_LINES]:
@@ -103,7 +103,7 @@ async def answer(verb: str, lines: Sequence[Line]) -> State:
     return Completed(message=summary)
 
 
-def _shown(line: Line) -> dict[str, str]:
+def _shown(line: ResultRow) -> dict[str, str]:
     return {
         "what": line.guid,
         "stage": line.stage,
@@ -113,7 +113,7 @@ def _shown(line: Line) -> dict[str, str]:
     }
 
 
-async def load_definitions(desk: Desk, path: Path) -> list[Line]:
+async def load_definitions(request: OperatorRequest, path: Path) -> list[ResultRow]:
     """Make the pipelines of a file, or of a folder's `*.yaml` files, those in use.
 
     Pipelines that are not in it stay as they are. Specimens that are here already are brought in
@@ -134,14 +134,14 @@ async def load_definitions(desk: Desk, path: Path) -> list[Line]:
         sites = await read_sites(tx)
         bare = [site.name for site in sites if not site.runs_scripts]
         check_sites(given, [site.name for site in sites], bare)
-        changed = await pipelines.load_pipelines(tx, given, actor=desk.actor)
-        await announce_changed(tx, changed, by=desk.actor)
+        changed = await pipelines.load_pipelines(tx, given, actor=request.actor)
+        await announce_changed(tx, changed, by=request.actor)
         return changed
 
-    changed = await desk.once(write)
-    await back_fill(desk.engine)
+    changed = await request.once(write)
+    await back_fill(request.engine)
     return [
-        Line(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
+        ResultRow(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
         for each in given
     ]
 
@@ -167,20 +167,24 @@ def _read_definitions(path: Path) -> list[Pipeline]:
 
 
 async def push_again(
-    desk: Desk, guid: str | None, session_id: UUID | None, *, everything: bool
-) -> list[Line]:
+    request: OperatorRequest, guid: str | None, session_id: UUID | None, *, everything: bool
+) -> list[ResultRow]:
     """Push metadata to ARS: what it is owed, or, with `everything`, all we know again.
 
     An asset that ARS does not know yet gets its metadata when it is created there.
     """
-    guids = await desk.once(lambda tx: _to_push(tx, desk, guid, session_id, everything))
+    guids = await request.once(lambda tx: _to_push(tx, request, guid, session_id, everything))
     archive: ArsArchive = await ArsArchive.aload("default")
     async with archive.client() as ars:
-        return [await _push(desk, ars, each) for each in guids]
+        return [await _push(request, ars, each) for each in guids]
 
 
 async def _to_push(
-    tx: AsyncConnection, desk: Desk, guid: str | None, session_id: UUID | None, everything: bool
+    tx: AsyncConnection,
+    request: OperatorRequest,
+    guid: str | None,
+    session_id: UUID | None,
+    everything: bool,
 ) -> list[str]:
     if (guid is None) == (session_id is None):
         raise CannotDo("guid, session: give one of the two")
@@ -194,17 +198,17 @@ async def _to_push(
         statement = statement.where(document.c.revision > document.c.ars_revision)
     guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
     if everything:
-        await owe_all(tx, guids)
+        await mark_unpushed(tx, guids)
         said = [{"asset_guid": each} for each in guids]
-        await record_all(tx, said, actor=desk.actor, what="metadata.push")
+        await record_all(tx, said, actor=request.actor, what="metadata.push")
     return guids
 
 
-async def _push(desk: Desk, ars: ArsClient, guid: str) -> Line:
+async def _push(request: OperatorRequest, ars: ArsClient, guid: str) -> ResultRow:
     try:
-        number = await push_pending(desk.engine, ars, guid)
+        number = await push_pending(request.engine, ars, guid)
     except ArsError as error:
-        return Line(guid, "", "owed", "owed", f"the archive: {error}")
+        return ResultRow(guid, "", "owed", "owed", f"the archive: {error}")
     if number is None:
-        return Line(guid, "", "", "", "the archive has it")
-    return Line(guid, "", "owed", "pushed", f"revision {number}")
+        return ResultRow(guid, "", "", "", "the archive has it")
+    return ResultRow(guid, "", "owed", "pushed", f"revision {number}")

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
 from tasks.archive.leftover_shares import close_leftovers
-from tasks.archive.pending import push_owed
+from tasks.archive.pending import push_pending_metadata
 from tasks.intake.late_files import closable
 from tasks.intake.readmission import readmit
 from track.commands import healing
@@ -150,7 +150,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     left = [each for each in open_ if each not in coming]
     what = "a folder that was not closed"
     found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)
-    told = await push_owed(engine, patience)  # the last, since an archive may be slow
+    told = await push_pending_metadata(engine, patience)  # the last, since an archive may be slow
     found.documents_pushed = len(told.pushed)
     found.notes += [f"the archive has the metadata of {guid} now" for guid in told.pushed]
     found.notes += told.refused
@@ -165,7 +165,7 @@ async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found
     suspects = await transact(engine, lambda tx: healing.forgotten(tx, patience))
     if not suspects:
         return
-    wrong = await transact(engine, lambda tx: healing.remember(tx, suspects))
+    wrong = await transact(engine, lambda tx: healing.re_evaluate(tx, suspects))
     found.jobs_forgotten = len(wrong)
     if wrong:
         found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
@@ -181,7 +181,9 @@ async def _take_up(
 ) -> int:
     taken = 0
     for session_id in sessions:
-        if await transact(engine, partial(healing.take_up, session_id=session_id, idle=idle)):
+        if await transact(
+            engine, partial(healing.request_dispatcher, session_id=session_id, idle=idle)
+        ):
             taken += 1
             found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
     return taken

@@ -25,7 +25,7 @@ async def queue(world: World, found: Claim, site: str = "alpha") -> int:
     mine = world.dispatcher_id
     return await transact(
         world.engine,
-        lambda tx: verbs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
+        lambda tx: verbs.enqueue_at_site(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
     )
 
 

@@ -159,7 +159,7 @@ class Cluster:
         who = self.world.dispatcher_id
         return await transact(
             self.engine,
-            lambda tx: verbs.hand_over(tx, job_id, site, dispatcher_id=who, actor="test"),
+            lambda tx: verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=who, actor="test"),
         )
 
     async def finish_returned(self, job_id: int) -> None:

@@ -15,9 +15,9 @@ from blocks.ars_client import ArsAddress
 from blocks.ars_client.files import Files
 from demo.lab.sshd import Sshd
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.sites.slurm.relay import Shelf
+from hpc.sites.slurm.relay import ShareLocation
 from hpc.transport.ssh import SshLink
-from refinery.depot import ShareDepot
+from refinery.archive_shares import ArsShares
 from schemas.attempts import FileFacts
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
@@ -29,10 +29,10 @@ BLOCKS = 3
 """After so many megabytes the process ends."""
 
 
-class DyingDepot(ShareDepot):
+class DyingDepot(ArsShares):
     """Dies once the archive has a file."""
 
-    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+    async def send(self, shelf: ShareLocation, file: FileFacts, path: Path) -> None:
         await super().send(shelf, file, path)
         die()
 
@@ -65,7 +65,7 @@ async def main(spec: dict[str, Any]) -> None:
         "",
         Path(spec["runner"]),
         SshLink(server.address()),
-        depot=DyingDepot(archive),
+        archive_shares=DyingDepot(archive),
     )
     await drive(driver)
 

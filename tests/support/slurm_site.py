@@ -129,7 +129,9 @@ class SlurmSite:
 
         async def work(tx: AsyncConnection) -> int:
             who = self.world.dispatcher_id
-            return await verbs.hand_over(tx, job_id, self.name, dispatcher_id=who, actor="test")
+            return await verbs.enqueue_at_site(
+                tx, job_id, self.name, dispatcher_id=who, actor="test"
+            )
 
         return await transact(self.engine, work)
 
@@ -196,7 +198,7 @@ class SlurmSite:
         """Drive until these jobs have ended well and their results are all that lacks."""
 
         async def awaited() -> bool:
-            return driver.watcher.ended.keys() >= set(attempts)
+            return driver.poller.ended.keys() >= set(attempts)
 
         await self.drive(driver, awaited)
 

@@ -223,7 +223,7 @@ class Dispatching:
                 tx, found.job_id, actor=self.name, why=str(none), uses_try=False, guard=guard
             )
             return
-        await verbs.hand_over(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
+        await verbs.enqueue_at_site(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
 
     async def _build_in(self, found: Claim, mine: UUID) -> None:
         if found.run == "ingest" and self.me.chance(0.05):

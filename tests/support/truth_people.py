@@ -199,5 +199,5 @@ async def _reconcile(tx: AsyncConnection, session_id: UUID) -> bool:
     """Take up a session that nobody is at; whether nobody was."""
     if (await tx.execute(text(LIVE), {"session": session_id})).first() is not None:
         return False
-    await healing.take_up(tx, session_id)
+    await healing.request_dispatcher(tx, session_id)
     return True

@@ -10,10 +10,10 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.legacy import effects
-from api.legacy.effects import Became
+from api.legacy.effects import CallResult
 from schemas.callbacks import BarcodeBody, FailJobBody, UpdateAssetBody
 from tests.support.truth_world import Actor, Truth
-from track.commands.legacy import Post, called, post
+from track.commands.legacy import BoundJob, bind_job, stage_named
 from track.schema.tables import job
 
 CLOSED = """
@@ -25,7 +25,7 @@ CLOSED = """
     ORDER BY t.id
 """
 WHEN = "2026-11-21T10:00:00+01:00"
-Effect = Callable[[AsyncConnection, Post], Awaitable[Became]]
+Effect = Callable[[AsyncConnection, BoundJob], Awaitable[CallResult]]
 
 
 @dataclass
@@ -84,7 +84,7 @@ class LateScripts:
 async def _call(
     tx: AsyncConnection, guid: str, key: str, effect: Effect, attempt_id: int | None
 ) -> None:
-    at = await post(tx, guid, called(key), attempt_id)
+    at = await bind_job(tx, guid, stage_named(key), attempt_id)
     became = await effect(tx, at)
     mine = select(job.c.state, job.c.attempt_id).where(job.c.id == at.job_id)
     after = (await tx.execute(mine)).one()

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.commands.pipelines import create_jobs
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.jobs.moves import Guard, move, move_all
 from track.jobs.resolve import downstream, resolve
 from track.jobs.verbs import fail_waiting, release_asset
@@ -68,7 +68,7 @@ async def register_assets(
     A statement for each step, however many assets: a folder may hold thousands. Until the
     transaction ends an edit of a pipeline waits, so callers register a page at a time.
     """
-    await hold_edges(tx)  # an edit that is under way has stages that could not be seen yet
+    await lock_edges(tx)  # an edit that is under way has stages that could not be seen yet
     await _lock_lattices(tx, assets)
     rows = await _rows(tx, session_id, assets)
     new = sorted((await tx.execute(INSERT, {"rows": list(rows.values())})).scalars())

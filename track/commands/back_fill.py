@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.jobs.resolve import resolve
 from track.jobs.verbs import release_if_over, reopen
 from track.records.wake import wake
@@ -116,7 +116,7 @@ NOTHING_LEFT = text("""
 
 async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     """Give assets the jobs they lack."""
-    await hold_edges(tx)
+    await lock_edges(tx)
     guids = await _page(tx, NEXT_TO_FILL, stages, size)
     await tx.execute(FILL, {"guids": guids, "stages": stages})
     await tx.execute(FILLED, {"stages": stages, "last": _last(guids, size)})
@@ -128,7 +128,7 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     Those that were at their end and have something to do again are admitted anew; the stage
     that was left of one may be the one taken out.
     """
-    await hold_edges(tx)
+    await lock_edges(tx)
     guids = await _page(tx, NEXT_TO_JUDGE, stages, size)
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))

@@ -18,7 +18,7 @@ from track.jobs.moves import lock
 from track.jobs.parking import look
 from track.jobs.resolve import judge, resolve
 from track.jobs.takeover import release_jobs
-from track.records.documents import owed
+from track.records.documents import is_unpushed
 from track.records.wake import wake, wake_session
 from track.schema.arrays import any_of
 from track.schema.history import record
@@ -39,7 +39,7 @@ REFUSED = "metadata.refused"
 TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
 """While a job of an asset is here, its subflow tells ARS what changed."""
 
-ALONE = """
+NO_LIVE_DISPATCHER = """
     NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
                  AND d.ended_at IS NULL AND d.alive_until > now())
     AND (s.wake_requested_at IS NULL OR
@@ -54,9 +54,9 @@ NEGLECTED = text(f"""
     JOIN track.session s ON s.id = a.session_id
     WHERE j.state IN ('ready', 'claimed', 'returned')
       AND j.updated_at < now() - CAST(:patience AS interval)
-      AND s.parked_at IS NULL AND {ALONE}  -- what is parked waits for what its row says
+      AND s.parked_at IS NULL AND {NO_LIVE_DISPATCHER}  -- what is parked waits by its row
     UNION
-    SELECT s.id FROM track.session s WHERE s.wake_requested_at IS NOT NULL AND {ALONE}
+    SELECT s.id FROM track.session s WHERE s.wake_requested_at IS NOT NULL AND {NO_LIVE_DISPATCHER}
     ORDER BY 1
 """)
 
@@ -70,7 +70,7 @@ UNREGISTERED = text(f"""
       AND (d.last IS NULL
            -- A folder that cannot be read must not start a dispatcher every minute.
            OR d.last < now() - make_interval(mins => least(60, d.starts::int)))
-      AND {ALONE}
+      AND {NO_LIVE_DISPATCHER}
     ORDER BY s.id
 """)
 
@@ -98,11 +98,11 @@ UNCLOSED = text(f"""
       AND s.path !~ '/(imported|error)_[^/]*$'
       AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
       AND d.last < now() - make_interval(mins => least(60, d.starts::int))
-      AND {ALONE}
+      AND {NO_LIVE_DISPATCHER}
     ORDER BY s.id
 """)
 
-SHUT_OUT = text("""
+UNREADABLE_FILES = text("""
     SELECT a.file_name, a.session_id, coalesce(a.source_path, s.path) AS folder
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid AND a.quarantine IS NULL AND a.parent_guid IS NULL
@@ -153,7 +153,7 @@ class DeadRun:
 
 
 @dataclass(frozen=True)
-class ShutOut:
+class UnreadableFiles:
     """A specimen, by the folder and the base name of its files."""
 
     session_id: UUID
@@ -174,10 +174,10 @@ async def unregistered(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     return list((await tx.execute(UNREGISTERED, {"patience": patience})).scalars())
 
 
-async def shut_out(tx: AsyncConnection) -> list[ShutOut]:
+async def unreadable_files(tx: AsyncConnection) -> list[UnreadableFiles]:
     """Specimens whose ingest failed without a fault of theirs: their files could not be used."""
-    rows = await tx.execute(SHUT_OUT)
-    return [ShutOut(row.session_id, Path(row.folder), row.file_name) for row in rows]
+    rows = await tx.execute(UNREADABLE_FILES)
+    return [UnreadableFiles(row.session_id, Path(row.folder), row.file_name) for row in rows]
 
 
 async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
@@ -188,7 +188,7 @@ async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     return list((await tx.execute(UNCLOSED, {"patience": patience})).scalars())
 
 
-async def take_up(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
+async def request_dispatcher(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
     """Give back what dead dispatchers hold of a session, and ask for a new one.
 
     False when there is one by now, or when nothing can be done at this moment: what it waits
@@ -224,7 +224,7 @@ async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
     return (await tx.execute(alive)).first() is not None
 
 
-async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
+async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[str]:
     """Assets of which ARS lacks metadata, with nobody about to push it; the latest refused last.
 
     A label whose road was over when its specimen was read; a script that reported after its end.
@@ -243,7 +243,7 @@ async def untold(tx: AsyncConnection, patience: timedelta) -> list[str]:
     statement = (
         select(document.c.asset_guid)
         .join(refused, true())
-        .where(owed(), document.c.updated_at < func.now() - patience, nobody_soon)
+        .where(is_unpushed(), document.c.updated_at < func.now() - patience, nobody_soon)
         .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
         .order_by(refused.c.times, document.c.updated_at)
         .limit(MOST_UNTOLD)
@@ -257,7 +257,7 @@ async def forgotten(tx: AsyncConnection, patience: timedelta) -> list[int]:
     return [verdict.job_id for verdict in await judge(tx, ids) if verdict.wanted() is not None]
 
 
-async def remember(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+async def re_evaluate(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
     """Bring forgotten jobs in line with their edges; those that still had to be.
 
     Each is a bug of ours: a move was not followed by the resolve it needs.

@@ -5,7 +5,7 @@ The job it was for warns, and history says what it was. The call itself stays in
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.commands.legacy import Post, warn
+from track.commands.legacy import BoundJob, warn
 from track.jobs.attempts import Attempt
 from track.schema.history import record
 
@@ -13,7 +13,7 @@ LATE = "job.late"
 """How history calls it that something came too late for its job."""
 
 
-async def note_late(tx: AsyncConnection, at: Post, what: str) -> None:
+async def note_late(tx: AsyncConnection, at: BoundJob, what: str) -> None:
     """Have the job warn that `what` was not taken, and why."""
     if at.attempt is None:
         why = f"the job was {at.state} and no site had been asked"

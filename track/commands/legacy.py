@@ -35,7 +35,7 @@ class UnknownJob(LookupError):
 
 
 @dataclass(frozen=True)
-class Post:
+class BoundJob:
     """A job under its lock, and the attempt that the caller speaks for, if there is one."""
 
     job_id: int
@@ -69,15 +69,15 @@ class Post:
         return native_id not in self.earlier_ids
 
 
-def called(name: str) -> ColumnElement[bool]:
+def stage_named(name: str) -> ColumnElement[bool]:
     """The stage with this key, or else the one whose module has had this name."""
     module = MODULE_CALLED.get(name)
     if module is None:
         return stage.c.key == name
-    return or_(stage.c.key == name, running(module))
+    return or_(stage.c.key == name, stage_running_module(module))
 
 
-def running(module: str) -> ColumnElement[bool]:
+def stage_running_module(module: str) -> ColumnElement[bool]:
     """The stage that does what a module does, be it a script under an old name."""
     names = [name for name, does in MODULE_CALLED.items() if does == module]
     return or_(
@@ -86,14 +86,14 @@ def running(module: str) -> ColumnElement[bool]:
     )
 
 
-def emitting() -> ColumnElement[bool]:
+def emitting_stage() -> ColumnElement[bool]:
     """The stage that makes derivatives."""
     return stage.c.emits.is_not(None)
 
 
-async def post(
+async def bind_job(
     tx: AsyncConnection, guid: str, which: ColumnElement[bool], attempt_id: int | None = None
-) -> Post:
+) -> BoundJob:
     """Lock an asset's job and read it with its last attempt, or with the one given.
 
     An archived stage counts while it has an open attempt. Raises UnknownAsset, UnknownJob.
@@ -120,7 +120,7 @@ async def _unknown(tx: AsyncConnection, guid: str) -> LookupError:
     return UnknownJob(f"asset {guid} has no such job; its jobs are: {names or 'none'}")
 
 
-async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Post:
+async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> BoundJob:
     asked = job.c.attempt_id if attempt_id is None else attempt_id
     statement = (
         select(
@@ -141,7 +141,7 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Pos
     row = (await tx.execute(statement)).one()
     native_ids = frozenset(each for each in (row.external_id, row.started_by) if each)
     came_back = row.outcome == "done" and row.state in (State.RETURNED, State.DONE)
-    return Post(
+    return BoundJob(
         job_id=job_id,
         guid=row.asset_guid,
         stage_id=row.id,

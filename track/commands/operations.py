@@ -22,7 +22,7 @@ from track.schema.tables import asset, attempt, file, job, site, stage
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultRow:
     """One line of an answer: what it is about, what was, what is now, and a word on it."""
 
     guid: str
@@ -68,12 +68,12 @@ async def _read(tx: AsyncConnection, job_id: int) -> Row[Any]:
     return (await tx.execute(statement)).one()
 
 
-async def _line(tx: AsyncConnection, was: Row[Any], note: str = "") -> Line:
+async def _line(tx: AsyncConnection, was: Row[Any], note: str = "") -> ResultRow:
     now = (await tx.execute(select(job.c.state).where(job.c.id == was.id))).scalar_one()
-    return Line(was.asset_guid, was.key, was.state, now, note)
+    return ResultRow(was.asset_guid, was.key, was.state, now, note)
 
 
-async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
     """Do a finished, failed or cancelled job again, and all that was built on it.
 
     One that will run anyway is left as it is, but does not wait for its time; one that came back
@@ -108,7 +108,7 @@ async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> No
         await verbs.resubmit(tx, other, actor=actor, why="its asset left quarantine")
 
 
-async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
     """Leave a job out, so that what follows may run; one that is in somebody's hands is not.
 
     One that waits only for its outputs is in nobody's.
@@ -126,7 +126,7 @@ async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Lin
     return await _line(tx, row)
 
 
-async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
     """Stop a job: at once while nothing runs for it, else by asking its site.
 
     What came back from a site is finished, and a finish that is committed before the
@@ -172,7 +172,7 @@ async def _ask_to_stop(tx: AsyncConnection, row: Row[Any], actor: str, why: str)
     return True
 
 
-async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Line:
+async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
     """Take a person's word that an attempt at a site is over, of which nothing else says so.
 
     The attempt is closed: whatever may still come of it changes nothing. Its job is done
@@ -215,7 +215,7 @@ async def _forsake(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> 
     return told
 
 
-async def _do_again(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> Line:
+async def _do_again(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> ResultRow:
     told = await _forsake(tx, row, actor, why)
     guard = Guard(attempt_id=row.attempt_id)
     await verbs.try_again(
@@ -230,14 +230,16 @@ async def _fail_without_outputs(tx: AsyncConnection, row: Row[Any], actor: str, 
     await verbs.end(tx, row.id, State.FAILED, actor=actor, why=told, guard=guard)
 
 
-async def move_to(tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str) -> Line:
+async def move_to(
+    tx: AsyncConnection, job_id: int, target: str, *, actor: str, why: str
+) -> ResultRow:
     """Take a job out of its site's queue and put it into another's; no try is used.
 
     Raises CannotDo when the target is unknown, closed, degraded, or driven by nobody.
     """
     there = await open_site(tx, target)
     row = await _read(tx, job_id)
-    was = Line(row.asset_guid, row.key, row.site or "", row.site or "")
+    was = ResultRow(row.asset_guid, row.key, row.site or "", row.site or "")
     if (refusal := await _why_not(tx, row, there.name)) is not None:
         return replace(was, note=refusal)
     await verbs.move_site(tx, job_id, target, actor=actor, why=why)

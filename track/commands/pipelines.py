@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.load import Need, Pipeline, Stage
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.jobs.throttles import RESERVED
 from track.schema.history import record
 from track.schema.tables import edge, pipeline, stage
@@ -71,7 +71,7 @@ async def _hold(tx: AsyncConnection) -> None:
         select(stage.c.id).order_by(stage.c.id),
     ):
         await tx.execute(rows.with_for_update(key_share=True))
-    await hold_edges(tx, to_edit=True)
+    await lock_edges(tx, to_edit=True)
 
 
 SHAPES = text("""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
 from track.commands.switches import AT_SITES, wake_where
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.jobs.sites import DRIVEN, PATIENCE, TAKES, NoSite, choose_site
 from track.jobs.verbs import move_site
 from track.records.inbox import Received, applied, receive
@@ -148,7 +148,7 @@ async def leave(
     `run`: only those of one module. How many went; the others' `reason` says why they wait,
     and no job loses a try.
     """
-    await hold_edges(tx)
+    await lock_edges(tx)
     given = {"site": name, "limit": limit, "run": run}
     moved, who = 0, actor or f"driver:{name}"
     for job_id in (await tx.execute(MOVABLE, given)).scalars().all():

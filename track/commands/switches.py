@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import ASSET_ATTENTION, asset_event
-from track.commands.operations import Line
+from track.commands.operations import ResultRow
 from track.commands.selection import (
     CannotDo,
     asset_row,
@@ -30,14 +30,16 @@ from track.schema.tables import asset, job, pipeline, site, stage
 AT_SITES = stage.c.kind != "builtin"
 
 
-async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, actor: str) -> Line:
+async def set_attention(
+    tx: AsyncConnection, guid: str, note: str | None, *, actor: str
+) -> ResultRow:
     """Hold an asset and its descendants for a person, or let them go on (None).
 
     Nothing of it is claimed meanwhile; callbacks still apply. Raises CannotDo.
     """
     row = await asset_row(tx, guid)
     before = await _locked(tx, asset, asset.c.guid == guid)
-    line = Line(guid, "", before.attention or "", note or "")
+    line = ResultRow(guid, "", before.attention or "", note or "")
     if not line.changed:
         return line
     mine = update(asset).where(asset.c.guid == guid)
@@ -56,7 +58,7 @@ async def set_attention(tx: AsyncConnection, guid: str, note: str | None, *, act
     return line
 
 
-async def switch_pipeline(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> Line:
+async def switch_pipeline(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> ResultRow:
     """Let a pipeline's jobs be claimed, or not. Raises CannotDo."""
     found = await pipeline_row(tx, name)
     of_it = stage.c.pipeline_id == found.id
@@ -65,7 +67,7 @@ async def switch_pipeline(tx: AsyncConnection, name: str, on: bool, *, actor: st
 
 async def switch_stage(
     tx: AsyncConnection, key: str, pipeline_name: str | None, on: bool, *, actor: str
-) -> Line:
+) -> ResultRow:
     """Let one stage's jobs be claimed, or not. Raises CannotDo.
 
     The pipeline may be left out while only one has a stage of this name.
@@ -77,7 +79,7 @@ async def switch_stage(
     return await _switch(tx, stage, "active", mine, f"{name}/{key}", on, actor, mine)
 
 
-async def switch_site(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> Line:
+async def switch_site(tx: AsyncConnection, name: str, on: bool, *, actor: str) -> ResultRow:
     """Let a site be chosen for new work, or not; what is in its queue stays. Raises CannotDo."""
     await site_row(tx, name)
     return await _switch(tx, site, "open", site.c.name == name, name, on, actor, AT_SITES)
@@ -92,10 +94,10 @@ async def _switch(
     on: bool,
     actor: str,
     concerned: ColumnElement[bool],
-) -> Line:
+) -> ResultRow:
     """Set a switch; on means that the jobs of the stages `concerned` may go on."""
     was = getattr(await _locked(tx, table, mine), column)
-    line = Line(f"{table.name} {name}", "", _word(was), _word(on))
+    line = ResultRow(f"{table.name} {name}", "", _word(was), _word(on))
     if not line.changed:
         return line
     await tx.execute(update(table).where(mine).values({column: on}))
@@ -118,7 +120,7 @@ async def set_priority(
     guid: str | None = None,
     session_id: UUID | None = None,
     actor: str,
-) -> list[Line]:
+) -> list[ResultRow]:
     """Give an asset with its descendants, or a whole session, a priority. Raises CannotDo.
 
     Higher is claimed first; only what changes is answered with a line.
@@ -148,7 +150,7 @@ async def set_priority(
     ]
     await record_all(tx, said, actor=actor, what="asset.priority")
     await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
-    return [Line(row.guid, "", str(row.priority), str(priority)) for row in rows]
+    return [ResultRow(row.guid, "", str(row.priority), str(priority)) for row in rows]
 
 
 async def _only_pipeline_with(tx: AsyncConnection, key: str) -> str:

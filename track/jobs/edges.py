@@ -15,7 +15,7 @@ EDGES = 0x51_7E11
 """The advisory lock of the edges: shared by whoever follows them, exclusive to an edit."""
 
 
-async def hold_edges(tx: AsyncConnection, *, to_edit: bool = False) -> None:
+async def lock_edges(tx: AsyncConnection, *, to_edit: bool = False) -> None:
     """Keep the edges as they are until this transaction ends, or wait to change them.
 
     Without it a job that finishes while its pipeline is edited would follow the old edges,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.jobs.exclusions import left_out
 from track.jobs.moves import lock, move_all
 from track.schema.arrays import any_of
@@ -158,7 +158,7 @@ async def downstream(
     tx: AsyncConnection, changed: Iterable[int], *, made: bool = True
 ) -> list[int]:
     """The jobs that a change of these jobs can affect; unless `made`, not what they emit."""
-    await hold_edges(tx)
+    await lock_edges(tx)
     row = {"changed": sorted(changed), "made": made}
     return sorted((await tx.execute(DOWNSTREAM, row)).scalars())
 

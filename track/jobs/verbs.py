@@ -31,7 +31,7 @@ BACKOFF_S = 10.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class LockedJob:
     """A job as it is read under its lock."""
 
     id: int
@@ -48,7 +48,7 @@ class Standing:
     at: datetime
 
 
-async def standing(tx: AsyncConnection, job_id: int) -> Standing:
+async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
     """Lock a job and read how it stands."""
     await lock(tx, [job_id])
     cancel = attempt.c.cancel_requested_at.is_not(None)
@@ -66,7 +66,7 @@ async def standing(tx: AsyncConnection, job_id: int) -> Standing:
         .where(job.c.id == job_id)
     )
     row = (await tx.execute(statement)).one()
-    return Standing(
+    return LockedJob(
         id=row.id,
         state=State(row.state),
         guid=row.asset_guid,
@@ -82,7 +82,7 @@ async def standing(tx: AsyncConnection, job_id: int) -> Standing:
     )
 
 
-async def hand_over(
+async def enqueue_at_site(
     tx: AsyncConnection, job_id: int, site: str, *, dispatcher_id: UUID, actor: str
 ) -> int:
     """Put a claimed job into a site's queue as a new attempt; the attempt's id."""
@@ -98,7 +98,7 @@ async def hand_over(
 
 async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, why: str) -> int:
     """Close a queued job's attempt and open the next at another site; no try is used."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     if now.state != State.QUEUED or now.attempt_id is None:
         raise StaleMove(f"job {job_id} is {now.state}; only a queued one changes its site")
     if now.cancel_requested:
@@ -116,9 +116,9 @@ async def _tell_driver(tx: AsyncConnection, site: str) -> None:
     await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
 
 
-async def give_back(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
+async def mark_returned(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
     """Record that an attempt came back with a result; its subflow does what remains."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     guard = Guard(attempt_id=attempt_id)
     await move(tx, job_id, now.state, State.RETURNED, actor=actor, guard=guard)
     await wake(tx, [job_id])
@@ -131,7 +131,7 @@ async def finish(
 
     With its last stage an asset becomes final, unless that has to be done again.
     """
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     if now.state not in (State.CLAIMED, State.RETURNED):
         raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
     await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why, pauses=0)
@@ -159,7 +159,7 @@ async def _follow(
 
 async def apply_rules(tx: AsyncConnection, job_id: int, *, actor: str) -> list[int]:
     """Ask a done job's rules again, for what it brought came later; the ids that became ready."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     if now.state != State.DONE:
         return []
     return await _follow(tx, now.guid, await exclude_after(tx, now.guid, now.stage_id, actor=actor))
@@ -198,7 +198,7 @@ async def try_again(
     says when it is tried again. A success, or a person who resubmits it, ends the row.
     `free`: after so many in a row each time uses a try, so that in the end a person decides.
     """
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     uses_try = uses_try or (free is not None and now.pauses >= free)
     if now.cancel_requested and now.state != State.RETURNED:
         return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
@@ -236,7 +236,7 @@ async def end(
 
     An edge may accept that end too.
     """
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
     await release_asset(tx, now.guid)
     await _follow(tx, now.guid, [job_id])
@@ -245,11 +245,11 @@ async def end(
 
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     return await _again(tx, now, actor=actor, why=why)
 
 
-async def _again(tx: AsyncConnection, now: Standing, *, actor: str, why: str) -> list[int]:
+async def _again(tx: AsyncConnection, now: LockedJob, *, actor: str, why: str) -> list[int]:
     job_id = now.id
     fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
     fresh |= {"available_at": func.now(), "pauses": 0}
@@ -263,7 +263,7 @@ async def _again(tx: AsyncConnection, now: Standing, *, actor: str, why: str) ->
 
 async def hurry(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> bool:
     """Let a ready job that was put off run now, its pauses short again; False if it may anyway."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     put_off = (
         (job.c.id == job_id) & (job.c.state == State.READY) & (job.c.available_at > func.now())
     )
@@ -277,7 +277,7 @@ async def hurry(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> bo
 
 async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Leave a job out that nobody is at, so that what follows may run."""
-    now = await standing(tx, job_id)
+    now = await locked_job(tx, job_id)
     await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
     if now.state in (State.FAILED, State.CANCELLED):
         await reopen(tx, [job_id])
@@ -339,7 +339,7 @@ async def release_if_over(
     one = "" if guid is None else " AND a.guid = :guid"
     closings = text(f"{CLOSINGS}{one} ORDER BY j.id")
     for job_id in (await tx.execute(closings, {"guid": guid} if one else {})).scalars().all():
-        now = await standing(tx, job_id)
+        now = await locked_job(tx, job_id)
         if now.state == State.DONE:
             await _again(tx, now, actor=ACTOR, why="its asset was opened again after its end")
     theirs = asset.alias()

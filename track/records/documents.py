@@ -123,7 +123,7 @@ class Unpushed:
     told: Metadata | None
 
 
-def owed() -> ColumnElement[bool]:
+def is_unpushed() -> ColumnElement[bool]:
     """Of a document: ARS lacks a revision, and knows the asset; its creation tells all before."""
     created = (
         select(job.c.id)
@@ -165,7 +165,7 @@ async def _body_at(
     return body | undone
 
 
-async def owe_all(tx: AsyncConnection, guids: Sequence[str]) -> None:
+async def mark_unpushed(tx: AsyncConnection, guids: Sequence[str]) -> None:
     """Forget what ARS was told of these assets: all we know of them is pushed again."""
     mine = any_of(document.c.asset_guid, guids)
     await tx.execute(update(document).where(mine).values(ars_revision=0))

@@ -45,7 +45,7 @@ class Received:
 
 async def receive(
     tx: AsyncConnection,
-    letter: Received,
+    inbox_entry: Received,
     how: str = "recorded",
     event: Mapping[str, Any] | None = None,
 ) -> int | None:
@@ -54,12 +54,12 @@ async def receive(
     `how` and `event` say what becomes of it where that is known already; else `applied` does.
     """
     row = {
-        "dedupe_key": _bounded(letter.dedupe_key),
-        "path": letter.path,
-        "kind": letter.kind,
-        "payload": dict(letter.payload),
-        "asset_guid": letter.asset_guid,
-        "attempt_id": letter.attempt_id,
+        "dedupe_key": _bounded(inbox_entry.dedupe_key),
+        "path": inbox_entry.path,
+        "kind": inbox_entry.kind,
+        "payload": dict(inbox_entry.payload),
+        "asset_guid": inbox_entry.asset_guid,
+        "attempt_id": inbox_entry.attempt_id,
         "applied": how,
         "event": None if event is None else dict(event),
     }

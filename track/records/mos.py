@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.callbacks import Barcode
 from schemas.metadata.document import Metadata, MetadataError
-from track.records.documents import NoDocument, change_with_children, owed, read_document
+from track.records.documents import NoDocument, change_with_children, is_unpushed, read_document
 from track.schema.tables import asset, document, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
@@ -114,7 +114,7 @@ async def links(tx: AsyncConnection, guid: str) -> list[str]:
     return list((await tx.execute(_others(guid))).scalars())
 
 
-async def owed_kin(tx: AsyncConnection, guid: str) -> list[str]:
+async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:
     """Whom a sheet's codes concern beside itself, of those that ARS knows and lacks metadata of.
 
     The other sheets of its object, and the derivatives of all of them.
@@ -123,7 +123,7 @@ async def owed_kin(tx: AsyncConnection, guid: str) -> list[str]:
     others = asset.c.guid.in_(select(sheets))
     derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
     kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
-    kin = kin.where(or_(others, derived), owed()).order_by(asset.c.guid)
+    kin = kin.where(or_(others, derived), is_unpushed()).order_by(asset.c.guid)
     return list((await tx.execute(kin)).scalars())
 
 

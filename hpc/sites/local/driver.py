@@ -34,7 +34,7 @@ from hpc.sites.local.stops import GRACE_S, Stop, due_stop
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
 from hpc.sites.slurm.submitter import is_script
-from hpc.sites.transfers import Beside
+from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
 from schemas.proxies import proxies, unproxied
 from schemas.sites import Site
@@ -78,7 +78,7 @@ class LocalDriver:
     under_way: dict[int, Batch] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     stops: dict[int, Stop] = field(default_factory=dict)
-    beside: Beside = field(default_factory=Beside)
+    transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     faults: Faults = field(default_factory=Faults)
     bringing: Backoff[int] = field(default_factory=Backoff)
     _sweep_at: float = 0.0
@@ -98,7 +98,7 @@ class LocalDriver:
 
     async def turn(self) -> None:
         """Settle what ended, then fill the free places; a turn without trouble ends a degrade."""
-        self.beside.settle()
+        self.transfers.settle()
         for batch in list(self.under_way.values()):
             if not self._still_runs(batch):
                 process = self.running.pop(batch.id, None)
@@ -106,7 +106,7 @@ class LocalDriver:
                 await self._settle(batch, exit_code=None if process is None else process.returncode)
         await self._stop_due()
         if self.outputs is not None:
-            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
+            self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
         fault = self.faults.held(self.clock())
         while not fault and (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
@@ -144,7 +144,7 @@ class LocalDriver:
 
     async def close(self) -> None:
         """Runners outlive their driver: what they report is applied without it."""
-        await self.beside.close()
+        await self.transfers.close()
 
     async def _start_more(self, free: int) -> bool:
         async def take(tx: AsyncConnection) -> list[int]:

@@ -33,13 +33,13 @@ class SiteTrouble(Exception):
     """The site's own fault, in its own words: a full disk, a folder that cannot be written."""
 
 
-class Fate(Enum):
+class SubmitOutcome(Enum):
     """What is known of a submission."""
 
     KNOWN = "known"  # it has an id
     BUSY = "busy"  # an earlier try of ours is still at it over there
     ABSENT = "absent"  # tried before, without an answer, and the queue shows no such job now
-    BLIND = "blind"  # tried before, and the queue cannot be asked
+    QUEUE_UNREADABLE = "blind"  # tried before, and the queue cannot be asked
     REFUSED = "refused"  # wrong as it is written
     FULL = "full"  # the queue takes no more just now
     FEWER = "fewer"  # nor so many at a time
@@ -49,12 +49,12 @@ class Fate(Enum):
 
 
 FATES = {
-    Complaint.PERMANENT: Fate.REFUSED,
-    Complaint.FULL: Fate.FULL,
-    Complaint.FEWER: Fate.FEWER,
-    Complaint.ARRAY: Fate.ARRAY,
-    Complaint.UNWILLING: Fate.UNWILLING,
-    Complaint.AMBIGUOUS: Fate.DOUBT,
+    Complaint.PERMANENT: SubmitOutcome.REFUSED,
+    Complaint.FULL: SubmitOutcome.FULL,
+    Complaint.FEWER: SubmitOutcome.FEWER,
+    Complaint.ARRAY: SubmitOutcome.ARRAY,
+    Complaint.UNWILLING: SubmitOutcome.UNWILLING,
+    Complaint.AMBIGUOUS: SubmitOutcome.DOUBT,
 }
 """What each complaint of `sbatch` makes of a submission."""
 
@@ -63,7 +63,7 @@ FATES = {
 class Sent:
     """What became of one batch. `others` are further jobs under its name: duplicates."""
 
-    fate: Fate
+    outcome: SubmitOutcome
     job_id: str = ""
     why: str = ""
     others: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class Sight:
+class PollResult:
     """One look: the queue (None: no information), what accounting says, what lies on the disk.
 
     `ended` are exit codes by key and native id; `results` files by `<key>/<name>`,
@@ -119,7 +119,7 @@ class Cluster:
     clock: Callable[[], float] = time.time
 
     async def hello(self, runner: str) -> Hello:
-        """Make the site's folders and see what it is like. Raises WireError, Garbled."""
+        """Make the site's folders and see what it is like. Raises WireError, TruncatedAnswer."""
         words = (self.root, runner, "scontrol show config", "sacct -n -X -S now -o JobID")
         began = self.clock()
         lines = await self._say("hello", *words)
@@ -144,7 +144,7 @@ class Cluster:
         )
 
     async def allowed(self, *, accounting: bool) -> Allowed:
-        """What its partitions let one job ask for. Raises WireError, Garbled."""
+        """What its partitions let one job ask for. Raises WireError, TruncatedAnswer."""
         line = f"{ASK}; {ASK_QOS}" if accounting else ASK
         _, output, _ = await self.run(["sh", "-c", line])
         return read_bounds(output.splitlines())
@@ -160,19 +160,20 @@ class Cluster:
         """Ship batches and submit each once, as many in one tar as one command can name; what
         became of each, by key. Without any batch the runner goes alone.
 
-        `again` are keys of which it is proven that no job exists. Raises WireError, Garbled,
+        `again` are keys of which it is proven that no job exists.
+        Raises WireError, TruncatedAnswer,
         and SiteTrouble when nothing was submitted; trouble later on leaves the rest untold.
         """
-        fates: dict[str, Sent] = {}
+        outcomes: dict[str, Sent] = {}
         for first in range(0, max(1, len(parcels)), MOST_SENT):
             some = parcels[first : first + MOST_SENT]
             try:
-                fates |= await self._send(some, again, None if first else runner, accounting)
+                outcomes |= await self._send(some, again, None if first else runner, accounting)
             except SiteTrouble:
-                if not fates:
+                if not outcomes:
                     raise
                 break
-        return fates
+        return outcomes
 
     async def _send(
         self,
@@ -186,18 +187,18 @@ class Cluster:
             words += [
                 each.key,
                 "again" if each.key in again else "first",
-                shlex.join(slurm.submit_words(each.key)),
-                shlex.join(slurm.look_words(each.key)),
-                shlex.join(slurm.look_back_words(each.key)) if accounting else "",
+                shlex.join(slurm.sbatch_command(each.key)),
+                shlex.join(slurm.squeue_by_key_command(each.key)),
+                shlex.join(slurm.sacct_by_key_command(each.key)) if accounting else "",
             ]
         self.submissions += len(parcels)
         content = pack(parcels, runner)
         lines = await self._say("send", *words, stdin=content, deadline_s=LONG_DEADLINE_S)
-        fates = _fates(lines)
+        outcomes = _fates(lines)
         troubles = [text for kind, text in lines if kind == "trouble"]
-        if troubles and not fates:
+        if troubles and not outcomes:
             raise SiteTrouble("; ".join(troubles))
-        return fates
+        return outcomes
 
     async def look(
         self,
@@ -207,17 +208,17 @@ class Cluster:
         history: str | None = None,
         starts: bool = False,
         known: Collection[str] = (),
-    ) -> Sight:
-        """One look at every job of these keys. Raises WireError, Garbled.
+    ) -> PollResult:
+        """One look at every job of these keys. Raises WireError, TruncatedAnswer.
 
         `known` are results, by `<key>/<name>`, that are not to be told again.
         `history`: None asks for no ends, `disk` for those that jobs left on the disk,
         `accounting` for those that accounting knows as well.
         """
-        asked = shlex.join(slurm.queue_words(keys)) if queue else ""
+        asked = shlex.join(slurm.squeue_command(keys)) if queue else ""
         back = {None: "", "disk": "none"}.get(history)
         if back is None:
-            back = shlex.join(slurm.accounting_words(keys))
+            back = shlex.join(slurm.sacct_command(keys))
         self.polls += queue
         lines = await self._say(
             "watch",
@@ -229,7 +230,7 @@ class Cluster:
             ended.setdefault(key, {})[native] = int(code) if code.isdecimal() else 1
         found = (text.partition(" ") for kind, text in lines if kind == "result")
         shown = _asked(lines, "queue")
-        return Sight(
+        return PollResult(
             queue=slurm.read_queue(*shown, keys) if queue else None,
             history=slurm.read_accounting(*_asked(lines, "history"), keys),
             ended=ended,
@@ -247,7 +248,7 @@ class Cluster:
         self, attempts: Iterable[tuple[str, int]]
     ) -> tuple[frozenset[int], dict[int, str]]:
         """Take the starts of attempts, by key and id: those that are ours now, and what jobs
-        wrote of those that they have. Raises WireError, Garbled, SiteTrouble."""
+        wrote of those that they have. Raises WireError, TruncatedAnswer, SiteTrouble."""
         rows = _rows(f"{key} {attempt}" for key, attempt in attempts)
         lines = await self._say("take", self.root, stdin=rows)
         _complain(lines)
@@ -262,13 +263,16 @@ class Cluster:
     async def place(self, packed: Stdin, size: int) -> None:
         """Put a tar's files, `size` bytes in all, into their assets' folders.
 
-        Raises WireError, Garbled, SiteTrouble.
+        Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         deadline = LONG_DEADLINE_S + size / SLOWEST_BYTES_S
         _complain(await self._say("place", self.root, stdin=packed, deadline_s=deadline))
 
     async def place_wheels(self, packed: Stdin, deadline_s: float) -> None:
-        """Unpack a tar of wheels into the site's folder. Raises WireError, Garbled, SiteTrouble."""
+        """Unpack a tar of wheels into the site's folder.
+
+        Raises WireError, TruncatedAnswer, SiteTrouble.
+        """
         _complain(await self._say("wheels", self.root, stdin=packed, deadline_s=deadline_s))
 
     async def cancel(self, jobs: Mapping[str, Collection[str]]) -> str:
@@ -277,14 +281,14 @@ class Cluster:
         Only what the queue shows under its name is ended: an id alone may be another's, since a
         controller that lost its state counts from the beginning again. (`scancel --name` with
         some tasks of an array that waits would end them all.) What squeue said instead of its
-        answer, else nothing. Raises WireError, Garbled.
+        answer, else nothing. Raises WireError, TruncatedAnswer.
         """
-        shown = await self.run(slurm.queue_words(jobs))
+        shown = await self.run(slurm.squeue_command(jobs))
         answer = slurm.read_queue(shown[0], shown[1].splitlines(), shown[2], jobs)
         if answer is None:
             return shown[2].strip() or f"it ended with code {shown[0]}"
         if alive := slurm.shown_alive(answer, jobs):
-            await self.run(slurm.cancel_words(alive))
+            await self.run(slurm.scancel_command(alive))
         return ""
 
     async def tidy(self, open_keys: Iterable[str], days: int) -> list[str]:
@@ -312,7 +316,7 @@ class Cluster:
         """Run a script of the site's own, once per key: (exit code, what it said).
 
         Instead of a code `busy` while it runs, `unknown` when it was begun and its end is
-        nowhere to be seen. Raises WireError, Garbled, SiteTrouble.
+        nowhere to be seen. Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         lines = await self._say(
             "script", self.root, key, folder, shlex.join(words), deadline_s=LONG_DEADLINE_S
@@ -378,32 +382,34 @@ def _silence(shown: tuple[int, list[str], str]) -> str:
 
 
 def _fates(lines: Lines) -> dict[str, Sent]:
-    fates: dict[str, Sent] = {}
+    outcomes: dict[str, Sent] = {}
     out: list[str] = []
     err: list[str] = []
     for kind, text in lines:
         key, _, rest = text.partition(" ")
         match kind:
             case "id":
-                fates[key] = Sent(Fate.KNOWN, job_id=rest)
+                outcomes[key] = Sent(SubmitOutcome.KNOWN, job_id=rest)
             case "double":
-                known = fates[key]
-                fates[key] = Sent(Fate.KNOWN, known.job_id, others=(*known.others, rest))
+                known = outcomes[key]
+                outcomes[key] = Sent(
+                    SubmitOutcome.KNOWN, known.job_id, others=(*known.others, rest)
+                )
             case "busy" | "absent" | "blind":
-                fates[key] = Sent(Fate(kind), why=rest)
+                outcomes[key] = Sent(SubmitOutcome(kind), why=rest)
             case "out":
                 out.append(text)
             case "err":
                 err.append(text)
             case "failed":
-                fates[key] = _declined(rest, "\n".join(out), "\n".join(err))
+                outcomes[key] = _declined(rest, "\n".join(out), "\n".join(err))
                 out, err = [], []
-    return fates
+    return outcomes
 
 
 def _declined(code: str, out: str, err: str) -> Sent:
     exit_code = int(code) if code.isdecimal() else None
     answer = slurm.read_submission(exit_code, out, err)
     if isinstance(answer, slurm.Accepted):
-        return Sent(Fate.KNOWN, job_id=answer.job_id)
+        return Sent(SubmitOutcome.KNOWN, job_id=answer.job_id)
     return Sent(FATES[answer.complaint], why=answer.why)

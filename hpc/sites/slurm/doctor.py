@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hpc.remote import Garbled
+from hpc.remote import TruncatedAnswer
 from hpc.sites.slurm.cluster import Cluster, Hello
 from hpc.sites.slurm.probe import run_probe
 from hpc.sites.slurm.programs import lacking, remedy
@@ -56,14 +56,18 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: Path) -> list[Fi
     findings: list[Finding] = []
     try:
         await _examine(findings, site, Cluster(wire, site.root, prelude), runner)
-    except (WireError, Garbled) as error:
-        remedy = UNHEARD if isinstance(error, Garbled) else " ".join((error.__doc__ or "").split())
+    except (WireError, TruncatedAnswer) as error:
+        remedy = (
+            UNHEARD
+            if isinstance(error, TruncatedAnswer)
+            else " ".join((error.__doc__ or "").split())
+        )
         findings.append(Finding("connection", False, str(error), remedy))
     return findings
 
 
 async def _examine(findings: list[Finding], site: Site, cluster: Cluster, runner: Path) -> None:
-    """Add one finding after the other. Raises WireError, Garbled."""
+    """Add one finding after the other. Raises WireError, TruncatedAnswer."""
     hello = await cluster.hello(runner.name)
     key = f"the host key is one of those pinned: {cluster.wire.host_key}"
     findings.append(Finding("connection", True, f"logged in as {hello.user}; {key}"))

@@ -15,24 +15,24 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc.remote import Garbled
+from hpc.remote import TruncatedAnswer
 from hpc.sites.backoff import Backoff
 from hpc.sites.collect import report
 from hpc.sites.retrieval import RemoteSource, retrieve
 from hpc.sites.slurm import poll_by_id
 from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble
 from hpc.sites.slurm.leftovers import find_orphans, sweep
-from hpc.sites.slurm.poller import Watcher
+from hpc.sites.slurm.poller import Poller
 from hpc.sites.slurm.programs import lacking, remedy
-from hpc.sites.slurm.relay import Carrier, Depot
+from hpc.sites.slurm.relay import ArchiveShares, OfflineRelay
 from hpc.sites.slurm.script_ends import ScriptEnds
 from hpc.sites.slurm.scripts import SiteScripts
 from hpc.sites.slurm.state import SiteState
 from hpc.sites.slurm.submitter import Submitter
-from hpc.sites.transfers import Beside
+from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
 from hpc.transport.base import Wire
-from hpc.transport.errors import Paused, WireError
+from hpc.transport.errors import CircuitOpen, WireError
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
 from track.jobs.batches import Unwanted, open_batches, read_batches, unwanted
@@ -63,15 +63,15 @@ class SlurmDriver:
     prelude: str = ""
     file_proxy: str = ""
     outputs: Path | None = None
-    depot: Depot | None = None
+    archive_shares: ArchiveShares | None = None
     clock: Callable[[], float] = time.monotonic
     state: SiteState = field(init=False)
     submitter: Submitter = field(init=False)
-    watcher: Watcher = field(init=False)
+    poller: Poller = field(init=False)
     scripts: SiteScripts = field(init=False)
     script_ends: ScriptEnds = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
-    beside: Beside = field(default_factory=Beside)
+    transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     bringing: Backoff[int] = field(default_factory=Backoff)
     greeting: Backoff[str] = field(init=False)
     _failing_since: float | None = None
@@ -81,9 +81,9 @@ class SlurmDriver:
 
     def __post_init__(self) -> None:
         cluster = Cluster(self.wire, self.site.root, self.prelude)
-        carrier = None
-        if self.depot is not None and not self.callback:
-            carrier = Carrier(self.engine, cluster, self.depot, self.beside)
+        relay = None
+        if self.archive_shares is not None and not self.callback:
+            relay = OfflineRelay(self.engine, cluster, self.archive_shares, self.transfers)
         self.state = SiteState(
             self.site,
             self.engine,
@@ -91,12 +91,12 @@ class SlurmDriver:
             self.callback,
             self.runner,
             cluster,
-            carrier,
+            relay,
             self.clock,
         )
         self.greeting = Backoff(self.clock)
         self.submitter = Submitter(self.state)
-        self.watcher = Watcher(self.state)
+        self.poller = Poller(self.state)
         self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
         self.script_ends = ScriptEnds(self.state)
 
@@ -108,12 +108,12 @@ class SlurmDriver:
     async def turn(self) -> None:
         """Send what is queued, look at what is under way, report what ended."""
         try:
-            self.beside.settle()
+            self.transfers.settle()
             await self.greet()
             await self._do_steps()
-        except Paused as pause:
+        except CircuitOpen as pause:
             await self._troubled(pause)
-        except (WireError, Garbled, SiteTrouble) as error:
+        except (WireError, TruncatedAnswer, SiteTrouble) as error:
             log.warning("site %s: %s", self.site.name, error)
             await self._troubled(error)
         else:
@@ -123,13 +123,13 @@ class SlurmDriver:
         """Every step, also after one that the site has trouble with: on a full disk nothing
         can be sent, and the last step is the one that makes room.
 
-        Raises WireError, Garbled, and the first SiteTrouble.
+        Raises WireError, TruncatedAnswer, and the first SiteTrouble.
         """
         steps: tuple[Callable[[], Awaitable[object]], ...] = (
             self.submitter.send,
             self.scripts.run_due,
             self._stop,
-            self.watcher.look,
+            self.poller.look,
             self.script_ends.look,
             self._retrieve,
             self._tidy,
@@ -145,7 +145,7 @@ class SlurmDriver:
 
     async def close(self) -> None:
         """Let go of the connection; what runs over there goes on."""
-        await self.beside.close()
+        await self.transfers.close()
         await self.wire.close()
 
     async def greet(self) -> None:
@@ -154,7 +154,7 @@ class SlurmDriver:
         due = state.scontrol.again_at if state.scontrol.open else self._greet_at
         if state.hello is not None and self.clock() < due:
             return
-        if not self.callback and state.carrier is None:
+        if not self.callback and state.relay is None:
             raise SiteTrouble(
                 "its nodes have no way to us (callback: none), and this driver cannot carry: "
                 "name a callback address they reach"
@@ -177,10 +177,10 @@ class SlurmDriver:
         """What the site says of itself; after an answer that is none of ours, such as that a
         password has expired, it is asked again after a growing pause."""
         if not self.greeting.is_due("hello"):
-            raise Paused(f"left alone for a while: {self._last_words}")
+            raise CircuitOpen(f"left alone for a while: {self._last_words}")
         try:
             hello = await self.state.cluster.hello(self.state.runner.name)
-        except Garbled as error:
+        except TruncatedAnswer as error:
             self.greeting.fail("hello")
             self._last_words = str(error)
             raise
@@ -193,9 +193,9 @@ class SlurmDriver:
 
         Which those are is read first: what is given up meanwhile was not told to stop yet.
         """
-        spent = await self.watcher.spent()
+        spent = await self.poller.spent()
         await self._cancel()
-        await self.watcher.settle(spent)
+        await self.poller.settle(spent)
 
     async def _cancel(self) -> None:
         """End what nobody wants, all in one command; its end is seen at a later look."""
@@ -214,7 +214,7 @@ class SlurmDriver:
             # Only now: what a lost link kept from them is told again at once.
             for each in due:
                 self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
-            self.watcher.due_at = min(self.watcher.due_at, now + 1.0)
+            self.poller.due_at = min(self.poller.due_at, now + 1.0)
 
     def _blind(self) -> bool:
         """Whether the queue gave no answer a moment ago; nothing is ended that is not shown."""
@@ -237,9 +237,9 @@ class SlurmDriver:
     async def _end_unstarted(self, due: list[Unwanted]) -> None:
         """Where the shared disk decides: what was never started is over once we have its start."""
         quiet = [each for each in due if each.open and not each.started]
-        if self.state.carrier is None or not quiet:
+        if self.state.relay is None or not quiet:
             return
-        taken = await self.state.carrier.take((each.key, each.attempt) for each in quiet)
+        taken = await self.state.relay.take((each.key, each.attempt) for each in quiet)
 
         async def work(tx: AsyncConnection) -> None:
             why, actor = "it was cancelled before it started", self.state.actor
@@ -251,7 +251,7 @@ class SlurmDriver:
     async def _retrieve(self) -> None:
         """Have stages' outputs brought here."""
         if self.outputs is not None:
-            self.beside.begin("outputs", partial(self._bring_outputs, self.outputs))
+            self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
 
     async def _bring_outputs(self, outputs: Path) -> None:
         cluster = self.state.cluster
@@ -282,7 +282,7 @@ class SlurmDriver:
                 len(nobodys),
                 nobodys[0],
             )
-        self.beside.begin("sweep", self._sweep)
+        self.transfers.begin("sweep", self._sweep)
 
     async def _sweep(self) -> None:
         if removed := await sweep(self.state):
@@ -292,10 +292,10 @@ class SlurmDriver:
         """After a while of trouble, or at once where only a person can help: degraded."""
         now = self.clock()
         self._failing_since = now if self._failing_since is None else self._failing_since
-        hopeless = isinstance(error, WireError) and error.hopeless
+        needs_operator = isinstance(error, WireError) and error.needs_operator
         lasting = now - self._failing_since >= DEGRADED_AFTER_S
-        if hopeless or lasting or isinstance(error, SiteTrouble):
-            await self._degrade(str(error), renew=hopeless)
+        if needs_operator or lasting or isinstance(error, SiteTrouble):
+            await self._degrade(str(error), renew=needs_operator)
 
     async def _well(self) -> None:
         self._failing_since = None

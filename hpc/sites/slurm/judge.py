@@ -12,7 +12,7 @@ from enum import Enum
 from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, meaning, state_by_code
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
-from hpc.sites.slurm.cluster import Sight
+from hpc.sites.slurm.cluster import PollResult
 from track.jobs.batches import Member
 
 RESULT_GRACE_S = 120.0
@@ -25,7 +25,7 @@ CAUSE_GRACE_S = 60.0
 """How long the scheduler has to say why it stopped a job that left its exit code, in seconds."""
 
 
-class Standing(Enum):
+class SiteStatus(Enum):
     """How an attempt stands over there."""
 
     PENDING = "pending"
@@ -43,7 +43,7 @@ class Verdict:
     its job has ended, but what it left, or why, may still show.
     """
 
-    standing: Standing
+    status: SiteStatus
     outcome: str = ""
     why: str = ""
     uses_try: bool = False
@@ -79,7 +79,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Scene:
+class BatchSnapshot:
     """What one look shows of one batch, by native id. `queue` None: it could not be asked."""
 
     queue: Mapping[str, Task] | None
@@ -88,16 +88,16 @@ class Scene:
     left: Mapping[str, int] = field(default_factory=dict)
 
 
-def scenes(keys: Iterable[str], sight: Sight) -> dict[str, Scene]:
+def snapshots(keys: Iterable[str], seen: PollResult) -> dict[str, BatchSnapshot]:
     """A look at many batches, sorted by batch."""
-    queue = _by_key(sight.queue.tasks if sight.queue else ())
-    past = _by_key(sight.history.tasks if sight.history else ())
+    queue = _by_key(seen.queue.tasks if seen.queue else ())
+    past = _by_key(seen.history.tasks if seen.history else ())
     return {
-        key: Scene(
-            queue=None if sight.queue is None else queue.get(key, {}),
-            complete=sight.queue is not None and sight.queue.complete,
+        key: BatchSnapshot(
+            queue=None if seen.queue is None else queue.get(key, {}),
+            complete=seen.queue is not None and seen.queue.complete,
             past=past.get(key, {}),
-            left=sight.ended.get(key, {}),
+            left=seen.ended.get(key, {}),
         )
         for key in keys
     }
@@ -110,33 +110,33 @@ def _by_key(tasks: Iterable[Task]) -> dict[str, dict[str, Task]]:
     return found
 
 
-def arrays_of(known: Iterable[str], scene: Scene) -> tuple[str, ...]:
+def arrays_of(known: Iterable[str], snapshot: BatchSnapshot) -> tuple[str, ...]:
     """The array jobs of a batch: those known, and any other that shows under its name."""
-    natives = [*known, *(scene.queue or ()), *scene.past, *scene.left]
+    natives = [*known, *(snapshot.queue or ()), *snapshot.past, *snapshot.left]
     return tuple(dict.fromkeys(native.partition("_")[0] for native in natives))
 
 
-def decide(watched: Watched, scene: Scene, now: float) -> Verdict:
+def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> Verdict:
     """How an attempt stands, after one look."""
-    if scene.queue is None:
+    if snapshot.queue is None:
         return _unknown(watched.unknown_since, "the queue could not be asked")
-    shown = [scene.queue[each] for each in watched.natives if each in scene.queue]
+    shown = [snapshot.queue[each] for each in watched.natives if each in snapshot.queue]
     alive = {task.state for task in shown if _lives(task)}
     if alive:
         running = JobState.RUNNING in alive
-        return Verdict(Standing.RUNNING if running else Standing.PENDING)
-    ends = [_end(native, scene) for native in watched.natives]
-    if not ends or None in ends or not scene.complete:
+        return Verdict(SiteStatus.RUNNING if running else SiteStatus.PENDING)
+    ends = [_end(native, snapshot) for native in watched.natives]
+    if not ends or None in ends or not snapshot.complete:
         since = now if watched.unknown_since is None else watched.unknown_since
         return _unknown(since, "no evidence of its end")
     end = next(end for end in ends if end is not None)
     since = now if watched.ended_since is None else watched.ended_since
-    if (awaited := _awaited(watched, scene, end)) and now - since < awaited[0]:
-        return Verdict(Standing.UNKNOWN, why=awaited[1], ended_since=since)
+    if (awaited := _awaited(watched, snapshot, end)) and now - since < awaited[0]:
+        return Verdict(SiteStatus.UNKNOWN, why=awaited[1], ended_since=since)
     return _over(watched, end)
 
 
-def _awaited(watched: Watched, scene: Scene, end: Task) -> tuple[float, str] | None:
+def _awaited(watched: Watched, snapshot: BatchSnapshot, end: Task) -> tuple[float, str] | None:
     """How long what an ended job left may still be on its way, and what that is.
 
     A job that ended well left a result: that none shows proves nothing yet.
@@ -145,7 +145,7 @@ def _awaited(watched: Watched, scene: Scene, end: Task) -> tuple[float, str] | N
         return None
     if end.state is JobState.COMPLETED:
         return RESULT_GRACE_S, "it ended well, and its result does not show yet"
-    places = (scene.queue or {}, scene.past)
+    places = (snapshot.queue or {}, snapshot.past)
     told = any(end.native_id in shown and shown[end.native_id].state.ended for shown in places)
     if end.exit_code in SIGNALLED and not told:
         return CAUSE_GRACE_S, "it was told to stop, and the scheduler has not said why yet"
@@ -157,13 +157,13 @@ def _lives(task: Task) -> bool:
 
 
 def _unknown(since: float | None, why: str) -> Verdict:
-    return Verdict(Standing.UNKNOWN, why=why, unknown_since=since)
+    return Verdict(SiteStatus.UNKNOWN, why=why, unknown_since=since)
 
 
-def _end(native: str, scene: Scene) -> Task | None:
+def _end(native: str, snapshot: BatchSnapshot) -> Task | None:
     """The evidence that a native job ended: shown by the queue, by accounting, or left by it."""
-    code = scene.left.get(native)
-    for shown in (scene.queue or {}, scene.past):
+    code = snapshot.left.get(native)
+    for shown in (snapshot.queue or {}, snapshot.past):
         task = shown.get(native)
         if task is not None and task.state.ended:
             return replace(task, exit_code=task.exit_code if code is None else code)
@@ -186,7 +186,7 @@ def _over(watched: Watched, end: Task) -> Verdict:
     if end.state is JobState.FAILED and unserved and unasked:
         fault = _fault(end)
     return Verdict(
-        Standing.OVER,
+        SiteStatus.OVER,
         outcome=outcome,
         why=f"{why}{unheard} (job {end.native_id}{f' on {end.node}' if end.node else ''})",
         uses_try=uses_try,

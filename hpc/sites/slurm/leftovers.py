@@ -59,7 +59,8 @@ START: Place = (datetime.min.replace(tzinfo=UTC), 0)
 async def sweep(state: SiteState) -> int:
     """Remove all that is due at this site, a page in one command; how many assets.
 
-    What may not go yet is looked at again later, and hides nothing. Raises WireError, Garbled.
+    What may not go yet is looked at again later, and hides nothing.
+    Raises WireError, TruncatedAnswer.
     """
     removed, after = 0, START
     while True:
@@ -92,7 +93,7 @@ async def find_orphans(state: SiteState, days: int) -> list[str]:
     """Have old folders swept that came about after their asset was done with, as a job that
     everybody had forgotten makes them; the names of those that belong to no asset of ours.
 
-    Raises WireError, Garbled.
+    Raises WireError, TruncatedAnswer.
     """
     names = await state.cluster.old_scratch(days)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from hpc.scheduler import by_id
-from hpc.scheduler.slurm import cancel_words
+from hpc.scheduler.slurm import scancel_command
 from hpc.scheduler.states import JobState
 from hpc.sites.slurm.state import SiteState
 
@@ -16,24 +16,24 @@ async def look(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | 
 
     `told_at`: by when each id had been told to us, in seconds since 1970. Of a job that has an
     id now and was submitted later nothing is shown: it is somebody else's. Raises WireError,
-    Garbled.
+    TruncatedAnswer.
     """
     cluster, skew = state.cluster, state.hello.clock_skew_s if state.hello else 0.0
     told = {each: at + skew + CLOCKS_APART_S for each, at in told_at.items()}
     ids = sorted(told)
     cluster.polls += 1
-    code, output, complaint = await cluster.run(by_id.queue_words(ids))
+    code, output, complaint = await cluster.run(by_id.squeue_command(ids))
     shown = by_id.read_queue(code, output.splitlines(), complaint, ids)
     if shown is None:
         state.squeue.note(complaint.strip() or f"it ended with code {code}", state.clock())
         return None
     if others := by_id.strangers(shown, told):
-        _, output, _ = await cluster.run(by_id.restart_words(sorted(others)))
+        _, output, _ = await cluster.run(by_id.restart_command(sorted(others)))
         shown = by_id.without(shown, others - by_id.read_restarted(output.splitlines()))
     gone = [each for each in ids if not shown[each]]
     if not gone or not state.accounting:
         return shown
-    code, output, complaint = await cluster.run(by_id.accounting_words(gone))
+    code, output, complaint = await cluster.run(by_id.sacct_command(gone))
     past = by_id.read_accounting(code, output.splitlines(), complaint, gone, told)
     return {**shown, **(past or {})}
 
@@ -41,7 +41,7 @@ async def look(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | 
 async def stop(state: SiteState, told_at: Mapping[str, float]) -> bool:
     """End those jobs that are ours and alive; False when the queue gave no answer.
 
-    Raises WireError, Garbled.
+    Raises WireError, TruncatedAnswer.
     """
     shown = await look(state, told_at)
     if shown is None:
@@ -53,5 +53,5 @@ async def stop(state: SiteState, told_at: Mapping[str, float]) -> bool:
         if task.state in (JobState.PENDING, JobState.RUNNING)
     }
     if alive:
-        await state.cluster.run(cancel_words(sorted(alive)))
+        await state.cluster.run(scancel_command(sorted(alive)))
     return True

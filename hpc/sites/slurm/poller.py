@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hpc.scheduler.slurm import Answer
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import collect_result, report
-from hpc.sites.slurm.cluster import Sight
-from hpc.sites.slurm.judge import Standing, Verdict, Watched, arrays_of, decide, scenes
+from hpc.sites.slurm.cluster import PollResult
+from hpc.sites.slurm.judge import SiteStatus, Verdict, Watched, arrays_of, judge, snapshots
 from hpc.sites.slurm.state import SiteState
 from track.jobs.batches import (
     Batch,
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Watcher:
+class Poller:
     """Looks when it is time to. `unknown` holds since when an attempt is not seen, `ended`
     since when its job is known to be over and more of it may still show, `pending` what was
     last said of why a batch has not begun."""
@@ -57,8 +57,8 @@ class Watcher:
     @property
     def held(self) -> set[int]:
         """The attempts whose results lie there until what they made is in the archive."""
-        carrier = self.state.carrier
-        return set() if carrier is None else set(carrier.waiting.values())
+        relay = self.state.relay
+        return set() if relay is None else set(relay.waiting.values())
 
     async def spent(self) -> list[int]:
         """The batches of which every attempt is over."""
@@ -77,7 +77,7 @@ class Watcher:
             self.pending.pop(batch_id, None)
 
     async def look(self) -> bool:
-        """Look if it is due; whether it was. Raises WireError, Garbled."""
+        """Look if it is due; whether it was. Raises WireError, TruncatedAnswer."""
         now = self.state.clock()
         if now < self.due_at:
             return False
@@ -102,7 +102,7 @@ class Watcher:
     async def _is_fresh(self, now: float) -> bool:
         """Whether the jobs report by themselves: then the look waits, though not for ever."""
         silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
-        fresh = silence is not None and silence < self.interval_s and not self.state.carrier
+        fresh = silence is not None and silence < self.interval_s and not self.state.relay
         if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED:
             return False
         if self.unknown or self.ended or self.state.squeue.open:
@@ -116,7 +116,7 @@ class Watcher:
         least = float(self.state.site.poll_s)
         longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
         # Where the driver carries, nobody else says that a job started or ended.
-        slower = least if self.state.carrier else min(longest, self.interval_s * SLOWER)
+        slower = least if self.state.relay else min(longest, self.interval_s * SLOWER)
         self.interval_s = least if changed or self.unknown or self.ended else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
@@ -124,23 +124,23 @@ class Watcher:
     async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
         """One look at some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
-        carrier = self.state.carrier
-        starts, known = carrier is not None, [] if carrier is None else carrier.known()
-        sight = await self.state.cluster.look(keys, starts=starts, known=known)
-        news = await self._collect(sight)
-        if sight.more:
+        relay = self.state.relay
+        starts, known = relay is not None, [] if relay is None else relay.known()
+        seen = await self.state.cluster.look(keys, starts=starts, known=known)
+        news = await self._collect(seen)
+        if seen.more:
             return news  # a result that was not read yet would be taken for a job without one
-        if sight.queue is None:
+        if seen.queue is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
-            self.state.squeue.note(sight.silence or "no answer", self.state.clock())
+            self.state.squeue.note(seen.silence or "no answer", self.state.clock())
             return news
-        self._note_readable(sight.queue)
-        await self._note_pending(found, sight.queue)
-        verdicts = await self._judge(found, sight)
+        self._note_readable(seen.queue)
+        await self._note_pending(found, seen.queue)
+        verdicts = await self._judge(found, seen)
         doubtful = {
             watched.key
             for watched, verdict in verdicts
-            if verdict.standing in (Standing.UNKNOWN, Standing.OVER)
+            if verdict.status in (SiteStatus.UNKNOWN, SiteStatus.OVER)
         }
         if doubtful:
             source = "accounting" if self.state.accounting else "disk"
@@ -148,7 +148,7 @@ class Watcher:
                 sorted(doubtful), queue=False, history=source, starts=starts, known=known
             )
             news |= await self._collect(more)
-            whole = Sight(sight.queue, more.history, more.ended)
+            whole = PollResult(seen.queue, more.history, more.ended)
             some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
             verdicts = await self._judge(some, whole)
         return await self._report(verdicts) or news
@@ -180,44 +180,44 @@ class Watcher:
             await transact(self.state.engine, work)
         self.pending |= now
 
-    async def _collect(self, sight: Sight) -> bool:
+    async def _collect(self, seen: PollResult) -> bool:
         """Apply the results that could not be called back, then set them aside over there.
 
         One that wants something archived first is applied once that was sent.
         """
-        carrier, applied = self.state.carrier, []
-        if carrier is not None:
-            await carrier.note_starts(sight.starts)
-        for name, text in sight.results.items():
-            if carrier is not None and carrier.send_first(name, text) is not None:
+        relay, applied = self.state.relay, []
+        if relay is not None:
+            await relay.note_starts(seen.starts)
+        for name, text in seen.results.items():
+            if relay is not None and relay.send_first(name, text) is not None:
                 continue
             await collect_result(self.state.engine, name, text)
             applied.append(name)
         if applied:
             await self.state.cluster.taken(applied)
-        if sight.more:
+        if seen.more:
             self.due_at = 0.0
-        return bool(sight.results)
+        return bool(seen.results)
 
     async def _judge(
-        self, found: Mapping[int, tuple[str, str]], sight: Sight
+        self, found: Mapping[int, tuple[str, str]], seen: PollResult
     ) -> list[tuple[Watched, Verdict]]:
         """Every open attempt of these batches, and how it stands."""
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
         now = self.state.clock()
-        shown = scenes((batch.key for batch in batches), sight)
+        shown = snapshots((batch.key for batch in batches), seen)
         verdicts, held = [], self.held
         for batch in batches:
-            scene = shown[batch.key]
+            snapshot = shown[batch.key]
             known = self.arrays.get(batch.id, (found[batch.id][1],))
-            self.arrays[batch.id] = arrays = arrays_of(known, scene)
+            self.arrays[batch.id] = arrays = arrays_of(known, snapshot)
             for member in _open(batch):
                 if member.attempt in held:
                     continue
                 since = self.unknown.get(member.attempt)
                 ended = self.ended.get(member.attempt)
                 watched = Watched(member, batch.key, arrays, since, batch.alone, ended)
-                verdicts.append((watched, decide(watched, scene, now)))
+                verdicts.append((watched, judge(watched, snapshot, now)))
         await self._remember(verdicts)
         return verdicts
 
@@ -229,7 +229,7 @@ class Watcher:
                 self.unknown.pop(attempt, None)
             elif attempt not in self.unknown:
                 self.unknown[attempt] = verdict.unknown_since
-            if verdict.standing in (Standing.PENDING, Standing.RUNNING):
+            if verdict.status in (SiteStatus.PENDING, SiteStatus.RUNNING):
                 self.ended.pop(attempt, None)
             elif verdict.ended_since is not None and attempt not in self.ended:
                 self.ended[attempt] = verdict.ended_since
@@ -253,7 +253,7 @@ class Watcher:
             self.ended = {each: at for each, at in self.ended.items() if each in still}
 
     async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
-        over = [(w, v) for w, v in verdicts if v.standing is Standing.OVER]
+        over = [(w, v) for w, v in verdicts if v.status is SiteStatus.OVER]
         over = await self._never_started(over)
         for watched, verdict in over:
             await self._say(watched.member, verdict)
@@ -274,12 +274,12 @@ class Watcher:
     ) -> list[tuple[Watched, Verdict]]:
         """Without those that had begun unseen, where only the shared disk can tell.
 
-        What they left is read at the next look. Raises WireError, Garbled, SiteTrouble.
+        What they left is read at the next look. Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         quiet = [watched for watched, _ in over if not watched.member.started]
-        if self.state.carrier is None or not quiet:
+        if self.state.relay is None or not quiet:
             return over
-        taken = await self.state.carrier.take((w.key, w.member.attempt) for w in quiet)
+        taken = await self.state.relay.take((w.key, w.member.attempt) for w in quiet)
         begun = {attempt for attempt, start in taken.started.items() if start is not None}
         if begun:
             self.due_at = 0.0

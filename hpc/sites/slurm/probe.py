@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.shipping import Parcel, batch_script
-from hpc.sites.slurm.cluster import Cluster, Fate, Hello, SiteTrouble
+from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble, SubmitOutcome
 from schemas.sites import Site
 from track.jobs.batches import ALONE
 
@@ -32,15 +32,18 @@ class Probe(NamedTuple):
 
 
 async def run_probe(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> Probe:
-    """Submit one job and wait for its report, two minutes at most. Raises WireError, Garbled."""
+    """Submit one job and wait for its report, two minutes at most.
+
+    Raises WireError, TruncatedAnswer.
+    """
     key = f"doctor-{secrets.token_hex(6)}"
     folder = f"{site.root}/batches/{key}"
     try:
         parcel = _parcel(site, cluster, hello, key, runner)
         sent = await cluster.send([parcel], runner=None if hello.has_runner else runner)
-        fate = sent[key]
-        if fate.fate is not Fate.KNOWN:
-            return Probe(None, f"sbatch takes no job: {fate.why[:LONGEST_WORDS]}")
+        outcome = sent[key]
+        if outcome.outcome is not SubmitOutcome.KNOWN:
+            return Probe(None, f"sbatch takes no job: {outcome.why[:LONGEST_WORDS]}")
         return await _await_report(cluster, key, folder)
     except SiteTrouble as trouble:
         return Probe(None, str(trouble))

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.sites.collect import report
 from hpc.sites.slurm.array_limits import Learnt
-from hpc.sites.slurm.cluster import Fate, Sent
+from hpc.sites.slurm.cluster import Sent, SubmitOutcome
 from hpc.sites.slurm.silence import Silence
 from hpc.sites.slurm.state import SiteState
 from track.commands.site_lacks import note_lack
@@ -21,7 +21,9 @@ from track.jobs.declined import put_back, stages_there
 from track.jobs.site_notes import note_fault
 from track.schema.database import transact
 
-NO = frozenset({Fate.FULL, Fate.FEWER, Fate.ARRAY, Fate.UNWILLING})
+NO = frozenset(
+    {SubmitOutcome.FULL, SubmitOutcome.FEWER, SubmitOutcome.ARRAY, SubmitOutcome.UNWILLING}
+)
 """Answers after which it is known that there is no job."""
 
 OFTEN = 3
@@ -79,7 +81,7 @@ class Answers:
     async def declined(self, batch: Batch, sent: Sent) -> bool:
         """The site took none of a batch; False when a job of it was started all the same.
 
-        Raises WireError, Garbled, SiteTrouble where the shared disk grants starts.
+        Raises WireError, TruncatedAnswer, SiteTrouble where the shared disk grants starts.
         """
         state = self.state
         why = self._words(batch, sent)
@@ -87,18 +89,21 @@ class Answers:
             return False
         log.warning("site %s: %s: %s", state.site.name, batch.key, why)
         there = await transact(state.engine, lambda tx: stages_there(tx, state.site.name))
-        if self._smaller(batch, sent.fate, bool(there)):
+        if self._smaller(batch, sent.outcome, bool(there)):
             return True
         now, had = state.clock(), self.of(batch)
         had.refused(now)
-        if sent.fate in (Fate.UNWILLING, Fate.ARRAY):
+        if sent.outcome in (SubmitOutcome.UNWILLING, SubmitOutcome.ARRAY):
             state.denied.note(sent.why, now)
             await self._bound(batch, had.times, OFTEN, state.denied, why)
         elif there:
             state.full.clear()
         else:
             state.full.note(sent.why, now)
-        if sent.fate in (Fate.FULL, Fate.FEWER) and batch.stage_id not in there:
+        if (
+            sent.outcome in (SubmitOutcome.FULL, SubmitOutcome.FEWER)
+            and batch.stage_id not in there
+        ):
             await self._bound(batch, had.times, OFTEN_FULL, state.full, why)
         return True
 
@@ -115,20 +120,20 @@ class Answers:
 
     def _words(self, batch: Batch, sent: Sent) -> str:
         name = self.state.site.name
-        match sent.fate:
-            case Fate.ARRAY if not batch.alone:
+        match sent.outcome:
+            case SubmitOutcome.ARRAY if not batch.alone:
                 return f"site {name} takes no array of {len(batch.members)}: {sent.why}"
-            case Fate.FULL | Fate.FEWER:
+            case SubmitOutcome.FULL | SubmitOutcome.FEWER:
                 return f"site {name} takes no more just now: {sent.why}"
         return f"site {name} refuses it, for no fault of the specimen's: {sent.why}"
 
     async def _go_back(self, batch: Batch, why: str) -> bool:
         """Put a batch's attempts back; those that were to be cancelled are, for no job exists."""
         state = self.state
-        if state.carrier is not None:
+        if state.relay is not None:
             # Should a job exist after all, it has lost its start before another may get one.
             mine = {member.attempt for member in batch.members if member.open}
-            taken = await state.carrier.take((batch.key, attempt) for attempt in mine)
+            taken = await state.relay.take((batch.key, attempt) for attempt in mine)
             if not mine <= taken.ours:
                 return False
 
@@ -143,17 +148,17 @@ class Answers:
 
         return await transact(state.engine, work)
 
-    def _smaller(self, batch: Batch, fate: Fate, crowded: bool) -> bool:
+    def _smaller(self, batch: Batch, outcome: SubmitOutcome, crowded: bool) -> bool:
         """Whether its number was too large, and it may be tried with fewer at once.
 
         Where `crowded` with ours, too many at a time says nothing of one array's size; unless
         there is never room for it, since smaller ones are quicker.
         """
         had, size, now = self.of(batch), len(batch.members), self.state.clock()
-        if fate is Fate.ARRAY and not batch.alone:
+        if outcome is SubmitOutcome.ARRAY and not batch.alone:
             had.narrow(size, 0, now)
             return True
-        if fate is not Fate.FEWER or size == 1:
+        if outcome is not SubmitOutcome.FEWER or size == 1:
             return False
         if crowded and had.times < OFTEN:
             return False

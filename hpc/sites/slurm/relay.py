@@ -24,7 +24,7 @@ from hpc.sites.collect import collect_result, report
 from hpc.sites.retrieval import GONE_LOOKS, RemoteSource
 from hpc.sites.shipping import SEAL, add
 from hpc.sites.slurm.cluster import Cluster
-from hpc.sites.transfers import Beside
+from hpc.sites.transfers import BackgroundTransfers
 from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
 from track.commands.grants import make_grant
 from track.jobs.attempts import find_attempt
@@ -39,16 +39,16 @@ NO_TOKEN = Token(token="", expires_in=0)
 log = logging.getLogger(__name__)
 
 
-class DepotError(Exception):
+class ArchiveSharesError(Exception):
     """The archive does not give or take a file now."""
 
 
-class Gone(Exception):
+class FileMissing(Exception):
     """A file is not at the site any more; its path. No OSError: those are of our own disk."""
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ShareLocation:
     """Where an asset's files are in the archive's open share."""
 
     guid: str
@@ -56,14 +56,14 @@ class Shelf:
     collection: str
 
 
-class Depot(Protocol):
+class ArchiveShares(Protocol):
     """The archive's open shares, as a driver reaches them."""
 
-    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
-        """Put a file at `to`, whole and checked. Raises DepotError."""
+    async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
+        """Put a file at `to`, whole and checked. Raises ArchiveSharesError."""
 
-    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
-        """Put `path` into the share; the same again is harmless. Raises DepotError."""
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
+        """Put `path` into the share; the same again is harmless. Raises ArchiveSharesError."""
 
 
 class Carried(FileFacts):
@@ -81,8 +81,8 @@ class Taken:
 
 
 @dataclass
-class Carrier:
-    """One site's carrier; bytes move `beside` the driver's turns.
+class OfflineRelay:
+    """One site's relay; `transfers` move bytes beside the driver's turns.
 
     `carried` are the batches whose inputs were brought, as far as the archive gives them;
     `waiting` the results that want something archived first, by name, and their attempts;
@@ -91,8 +91,8 @@ class Carrier:
 
     engine: AsyncEngine
     cluster: Cluster
-    depot: Depot
-    beside: Beside
+    archive_shares: ArchiveShares
+    transfers: BackgroundTransfers
     carried: set[str] = field(default_factory=set)
     waiting: dict[str, int] = field(default_factory=dict)
     missed: dict[int, int] = field(default_factory=dict)
@@ -102,9 +102,9 @@ class Carrier:
         """The grants of a batch's members, a line each; None while their inputs are carried.
 
         An input that the archive does not give now is left out: its job will say so.
-        Raises WireError, Garbled.
+        Raises WireError, TruncatedAnswer.
         """
-        if self.beside.has(batch.key) or not self.backoff.is_due(batch.key):
+        if self.transfers.has(batch.key) or not self.backoff.is_due(batch.key):
             return None
         lines = [await self._grant(member.attempt) for member in batch.members]
         grants = [grant for grant in lines if grant is not None]
@@ -120,7 +120,7 @@ class Carrier:
             for grant in grants
         }
         if any(missing.values()) and batch.key not in self.carried:
-            self.beside.begin(batch.key, partial(self._carry, batch, missing))
+            self.transfers.begin(batch.key, partial(self._carry, batch, missing))
             return None
         self.carried.discard(batch.key)
         return "".join(f"{grant.model_dump_json() if grant else '{}'}\n" for grant in lines)
@@ -158,23 +158,23 @@ class Carrier:
         return await transact(self.engine, work)
 
     async def _bring(self, guid: str, files: Sequence[LinkedFile]) -> None:
-        shelf = await self._shelf(guid)
+        location = await self._location(guid)
         with tempfile.TemporaryDirectory(prefix="carried-") as name:
             fetched = []
             for file in files:
                 try:
-                    await self.depot.fetch(shelf, file, Path(name) / file.name)
+                    await self.archive_shares.fetch(location, file, Path(name) / file.name)
                     fetched.append(file.name)
-                except DepotError as error:
+                except ArchiveSharesError as error:
                     log.warning("%s of %s is not carried: %s", file.name, guid, error)
             if fetched:
                 size = sum(file.size_bytes for file in files)
                 await self.cluster.place(_tar(guid, Path(name), fetched), size)
 
-    async def _shelf(self, guid: str) -> Shelf:
+    async def _location(self, guid: str) -> ShareLocation:
         async with self.engine.connect() as tx:
             document = await read_document(tx, guid)
-        return Shelf(guid, document.institution, document.collection)
+        return ShareLocation(guid, document.institution, document.collection)
 
     async def note_starts(self, starts: Mapping[int, str]) -> None:
         """Apply starts as the shared disk tells them, by attempt."""
@@ -203,13 +203,15 @@ class Carrier:
             return None
         self.waiting[name] = attempt_id
         if self.backoff.is_due(name):
-            self.beside.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
+            self.transfers.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
         return attempt_id
 
     def known(self) -> list[str]:
         """Results that need not be read again now: they would hide those behind them."""
         return [
-            name for name in self.waiting if self.beside.has(name) or not self.backoff.is_due(name)
+            name
+            for name in self.waiting
+            if self.transfers.has(name) or not self.backoff.is_due(name)
         ]
 
     async def _send_and_apply(
@@ -226,21 +228,22 @@ class Carrier:
     async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
         """Send files to the archive; False when it does not take them now, or our disk is full.
 
-        A file that is not at the site any more fails its attempt. Raises WireError, Garbled.
+        A file that is not at the site any more fails its attempt.
+        Raises WireError, TruncatedAnswer.
         """
         async with self.engine.connect() as tx:
             found = await find_attempt(tx, attempt_id)
         if found is None or not found.current:
             return True
-        shelf = await self._shelf(found.guid)
+        location = await self._location(found.guid)
         try:
             for file in files:
-                await self._forward(shelf, file)
-        except DepotError as error:
+                await self._forward(location, file)
+        except ArchiveSharesError as error:
             log.warning("the result of attempt %d waits: %s", attempt_id, error)
             await self._note_waiting(attempt_id, f"its result waits for the archive: {error}")
             return False
-        except Gone as error:
+        except FileMissing as error:
             self.missed[attempt_id] = self.missed.get(attempt_id, 0) + 1
             if self.missed[attempt_id] < GONE_LOOKS:
                 await self._note_waiting(attempt_id, f"its result waits for {error} to show there")
@@ -255,24 +258,24 @@ class Carrier:
 
     async def _fail(self, attempt_id: int, why: str) -> None:
         async def work(tx: AsyncConnection) -> None:
-            await report(tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="carrier")
+            await report(tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="relay")
 
         await transact(self.engine, work)
 
-    async def _forward(self, shelf: Shelf, file: Carried) -> None:
+    async def _forward(self, location: ShareLocation, file: Carried) -> None:
         owner, _, inner = file.path.partition("/")
         source = RemoteSource(self.cluster.wire, self.cluster.root, self.cluster.prelude)
         with tempfile.TemporaryDirectory(prefix="carried-") as name:
             await source.fetch(owner, [inner], file.size_bytes, Path(name))
             path = Path(name) / inner
             if not path.is_file():
-                raise Gone(file.path)
-            await self.depot.send(shelf, file, path)
+                raise FileMissing(file.path)
+            await self.archive_shares.send(location, file, path)
 
     async def take(self, attempts: Iterable[tuple[str, int]]) -> Taken:
         """Take the starts of attempts, by batch key and id; starts that jobs have are applied.
 
-        Raises WireError, Garbled, SiteTrouble.
+        Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         ours, said = await self.cluster.take(attempts)
         await self.note_starts(said)

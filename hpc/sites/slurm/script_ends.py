@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import meaning
 from hpc.scheduler import by_id
-from hpc.scheduler.slurm import Task, cancel_words
+from hpc.scheduler.slurm import Task, scancel_command
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import report
 from hpc.sites.slurm import poll_by_id
-from hpc.sites.slurm.judge import Standing, Verdict
+from hpc.sites.slurm.judge import SiteStatus, Verdict
 from hpc.sites.slurm.state import SiteState
 from track.jobs.scripts import ScriptRun, note_reason, open_runs
 from track.schema.database import transact
@@ -56,7 +56,7 @@ class ScriptEnds:
     silent: set[int] = field(default_factory=set)
 
     async def look(self) -> bool:
-        """Look if it is due; whether it was. Raises WireError, Garbled."""
+        """Look if it is due; whether it was. Raises WireError, TruncatedAnswer."""
         name = self.state.site.name
         runs = await transact(self.state.engine, lambda tx: open_runs(tx, name))
         self._forget(runs)
@@ -91,7 +91,7 @@ class ScriptEnds:
         await self._stop(runs, shown)
         for run in runs:
             verdict = judge(run, shown)
-            if verdict.standing is Standing.OVER:
+            if verdict.status is SiteStatus.OVER:
                 self.proven[run.attempt] = Proven(self.state.clock(), run.native_ids, verdict)
                 await self._reported(run)
             else:
@@ -107,7 +107,7 @@ class ScriptEnds:
                 self.stopped[run.attempt] = now + STOP_AGAIN_S
                 ending += alive
         if ending:
-            await self.state.cluster.run(cancel_words(ending))
+            await self.state.cluster.run(scancel_command(ending))
             self.due_at = min(self.due_at, now + SOON_S)
 
     async def _reported(self, run: ScriptRun) -> bool:
@@ -138,14 +138,14 @@ class ScriptEnds:
 
     async def _explain(self, run: ScriptRun, verdict: Verdict) -> None:
         """Say of a job that is silent for too long why nothing here can end it."""
-        unknown = verdict.standing is Standing.UNKNOWN
+        unknown = verdict.status is SiteStatus.UNKNOWN
         if unknown and (run.cancelled or run.age_s > patience_s(run)):
             told = "its cancel waits for proof of its end" if run.cancelled else "it is overdue"
             why = f"{told}: {verdict.why}; once you know that it is over, operate/lost"
             self.silent.add(run.attempt)
         elif not unknown and run.attempt in self.silent:
             self.silent.discard(run.attempt)
-            why = f"its job is {verdict.standing.value} at {self.state.site.name}"
+            why = f"its job is {verdict.status.value} at {self.state.site.name}"
         else:
             return
         await transact(self.state.engine, lambda tx: note_reason(tx, run.attempt, why))
@@ -161,16 +161,16 @@ def judge(run: ScriptRun, shown: by_id.Shown) -> Verdict:
     """How an attempt stands by what is shown of its jobs; over only if every one of them is."""
     asked = _asked(run)
     if not asked:
-        return Verdict(Standing.UNKNOWN, why="no job id was told, so its end cannot be seen")
+        return Verdict(SiteStatus.UNKNOWN, why="no job id was told, so its end cannot be seen")
     tasks = [task for each in asked for task in shown[each]]
     alive = {task.state for task in tasks if _lives(task)}
     if alive:
         running = JobState.RUNNING in alive
-        return Verdict(Standing.RUNNING if running else Standing.PENDING)
+        return Verdict(SiteStatus.RUNNING if running else SiteStatus.PENDING)
     missing = [each for each in asked if not shown[each]]
     missing += [task.native_id for task in tasks if not task.state.ended]
     if missing:
-        return Verdict(Standing.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
+        return Verdict(SiteStatus.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
     return _over(run, min(tasks, key=lambda task: task.state is JobState.COMPLETED))
 
 
@@ -188,7 +188,7 @@ def _over(run: ScriptRun, end: Task) -> Verdict:
         outcome, uses_try, why = "cancelled", False, f"it was cancelled as asked ({where})"
     elif end.state is JobState.COMPLETED:
         uses_try = True
-    return Verdict(Standing.OVER, outcome, why, uses_try, end.exit_code, free=free)
+    return Verdict(SiteStatus.OVER, outcome, why, uses_try, end.exit_code, free=free)
 
 
 def _lives(task: Task) -> bool:

@@ -38,7 +38,7 @@ class SiteScripts:
     async def run_due(self) -> bool:
         """Run every script that is due, one after another; whether there was any.
 
-        Raises WireError, Garbled, SiteTrouble; the script then stays in doubt.
+        Raises WireError, TruncatedAnswer, SiteTrouble; the script then stays in doubt.
         """
         due = self.submitter.scripts()
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))

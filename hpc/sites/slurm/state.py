@@ -11,7 +11,7 @@ from hpc.scheduler.bounds import Allowed
 from hpc.scheduler.slurm import Limits
 from hpc.sites.faults import FAULT_S, Faults
 from hpc.sites.slurm.cluster import Cluster, Hello
-from hpc.sites.slurm.relay import Carrier
+from hpc.sites.slurm.relay import OfflineRelay
 from hpc.sites.slurm.silence import Silence
 from hpc.tokens import Keys
 from schemas.sites import Site
@@ -32,7 +32,7 @@ FILLED = "has had no place for any job, and none of ours is there,"
 class SiteState:
     """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds.
 
-    `carrier` is there where nodes have no network, and only there.
+    `relay` is there where nodes have no network, and only there.
     """
 
     site: Site
@@ -41,7 +41,7 @@ class SiteState:
     callback: str
     runner: Path
     cluster: Cluster
-    carrier: Carrier | None = None
+    relay: OfflineRelay | None = None
     clock: Callable[[], float] = time.monotonic
     hello: Hello | None = None
     runner_there: bool = False

@@ -13,11 +13,11 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hpc.remote import Garbled
+from hpc.remote import TruncatedAnswer
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import refuse
 from hpc.sites.shipping import Parcel, batch_script, parcel
-from hpc.sites.slurm.cluster import Fate, Sent, SiteTrouble
+from hpc.sites.slurm.cluster import Sent, SiteTrouble, SubmitOutcome
 from hpc.sites.slurm.refusals import NO, Answers
 from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Doubt:
+class UnconfirmedBatch:
     """A batch without an id: when to look again, since when a look finds nothing, whether it
     is proven that there is no job, how many submissions went unanswered, and when another may
     follow."""
@@ -62,7 +62,7 @@ class Submitter:
     of them of which sbatch gave no answer."""
 
     state: SiteState
-    doubts: dict[int, Doubt] = field(default_factory=dict)
+    unconfirmed: dict[int, UnconfirmedBatch] = field(default_factory=dict)
     unheard: set[int] = field(default_factory=set)
     held_until: float = 0.0
     holds: int = 0
@@ -77,19 +77,19 @@ class Submitter:
             self.state.engine, lambda tx: doubtful_batches(tx, self.state.site.name)
         )
         for batch_id in found:
-            self.doubts.setdefault(batch_id, Doubt(due_at=self.state.clock()))
+            self.unconfirmed.setdefault(batch_id, UnconfirmedBatch(due_at=self.state.clock()))
 
     async def send(self) -> bool:
         """Send everything that is queued and what is in doubt and due; whether there was any.
 
-        Raises WireError, Garbled, SiteTrouble; the batches then stay in doubt.
+        Raises WireError, TruncatedAnswer, SiteTrouble; the batches then stay in doubt.
         """
         now = self.state.clock()
         # First the wire: what no batch holds yet can still go to another site.
         await self.state.cluster.wire.open()
         for batch_id in await self._take():
-            self.doubts[batch_id] = Doubt(due_at=now)
-        due = [batch_id for batch_id, doubt in self.doubts.items() if doubt.due_at <= now]
+            self.unconfirmed[batch_id] = UnconfirmedBatch(due_at=now)
+        due = [batch_id for batch_id, doubt in self.unconfirmed.items() if doubt.due_at <= now]
         if not due:
             return False
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
@@ -101,20 +101,20 @@ class Submitter:
 
     async def _grants(self, batches: Iterable[Batch]) -> dict[int, str]:
         """What goes along with each batch that may go; one whose inputs are on their way waits."""
-        carrier = self.state.carrier
-        if carrier is None:
+        relay = self.state.relay
+        if relay is None:
             return {batch.id: "" for batch in batches}
-        found = {batch.id: await carrier.provide(batch) for batch in batches}
+        found = {batch.id: await relay.provide(batch) for batch in batches}
         return {batch_id: text for batch_id, text in found.items() if text is not None}
 
     def scripts(self) -> list[int]:
         """Batches in doubt and due; those that run scripts are the caller's to find."""
         now = self.state.clock()
-        return [batch_id for batch_id, doubt in self.doubts.items() if doubt.due_at <= now]
+        return [batch_id for batch_id, doubt in self.unconfirmed.items() if doubt.due_at <= now]
 
     def settled(self, batch_id: int) -> None:
         """A batch is in doubt no more."""
-        self.doubts.pop(batch_id, None)
+        self.unconfirmed.pop(batch_id, None)
         self.unheard.discard(batch_id)
 
     async def _take(self) -> list[int]:
@@ -160,31 +160,33 @@ class Submitter:
 
     async def _ship(self, batches: Sequence[Batch], grants: Mapping[int, str]) -> None:
         state = self.state
-        again = {batch.key for batch in batches if self.doubts[batch.id].proven}
+        again = {batch.key for batch in batches if self.unconfirmed[batch.id].proven}
         for batch in batches:
             # Should this process end now, the next one finds nothing proven; nor may we.
-            doubt = self.doubts[batch.id]
-            self.doubts[batch.id] = replace(doubt, due_at=state.clock() + AGAIN_S, proven=False)
+            doubt = self.unconfirmed[batch.id]
+            self.unconfirmed[batch.id] = replace(
+                doubt, due_at=state.clock() + AGAIN_S, proven=False
+            )
         try:
-            fates = await state.cluster.send(
+            outcomes = await state.cluster.send(
                 [self._parcel(batch, grants[batch.id]) for batch in batches],
                 again=again,
                 runner=None if state.runner_there else state.runner,
                 accounting=state.accounting,
             )
-        except (WireError, Garbled) as error:
+        except (WireError, TruncatedAnswer) as error:
             log.warning("site %s: %s; its batches are in doubt", state.site.name, error)
-            if isinstance(error, Garbled):  # of the wire its breaker takes care
+            if isinstance(error, TruncatedAnswer):  # of the wire its breaker takes care
                 self._unheard(batches, str(error))
             raise
         except SiteTrouble:
             self._hold()
             for batch in batches:
-                self.doubts[batch.id].due_at = self.held_until
+                self.unconfirmed[batch.id].due_at = self.held_until
             raise
         state.runner_there = True
         for batch in batches:
-            sent = fates.get(batch.key, Sent(Fate.DOUBT, why="not told"))
+            sent = outcomes.get(batch.key, Sent(SubmitOutcome.DOUBT, why="not told"))
             await self._settle(batch, sent)
 
     def _parcel(self, batch: Batch, grants: str) -> Parcel:
@@ -210,60 +212,65 @@ class Submitter:
     async def _settle(self, batch: Batch, sent: Sent) -> None:
         """Draw the conclusions from what became of a submission."""
         now, name = self.state.clock(), self.state.site.name
-        doubt = self.doubts[batch.id]
+        doubt = self.unconfirmed[batch.id]
         self._note_answer(batch, sent, now)
-        match sent.fate:
-            case Fate.KNOWN:
+        match sent.outcome:
+            case SubmitOutcome.KNOWN:
                 await self.answers.took(batch, sent.job_id)
                 self.settled(batch.id)
                 self.held_until, self.holds = 0.0, 0
                 if sent.others:
                     log.error("site %s: %s has more jobs: %s", name, batch.key, sent.others)
                     await self.state.cluster.cancel({batch.key: sent.others})
-            case Fate.REFUSED:
+            case SubmitOutcome.REFUSED:
                 await self._refuse(batch, sent.why)
-            case fate if fate in NO:
+            case outcome if outcome in NO:
                 if await self.answers.declined(batch, sent):
                     self.settled(batch.id)
-            case Fate.ABSENT:
+            case SubmitOutcome.ABSENT:
                 since = now if doubt.absent_since is None else doubt.absent_since
                 travelled = self.state.limits.message_timeout_s + MARGIN_S
                 proven = now - since > travelled
                 due = now + AGAIN_S * (not proven)
                 if proven:  # the next is a submission
                     due = max(due, self.state.sbatch.again_at, doubt.again_at)
-                self.doubts[batch.id] = replace(
+                self.unconfirmed[batch.id] = replace(
                     doubt, due_at=due, absent_since=since, proven=proven
                 )
-            case Fate.BLIND:
+            case SubmitOutcome.QUEUE_UNREADABLE:
                 due = max(now + BLIND_S, self.state.squeue.again_at)
-                self.doubts[batch.id] = replace(doubt, due_at=due)
+                self.unconfirmed[batch.id] = replace(doubt, due_at=due)
                 await self.answers.tell(batch, f"cannot be asked whether it took it: {sent.why}")
-            case Fate.BUSY:
+            case SubmitOutcome.BUSY:
                 due = max(now + AGAIN_S, self.state.sbatch.again_at)
-                self.doubts[batch.id] = replace(doubt, due_at=due)
+                self.unconfirmed[batch.id] = replace(doubt, due_at=due)
                 await self.answers.tell(batch, f"has not taken it yet: {STILL_AT_IT}")
-            case Fate.DOUBT:
+            case SubmitOutcome.DOUBT:
                 log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
                 due = max(now + AGAIN_S, self.state.sbatch.again_at)
                 times = doubt.times + 1
-                self.doubts[batch.id] = Doubt(due, times=times, again_at=now + _pause_s(times))
+                self.unconfirmed[batch.id] = UnconfirmedBatch(
+                    due, times=times, again_at=now + _pause_s(times)
+                )
                 await self.answers.unheard(batch, times, sent.why)
 
     def _note_answer(self, batch: Batch, sent: Sent, now: float) -> None:
         """What a submission's fate says of sbatch and squeue over there."""
         state = self.state
-        match sent.fate:
-            case fate if fate in NO or fate in (Fate.KNOWN, Fate.REFUSED):
+        match sent.outcome:
+            case outcome if outcome in NO or outcome in (
+                SubmitOutcome.KNOWN,
+                SubmitOutcome.REFUSED,
+            ):
                 state.sbatch.clear()
                 self.unheard.discard(batch.id)
-            case Fate.DOUBT:
+            case SubmitOutcome.DOUBT:
                 self._unheard([batch], sent.why)
-            case Fate.BUSY:
+            case SubmitOutcome.BUSY:
                 self._unheard([batch], STILL_AT_IT)
-            case Fate.BLIND:
+            case SubmitOutcome.QUEUE_UNREADABLE:
                 state.squeue.note(sent.why, now)
-            case Fate.ABSENT:
+            case SubmitOutcome.ABSENT:
                 state.squeue.clear()
 
     def _unheard(self, batches: Iterable[Batch], why: str) -> None:
@@ -272,7 +279,7 @@ class Submitter:
         state.sbatch.note(why, state.clock())
         for batch in batches:
             self.unheard.add(batch.id)
-            doubt = self.doubts[batch.id]
+            doubt = self.unconfirmed[batch.id]
             doubt.due_at = max(doubt.due_at, state.sbatch.again_at)
 
     def _hold(self) -> None:

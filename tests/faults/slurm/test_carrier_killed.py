@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from blocks.ars_client import ArsClient
 from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
-from hpc.sites.slurm.relay import Shelf
-from refinery.depot import ShareDepot
+from hpc.sites.slurm.relay import ShareLocation
+from refinery.archive_shares import ArsShares
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
 from schemas.metadata.document import read_document
@@ -93,7 +93,7 @@ async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again
             assert attempt["outcome"] is None  # its result does not count yet
             listed = await ars.files.listed(CHILD)
             assert [row.holds(FACTS) for row in listed] == ([True] if moment == "sent" else [])
-        heir = far.driver(callback="", depot=ShareDepot(archive.address))
+        heir = far.driver(callback="", archive_shares=ArsShares(archive.address))
         await heir.adopt()
 
         async def returned() -> bool:
@@ -106,6 +106,6 @@ async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again
     (batch,) = await far.batches()
     assert far.lab.job_ids(batch["key"]) == [batch["external_id"]]
     again = tmp_path / "again.tif"
-    shelf = Shelf(CHILD, "NHMD", "Vascular plants")
-    await ShareDepot(archive.address).fetch(shelf, FACTS, again)
+    shelf = ShareLocation(CHILD, "NHMD", "Vascular plants")
+    await ArsShares(archive.address).fetch(shelf, FACTS, again)
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(IMAGE).digest()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hpc.sites.slurm.relay import DepotError, Shelf
+from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
 from schemas.attempts import FileFacts
 from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import SlurmSite
@@ -14,11 +14,11 @@ from tests.support.slurm_site import SlurmSite
 class ClosedDepot:
     """An archive that gives nothing and takes nothing."""
 
-    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
-        raise DepotError("closed")
+    async def fetch(self, shelf: ShareLocation, file: FileFacts, to: Path) -> None:
+        raise ArchiveSharesError("closed")
 
-    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
-        raise DepotError("closed")
+    async def send(self, shelf: ShareLocation, file: FileFacts, path: Path) -> None:
+        raise ArchiveSharesError("closed")
 
 
 async def stopped(site: SlurmSite, folder: Path, **more: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def test_a_preempted_job_uses_no_try_whatever_its_runner_could_tell(
     site: SlurmSite, tmp_path: Path, network: bool
 ) -> None:
     """Its runner reported a failure at SIGTERM, before the scheduler's word was read."""
-    more: dict[str, Any] = {} if network else {"callback": "", "depot": ClosedDepot()}
+    more: dict[str, Any] = {} if network else {"callback": "", "archive_shares": ClosedDepot()}
     attempt = await stopped(site, tmp_path, **more)
     assert attempt["outcome"] == "preempted"
     assert "it had to make room for another job" in attempt["message"]

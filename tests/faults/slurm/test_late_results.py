@@ -48,4 +48,4 @@ async def test_a_result_that_shows_late_is_taken_and_one_that_shows_too_late_is_
     assert await site.states("late-2") == ["ready"]
     said = await site.world.sql("SELECT count(*) FROM track.history WHERE what = 'job.late'")
     assert said == [(1,)]
-    assert driver.watcher.ended == {}
+    assert driver.poller.ended == {}

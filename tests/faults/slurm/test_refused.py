@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import SlurmLab, running_lab
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import Fate, Sent
+from hpc.sites.slurm.cluster import Sent, SubmitOutcome
 from hpc.sites.slurm.judge import RESULT_GRACE_S
 from tests.support.refusing_site import (
     FAILED,
@@ -121,7 +121,7 @@ async def test_an_earlier_submission_that_hangs_is_asked_for_ever_less_and_says_
     async def still_at_it(parcels: Sequence[Parcel], **_: Any) -> dict[str, Sent]:
         nonlocal asked
         asked += 1
-        return {each.key: Sent(Fate.BUSY) for each in parcels}
+        return {each.key: Sent(SubmitOutcome.BUSY) for each in parcels}
 
     monkeypatch.setattr(played.driver.state.cluster, "send", still_at_it)
     await played.turns(30, step_s=10.0)

@@ -144,10 +144,10 @@ async def test_jobs_of_which_nothing_is_left_stay_unknown_until_a_person_decides
     async with asyncio.timeout(120):
         while site.lab.states(batch["key"]):
             await asyncio.sleep(0.3)
-    driver.watcher.due_at = 0.0
+    driver.poller.due_at = 0.0
     await driver.turn()
     assert await site.states("good-1") == ["queued"]
-    assert len(driver.watcher.unknown) == 1
+    assert len(driver.poller.unknown) == 1
     job_id = await site.world.job_id("good-1", "clean")
     line = await transact(
         site.engine,
@@ -166,10 +166,10 @@ async def test_a_controller_that_does_not_answer_changes_no_job(
     driver = site.driver(ODD_RUNNER)
     await site.until_states(driver, ["slow-1"], "running")
     with site.lab.stopped():
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         await driver.turn()
     assert await site.states("slow-1") == ["running"]
-    assert driver.watcher.unknown == {}
+    assert driver.poller.unknown == {}
     assert driver.state.squeue.open
 
     async def answers() -> bool:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from demo.lab.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
-from hpc.remote import Garbled
+from hpc.remote import TruncatedAnswer
 from hpc.scheduler.slurm import ArraySpec, render
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import Cluster, Fate, Sent
+from hpc.sites.slurm.cluster import Cluster, Sent, SubmitOutcome
 from hpc.transport.errors import LinkLost, WireError
 from hpc.transport.ssh import SshLink
 from schemas.pipeline.model import Resources
@@ -44,12 +44,12 @@ async def submit_until_known(cluster: Cluster, parcel: Parcel, seconds: float = 
         )
         try:
             sent = (await cluster.send([parcel], again=[parcel.key] if proven else []))[parcel.key]
-        except (WireError, Garbled):
+        except (WireError, TruncatedAnswer):
             await asyncio.sleep(0.02)
             continue
-        if sent.fate is Fate.KNOWN:
+        if sent.outcome is SubmitOutcome.KNOWN:
             return sent
-        if sent.fate is Fate.ABSENT and absent_since is None:
+        if sent.outcome is SubmitOutcome.ABSENT and absent_since is None:
             absent_since = time.monotonic()
         await asyncio.sleep(0.05)
     raise AssertionError(f"{parcel.key} never got an id")
@@ -103,9 +103,9 @@ async def test_a_controller_that_stops_answering_leaves_a_ghost_that_is_adopted(
     cluster, parcel = Cluster(link, str(_root(lab))), a_parcel(f"ghost{secrets.token_hex(3)}")
     with lab.stopped():
         first = (await cluster.send([parcel]))[parcel.key]
-        assert first.fate is Fate.DOUBT
+        assert first.outcome is SubmitOutcome.DOUBT
         assert "timed out" in first.why.lower() or "unable to contact" in first.why.lower()
-        assert (await cluster.send([parcel]))[parcel.key].fate is Fate.BLIND
+        assert (await cluster.send([parcel]))[parcel.key].outcome is SubmitOutcome.QUEUE_UNREADABLE
     sent = await submit_until_known(cluster, parcel)
     await link.close()
     assert lab.job_ids(parcel.key) == [sent.job_id]
@@ -124,7 +124,7 @@ async def test_a_try_that_never_reached_the_controller_is_made_again_after_two_e
         (folder / name).write_bytes(content)
     (folder / "log").mkdir()
     began = time.monotonic()
-    assert (await cluster.send([parcel]))[parcel.key].fate is Fate.ABSENT
+    assert (await cluster.send([parcel]))[parcel.key].outcome is SubmitOutcome.ABSENT
     sent = await submit_until_known(cluster, parcel)
     assert time.monotonic() - began > MESSAGE_TIMEOUT_S
     await link.close()
@@ -213,7 +213,7 @@ async def test_a_disk_that_is_full_over_there_submits_nothing_and_says_so(
     (batch,) = await site.batches()
     assert site.lab.job_ids(batch["key"]) == []
     (tmp_path / "room").touch()
-    driver.submitter.doubts[batch["id"]].due_at = 0.0
+    driver.submitter.unconfirmed[batch["id"]].due_at = 0.0
     await site.until_states(driver, ["good-1"], "returned")
     assert await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'") == [
         (None,)
@@ -244,7 +244,7 @@ async def test_a_disk_that_is_really_full_submits_nothing_and_goes_on_once_there
     (batch,) = await site.batches()
     assert site.lab.job_ids(batch["key"]) == []
     filler.unlink()
-    driver.submitter.doubts[batch["id"]].due_at = 0.0
+    driver.submitter.unconfirmed[batch["id"]].due_at = 0.0
     await site.until_states(driver, ["good-1"], "returned")
     assert len(site.lab.job_ids(batch["key"])) == 1
 

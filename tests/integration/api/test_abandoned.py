@@ -4,8 +4,9 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.announce.abandoned import abandoned, watch_leases
+from refinery.announce.abandoned import watch_leases
 from tests.support.world import World, new
+from track.commands.healing import abandoned
 from track.schema.database import transact
 from track.schema.states import State
 

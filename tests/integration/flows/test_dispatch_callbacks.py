@@ -38,7 +38,7 @@ async def world(silence: None, engine: AsyncEngine) -> World:
     for found in await made.claim():
         await transact(
             engine,
-            lambda tx, j=found.job_id: verbs.hand_over(
+            lambda tx, j=found.job_id: verbs.enqueue_at_site(
                 tx, j, "here", dispatcher_id=made.dispatcher_id, actor="test"
             ),
         )

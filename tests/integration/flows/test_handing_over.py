@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows.dispatch import dispatch
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.holding import holding
+from tasks.dispatch.holding import run_stage
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.jobs.claims import Claim, returned
@@ -36,7 +36,7 @@ class Work:
     def flow(self) -> Any:
         @flow(name="archive", flow_run_name="{claim.guid} create")
         async def work(claim: Claim) -> None:
-            async with holding(this_dispatcher(), claim):
+            async with run_stage(this_dispatcher(), claim):
                 self.begun.append(claim.guid)
                 if claim.guid == "slow":
                     await self.go.wait()

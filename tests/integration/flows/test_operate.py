@@ -115,7 +115,7 @@ async def test_a_sites_queue_is_moved_away(world: World) -> None:
     for found in await world.claim():
         await transact(
             world.engine,
-            lambda tx, j=found.job_id: verbs.hand_over(
+            lambda tx, j=found.job_id: verbs.enqueue_at_site(
                 tx, j, "local", dispatcher_id=world.dispatcher_id, actor="t"
             ),
         )

@@ -100,7 +100,9 @@ async def test_it_parks_while_outputs_are_brought_and_their_end_wakes_it(
     seen = await transact(world.engine, lambda tx: outlook(tx, world.session_id))
     assert (seen.may_park, seen.quiet, seen.at_sites) == (True, False, 1)
     assert await transact(world.engine, lambda tx: returned(tx, world.session_id)) == []
-    assert not await transact(world.engine, lambda tx: healing.take_up(tx, world.session_id))
+    assert not await transact(
+        world.engine, lambda tx: healing.request_dispatcher(tx, world.session_id)
+    )
     await arrive(world)
     assert await waking(world) is not None
     assert (await run(world)).name == "Finished"

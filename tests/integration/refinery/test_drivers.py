@@ -17,7 +17,7 @@ from blocks.slurm_site import SlurmSite
 from hpc.sites.lock import LockLost
 from refinery import drivers as service
 from refinery.addresses import Addresses
-from refinery.drivers import SiteDrivers, Way
+from refinery.drivers import SiteConnection, SiteDrivers
 from refinery.settings import Settings
 from schemas.sites import Site
 from tests.support.patching import seen_by
@@ -58,7 +58,7 @@ class World:
             raise ValueError(f"no block {name}")
         return self.blocks[name]
 
-    async def driven(self) -> dict[str, Way]:
+    async def driven(self) -> dict[str, SiteConnection]:
         await self.drivers.turn()
         return {name: way for name, (way, _) in self.drivers.driven.items()}
 
@@ -171,7 +171,7 @@ async def test_a_driver_that_cannot_even_be_made_breaks_no_other_site(
 ) -> None:
     real = world.drivers._driver
 
-    def make(way: Way) -> object:
+    def make(way: SiteConnection) -> object:
         if way.site.name == "local":
             raise OSError(28, "No space left on device")
         return real(way)
@@ -223,7 +223,7 @@ async def test_a_database_out_of_reach_ends_the_service_for_its_supervisor_to_se
 
     monkeypatch.setattr(service, "drive", drive)
     away = make_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
-    drivers, known = world.drivers, {"local": Way(Site.model_validate(LOCAL), None)}
+    drivers, known = world.drivers, {"local": SiteConnection(Site.model_validate(LOCAL), None)}
     monkeypatch.setattr(drivers, "engine", away)
     monkeypatch.setattr(drivers, "_ways", AsyncMock(return_value=known))
     async with asyncio.timeout(60):

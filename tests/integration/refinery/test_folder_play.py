@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tasks.dispatch.holding import Quarantined
-from tasks.intake.folders import settle_folder
+from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
 from tasks.intake.watch import Lookout
 from tests.support.folder_play import TEMPORARIES, FolderPlay, metadata
@@ -69,7 +69,7 @@ async def take_in(museum: Museum) -> None:
                 await museum.ingest(str(guid))
             except Quarantined:
                 continue
-        await settle_folder(museum.dispatcher)
+        await close_session_folder(museum.dispatcher)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

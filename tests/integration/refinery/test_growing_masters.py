@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tasks.intake.folders import settle_folder
+from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
 from tasks.intake.watch import Lookout
 from tests.support.museum import Museum, museum_at
@@ -69,7 +69,7 @@ class Hall:
             )
             for (guid,) in ready:
                 await museum.ingest(str(guid))
-            await settle_folder(museum.dispatcher)
+            await close_session_folder(museum.dispatcher)
 
 
 @pytest.fixture

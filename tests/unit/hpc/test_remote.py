@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.remote import Garbled, command, new_mark, program, read_lines
+from hpc.remote import TruncatedAnswer, command, new_mark, program, read_lines
 from hpc.transport.base import Answer
 
 KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
@@ -93,7 +93,7 @@ def test_what_was_meant_as_data_is_never_run_though_the_script_was_read_away(
     (tmp_path / startup).write_text(text)
     mark, data = new_mark(), f"touch {tmp_path}/run\n" * 3
     answer = run(shell, program("run", mark, "true"), data.encode(), home=tmp_path)
-    with pytest.raises(Garbled, match="start-up files took the line"):
+    with pytest.raises(TruncatedAnswer, match="start-up files took the line"):
         read_lines(answer, mark)
     assert not (tmp_path / "run").exists()
 
@@ -126,7 +126,9 @@ def test_a_script_that_arrives_cut_is_not_begun(tmp_path: Path) -> None:
 
 
 def test_an_account_that_lets_nobody_in_is_quoted() -> None:
-    with pytest.raises(Garbled, match=r"exit code 1\): This account is currently not available"):
+    with pytest.raises(
+        TruncatedAnswer, match=r"exit code 1\): This account is currently not available"
+    ):
         read_lines(Answer(1, b"This account is currently not available.\n", b""), new_mark())
 
 
@@ -148,10 +150,10 @@ def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along(tmp_path: 
 def test_an_answer_without_its_end_is_garbled(cut: int) -> None:
     mark = "refinery-0123456789abcdef"
     whole = f"{mark} id b1 7\n{mark} end\n".encode()
-    with pytest.raises(Garbled):
+    with pytest.raises(TruncatedAnswer):
         read_lines(Answer(None, whole[:cut], b"killed"), mark)
 
 
 def test_an_answer_to_another_call_is_none() -> None:
-    with pytest.raises(Garbled, match="no whole answer"):
+    with pytest.raises(TruncatedAnswer, match="no whole answer"):
         read_lines(Answer(0, b"refinery-aa end\n", b""), "refinery-bb")

@@ -8,10 +8,10 @@ import pytest
 
 from refinery.addresses import (
     SERVER_PORTS,
-    beside,
     choose_ports,
     of_running,
     resolve,
+    sibling_database_url,
     unused_port,
 )
 from refinery.settings import Settings
@@ -89,7 +89,7 @@ def test_a_configured_archive_takes_the_place_of_the_stand_in(tmp_path: Path) ->
 
 
 def test_another_database_of_the_same_server_keeps_its_options() -> None:
-    url = beside("postgresql://a@h/x?host=/run/pg", "y", "postgresql+psycopg")
+    url = sibling_database_url("postgresql://a@h/x?host=/run/pg", "y", "postgresql+psycopg")
     assert url == "postgresql+psycopg://a@h/y?host=/run/pg"
 
 

@@ -12,7 +12,7 @@ from blocks.ndrive import NDrive
 from tasks.dispatch.holding import Quarantined
 from tasks.files import ndrive, recent_listing
 from tasks.intake import folders
-from tasks.intake.folders import settle_folder
+from tasks.intake.folders import close_session_folder
 from tasks.intake.late_files import closable
 from tests.support.museum import Museum
 
@@ -83,7 +83,7 @@ async def test_metadata_and_image_that_differ_in_case_are_taken_as_one(museum: M
     museum.drop("G1").rename(museum.folder / "g1.TIF")
     await museum.register()
     await museum.ingest("G1")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert await museum.world.sql("SELECT guid FROM track.asset") == [("G1",)]
     assert museum.stored("G1") == ["g1.TIF"] and closed(museum).is_dir()
 
@@ -106,7 +106,7 @@ async def test_notes_are_no_specimens_and_keep_no_folder_open(museum: Museum) ->
         await museum.drop_anew(f"g of {folder}", into=folder)
         (museum.folder / "later.txt").write_text("a note that came late")
         await museum.ingest(f"g of {folder}")
-        await settle_folder(museum.dispatcher)
+        await close_session_folder(museum.dispatcher)
         assert (closed(museum) / "later.txt").is_file()
         assert not (closed(museum) / "QUARANTINE.txt").exists()
     assert await museum.world.sql("SELECT guid FROM track.asset ORDER BY 1") == [
@@ -159,14 +159,14 @@ async def test_no_folder_is_renamed_while_an_extra_is_written_in_its_full_size(
     with raw.open("r+b") as stream:
         stream.write(b"more of it")
     os.utime(raw, (1_700_000_000, 1_700_000_000))
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     engine, mine = museum.world.engine, [museum.world.session_id]
     drive = museum.dispatcher.drive
     assert museum.folder.is_dir()
     assert await closable(engine, mine, actor="test", drive=drive) == []
     drive.settle_seconds = 0.01
     assert await closable(engine, mine, actor="test", drive=drive) == mine
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert closed(museum).is_dir()
 
 
@@ -197,7 +197,7 @@ async def test_a_late_file_that_is_taken_away_again_does_not_keep_the_folder_ope
     late.unlink()
     await museum.turn_to(first)
     await museum.ingest("g")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert closed(museum).is_dir() and not museum.folder.exists()
 
 
@@ -213,7 +213,7 @@ async def test_a_link_to_elsewhere_on_the_drive_does_not_keep_the_folder_open(
         "UPDATE track.session SET listing_hash = :h", h=ndrive.listing_hash(listing)
     )
     await museum.ingest("g")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert closed(museum).is_dir()
 
 
@@ -224,19 +224,19 @@ async def test_a_file_that_comes_between_the_last_look_and_the_renaming_opens_th
     museum.drop("g")
     await museum.register()
     await museum.ingest("g")
-    real = folders.close_folder
+    real = folders.close_session_folder
 
     def late(folder: Path, *given: Any, **more: Any) -> Path:
         museum.drop("h")
         return real(folder, *given, **more)
 
     monkeypatch.setattr(folders, "close_folder", late)
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert (museum.folder / "h.tif").is_file() and not closed(museum).exists()
     monkeypatch.undo()
     await museum.drop_anew(into=museum.folder.name)
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert sorted(each.name for each in closed(museum).glob("*.tif")) == ["g.tif", "h.tif"]
     assert await museum.world.sql("SELECT count(*) FROM track.asset") == [(2,)]
 
@@ -304,11 +304,11 @@ async def test_a_late_specimen_is_taken_by_one_further_session_over_only_what_is
     await museum.drop_anew("h", into=museum.folder.name)
     assert (await owner(museum, "g"), await owner(museum, "h")) == (first, museum.world.session_id)
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert museum.folder.is_dir(), "one of its first session is to come"
     await museum.turn_to(first)
     await museum.ingest("g")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert closed(museum).is_dir() and not museum.folder.exists()
     assert not (closed(museum) / "QUARANTINE.txt").exists()
     rows = await museum.world.sql("SELECT path FROM track.session WHERE opened_as NOT LIKE '/n/%'")

@@ -21,7 +21,7 @@ from tasks.dispatch.holding import Quarantined
 from tasks.errors import DiskFull, FileError, PermissionDenied, SourceVanished
 from tasks.files import copies
 from tasks.intake import registration, replaced
-from tasks.intake.folders import settle_folder
+from tasks.intake.folders import close_session_folder
 from tasks.intake.readmission import readmit
 from tests.support.museum import Museum
 from tests.support.small_disk import small_disk
@@ -208,7 +208,7 @@ async def test_a_file_that_may_be_read_in_the_end_is_taken_by_itself(
         await museum.register()
     await museum.fails("g", PermissionDenied)
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     engine, drive = museum.world.engine, museum.dispatcher.drive
     assert await readmit(engine, drive) == []
     monkeypatch.undo()
@@ -221,7 +221,7 @@ async def test_a_file_that_may_be_read_in_the_end_is_taken_by_itself(
         " WHERE asset_guid = 'g' AND j.state <> 'excluded' ORDER BY s.position"
     ) == [("P", "ingest", "done"), ("P", "create", "ready")]
     assert museum.stored("g") == ["g.tif"]
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert museum.folder.with_name("imported_" + museum.folder.name).is_dir()
 
 
@@ -262,7 +262,7 @@ async def test_the_same_guid_with_another_image_is_quarantined_and_overwrites_no
     said = await museum.fails("g", Quarantined)
     assert said.startswith("g.tif: it exists with another content than its source; find out which")
     assert place.read_bytes() == b"another specimen that was here first"
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("error_" + museum.folder.name)
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "to do:  find out which of the two is right and move the other away" in note
@@ -277,10 +277,10 @@ async def test_another_picture_under_a_known_guid_is_told_of_in_its_folder_and_l
     first = image.read_bytes()
     await museum.register()
     await museum.ingest("g")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     await museum.drop_anew("g", "h", into="session æ 2")
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("imported_session æ 2")
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "g.tif" in note and "h.tif" not in note
@@ -298,7 +298,7 @@ async def test_a_folder_of_known_guids_only_is_closed_with_a_note(museum: Museum
     state = (museum.folder / "g.tif").stat()
     (museum.folder / "g.tif").write_bytes(image)
     os.utime(museum.folder / "g.tif", ns=(state.st_atime_ns, state.st_mtime_ns))
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     note = (museum.folder.with_name("error_session æ 2") / "QUARANTINE.txt").read_text("utf-8")
     assert "this guid was taken in before, from" in note
 
@@ -325,11 +325,11 @@ async def test_another_picture_of_the_same_size_in_a_folder_that_is_taken_in_is_
     swap(image)
     session = museum.world.session_id
     await museum.drop_anew(into=museum.folder.name)
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert museum.folder.is_dir(), "one specimen of it is not in yet"
     await museum.turn_to(session)
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("imported_" + museum.folder.name)
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "g.tif" in note and "h.tif" not in note
@@ -355,7 +355,7 @@ async def test_metadata_written_anew_in_a_folder_that_is_taken_in_is_told_of(
     (museum.folder / "g.json").write_text(json.dumps(document | {"digitiser": "Blixen, K."}))
     await museum.ingest("h")
     await museum.drop_anew(into=museum.folder.name)
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("imported_" + museum.folder.name)
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "written anew after it was taken in" in note and "resubmit" in note
@@ -384,7 +384,7 @@ async def test_a_file_put_back_as_it_was_is_read_once_and_not_told_of(
     await museum.drop_anew("j", into=museum.folder.name)
     assert read == ["g.tif"], "it has been read, and is known by its time"
     await museum.ingest("j")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("imported_" + museum.folder.name)
     assert not (closed / "QUARANTINE.txt").exists()
 
@@ -400,11 +400,11 @@ async def test_an_ingest_that_a_person_ends_keeps_no_folder_open(
     await museum.ingest("g")
     with pytest.raises(Quarantined):
         await museum.ingest("broken")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     assert museum.folder.is_dir(), "one is not decided yet"
     job_id = await museum.world.job_id("h", "ingest")
     await transact(museum.world.engine, lambda tx: verb(tx, job_id, actor="operator:t", why="no"))
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name(f"imported_{museum.folder.name}")
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert "broken.json" in note and "h.tif" not in note
@@ -420,7 +420,7 @@ async def test_files_that_join_a_folder_under_way_bring_no_note_for_the_others(
     await museum.drop_anew("h", into=museum.folder.name)
     assert {path: path.read_bytes() for path in content} == content
     await museum.ingest("h")
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name(f"imported_{museum.folder.name}")
     assert closed.is_dir() and not (closed / "QUARANTINE.txt").exists()
 
@@ -491,7 +491,7 @@ async def test_broken_json_is_explained_to_who_has_to_mend_it(
     (museum.folder / "g.json").write_text(broken)
     await museum.register()
     await museum.fails("g", Quarantined)
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("error_" + museum.folder.name)
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")
     assert f"\ng.json\n  wrong:  {wrong}" in note
@@ -506,9 +506,9 @@ async def test_a_drive_that_is_away_when_a_folder_is_to_be_closed_is_waited_for(
     await museum.ingest("g")
     away = museum.dispatcher.drive.root.rename(museum.folder.parents[2] / "away")
     with pytest.raises(SourceVanished, match="check that the drive is mounted"):
-        await settle_folder(museum.dispatcher)
+        await close_session_folder(museum.dispatcher)
     away.rename(museum.dispatcher.drive.root)
-    await settle_folder(museum.dispatcher)
+    await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name("imported_" + museum.folder.name)
     assert closed.is_dir() and not museum.folder.exists()
     assert await museum.world.sql("SELECT path FROM track.session") == [(str(closed),)]

@@ -12,7 +12,7 @@ from tests.support.at_site import describe, until_blocked
 from tests.support.world import World, new
 from track.commands.results import apply_barcode, register_child
 from track.records.documents import read_document
-from track.records.mos import owed_kin
+from track.records.mos import unpushed_relatives
 from track.schema.database import transact
 
 PIPELINES: list[dict[str, Any]] = [
@@ -90,7 +90,7 @@ async def test_the_archive_is_owed_what_it_knows_of_and_lacks(world: World) -> N
     await world.sql("UPDATE metadata.document SET ars_revision = revision")
 
     async def owed() -> list[str]:
-        return await transact(world.engine, lambda tx: owed_kin(tx, "specimen"))
+        return await transact(world.engine, lambda tx: unpushed_relatives(tx, "specimen"))
 
     assert await owed() == []
     await read(world, "specimen", SPECIMEN)

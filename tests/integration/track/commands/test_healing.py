@@ -56,8 +56,8 @@ async def unregistered(world: World) -> list[UUID]:
     return await transact(world.engine, lambda tx: healing.unregistered(tx, PATIENCE))
 
 
-async def take_up(world: World) -> bool:
-    return await transact(world.engine, lambda tx: healing.take_up(tx, world.session_id))
+async def request_dispatcher(world: World) -> bool:
+    return await transact(world.engine, lambda tx: healing.request_dispatcher(tx, world.session_id))
 
 
 async def test_in_quiet_nothing_is_found(world: World) -> None:
@@ -75,7 +75,7 @@ async def test_a_dead_dispatchers_claims_are_given_back_and_its_session_is_woken
     await dies(world)
     await an_hour_passes(world)
     assert await neglected(world) == [world.session_id]
-    assert await take_up(world)
+    assert await request_dispatcher(world)
     assert (await world.states("g"))["load"] == State.READY
     assert await neglected(world) == []  # it has just been asked for
 
@@ -86,7 +86,7 @@ async def test_a_wake_that_led_to_nothing_is_asked_for_anew(world: World) -> Non
     assert await neglected(world) == []
     await an_hour_passes(world)
     before = await world.sql("SELECT wake_requested_at FROM track.session")
-    assert await take_up(world)
+    assert await request_dispatcher(world)
     rows = await world.sql("SELECT wake_requested_at, wake_announced_at FROM track.session")
     assert rows[0][0] != before[0][0] and rows[0][1] is None
 
@@ -94,7 +94,7 @@ async def test_a_wake_that_led_to_nothing_is_asked_for_anew(world: World) -> Non
 async def test_a_live_dispatcher_is_never_fought(world: World) -> None:
     await world.claim()
     await an_hour_passes(world)
-    assert not await take_up(world)
+    assert not await request_dispatcher(world)
     assert (await world.states("g"))["load"] == State.CLAIMED
 
 
@@ -102,7 +102,7 @@ async def test_what_a_person_holds_wakes_nobody(world: World) -> None:
     await dies(world)
     await an_hour_passes(world)
     await world.sql("UPDATE track.asset SET attention = 'look'")
-    assert not await take_up(world)
+    assert not await request_dispatcher(world)
 
 
 async def test_a_session_that_nobody_registered_is_taken_up(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_a_session_that_nobody_registered_is_taken_up(world: World) -> Non
     assert await unregistered(world) == []
     await an_hour_passes(world)
     assert await unregistered(world) == [world.session_id]
-    assert await take_up(world)
+    assert await request_dispatcher(world)
 
 
 async def test_a_folder_that_cannot_be_registered_is_tried_ever_more_seldom(
@@ -135,9 +135,9 @@ async def test_a_job_that_was_never_resolved_is_found(world: World) -> None:
     await an_hour_passes(world)
     found = await transact(world.engine, lambda tx: healing.forgotten(tx, PATIENCE))
     assert found == [await world.job_id("g", "ocr")]
-    assert await transact(world.engine, lambda tx: healing.remember(tx, found)) == found
+    assert await transact(world.engine, lambda tx: healing.re_evaluate(tx, found)) == found
     assert (await world.states("g"))["ocr"] == State.READY
-    assert await transact(world.engine, lambda tx: healing.remember(tx, found)) == []
+    assert await transact(world.engine, lambda tx: healing.re_evaluate(tx, found)) == []
 
 
 async def test_a_silent_dispatcher_is_closed_unless_its_lock_is_held(
@@ -197,8 +197,10 @@ async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_clos
     await ends()
     await world.sql("UPDATE track.job SET state = 'done'")
     assert await unclosed() == [world.session_id]
-    assert not await take_up(world), "there is no work"
-    assert await transact(engine, lambda tx: healing.take_up(tx, world.session_id, idle=True))
+    assert not await request_dispatcher(world), "there is no work"
+    assert await transact(
+        engine, lambda tx: healing.request_dispatcher(tx, world.session_id, idle=True)
+    )
     assert await unclosed() == [], "a dispatcher was asked for"
     await world.sql("UPDATE track.session SET wake_requested_at = NULL")
     late = await a_late_file(world)

@@ -9,7 +9,7 @@ from schemas.sites import Site
 from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track.commands import operations
-from track.commands.operations import Line
+from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.jobs import verbs
 from track.jobs.attempts import find_attempt
@@ -53,7 +53,7 @@ async def queue(world: World, site: str = "local") -> int:
     (found,) = await world.claim()
     return await transact(
         world.engine,
-        lambda tx: verbs.hand_over(
+        lambda tx: verbs.enqueue_at_site(
             tx, found.job_id, site, dispatcher_id=world.dispatcher_id, actor="test"
         ),
     )
@@ -69,9 +69,9 @@ async def start(world: World, attempt_id: int) -> None:
     await transact(world.engine, work)
 
 
-async def do(world: World, verb: Any, key: str = "load", *more: str) -> Line:
+async def do(world: World, verb: Any, key: str = "load", *more: str) -> ResultRow:
     job_id = await world.job_id("g", key)
-    done: Line = await transact(
+    done: ResultRow = await transact(
         world.engine, lambda tx: verb(tx, job_id, *more, actor="operator:ib", why="because")
     )
     return done
@@ -169,7 +169,7 @@ async def test_what_came_back_is_finished(world: World) -> None:
     await start(world, attempt_id)
     job_id = await world.job_id("g", "load")
     await transact(
-        world.engine, lambda tx: verbs.give_back(tx, job_id, attempt_id=attempt_id, actor="a")
+        world.engine, lambda tx: verbs.mark_returned(tx, job_id, attempt_id=attempt_id, actor="a")
     )
     line = await do(world, operations.cancel)
     assert line.now == State.RETURNED and "stage that follows" in line.note
@@ -288,7 +288,7 @@ async def came_back(world: World) -> int:
         result=result,
     )
     await transact(
-        world.engine, lambda tx: verbs.give_back(tx, job_id, attempt_id=attempt_id, actor="a")
+        world.engine, lambda tx: verbs.mark_returned(tx, job_id, attempt_id=attempt_id, actor="a")
     )
     return attempt_id
 

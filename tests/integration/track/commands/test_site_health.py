@@ -85,7 +85,7 @@ async def queue(world: World, key: str, guid: str = "g") -> tuple[int, str]:
     async def work(tx: AsyncConnection) -> tuple[int, str]:
         site = await choose_site(tx, job_id)
         who = world.dispatcher_id
-        attempt = await verbs.hand_over(tx, job_id, site, dispatcher_id=who, actor="test")
+        attempt = await verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=who, actor="test")
         return attempt, site
 
     return await transact(world.engine, work)

@@ -133,7 +133,7 @@ async def test_the_job_a_script_said_it_submitted_is_the_one_that_is_shown(
     who = world.dispatcher_id
     attempt = await transact(
         engine,
-        lambda tx: verbs.hand_over(tx, load.job_id, "here", dispatcher_id=who, actor="test"),
+        lambda tx: verbs.enqueue_at_site(tx, load.job_id, "here", dispatcher_id=who, actor="test"),
     )
     assert (await shown(world, GUID, "job_list -> 0 ->> 'hpc_job_id'")) == ["-9"]
     await world.sql(

@@ -14,7 +14,7 @@ from tests.support.world import World, edit, new
 from track.commands import legacy, operations
 from track.jobs import verbs
 from track.jobs.attempts import find_attempt
-from track.jobs.edges import hold_edges
+from track.jobs.edges import lock_edges
 from track.schema.database import transact
 from track.schema.tables import stage
 
@@ -23,11 +23,11 @@ PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 Locking = Callable[[AsyncConnection, int, int], Awaitable[Any]]
 
 WAYS: dict[str, Locking] = {
-    "standing": lambda tx, job, _: verbs.standing(tx, job),
+    "standing": lambda tx, job, _: verbs.locked_job(tx, job),
     "operator": lambda tx, job, _: operations.cancel(tx, job, actor="o", why="stop"),
     "attempt": lambda tx, _, attempt: find_attempt(tx, attempt, lock=True),
-    "callback": lambda tx, _, attempt: protocol._hold(tx, attempt),
-    "script": lambda tx, _, attempt: legacy.post(tx, "g", stage.c.key == "load", attempt),
+    "callback": lambda tx, _, attempt: protocol._lock_attempt(tx, attempt),
+    "script": lambda tx, _, attempt: legacy.bind_job(tx, "g", stage.c.key == "load", attempt),
 }
 
 
@@ -38,7 +38,7 @@ async def test_who_waits_for_an_edit_holds_no_job(engine: AsyncEngine, way: str)
     (claim,) = await world.claim()
     attempt = await queue(world, claim)
     async with engine.begin() as tx:
-        await hold_edges(tx, to_edit=True)
+        await lock_edges(tx, to_edit=True)
         locking = WAYS[way]
         other = asyncio.create_task(
             transact(engine, lambda them: locking(them, claim.job_id, attempt))

@@ -123,7 +123,7 @@ async def test_reconcile_leaves_alone_what_is_rightly_parked(museum: Museum) -> 
     # One that died before it could note anything is looked at, and parked.
     await museum.sql("UPDATE track.session SET parked_at = NULL, room = NULL")
     assert await museum.neglected() == [b]
-    assert not await transact(museum.engine, lambda tx: healing.take_up(tx, b))
+    assert not await transact(museum.engine, lambda tx: healing.request_dispatcher(tx, b))
     assert await museum.neglected() == []
     assert not await museum.asked(b)
 
@@ -141,7 +141,7 @@ async def test_a_session_that_was_asked_for_in_vain_is_asked_for_again(museum: M
     )
     assert await transact(museum.engine, crowded)
     assert await museum.neglected() == [b]
-    assert await transact(museum.engine, lambda tx: healing.take_up(tx, b))
+    assert await transact(museum.engine, lambda tx: healing.request_dispatcher(tx, b))
     assert await museum.neglected() == []
 
 

@@ -69,7 +69,7 @@ async def hand_over(world: World, found: Claim, name: str) -> None:
     who = world.dispatcher_id
     await transact(
         world.engine,
-        lambda tx: verbs.hand_over(tx, found.job_id, name, dispatcher_id=who, actor="test"),
+        lambda tx: verbs.enqueue_at_site(tx, found.job_id, name, dispatcher_id=who, actor="test"),
     )
 
 

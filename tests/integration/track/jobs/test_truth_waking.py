@@ -77,7 +77,7 @@ async def test_a_release_waits_for_a_callback_that_has_read_the_lease(
     lease = await held(database, world)
     job_id = await world.job_id("g000", "a")
     async with engine.begin() as tx:
-        await verbs.give_back(tx, job_id, attempt_id=attempt, actor="test")
+        await verbs.mark_returned(tx, job_id, attempt_id=attempt, actor="test")
         releasing = asyncio.create_task(asyncio.to_thread(lease.release, "parked"))
         await until_blocked(engine, releasing)
     await releasing
@@ -152,5 +152,5 @@ async def test_a_lease_that_ran_out_while_a_callback_waited_does_not_count(
             while not await world.sql(expired):
                 await asyncio.sleep(0.01)
         job_id = await world.job_id("g000", "a")
-        await verbs.give_back(tx, job_id, attempt_id=attempt, actor="test")
+        await verbs.mark_returned(tx, job_id, attempt_id=attempt, actor="test")
     assert await world.sql(WOKEN) == [(True,)]

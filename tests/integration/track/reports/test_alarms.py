@@ -47,7 +47,7 @@ async def hand_over(world: World) -> int:
     (claim,) = await world.claim()
 
     async def work(tx: AsyncConnection) -> int:
-        return await verbs.hand_over(
+        return await verbs.enqueue_at_site(
             tx, claim.job_id, "here", dispatcher_id=world.dispatcher_id, actor="test"
         )
 

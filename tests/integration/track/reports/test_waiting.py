@@ -68,7 +68,7 @@ async def queue(world: World, key: str = "load") -> int:
     assert found.stage == key
 
     async def work(tx: AsyncConnection) -> int:
-        return await verbs.hand_over(
+        return await verbs.enqueue_at_site(
             tx, found.job_id, "here", dispatcher_id=world.dispatcher_id, actor="test"
         )
 
@@ -207,7 +207,7 @@ async def test_what_a_site_was_not_sent_yet_says_whether_it_waits_for_room(world
     (other,) = await world.claim(guid="h")
 
     async def there(tx: AsyncConnection) -> None:
-        attempt = await verbs.hand_over(
+        attempt = await verbs.enqueue_at_site(
             tx, other.job_id, "here", dispatcher_id=world.dispatcher_id, actor="test"
         )
         await tx.execute(BATCH, {"attempt": attempt})

@@ -107,5 +107,5 @@ async def test_looking_for_metadata_that_the_archive_lacks_reads_no_finished_wor
 ) -> None:
     async with world.engine.begin() as tx:
         before = (await tx.execute(READ)).scalar_one()
-        assert await healing.untold(tx, timedelta(minutes=1)) == ["old7"]
+        assert await healing.unpushed_metadata(tx, timedelta(minutes=1)) == ["old7"]
         assert (await tx.execute(READ)).scalar_one() - before < ROWS

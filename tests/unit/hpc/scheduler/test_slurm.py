@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 import yaml
 
-from hpc.scheduler.ladder import climb, merge
+from hpc.scheduler.ladder import escalate_resources, merge
 from hpc.scheduler.refusals import Complaint
 from hpc.scheduler.slurm import (
     Accepted,
     ArraySpec,
     Declined,
-    accounting_words,
-    cancel_words,
     expand,
-    queue_words,
     read_accounting,
     read_limits,
     read_queue,
     read_submission,
     render,
-    submit_words,
+    sacct_command,
+    sbatch_command,
+    scancel_command,
+    squeue_command,
 )
 from hpc.scheduler.states import JobState, slurm_state
 from schemas.pipeline.model import Resources
@@ -124,12 +124,12 @@ def test_a_job_of_a_minute_gets_no_warning_that_would_come_at_its_start() -> Non
 
 
 def test_commands_are_words_for_a_shell_to_quote() -> None:
-    assert submit_words("b1") == [
+    assert sbatch_command("b1") == [
         *("sbatch", "--parsable", "--job-name=b1", "--comment=b1", "job.sh")
     ]
-    assert "--name=b1,b2" in queue_words(["b1", "b2"])
-    assert "--name=b1,b2" in accounting_words(["b1", "b2"])
-    assert cancel_words(["7_3", "7_1", "7_2", "7_9", "8", "9_0", "7_3"]) == [
+    assert "--name=b1,b2" in squeue_command(["b1", "b2"])
+    assert "--name=b1,b2" in sacct_command(["b1", "b2"])
+    assert scancel_command(["7_3", "7_1", "7_2", "7_9", "8", "9_0", "7_3"]) == [
         *("scancel", "8", "7_[1-3,9]", "9_[0]")
     ]
 
@@ -181,13 +181,13 @@ def test_an_unknown_state_is_no_end() -> None:
 
 def test_what_ran_out_is_doubled_for_each_time_it_did() -> None:
     asked = Resources.model_validate({"time": "00:10", "mem": "2G"})
-    assert climb(asked, []) == asked
-    climbed = climb(asked, ["timeout", "node_fail", "out_of_memory", "timeout"])
+    assert escalate_resources(asked, []) == asked
+    climbed = escalate_resources(asked, ["timeout", "node_fail", "out_of_memory", "timeout"])
     assert (climbed.time_s, climbed.mem_mb) == (2400, 4096)
 
 
 def test_a_stage_that_never_said_how_much_starts_its_ladder_somewhere() -> None:
-    climbed = climb(Resources(), ["out_of_memory", "out_of_memory", "timeout"])
+    climbed = escalate_resources(Resources(), ["out_of_memory", "out_of_memory", "timeout"])
     assert (climbed.mem_mb, climbed.time_s) == (8192, 3600)
 
 

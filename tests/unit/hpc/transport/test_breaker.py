@@ -47,7 +47,7 @@ def test_what_only_a_person_can_mend_is_hardly_tried_at_all(
     breaker = Breaker()
     waits = [breaker.failed(0.0, "no", kind.patience) for _ in range(10)]
     assert (waits[0], waits[-1]) == (first, last)
-    assert kind.hopeless
+    assert kind.needs_operator
 
 
 def test_a_host_that_hangs_up_is_knocked_at_less_and_less_down_to_once_an_hour() -> None:
@@ -56,7 +56,7 @@ def test_a_host_that_hangs_up_is_knocked_at_less_and_less_down_to_once_an_hour()
     assert waits[0] <= 1
     assert max(waits) > Unreachable.patience.longest_s
     assert max(waits) <= 3600
-    assert not HungUp.hopeless
+    assert not HungUp.needs_operator
 
 
 def test_logins_in_a_day_of_refusals_are_too_few_to_be_banned_for() -> None:

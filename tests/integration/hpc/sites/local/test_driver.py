@@ -82,7 +82,7 @@ class Here:
 
         async def work(tx: AsyncConnection) -> None:
             who = self.world.dispatcher_id
-            await verbs.hand_over(tx, found.job_id, "local", dispatcher_id=who, actor="test")
+            await verbs.enqueue_at_site(tx, found.job_id, "local", dispatcher_id=who, actor="test")
 
         await transact(self.engine, work)
 

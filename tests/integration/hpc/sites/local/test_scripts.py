@@ -79,7 +79,9 @@ class Here:
         who = self.world.dispatcher_id
         await transact(
             self.engine,
-            lambda tx: verbs.hand_over(tx, found.job_id, "local", dispatcher_id=who, actor="test"),
+            lambda tx: verbs.enqueue_at_site(
+                tx, found.job_id, "local", dispatcher_id=who, actor="test"
+            ),
         )
         return found
 

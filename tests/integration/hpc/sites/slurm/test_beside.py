@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.sites.slurm.relay import Shelf
+from hpc.sites.slurm.relay import ShareLocation
 from schemas.attempts import FileFacts
 from tests.support.slurm_site import SlurmSite
 
@@ -30,17 +30,17 @@ class SlowDepot:
     at_once: int = 0
     most_at_once: int = 0
 
-    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
-        await self._wait(shelf, file)
+    async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
+        await self._wait(location, file)
         to.write_bytes(IMAGE)
 
-    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
-        await self._wait(shelf, file)
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
+        await self._wait(location, file)
         assert path.read_bytes() == IMAGE
-        self.sent.append(f"{shelf.guid}/{file.name}")
+        self.sent.append(f"{location.guid}/{file.name}")
 
-    async def _wait(self, shelf: Shelf, file: FileFacts) -> None:
-        self.begun.append(f"{shelf.guid}/{file.name}")
+    async def _wait(self, location: ShareLocation, file: FileFacts) -> None:
+        self.begun.append(f"{location.guid}/{file.name}")
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -79,15 +79,15 @@ async def leave_result(site: SlurmSite, guid: str, attempt: int) -> Path:
     return kept
 
 
-def driver_of(site: SlurmSite, depot: SlowDepot, **more: Any) -> SlurmDriver:
-    return site.driver(callback="", depot=depot, **more)
+def driver_of(site: SlurmSite, archive_shares: SlowDepot, **more: Any) -> SlurmDriver:
+    return site.driver(callback="", archive_shares=archive_shares, **more)
 
 
 async def looks(site: SlurmSite, driver: SlurmDriver, done: Any) -> None:
     """Turn after turn, each with a look."""
 
     async def seen() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         return bool(await done())
 
     await site.drive(driver, seen)
@@ -98,13 +98,13 @@ async def test_while_a_large_result_is_sent_others_are_submitted_seen_and_cancel
 ) -> None:
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
-    depot = SlowDepot()
-    driver = driver_of(far, depot)
+    archive_shares = SlowDepot()
+    driver = driver_of(far, archive_shares)
     await driver.turn()
     kept = await leave_result(far, "a-1", attempt)
 
     async def begun() -> bool:
-        return depot.begun == ["a-1/d.tif"]
+        return archive_shares.begun == ["a-1/d.tif"]
 
     await looks(far, driver, begun)
     (second,) = await far.queue("a-2", stage="other")
@@ -128,14 +128,14 @@ async def test_while_a_large_result_is_sent_others_are_submitted_seen_and_cancel
     await looks(far, driver, over)
     assert await state(far, "a-1") == "running"
     assert kept.exists()
-    assert depot.begun == ["a-1/d.tif"]
-    depot.go_on.set()
+    assert archive_shares.begun == ["a-1/d.tif"]
+    archive_shares.go_on.set()
 
     async def returned() -> bool:
         return await state(far, "a-1") == "returned"
 
     await far.drive(driver, returned)
-    assert depot.sent == ["a-1/d.tif"]
+    assert archive_shares.sent == ["a-1/d.tif"]
 
     async def set_aside() -> bool:
         return not kept.exists()
@@ -151,11 +151,11 @@ async def test_while_large_inputs_are_carried_other_batches_go(far: SlurmSite) -
         " VALUES ('a-1', 'i.tif', 'image', :crc32, :size_bytes)",
         **FACTS,
     )
-    depot = SlowDepot()
-    driver = driver_of(far, depot)
+    archive_shares = SlowDepot()
+    driver = driver_of(far, archive_shares)
 
     async def begun() -> bool:
-        return depot.begun == ["a-1/i.tif"]
+        return archive_shares.begun == ["a-1/i.tif"]
 
     await far.drive(driver, begun)
     await far.queue("a-2", stage="other")
@@ -167,38 +167,38 @@ async def test_while_large_inputs_are_carried_other_batches_go(far: SlurmSite) -
         return await ids() == [False, True]
 
     await far.drive(driver, other_went)
-    depot.go_on.set()
+    archive_shares.go_on.set()
 
     async def both_went() -> bool:
         return await ids() == [True, True]
 
     await far.drive(driver, both_went)
     assert (far.root / "assets" / "a-1" / "i.tif").read_bytes() == IMAGE
-    assert depot.begun == ["a-1/i.tif"]
+    assert archive_shares.begun == ["a-1/i.tif"]
 
 
 async def test_few_files_move_at_once_and_all_of_them_arrive(far: SlurmSite) -> None:
     far.options["resources"] = PARKED
     guids = [f"a-{n}" for n in range(5)]
     attempts = await far.queue(*guids, stage="other")
-    depot = SlowDepot()
-    driver = driver_of(far, depot)
+    archive_shares = SlowDepot()
+    driver = driver_of(far, archive_shares)
     await driver.turn()
     for guid, attempt in zip(guids, attempts, strict=True):
         await leave_result(far, guid, attempt)
 
     async def full() -> bool:
-        return len(depot.begun) == 2
+        return len(archive_shares.begun) == 2
 
     await looks(far, driver, full)
-    depot.go_on.set()
+    archive_shares.go_on.set()
 
     async def returned() -> bool:
         return {await state(far, guid) for guid in guids} == {"returned"}
 
     await far.drive(driver, returned)
-    assert sorted(depot.sent) == [f"{guid}/d.tif" for guid in guids]
-    assert depot.most_at_once == 2
+    assert sorted(archive_shares.sent) == [f"{guid}/d.tif" for guid in guids]
+    assert archive_shares.most_at_once == 2
 
 
 async def test_a_driver_that_ends_in_the_middle_leaves_it_to_the_next(far: SlurmSite) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from hpc.sites.retrieval import GONE_LOOKS
-from hpc.sites.slurm.cluster import Sight
+from hpc.sites.slurm.cluster import PollResult
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.sites.slurm.relay import Carried, DepotError, Shelf
+from hpc.sites.slurm.relay import ArchiveSharesError, Carried, ShareLocation
 from schemas.attempts import FileFacts
 from schemas.pipeline.load import Pipeline
 from tests.support.refusing_site import FAILED, Sbatch, second_site, sites_of
@@ -38,22 +38,22 @@ class ShelfDepot:
     down: bool = False
     full: bool = False
 
-    async def fetch(self, shelf: Shelf, file: FileFacts, to: Path) -> None:
+    async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
         if self.down:
-            raise DepotError("down")
+            raise ArchiveSharesError("down")
         if self.full:
             raise OSError(28, "No space left on device")
         self.fetched += 1
-        to.write_bytes(self.files[f"{shelf.institution}/{shelf.guid}/{file.name}"])
+        to.write_bytes(self.files[f"{location.institution}/{location.guid}/{file.name}"])
 
-    async def send(self, shelf: Shelf, file: FileFacts, path: Path) -> None:
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
         if self.down:
-            raise DepotError("down")
-        self.sent[f"{shelf.guid}/{file.name}"] = path.read_bytes()
+            raise ArchiveSharesError("down")
+        self.sent[f"{location.guid}/{file.name}"] = path.read_bytes()
 
 
-def driver_of(site: SlurmSite, depot: ShelfDepot) -> SlurmDriver:
-    return site.driver(callback="", depot=depot)
+def driver_of(site: SlurmSite, archive_shares: ShelfDepot) -> SlurmDriver:
+    return site.driver(callback="", archive_shares=archive_shares)
 
 
 async def with_image(site: SlurmSite, guid: str) -> ShelfDepot:
@@ -84,8 +84,8 @@ async def test_inputs_go_there_and_starts_and_results_come_back_without_a_callba
     far: SlurmSite,
 ) -> None:
     await far.queue("a-1", stage="other")
-    depot = await with_image(far, "a-1")
-    driver = driver_of(far, depot)
+    archive_shares = await with_image(far, "a-1")
+    driver = driver_of(far, archive_shares)
 
     async def returned() -> bool:
         return await far.states("a-1", stage="other") == ["returned"]
@@ -102,16 +102,16 @@ async def test_inputs_go_there_and_starts_and_results_come_back_without_a_callba
 
 async def test_an_input_that_lies_there_is_not_carried_again(far: SlurmSite) -> None:
     await far.queue("a-1", stage="other")
-    depot = await with_image(far, "a-1")
+    archive_shares = await with_image(far, "a-1")
     (far.root / "assets" / "a-1").mkdir(parents=True)
     (far.root / "assets" / "a-1" / "i.tif").write_bytes(IMAGE)
-    driver = driver_of(far, depot)
+    driver = driver_of(far, archive_shares)
 
     async def returned() -> bool:
         return await far.states("a-1", stage="other") == ["returned"]
 
     await far.drive(driver, returned)
-    assert depot.fetched == 0
+    assert archive_shares.fetched == 0
 
 
 async def test_of_two_jobs_of_one_attempt_the_shared_disk_lets_one_start(far: SlurmSite) -> None:
@@ -159,7 +159,7 @@ async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
     mine.mkdir(parents=True)
     (mine / "by").write_text('{"native_id": "77_0", "nonce": "n"}')
     assert await cancel(far, "a-1") == "queued"
-    driver.watcher.due_at = float("inf")  # it is the cancel that finds out
+    driver.poller.due_at = float("inf")  # it is the cancel that finds out
     await driver._cancel()
     assert await far.states("a-1", stage="other") == ["running"]
     ((found),) = await far.attempts("a-1", stage="other")
@@ -172,8 +172,8 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(
     monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    depot = ShelfDepot(down=True)
-    driver = driver_of(far, depot)
+    archive_shares = ShelfDepot(down=True)
+    driver = driver_of(far, archive_shares)
     await driver.turn()
     (far.root / "assets" / "a-1" / "derived").mkdir(parents=True)
     (far.root / "assets" / "a-1" / "derived" / "d.tif").write_bytes(IMAGE)
@@ -187,26 +187,26 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(
     kept.write_text(json.dumps({"path": f"/attempts/{attempt}/complete", "body": body}))
 
     async def state(wanted: str) -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         return await far.states("a-1", stage="other") == [wanted]
 
     await far.drive(driver, lambda: state("running"))
     await driver.turn()
     assert await state("running")
     assert kept.exists()
-    depot.down = False
+    archive_shares.down = False
     await far.drive(driver, lambda: state("returned"))
-    assert depot.sent == {"a-1/d.tif": IMAGE}
+    assert archive_shares.sent == {"a-1/d.tif": IMAGE}
 
 
 async def test_inputs_wait_while_our_own_disk_is_full(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await far.queue("a-1", stage="other")
-    depot = await with_image(far, "a-1")
-    depot.full = True
+    archive_shares = await with_image(far, "a-1")
+    archive_shares.full = True
     monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
-    driver = driver_of(far, depot)
+    driver = driver_of(far, archive_shares)
     for _ in range(5):
         await driver.turn()
         await asyncio.sleep(0.1)
@@ -214,7 +214,7 @@ async def test_inputs_wait_while_our_own_disk_is_full(
     assert await far.states("a-1", stage="other") == ["queued"]
     ((reason,),) = await far.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
     assert "its inputs wait: they cannot be kept here" in str(reason)
-    depot.full = False
+    archive_shares.full = False
 
     async def returned() -> bool:
         return await far.states("a-1", stage="other") == ["returned"]
@@ -233,8 +233,8 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
     far: SlurmSite, error: OSError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (attempt,) = await far.queue("a-1", stage="other")
-    carrier = driver_of(far, ShelfDepot()).state.carrier
-    assert carrier is not None
+    relay = driver_of(far, ShelfDepot()).state.relay
+    assert relay is not None
 
     def full(**_: object) -> None:
         raise error
@@ -242,7 +242,7 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
     wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
     monkeypatch.setattr("hpc.sites.slurm.relay.tempfile.TemporaryDirectory", full)
-    assert not await carrier._forward_all(attempt, [wish])
+    assert not await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
 
 
@@ -251,14 +251,14 @@ async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_ti
 ) -> None:
     (attempt,) = await far.queue("a-1", stage="other")
     await with_image(far, "a-1")
-    carrier = driver_of(far, ShelfDepot()).state.carrier
-    assert carrier is not None
+    relay = driver_of(far, ShelfDepot()).state.relay
+    assert relay is not None
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
     wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
     for _ in range(GONE_LOOKS - 1):
-        assert not await carrier._forward_all(attempt, [wish])
+        assert not await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
-    assert await carrier._forward_all(attempt, [wish])
+    assert await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] == "failed"
 
 
@@ -283,7 +283,7 @@ async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_o
     far.lab.cancel_all()
 
     async def returned() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         states = await far.states(*guids, stage="other")
         assert set(states) <= {"queued", "running", "returned"}
         return set(states) == {"returned"}
@@ -318,7 +318,7 @@ async def test_results_that_wait_for_the_archive_hide_none_behind_them(
         (folder / "results" / f"{attempt}.json").write_text(json.dumps(message))
 
     async def last_is_back() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         return await far.states("b-3", stage="other") == ["returned"]
 
     await far.drive(driver, last_is_back)
@@ -341,7 +341,7 @@ async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
     ((sent),) = await far.attempts("a-1", stage="other")
     look = driver.state.cluster.look
 
-    async def late_look(keys: Sequence[str], **how: Any) -> Sight:
+    async def late_look(keys: Sequence[str], **how: Any) -> PollResult:
         if how.get("queue") is False and not list(batch_folder(far).glob("results/*")):
             leave_traces(far, attempt, {"native_id": sent["external_id"], "nonce": "n"})
         return await look(keys, **how)
@@ -350,7 +350,7 @@ async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
     far.lab.cancel_all()
 
     async def returned() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         states = await far.states("a-1", stage="other")
         assert set(states) <= {"queued", "running", "returned"}
         return states == ["returned"]
@@ -378,7 +378,7 @@ async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tr
     far.lab.cancel_all()  # somebody at the site
 
     async def ready() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         return await far.states("a-1", stage="other") == ["ready"]
 
     await far.drive(driver, ready)
@@ -402,7 +402,7 @@ async def test_a_job_that_ends_after_it_began_unseen_is_told_as_one_that_had_beg
     far.lab.cancel_all()
 
     async def ready() -> bool:
-        driver.watcher.due_at = 0.0
+        driver.poller.due_at = 0.0
         return await far.states("a-1", stage="other") == ["ready"]
 
     await far.drive(driver, ready)
@@ -422,8 +422,8 @@ async def test_declared_outputs_are_listed_by_the_runner_and_brought_here(
     changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
     await transact(far.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
     await far.queue("a-1", stage="other")
-    depot = await with_image(far, "a-1")
-    driver = far.driver(callback="", depot=depot, outputs=tmp_path / "outputs")
+    archive_shares = await with_image(far, "a-1")
+    driver = far.driver(callback="", archive_shares=archive_shares, outputs=tmp_path / "outputs")
     place = tmp_path / "outputs" / "a-1" / "other" / "i.tif"
 
     async def here() -> bool:
@@ -445,7 +445,7 @@ async def test_what_the_site_refuses_goes_elsewhere_once_its_start_is_taken(
     now = 0.0
     driver = far.driver(
         callback="",
-        depot=await with_image(far, "good-1"),
+        archive_shares=await with_image(far, "good-1"),
         prelude=sbatch.prelude,
         clock=lambda: now + time.monotonic(),
     )

@@ -170,7 +170,7 @@ async def test_a_full_queue_lets_the_stage_rest_and_uses_no_try(
     assert "takes no more just now" in str(reason) and "QOSMaxSubmitJob" in str(reason)
     (learnt,) = driver.submitter.answers.learnt.values()
     assert learnt.until > driver.clock()
-    assert driver.submitter.doubts == {}
+    assert driver.submitter.unconfirmed == {}
     (tmp_path / "room").touch()
     learnt.until = 0.0
     await site.until_states(driver, ["good-1"], "returned")

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpc.remote import Garbled
+from hpc.remote import TruncatedAnswer
 from hpc.sites.backoff import LONGEST_PAUSE_S, Backoff
 from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.transport.errors import Paused, WireError
+from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
 from tasks.dispatch.retrieval import outputs_here
 from tests.support.delay_proxy import running_proxy
@@ -102,13 +102,13 @@ async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetc
             while proxy.received < 500_000:
                 await asyncio.sleep(0.01)
         proxy.cut()
-        with pytest.raises((WireError, Garbled)):
+        with pytest.raises((WireError, TruncatedAnswer)):
             await bringing
         assert files_under(outputs) == {}
         assert await state_of(site) is None
         async with asyncio.timeout(60):
             while await state_of(site) is None:
-                with suppress(Paused):
+                with suppress(CircuitOpen):
                     await retrieve(site.engine, site.name, source, outputs)
                 await asyncio.sleep(0.05)
         await link.close()

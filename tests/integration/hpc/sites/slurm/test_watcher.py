@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.scheduler.slurm import Answer, Task
 from hpc.scheduler.states import JobState
-from hpc.sites.slurm.cluster import Cluster, Sight
-from hpc.sites.slurm.poller import Watcher
+from hpc.sites.slurm.cluster import Cluster, PollResult
+from hpc.sites.slurm.poller import Poller
 from hpc.sites.slurm.state import SiteState
 from hpc.tokens import Keys
 from hpc.transport.local import LocalWire
@@ -38,10 +38,10 @@ class Shown(Cluster):
         history: str | None = None,
         starts: bool = False,
         known: Collection[str] = (),
-    ) -> Sight:
+    ) -> PollResult:
         self.looks.append(tuple(keys))
         task = Task("7_0", "b1", JobState.PENDING, "PENDING", reason="Resources")
-        return Sight(Answer((task,), not self.unreadable, self.unreadable))
+        return PollResult(Answer((task,), not self.unreadable, self.unreadable))
 
 
 class Clock:
@@ -52,7 +52,7 @@ class Clock:
 
 
 @pytest.fixture
-async def watcher(engine: AsyncEngine) -> Watcher:
+async def poller(engine: AsyncEngine) -> Poller:
     """A watcher of a site with one open batch, last heard of an hour ago."""
     world = await World.make(engine, PIPELINE)
     await world.register(new("g"))
@@ -70,60 +70,60 @@ async def watcher(engine: AsyncEngine) -> Watcher:
     site = Site.model_validate({**given, "callback": "http://h:1", "poll_s": 60})
     cluster = Shown(LocalWire(), "/r")
     state = SiteState(site, engine, KEYS, "http://h:1", Path("r.pyz"), cluster, clock=Clock())
-    return Watcher(state)
+    return Poller(state)
 
 
-async def pass_time(watcher: Watcher, seconds: int) -> int:
+async def pass_time(poller: Poller, seconds: int) -> int:
     """Turn every two seconds; how many looks there were."""
-    clock, cluster = watcher.state.clock, watcher.state.cluster
+    clock, cluster = poller.state.clock, poller.state.cluster
     assert isinstance(clock, Clock)
     assert isinstance(cluster, Shown)
     before = len(cluster.looks)
     for _ in range(seconds // 2):
         clock.now += 2
-        await watcher.look()
+        await poller.look()
     return len(cluster.looks) - before
 
 
 async def test_silent_jobs_are_looked_at_less_and_less_but_before_slurm_forgets(
-    watcher: Watcher,
+    poller: Poller,
 ) -> None:
-    looks = await pass_time(watcher, 3600)
+    looks = await pass_time(poller, 3600)
     assert 3600 / 150 - 2 <= looks <= 30
 
 
 async def test_while_jobs_report_by_themselves_nobody_looks_for_a_long_time(
-    watcher: Watcher, engine: AsyncEngine
+    poller: Poller, engine: AsyncEngine
 ) -> None:
-    await pass_time(watcher, 2)
+    await pass_time(poller, 2)
     async with engine.begin() as tx:
         await tx.exec_driver_sql("UPDATE track.attempt SET started_at = now()")
-    assert await pass_time(watcher, 600) <= 1
+    assert await pass_time(poller, 600) <= 1
 
 
-async def test_without_work_nobody_looks(watcher: Watcher, engine: AsyncEngine) -> None:
+async def test_without_work_nobody_looks(poller: Poller, engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
         await tx.exec_driver_sql("UPDATE track.batch SET ended_at = now()")
-    assert await pass_time(watcher, 600) == 0
+    assert await pass_time(poller, 600) == 0
 
 
 async def test_a_job_that_the_scheduler_has_not_begun_says_why(
-    watcher: Watcher, engine: AsyncEngine
+    poller: Poller, engine: AsyncEngine
 ) -> None:
-    await watcher.look()
+    await poller.look()
     async with engine.connect() as tx:
         rows = await tx.execute(text("SELECT reason FROM track.job WHERE state = 'queued'"))
         assert list(rows.scalars()) == ["it waits in the queue of far: Resources"]
 
 
 async def test_a_queue_of_which_a_line_is_cut_again_and_again_is_a_fault_of_the_site(
-    watcher: Watcher,
+    poller: Poller,
 ) -> None:
-    cluster = watcher.state.cluster
+    cluster = poller.state.cluster
     assert isinstance(cluster, Shown)
     cluster.unreadable = ("7|1|RUN",)
-    await pass_time(watcher, 200)
-    assert "cannot be read: '7|1|RUN'" in watcher.state.unanswered()
+    await pass_time(poller, 200)
+    assert "cannot be read: '7|1|RUN'" in poller.state.unanswered()
     cluster.unreadable = ()
-    await pass_time(watcher, 200)
-    assert watcher.state.unanswered() == ""
+    await pass_time(poller, 200)
+    assert poller.state.unanswered() == ""

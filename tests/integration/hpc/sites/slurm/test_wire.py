@@ -18,12 +18,12 @@ from demo.lab.sshd import Sshd, generate_key, running_sshd
 from hpc.transport.breaker import Breaker
 from hpc.transport.errors import (
     BadAddress,
+    CircuitOpen,
     DeadlinePassed,
     HungUp,
     JumpDown,
     KeyRefused,
     LinkLost,
-    Paused,
     SecondFactor,
     Unreachable,
     WireError,
@@ -226,7 +226,7 @@ async def test_a_key_nobody_knows_is_refused_and_not_tried_again_soon(
     link = SshLink(SshAddress(stranger))
     with pytest.raises(KeyRefused, match="does not accept our key"):
         await link.run("true")
-    with pytest.raises(Paused, match="left alone for another"):
+    with pytest.raises(CircuitOpen, match="left alone for another"):
         await link.run("true")
     assert link.counts.connections == 1
 
@@ -275,7 +275,7 @@ async def test_a_second_factor_after_the_key_is_told_at_once_and_costs_one_login
         with pytest.raises(SecondFactor, match="wants a second factor after it: password"):
             await link.run("true")
         for _ in range(3):
-            with pytest.raises(Paused, match="second factor"):
+            with pytest.raises(CircuitOpen, match="second factor"):
                 await link.run("true")
         assert server.log().count("Partial publickey") == 1
     assert link.counts.connections == 1
@@ -303,7 +303,7 @@ async def test_a_host_that_wants_a_password_first_takes_no_key_and_is_left_alone
         link = SshLink(server.address())
         with pytest.raises(KeyRefused, match="it wants password"):
             await link.run("true")
-        with pytest.raises(Paused):
+        with pytest.raises(CircuitOpen):
             await link.run("true")
     assert link.counts.connections == 1
 
@@ -355,7 +355,7 @@ async def test_a_host_that_lets_us_in_and_throws_us_out_is_not_knocked_at_for_ev
         with pytest.raises(LinkLost):
             await link.run("true")
         assert link.breaker.failures == 1
-        with pytest.raises(Paused, match="lets us in, and no command comes to its end"):
+        with pytest.raises(CircuitOpen, match="lets us in, and no command comes to its end"):
             await link.run("true")
     assert link.counts.connections == 1
 

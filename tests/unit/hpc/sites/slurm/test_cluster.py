@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import MOST_SENT, Cluster, Fate, SiteTrouble
+from hpc.sites.slurm.cluster import MOST_SENT, Cluster, SiteTrouble, SubmitOutcome
 from hpc.transport.base import Answer, Counts, Sink, Stdin
 from hpc.transport.local import LocalWire
 
@@ -64,16 +64,16 @@ LOST = "slurm_load_jobs error: Unable to contact slurm controller (connect failu
 
 
 @pytest.mark.parametrize(
-    ("squeue", "fate"),
+    ("squeue", "outcome"),
     [
-        (f"{NOISY}echo 3 nodes are down today; echo 77", Fate.KNOWN),
-        (f"{NOISY}echo 3 nodes are down today", Fate.ABSENT),
-        (f"{NOISY}echo '{LOST}' >&2", Fate.BLIND),
-        (f"{NOISY}exit 1", Fate.BLIND),
+        (f"{NOISY}echo 3 nodes are down today; echo 77", SubmitOutcome.KNOWN),
+        (f"{NOISY}echo 3 nodes are down today", SubmitOutcome.ABSENT),
+        (f"{NOISY}echo '{LOST}' >&2", SubmitOutcome.QUEUE_UNREADABLE),
+        (f"{NOISY}exit 1", SubmitOutcome.QUEUE_UNREADABLE),
     ],
 )
 async def test_a_harmless_line_blinds_no_look_for_a_job_and_a_lost_answer_does(
-    tmp_path: Path, squeue: str, fate: Fate
+    tmp_path: Path, squeue: str, outcome: SubmitOutcome
 ) -> None:
     programs = {"squeue": squeue, "sbatch": "#!/bin/sh\nexit 1"}
     for name, text in programs.items():
@@ -84,7 +84,10 @@ async def test_a_harmless_line_blinds_no_look_for_a_job_and_a_lost_answer_does(
     parcels = [Parcel("b1", {"job.sh": b""})]
     await cluster.send(parcels)
     found = (await cluster.send(parcels))["b1"]
-    assert (found.fate, found.job_id) == (fate, "77" if fate is Fate.KNOWN else "")
+    assert (found.outcome, found.job_id) == (
+        outcome,
+        "77" if outcome is SubmitOutcome.KNOWN else "",
+    )
 
 
 class Sbatch:
@@ -134,7 +137,7 @@ async def test_ever_so_many_batches_go_in_as_many_commands_as_it_takes(tmp_path:
     wire, runner = Sbatch(), tmp_path / "runner.pyz"
     runner.write_bytes(b"x")
     sent = await Cluster(wire, "/root").send(parcels(700), runner=runner, accounting=True)
-    assert {each.fate for each in sent.values()} == {Fate.KNOWN}
+    assert {each.outcome for each in sent.values()} == {SubmitOutcome.KNOWN}
     assert list(sent) == [each.key for each in parcels(700)]
     assert [len(words) // 5 for words in wire.commands] == [MOST_SENT] * 3 + [100]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpc.scheduler import by_id
-from hpc.sites.slurm.judge import Standing
+from hpc.sites.slurm.judge import SiteStatus
 from hpc.sites.slurm.script_ends import judge, patience_s
 from track.jobs.scripts import ScriptRun, submitted_ids, told_ids
 
@@ -21,10 +21,10 @@ def queue(*lines: str, ids: tuple[str, ...]) -> by_id.Shown:
 def test_an_end_counts_only_when_every_job_that_was_told_has_ended() -> None:
     ids = ("77", "78")
     dead, alive = "77|77|N/A|CANCELLED|n1|1000|x", "78|78|N/A|RUNNING|n1|1000|x"
-    assert judge(run(*ids), queue(dead, alive, ids=ids)).standing is Standing.RUNNING
-    assert judge(run(*ids), queue(dead, ids=ids)).standing is Standing.UNKNOWN
+    assert judge(run(*ids), queue(dead, alive, ids=ids)).status is SiteStatus.RUNNING
+    assert judge(run(*ids), queue(dead, ids=ids)).status is SiteStatus.UNKNOWN
     over = judge(run(*ids), queue(dead, alive.replace("RUNNING", "COMPLETED"), ids=ids))
-    assert (over.standing, over.outcome, over.uses_try) == (Standing.OVER, "cancelled", False)
+    assert (over.status, over.outcome, over.uses_try) == (SiteStatus.OVER, "cancelled", False)
 
 
 def test_an_array_is_over_with_its_last_task_and_a_task_is_found_by_either_name() -> None:
@@ -37,11 +37,11 @@ def test_an_array_is_over_with_its_last_task_and_a_task_is_found_by_either_name(
     for name in ("81", "80_0"):
         assert judge(run(name), queue(*lines, ids=(name,))).outcome == "lost"
     waiting = "80|80|0-1|PENDING||1000|x"
-    assert judge(run("80"), queue(waiting, ids=("80",))).standing is Standing.PENDING
+    assert judge(run("80"), queue(waiting, ids=("80",))).status is SiteStatus.PENDING
 
 
 def test_what_is_no_schedulers_id_is_asked_of_nobody() -> None:
-    assert judge(run("mock_id"), {}).standing is Standing.UNKNOWN
+    assert judge(run("mock_id"), {}).status is SiteStatus.UNKNOWN
 
 
 def test_one_job_that_the_queue_does_not_show_is_absent_and_any_other_error_is_no_answer() -> None:
@@ -56,7 +56,7 @@ def test_accounting_knows_what_the_queue_forgot(word: str, code: int) -> None:
     shown = by_id.read_accounting(0, [f"77|77|{word}|{code}:0|n1|1000|x"], "", ["77"])
     assert shown is not None
     over = judge(run("77"), shown)
-    assert (over.standing, over.uses_try) == (Standing.OVER, word == "FAILED")
+    assert (over.status, over.uses_try) == (SiteStatus.OVER, word == "FAILED")
 
 
 def test_a_job_that_has_not_started_may_wait_in_the_queue_for_an_hour() -> None:
@@ -77,7 +77,7 @@ def test_a_job_submitted_after_its_id_was_told_is_anothers_unless_it_was_begun_a
     shown = queue("77|77|N/A|RUNNING|n1|900|x", "78|78|N/A|RUNNING|n1|2000|a|b", ids=ids)
     told = {"77": 1000.0, "78": 1000.0}
     assert by_id.strangers(shown, told) == {"78"}
-    assert judge(run("78"), by_id.without(shown, {"78"})).standing is Standing.UNKNOWN
+    assert judge(run("78"), by_id.without(shown, {"78"})).status is SiteStatus.UNKNOWN
     assert by_id.read_restarted(["77  |0  |", "78  |1  |", "Slurm is slow today"]) == {"78"}
 
 

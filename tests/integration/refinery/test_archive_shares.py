@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from blocks.ars_client import ArsClient
-from hpc.sites.slurm.relay import DepotError, Shelf
-from refinery.depot import ShareDepot
+from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
+from refinery.archive_shares import ArsShares
 from schemas.attempts import FileFacts
 from tests.support.archive import Archive
 from tests.support.archive_road import create
@@ -19,12 +19,12 @@ FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(
 
 
 @pytest.fixture
-async def shelf(archive: Archive) -> Shelf:
+async def shelf(archive: Archive) -> ShareLocation:
     """An asset whose share is open."""
     guid = str(uuid.uuid4())
     async with ArsClient(archive.address) as ars:
         await create(ars, guid, mb=5)
-    return Shelf(guid, "NHMD", "Vascular plants")
+    return ShareLocation(guid, "NHMD", "Vascular plants")
 
 
 def local(folder: Path, content: bytes = IMAGE) -> Path:
@@ -34,9 +34,9 @@ def local(folder: Path, content: bytes = IMAGE) -> Path:
 
 
 async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
-    archive: Archive, shelf: Shelf, tmp_path: Path
+    archive: Archive, shelf: ShareLocation, tmp_path: Path
 ) -> None:
-    depot = ShareDepot(archive.address)
+    depot = ArsShares(archive.address)
     await depot.send(shelf, FACTS, local(tmp_path))
     await depot.send(shelf, FACTS, local(tmp_path))  # again is harmless, and takes no room
     await depot.fetch(shelf, FACTS, tmp_path / "back.tif")
@@ -47,22 +47,22 @@ async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
 
 
 async def test_a_file_that_is_another_one_is_not_sent(
-    archive: Archive, shelf: Shelf, tmp_path: Path
+    archive: Archive, shelf: ShareLocation, tmp_path: Path
 ) -> None:
     torn = local(tmp_path, bytes(len(IMAGE)))
-    with pytest.raises(DepotError, match="CRC"):
-        await ShareDepot(archive.address).send(shelf, FACTS, torn)
+    with pytest.raises(ArchiveSharesError, match="CRC"):
+        await ArsShares(archive.address).send(shelf, FACTS, torn)
     async with ArsClient(archive.address) as ars:
         assert not any(row.holds(FACTS) for row in await ars.files.listed(shelf.guid))
 
 
 async def test_what_the_share_holds_otherwise_is_not_given(
-    archive: Archive, shelf: Shelf, tmp_path: Path
+    archive: Archive, shelf: ShareLocation, tmp_path: Path
 ) -> None:
-    depot = ShareDepot(archive.address)
+    depot = ArsShares(archive.address)
     await depot.send(shelf, FACTS, local(tmp_path))
     wanted = FACTS.model_copy(update={"crc32": 1})
-    with pytest.raises(DepotError, match="CRC"):
+    with pytest.raises(ArchiveSharesError, match="CRC"):
         await depot.fetch(shelf, wanted, tmp_path / "back.tif")
     assert [path.name for path in tmp_path.glob("back*")] == []
 
@@ -77,12 +77,12 @@ async def test_what_the_share_holds_otherwise_is_not_given(
     ],
 )
 async def test_a_fault_of_the_archive_is_a_depots_error_and_sending_again_mends_it(
-    archive: Archive, shelf: Shelf, tmp_path: Path, fault: dict[str, object]
+    archive: Archive, shelf: ShareLocation, tmp_path: Path, fault: dict[str, object]
 ) -> None:
-    depot, fault = ShareDepot(archive.address), dict(fault)
+    depot, fault = ArsShares(archive.address), dict(fault)
     where = {} if fault["action"] == "corrupt_upload" else {"path_regex": "assetfiles"}
     archive.fault(str(fault.pop("action")), guid=shelf.guid, **where, **fault)
-    with pytest.raises(DepotError):
+    with pytest.raises(ArchiveSharesError):
         await depot.send(shelf, FACTS, local(tmp_path))
     await depot.send(shelf, FACTS, local(tmp_path))
     async with ArsClient(archive.address) as ars:
@@ -90,6 +90,6 @@ async def test_a_fault_of_the_archive_is_a_depots_error_and_sending_again_mends_
 
 
 async def test_an_archive_that_is_away_is_a_depots_error(tmp_path: Path, archive: Archive) -> None:
-    away = ShareDepot(Archive("http://127.0.0.1:9", "v2_11").address)
-    with pytest.raises(DepotError):
-        await away.send(Shelf("g", "NHMD", "Vascular plants"), FACTS, local(tmp_path))
+    away = ArsShares(Archive("http://127.0.0.1:9", "v2_11").address)
+    with pytest.raises(ArchiveSharesError):
+        await away.send(ShareLocation("g", "NHMD", "Vascular plants"), FACTS, local(tmp_path))

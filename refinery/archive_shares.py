@@ -1,0 +1,41 @@
+"""The archive's open shares, for sites whose nodes have no network: we fetch and send for them."""
+
+from pathlib import Path
+
+from blocks.ars_client import ArsAddress, ArsClient, ArsError
+from blocks.ars_client.files import LocalFile
+from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
+from schemas.attempts import FileFacts
+
+
+class ArsShares:
+    """Fetches and sends with our own credentials, which no site ever sees."""
+
+    def __init__(self, address: ArsAddress) -> None:
+        self._address = address
+
+    async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
+        """Put a file of the share at `to`, whole and checked. Raises ArchiveSharesError."""
+        try:
+            async with ArsClient(self._address) as ars:
+                await ars.files.download(
+                    location.guid, location.institution, location.collection, file, to
+                )
+        except (ArsError, OSError) as error:
+            raise ArchiveSharesError(str(error)) from error
+
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
+        """Put `path` into the share; the archive checks its CRC. Raises ArchiveSharesError.
+
+        What is there already is not sent again: the archive would count both against the share.
+        """
+        local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
+        try:
+            async with ArsClient(self._address) as ars:
+                if any(row.holds(local) for row in await ars.files.listed(location.guid)):
+                    return
+                await ars.files.upload(
+                    location.guid, location.institution, location.collection, local
+                )
+        except (ArsError, OSError) as error:
+            raise ArchiveSharesError(str(error)) from error
