@@ -43,9 +43,8 @@ QUEUED = """
     JOIN track.job j ON j.attempt_id = t.id WHERE j.state = 'queued' ORDER BY t.id
 """
 LOSE = """
-    SELECT pg_terminate_backend(pid) FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'refinery dispatcher lease' AND datname = current_database()
 """
 PATIENCE_S = 120
 
