@@ -4,7 +4,7 @@ from prefect import flow
 
 from tasks.archive.stages import STAGES
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.holding import run_stage
+from tasks.dispatch.held_job import held_job
 from track.jobs.claims import Claim
 
 
@@ -14,6 +14,6 @@ async def archive_asset(claim: Claim) -> None:
     dispatcher = this_dispatcher()
     step: Claim | None = claim
     while step is not None:
-        async with run_stage(dispatcher, step):
+        async with held_job(step).run_stage():
             await STAGES[step.run](dispatcher, step.guid)
         step = await dispatcher.continue_with(claim.guid, frozenset(STAGES))

@@ -5,7 +5,7 @@ from prefect import flow
 from tasks.archive.finalise import finalise, is_final
 from tasks.dispatch.announcements import announce_finalised
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.holding import run_stage
+from tasks.dispatch.held_job import held_job
 from track.jobs.claims import Claim
 
 
@@ -13,7 +13,7 @@ from track.jobs.claims import Claim
 async def finalise_asset(claim: Claim) -> None:
     """Close, date, push, read back, perhaps lock; its end is noted when the stage is finished."""
     dispatcher = this_dispatcher()
-    async with run_stage(dispatcher, claim):
+    async with held_job(claim).run_stage():
         await finalise(dispatcher, claim)
     if await is_final(dispatcher, claim):
         announce_finalised(dispatcher, claim)

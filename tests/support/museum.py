@@ -15,7 +15,6 @@ from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
-from tasks.dispatch.holding import run_stage
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.ingest import ingest
 from tasks.intake.registration import register_session

@@ -8,11 +8,12 @@ Pooled connections are asked before use, so that one the server closed meanwhile
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
@@ -41,8 +42,14 @@ def never_fits(error: DBAPIError) -> bool:
     return isinstance(error, DataError) or state.startswith(("22", "54"))
 
 
-async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Run `work` in one transaction; again, up to 8 times, when nothing of it can have stayed.
+async def transact(
+    engine: AsyncEngine,
+    work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run `work(tx, *args, **kwargs)` in one transaction; again, up to 8 times, when nothing of
+    it can have stayed.
 
     So it is when PostgreSQL chose it as a victim, and when its connection was lost before it
     was to commit: a server may end a session at any moment, and another is at hand.
@@ -51,7 +58,7 @@ async def transact(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaita
         worked = False
         try:
             async with engine.begin() as tx:
-                result = await work(tx)
+                result = await work(tx, *args, **kwargs)
                 worked = True
             return result
         except DBAPIError as error:

@@ -315,7 +315,7 @@ async def test_a_live_dispatcher_sees_that_a_site_opens(world: World, site: Fake
 async def test_a_site_closed_between_claim_and_queue_costs_no_try(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.submission.NO_SITE_S", 0.2)
+    monkeypatch.setattr("track.jobs.at_site.NO_SITE_S", 0.2)
     chosen: list[int] = []
 
     async def closed_once(tx: AsyncConnection, job_id: int) -> str:
@@ -324,7 +324,7 @@ async def test_a_site_closed_between_claim_and_queue_costs_no_try(
             raise NoSite("no open site may take it")
         return await choose_site(tx, job_id)
 
-    monkeypatch.setattr("tasks.dispatch.submission.choose_site", closed_once)
+    monkeypatch.setattr("track.jobs.at_site.choose_site", closed_once)
     assert (await run(world)).name == "Finished"
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows.dispatch import dispatch
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.holding import run_stage
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.jobs.claims import Claim, returned

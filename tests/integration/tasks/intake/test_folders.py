@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from blocks.ndrive import NDrive
-from tasks.dispatch.holding import Quarantined
+from tasks.dispatch.held_job import Quarantined
 from tasks.files import ndrive, recent_listing
 from tasks.intake import folders
 from tasks.intake.folders import close_session_folder

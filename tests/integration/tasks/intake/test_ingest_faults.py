@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.dispatch.holding import Quarantined
+from tasks.dispatch.held_job import Quarantined
 from tasks.errors import DiskFull, FileError, PermissionDenied, SourceVanished
 from tasks.files import copies
 from tasks.intake import registration, replaced

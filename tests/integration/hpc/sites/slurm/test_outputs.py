@@ -13,7 +13,6 @@ from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
-from tasks.dispatch.retrieval import outputs_here
 from tests.support.delay_proxy import running_proxy
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 from track.jobs.claims import take_returned
