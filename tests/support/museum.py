@@ -15,6 +15,7 @@ from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.held_job import HeldJob
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.ingest import ingest
 from tasks.intake.registration import register_session
@@ -99,7 +100,8 @@ class Museum:
         """Claim a specimen's ingest, due or not, and do it."""
         await self.world.sql("UPDATE track.job SET available_at = now() WHERE state = 'ready'")
         (claim,) = await self.world.claim(guid=guid)
-        async with run_stage(self.dispatcher, claim):
+        us = self.dispatcher
+        async with HeldJob(us.engine, claim, us.id, us.actor).run_stage():
             await ingest(self.dispatcher, guid)
 
     async def fails(self, guid: str, error: type[Exception]) -> str:

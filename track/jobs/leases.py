@@ -58,22 +58,19 @@ class Holder:
 class Lease:
     """One dispatcher's lease on one session; `take` it, then `release` it once.
 
-    `lost` is called, in the renewing thread, when the lease can no longer be proved.
+    Moves are guarded with its `dispatcher_id`. `lost` is called, in the renewing thread, when the
+    lease can no longer be proved.
     """
 
     def __init__(self, url: str, session_id: UUID, flow_run_id: UUID | None = None) -> None:
         self._url = url.replace("postgresql+psycopg://", "postgresql://")
-        self.holder = Holder(session_id, flow_run_id, uuid4())
+        self.dispatcher_id = uuid4()
+        self.holder = Holder(session_id, flow_run_id, self.dispatcher_id)
         self._stop = threading.Event()
         self._lost = threading.Event()
         self._thread: threading.Thread | None = None
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._proved_until = 0.0  # by this process's clock, earlier than by the database's
-
-    @property
-    def dispatcher_id(self) -> UUID:
-        """The id that this process's moves are guarded with."""
-        return self.holder.dispatcher_id
 
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[None]:

@@ -224,6 +224,7 @@ async def try_again(
 
 async def end(
     tx: AsyncConnection,
+    /,
     job_id: int,
     new: State,
     *,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
 from schemas.pace import Pace
-from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.held_job import held_job
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.jobs.claims import Claim, returned
@@ -35,7 +35,7 @@ class Work:
     def flow(self) -> Any:
         @flow(name="archive", flow_run_name="{claim.guid} create")
         async def work(claim: Claim) -> None:
-            async with run_stage(this_dispatcher(), claim):
+            async with held_job(claim).run_stage():
                 self.begun.append(claim.guid)
                 if claim.guid == "slow":
                     await self.go.wait()

@@ -13,6 +13,8 @@ from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
+from tasks.dispatch.held_job import HeldJob
+from tasks.dispatch.outcome import outputs_here
 from tests.support.delay_proxy import running_proxy
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 from track.jobs.claims import take_returned
@@ -61,8 +63,8 @@ async def test_until_they_are_here_the_stage_is_not_done(site: SlurmSite, tmp_pa
     driver = site.driver(runner=ODD_RUNNER)  # it brings nothing
     await returned(site, driver)
     claim = SimpleNamespace(job_id=await site.world.job_id(GUID, "clean"))
-    us = SimpleNamespace(engine=site.engine, id=site.world.dispatcher_id, actor="test")
-    waiting = asyncio.create_task(outputs_here(us, claim))  # type: ignore[arg-type]
+    job = HeldJob(site.engine, claim, site.world.dispatcher_id, "test")  # type: ignore[arg-type]
+    waiting = asyncio.create_task(outputs_here(job))
     done, _ = await asyncio.wait([waiting], timeout=1.5)
     assert not done
     source = RemoteSource(driver.state.cluster.wire, str(site.root))
@@ -167,8 +169,8 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
     mine = site.world.dispatcher_id
     assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))
     claim = SimpleNamespace(job_id=job_id)
-    us = SimpleNamespace(engine=site.engine, id=mine, actor="test")
-    ending = await outputs_here(us, claim)  # type: ignore[arg-type]
+    job = HeldJob(site.engine, claim, mine, "test")  # type: ignore[arg-type]
+    ending = await outputs_here(job)
     assert ending is not None and ending.name == "Retrying"
     assert await site.states(GUID) == ["ready"]
     assert not (tmp_path / "outputs" / GUID / "clean" / "note.txt").exists()
