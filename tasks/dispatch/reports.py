@@ -10,12 +10,11 @@ from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.exceptions import PrefectException
-from sqlalchemy import select
 
 from tasks.dispatch.dispatcher import Dispatcher
+from track.records.sessions import dropped_as
 from track.reports.progress import session_progress
 from track.schema.database import transact
-from track.schema.tables import session
 
 EVERY_S = 5.0
 
@@ -73,9 +72,7 @@ class SessionReport:
 
     async def _folder(self) -> str:
         """Where the session's folder lay when it was dropped: how people know it."""
-        named = select(session.c.opened_as).where(session.c.id == self._dispatcher.session_id)
-        async with self._dispatcher.engine.connect() as connection:
-            return str((await connection.execute(named)).scalar_one())
+        return await transact(self._dispatcher.engine, dropped_as, self._dispatcher.session_id)
 
 
 def _line(row: dict[str, object]) -> dict[str, object]:

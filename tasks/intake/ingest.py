@@ -6,9 +6,7 @@ at the workstation can do about it.
 
 import mimetypes
 from collections.abc import Sequence
-from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.attempts import FileFacts
@@ -31,8 +29,8 @@ from track.commands.results import megabytes, note_file
 from track.commands.specimen_codes import name_documented
 from track.records.documents import create_document
 from track.records.files import AssetRow, read_asset, taken_in
+from track.records.sessions import folder_of
 from track.schema.database import transact
-from track.schema.tables import session
 
 
 async def ingest(dispatcher: Dispatcher, guid: str) -> None:
@@ -43,7 +41,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     async with dispatcher.engine.connect() as connection:
         row = await read_asset(connection, guid)
         known = await pipeline_names(connection)
-        folder = await _folder(connection, dispatcher, row.source_path)
+        folder = row.source_path or await folder_of(connection, dispatcher.session_id)
         looking = await stages_that_look(connection, row.pipeline)
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
     arrived = await _read_metadata(found, row, known)
@@ -70,12 +68,6 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
             await warn_of_ingest(tx, guid, what)
 
     await transact(dispatcher.engine, record)
-
-
-async def _folder(connection: AsyncConnection, dispatcher: Dispatcher, source: Path | None) -> Path:
-    """Where the asset's files lie: its session's folder, which may have been renamed."""
-    mine = select(session.c.path).where(session.c.id == dispatcher.session_id)
-    return source or Path((await connection.execute(mine)).scalar_one())
 
 
 async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrived:

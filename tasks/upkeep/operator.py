@@ -16,27 +16,21 @@ from prefect.artifacts import Artifact
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars import ArsArchive
 from blocks.ars_client import ArsClient, ArsError
 from blocks.database import RefineryDatabase
 from hpc.runner.registry import names
-from schemas.pipeline.load import Pipeline, check_sites, check_together, load_pipelines
+from schemas.pipeline.load import Pipeline, load_pipelines
 from schemas.storable import why_not_storable
 from tasks.archive.metadata import push_pending
 from track.commands import pipelines
 from track.commands.back_fill import back_fill
-from track.commands.operations import ResultRow
-from track.commands.selection import CannotDo, asset_row, session_row
+from track.commands.operations import ResultRow, choose_to_push
+from track.commands.selection import CannotDo
 from track.jobs.moves import StaleMove
-from track.jobs.sites import read_sites
-from track.records.documents import mark_unpushed
-from track.records.outbox import announce_changed
 from track.schema.database import make_engine, transact
-from track.schema.history import record_all
-from track.schema.tables import asset, document, pipeline
 
 T = TypeVar("T")
 
@@ -122,23 +116,9 @@ async def load_definitions(request: OperatorRequest, path: Path) -> list[ResultR
     """
     given = await asyncio.to_thread(_read_definitions, path)
 
-    async def write(tx: AsyncConnection) -> list[str]:
-        rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
-        names = {each.name for each in given}
-        kept = [
-            Pipeline.model_validate(row.definition)
-            for row in rows
-            if row.name not in names and row.name != pipelines.UNREADABLE
-        ]
-        check_together([*given, *kept])
-        sites = await read_sites(tx)
-        bare = [site.name for site in sites if not site.runs_scripts]
-        check_sites(given, [site.name for site in sites], bare)
-        changed = await pipelines.load_pipelines(tx, given, actor=request.actor)
-        await announce_changed(tx, changed, by=request.actor)
-        return changed
-
-    changed = await request.once(write)
+    changed = await request.once(
+        lambda tx: pipelines.edit_pipelines(tx, given, actor=request.actor)
+    )
     await back_fill(request.engine)
     return [
         ResultRow(each.name, "", "", "loaded" if each.name in changed else "", _stages(each))
@@ -173,35 +153,12 @@ async def push_again(
 
     An asset that ARS does not know yet gets its metadata when it is created there.
     """
-    guids = await request.once(lambda tx: _to_push(tx, request, guid, session_id, everything))
+    guids = await request.once(
+        lambda tx: choose_to_push(tx, guid, session_id, everything=everything, actor=request.actor)
+    )
     archive: ArsArchive = await ArsArchive.aload("default")
     async with archive.client() as ars:
         return [await _push(request, ars, each) for each in guids]
-
-
-async def _to_push(
-    tx: AsyncConnection,
-    request: OperatorRequest,
-    guid: str | None,
-    session_id: UUID | None,
-    everything: bool,
-) -> list[str]:
-    if (guid is None) == (session_id is None):
-        raise CannotDo("guid, session: give one of the two")
-    if guid is not None:
-        await asset_row(tx, guid)
-    if session_id is not None:
-        await session_row(tx, session_id)
-    mine = asset.c.guid == guid if guid is not None else asset.c.session_id == session_id
-    statement = select(document.c.asset_guid).join(asset).where(mine)
-    if not everything:
-        statement = statement.where(document.c.revision > document.c.ars_revision)
-    guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
-    if everything:
-        await mark_unpushed(tx, guids)
-        said = [{"asset_guid": each} for each in guids]
-        await record_all(tx, said, actor=request.actor, what="metadata.push")
-    return guids
 
 
 async def _push(request: OperatorRequest, ars: ArsClient, guid: str) -> ResultRow:

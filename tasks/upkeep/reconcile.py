@@ -28,7 +28,6 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Crashed
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
@@ -43,7 +42,7 @@ from track.commands.site_lacks import wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import look, parked_longest, wake_due
 from track.schema.database import make_engine, transact
-from track.schema.lasting import TRANSACTION
+from track.schema.lasting import hold_alone
 
 DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
 COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
@@ -55,8 +54,6 @@ MOST_PAGES = 10
 
 AT_ONCE = 100
 """Parked sessions looked at again by one run."""
-
-ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('reconcile', 0))")
 
 BACK_FILL_S = 20.0
 """How long one look goes on with what an edit of a pipeline has left to do."""
@@ -106,8 +103,7 @@ async def reconciling() -> AsyncIterator[AsyncEngine]:
     engine = make_engine(database.address(), pool=2, overflow=2)
     try:
         async with engine.connect() as mine:
-            await mine.execute(text(TRANSACTION))
-            await mine.execute(ONE_AT_A_TIME)
+            await hold_alone(mine, "reconcile")
             yield engine
     finally:
         await engine.dispose()

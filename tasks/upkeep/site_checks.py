@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.artifacts import acreate_table_artifact
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
@@ -19,9 +18,9 @@ from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from track.commands.selection import CannotDo
 from track.commands.site_lacks import forget_lacks
+from track.jobs.sites import read_sites
 from track.schema.database import make_engine
 from track.schema.history import record
-from track.schema.tables import site as site_table
 
 
 @asynccontextmanager
@@ -37,8 +36,7 @@ async def _database() -> AsyncIterator[AsyncEngine]:
 async def find_site(name: str) -> Site:
     """A Slurm site by its name. Raises CannotDo."""
     async with _database() as engine, engine.connect() as tx:
-        rows = await tx.execute(select(site_table.c.name, site_table.c.definition))
-        known = {row.name: Site.model_validate(row.definition) for row in rows}
+        known = {each.name: each for each in await read_sites(tx)}
     slurm = [each for each, found in known.items() if found.kind == "slurm"]
     if name not in slurm:
         raise CannotDo(f"site: no Slurm site is called '{name}': there are {', '.join(slurm)}")

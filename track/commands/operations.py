@@ -6,19 +6,21 @@ was, what is now, and why nothing was done when nothing was.
 
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.commands.selection import CannotDo, site_row
+from track.commands.selection import CannotDo, asset_row, session_row, site_row
 from track.jobs import verbs
 from track.jobs.attempts import DECLARED, close_attempt
 from track.jobs.moves import Guard, lock
 from track.jobs.outputs import forsake_outputs, outputs_awaited
 from track.jobs.sites import is_driven, runs_scripts
-from track.schema.history import record
+from track.records.documents import mark_unpushed
+from track.schema.history import record, record_all
 from track.schema.states import IN_HAND, State
-from track.schema.tables import asset, attempt, file, job, site, stage
+from track.schema.tables import asset, attempt, document, file, job, site, stage
 
 
 @dataclass(frozen=True)
@@ -291,3 +293,31 @@ async def queued_at(tx: AsyncConnection, name: str) -> list[int]:
 async def _notify(tx: AsyncConnection, name: str) -> None:
     """Tell a site's driver to look now rather than at its next tick."""
     await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": name})
+
+
+async def choose_to_push(
+    tx: AsyncConnection,
+    guid: str | None,
+    session_id: UUID | None,
+    *,
+    everything: bool,
+    actor: str,
+) -> list[str]:
+    """The assets of one guid or one session whose metadata the archive lacks; with `everything`,
+    all of them, which are owed to it from now on. Raises CannotDo."""
+    if (guid is None) == (session_id is None):
+        raise CannotDo("guid, session: give one of the two")
+    if guid is not None:
+        await asset_row(tx, guid)
+    if session_id is not None:
+        await session_row(tx, session_id)
+    mine = asset.c.guid == guid if guid is not None else asset.c.session_id == session_id
+    statement = select(document.c.asset_guid).join(asset).where(mine)
+    if not everything:
+        statement = statement.where(document.c.revision > document.c.ars_revision)
+    guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
+    if everything:
+        await mark_unpushed(tx, guids)
+        said = [{"asset_guid": each} for each in guids]
+        await record_all(tx, said, actor=actor, what="metadata.push")
+    return guids

@@ -5,16 +5,18 @@ has, a removed one is archived; edges are written anew, so a changed `needs` is 
 edge. What follows of it for jobs is `track.commands.back_fill`'s.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pipeline.load import Need, Pipeline, Stage
+from schemas.pipeline.load import Need, Pipeline, Stage, check_sites, check_together
 from track.jobs.edges import lock_edges
+from track.jobs.sites import read_sites
 from track.jobs.throttles import RESERVED
+from track.records.outbox import announce_changed
 from track.schema.history import record
 from track.schema.tables import edge, pipeline, stage
 
@@ -27,6 +29,25 @@ def unreadable_pipeline() -> Pipeline:
     return Pipeline.model_validate(
         {"pipeline": UNREADABLE, "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
     )
+
+
+async def edit_pipelines(
+    tx: AsyncConnection, given: Sequence[Pipeline], *, actor: str
+) -> list[str]:
+    """Load these pipelines and announce those that changed; the others stay as they are.
+
+    Raises PipelineError for what does not fit together with those, or with the sites there are.
+    """
+    rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
+    names = {each.name for each in given} | {UNREADABLE}
+    kept = [Pipeline.model_validate(row.definition) for row in rows if row.name not in names]
+    check_together([*given, *kept])
+    sites = await read_sites(tx)
+    bare = [site.name for site in sites if not site.runs_scripts]
+    check_sites(given, [site.name for site in sites], bare)
+    changed = await load_pipelines(tx, given, actor=actor)
+    await announce_changed(tx, changed, by=actor)
+    return changed
 
 
 async def load_pipelines(

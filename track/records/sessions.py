@@ -6,6 +6,7 @@ listing, so a folder name used again is a new session.
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -110,3 +111,15 @@ async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetim
     if found is not None:
         await record(tx, actor="dispatcher", what="session.finished", session_id=session_id)
     return found
+
+
+async def dropped_as(tx: AsyncConnection, session_id: UUID) -> str:
+    """The path under which a session's folder was dropped: how people know it."""
+    mine = select(session.c.opened_as).where(session.c.id == session_id)
+    return str((await tx.execute(mine)).scalar_one())
+
+
+async def folder_of(tx: AsyncConnection, session_id: UUID) -> Path:
+    """Where a session's folder lies now; it may have been renamed."""
+    mine = select(session.c.path).where(session.c.id == session_id)
+    return Path((await tx.execute(mine)).scalar_one())

@@ -7,6 +7,9 @@ this: they are asked before use, and a closed one is replaced.
 
 from typing import LiteralString
 
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 CONNECT: dict[str, str | int] = {
     "connect_timeout": 10,
     # A network that went silent has to become an error within seconds.
@@ -37,3 +40,9 @@ What an older server does not know is left out."""
 
 TRANSACTION: LiteralString = SETTINGS.replace("false", "true")
 """The same for one transaction of a pooled connection, at its beginning."""
+
+
+async def hold_alone(tx: AsyncConnection, what: str) -> None:
+    """Wait until nobody else holds `what`, and hold it until this transaction ends."""
+    await tx.execute(text(TRANSACTION))
+    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))

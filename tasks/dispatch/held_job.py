@@ -1,0 +1,134 @@
+"""A claimed job in its subflow's hands: what may become of it, each one transaction.
+
+What goes wrong while it is held decides where it goes. Effects look before they act, so the
+answer to nearly everything that is not the specimen's own fault is: again, later.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from blocks.ars_client import ArsError
+from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.errors import AskedAPerson, FileError
+from track.commands import assets
+from track.jobs import at_site, verbs
+from track.jobs.claims import Claim
+from track.jobs.moves import Guard
+from track.schema.database import transact
+from track.schema.states import State
+
+SOON_S = 30.0
+"""Pause after the first fault of a file that may pass by itself; it doubles each time."""
+
+SELDOM_S = 1800.0
+"""What that pause grows to: a folder that is gone stays gone until a person acts."""
+
+ARCHIVE_S = 300.0
+"""The same for the archive: it comes back by itself, and all wait for it."""
+
+
+class Quarantined(Exception):
+    """The specimen's files cannot be taken in: file, problem and remedy, for a person."""
+
+    def __init__(self, file: str, problem: str, remedy: str) -> None:
+        remedy = remedy.replace("; ", ", ")  # the last of these parts problem and remedy
+        super().__init__(f"{file}: {problem}; {remedy}")
+        self.file, self.problem, self.remedy = file, problem, remedy
+
+
+@dataclass(frozen=True)
+class HeldJob:
+    """One claimed job of the dispatcher `holder`; `actor` is how history names it.
+
+    Every method is one transaction; each raises StaleMove when the job is not held any more.
+    """
+
+    engine: AsyncEngine
+    claim: Claim
+    holder: UUID
+    actor: str
+
+    @property
+    def guard(self) -> Guard:
+        """What its moves are guarded with: they fail once another dispatcher has the job."""
+        return Guard(dispatcher_id=self.holder)
+
+    async def finish(self) -> None:
+        """It is done; rules and edges follow in the same transaction."""
+        job_id, guard = self.claim.job_id, self.guard
+        await transact(self.engine, verbs.finish, job_id, actor=self.actor, guard=guard)
+
+    async def retry(self, why: str, *, delay_s: float, grows_to_s: float | None) -> None:
+        """Put it off without using a try; the pause doubles each time in a row, up to a bound."""
+        await transact(
+            self.engine, verbs.try_again, self.claim.job_id, actor=self.actor, why=why,
+            uses_try=False, guard=self.guard, delay_s=delay_s, grows_to_s=grows_to_s,
+        )  # fmt: skip
+
+    async def fail(self, why: str) -> None:
+        """End it without success; a person decides what becomes of it."""
+        job_id, guard = self.claim.job_id, self.guard
+        await transact(
+            self.engine, verbs.end, job_id, State.FAILED, actor=self.actor, why=why, guard=guard
+        )
+
+    async def quarantine(self, error: Quarantined) -> None:
+        """End its asset, whose files cannot be taken in."""
+        await transact(
+            self.engine, assets.quarantine, self.claim.guid, self.claim.job_id,
+            dispatcher_id=self.holder, reason=str(error), actor=self.actor,
+        )  # fmt: skip
+
+    async def submit(self) -> int | None:
+        """Queue it at the best open site; its attempt, or None when no site is open."""
+        job_id = self.claim.job_id
+        return await transact(self.engine, at_site.submit, job_id, self.holder, actor=self.actor)
+
+    @asynccontextmanager
+    async def run_stage(self) -> AsyncIterator[None]:
+        """Hold it through its effects; finish it when they are all done."""
+        async with self.reschedule_on_error():
+            yield
+        await self.finish()
+
+    @asynccontextmanager
+    async def reschedule_on_error(self) -> AsyncIterator[None]:
+        """Hold it through an effect that it needs first; what goes wrong ends its try.
+
+        A quarantine ends the asset; a fault of archive or disk brings the job back after ever
+        longer pauses, without using a try, and at once when a person is asked; a final refusal
+        fails it. The error goes on to the flow run.
+        """
+        try:
+            yield
+        except Quarantined as error:
+            await self.quarantine(error)
+            raise
+        except ArsError as error:
+            await self._later_or_failed(str(error), error.retry_after, ARCHIVE_S)
+            raise
+        except AskedAPerson as error:
+            # Attention keeps it from being claimed: it goes on the moment that is cleared.
+            await self._later_or_failed(str(error), 0.0, None)
+            raise
+        except FileError as error:
+            await self._later_or_failed(str(error), SOON_S if error.may_retry else None, SELDOM_S)
+            raise
+
+    async def _later_or_failed(
+        self, why: str, after_s: float | None, at_most_s: float | None
+    ) -> None:
+        if after_s is None:
+            await self.fail(why)
+        else:
+            await self.retry(why, delay_s=after_s, grows_to_s=at_most_s)
+
+
+def held_job(claim: Claim) -> HeldJob:
+    """The claim's job, held by the dispatcher that the running subflow belongs to."""
+    dispatcher = this_dispatcher()
+    return HeldJob(dispatcher.engine, claim, dispatcher.id, dispatcher.actor)
