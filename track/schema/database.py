@@ -45,6 +45,7 @@ def never_fits(error: DBAPIError) -> bool:
 async def transact(
     engine: AsyncEngine,
     work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+    /,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
