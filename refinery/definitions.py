@@ -10,7 +10,7 @@ from schemas.sites import Site, load_sites
 from track.commands import pipelines as known_pipelines
 from track.commands.back_fill import back_fill
 from track.jobs import sites as known_sites
-from track.jobs.throttles import set_archive_throttle
+from track.jobs.room import set_archive_throttle
 from track.records.outbox import announce_changed
 from track.schema.database import transact
 

@@ -14,15 +14,16 @@ from schemas.metadata.ars_asset import missing_for_ars
 from schemas.metadata.document import Arrived, MetadataError, read_document
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.dispatch.held_job import Quarantined
-from tasks.errors import ChecksumMismatch, DifferentContent, TooLarge
+from tasks.errors import AskedAPerson, ChecksumMismatch, DifferentContent, TooLarge
 from tasks.files.checksums import COPY_AGAIN, Sum, differing_content
-from tasks.files.copies import Copied, copy_file, read_whole
+from tasks.files.copies import Copied, checksum_file, copy_file, read_whole
 from tasks.files.formats import is_picture
+from tasks.files.holes import look_for_holes
 from tasks.files.images import BrokenImage, look_at_image
 from tasks.files.pairing import Entry
 from tasks.files.readable import look_as_modules, stages_that_look
 from tasks.files.recent_listing import Found
-from tasks.intake.asking import ask_about_holes
+from track.commands.attention import ZEROS, cleared_by, hold
 from track.commands.pipelines import pipeline_names
 from track.commands.replaced import warn_of_ingest
 from track.commands.results import megabytes, note_file
@@ -151,8 +152,28 @@ async def _take_in(
     try:
         await look_at_image(image.path)
         said = await look_as_modules(image.path, looking)
-        said += await ask_about_holes(dispatcher, guid, image)
+        said += await _ask_about_holes(dispatcher, guid, image)
         store = dispatcher.store.folder(guid)
         return said, await copy_file(image.path, store / image.name, sums=sums)
     except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error
+
+
+async def _ask_about_holes(dispatcher: Dispatcher, guid: str, image: Entry) -> list[str]:
+    """Hold the asset when its image has a hole; what should be known where that was accepted.
+
+    Raises AskedAPerson until a person has let this very content go on, or another FileError.
+    """
+    hole = await look_for_holes(image.path)
+    if hole is None:
+        return []
+    crc32 = (await checksum_file(image.path)).crc32
+    file = f"{image.name} (CRC-32 {crc32:08x})"
+    what = f"{hole.removesuffix('all zero')}{ZEROS}"
+    note = f"{file}: {what}; {AskedAPerson.remedy}"
+    async with dispatcher.engine.connect() as connection:
+        who = await cleared_by(connection, guid, note)
+    if who is not None:
+        return [f"{file}: {hole}, which {who} has accepted"]
+    await transact(dispatcher.engine, lambda tx: hold(tx, guid, [note], actor=dispatcher.actor))
+    raise AskedAPerson(image.path, what)

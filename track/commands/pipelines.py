@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.load import Need, Pipeline, Stage, check_sites, check_together
 from track.jobs.edges import lock_edges
+from track.jobs.room import RESERVED
 from track.jobs.sites import read_sites
-from track.jobs.throttles import RESERVED
 from track.records.outbox import announce_changed
 from track.schema.history import record
 from track.schema.tables import edge, pipeline, stage

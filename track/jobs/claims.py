@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.jobs.moves import lock, move_all
 from track.jobs.outputs import AWAITED
 from track.jobs.resolve import resolve
-from track.jobs.room import Room, rooms_of
+from track.jobs.room import RESERVED, Room, rooms_of
 from track.jobs.sites import WITHOUT_SITE
-from track.jobs.throttles import RESERVED
 from track.records.wake import wake
 from track.schema.arrays import any_of
 from track.schema.states import State

@@ -1,4 +1,4 @@
-"""The end of an asset's road: what is noted in the transaction that finishes its last stage.
+"""Ends: of an asset's road, noted with its last stage, and of a job that can get no more.
 
 Here and nowhere else an asset becomes final: a stage that has to be done again meanwhile
 finishes too, and must leave none of this behind.
@@ -6,7 +6,7 @@ finishes too, and must leave none of this behind.
 
 from datetime import timedelta
 
-from sqlalchemy import distinct, func, select, update
+from sqlalchemy import distinct, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.records.files import due_for_removal, read_asset
@@ -36,3 +36,23 @@ async def note_end(tx: AsyncConnection, guid: str) -> None:
     )
     for site in (await tx.execute(visited)).scalars():
         await due_for_removal(tx, guid, "site", site, keep=KEEP["site"])
+
+
+# 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.
+REACHED = text("""
+    SELECT b.resources -> 'bounded' ->>
+           CASE WHEN t.exit_code = 138 THEN 'timeout' ELSE t.outcome END
+    FROM track.job j
+    JOIN track.attempt t ON t.id = j.attempt_id
+    JOIN track.batch b ON b.id = t.batch_id
+    WHERE j.id = :job
+""")
+
+
+async def with_bounds(tx: AsyncConnection, job_id: int, why: str) -> str:
+    """Why a job's last attempt failed and, where it could ask for no more of what ran out,
+    whose limit that is."""
+    reached = (await tx.execute(REACHED, {"job": job_id})).scalar_one_or_none()
+    if reached is None:
+        return why
+    return f"{why}; it needs more than it can get there: {reached}"

@@ -8,11 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.load import Throttle
-from track.jobs.throttles import archive_throttle
+from track.schema.history import record
+from track.schema.tables import pipeline
+
+RESERVED = "UNREADABLE"
+"""The pipeline of unreadable assets, which is there always and is nobody's: the bound of the
+archive as a whole stands in its row, so that it is locked and counted with the pipelines'.
+`track.commands.pipelines` makes it."""
 
 IN_FLIGHT = text("""
     WITH share AS (
@@ -153,3 +159,32 @@ def _together(throttle: Throttle, rooms: Iterable[Room]) -> Room:
         whole.synchronising += room.synchronising
         whole.loose |= room.loose
     return whole
+
+
+async def set_archive_throttle(tx: AsyncConnection, bound: Throttle, *, actor: str) -> bool:
+    """Bound what all pipelines together, derivatives' included, have in the archive.
+
+    Whether that is another bound than before.
+    """
+    new = bound.model_dump(mode="json", exclude_none=True)
+    mine = select(pipeline.c.throttle).where(pipeline.c.name == RESERVED)
+    held = (await tx.execute(mine.with_for_update(key_share=True))).scalar_one()
+    old = {name: value for name, value in held.items() if value is not None}
+    if new == old:
+        return False
+    row = update(pipeline).where(pipeline.c.name == RESERVED)
+    await tx.execute(row.values(throttle=new))
+    await record(tx, actor=actor, what="archive.throttle", old=str(old), new=str(new))
+    return True
+
+
+async def archive_throttle(tx: AsyncConnection, *, to_count: bool = False) -> Throttle | None:
+    """The bound, or None without one. `to_count` keeps others from counting until the end."""
+    mine = select(pipeline.c.throttle).where(pipeline.c.name == RESERVED)
+    found = Throttle.model_validate((await tx.execute(mine)).scalar_one_or_none() or {})
+    if found == Throttle():
+        return None
+    if to_count:
+        held = mine.with_for_update(key_share=True)
+        found = Throttle.model_validate((await tx.execute(held)).scalar_one())
+    return found

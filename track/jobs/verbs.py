@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.attempts import close_attempt, open_attempt
-from track.jobs.beyond import with_bounds
-from track.jobs.endings import note_end
+from track.jobs.endings import note_end, with_bounds
 from track.jobs.exclusions import exclude_after
 from track.jobs.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.jobs.resolve import ACTOR, downstream, resolve, undo_downstream

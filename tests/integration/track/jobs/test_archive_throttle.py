@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.pipeline.load import Throttle
 from tests.support.world import World, new
-from track.jobs.throttles import set_archive_throttle
+from track.jobs.room import set_archive_throttle
 from track.schema.database import transact
 
 
