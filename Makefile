@@ -56,7 +56,7 @@ check: $(STAMP) ## formatting, lint, types and unit tests, within a minute
 bench: $(STAMP) ## measure both sides and print medians and ratios; ONLY=road: one; QUICK=1: tiny
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
 
-accuracy: $(STAMP) ## how many codes on the photographs at hand are read; FOLDER=…, else REFINERY_SPECIMENS
+accuracy: $(STAMP) ## how well sheets, letters and photographs are read, in ten minutes; FOLDER=…: those
 	$(BIN)/python -m tests.accuracy $(if $(FOLDER),'$(FOLDER)')
 
 backup: $(STAMP) ## save the embedded databases; TO=folder

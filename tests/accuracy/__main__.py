@@ -1,17 +1,20 @@
-"""Prints how many of the codes on the photographs at hand are read, and how many falsely.
+"""Reads all there is to read and says how well: photographs, Danish letters, random sheets.
 
-FOLDER has them and a MANIFEST.csv; without one it is REFINERY_SPECIMENS, else a folder
-`specimens` beside the project. It measures and judges nothing: the exit code is 0.
+With FOLDER only the photographs in it, which has a MANIFEST.csv; without one, those in
+REFINERY_SPECIMENS or in a folder `specimens` beside the project, if there are any. The exit code
+is 1 when anything is read less well than it has to be: what that was is said at the end.
 """
 
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.accuracy import letters, sheets
 from tests.accuracy.photographs import MANIFEST, Read, photographs, read_all, recall
 
 ROOT = Path(__file__).parents[2]
@@ -23,28 +26,64 @@ and ground_truth_barcodes: codes with | between them, NONE, or UNKNOWN):
 
 
 def main() -> int:
-    """Find the photographs, read them, print; the exit code."""
+    """Read, print, judge; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.accuracy", description=__doc__)
     parser.add_argument("folder", nargs="?", help="where the photographs are")
-    given = parser.parse_args().folder or os.environ.get("REFINERY_SPECIMENS")
-    folder = Path(given) if given else beside(ROOT)
+    given = parser.parse_args().folder
+    at_hand = given or os.environ.get("REFINERY_SPECIMENS")
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    faults = of_photographs(Path(at_hand) if at_hand else beside(ROOT), console)
+    if not given:
+        faults += of_letters(console) + of_sheets(console)
+    for fault in faults:
+        sys.stderr.write(f"not read as it has to be: {fault}\n")
+    return 1 if faults else 0
+
+
+def of_photographs(folder: Path | None, console: Console) -> list[str]:
+    """What of the codes on photographs is missed or made up; nothing where there are none."""
     if folder is None or not (folder / MANIFEST).is_file():
         sys.stderr.write(f"{folder} has no {MANIFEST}.\n" if folder else "")
         sys.stderr.write(NOWHERE + "\n")
-        return 0
+        return []
     try:
         known = photographs(folder)
     except KeyError as error:
         sys.stderr.write(f"{folder / MANIFEST} has no column {error}.\n{NOWHERE}\n")
-        return 0
-    console = Console(stderr=True)
+        return []
     reads = []
-    with console.status("reading") as status:
+    with Console(stderr=True).status("reading") as status:
         for read in read_all(known):
             reads.append(read)
             status.update(f"read {len(reads)} of {len(known)}")
-    Console(width=None if sys.stdout.isatty() else 150).print(table_of(folder, reads))
-    return 0
+    console.print(table_of(folder, reads))
+    return [fault for read in reads for fault in read.faults()]
+
+
+def of_letters(console: Console) -> list[str]:
+    """What of the Danish letters is not kept."""
+    shipped = letters.danish()
+    faces = {name: letters.ligatures(name) for name in letters.TYPEFACES}
+    ligatures = letters.together([each for each in faces.values() if each is not None])
+    table = Table(title="Danish letters kept")
+    for name in ("letter", "print", "kept"):
+        table.add_column(name)
+    for letter, share in shipped.shares.items():
+        table.add_row(letter, "the project's own", f"{share:.0%}")
+    for name, each in faces.items():
+        table.add_row(
+            "Æ", name, "not on this machine" if each is None else f"{each.shares['Æ']:.0%}"
+        )
+    console.print(table)
+    return [*shipped.faults(), *ligatures.faults()]
+
+
+def of_sheets(console: Console) -> list[str]:
+    """What of the random sheets is not read right; it takes some minutes."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = sheets.read_sheets(sheets.SHEETS, Path(folder))
+    console.print("\n".join(sheets.table(rows)), highlight=False)
+    return sheets.faults(rows)
 
 
 def beside(project: Path) -> Path | None:

@@ -45,6 +45,13 @@ class Read:
         known = self.photograph.codes
         return frozenset() if known is None else self.codes - known
 
+    def faults(self) -> list[str]:
+        """What is wrong with it, a line each."""
+        told = (("missed", self.missed), ("made up", self.false))
+        return [
+            f"{self.photograph.path.name}: {what} {sorted(codes)}" for what, codes in told if codes
+        ]
+
 
 def photographs(folder: Path) -> list[Photograph]:
     """Those of a manifest that are there, in its order. Raises KeyError for a missing column."""

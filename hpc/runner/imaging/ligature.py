@@ -21,7 +21,7 @@ JOINED = -2.5
 """Of A and E: Æ less half of Å. Two letters stay 0.4 below; of Æ, 0.5 % are lower.
 
 This and the next two were fitted on 18 typefaces and set on 46, clean and worn, of which
-4859 Æ and 25 990 other A and E were read; tests/acceptance/modules/test_danish_letters.py
+4859 Æ and 25 990 other A and E were read; tests/accuracy/letters.py
 measures others.
 """
 ONLY_A = -6.2
