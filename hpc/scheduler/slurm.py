@@ -74,6 +74,11 @@ class Task:
     node: str = ""
     exit_code: int | None = None
 
+    @property
+    def label(self) -> str:
+        """Its id, and the node it was on, in words."""
+        return f"job {self.native_id}{f' on {self.node}' if self.node else ''}"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -321,7 +326,7 @@ def shown_alive(answer: Answer, jobs: Mapping[str, Collection[str]]) -> list[str
     return [
         task.native_id
         for task in answer.tasks
-        if task.state in (JobState.PENDING, JobState.RUNNING)
+        if task.state.alive
         and {task.native_id, task.native_id.partition("_")[0]} & set(jobs.get(task.name, ()))
     ]
 

@@ -21,9 +21,14 @@ class JobState(Enum):
     UNKNOWN = "unknown"
 
     @property
+    def alive(self) -> bool:
+        """Whether the job waits or runs."""
+        return self in (JobState.PENDING, JobState.RUNNING)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing of the job can run any more."""
-        return self not in (JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN)
+        return not self.alive and self is not JobState.UNKNOWN
 
 
 _S = JobState

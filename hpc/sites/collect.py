@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
-from hpc.ends import by_code, meaning
+from hpc.ends import Meaning
 from schemas.attempts import Complete, Fail
 from track.commands.late import note_late_result
 from track.jobs.attempts import find_attempt
@@ -72,55 +72,27 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
             raise ValueError(f"no call to {message['path']}")
 
 
-async def report_end(
-    tx: AsyncConnection, member: Member, *, exit_code: int | None, actor: str
+async def report(
+    tx: AsyncConnection,
+    attempt_id: int,
+    found: Meaning,
+    *,
+    actor: str,
+    exit_code: int | None = None,
 ) -> None:
-    """Say that an attempt's runner on this machine is gone without a word about it.
-
-    One that was never started costs no try, nor does one whose end nobody saw or that was
-    told to stop; a runner that died with a code while it was at this asset is the job's own
-    failure.
-    """
-    found = meaning(by_code(exit_code), started=member.started)
-    await report(
+    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
+    attempt = await find_attempt(tx, attempt_id, lock=True)
+    if attempt is None or not attempt.current:
+        return
+    await protocol.ended(
         tx,
-        member.attempt,
+        attempt,
         outcome=found.outcome,
-        why=f"its runner is gone without a word: {found.why}",
+        why=found.why,
         uses_try=found.uses_try,
         actor=actor,
         exit_code=exit_code,
         free=found.free,
-    )
-
-
-async def report(
-    tx: AsyncConnection,
-    attempt_id: int,
-    *,
-    outcome: str,
-    why: str,
-    uses_try: bool,
-    actor: str,
-    exit_code: int | None = None,
-    free: int | None = None,
-) -> None:
-    """Say how an attempt ended, as its site's driver found out; a result that came first wins.
-
-    `free`: how often in a row it may end so before each time uses a try; None: always.
-    """
-    found = await find_attempt(tx, attempt_id, lock=True)
-    if found is None or not found.current:
-        return
-    await protocol.ended(
-        tx,
-        found,
-        outcome=outcome,
-        why=why,
-        uses_try=uses_try,
-        actor=actor,
-        exit_code=exit_code,
-        free=free,
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc import protocol
-from hpc.sites.collect import report_end
+from hpc.ends import of_runner
+from hpc.sites.collect import report
 from schemas.attempts import Complete, Fail, Result, Start
 from tests.support.truth_world import Actor, Truth
-from track.jobs.batches import Batch, Member, mark_ended, mark_submitted, read_batches, take_batches
+from track.jobs.batches import Batch, Member, mark_ended, mark_submitted, read_batches
+from track.jobs.batching import take_batches
 
 Call = Callable[[AsyncConnection], Awaitable[object]]
 
@@ -106,7 +108,7 @@ class Cluster:
     async def _take(self) -> None:
         taken = await self.me.do(
             "take batches",
-            lambda tx: take_batches(tx, self.site, batches=2, size=3),
+            lambda tx: take_batches(tx, self.site, members=6, size=3, batches=2),
             weight=0.5 if self.batches else 0.15,
         )
         for batch_id in taken:
@@ -217,7 +219,9 @@ class Cluster:
         async def work(tx: AsyncConnection) -> None:
             for member in (await read_batches(tx, [batch_id]))[0].members:
                 if member.open:
-                    await report_end(tx, member, exit_code=code, actor=f"driver:{self.site}")
+                    found = of_runner(code, started=member.started)
+                    actor = f"driver:{self.site}"
+                    await report(tx, member.attempt, found, actor=actor, exit_code=code)
             await mark_ended(tx, batch_id)
 
         await self.me.do(f"batch {batch_id} has ended with {code}", work)

@@ -35,7 +35,7 @@ BELOW = {
     ),
     "hpc.sites": (
         ("backoff", "faults", "lock", "scripts", "transfers"),
-        ("collect", "driver", "retrieval", "shipping"), "slurm", "local",
+        ("collect", "driver", "retrieval", "shipping"), ("slurm", "local"),
     ),
     "hpc.runner": ("errors", "job", ("client", "imaging"), "modules", ("registry", "runner")),
     "schemas": ("metadata", "pipeline"),
@@ -46,8 +46,8 @@ BELOW = {
     ),
     "demo": (("lab", "specimens"), ("judgement", "strikes"), "run", "campaign", "__main__"),
 }  # fmt: skip
-"""The order inside a room, the lowest first: files by name, sub-rooms by theirs. What stands
-beside each other, or is not named, knows nothing of an order but may not make a circle."""
+"""The order inside a room, the lowest first: files by name, sub-rooms by theirs. Sub-rooms beside
+each other import nothing of each other; files beside each other may, but make no circle."""
 
 
 def modules() -> list[Path]:
@@ -144,6 +144,22 @@ def test_inside_a_room_nothing_points_upward(room: str) -> None:
         and order.get(str(part_of(room, need)), -1) > order[str(part_of(room, name))]
     ]
     assert not upward
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_sub_rooms_beside_each_other_import_nothing_of_each_other(room: str) -> None:
+    for level in BELOW[room]:
+        beside = () if isinstance(level, str) else level
+        folders = {part for part in beside if (ROOT / room.replace(".", "/") / part).is_dir()}
+        sideways = [
+            f"{name} imports {need}"
+            for name, needs in IMPORTS.items()
+            for need in sorted(needs)
+            if (mine := part_of(room, name)) in folders
+            and (other := part_of(room, need)) in folders
+            and mine != other
+        ]
+        assert not sideways
 
 
 def test_nothing_of_the_production_imports_the_demonstration() -> None:

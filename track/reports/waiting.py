@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.jobs.batches import Load, read_load
 from track.jobs.outputs import AWAITED
 from track.jobs.room import rooms_of
+from track.jobs.site_load import Load, read_load
 from track.jobs.sites import TAKES, WITHOUT_SITE
 from track.reports.overdue import OVERDUE
 from track.reports.waiting_words import Full, Waits, explained

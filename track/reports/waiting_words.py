@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from track.jobs.batches import Load
 from track.jobs.room import Room
+from track.jobs.site_load import Load
 
 
 class Kind(StrEnum):

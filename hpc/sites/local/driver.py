@@ -7,7 +7,6 @@ driver that was killed finds out on its return what ended meanwhile.
 
 import asyncio
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -23,17 +22,17 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc.ends import by_code, interrupted
+from hpc.ends import blames_site, by_code, of_runner
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.backoff import Backoff
-from hpc.sites.collect import collect_results, report, report_end
+from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import Faults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder
 from hpc.sites.local.stops import GRACE_S, Stop, due_stop
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
-from hpc.sites.slurm.submitter import is_script
+from hpc.sites.shipping import manifest, tokens
 from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
 from schemas.proxies import proxies, unproxied
@@ -46,9 +45,9 @@ from track.jobs.batches import (
     mark_submitted,
     open_batches,
     read_batches,
-    take_batches,
     went_well,
 )
+from track.jobs.batching import take_batches
 from track.schema.database import transact
 
 log = logging.getLogger(__name__)
@@ -128,9 +127,9 @@ class LocalDriver:
         """Note of a runner that ended by itself whether it got as far as a start."""
         if any(member.started for member in members):
             self.faults.clear()
-        elif exit_code and any(member.open for member in members):
-            if interrupted(by_code(exit_code)):
-                return  # somebody stopped it
+        elif any(member.open for member in members) and blames_site(
+            by_code(exit_code), started=False
+        ):
             python = self.site.python or sys.executable
             why = (
                 f"its runners end with code {exit_code} before they start: see the logs in "
@@ -149,8 +148,9 @@ class LocalDriver:
     async def _start_more(self, free: int) -> bool:
         async def take(tx: AsyncConnection) -> list[int]:
             shape = partial(asked_for, self.site.resources)
+            size = MEMBERS_AT_ONCE
             return await take_batches(
-                tx, self.site.name, batches=free, size=MEMBERS_AT_ONCE, shape=shape
+                tx, self.site.name, members=free * size, size=size, batches=free, shape=shape
             )
 
         taken = await transact(self.engine, take)
@@ -173,7 +173,7 @@ class LocalDriver:
     async def _command(self, batch: Batch, lines: Sequence[int]) -> list[str]:
         """What runs these lines of a batch: the runner, or a script of the site's own."""
         folder = self._folder(batch)
-        if is_script(batch):
+        if batch.is_script:
             async with self.engine.connect() as tx:
                 found = await script_command(tx, batch.members[0], self.file_proxy)
             return scripts.wrapped(found, folder, self.site)
@@ -205,7 +205,7 @@ class LocalDriver:
 
     def _still_runs(self, batch: Batch) -> bool:
         process = self.running.get(batch.id)
-        if process is not None and not is_script(batch):
+        if process is not None and not batch.is_script:
             return process.poll() is None
         if process is not None and process.poll() is None:
             return True
@@ -218,7 +218,7 @@ class LocalDriver:
         """
         folder = self._folder(batch)
         stop = self.stops.pop(batch.id, None)
-        if is_script(batch):
+        if batch.is_script:
             well = await scripts.settle(self.engine, batch, folder, self._actor(), stop)
             await asyncio.to_thread(clear_folder, folder, well=well)
             return
@@ -234,7 +234,11 @@ class LocalDriver:
                 if stop is not None and not member.started and member.attempt != stop.attempt:
                     left.append(member.line)
                 else:
-                    await self._report_end(tx, member, stop, exit_code)
+                    found = of_runner(exit_code, started=member.started)
+                    if stop is not None and member.attempt == stop.attempt:
+                        found = stop.meaning
+                    actor = self._actor()
+                    await report(tx, member.attempt, found, actor=actor, exit_code=exit_code)
             if not left:
                 await mark_ended(tx, batch.id)
             return left, await went_well(tx, batch.id)
@@ -244,22 +248,6 @@ class LocalDriver:
             await self._run(batch, left)
         else:
             await asyncio.to_thread(clear_folder, folder, well=well)
-
-    async def _report_end(
-        self, tx: AsyncConnection, member: Member, stop: Stop | None, exit_code: int | None
-    ) -> None:
-        if stop is None or member.attempt != stop.attempt:
-            await report_end(tx, member, exit_code=exit_code, actor=self._actor())
-            return
-        await report(
-            tx,
-            member.attempt,
-            outcome=stop.outcome,
-            why=stop.why,
-            uses_try=stop.uses_try,
-            actor=self._actor(),
-            exit_code=exit_code,
-        )
 
     async def _stop_due(self) -> None:
         """Stop members that were cancelled or whose time ran out, in the end by force."""
@@ -344,22 +332,8 @@ def _write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Pa
     """Write manifest and tokens; the same batch written again is the same batch."""
     for name in ("results", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    lines = [
-        {
-            "attempt": member.attempt,
-            "fence": member.fence,
-            "guid": member.guid,
-            "stage": member.stage,
-            "module": member.run,
-            "callback": callback,
-            "root": str(root),
-        }
-        for member in batch.members
-    ]
-    tokens = [keys.issue(member.attempt, member.fence) for member in batch.members]
-    _write(folder / "tokens", "".join(f"{token}\n" for token in tokens), 0o600)
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    _write(folder / "manifest.jsonl", text, 0o644)
+    _write(folder / "tokens", tokens(batch, keys), 0o600)
+    _write(folder / "manifest.jsonl", manifest(batch, callback, str(root)), 0o644)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.ends import of_script
 from hpc.sites.collect import report
 from hpc.sites.local.stops import Stop
 from hpc.sites.scripts import Command
@@ -90,24 +91,10 @@ async def _conclude(
         why = f"its script has ended, and job {told}, which it submitted, has yet to report"
         await note_reason(tx, found.id, why)
         return
+    meaning = of_script(end.code, end.said[-400:].strip(), cancelled=found.cancel_requested)
     if stop is not None and stop.attempt == found.id:
-        outcome, why = stop.outcome, stop.why
-    elif found.cancel_requested:
-        outcome, why = "cancelled", "it was cancelled as asked"
-    elif end.code is None:
-        outcome, why = "lost", "its script was killed before it ended"
-    else:
-        outcome, why = "failed", f"its script ended with code {end.code} and did not report DONE"
-        why = f"{why}: {end.said[-400:].strip()}" if end.said.strip() else why
-    await report(
-        tx,
-        found.id,
-        outcome=outcome,
-        why=why,
-        uses_try=outcome in ("failed", "timeout"),
-        actor=actor,
-        exit_code=end.code,
-    )
+        meaning = stop.meaning
+    await report(tx, found.id, meaning, actor=actor, exit_code=end.code)
 
 
 async def _queued_as(tx: AsyncConnection, found: Attempt) -> str | None:

@@ -8,6 +8,7 @@ the runner first, which then reports it itself.
 import signal
 from dataclasses import dataclass
 
+from hpc.ends import AS_ASKED, Meaning
 from schemas.pipeline.model import Resources
 from track.jobs.batches import Batch, Member
 
@@ -21,15 +22,9 @@ class Stop:
 
     attempt: int
     signal: signal.Signals
-    outcome: str
-    why: str
+    meaning: Meaning
     at: float
     killed: bool = False
-
-    @property
-    def uses_try(self) -> bool:
-        """Whether the job itself is to blame."""
-        return self.outcome == "timeout"
 
 
 def due_stop(batch: Batch, now: float) -> Stop | None:
@@ -44,10 +39,9 @@ def due_stop(batch: Batch, now: float) -> Stop | None:
     limit = Resources.model_validate(batch.resources).time_s
     if limit is not None and at_work.runs_s is not None and at_work.runs_s > limit:
         why = f"its time ran out: it may run for {limit} s (resources.time)"
-        return Stop(at_work.attempt, signal.SIGUSR1, "timeout", why, now)
+        return Stop(at_work.attempt, signal.SIGUSR1, Meaning("timeout", True, why), now)
     return None
 
 
 def _cancel(member: Member, now: float) -> Stop:
-    why = "it was cancelled as asked"
-    return Stop(member.attempt, signal.SIGTERM, "cancelled", why, now)
+    return Stop(member.attempt, signal.SIGTERM, Meaning("cancelled", False, AS_ASKED), now)

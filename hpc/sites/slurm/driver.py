@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.ends import Meaning
 from hpc.remote import TruncatedAnswer
 from hpc.sites.backoff import Backoff
 from hpc.sites.collect import report
@@ -35,7 +36,8 @@ from hpc.transport.base import Wire
 from hpc.transport.errors import CircuitOpen, WireError
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
-from track.jobs.batches import Unwanted, open_batches, read_batches, unwanted
+from track.jobs.batches import open_batches, read_batches
+from track.jobs.site_load import Unwanted, unwanted
 from track.schema.database import transact
 
 DEGRADED_AFTER_S = 30.0
@@ -242,9 +244,9 @@ class SlurmDriver:
         taken = await self.state.relay.take((each.key, each.attempt) for each in quiet)
 
         async def work(tx: AsyncConnection) -> None:
-            why, actor = "it was cancelled before it started", self.state.actor
+            gone = Meaning("cancelled", False, "it was cancelled before it started")
             for attempt in sorted(taken.ours):
-                await report(tx, attempt, outcome="cancelled", why=why, uses_try=False, actor=actor)
+                await report(tx, attempt, gone, actor=self.state.actor)
 
         await transact(self.engine, work)
 

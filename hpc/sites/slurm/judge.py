@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, meaning, state_by_code
+from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, Meaning, blames_site, by_code, of_job
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
 from hpc.sites.slurm.cluster import PollResult
@@ -35,24 +35,22 @@ class SiteStatus(Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How an attempt stands, and if it is over, how it ended.
+class JobVerdict:
+    """How an attempt stands over there; `end` what its end means, when it is over.
 
-    `site_fault` is what the site should be told of; `node` the one to keep away from;
-    `free` how often in a row it may end so without a try (None: always). `ended_since`:
-    its job has ended, but what it left, or why, may still show.
+    `why` says what is missing when it is unknown. `unknown_since`: since when it is not seen;
+    `ended_since`: its job has ended, but what it left, or why, may still show. `site_fault` is
+    what the site should be told of; `node` the one to keep away from.
     """
 
     status: SiteStatus
-    outcome: str = ""
     why: str = ""
-    uses_try: bool = False
+    end: Meaning | None = None
     exit_code: int | None = None
     node: str = ""
     site_fault: str = ""
     unknown_since: float | None = None
     ended_since: float | None = None
-    free: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,13 @@ def arrays_of(known: Iterable[str], snapshot: BatchSnapshot) -> tuple[str, ...]:
     return tuple(dict.fromkeys(native.partition("_")[0] for native in natives))
 
 
-def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> Verdict:
+def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> JobVerdict:
     """How an attempt stands, after one look."""
     if snapshot.queue is None:
         return _unknown(watched.unknown_since, "the queue could not be asked")
     shown = [snapshot.queue[each] for each in watched.natives if each in snapshot.queue]
-    alive = {task.state for task in shown if _lives(task)}
-    if alive:
-        running = JobState.RUNNING in alive
-        return Verdict(SiteStatus.RUNNING if running else SiteStatus.PENDING)
+    if status := status_of(shown):
+        return JobVerdict(status)
     ends = [_end(native, snapshot) for native in watched.natives]
     if not ends or None in ends or not snapshot.complete:
         since = now if watched.unknown_since is None else watched.unknown_since
@@ -132,7 +128,7 @@ def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> Verdict:
     end = next(end for end in ends if end is not None)
     since = now if watched.ended_since is None else watched.ended_since
     if (awaited := _awaited(watched, snapshot, end)) and now - since < awaited[0]:
-        return Verdict(SiteStatus.UNKNOWN, why=awaited[1], ended_since=since)
+        return JobVerdict(SiteStatus.UNKNOWN, why=awaited[1], ended_since=since)
     return _over(watched, end)
 
 
@@ -152,12 +148,16 @@ def _awaited(watched: Watched, snapshot: BatchSnapshot, end: Task) -> tuple[floa
     return None
 
 
-def _lives(task: Task) -> bool:
-    return task.state in (JobState.PENDING, JobState.RUNNING)
+def status_of(shown: Iterable[Task]) -> SiteStatus | None:
+    """How an attempt stands by those of its jobs that are alive; None when none is."""
+    alive = {task.state for task in shown if task.state.alive}
+    if not alive:
+        return None
+    return SiteStatus.RUNNING if JobState.RUNNING in alive else SiteStatus.PENDING
 
 
-def _unknown(since: float | None, why: str) -> Verdict:
-    return Verdict(SiteStatus.UNKNOWN, why=why, unknown_since=since)
+def _unknown(since: float | None, why: str) -> JobVerdict:
+    return JobVerdict(SiteStatus.UNKNOWN, why=why, unknown_since=since)
 
 
 def _end(native: str, snapshot: BatchSnapshot) -> Task | None:
@@ -169,31 +169,21 @@ def _end(native: str, snapshot: BatchSnapshot) -> Task | None:
             return replace(task, exit_code=task.exit_code if code is None else code)
     if code is None:
         return None
-    return Task(native, "", state_by_code(code), "left its exit code", exit_code=code)
+    return by_code(code, native)
 
 
-def _over(watched: Watched, end: Task) -> Verdict:
+def _over(watched: Watched, end: Task) -> JobVerdict:
     """What an end means for the job: whether it used a try, and whose fault it was."""
     member = watched.member
-    found = meaning(end, started=member.started)
-    outcome, uses_try, why = found.outcome, found.uses_try, found.why
-    if member.cancelled:
-        outcome, uses_try, why = "cancelled", False, "it was cancelled as asked"
-    unheard = " before it reported" if outcome == "failed" else ""
-    fault = ""
-    unserved = not member.started or end.exit_code == SERVER_OUT_OF_REACH
-    unasked = not member.cancelled and end.exit_code not in SIGNALLED
-    if end.state is JobState.FAILED and unserved and unasked:
-        fault = _fault(end)
-    return Verdict(
+    found = of_job(end, started=member.started, cancelled=member.cancelled)
+    unheard = " before it reported" if found.outcome == "failed" else ""
+    blamed = not member.cancelled and blames_site(end, started=member.started)
+    return JobVerdict(
         SiteStatus.OVER,
-        outcome=outcome,
-        why=f"{why}{unheard} (job {end.native_id}{f' on {end.node}' if end.node else ''})",
-        uses_try=uses_try,
+        end=replace(found, why=f"{found.why}{unheard} ({end.label})"),
         exit_code=end.exit_code,
         node=end.node if end.state is JobState.NODE_FAIL else "",
-        site_fault=fault,
-        free=found.free,
+        site_fault=_fault(end) if blamed else "",
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from hpc.scheduler import by_id
 from hpc.scheduler.slurm import scancel_command
-from hpc.scheduler.states import JobState
 from hpc.sites.slurm.state import SiteState
 
 CLOCKS_APART_S = 60.0
@@ -46,12 +45,7 @@ async def stop(state: SiteState, told_at: Mapping[str, float]) -> bool:
     shown = await look(state, told_at)
     if shown is None:
         return False
-    alive = {
-        task.native_id
-        for tasks in shown.values()
-        for task in tasks
-        if task.state in (JobState.PENDING, JobState.RUNNING)
-    }
+    alive = {task.native_id for tasks in shown.values() for task in tasks if task.state.alive}
     if alive:
         await state.cluster.run(scancel_command(sorted(alive)))
     return True

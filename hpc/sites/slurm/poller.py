@@ -14,7 +14,7 @@ from hpc.scheduler.slurm import Answer
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import collect_result, report
 from hpc.sites.slurm.cluster import PollResult
-from hpc.sites.slurm.judge import SiteStatus, Verdict, Watched, arrays_of, judge, snapshots
+from hpc.sites.slurm.judge import JobVerdict, SiteStatus, Watched, arrays_of, judge, snapshots
 from hpc.sites.slurm.state import SiteState
 from track.jobs.batches import (
     Batch,
@@ -23,11 +23,11 @@ from track.jobs.batches import (
     note_pending,
     open_arrays,
     read_batches,
-    silent_for,
     spent_batches,
     still_open,
 )
 from track.jobs.scripts import note_reason
+from track.jobs.site_load import silent_for
 from track.jobs.site_notes import note_fault, note_node
 from track.schema.database import transact
 
@@ -201,7 +201,7 @@ class Poller:
 
     async def _judge(
         self, found: Mapping[int, tuple[str, str]], seen: PollResult
-    ) -> list[tuple[Watched, Verdict]]:
+    ) -> list[tuple[Watched, JobVerdict]]:
         """Every open attempt of these batches, and how it stands."""
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
         now = self.state.clock()
@@ -221,7 +221,7 @@ class Poller:
         await self._remember(verdicts)
         return verdicts
 
-    async def _remember(self, verdicts: Iterable[tuple[Watched, Verdict]]) -> None:
+    async def _remember(self, verdicts: Iterable[tuple[Watched, JobVerdict]]) -> None:
         ending = []
         for watched, verdict in verdicts:
             attempt = watched.member.attempt
@@ -252,11 +252,11 @@ class Poller:
             self.unknown = {each: at for each, at in self.unknown.items() if each in still}
             self.ended = {each: at for each, at in self.ended.items() if each in still}
 
-    async def _report(self, verdicts: Sequence[tuple[Watched, Verdict]]) -> bool:
+    async def _report(self, verdicts: Sequence[tuple[Watched, JobVerdict]]) -> bool:
         over = [(w, v) for w, v in verdicts if v.status is SiteStatus.OVER]
         over = await self._never_started(over)
         for watched, verdict in over:
-            await self._say(watched.member, verdict)
+            await self._report_end(watched.member, verdict)
             self.unknown.pop(watched.member.attempt, None)
             self.ended.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
@@ -270,8 +270,8 @@ class Poller:
         await transact(self.state.engine, lambda tx: note_fault(tx, name, fault))
 
     async def _never_started(
-        self, over: list[tuple[Watched, Verdict]]
-    ) -> list[tuple[Watched, Verdict]]:
+        self, over: list[tuple[Watched, JobVerdict]]
+    ) -> list[tuple[Watched, JobVerdict]]:
         """Without those that had begun unseen, where only the shared disk can tell.
 
         What they left is read at the next look. Raises WireError, TruncatedAnswer, SiteTrouble.
@@ -285,19 +285,16 @@ class Poller:
             self.due_at = 0.0
         return [(w, v) for w, v in over if w.member.attempt not in begun]
 
-    async def _say(self, member: Member, verdict: Verdict) -> None:
+    async def _report_end(self, member: Member, verdict: JobVerdict) -> None:
+        end = verdict.end
+        if end is None:
+            return
+
         async def work(tx: AsyncConnection) -> None:
             if verdict.node:
-                await note_node(tx, self.state.site.name, verdict.node, verdict.why)
+                await note_node(tx, self.state.site.name, verdict.node, end.why)
             await report(
-                tx,
-                member.attempt,
-                outcome=verdict.outcome,
-                why=verdict.why,
-                uses_try=verdict.uses_try,
-                actor=self.state.actor,
-                exit_code=verdict.exit_code,
-                free=verdict.free,
+                tx, member.attempt, end, actor=self.state.actor, exit_code=verdict.exit_code
             )
 
         await transact(self.state.engine, work)

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc.ends import Meaning
 from hpc.sites.collect import report
 from hpc.sites.slurm.array_limits import Learnt
 from hpc.sites.slurm.cluster import Sent, SubmitOutcome
 from hpc.sites.slurm.silence import Silence
 from hpc.sites.slurm.state import SiteState
 from track.commands.site_lacks import note_lack
-from track.jobs.batches import Batch, Manners, mark_array, note_pending
-from track.jobs.declined import put_back, stages_there
+from track.jobs.batches import Batch, mark_array, note_pending, release_declined, stages_at
+from track.jobs.batching import StageLimits
 from track.jobs.site_notes import note_fault
 from track.schema.database import transact
 
@@ -48,13 +49,13 @@ class Answers:
         """What was learnt of a batch's stage."""
         return self.learnt.setdefault(batch.stage_id, Learnt())
 
-    def manners(self) -> Manners:
+    def limits(self) -> StageLimits:
         """What is to be minded when the next batches are made."""
-        now = self.state.clock()
-        return Manners(
-            sizes={each: had.size for each, had in self.learnt.items() if had.size is not None},
-            resting={each for each, had in self.learnt.items() if now < had.until},
-            trying={each for each, had in self.learnt.items() if had.times},
+        now, learnt = self.state.clock(), self.learnt.items()
+        return StageLimits(
+            max_sizes={each: had.size for each, had in learnt if had.size is not None},
+            paused={each for each, had in learnt if now < had.until},
+            probing={each for each, had in learnt if had.times},
         )
 
     def lapse(self) -> None:
@@ -88,7 +89,7 @@ class Answers:
         if not await self._go_back(batch, why):
             return False
         log.warning("site %s: %s: %s", state.site.name, batch.key, why)
-        there = await transact(state.engine, lambda tx: stages_there(tx, state.site.name))
+        there = await transact(state.engine, lambda tx: stages_at(tx, state.site.name))
         if self._smaller(batch, sent.outcome, bool(there)):
             return True
         now, had = state.clock(), self.of(batch)
@@ -138,12 +139,10 @@ class Answers:
                 return False
 
         async def work(tx: AsyncConnection) -> bool:
-            unwanted = await put_back(tx, batch.id, why)
-            gone, actor = "it was cancelled before the site took it", state.actor
+            unwanted = await release_declined(tx, batch.id, why)
+            gone = Meaning("cancelled", False, "it was cancelled before the site took it")
             for attempt in unwanted or ():
-                await report(
-                    tx, attempt, outcome="cancelled", why=gone, uses_try=False, actor=actor
-                )
+                await report(tx, attempt, gone, actor=state.actor)
             return unwanted is not None
 
         return await transact(state.engine, work)

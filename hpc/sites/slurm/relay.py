@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.ends import Meaning
 from hpc.sites.backoff import Backoff
 from hpc.sites.collect import collect_result, report
 from hpc.sites.retrieval import GONE_LOOKS, RemoteSource
@@ -258,7 +259,7 @@ class OfflineRelay:
 
     async def _fail(self, attempt_id: int, why: str) -> None:
         async def work(tx: AsyncConnection) -> None:
-            await report(tx, attempt_id, outcome="failed", why=why, uses_try=True, actor="relay")
+            await report(tx, attempt_id, Meaning("failed", True, why), actor="relay")
 
         await transact(self.engine, work)
 

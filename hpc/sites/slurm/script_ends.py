@@ -7,17 +7,15 @@ Absence proves nothing; then the job says that a person has to.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from hpc.ends import meaning
+from hpc.ends import Meaning, of_script_job
 from hpc.scheduler import by_id
-from hpc.scheduler.slurm import Task, scancel_command
+from hpc.scheduler.slurm import scancel_command
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import report
 from hpc.sites.slurm import poll_by_id
-from hpc.sites.slurm.judge import SiteStatus, Verdict
+from hpc.sites.slurm.judge import JobVerdict, SiteStatus, status_of
 from hpc.sites.slurm.state import SiteState
 from track.jobs.scripts import ScriptRun, note_reason, open_runs
 from track.schema.database import transact
@@ -41,7 +39,8 @@ class Proven:
 
     at: float
     native_ids: tuple[str, ...]
-    verdict: Verdict
+    end: Meaning
+    exit_code: int | None
 
 
 @dataclass
@@ -91,8 +90,10 @@ class ScriptEnds:
         await self._stop(runs, shown)
         for run in runs:
             verdict = judge(run, shown)
-            if verdict.status is SiteStatus.OVER:
-                self.proven[run.attempt] = Proven(self.state.clock(), run.native_ids, verdict)
+            if verdict.end is not None:
+                self.proven[run.attempt] = Proven(
+                    self.state.clock(), run.native_ids, verdict.end, verdict.exit_code
+                )
                 await self._reported(run)
             else:
                 await self._explain(run, verdict)
@@ -102,7 +103,9 @@ class ScriptEnds:
         now = self.state.clock()
         ending = []
         for run in runs:
-            alive = [task.native_id for each in _asked(run) for task in shown[each] if _lives(task)]
+            alive = [
+                task.native_id for each in _asked(run) for task in shown[each] if task.state.alive
+            ]
             if run.cancelled and now >= self.stopped.get(run.attempt, 0.0):
                 self.stopped[run.attempt] = now + STOP_AGAIN_S
                 ending += alive
@@ -119,24 +122,14 @@ class ScriptEnds:
         if left_s > 0:
             self.due_at = min(self.due_at, self.state.clock() + left_s)
             return False
-        verdict = proof.verdict
-
-        async def work(tx: AsyncConnection) -> None:
-            await report(
-                tx,
-                run.attempt,
-                outcome=verdict.outcome,
-                why=verdict.why,
-                uses_try=verdict.uses_try,
-                actor=self.state.actor,
-                exit_code=verdict.exit_code,
-                free=verdict.free,
-            )
-
-        await transact(self.state.engine, work)
+        actor = self.state.actor
+        await transact(
+            self.state.engine,
+            lambda tx: report(tx, run.attempt, proof.end, actor=actor, exit_code=proof.exit_code),
+        )
         return True
 
-    async def _explain(self, run: ScriptRun, verdict: Verdict) -> None:
+    async def _explain(self, run: ScriptRun, verdict: JobVerdict) -> None:
         """Say of a job that is silent for too long why nothing here can end it."""
         unknown = verdict.status is SiteStatus.UNKNOWN
         if unknown and (run.cancelled or run.age_s > patience_s(run)):
@@ -157,42 +150,22 @@ def patience_s(run: ScriptRun) -> float:
     return expected if run.started else max(expected, EXPECTED_S)
 
 
-def judge(run: ScriptRun, shown: by_id.Shown) -> Verdict:
+def judge(run: ScriptRun, shown: by_id.Shown) -> JobVerdict:
     """How an attempt stands by what is shown of its jobs; over only if every one of them is."""
     asked = _asked(run)
     if not asked:
-        return Verdict(SiteStatus.UNKNOWN, why="no job id was told, so its end cannot be seen")
+        return JobVerdict(SiteStatus.UNKNOWN, why="no job id was told, so its end cannot be seen")
     tasks = [task for each in asked for task in shown[each]]
-    alive = {task.state for task in tasks if _lives(task)}
-    if alive:
-        running = JobState.RUNNING in alive
-        return Verdict(SiteStatus.RUNNING if running else SiteStatus.PENDING)
+    if status := status_of(tasks):
+        return JobVerdict(status)
     missing = [each for each in asked if not shown[each]]
     missing += [task.native_id for task in tasks if not task.state.ended]
     if missing:
-        return Verdict(SiteStatus.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
-    return _over(run, min(tasks, key=lambda task: task.state is JobState.COMPLETED))
-
-
-def _over(run: ScriptRun, end: Task) -> Verdict:
-    """What an end without a call means.
-
-    One that ended well uses a try too: a script that does not call never will.
-    """
-    found = meaning(end, started=True)
-    outcome, uses_try, free = found.outcome, found.uses_try, found.free
-    words = "it ended well" if end.state is JobState.COMPLETED else found.why
-    where = f"job {end.native_id}{f' on {end.node}' if end.node else ''}"
-    why = f"{words} before it called back ({where})"
-    if run.cancelled:
-        outcome, uses_try, why = "cancelled", False, f"it was cancelled as asked ({where})"
-    elif end.state is JobState.COMPLETED:
-        uses_try = True
-    return Verdict(SiteStatus.OVER, outcome, why, uses_try, end.exit_code, free=free)
-
-
-def _lives(task: Task) -> bool:
-    return task.state in (JobState.PENDING, JobState.RUNNING)
+        return JobVerdict(SiteStatus.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
+    end = min(tasks, key=lambda task: task.state is JobState.COMPLETED)
+    found = of_script_job(end, cancelled=run.cancelled)
+    found = replace(found, why=f"{found.why} ({end.label})")
+    return JobVerdict(SiteStatus.OVER, end=found, exit_code=end.exit_code)
 
 
 def _asked(run: ScriptRun) -> list[str]:

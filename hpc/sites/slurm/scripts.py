@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc.ends import Meaning
 from hpc.sites.collect import report
 from hpc.sites.scripts import script_command
 from hpc.sites.slurm.state import SiteState
-from hpc.sites.slurm.submitter import Submitter, is_script
+from hpc.sites.slurm.submitter import Submitter
 from track.commands.legacy import warn
 from track.jobs.attempts import find_attempt
 from track.jobs.batches import Batch, mark_submitted, read_batches
@@ -42,7 +43,7 @@ class SiteScripts:
         """
         due = self.submitter.scripts()
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
-        scripts = [batch for batch in batches if is_script(batch)]
+        scripts = [batch for batch in batches if batch.is_script]
         for batch in scripts:
             await self._run(batch)
         return bool(scripts)
@@ -81,12 +82,11 @@ class SiteScripts:
             log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)
             await warn(tx, found.job_id, told)
             return
+        outcome = "cancelled" if found is not None and found.cancel_requested else "failed"
         await report(
             tx,
             attempt_id,
-            outcome="cancelled" if found is not None and found.cancel_requested else "failed",
-            why=why,
-            uses_try=True,
+            Meaning(outcome, True, why),
             actor=self.state.actor,
             exit_code=int(code) if code.isdecimal() else None,
         )

@@ -23,13 +23,13 @@ from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError
 from track.jobs.batches import (
     Batch,
-    doubtful_batches,
     mark_ended,
     mark_refused,
     read_batches,
-    read_load,
-    take_arrays,
+    unconfirmed_batches,
 )
+from track.jobs.batching import take_batches
+from track.jobs.site_load import read_load
 from track.schema.database import transact
 
 MARGIN_S = 2.0
@@ -74,7 +74,7 @@ class Submitter:
     async def adopt(self) -> None:
         """Take up the batches that an earlier driver meant to send."""
         found = await transact(
-            self.state.engine, lambda tx: doubtful_batches(tx, self.state.site.name)
+            self.state.engine, lambda tx: unconfirmed_batches(tx, self.state.site.name)
         )
         for batch_id in found:
             self.unconfirmed.setdefault(batch_id, UnconfirmedBatch(due_at=self.state.clock()))
@@ -93,7 +93,7 @@ class Submitter:
         if not due:
             return False
         batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
-        arrays = [each for each in await self._wanted(batches) if not is_script(each)]
+        arrays = [each for each in await self._wanted(batches) if not each.is_script]
         grants = await self._grants(arrays)
         if grants:
             await self._ship([batch for batch in arrays if batch.id in grants], grants)
@@ -134,14 +134,14 @@ class Submitter:
             if load.unsent == 0 or room <= 0:
                 return []
             running = state.site.max_running
-            return await take_arrays(
+            return await take_batches(
                 tx,
                 state.site.name,
                 members=min(room, MOST_AT_ONCE),
                 size=min(state.site.max_array, state.limits.largest_array),
                 shape=partial(asked_for, state.site.resources, allowed=state.allowed),
                 running=None if running is None else running - load.throttled,
-                manners=self.answers.manners(),
+                limits=self.answers.limits(),
             )
 
         return await transact(state.engine, take)
@@ -303,8 +303,3 @@ class Submitter:
 def _pause_s(times: int) -> float:
     """The least time between so many submissions that went unheard and the next."""
     return min(LONGEST_HOLD_S, AGAIN_S * 2.0 ** min(times, 10))
-
-
-def is_script(batch: Batch) -> bool:
-    """Whether a batch is one run of a script of the site's own."""
-    return batch.members[0].kind == "script"

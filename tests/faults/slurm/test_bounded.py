@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from demo.lab.slurm_lab import SlurmLab
-from hpc.sites.slurm.judge import SiteStatus, Verdict
+from hpc.ends import Meaning
+from hpc.sites.slurm.judge import JobVerdict, SiteStatus
 from tests.support.refusing_site import reason
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 from track.jobs.batches import read_batches
@@ -57,10 +58,9 @@ async def test_a_repeated_attempt_stays_within_its_partition_and_says_in_the_end
     assert "MinMemoryNode=1000M" in shown
     # The lab's Slurm watches no memory; what it would say is told as the driver would.
     (sent,) = await transact(site.engine, lambda tx: read_batches(tx, [batch["id"]]))
-    verdict = Verdict(
-        SiteStatus.OVER, outcome="out_of_memory", why="its memory ran out", uses_try=True
-    )
-    await driver.poller._say(sent.members[0], verdict)
+    end = Meaning("out_of_memory", True, "its memory ran out")
+    verdict = JobVerdict(SiteStatus.OVER, end=end)
+    await driver.poller._report_end(sent.members[0], verdict)
     ((state, why),) = await site.world.sql(
         "SELECT state, reason FROM track.job WHERE asset_guid = 'slow-1' AND tries > 2"
     )

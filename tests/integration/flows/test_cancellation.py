@@ -20,14 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
-from hpc.sites.collect import report_end
+from hpc.ends import of_runner
+from hpc.sites.collect import report
 from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
 from tests.support.flow_world import undispatched
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track.jobs.batches import read_batches, take_batches
+from track.jobs.batches import read_batches
+from track.jobs.batching import take_batches
 from track.schema.database import transact
 from track.schema.states import State as JobState
 
@@ -148,7 +150,7 @@ async def test_a_started_job_is_cancelled_once_its_site_has_shown_the_end(world:
     async with dispatching(world), get_client() as client:
         attempt = await queued(world, "g")
         (batch,) = await transact(
-            world.engine, lambda tx: take_batches(tx, "here", batches=1, size=9)
+            world.engine, lambda tx: take_batches(tx, "here", members=9, size=9)
         )
         await start(world, attempt)
         run = await subflow(client, world, "g load")
@@ -170,7 +172,8 @@ async def test_a_started_job_is_cancelled_once_its_site_has_shown_the_end(world:
         async def evidence(tx: Any) -> None:
             (found,) = await read_batches(tx, [batch])
             member = next(each for each in found.members if each.attempt == attempt)
-            await report_end(tx, member, exit_code=143, actor="driver:here")
+            found = of_runner(143, started=member.started)
+            await report(tx, attempt, found, actor="driver:here", exit_code=143)
 
         await transact(world.engine, evidence)
         await is_load(world, "g", JobState.CANCELLED)

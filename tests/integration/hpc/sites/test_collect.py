@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.ends import FREE_ENDS, meaning
+from hpc.ends import FREE_ENDS, of_job, of_runner
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
-from hpc.sites.collect import collect_results, report, report_end
+from hpc.sites.collect import collect_results, report
 from hpc.unserved import LONGEST_PAUSE_S
 from tests.support.at_site import queue, start
 from tests.support.world import World, new
-from track.jobs.batches import read_batches, take_batches
+from track.jobs.batches import read_batches
+from track.jobs.batching import take_batches
 from track.schema.database import transact
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
@@ -73,11 +74,12 @@ async def test_a_start_whose_answer_was_lost_uses_no_try(
     await world.register(new("g"))
     ((claim),) = await world.claim()
     attempt = await queue(world, claim)
-    taken = await transact(engine, lambda tx: take_batches(tx, "alpha", batches=1, size=1))
+    taken = await transact(engine, lambda tx: take_batches(tx, "alpha", members=1, size=1))
     await start(world, attempt)
     (batch,) = await transact(engine, lambda tx: read_batches(tx, taken))
     (member,) = batch.members
-    await transact(engine, lambda tx: report_end(tx, member, exit_code=code, actor="driver:alpha"))
+    found = of_runner(code, started=member.started)
+    await transact(engine, lambda tx: report(tx, attempt, found, actor="a", exit_code=code))
     assert await world.sql(
         "SELECT t.outcome, j.tries FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
     ) == [(outcome, tries)]
@@ -100,19 +102,8 @@ async def test_what_nobody_explains_has_a_bound_and_says_how_often_it_came(
     attempt = await queue(world, claim)
     await start(world, attempt)
     await world.sql("UPDATE track.job SET pauses = :n", n=before)
-    found = meaning(Task("7_0", "b1", state, "", exit_code=143), started=True)
-    await transact(
-        engine,
-        lambda tx: report(
-            tx,
-            attempt,
-            outcome=found.outcome,
-            why=found.why,
-            uses_try=found.uses_try,
-            actor="driver:alpha",
-            free=found.free,
-        ),
-    )
+    found = of_job(Task("7_0", "b1", state, "", exit_code=143), started=True)
+    await transact(engine, lambda tx: report(tx, attempt, found, actor="driver:alpha"))
     ((used, reason, wait_s),) = await world.sql(
         "SELECT tries, reason, extract(epoch FROM available_at - now()) FROM track.job"
     )

@@ -13,9 +13,11 @@ from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.jobs import verbs
 from track.jobs.attempts import find_attempt
-from track.jobs.batches import mark_array, take_batches, unwanted
+from track.jobs.batches import mark_array
+from track.jobs.batching import take_batches
 from track.jobs.moves import Guard, IllegalMove, StaleMove, move
 from track.jobs.outputs import note_retrieved, retrieval
+from track.jobs.site_load import unwanted
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -226,7 +228,7 @@ async def test_a_selection_narrows_by_everything_given(world: World) -> None:
 
 async def batched(world: World, attempt_id: int) -> None:
     """A driver takes the attempt."""
-    taken = await transact(world.engine, lambda tx: take_batches(tx, "local", batches=1, size=1))
+    taken = await transact(world.engine, lambda tx: take_batches(tx, "local", members=1, size=1))
     await transact(world.engine, lambda tx: mark_array(tx, taken[0], "77"))
 
 

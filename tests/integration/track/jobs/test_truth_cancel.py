@@ -11,7 +11,7 @@ from tests.support.at_site import complete, fail, queue, start, until_blocked
 from tests.support.world import World, new
 from track.jobs import verbs
 from track.jobs.attempts import find_attempt
-from track.jobs.batches import take_batches
+from track.jobs.batching import take_batches
 from track.jobs.claims import take_returned
 from track.jobs.moves import Guard, StaleMove
 from track.schema.database import transact
@@ -142,7 +142,7 @@ async def test_a_job_that_is_being_cancelled_goes_to_no_other_site(engine: Async
 async def test_a_cancelled_attempt_is_put_into_no_batch(engine: AsyncEngine) -> None:
     world, _, attempt = await queued(engine)
     await ask_to_stop(world, attempt)
-    assert await transact(engine, lambda tx: take_batches(tx, "alpha", batches=1, size=9)) == []
+    assert await transact(engine, lambda tx: take_batches(tx, "alpha", members=9, size=9)) == []
 
 
 async def test_a_repeated_start_is_granted_to_the_same_process_and_no_other(

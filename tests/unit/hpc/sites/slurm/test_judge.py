@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpc.ends import FREE_ENDS
+from hpc.ends import FREE_ENDS, Meaning
 from hpc.scheduler.slurm import Answer, Task
 from hpc.scheduler.states import JobState
 from hpc.sites.slurm.cluster import PollResult
@@ -10,6 +10,7 @@ from hpc.sites.slurm.judge import (
     CAUSE_GRACE_S,
     RESULT_GRACE_S,
     BatchSnapshot,
+    JobVerdict,
     SiteStatus,
     Watched,
     arrays_of,
@@ -45,6 +46,11 @@ def watched(
         cancelled=cancelled,
     )
     return Watched(member, KEY, ("7",), since, ended_since=ended)
+
+
+def end_of(verdict: JobVerdict) -> Meaning:
+    assert verdict.end is not None
+    return verdict.end
 
 
 def task(state: JobState, native: str = "7_3", **more: object) -> Task:
@@ -106,8 +112,8 @@ def test_each_end_has_its_own_meaning(
     seen = watched(started_by="7_3" if started else None)
     verdict = judge(seen, shown(task(state, node="n4")), 0.0)
     assert verdict.status is SiteStatus.OVER
-    assert (verdict.outcome, verdict.uses_try) == (outcome, uses_try)
-    assert "7_3 on n4" in verdict.why
+    assert (end_of(verdict).outcome, end_of(verdict).uses_try) == (outcome, uses_try)
+    assert "7_3 on n4" in end_of(verdict).why
     assert verdict.node == ("n4" if state is JobState.NODE_FAIL else "")
 
 
@@ -127,8 +133,12 @@ def test_why_a_job_was_told_to_stop_is_the_schedulers_word(
     state: JobState, outcome: str, uses_try: bool, code: int
 ) -> None:
     verdict = judge(watched(started_by="7_3"), shown(task(state), left={"7_3": code}), 0.0)
-    assert (verdict.outcome, verdict.uses_try, verdict.exit_code) == (outcome, uses_try, code)
-    assert (verdict.free == FREE_ENDS) is (outcome in ("cancelled", "interrupted"))
+    assert (end_of(verdict).outcome, end_of(verdict).uses_try, verdict.exit_code) == (
+        outcome,
+        uses_try,
+        code,
+    )
+    assert (end_of(verdict).free == FREE_ENDS) is (outcome in ("cancelled", "interrupted"))
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(143, "interrupted"), (138, "timeout")])
@@ -137,14 +147,18 @@ def test_what_a_signal_ended_waits_a_while_for_the_schedulers_word(code: int, ou
     first = judge(seen, shown(left={"7_3": code}), 5.0)
     assert (first.status, first.ended_since) == (SiteStatus.UNKNOWN, 5.0)
     told = watched(started_by="7_3", ended=5.0)
-    assert judge(told, shown(left={"7_3": code}), 5.0 + CAUSE_GRACE_S).outcome == outcome
+    assert end_of(judge(told, shown(left={"7_3": code}), 5.0 + CAUSE_GRACE_S)).outcome == outcome
     past = {"7_3": task(JobState.PREEMPTED)}
-    assert judge(told, shown(left={"7_3": code}, past=past), 6.0).outcome == "preempted"
+    assert end_of(judge(told, shown(left={"7_3": code}, past=past), 6.0)).outcome == "preempted"
 
 
 def test_who_is_stopped_before_its_start_lays_nothing_to_its_site() -> None:
     verdict = judge(watched(), shown(task(JobState.FAILED), left={"7_3": 143}), 0.0)
-    assert (verdict.outcome, verdict.uses_try, verdict.site_fault) == ("interrupted", False, "")
+    assert (end_of(verdict).outcome, end_of(verdict).uses_try, verdict.site_fault) == (
+        "interrupted",
+        False,
+        "",
+    )
 
 
 def test_a_job_that_ended_well_is_not_lost_while_its_result_may_still_show() -> None:
@@ -153,13 +167,17 @@ def test_a_job_that_ended_well_is_not_lost_while_its_result_may_still_show() -> 
     assert (first.status, first.ended_since) == (SiteStatus.UNKNOWN, 7.0)
     seen = watched(started_by="7_3", ended=7.0)
     assert judge(seen, done, 6.0 + RESULT_GRACE_S).status is SiteStatus.UNKNOWN
-    assert judge(seen, done, 7.0 + RESULT_GRACE_S).outcome == "lost"
-    assert judge(watched(cancelled=True, ended=None), done, 7.0).outcome == "cancelled"
+    assert end_of(judge(seen, done, 7.0 + RESULT_GRACE_S)).outcome == "lost"
+    assert end_of(judge(watched(cancelled=True, ended=None), done, 7.0)).outcome == "cancelled"
 
 
 def test_what_was_asked_to_stop_is_cancelled_and_uses_no_try() -> None:
     verdict = judge(watched(cancelled=True), shown(task(JobState.FAILED)), 0.0)
-    assert (verdict.outcome, verdict.uses_try, verdict.site_fault) == ("cancelled", False, "")
+    assert (end_of(verdict).outcome, end_of(verdict).uses_try, verdict.site_fault) == (
+        "cancelled",
+        False,
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,20 +187,24 @@ def test_an_exit_code_left_on_the_disk_is_evidence_without_accounting(
     code: int, outcome: str
 ) -> None:
     verdict = judge(watched(started_by="7_3"), shown(left={"7_3": code}), 0.0)
-    assert (verdict.status, verdict.outcome) == (SiteStatus.OVER, outcome)
+    assert (verdict.status, end_of(verdict).outcome) == (SiteStatus.OVER, outcome)
     assert verdict.exit_code == code
 
 
 def test_a_start_whose_answer_was_lost_uses_no_try_and_is_told_of_the_site() -> None:
     verdict = judge(watched(started_by="7_3"), shown(left={"7_3": 75}), 0.0)
-    assert (verdict.outcome, verdict.uses_try, verdict.exit_code) == ("lost", False, 75)
+    assert (end_of(verdict).outcome, end_of(verdict).uses_try, verdict.exit_code) == (
+        "lost",
+        False,
+        75,
+    )
     assert "cannot reach our callback address" in verdict.site_fault
 
 
 def test_accounting_is_evidence_once_the_queue_has_forgotten() -> None:
     past = {"7_3": task(JobState.OUT_OF_MEMORY, exit_code=253)}
     verdict = judge(watched(started_by="7_3"), shown(past=past), 0.0)
-    assert (verdict.outcome, verdict.exit_code) == ("out_of_memory", 253)
+    assert (end_of(verdict).outcome, verdict.exit_code) == ("out_of_memory", 253)
 
 
 def test_accounting_that_lags_behind_is_no_evidence() -> None:
@@ -196,13 +218,13 @@ def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
     assert judge(seen, one, 0.0).status is SiteStatus.PENDING
     assert judge(seen, shown(task(JobState.FAILED)), 0.0).status is SiteStatus.UNKNOWN
     both = shown(task(JobState.TIMEOUT), task(JobState.COMPLETED, "8_3"))
-    assert judge(seen, both, 0.0).outcome == "timeout"
+    assert end_of(judge(seen, both, 0.0)).outcome == "timeout"
 
 
 def test_the_one_that_was_started_tells_how_it_ended() -> None:
     seen = Watched(watched(started_by="8_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     both = shown(task(JobState.COMPLETED), task(JobState.OUT_OF_MEMORY, "8_3"))
-    assert judge(seen, both, 0.0).outcome == "out_of_memory"
+    assert end_of(judge(seen, both, 0.0)).outcome == "out_of_memory"
 
 
 def test_a_site_is_blamed_for_jobs_that_end_before_they_start() -> None:

@@ -2,14 +2,20 @@
 
 import pytest
 
+from hpc.ends import Meaning
 from hpc.scheduler import by_id
-from hpc.sites.slurm.judge import SiteStatus
+from hpc.sites.slurm.judge import JobVerdict, SiteStatus
 from hpc.sites.slurm.script_ends import judge, patience_s
 from track.jobs.scripts import ScriptRun, submitted_ids, told_ids
 
 
 def run(*native_ids: str, cancelled: bool = False, started: bool = True) -> ScriptRun:
     return ScriptRun(1, "g", native_ids, started, cancelled, age_s=0.0, expected_s=None)
+
+
+def end_of(verdict: JobVerdict) -> Meaning:
+    assert verdict.end is not None
+    return verdict.end
 
 
 def queue(*lines: str, ids: tuple[str, ...]) -> by_id.Shown:
@@ -24,18 +30,22 @@ def test_an_end_counts_only_when_every_job_that_was_told_has_ended() -> None:
     assert judge(run(*ids), queue(dead, alive, ids=ids)).status is SiteStatus.RUNNING
     assert judge(run(*ids), queue(dead, ids=ids)).status is SiteStatus.UNKNOWN
     over = judge(run(*ids), queue(dead, alive.replace("RUNNING", "COMPLETED"), ids=ids))
-    assert (over.status, over.outcome, over.uses_try) == (SiteStatus.OVER, "cancelled", False)
+    assert (over.status, end_of(over).outcome, end_of(over).uses_try) == (
+        SiteStatus.OVER,
+        "cancelled",
+        False,
+    )
 
 
 def test_an_array_is_over_with_its_last_task_and_a_task_is_found_by_either_name() -> None:
     lines = ("80|80|1|FAILED|n1|1000|x", "81|80|0|COMPLETED|n1|1000|x")
     over = judge(run("80"), queue(*lines, ids=("80",)))
-    assert (over.outcome, over.why) == (
+    assert (end_of(over).outcome, end_of(over).why) == (
         "failed",
         "it failed before it called back (job 80_1 on n1)",
     )
     for name in ("81", "80_0"):
-        assert judge(run(name), queue(*lines, ids=(name,))).outcome == "lost"
+        assert end_of(judge(run(name), queue(*lines, ids=(name,)))).outcome == "lost"
     waiting = "80|80|0-1|PENDING||1000|x"
     assert judge(run("80"), queue(waiting, ids=("80",))).status is SiteStatus.PENDING
 
@@ -56,7 +66,7 @@ def test_accounting_knows_what_the_queue_forgot(word: str, code: int) -> None:
     shown = by_id.read_accounting(0, [f"77|77|{word}|{code}:0|n1|1000|x"], "", ["77"])
     assert shown is not None
     over = judge(run("77"), shown)
-    assert (over.status, over.uses_try) == (SiteStatus.OVER, word == "FAILED")
+    assert (over.status, end_of(over).uses_try) == (SiteStatus.OVER, word == "FAILED")
 
 
 def test_a_job_that_has_not_started_may_wait_in_the_queue_for_an_hour() -> None:

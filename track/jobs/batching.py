@@ -1,0 +1,152 @@
+"""Making batches: which of a site's queued attempts are sent together, and what each asks for."""
+
+import json
+import math
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Row, bindparam, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from track.jobs.batches import ALONE
+from track.schema.arrays import any_of
+from track.schema.tables import batch, stage
+
+QUEUED = text("""
+    SELECT t.id AS attempt, j.stage_id, s.kind,
+           CASE WHEN t.n > 1 THEN ARRAY(
+               SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
+                           ELSE coalesce(p.outcome, '') END
+               FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
+           ) ELSE '{}' END AS outcomes
+    FROM track.attempt t
+    JOIN track.job j ON j.attempt_id = t.id AND j.state = 'queued'
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
+      AND t.cancel_requested_at IS NULL AND j.stage_id <> ALL(:paused)
+    ORDER BY a.priority DESC, s.position DESC, t.id
+    LIMIT :limit
+    FOR NO KEY UPDATE OF t SKIP LOCKED
+""").bindparams(bindparam("paused", type_=ARRAY(BigInteger)))
+# 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit, as runners
+# of earlier versions told it themselves.
+
+NUMBER = text("""
+    UPDATE track.attempt t SET batch_id = :batch, member = m.line - 1
+    FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS m(id, line) WHERE t.id = m.id
+""")
+
+
+@dataclass(frozen=True)
+class StageLimits:
+    """What is to be minded of a site's stages, by their ids: the largest arrays (0: each job
+    alone), those left alone for now, and those of which one batch is tried before others."""
+
+    max_sizes: Mapping[int, int] = field(default_factory=dict)
+    paused: Collection[int] = ()
+    probing: Collection[int] = ()
+
+
+NO_LIMITS = StageLimits()
+
+Shape = Callable[[dict[str, Any], Sequence[str]], dict[str, Any]]
+"""From a stage's resources and the outcomes of earlier attempts: what the next one asks for."""
+
+Queued = Sequence[Row[Any]]
+
+
+def _as_asked(stage: dict[str, Any], _: Sequence[str]) -> dict[str, Any]:
+    return stage
+
+
+async def take_batches(
+    tx: AsyncConnection,
+    site: str,
+    *,
+    members: int,
+    size: int,
+    shape: Shape = _as_asked,
+    batches: int | None = None,
+    running: int | None = None,
+    limits: StageLimits = NO_LIMITS,
+) -> list[int]:
+    """Put at most `members` queued attempts of a site into batches, as few as can be.
+
+    A batch holds attempts of one stage that ask for the same resources, at most `size` (0: one,
+    which is no array) and what `limits` say; an attempt that runs a script of the site's own is
+    a batch by itself. With `batches` there are at most so many, and the work is spread evenly
+    over them. Of all batches together `running` may run at a time, which their `throttle` sees
+    to. The ids of the new batches, most urgent first.
+    """
+    given = {"site": site, "limit": members, "paused": list(limits.paused)}
+    rows = (await tx.execute(QUEUED, given)).all()
+    if batches is not None:
+        size = min(size, math.ceil(len(rows) / batches))
+    taken: list[int] = []
+    for piece, asked in _pieces(await _groups(tx, rows, shape), size, limits):
+        if len(taken) == batches or (running is not None and running <= 0):
+            break
+        if running is not None:
+            asked = asked | {"throttle": min(running, len(piece))}
+            running -= asked["throttle"]
+        taken.append(await _insert(tx, site, piece, asked))
+    return taken
+
+
+async def _groups(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[tuple[Queued, str]]:
+    """The attempts that may share a batch, and what each of them asks for, as JSON."""
+    wanted = await _resources(tx, {row.stage_id for row in rows})
+    shapes: dict[tuple[object, ...], str] = {}
+    groups: dict[tuple[object, ...], list[Row[Any]]] = {}
+    for row in rows:
+        like = (row.stage_id, *row.outcomes)
+        if like not in shapes:
+            shapes[like] = json.dumps(shape(wanted[row.stage_id], row.outcomes), sort_keys=True)
+        alone = row.attempt if row.kind == "script" else None
+        groups.setdefault((row.stage_id, shapes[like], alone), []).append(row)
+    return [(group, str(key[1])) for key, group in groups.items()]
+
+
+def _pieces(
+    groups: Sequence[tuple[Queued, str]], size: int, limits: StageLimits
+) -> Iterator[tuple[Queued, dict[str, Any]]]:
+    """What each batch may hold; of a stage that is probed, one batch."""
+    probed: set[int] = set()
+    for group, shaped in groups:
+        asked: dict[str, Any] = json.loads(shaped)
+        stage_id = group[0].stage_id
+        largest = min(size, limits.max_sizes.get(stage_id, size))
+        if largest == 0 and group[0].kind != "script":
+            asked |= {ALONE: True}
+        step = max(1, largest)
+        for first in range(0, len(group), step):
+            if stage_id in probed:
+                break
+            if stage_id in limits.probing:
+                probed.add(stage_id)
+            yield group[first : first + step], asked
+
+
+async def _resources(tx: AsyncConnection, stages: set[int]) -> dict[int, dict[str, Any]]:
+    """What stages ask for: read once each, for with every row it costs a third of a submission."""
+    rows = await tx.execute(select(stage.c.id, stage.c.resources).where(any_of(stage.c.id, stages)))
+    return {row.id: row.resources for row in rows}
+
+
+async def _insert(
+    tx: AsyncConnection, site: str, members: Queued, resources: dict[str, Any]
+) -> int:
+    ids = [row.attempt for row in members]
+    row = {
+        "key": f"b{secrets.token_hex(6)}",
+        "site": site,
+        "stage_id": members[0].stage_id,
+        "resources": resources,
+        "members": ids,
+    }
+    batch_id = (await tx.execute(insert(batch).values(row).returning(batch.c.id))).scalar_one()
+    await tx.execute(NUMBER, {"batch": batch_id, "ids": ids})
+    return int(batch_id)
