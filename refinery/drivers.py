@@ -29,6 +29,7 @@ from refinery import connections
 from refinery.addresses import Addresses
 from refinery.archive_shares import ArsShares
 from refinery.settings import Settings
+from schemas.backoff import Backoff
 from schemas.sites import Site
 from schemas.ssh_address import SshAddress
 from track.commands.site_health import degrade
@@ -36,10 +37,10 @@ from track.jobs.sites import read_sites
 from track.schema.database import transact
 
 LOOK_S = 3.0
-FIRST_PAUSE_S = 30.0
-RETAKE_S = 1.0
-LONGEST_RETAKE_S = 30.0
-LONGEST_PAUSE_S = 300.0  # a driver that lived this long is begun again after the shortest pause
+PAUSES = Backoff(30.0, 300.0)
+RETAKES = Backoff(1.0, 30.0)
+"""A driver that lived as long as the longest pause is begun again after the shortest."""
+
 DATABASE_DOWN = (psycopg.OperationalError, OperationalError)
 """What no driver can work without: when it is away, not one connection of it, the whole service
 begins again, and its supervisor sees."""
@@ -90,28 +91,25 @@ class SiteDrivers:
 
     async def _keep(self, connection: SiteConnection) -> None:
         """Drive one site until cancelled, again after a growing pause when its driver breaks."""
-        name, pause, retake = connection.site.name, FIRST_PAUSE_S, RETAKE_S
+        name, broken, lost = connection.site.name, 0, 0
         while True:
             began = time.monotonic()
             try:
                 await drive(self.addresses.database, self.engine, name, self._driver(connection))
             except (LockLost, *DATABASE_DOWN) as error:
                 await self._database_answers(error)
-                if time.monotonic() - began >= LONGEST_RETAKE_S:
-                    retake = RETAKE_S
+                lost = 1 if time.monotonic() - began >= RETAKES.longest_s else lost + 1
                 log.warning("site %s: its driver has stopped and begins again: %s", name, error)
-                await asyncio.sleep(retake)
-                retake = min(LONGEST_RETAKE_S, 2 * retake)
+                await asyncio.sleep(RETAKES.pause_s(lost))
                 continue
             # A full disk here, a missing program, or a bug of ours: its cause goes to the log with
             # its traceback and to the site's `degraded`, and no other site has to stop for it.
             except Exception as error:
-                if time.monotonic() - began >= LONGEST_PAUSE_S:
-                    pause = FIRST_PAUSE_S
-                log.exception("site %s: its driver broke; again in %.0f s", name, pause)
+                broken = 1 if time.monotonic() - began >= PAUSES.longest_s else broken + 1
+                again_s = PAUSES.pause_s(broken)
+                log.exception("site %s: its driver broke; again in %.0f s", name, again_s)
                 await self._degrade(name, error)
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE_S, 2 * pause)
+            await asyncio.sleep(PAUSES.pause_s(broken))
 
     async def _database_answers(self, error: Exception) -> None:
         """Return when only a connection was lost. Raises `error` when the database is away."""

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from schemas.backoff import Backoff
+
 FAULT_S = 600.0
-LONGEST_FAULT_S = 3600.0
+HOLDS = Backoff(FAULT_S, 3600.0)
 FAULTS = 3
 """Jobs that end so, one after another, until the site is held."""
 
@@ -26,8 +28,7 @@ class Faults:
         if self.times < FAULTS or self.held(now):
             return False
         self.holds += 1
-        pause = min(LONGEST_FAULT_S, FAULT_S * 2.0 ** (self.holds - 1))
-        self.why, self.until = why, now + pause
+        self.why, self.until = why, now + HOLDS.pause_s(self.holds)
         return True
 
     def recall(self, why: str, age_s: float, now: float) -> None:

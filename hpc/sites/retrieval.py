@@ -20,7 +20,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.remote import TruncatedAnswer, new_mark, run_script
-from hpc.sites.backoff import Backoff
+from hpc.sites.retries import Retries
 from hpc.transport.base import Wire
 from hpc.transport.errors import WireError
 from schemas.guid import check_guid
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 GONE_LOOKS = 5
 """How often a file is looked for on a shared disk before it counts as gone: over some two and
-a half minutes (see `hpc.sites.backoff`), for such a disk may show a new file late."""
+a half minutes (see `hpc.sites.retries`), for such a disk may show a new file late."""
 
 
 class Source(Protocol):
@@ -55,30 +55,30 @@ async def retrieve(
     site: str,
     source: Source,
     outputs: Path,
-    backoff: Backoff[int] | None = None,
+    retries: Retries[int] | None = None,
 ) -> int:
     """Bring everything that is wanted from a site and due; of how many attempts.
 
-    One that cannot be kept here waits, by `backoff`, and says so, and the others are brought.
+    One that cannot be kept here waits, by `retries`, and says so, and the others are brought.
     Raises what `source` raises; what is in place then stays, and others come first next time.
     """
-    backoff = Backoff() if backoff is None else backoff
+    retries = Retries() if retries is None else retries
     found = await transact(engine, lambda tx: wanted_outputs(tx, site))
-    backoff.keep({each.attempt for each in found})
+    retries.keep({each.attempt for each in found})
     brought = 0
-    for each in [each for each in found if backoff.is_due(each.attempt)]:
+    for each in [each for each in found if retries.is_due(each.attempt)]:
         try:
             trouble = await _bring(each, source, outputs)
         except OSError as error:  # our own disk: nothing is wrong with the site
-            await _note_waiting(engine, each, error, backoff)
+            await _note_waiting(engine, each, error, retries)
             if error.errno in DISK_FULL:
                 break
             continue
         except (WireError, TruncatedAnswer):
-            backoff.fail(each.attempt)
+            retries.fail(each.attempt)
             raise
-        if trouble and backoff.times(each.attempt) + 1 < source.looks:
-            backoff.fail(each.attempt)
+        if trouble and retries.times(each.attempt) + 1 < source.looks:
+            retries.fail(each.attempt)
             why = f"its outputs are looked for: {trouble}"
             await transact(engine, lambda tx, e=each, w=why: note_waiting(tx, e.attempt, w))  # type: ignore[misc]
             continue
@@ -90,9 +90,9 @@ async def retrieve(
 
 
 async def _note_waiting(
-    engine: AsyncEngine, wanted: Outputs, error: OSError, backoff: Backoff[int]
+    engine: AsyncEngine, wanted: Outputs, error: OSError, retries: Retries[int]
 ) -> None:
-    pause = backoff.fail(wanted.attempt)
+    pause = retries.fail(wanted.attempt)
     why = f"its outputs cannot be kept here: {error}"
     log.error("attempt %d: %s; again in %.0f s", wanted.attempt, why, pause)
     await transact(engine, lambda tx: note_waiting(tx, wanted.attempt, why))

@@ -8,7 +8,7 @@ to a restarted host all at once.
 import random
 from dataclasses import dataclass, field
 
-from hpc.transport.errors import Patience
+from hpc.transport.errors import LoginBackoff
 
 
 @dataclass
@@ -27,14 +27,13 @@ class Breaker:
         """Seconds until one may try; 0 when one may now."""
         return max(0.0, self.opens_at - now)
 
-    def failed(self, now: float, why: str, patience: Patience | None = None) -> float:
-        """Note a failure; the seconds to wait. Knocking on without patience gets an account
+    def failed(self, now: float, why: str, pauses: LoginBackoff | None = None) -> float:
+        """Note a failure; the seconds to wait. Knocking again and again gets an account
         banned."""
-        patience = patience or Patience()
+        pauses = pauses or LoginBackoff()
         self.failures += 1
-        doubled = patience.first_s * 2.0 ** min(self.failures - 1, 20)
-        ceiling = min(patience.longest_s, doubled)
-        wait = ceiling if patience.even else self.rng.uniform(0.05 * ceiling, ceiling)
+        ceiling = pauses.pause_s(self.failures)
+        wait = ceiling if pauses.even else self.rng.uniform(0.05 * ceiling, ceiling)
         self.opens_at = now + wait
         self.why = why
         return wait

@@ -5,11 +5,13 @@ The class docstring is what an operator does about it.
 
 from dataclasses import dataclass
 
+from schemas.backoff import Backoff
+
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds until a host that failed us is tried again: at first, and the longest that the
-    pause may grow to by doubling. `even` pauses are not drawn at random below that."""
+class LoginBackoff(Backoff):
+    """The pauses until a host that failed us is tried again; `even` ones are not drawn at
+    random below their length."""
 
     first_s: float = 1.0
     longest_s: float = 300.0
@@ -19,12 +21,12 @@ class Patience:
 class WireError(Exception):
     """A command could not be run to its end. `begun` says whether it may have been.
 
-    `needs_operator` is what only a person can mend, `patience` how soon we knock again.
+    `needs_operator` is what only a person can mend, `pauses` how soon we knock again.
     """
 
     begun = False
     needs_operator = False
-    patience = Patience()
+    pauses = LoginBackoff()
 
 
 class Unreachable(WireError):
@@ -39,21 +41,21 @@ class HungUp(Unreachable):
     """The host ends the connection before we are logged in: what it said, if anything, is the
     cause. Else too many log in at once (MaxStartups), or our address is banned there."""
 
-    patience = Patience(longest_s=3600.0)
+    pauses = LoginBackoff(longest_s=3600.0)
 
 
 class WrongHostKey(WireError):
     """It is none of the hosts we pinned: ask its administrators before the block is changed."""
 
     needs_operator = True
-    patience = Patience(300.0, 3600.0, even=True)
+    pauses = LoginBackoff(300.0, 3600.0, even=True)
 
 
 class KeyRefused(WireError):
     """Our key is not accepted: is its public half in authorized_keys of that user?"""
 
     needs_operator = True
-    patience = Patience(300.0, 3600.0, even=True)
+    pauses = LoginBackoff(300.0, 3600.0, even=True)
 
 
 class SecondFactor(WireError):
@@ -61,14 +63,14 @@ class SecondFactor(WireError):
     allow it for a service, from one address."""
 
     needs_operator = True
-    patience = Patience(6 * 3600.0, 6 * 3600.0, even=True)
+    pauses = LoginBackoff(6 * 3600.0, 6 * 3600.0, even=True)
 
 
 class BadAddress(WireError):
     """The block itself cannot be used: its key or host key cannot be read."""
 
     needs_operator = True
-    patience = Patience(300.0, 300.0, even=True)
+    pauses = LoginBackoff(300.0, 300.0, even=True)
 
 
 class NotBegun(WireError):

@@ -19,6 +19,7 @@ from hpc.transport.breaker import Breaker
 from hpc.transport.channel import Call
 from hpc.transport.connect import Connection, connect
 from hpc.transport.errors import CircuitOpen, DeadlinePassed, HungUp, LinkLost, NotBegun, WireError
+from schemas.backoff import Backoff
 from schemas.ssh_address import SshAddress
 
 CHANNELS = 5
@@ -26,7 +27,8 @@ CHANNELS = 5
 
 ROOM_S = 15.0
 """How long a command waits for a host that has no room for another session."""
-LONGEST_PAUSE_S = 1.0
+
+PAUSES = Backoff(0.05, 1.0)
 IDLE_S = 45.0
 """After so long a silence a connection proves that it is alive before it is trusted."""
 
@@ -67,8 +69,9 @@ class SshLink:
         """Run a shell command to its end. Raises WireError; see `begun` there."""
         async with self._places:
             until = time.monotonic() + min(ROOM_S, deadline_s)
-            pause = 0.05
+            tries = 0
             while True:
+                tries += 1
                 connection = await self._connected()
                 try:
                     return await self._call(connection, command, stdin, deadline_s, sink)
@@ -76,8 +79,8 @@ class SshLink:
                     self.counts.refused_channels += 1
                     if time.monotonic() > until:
                         raise
+                pause = PAUSES.pause_s(tries)
                 await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(LONGEST_PAUSE_S, pause * 2)
 
     async def open(self) -> None:
         """Connect now, for a command that is about to come. Raises WireError."""
@@ -144,7 +147,7 @@ class SshLink:
                 functools.partial(connect, self.address, self._generation)
             )
         except WireError as error:
-            wait = self.breaker.failed(time.monotonic(), str(error), error.patience)
+            wait = self.breaker.failed(time.monotonic(), str(error), error.pauses)
             log.warning("%s; next try in %.0f s", error, wait)
             raise
         self.host_key = opened.host_key
@@ -181,7 +184,7 @@ class SshLink:
             self.counts.lost += 1
             if connection.generation > self._proven:
                 why = f"{self.address.node.name} lets us in, and no command comes to its end"
-                self.breaker.failed(time.monotonic(), why, HungUp.patience)
+                self.breaker.failed(time.monotonic(), why, HungUp.pauses)
         connection.cut()
 
     def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":

@@ -17,9 +17,9 @@ import psutil  # type: ignore[import-untyped]
 from refinery.postgres_home import Account
 from refinery.processes import ProcessId, end, identify, tell
 from refinery.waiting import Waiting
+from schemas.backoff import Backoff
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+PAUSES = Backoff(0.5, 30.0)
 SETTLED_S = 60.0  # a service that lived this long starts again with the shortest pause
 LOG_LIMIT = 32_000_000  # bytes; a larger log is set aside at the next start
 
@@ -139,18 +139,17 @@ class Supervisor:
 
     async def _watch(self, running: Running) -> None:
         """Start the service again whenever it dies, ever more slowly while it keeps dying."""
-        service, pause = running.service, FIRST_PAUSE_S
+        service, deaths = running.service, 0
         while True:
             since = time.monotonic()
             code = await running.process.wait()
-            if time.monotonic() - since > SETTLED_S:
-                pause = FIRST_PAUSE_S
+            deaths = 1 if time.monotonic() - since > SETTLED_S else deaths + 1
+            pause = PAUSES.pause_s(deaths)
             self._say(
                 f"{service.name} stopped with code {code}; it is started again in {pause:g} s. "
                 f"Its log: {self._log(service)}"
             )
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
             try:
                 running.process = await self._spawn(service)
             except (OSError, RuntimeError) as error:

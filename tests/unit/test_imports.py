@@ -34,7 +34,7 @@ BELOW = {
         "unserved", "protocol", "sites",
     ),
     "hpc.sites": (
-        ("backoff", "faults", "lock", "scripts", "transfers"),
+        ("faults", "lock", "retries", "scripts", "transfers"),
         ("collect", "driver", "retrieval", "shipping"), ("slurm", "local"),
     ),
     "hpc.runner": ("errors", "job", ("client", "imaging"), "modules", ("registry", "runner")),

@@ -10,10 +10,12 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.backoff import Backoff
+
 FINAL = 3
 """So many refusals in a row, others' files being taken between each and the one before."""
 
-FIRST_S, LONGEST_S = 30.0, 600.0
+PAUSES = Backoff(30.0, 600.0)
 
 NOTE = text("""
     WITH mine AS (
@@ -56,7 +58,7 @@ class Refusal:
     @property
     def wait_s(self) -> float:
         """How long to wait before ERDA is asked again, in seconds."""
-        return float(min(LONGEST_S, FIRST_S * 2.0 ** min(10, self.times - 1)))
+        return PAUSES.pause_s(self.times)
 
 
 async def note_refusal(tx: AsyncConnection, guid: str) -> Refusal:

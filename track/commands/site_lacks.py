@@ -10,14 +10,14 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
+from schemas.backoff import Backoff
 from track.commands.site_health import announce, leave
 from track.commands.switches import wake_where
 from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.tables import site, stage
 
-FIRST_PAUSE_S = 300.0
-LONGEST_PAUSE_S = 3600.0
+PAUSES = Backoff(300.0, 3600.0)
 
 NOTE = text("""
     UPDATE track.site SET lacks = lacks || jsonb_build_object(CAST(:run AS text),
@@ -45,8 +45,8 @@ async def note_lack(tx: AsyncConnection, name: str, run: str, why: str) -> None:
     if row is None or row.in_force:
         return
     times = (row.times or 0) + 1
-    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (times - 1))
-    given = {"site": name, "run": run, "why": why, "times": times, "pause": pause}
+    given = {"site": name, "run": run, "why": why, "times": times}
+    given["pause"] = PAUSES.pause_s(times)
     await tx.execute(NOTE, given)
     told = f"it cannot run module {run}: {why}"
     if times == 1:

@@ -24,12 +24,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.ends import blames_site, by_code, of_runner
 from hpc.scheduler.ladder import asked_for
-from hpc.sites.backoff import Backoff
 from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import Faults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder
 from hpc.sites.local.stops import GRACE_S, Stop, due_stop
+from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
 from hpc.sites.shipping import manifest, tokens
@@ -79,7 +79,7 @@ class LocalDriver:
     stops: dict[int, Stop] = field(default_factory=dict)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     faults: Faults = field(default_factory=Faults)
-    bringing: Backoff[int] = field(default_factory=Backoff)
+    bringing: Retries[int] = field(default_factory=Retries)
     _sweep_at: float = 0.0
 
     @property

@@ -5,9 +5,9 @@ Remembered as long as the driver lives; another one learns it anew with a few su
 
 from dataclasses import dataclass
 
-from hpc.sites.slurm.silence import LONGEST_SILENCE_S
+from schemas.backoff import Backoff
 
-FIRST_REST_S = 15.0
+PAUSES = Backoff(15.0, 300.0)
 WIDER_AFTER_S = 600.0
 """Limits are raised and queues empty: after so long a larger array is tried again."""
 
@@ -35,8 +35,7 @@ class Learnt:
         if self.times and now < self.until:
             return  # another of the same command's
         self.times += 1
-        pause = min(LONGEST_SILENCE_S, FIRST_REST_S * 2.0 ** min(self.times - 1, 10))
-        self.until = now + pause
+        self.until = now + PAUSES.pause_s(self.times)
 
     def taken(self, now: float) -> None:
         """The site took what was sent."""

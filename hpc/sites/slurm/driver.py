@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.ends import Meaning
 from hpc.remote import TruncatedAnswer
-from hpc.sites.backoff import Backoff
 from hpc.sites.collect import report
+from hpc.sites.retries import Retries
 from hpc.sites.retrieval import RemoteSource, retrieve
 from hpc.sites.slurm import poll_by_id
 from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble
@@ -74,8 +74,8 @@ class SlurmDriver:
     script_ends: ScriptEnds = field(init=False)
     cancelled: dict[int, float] = field(default_factory=dict)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
-    bringing: Backoff[int] = field(default_factory=Backoff)
-    greeting: Backoff[str] = field(init=False)
+    bringing: Retries[int] = field(default_factory=Retries)
+    greeting: Retries[str] = field(init=False)
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
@@ -96,7 +96,7 @@ class SlurmDriver:
             relay,
             self.clock,
         )
-        self.greeting = Backoff(self.clock)
+        self.greeting = Retries(self.clock)
         self.submitter = Submitter(self.state)
         self.poller = Poller(self.state)
         self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)

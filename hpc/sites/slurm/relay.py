@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
 from hpc.ends import Meaning
-from hpc.sites.backoff import Backoff
 from hpc.sites.collect import collect_result, report
+from hpc.sites.retries import Retries
 from hpc.sites.retrieval import GONE_LOOKS, RemoteSource
 from hpc.sites.shipping import SEAL, add
 from hpc.sites.slurm.cluster import Cluster
@@ -97,7 +97,7 @@ class OfflineRelay:
     carried: set[str] = field(default_factory=set)
     waiting: dict[str, int] = field(default_factory=dict)
     missed: dict[int, int] = field(default_factory=dict)
-    backoff: Backoff[str] = field(default_factory=Backoff)
+    retries: Retries[str] = field(default_factory=Retries)
 
     async def provide(self, batch: Batch) -> str | None:
         """The grants of a batch's members, a line each; None while their inputs are carried.
@@ -105,7 +105,7 @@ class OfflineRelay:
         An input that the archive does not give now is left out: its job will say so.
         Raises WireError, TruncatedAnswer.
         """
-        if self.transfers.has(batch.key) or not self.backoff.is_due(batch.key):
+        if self.transfers.has(batch.key) or not self.retries.is_due(batch.key):
             return None
         lines = [await self._grant(member.attempt) for member in batch.members]
         grants = [grant for grant in lines if grant is not None]
@@ -132,13 +132,13 @@ class OfflineRelay:
                 if files:
                     await self._bring(guid, files)
         except OSError as error:  # our own disk: nothing is wrong with the site
-            self.backoff.fail(batch.key)
+            self.retries.fail(batch.key)
             log.error("the inputs of %s wait: they cannot be kept here: %s", batch.key, error)
             why = f"its inputs wait: they cannot be kept here: {error}"
             for member in batch.members:
                 await self._note_waiting(member.attempt, why)
         else:
-            self.backoff.forget(batch.key)
+            self.retries.forget(batch.key)
             self.carried.add(batch.key)
 
     async def _note_waiting(self, attempt_id: int, why: str) -> None:
@@ -203,7 +203,7 @@ class OfflineRelay:
         if not files:
             return None
         self.waiting[name] = attempt_id
-        if self.backoff.is_due(name):
+        if self.retries.is_due(name):
             self.transfers.begin(name, partial(self._send_and_apply, name, text, attempt_id, files))
         return attempt_id
 
@@ -212,18 +212,18 @@ class OfflineRelay:
         return [
             name
             for name in self.waiting
-            if self.transfers.has(name) or not self.backoff.is_due(name)
+            if self.transfers.has(name) or not self.retries.is_due(name)
         ]
 
     async def _send_and_apply(
         self, name: str, text: str, attempt_id: int, files: Sequence[Carried]
     ) -> None:
         if not await self._forward_all(attempt_id, files):
-            self.backoff.fail(name)
+            self.retries.fail(name)
             return
         await collect_result(self.engine, name, text)
         await self.cluster.taken([name])
-        self.backoff.forget(name)
+        self.retries.forget(name)
         del self.waiting[name]
 
     async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:

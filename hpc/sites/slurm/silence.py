@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from hpc.sites.faults import FAULT_S
+from schemas.backoff import Backoff
 
 SILENCES = 3
 SILENT_AFTER_S = 30.0
-FIRST_SILENCE_S = 1.0
-LONGEST_SILENCE_S = 300.0
+PAUSES = Backoff(1.0, 300.0)
 LONGEST_WORD = 300
 
 
@@ -15,13 +15,13 @@ LONGEST_WORD = 300
 class Silence:
     """A program of the scheduler's that gives no answer: how often, since when, its last words.
 
-    It is asked again after a growing pause, `first_s` seconds at first. Often, and for longer
+    It is asked again after one of the growing `pauses`. Often, and for longer
     than `patience_s`, and the site cannot work: it `does` so.
     """
 
     program: str
     does: str = "has had no answer"
-    first_s: float = FIRST_SILENCE_S
+    pauses: Backoff = PAUSES
     patience_s: float = SILENT_AFTER_S
     times: int = 0
     since: float = 0.0
@@ -37,8 +37,8 @@ class Silence:
         self.since = self.since if self.times else now
         self.times += 1
         self.lapsed, self.noted_at = False, now
-        pause = min(LONGEST_SILENCE_S, self.first_s * 2.0 ** min(self.times - 1, 20))
-        self.again_at, self.why = now + pause, " ".join(why.split())[-LONGEST_WORD:]
+        self.again_at = now + self.pauses.pause_s(self.times)
+        self.why = " ".join(why.split())[-LONGEST_WORD:]
 
     def clear(self) -> None:
         """It answered."""

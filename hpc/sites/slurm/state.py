@@ -14,12 +14,13 @@ from hpc.sites.slurm.cluster import Cluster, Hello
 from hpc.sites.slurm.relay import OfflineRelay
 from hpc.sites.slurm.silence import Silence
 from hpc.tokens import Keys
+from schemas.backoff import Backoff
 from schemas.sites import Site
 from track.jobs.site_notes import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
-DENIED_S = 15.0
-"""The first pause after the site itself said no."""
+DENIED_PAUSES = Backoff(15.0, 300.0)
+"""After the site itself said no."""
 
 FULL_S = 1800.0
 """How long a site may take nothing, though none of ours is there, until work goes elsewhere."""
@@ -51,8 +52,8 @@ class SiteState:
     scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
     squeue: Silence = field(default_factory=lambda: Silence("squeue"))
     sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
-    denied: Silence = field(default_factory=lambda: Silence("sbatch", DENIES, DENIED_S))
-    full: Silence = field(default_factory=lambda: Silence("sbatch", FILLED, DENIED_S, FULL_S))
+    denied: Silence = field(default_factory=lambda: Silence("sbatch", DENIES, DENIED_PAUSES))
+    full: Silence = field(default_factory=lambda: Silence("sbatch", FILLED, DENIED_PAUSES, FULL_S))
 
     @property
     def actor(self) -> str:

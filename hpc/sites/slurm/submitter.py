@@ -21,6 +21,7 @@ from hpc.sites.slurm.cluster import Sent, SiteTrouble, SubmitOutcome
 from hpc.sites.slurm.refusals import NO, Answers
 from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError
+from schemas.backoff import Backoff
 from track.jobs.batches import (
     Batch,
     mark_ended,
@@ -35,8 +36,12 @@ from track.schema.database import transact
 MARGIN_S = 2.0
 AGAIN_S = 1.0
 BLIND_S = 5.0
-TROUBLE_S = 15.0
-LONGEST_HOLD_S = 300.0
+TROUBLE_PAUSES = Backoff(15.0, 300.0)
+"""After the site's own fault, such as a full disk, until anything is sent again."""
+
+UNANSWERED_PAUSES = Backoff(2.0, 300.0)
+"""The least time between submissions of one batch of which sbatch gave no answer."""
+
 MOST_AT_ONCE = 20_000
 STILL_AT_IT = "an earlier sbatch of ours is still under way there"
 
@@ -250,7 +255,7 @@ class Submitter:
                 due = max(now + AGAIN_S, self.state.sbatch.again_at)
                 times = doubt.times + 1
                 self.unconfirmed[batch.id] = UnconfirmedBatch(
-                    due, times=times, again_at=now + _pause_s(times)
+                    due, times=times, again_at=now + UNANSWERED_PAUSES.pause_s(times)
                 )
                 await self.answers.unheard(batch, times, sent.why)
 
@@ -284,8 +289,7 @@ class Submitter:
 
     def _hold(self) -> None:
         self.holds += 1
-        pause = min(LONGEST_HOLD_S, TROUBLE_S * 2.0 ** (self.holds - 1))
-        self.held_until = self.state.clock() + pause
+        self.held_until = self.state.clock() + TROUBLE_PAUSES.pause_s(self.holds)
 
     async def _refuse(self, batch: Batch, why: str) -> None:
         """The same again would be refused again: the jobs fail, with Slurm's own words."""
@@ -298,8 +302,3 @@ class Submitter:
 
         await transact(self.state.engine, work)
         self.settled(batch.id)
-
-
-def _pause_s(times: int) -> float:
-    """The least time between so many submissions that went unheard and the next."""
-    return min(LONGEST_HOLD_S, AGAIN_S * 2.0 ** min(times, 10))

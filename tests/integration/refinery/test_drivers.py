@@ -19,6 +19,7 @@ from refinery import drivers as service
 from refinery.addresses import Addresses
 from refinery.drivers import SiteConnection, SiteDrivers
 from refinery.settings import Settings
+from schemas.backoff import Backoff
 from schemas.sites import Site
 from tests.support.patching import seen_by
 from track.jobs.sites import load_sites
@@ -155,7 +156,7 @@ async def test_one_whose_driver_breaks_is_degraded_and_driven_again_and_the_othe
         return begun.count("local") == 3
 
     monkeypatch.setattr(service, "drive", drive)
-    monkeypatch.setattr(service, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(service, "PAUSES", Backoff(0.05, 300.0))
     await world.load(LOCAL, {**LOCAL, "site": "second"})
     await until(again)
     assert begun.count("second") == 1
@@ -204,7 +205,7 @@ async def test_the_pause_grows_while_a_driver_breaks_at_once(
 
     real_sleep = asyncio.sleep
     monkeypatch.setattr(service, "drive", broken)
-    monkeypatch.setattr(service, "LONGEST_PAUSE_S", 100.0)
+    monkeypatch.setattr(service, "PAUSES", Backoff(30.0, 100.0))
     await world.load(LOCAL)
     await world.driven()
     with monkeypatch.context() as patch:
@@ -225,7 +226,7 @@ async def test_a_database_out_of_reach_ends_the_service_for_its_supervisor_to_se
     away = make_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
     drivers, known = world.drivers, {"local": SiteConnection(Site.model_validate(LOCAL), None)}
     monkeypatch.setattr(drivers, "engine", away)
-    monkeypatch.setattr(drivers, "_ways", AsyncMock(return_value=known))
+    monkeypatch.setattr(drivers, "_connections", AsyncMock(return_value=known))
     async with asyncio.timeout(60):
         with pytest.raises(LockLost):
             while True:
@@ -251,7 +252,7 @@ async def test_a_lost_connection_begins_one_driver_anew_and_nothing_else(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(service, "drive", drive)
-    monkeypatch.setattr(service, "RETAKE_S", 0.01)
+    monkeypatch.setattr(service, "RETAKES", Backoff(0.01, 30.0))
     await world.load(LOCAL)
     async with asyncio.timeout(60):
         while len(begun) < 2:

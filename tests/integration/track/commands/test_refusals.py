@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.attempts import FileFacts
 from tests.support.world import World, new
-from track.commands.refusals import FINAL, LONGEST_S, Refusal, note_refusal
+from track.commands.refusals import FINAL, PAUSES, Refusal, note_refusal
 from track.commands.results import note_file
 from track.records.files import mark_synchronised
 from track.schema.database import transact
@@ -28,6 +28,6 @@ async def test_an_outage_is_never_the_assets_failure_but_a_refusal_of_it_alone_i
     for _ in range(3 * FINAL):
         seen = await refused(world)
         assert not seen.is_final and seen.since == first.since
-    assert seen.wait_s == LONGEST_S > first.wait_s
+    assert seen.wait_s == PAUSES.longest_s > first.wait_s
     await transact(engine, lambda tx: mark_synchronised(tx, "other"))
     assert [(await refused(world)).is_final for _ in range(FINAL)] == [False] * (FINAL - 1) + [True]

@@ -9,7 +9,7 @@ from hpc.transport.errors import (
     BadAddress,
     HungUp,
     KeyRefused,
-    Patience,
+    LoginBackoff,
     SecondFactor,
     Unreachable,
     WireError,
@@ -45,16 +45,16 @@ def test_what_only_a_person_can_mend_is_hardly_tried_at_all(
     kind: type[WireError], first: int, last: int
 ) -> None:
     breaker = Breaker()
-    waits = [breaker.failed(0.0, "no", kind.patience) for _ in range(10)]
+    waits = [breaker.failed(0.0, "no", kind.pauses) for _ in range(10)]
     assert (waits[0], waits[-1]) == (first, last)
     assert kind.needs_operator
 
 
 def test_a_host_that_hangs_up_is_knocked_at_less_and_less_down_to_once_an_hour() -> None:
     breaker = Breaker(rng=random.Random(3))
-    waits = [breaker.failed(0.0, "hung up", HungUp.patience) for _ in range(20)]
+    waits = [breaker.failed(0.0, "hung up", HungUp.pauses) for _ in range(20)]
     assert waits[0] <= 1
-    assert max(waits) > Unreachable.patience.longest_s
+    assert max(waits) > Unreachable.pauses.longest_s
     assert max(waits) <= 3600
     assert not HungUp.needs_operator
 
@@ -63,7 +63,7 @@ def test_logins_in_a_day_of_refusals_are_too_few_to_be_banned_for() -> None:
     breaker, now, logins = Breaker(), 0.0, 0
     while now < 86_400:
         logins += 1
-        now += breaker.failed(now, "no", Patience(300.0, 3600.0, even=True))
+        now += breaker.failed(now, "no", LoginBackoff(300.0, 3600.0, even=True))
     assert logins < 30
 
 

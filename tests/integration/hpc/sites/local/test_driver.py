@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import create_app
 from hpc.sites.local.driver import LocalDriver
+from schemas.backoff import Backoff
 from schemas.metadata.document import read_document
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config, document
@@ -400,7 +401,7 @@ async def test_what_a_killed_driver_left_is_removed_by_the_next_but_not_what_run
 async def test_outputs_that_cannot_be_kept_hide_none_behind_them_and_say_why(
     here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     in_the_way = here.folder / "outputs" / "makes-1"
     in_the_way.parent.mkdir()
     in_the_way.write_bytes(b"not a folder")

@@ -13,6 +13,7 @@ import pytest
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.sites.slurm.relay import ShareLocation
 from schemas.attempts import FileFacts
+from schemas.backoff import Backoff
 from tests.support.slurm_site import SlurmSite
 
 IMAGE = bytes(range(256)) * 4096
@@ -232,7 +233,7 @@ async def test_a_driver_that_ends_in_the_middle_leaves_it_to_the_next(far: Slurm
 async def test_what_is_gone_over_there_fails_its_attempt_and_not_the_site(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
     driver = driver_of(far, SlowDepot())

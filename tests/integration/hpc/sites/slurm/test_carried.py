@@ -18,6 +18,7 @@ from hpc.sites.slurm.cluster import PollResult
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.sites.slurm.relay import ArchiveSharesError, Carried, ShareLocation
 from schemas.attempts import FileFacts
+from schemas.backoff import Backoff
 from schemas.pipeline.load import Pipeline
 from tests.support.refusing_site import FAILED, Sbatch, second_site, sites_of
 from tests.support.slurm_site import PIPELINE, SlurmSite
@@ -169,7 +170,7 @@ async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
 async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
     archive_shares = ShelfDepot(down=True)
@@ -205,7 +206,7 @@ async def test_inputs_wait_while_our_own_disk_is_full(
     await far.queue("a-1", stage="other")
     archive_shares = await with_image(far, "a-1")
     archive_shares.full = True
-    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     driver = driver_of(far, archive_shares)
     for _ in range(5):
         await driver.turn()

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from hpc.remote import TruncatedAnswer
-from hpc.sites.backoff import LONGEST_PAUSE_S, Backoff
+from hpc.sites.retries import PAUSES, Retries
 from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
+from schemas.backoff import Backoff
 from tasks.dispatch.held_job import HeldJob
 from tasks.dispatch.outcome import outputs_here
 from tests.support.delay_proxy import running_proxy
@@ -124,7 +125,7 @@ async def test_a_full_disk_of_ours_is_told_and_takes_no_site_down(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hpc.sites.backoff.FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     in_the_way = tmp_path / "outputs"
     in_the_way.write_bytes(b"not a folder")
     driver = site.driver(runner=ODD_RUNNER, outputs=in_the_way)
@@ -160,11 +161,11 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
             folder.rename(folder.with_name("elsewhere"))
     source = RemoteSource(driver.state.cluster.wire, str(site.root))
     later = 0.0
-    backoff: Backoff[int] = Backoff(clock=lambda: later)
+    retries: Retries[int] = Retries(clock=lambda: later)
     for look in range(GONE_LOOKS):  # a shared disk may show a file late
-        given_up = await retrieve(site.engine, site.name, source, tmp_path / "outputs", backoff)
+        given_up = await retrieve(site.engine, site.name, source, tmp_path / "outputs", retries)
         assert given_up == (look == GONE_LOOKS - 1)
-        later += LONGEST_PAUSE_S
+        later += PAUSES.longest_s
     job_id = await site.world.job_id(GUID, "clean")
     mine = site.world.dispatcher_id
     assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))

@@ -1,4 +1,4 @@
-"""What did not go and is tried again: after a pause that grows, so that others come first.
+"""What failed and is tried again, by a key: after a pause that grows, so that others come first.
 
 Nothing here is remembered for good: after a restart everything is tried once.
 """
@@ -8,32 +8,33 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from schemas.backoff import Backoff
+
 Key = TypeVar("Key", bound=Hashable)
 
-FIRST_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 900.0
+PAUSES = Backoff(5.0, 900.0)
 
 
 @dataclass
-class Backoff(Generic[Key]):
+class Retries(Generic[Key]):
     """When each thing that failed is due again. `clock` is monotonic, in seconds."""
 
     clock: Callable[[], float] = time.monotonic
     _failed: dict[Key, tuple[int, float]] = field(default_factory=dict)
 
     def fail(self, key: Key) -> float:
-        """Note that it did not go; the pause in seconds."""
+        """Note that it failed once more; the pause in seconds."""
         times = self._failed.get(key, (0, 0.0))[0] + 1
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(times - 1, 10))
+        pause = PAUSES.pause_s(times)
         self._failed[key] = times, self.clock() + pause
         return pause
 
     def times(self, key: Key) -> int:
-        """How often it did not go in a row."""
+        """How often it failed in a row."""
         return self._failed.get(key, (0, 0.0))[0]
 
     def forget(self, key: Key) -> None:
-        """It went, or is not wanted any more."""
+        """It succeeded, or is not wanted any more."""
         self._failed.pop(key, None)
 
     def keep(self, keys: Collection[Key]) -> None:
