@@ -135,15 +135,12 @@ class SiteDrivers:
         sites = await transact(self.engine, read_sites)
         found: dict[str, SiteConnection] = {}
         for site in sites:
-            match site.kind:
-                case "local":
-                    found[site.name] = SiteConnection(site, None)
-                case "slurm":
-                    address = await self._address(site)
-                    if address is not None:
-                        found[site.name] = SiteConnection(site, address)
-                case _:
-                    self._tell(site, "it asks for its work itself; nothing here drives it")
+            if not site.can.driven:
+                self._tell(site, "it asks for its work itself; nothing here drives it")
+            elif not site.can.over_ssh:
+                found[site.name] = SiteConnection(site, None)
+            elif (address := await self._address(site)) is not None:
+                found[site.name] = SiteConnection(site, address)
         return found
 
     async def _address(self, site: Site) -> SshAddress | None:

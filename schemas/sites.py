@@ -4,6 +4,8 @@ Addresses and secrets are not here: a site names the block that holds them.
 """
 
 import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -20,8 +22,45 @@ from schemas.pipeline.model import Name, Resources
 from schemas.yaml_lines import DefinitionError, Located, Path, Problem, nearest, read_documents
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-KINDS = ("local", "slurm", "pull")
 SILENT_AFTER_S = 120
+
+SiteKind: TypeAlias = Literal["local", "slurm", "pull"]
+Scheduler: TypeAlias = Literal["slurm", "torque"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a kind of site can do.
+
+    `here`: it is this machine, so its folders are ours and its jobs always reach us. `driven`:
+    a driver of ours hands it its jobs; else it asks for them itself. `over_ssh`: it is reached
+    over SSH, by the block that it names. `scripts`: whether it runs scripts of its own, always
+    or when it names their folder. `scheduler`: what it has unless it says otherwise.
+    """
+
+    here: bool = False
+    driven: bool = False
+    over_ssh: bool = False
+    scripts: Literal["always", "if_named", "never"] = "never"
+    scheduler: Scheduler | None = None
+
+
+CAPABILITIES: Mapping[SiteKind, Capabilities] = {
+    "local": Capabilities(here=True, driven=True, scripts="if_named"),
+    "slurm": Capabilities(driven=True, over_ssh=True, scripts="always", scheduler="slurm"),
+    "pull": Capabilities(scheduler="torque"),
+}
+"""What each kind of site can do: the only place that tells kinds apart."""
+
+KINDS = tuple(CAPABILITIES)
+
+
+def kinds_that(can: Callable[[Capabilities], bool]) -> list[SiteKind]:
+    """The kinds of site that can do something, for a statement's list."""
+    return [kind for kind, capabilities in CAPABILITIES.items() if can(capabilities)]
+
+
+KINDS_HERE = kinds_that(lambda kind: kind.here)
 
 
 class SitesError(DefinitionError):
@@ -40,12 +79,12 @@ class Site(Definition):
     """
 
     name: Name = Field(alias="site")
-    kind: Literal["local", "slurm", "pull"]
+    kind: SiteKind
     root: str
     python: str | None = None
     scripts: str | None = None
     block: Name | None = None
-    scheduler: Literal["slurm", "torque"] | None = None
+    scheduler: Scheduler | None = None
     callback: str | None = None
     legacy_callbacks: tuple[Network, ...] = ()
     capacity: Annotated[StrictInt, Field(ge=1)] = 1000
@@ -96,7 +135,7 @@ class Site(Definition):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        if self.kind == "local":
+        if self.can.here:
             return self
         missing = [key for key in ("python", "block") if getattr(self, key) is None]
         if missing:
@@ -109,14 +148,20 @@ class Site(Definition):
         return self
 
     @property
-    def uses(self) -> Literal["slurm", "torque"] | None:
-        """Its scheduler: Torque at a pull site and Slurm at a slurm site, unless said."""
-        return self.scheduler or {"slurm": "slurm", "pull": "torque"}.get(self.kind)  # type: ignore[return-value]
+    def can(self) -> Capabilities:
+        """What a site of its kind can do."""
+        return CAPABILITIES[self.kind]
+
+    @property
+    def uses(self) -> Scheduler | None:
+        """Its scheduler: what its kind has, unless said."""
+        return self.scheduler or self.can.scheduler
 
     @property
     def runs_scripts(self) -> bool:
-        """Whether it runs scripts of its own: an agent none, this machine if `scripts` is set."""
-        return self.kind == "slurm" or (self.kind == "local" and self.scripts is not None)
+        """Whether it runs scripts of its own."""
+        named = self.can.scripts == "if_named" and self.scripts is not None
+        return named or self.can.scripts == "always"
 
     def admits(self, address: str) -> bool:
         """Whether scripts without a token may call back from this address."""
@@ -130,7 +175,7 @@ class Site(Definition):
     def definition(self) -> dict[str, Any]:
         """The canonical form: JSON, defaults left out, read back by `model_validate`."""
         kept = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return kept if self.kind == "local" else {"callback": None, **kept}
+        return kept if self.can.here else {"callback": None, **kept}
 
 
 def load_sites(text: str, source: str) -> list[Site]:

@@ -37,7 +37,7 @@ async def find_site(name: str) -> Site:
     """A Slurm site by its name. Raises CannotDo."""
     async with _database() as engine, engine.connect() as tx:
         known = {each.name: each for each in await read_sites(tx)}
-    slurm = [each for each, found in known.items() if found.kind == "slurm"]
+    slurm = [each for each, found in known.items() if found.can.over_ssh]
     if name not in slurm:
         raise CannotDo(f"site: no Slurm site is called '{name}': there are {', '.join(slurm)}")
     return known[name]

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.sites import KINDS_HERE
 from track.commands.selection import CannotDo, asset_row, session_row, site_row
 from track.jobs import verbs
 from track.jobs.attempts import DECLARED, close_attempt
@@ -18,6 +19,7 @@ from track.jobs.moves import Guard, lock
 from track.jobs.outputs import forsake_outputs, outputs_awaited
 from track.jobs.sites import is_driven, runs_scripts
 from track.records.documents import mark_unpushed
+from track.schema.arrays import any_of
 from track.schema.history import record, record_all
 from track.schema.states import IN_HAND, State
 from track.schema.tables import asset, attempt, document, file, job, site, stage
@@ -57,9 +59,9 @@ async def _read(tx: AsyncConnection, job_id: int) -> Row[Any]:
             attempt.c.site,
             attempt.c.batch_id,
             attempt.c.cancel_requested_at,
-            ((site.c.kind == "local") | (site.c.definition["callback"].astext.is_not(None))).label(
-                "grants"
-            ),
+            (
+                any_of(site.c.kind, KINDS_HERE) | site.c.definition["callback"].astext.is_not(None)
+            ).label("grants"),
         )
         .join(stage, stage.c.id == job.c.stage_id)
         .join(asset, asset.c.guid == job.c.asset_guid)

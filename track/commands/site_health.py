@@ -10,11 +10,13 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
+from schemas.sites import CAPABILITIES, KINDS_HERE
 from track.commands.switches import AT_SITES, wake_where
 from track.jobs.edges import lock_edges
 from track.jobs.sites import DRIVEN, PATIENCE, TAKES, NoSite, choose_site
 from track.jobs.verbs import move_site
 from track.records.inbox import Received, applied, receive
+from track.schema.arrays import array_of
 from track.schema.history import record
 from track.schema.tables import site
 
@@ -46,7 +48,8 @@ MOVABLE = text(f"""
           -- and is not given it. A script does not ask, and where nodes cannot ask us the
           -- shared disk grants.
           b.state = 'intended' AND s.kind = 'module'
-          AND (here.kind = 'local' OR here.definition ->> 'callback' IS NOT NULL)))
+          AND (here.kind = ANY({array_of(KINDS_HERE)})
+               OR here.definition ->> 'callback' IS NOT NULL)))
       AND (CAST(:run AS text) IS NULL OR s.kind = 'module' AND s.run = :run)
       AND EXISTS (SELECT 1 FROM track.site t WHERE t.name <> n.site AND {TAKES})
     ORDER BY j.id LIMIT :limit
@@ -90,10 +93,11 @@ async def note_silence(tx: AsyncConnection, *, actor: str) -> list[str]:
 
 
 def _nobody(row: Row[Any]) -> str:
-    if row.kind == "pull":
+    can = CAPABILITIES[row.kind]
+    if not can.driven:
         return "nobody drives it: no agent of it was ever seen, and nothing here can reach it"
     since = "ever" if row.seen_at is None else f"since {row.seen_at:%Y-%m-%d %H:%M} UTC"
-    needs = f", and is its block slurm-site/{row.block} saved" if row.kind == "slurm" else ""
+    needs = f", and is its block slurm-site/{row.block} saved" if can.over_ssh else ""
     return f"nobody drives it: no driver was seen {since}; is `refinery sites` running{needs}?"
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.sites import SILENT_AFTER_S, Site
-from track.schema.arrays import any_of
+from schemas.sites import SILENT_AFTER_S, Site, kinds_that
+from track.schema.arrays import any_of, array_of
 from track.schema.history import record
 from track.schema.tables import site
 
@@ -44,8 +44,11 @@ async def read_sites(tx: AsyncConnection) -> list[Site]:
     return [Site.model_validate(definition) for definition in rows.scalars()]
 
 
-RUNS_SCRIPTS = "(t.kind = 'slurm' OR t.kind = 'local' AND t.definition ? 'scripts')"
-"""Whether site `t` has scripts of its own: an agent runs none, this machine those of its folder."""
+RUNS_SCRIPTS = f"""(
+    t.kind = ANY({array_of(kinds_that(lambda kind: kind.scripts == "always"))})
+    OR t.kind = ANY({array_of(kinds_that(lambda kind: kind.scripts == "if_named"))})
+       AND t.definition ? 'scripts')"""
+"""Whether site `t` has scripts of its own."""
 
 BOUND = "(s.kind = 'script' OR s.kind = 'module' AND s.run = 'upload')"
 """Whether stage `s` runs where its asset's files were made: an upload, and every script, for

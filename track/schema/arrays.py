@@ -19,3 +19,8 @@ def any_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[b
 def any_bound(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """The same for a statement that is written once: the list is bound as `name` when it runs."""
     return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def array_of(names: Iterable[str]) -> str:
+    """An array of names of our own as SQL writes it, for a text that is put together once."""
+    return f"'{{{','.join(names)}}}'"

@@ -1,12 +1,14 @@
 """Sites as `sites.yaml` lists them."""
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.sites import Site, SitesError, load_sites
+from schemas.sites import CAPABILITIES, Site, SiteKind, SitesError, load_sites
 
 EXAMPLE = (Path(__file__).parents[3] / "deployments" / "sites.example.yaml").read_text(
     encoding="utf-8"
@@ -73,3 +75,19 @@ def test_any_text_is_sites_or_a_sites_error(text: str) -> None:
         assert load_sites(text, "any.yaml")
     except SitesError as error:
         assert error.line >= 1
+
+
+def test_only_the_table_of_capabilities_tells_kinds_of_site_apart() -> None:
+    compared = re.compile(
+        r"""kind\b[^\n]{0,3}(==|!=|=|<>|IN)[^\n]{0,3}['"(]+(local|slurm|pull)\b"""
+    )
+    found = [
+        f"{path}: {line.strip()}"
+        for room in ("api", "flows", "hpc", "refinery", "tasks", "track")
+        for path in Path(room).rglob("*.py")
+        if "schema" not in path.parts
+        for line in path.read_text().splitlines()
+        if compared.search(line)
+    ]
+    assert not found
+    assert set(CAPABILITIES) == set(get_args(SiteKind))
