@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,7 +33,7 @@ from schemas.sites import Site
 from schemas.ssh_address import SshAddress
 from track.commands.site_health import degrade
 from track.jobs.sites import read_sites
-from track.schema.database import transact
+from track.schema.database import ping, transact
 
 LOOK_S = 3.0
 PAUSES = Backoff(30.0, 300.0)
@@ -114,8 +113,7 @@ class SiteDrivers:
     async def _database_answers(self, error: Exception) -> None:
         """Return when only a connection was lost. Raises `error` when the database is away."""
         try:
-            async with self.engine.connect() as tx:
-                await tx.execute(select(1))
+            await ping(self.engine)
         except DATABASE_DOWN:
             raise error from None
 

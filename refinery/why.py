@@ -7,7 +7,6 @@ from uuid import UUID
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from refinery.addresses import of_running
@@ -16,7 +15,6 @@ from track.commands.selection import CannotDo, asset_row, session_row
 from track.reports import waiting
 from track.reports.waiting_words import Waits
 from track.schema.database import make_engine, transact
-from track.schema.tables import asset
 
 MOST_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""
@@ -50,9 +48,13 @@ async def ask(database_url: str, what: str) -> list[Waits]:
 async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     if not what:
         return await waiting.anywhere(tx)
-    session_id = await _session_of(tx, what)
-    if session_id is None:
+    try:
         await asset_row(tx, what)
+    except CannotDo:
+        session_id = _as_uuid(what)
+        if session_id is None:
+            raise
+    else:  # a guid may be read as a session's id too, and is not if there is such an asset
         return await waiting.of_asset(tx, what)
     session = await session_row(tx, session_id)
     if session.registered_at is None:
@@ -63,10 +65,7 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     return await waiting.of_session(tx, session_id)
 
 
-async def _session_of(tx: AsyncConnection, what: str) -> UUID | None:
-    """The session that is meant; a guid may be read as one too, and is not if there is such."""
-    if (await tx.execute(select(asset.c.guid).where(asset.c.guid == what))).first() is not None:
-        return None
+def _as_uuid(what: str) -> UUID | None:
     try:
         return UUID(what)
     except ValueError:

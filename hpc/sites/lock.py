@@ -1,8 +1,10 @@
 """The lock that makes one driver the driver of a site, on a connection of its own.
 
 The connection is asked every few seconds: that keeps it from being idle, and shows when the
-lock went with it. PostgreSQL gives the lock to another as soon as it has ended the session,
-which its holder may learn `FENCE_S` later; so whoever stood by waits so long before it acts.
+lock went with it. Its statements are written here and not in `track`: they concern this one
+connection, which is none of a pool's, and no table. PostgreSQL gives the lock to another as
+soon as it has ended the session, which its holder may learn `FENCE_S` later; so whoever stood
+by waits so long before it acts.
 """
 
 import asyncio

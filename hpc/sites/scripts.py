@@ -6,7 +6,6 @@ it outweighs the script's own `#SBATCH` lines, and not what is written after `sb
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.model import Resources
@@ -14,8 +13,8 @@ from schemas.pipeline.run import Run
 from track.commands.grants import file_url
 from track.commands.legacy import file_names
 from track.jobs.batches import Member
+from track.jobs.scripts import script_values
 from track.records.documents import read_document
-from track.schema.tables import asset, attempt, job, pipeline, stage
 
 
 @dataclass(frozen=True)
@@ -38,26 +37,11 @@ class Command:
 
 async def script_command(tx: AsyncConnection, member: Member, file_proxy: str) -> Command:
     """The command of an attempt; `file_proxy` is the base of the links it may be given."""
-    statement = (
-        select(asset.c.batch_name, asset.c.parent_guid, pipeline.c.name, stage.c.resources)
-        .join(job, job.c.asset_guid == asset.c.guid)
-        .join(attempt, attempt.c.job_id == job.c.id)
-        .join(stage, stage.c.id == job.c.stage_id)
-        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
-        .where(attempt.c.id == member.attempt)
-    )
-    row = (await tx.execute(statement)).one()
-    values = {
-        "guid": member.guid,
-        "batch": row.batch_name,
-        "parent_guid": row.parent_guid or "",
-        "pipeline": row.name,
-        "stage": member.stage,
-    }
+    values, resources = await script_values(tx, member.attempt)
     if "{link}" in member.run:
         values["link"] = await _link(tx, member.guid, file_proxy)
     words = Run.model_validate(member.run).words(values)
-    return Command(tuple(words), sbatch_environment(Resources.model_validate(row.resources)))
+    return Command(tuple(words), sbatch_environment(resources))
 
 
 def sbatch_environment(asked: Resources) -> dict[str, str]:

@@ -30,6 +30,12 @@ class Attempt:
     nonce: str | None
     current: bool
     cancel_requested: bool
+    external_id: str | None = None
+
+    @property
+    def native_id(self) -> str | None:
+        """The site's own job: the one that was granted the start, else the last one told."""
+        return self.started_by or self.external_id
 
 
 async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> tuple[int, int]:
@@ -71,6 +77,7 @@ def _read() -> Any:
             stage.c.key.label("stage"),
             attempt.c.started_by,
             attempt.c.nonce,
+            attempt.c.external_id,
             current.label("current"),
             attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
         )

@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.model import Resources
 from track.schema.states import AT_SITE
-from track.schema.tables import job
+from track.schema.tables import asset, attempt, job, pipeline, stage
 
 _SAID = re.compile(r"\bSubmitted batch job (\d+)")
 _TOLD = re.compile(r"\d+(,\d+)*")
@@ -91,3 +91,26 @@ async def note_reason(tx: AsyncConnection, attempt_id: int, why: str) -> None:
         job.c.reason.is_distinct_from(why),
     )
     await tx.execute(mine.values(reason=why))
+
+
+async def script_values(tx: AsyncConnection, attempt_id: int) -> tuple[dict[str, str], Resources]:
+    """What an attempt's script may be told of its asset, by placeholder, and what its stage asks
+    for."""
+    statement = (
+        select(
+            asset.c.guid,
+            asset.c.batch_name.label("batch"),
+            func.coalesce(asset.c.parent_guid, "").label("parent_guid"),
+            pipeline.c.name.label("pipeline"),
+            stage.c.key.label("stage"),
+            stage.c.resources,
+        )
+        .join(job, job.c.asset_guid == asset.c.guid)
+        .join(attempt, attempt.c.job_id == job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .where(attempt.c.id == attempt_id)
+    )
+    values = dict((await tx.execute(statement)).one()._mapping)
+    resources = Resources.model_validate(values.pop("resources"))
+    return values, resources

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -69,3 +70,9 @@ async def transact(
                 raise
         await asyncio.sleep(random.uniform(0, 0.02 * 2**turn))
     raise AssertionError("unreachable")
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """See that the database answers. Raises OperationalError."""
+    async with engine.connect() as tx:
+        await tx.execute(text("SELECT 1"))

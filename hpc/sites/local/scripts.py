@@ -8,7 +8,6 @@ a job that it gave to a scheduler may then be at work still.
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.ends import of_script
@@ -20,7 +19,6 @@ from track.jobs.attempts import Attempt, find_attempt
 from track.jobs.batches import Batch, mark_ended, mark_submitted, went_well
 from track.jobs.scripts import note_reason, submitted_ids
 from track.schema.database import transact
-from track.schema.tables import attempt
 
 KEPT_WORDS = 2000
 """Bytes of what a script said that are read."""
@@ -85,7 +83,8 @@ async def _conclude(
     stop: Stop | None,
 ) -> None:
     """End an attempt of which nothing is at work any more; one that a scheduler has waits."""
-    queued = await _queued_as(tx, found)
+    # One that has started called from here, or would have held the lock.
+    queued = None if found.started_by is not None else found.external_id
     if ids or queued is not None:
         told = ", ".join(ids) or queued
         why = f"its script has ended, and job {told}, which it submitted, has yet to report"
@@ -95,18 +94,6 @@ async def _conclude(
     if stop is not None and stop.attempt == found.id:
         meaning = stop.meaning
     await report(tx, found.id, meaning, actor=actor, exit_code=end.code)
-
-
-async def _queued_as(tx: AsyncConnection, found: Attempt) -> str | None:
-    """The job id under which an attempt waits in a scheduler's queue, by its script's calls.
-
-    One that has started called from here, or would have held the lock.
-    """
-    if found.started_by is not None:
-        return None
-    statement = select(attempt.c.external_id).where(attempt.c.id == found.id)
-    native_id: str | None = (await tx.execute(statement)).scalar_one()
-    return native_id
 
 
 def _tail(path: Path) -> str:

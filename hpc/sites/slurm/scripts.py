@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import Meaning
@@ -23,7 +22,6 @@ from track.jobs.attempts import find_attempt
 from track.jobs.batches import Batch, mark_submitted, read_batches
 from track.jobs.scripts import submitted_ids
 from track.schema.database import transact
-from track.schema.tables import attempt
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class SiteScripts:
     ) -> None:
         """End the attempt; one whose job the cluster has stays open, with a warning."""
         found = await find_attempt(tx, attempt_id, lock=True)
-        native_id = await _native_id(tx, attempt_id) or next(iter(ids), None)
+        native_id = (found and found.native_id) or next(iter(ids), None)
         if found is not None and found.current and native_id is not None:
             told = f"its job {native_id} may still run, though {why}"
             log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)
@@ -90,11 +88,3 @@ class SiteScripts:
             actor=self.state.actor,
             exit_code=int(code) if code.isdecimal() else None,
         )
-
-
-async def _native_id(tx: AsyncConnection, attempt_id: int) -> str | None:
-    """The job that an attempt's script told of; None when it told of none."""
-    known = func.coalesce(attempt.c.started_by, attempt.c.external_id)
-    statement = select(known).where(attempt.c.id == attempt_id)
-    native_id: str | None = (await tx.execute(statement)).scalar_one_or_none()
-    return native_id
