@@ -43,31 +43,27 @@ def until_told(work: Coroutine[Any, Any, None]) -> None:
 
 async def watch(settings: Settings) -> None:
     """Watch the N-Drive until cancelled."""
-    from blocks.prefect_events import PrefectEvents
     from tasks.intake.watch import watch as watch_drive
     from track.schema.database import make_engine
 
     addresses = of_running(settings)
     engine = make_engine(addresses.database, service="watch")
     try:
-        async with PrefectEvents(addresses.prefect_api) as emit:
-            await watch_drive(connections.n_drive(settings), engine, emit)
+        await watch_drive(connections.n_drive(settings), engine)
     finally:
         await engine.dispose()
 
 
 async def ingest(settings: Settings, folder: Any, actor: str) -> str:
     """Register a folder on the N-Drive as a session now; what a person is told about it."""
-    from blocks.prefect_events import PrefectEvents
     from tasks.intake.opening import register_folder
     from track.schema.database import make_engine
 
     addresses = of_running(settings)
     engine = make_engine(addresses.database)
     try:
-        async with PrefectEvents(addresses.prefect_api) as emit:
-            drive = connections.n_drive(settings)
-            opened = await register_folder(engine, drive, folder, emit, actor=actor)
+        drive = connections.n_drive(settings)
+        opened = await register_folder(engine, drive, folder, actor=actor)
     finally:
         await engine.dispose()
     return f"session {opened} opened" if opened else "known already, exactly as it lies there"

@@ -1,29 +1,28 @@
-"""Tells Prefect what the database has to announce: at once when told, else every second.
+"""Tells Prefect what stands in the outbox: at once when told, else every second.
 
-Events are wake-up calls. What Prefect has not accepted stays in the database and is sent
-again, for as long as it takes; an event's id makes a repetition harmless. The same clock asks
-for dispatchers for parked sessions: what they wait for may have come without anybody's word.
+It alone tells of sessions that are ready, of wakes and of callbacks. Events are wake-up calls:
+a row is deleted when Prefect has accepted it, and sent again until then, for as long as it
+takes; an event's id makes a repetition harmless. The same clock asks for dispatchers for
+parked sessions: what they wait for may have come without anybody's word.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID, uuid5
 
 import httpx
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.announce.abandoned import watch_leases
-from schemas import events
 from track.jobs.parking import wake_due
-from track.records import inbox, wake
+from track.records import outbox
+from track.records.outbox import Owed
 from track.schema import lasting
+from track.schema.waking_function import CHANNEL
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +44,6 @@ class NotAccepted(Exception):
 
 class Rejected(NotAccepted):
     """Prefect will never take this list: something in it is not an event."""
-
-
-@dataclass(frozen=True)
-class Owed:
-    """One event to announce, and what says in the database that it was."""
-
-    event: dict[str, Any]
-    row: int | None = None
-    session: UUID | None = None
-    asked: datetime | None = None
 
 
 class Announcer:
@@ -132,22 +121,13 @@ class Announcer:
     async def _round(self, http: httpx.AsyncClient) -> int:
         """Announce up to MOST events; how many were taken."""
         async with self._engine.begin() as tx:
-            owed = await self._owed(tx)
+            owed = await outbox.due(tx, MOST, but=self._rejected)
         if not owed:
             return 0
         accepted = await self._send(http, owed)
         async with self._engine.begin() as tx:
-            await inbox.mark_announced(tx, [each.row for each in accepted if each.row is not None])
-            for each in accepted:
-                if each.session is not None and each.asked is not None:
-                    await wake.mark_announced(tx, each.session, each.asked)
+            await outbox.delete_sent(tx, [each.id for each in accepted])
         return len(accepted)
-
-    async def _owed(self, tx: AsyncConnection) -> list[Owed]:
-        rows = await inbox.unannounced(tx, MOST + len(self._rejected))
-        owed = [Owed(event, row=row) for row, event in rows if row not in self._rejected]
-        owed += [_wake_event(session, asked) for session, asked in await wake.unannounced(tx)]
-        return owed[:MOST]
 
     async def _send(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> list[Owed]:
         """Post them; those that were accepted. One that never will be must not hold the rest."""
@@ -158,9 +138,7 @@ class Announcer:
                 halves = (owed[: len(owed) // 2], owed[len(owed) // 2 :])
                 return [each for half in halves for each in await self._send(http, half)]
             log.error("Prefect rejects the event %s: %s", owed[0].event, error)
-            if owed[0].row is None:
-                raise
-            self._rejected.add(owed[0].row)
+            self._rejected.add(owed[0].id)
             return []
         return list(owed)
 
@@ -198,7 +176,7 @@ class Announcer:
                     **lasting.CONNECT,  # type: ignore[arg-type]
                 ) as heard:
                     await heard.execute(lasting.SETTINGS)
-                    await heard.execute(f"LISTEN {wake.CHANNEL}".encode())
+                    await heard.execute(f"LISTEN {CHANNEL}".encode())
                     self.notify()
                     while not self._stopping.is_set():
                         async for _ in heard.notifies(timeout=LOOK_S):
@@ -215,14 +193,6 @@ async def _first(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-def _wake_event(session: UUID, asked: str) -> Owed:
-    named = uuid5(events.NAMESPACE, f"wake/{session}/{asked}")
-    event = events.session_event(
-        events.SESSION_WAKE, session, payload={"session": str(session)}, id=named
-    )
-    return Owed(event, session=session, asked=datetime.fromisoformat(asked))
 
 
 @asynccontextmanager

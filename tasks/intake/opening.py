@@ -1,14 +1,12 @@
-"""Opening the session of a folder, and telling Prefect of it: first the row, then the event."""
+"""Opening the session of a folder; the announcer tells Prefect of it, from the same commit on."""
 
 import logging
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
-from blocks.prefect_events import Emit, NotAnnounced
-from schemas.events import NAMESPACE, SESSION_READY, session_event
 from tasks.errors import FileError
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.names import is_readable_name
@@ -29,16 +27,14 @@ async def register_folder(
     engine: AsyncEngine,
     drive: NDrive,
     folder: Path,
-    emit: Emit,
     *,
     actor: str,
     listing: Listing | None = None,
 ) -> UUID | None:
-    """Open and announce the session of a folder anywhere on the drive, as it lies there now.
+    """Open the session of a folder anywhere on the drive, as it lies there now.
 
     None when this very listing is known already. Raises OutsideDrive, SourceVanished,
-    PermissionDenied, DeviceFault or NothingToTake; an event that Prefect does not take
-    is only logged, since the watch sends it again.
+    PermissionDenied, DeviceFault or NothingToTake.
     """
     path, workstation = await MOUNTS.run(folder.parent, _located, drive.root, folder)
     if not is_readable_name(str(path)):
@@ -57,10 +53,6 @@ async def register_folder(
         log.info("%s is known already, exactly as it lies there", path)
     else:
         log.info("session %s opened: %s, %d specimens", opened, path, len(seen.items))
-    try:
-        await announce_pending(engine, emit)
-    except NotAnnounced as error:
-        log.warning("%s; it is owed, and the watch sends it again", error)
     return opened
 
 
@@ -72,25 +64,6 @@ async def is_known(engine: AsyncEngine, drive: NDrive, folder: Path, content: st
     path, _ = await MOUNTS.run(folder.parent, _located, drive.root, folder)
     found = {"path": str(path), "listing_hash": content}
     return await transact(engine, lambda tx: sessions.is_known(tx, **found))
-
-
-async def announce_pending(engine: AsyncEngine, emit: Emit) -> int:
-    """Emit the ready event of every session nobody was told of; how many that were.
-
-    The event's id is made of the session's, so telling twice is telling once.
-    """
-    pending = await transact(engine, sessions.unannounced)
-    for session, path, workstation in pending:
-        payload = {"session": str(session), "path": path, "workstation": workstation}
-        event_id = uuid5(NAMESPACE, f"{session}/{SESSION_READY}")
-        await emit(session_event(SESSION_READY, session, payload=payload, id=event_id))
-        await _mark(engine, session)
-        log.info("session %s announced: %s", session, path)
-    return len(pending)
-
-
-async def _mark(engine: AsyncEngine, session: UUID) -> None:
-    await transact(engine, lambda tx: sessions.mark_announced(tx, session))
 
 
 def _located(_: Pulse, root: Path, folder: Path) -> tuple[Path, str]:

@@ -1,7 +1,7 @@
 """Watches the N-Drive and opens a session for every folder that is complete.
 
-Looking again and again is the truth: shares give no file events. The session's row is
-committed before anybody is told of it; what was not told is told at the next look. Each
+Looking again and again is the truth: shares give no file events. The event that tells Prefect of
+a session is committed with it, and sent by the announcer of the clusters' service. Each
 workstation's folder is looked at by itself, so that one that hangs holds up no other.
 """
 
@@ -17,12 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import ANY_WORKSTATION, NDrive
-from blocks.prefect_events import Emit, NotAnnounced
 from tasks.errors import FileError, named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import is_session_name
 from tasks.intake.complaints import Complaints
-from tasks.intake.opening import announce_pending
 from tasks.intake.workstation_watch import WorkstationWatch
 
 OTHERS_WAIT_S = 10.0
@@ -34,14 +32,13 @@ log = logging.getLogger(__name__)
 async def watch(
     drive: NDrive,
     engine: AsyncEngine,
-    emit: Emit,
     *,
     stop: asyncio.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Look at the drive every `drive.poll_seconds`, until `stop` is set or it is cancelled."""
-    lookout = Lookout(drive, engine, emit, clock=clock)
+    lookout = Lookout(drive, engine, clock=clock)
     log.info("watching %s for %s", drive.root, ", ".join(drive.workstations))
     try:
         while stop is None or not stop.is_set():
@@ -72,11 +69,10 @@ class Lookout:
         self,
         drive: NDrive,
         engine: AsyncEngine,
-        emit: Emit,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._drive, self._emit, self._clock = drive, emit, clock
+        self._drive, self._clock = drive, clock
         self.engine = engine
         self._complaints = Complaints()
         self._watches: dict[str, WorkstationWatch] = {}
@@ -87,7 +83,6 @@ class Lookout:
         self._complaints.begin()
         try:
             await self._look_at(await self._workstations())
-            await announce_pending(self.engine, self._emit)
         except FileError as error:
             self._complaints.say(str(error.file), str(error))
             self._forget()
@@ -96,8 +91,6 @@ class Lookout:
             self._complaints.say(
                 "database", f"the database did not answer, it is asked again: {reason}"
             )
-        except NotAnnounced as error:
-            self._complaints.say("prefect", f"{error}; it is sent again at the next look")
         self._complaints.end()
 
     async def close(self) -> None:
@@ -118,7 +111,7 @@ class Lookout:
     async def _look_at(self, names: list[str]) -> None:
         """Look at each workstation's folder, but for one that the last look has not come back from.
 
-        Raises what went wrong with the database or with Prefect.
+        Raises what went wrong with the database.
         """
         for name in names:
             if name not in self._looks:
@@ -137,7 +130,7 @@ class Lookout:
         if found is None:
             given = ANY_WORKSTATION not in self._drive.workstations
             found = WorkstationWatch(
-                self._drive, name, lambda: self.engine, self._emit, self._clock, given=given
+                self._drive, name, lambda: self.engine, self._clock, given=given
             )
             self._watches[name] = found
         return found

@@ -9,7 +9,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
-from blocks.prefect_events import Emit
 from tasks.errors import FileError, SourceVanished, named
 from tasks.files.mounts import MOUNTS, NotAnswering, Pulse
 from tasks.files.named_formats import NamedFormats
@@ -45,13 +44,12 @@ class WorkstationWatch:
         drive: NDrive,
         name: str,
         engine: Callable[[], AsyncEngine],
-        emit: Emit,
         clock: Callable[[], float],
         *,
         given: bool,
     ) -> None:
         self._drive, self._name, self._given = drive, name, given
-        self._engine, self._emit, self._clock = engine, emit, clock
+        self._engine, self._clock = engine, clock
         self._settling = Settling(drive.settle_seconds)
         self._formats = NamedFormats()
         self._contents = Contents(drive.settle_seconds)
@@ -60,7 +58,7 @@ class WorkstationWatch:
         self._complaints = Complaints()
 
     async def look(self) -> None:
-        """Look at every folder of it once. Raises what the database or Prefect's events raise."""
+        """Look at every folder of it once. Raises what the database raises."""
         self._complaints.begin()
         try:
             for folder in await self._folders():
@@ -169,7 +167,7 @@ class WorkstationWatch:
             for name, said in self._contents.differing(listing).items():
                 log.warning("%s is taken with %s as it is: %s", listing.folder, name, said)
         await register_folder(
-            self._engine(), self._drive, listing.folder, self._emit, actor="watch", listing=listing
+            self._engine(), self._drive, listing.folder, actor="watch", listing=listing
         )
 
     def _remark(self, listing: Listing) -> None:

@@ -8,7 +8,6 @@ real ones and share the processor; what they took is told beside the ratio.
 
 import asyncio
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,17 +81,11 @@ async def _round(system: System, flows: FlowProcess, n: int, assets: int) -> Rou
 
 
 async def _drop(system: System, assets: int, seed: int) -> str:
-    """A session on the N-Drive, opened as the watcher opens it, and told to nobody."""
-
-    async def tell_nobody(_: Mapping[str, Any]) -> None:
-        return
-
+    """A session on the N-Drive, opened as the watcher opens it; there is no worker to start it."""
     drive = connections.n_drive(system.settings)
     sources = system.settings.project_dir / "photographs"
     made = write_small_session(drive.root, sources, assets, seed)
-    opened = await register_folder(
-        system.engine, drive, Path(made.path), tell_nobody, actor="benchmark"
-    )
+    opened = await register_folder(system.engine, drive, Path(made.path), actor="benchmark")
     return str(opened)
 
 

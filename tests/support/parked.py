@@ -72,8 +72,8 @@ class Museum:
         """A dispatcher takes the session, as track.jobs.leases does."""
         world = self._worlds[session_id]
         await world.sql(
-            "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
-            " parked_at = NULL, wake_at = NULL, room = NULL WHERE id = :id",
+            "UPDATE track.session SET wake_requested_at = NULL, parked_at = NULL, wake_at = NULL,"
+            " room = NULL WHERE id = :id",
             id=session_id,
         )
         self.dispatchers[session_id] = await world.dispatch()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline.load import Pipeline
@@ -18,7 +18,7 @@ from track.jobs.moves import Guard
 from track.records.sessions import open_session
 from track.schema.database import transact
 from track.schema.states import State
-from track.schema.tables import asset, dispatcher, job, stage
+from track.schema.tables import asset, dispatcher, job, outbox, stage
 
 HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
 
@@ -51,6 +51,7 @@ class World:
                 tx, path=f"/n/{uuid4()}", workstation="W", listing_hash="h", actor="test"
             )
             assert opened is not None
+            await tx.execute(delete(outbox))  # Prefect was told of it
             return opened
 
         world.session_id = await transact(engine, work)

@@ -42,8 +42,8 @@ TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
 NO_LIVE_DISPATCHER = """
     NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
                  AND d.ended_at IS NULL AND d.alive_until > now())
-    AND (s.wake_requested_at IS NULL OR
-         coalesce(s.wake_announced_at, s.wake_requested_at) < now() - CAST(:patience AS interval))
+    AND (s.wake_requested_at IS NULL
+         OR s.wake_requested_at < now() - CAST(:patience AS interval))
 """
 """Nobody is at session `s`, and a wake that was asked for has had its time."""
 
@@ -66,7 +66,7 @@ UNREGISTERED = text(f"""
     CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
                           FROM track.dispatcher d WHERE d.session_id = s.id) d
     WHERE s.registered_at IS NULL
-      AND coalesce(s.announced_at, s.opened_at) < now() - CAST(:patience AS interval)
+      AND s.opened_at < now() - CAST(:patience AS interval)
       AND (d.last IS NULL
            -- A folder that cannot be read must not start a dispatcher every minute.
            OR d.last < now() - make_interval(mins => least(60, d.starts::int)))
@@ -205,7 +205,7 @@ async def request_dispatcher(tx: AsyncConnection, session_id: UUID, *, idle: boo
         if (await tx.execute(select(session.c.wake_requested_at).where(mine))).scalar() is None:
             return False
     else:
-        # A new time makes a new event: the one before was announced and has led to nothing.
+        # A new event, with an id of its own: the one before has led to nothing.
         await tx.execute(update(session).where(mine).values(wake_requested_at=None))
         await wake_session(tx, session_id)
     await record(tx, actor=ACTOR, what="session.woken", session_id=session_id)

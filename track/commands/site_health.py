@@ -4,7 +4,6 @@ Every change is recorded and announced once, however often a driver says it.
 """
 
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +14,7 @@ from track.commands.switches import AT_SITES, wake_where
 from track.jobs.edges import lock_edges
 from track.jobs.sites import DRIVEN, PATIENCE, TAKES, NoSite, choose_site
 from track.jobs.verbs import move_site
-from track.records.inbox import Received, applied, receive
+from track.records.outbox import put
 from track.schema.arrays import array_of
 from track.schema.history import record
 from track.schema.tables import site
@@ -171,8 +170,5 @@ async def leave(
 
 async def announce(tx: AsyncConnection, event: str, name: str, why: str) -> None:
     """Have an event of a site announced, when this transaction commits."""
-    letter = Received(f"{event}|{uuid4()}", f"/sites/{name}", "site", {"site": name, "why": why})
-    row = await receive(tx, letter)
-    if row is not None:
-        body = events.system_event(event, "site", name, payload={"site": name, "why": why})
-        await applied(tx, row, "applied", body)
+    payload = {"site": name, "why": why}
+    await put(tx, events.system_event(event, "site", name, payload=payload))

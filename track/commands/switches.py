@@ -21,7 +21,7 @@ from track.commands.selection import (
     stage_row,
 )
 from track.jobs.parking import look
-from track.records.outbox import announce
+from track.records.outbox import put
 from track.schema.arrays import any_of
 from track.schema.history import record, record_all
 from track.schema.states import State
@@ -52,7 +52,7 @@ async def set_attention(
     event = asset_event(
         ASSET_ATTENTION, guid, session=row.session_id, pipeline=row.pipeline, payload=payload
     )
-    await announce(tx, event)
+    await put(tx, event)
     if note is None:
         await wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
     return line

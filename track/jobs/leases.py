@@ -158,8 +158,8 @@ class Lease:
                 ),
             )
             connection.execute(
-                "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL,"
-                " finished_at = NULL, parked_at = NULL, wake_at = NULL, room = NULL WHERE id = %s",
+                "UPDATE track.session SET wake_requested_at = NULL, finished_at = NULL,"
+                " parked_at = NULL, wake_at = NULL, room = NULL WHERE id = %s",
                 (holder.session_id,),
             )
 
@@ -204,8 +204,7 @@ class Lease:
         try:
             with connection.transaction():
                 connection.execute(
-                    "UPDATE track.session SET wake_requested_at = NULL, wake_announced_at = NULL"
-                    " WHERE id = %s",
+                    "UPDATE track.session SET wake_requested_at = NULL WHERE id = %s",
                     (self.holder.session_id,),
                 )
                 connection.execute(

@@ -55,7 +55,7 @@ CROWDED = text("""
             SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
                AND d.ended_at IS NULL AND d.alive_until > now())
           AND (s.wake_requested_at < now() - interval '15 seconds'
-               OR s.registered_at IS NULL AND s.announced_at
+               OR s.registered_at IS NULL AND s.opened_at
                   BETWEEN now() - interval '10 minutes' AND now() - interval '15 seconds'))
 """)
 

@@ -1,7 +1,6 @@
-"""The inbox: every callback received, once; dedupe and outbox in one table.
+"""The inbox: every callback received, once, written in the transaction that applies it.
 
-The row is written in the transaction that applies the callback. What is to be
-announced to Prefect waits in it until the events API has answered 204.
+What is to be announced to Prefect of a callback goes into the outbox by the same statement.
 """
 
 import hashlib
@@ -9,26 +8,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.records.wake import CHANNEL, notify
-from track.schema.arrays import any_of
-from track.schema.tables import inbox
+from track.schema.waking_function import CHANNEL
 
 LONGEST_KEY = 200
 """Characters of a dedupe key; a longer one is replaced by its digest, for the index has a limit."""
 
+OWING = f"""
+    owed AS (INSERT INTO track.outbox (event)
+             SELECT event FROM mine, CAST(:event AS jsonb) AS event WHERE event IS NOT NULL
+             RETURNING pg_notify('{CHANNEL}', ''))
+    SELECT mine.id, owed.* FROM mine LEFT JOIN owed ON true
+"""
+"""Goes on from `mine`, the row that was written."""
+
+EVENT = bindparam("event", type_=JSONB(none_as_null=True))
 
 # As text: SQLAlchemy compiles an INSERT with ON CONFLICT anew each time, and this one is hot.
 RECEIVE = text(f"""
-    INSERT INTO track.inbox
-        (dedupe_key, path, kind, payload, asset_guid, attempt_id, applied, event)
-    VALUES (:dedupe_key, :path, :kind, :payload, :asset_guid, :attempt_id, :applied, :event)
-    ON CONFLICT DO NOTHING
-    RETURNING id, CASE WHEN event IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
-""").bindparams(bindparam("payload", type_=JSONB), bindparam("event", type_=inbox.c.event.type))
+    WITH mine AS (
+        INSERT INTO track.inbox (dedupe_key, path, kind, payload, asset_guid, attempt_id, applied)
+        VALUES (:dedupe_key, :path, :kind, :payload, :asset_guid, :attempt_id, :applied)
+        ON CONFLICT DO NOTHING
+        RETURNING id),
+    {OWING}
+""").bindparams(bindparam("payload", type_=JSONB), EVENT)
+
+APPLIED = text(f"""
+    WITH mine AS (UPDATE track.inbox SET applied = :applied WHERE id = :id RETURNING id),
+    {OWING}
+""").bindparams(EVENT)
 
 
 @dataclass(frozen=True)
@@ -75,21 +87,5 @@ async def applied(
     tx: AsyncConnection, row_id: int, how: str, event: Mapping[str, Any] | None = None
 ) -> None:
     """Note what became of a callback, and what is to be announced of it."""
-    values: dict[str, Any] = {"applied": how}
-    if event is not None:
-        values["event"] = dict(event)
-    await tx.execute(update(inbox).where(inbox.c.id == row_id).values(values))
-    if event is not None:
-        await notify(tx)
-
-
-async def unannounced(tx: AsyncConnection, limit: int = 200) -> list[tuple[int, dict[str, Any]]]:
-    """(row, event) of what the events API has not accepted yet, oldest first."""
-    waiting = inbox.c.announced_at.is_(None) & inbox.c.event.is_not(None)
-    columns = select(inbox.c.id, inbox.c.event).where(waiting).order_by(inbox.c.id)
-    return [(row.id, row.event) for row in await tx.execute(columns.limit(limit))]
-
-
-async def mark_announced(tx: AsyncConnection, ids: list[int]) -> None:
-    """Note that the events API answered 204 for these rows."""
-    await tx.execute(update(inbox).where(any_of(inbox.c.id, ids)).values(announced_at=func.now()))
+    row = {"id": row_id, "applied": how, "event": None if event is None else dict(event)}
+    await tx.execute(APPLIED, row)

@@ -1,16 +1,37 @@
-"""Events owed to Prefect for what was committed here: written with it, sent by the announcer."""
+"""The outbox: events owed to Prefect, each until its events API has answered 204.
+
+A row is written in the transaction that owes the event, and deleted by the announcer once it
+was sent, so that the table is as small after a million specimens as on the first day. The
+event's id stands in the row: however often it is sent, Prefect takes it once.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4, uuid5
+from uuid import uuid5
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, delete, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import NAMESPACE, PIPELINE_CHANGED, system_event
 from track.records.inbox import Received, receive
-from track.schema.tables import inbox, session
+from track.schema.arrays import any_of
+from track.schema.tables import outbox
+from track.schema.waking_function import CHANNEL
+
+PUT = text(f"""
+    WITH owed AS (INSERT INTO track.outbox (event) VALUES (:event))
+    SELECT pg_notify('{CHANNEL}', '')
+""").bindparams(bindparam("event", type_=JSONB))
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One event that Prefect has not accepted, and its row."""
+
+    id: int
+    event: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -21,15 +42,16 @@ class Backlog:
     oldest_s: float
 
 
-async def announce(tx: AsyncConnection, event: Mapping[str, Any], *, key: str = "") -> bool:
-    """Owe an event from this transaction on; False when `key` was announced before.
+async def put(tx: AsyncConnection, event: Mapping[str, Any]) -> None:
+    """Owe an event from this transaction on."""
+    await tx.execute(PUT, {"event": dict(event)})
 
-    The event's id is made of the key, so that sending it twice is announcing it once.
-    """
-    unique = key or f"{event['event']}|{uuid4()}"
-    named = dict(event) | {"id": str(uuid5(NAMESPACE, unique))}
+
+async def announce(tx: AsyncConnection, event: Mapping[str, Any], *, key: str) -> bool:
+    """Owe an event of which `key` is made; False when that key was announced before."""
+    named = dict(event) | {"id": str(uuid5(NAMESPACE, key))}
     resource = event["resource"]["prefect.resource.id"]
-    entry = Received(unique, resource, "announcement", event["payload"])
+    entry = Received(key, resource, "announcement", event["payload"])
     return await receive(tx, entry, "recorded", named) is not None
 
 
@@ -37,21 +59,24 @@ async def announce_changed(tx: AsyncConnection, pipelines: Iterable[str], *, by:
     """Say which pipelines have a new definition."""
     for name in pipelines:
         payload = {"pipeline": name, "by": by}
-        await announce(tx, system_event(PIPELINE_CHANGED, "pipeline", name, payload=payload))
+        await put(tx, system_event(PIPELINE_CHANGED, "pipeline", name, payload=payload))
+
+
+async def due(tx: AsyncConnection, limit: int, *, but: Iterable[int] = ()) -> list[Owed]:
+    """What is to be sent, oldest first, leaving out the rows `but`."""
+    columns = select(outbox.c.id, outbox.c.event).order_by(outbox.c.id).limit(limit)
+    rows = await tx.execute(columns.where(~any_of(outbox.c.id, but)))
+    return [Owed(row.id, row.event) for row in rows]
+
+
+async def delete_sent(tx: AsyncConnection, ids: Iterable[int]) -> None:
+    """Drop these rows: the events API has answered 204 for them."""
+    await tx.execute(delete(outbox).where(any_of(outbox.c.id, ids)))
 
 
 async def backlog(tx: AsyncConnection) -> Backlog:
     """What Prefect has not accepted yet."""
-    c, s = inbox.c, session.c
-    rows = select(c.received_at.label("since")).where(
-        c.announced_at.is_(None), c.event.is_not(None)
-    )
-    wakes = select(s.wake_requested_at).where(
-        s.wake_requested_at.is_not(None), s.wake_announced_at.is_(None)
-    )
-    owed = rows.union_all(wakes).subquery()
-    age = func.extract("epoch", func.now() - func.min(owed.c.since))
-    row = (
-        await tx.execute(select(func.count().label("n"), age.label("age")).select_from(owed))
-    ).one()
+    age = func.extract("epoch", func.now() - func.min(outbox.c.created_at))
+    found = await tx.execute(select(func.count(outbox.c.id).label("n"), age.label("age")))
+    row = found.one()
     return Backlog(row.n, float(row.age or 0))

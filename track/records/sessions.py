@@ -1,5 +1,7 @@
-"""Sessions: one row per upload folder, committed before anybody is told of it.
+"""Sessions: one row per upload folder, committed together with the event that tells of it.
 
+The announcer of the clusters' service sends that event. It hears of it at once, or, if it is
+down, finds it in the outbox when it is back.
 A folder is known by the path it was first seen under and the hash of its first
 listing, so a folder name used again is a new session.
 """
@@ -8,12 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.events import NAMESPACE, SESSION_READY, session_event
+from track.records.outbox import put
 from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.tables import asset, session
@@ -22,7 +26,10 @@ from track.schema.tables import asset, session
 async def open_session(
     tx: AsyncConnection, *, path: str, workstation: str, listing_hash: str, actor: str
 ) -> UUID | None:
-    """Insert the session of a complete folder; None when this very listing is known already."""
+    """Insert the session of a complete folder, and owe Prefect its ready event.
+
+    None when this very listing is known already. The event's id is made of the session's.
+    """
     row = {
         "path": path,
         "opened_as": path,
@@ -33,6 +40,9 @@ async def open_session(
     found: UUID | None = (await tx.execute(insertion)).scalar_one_or_none()
     if found is not None:
         await record(tx, actor=actor, what="session.opened", session_id=found, new=path)
+        payload = {"session": str(found), "path": path, "workstation": workstation}
+        event_id = uuid5(NAMESPACE, f"{found}/{SESSION_READY}")
+        await put(tx, session_event(SESSION_READY, found, payload=payload, id=event_id))
     return found
 
 
@@ -40,19 +50,6 @@ async def is_known(tx: AsyncConnection, *, path: str, listing_hash: str) -> bool
     """Whether a session of this very listing was opened."""
     mine = (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
     return (await tx.execute(select(session.c.id).where(mine).limit(1))).first() is not None
-
-
-async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str, str]]:
-    """(id, path, workstation) of the sessions whose ready event nobody has accepted yet."""
-    columns = select(session.c.id, session.c.path, session.c.workstation)
-    rows = await tx.execute(columns.where(session.c.announced_at.is_(None)))
-    return [(row.id, row.path, row.workstation) for row in rows]
-
-
-async def mark_announced(tx: AsyncConnection, session_id: UUID) -> None:
-    """Note that the events API has accepted the session's ready event."""
-    mark = update(session).where(session.c.id == session_id)
-    await tx.execute(mark.values(announced_at=func.now()))
 
 
 OF_FOLDER = text("""

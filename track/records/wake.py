@@ -1,22 +1,16 @@
 """Waking: a session with work and nobody at it asks, once, for a dispatcher.
 
-Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction. A job that
-may run only later asks for nobody yet: its time is noted, and `track.jobs.parking` asks then.
-The session row is locked before leases are read, and parking updates that row
-when it gives up its lease, so the two cannot miss each other.
+Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction; the event for
+Prefect is put into the outbox with it. A job that may run only later asks for nobody yet: its
+time is noted, and `track.jobs.parking` asks then. The session row is locked before leases are
+read, and parking updates that row when it gives up its lease, so the two cannot miss each other.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from track.schema.tables import session
-
-CHANNEL = "refinery_announce"
-"""Where an announcer listens; a lost notice costs only its next look at the clock."""
 
 ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
 ASK_FOR_JOBS = text("""
@@ -46,24 +40,3 @@ async def wake_sessions(tx: AsyncConnection, session_ids: Iterable[UUID]) -> lis
     """Ask for dispatchers for those of these sessions that have none; those asked for."""
     wanted = list(session_ids)
     return list((await tx.execute(ASK, {"sessions": wanted})).scalars()) if wanted else []
-
-
-async def notify(tx: AsyncConnection) -> None:
-    """Tell announcers, when this transaction commits, that there is something to announce."""
-    await tx.execute(text(f"NOTIFY {CHANNEL}"))
-
-
-async def unannounced(tx: AsyncConnection) -> list[tuple[UUID, str]]:
-    """(session, time asked) of the wakes that the events API has not accepted yet."""
-    columns = select(session.c.id, session.c.wake_requested_at)
-    open_ = session.c.wake_requested_at.is_not(None) & session.c.wake_announced_at.is_(None)
-    return [
-        (row.id, row.wake_requested_at.isoformat())
-        for row in await tx.execute(columns.where(open_))
-    ]
-
-
-async def mark_announced(tx: AsyncConnection, session_id: UUID, asked: datetime) -> None:
-    """Note that Prefect accepted a wake; one asked for again meanwhile is still owed."""
-    same = (session.c.id == session_id) & (session.c.wake_requested_at == asked)
-    await tx.execute(update(session).where(same).values(wake_announced_at=func.now()))

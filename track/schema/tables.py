@@ -117,10 +117,8 @@ session = Table(
     Column("listing_hash", Text, nullable=False),
     Column("workstation", Text, nullable=False),
     _now("opened_at"),
-    _when("announced_at"),
     _when("registered_at"),
-    _when("wake_requested_at"),
-    _when("wake_announced_at"),
+    _when("wake_requested_at"),  # a dispatcher was asked for
     _when("finished_at"),
     # Files whose guid was taken in from elsewhere: what is wrong with each, and what to do.
     Column("known", JSONB, nullable=False, server_default=text("'[]'")),
@@ -132,7 +130,7 @@ session = Table(
     Index(
         "session_asked", "wake_requested_at", postgresql_where=text("wake_requested_at IS NOT NULL")
     ),
-    Index("session_new", "announced_at", postgresql_where=text("registered_at IS NULL")),
+    Index("session_new", "opened_at", postgresql_where=text("registered_at IS NULL")),
     Index(
         "session_parked",
         "parked_at",
@@ -321,15 +319,20 @@ inbox = Table(
     Column("attempt_id", BigInteger),
     Column("payload", JSONB, nullable=False),
     Column("applied", Text, nullable=False),  # applied, stale, repeated, recorded
-    Column("event", JSONB(none_as_null=True)),  # what to announce; null: nothing
     _now("received_at"),
-    _when("announced_at"),
-    Index(
-        "inbox_unannounced",
-        "id",
-        postgresql_where=text("announced_at IS NULL AND event IS NOT NULL"),
-    ),
     Index("inbox_asset", "asset_guid"),
+    schema="track",
+)
+
+outbox = Table(
+    "outbox",
+    catalogue,
+    _id(),
+    Column("event", JSONB, nullable=False),
+    _now("created_at"),
+    Index(
+        "outbox_wake", "id", postgresql_where=text("event ->> 'event' = 'specimen.session.wake'")
+    ),
     schema="track",
 )
 

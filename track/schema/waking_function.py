@@ -1,10 +1,13 @@
 """The question that every callback ends with, asked inside the database.
 
 Two statements must see two moments, before a session's lock and after it; from outside
-that costs every callback two more journeys.
+that costs every callback two more journeys. What it asks, Prefect is told by the outbox.
 """
 
-FUNCTION = """
+CHANNEL = "refinery_announce"
+"""Where an announcer listens; a lost notice costs only its next look at the clock."""
+
+FUNCTION = f"""
 CREATE OR REPLACE FUNCTION track.ask_for_dispatchers(wanted uuid[], due timestamptz[])
 RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
@@ -24,15 +27,28 @@ BEGIN
          WHERE s.id = w.id AND w.at > now()
            AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id);
     END IF;
+    -- Asked for anew, a new event takes the place of one that was not sent yet, or is being sent
+    -- at this moment: it may be read before what it is asked for now. The announcer deletes only
+    -- what it has sent, and is not waited for.
     RETURN QUERY
-        UPDATE track.session s
-           SET wake_requested_at = now(), wake_announced_at = NULL, finished_at = NULL
-          FROM unnest(wanted, due) AS w(id, at)
-         WHERE s.id = w.id AND coalesce(w.at, now()) <= now()
-           AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
-        RETURNING s.id;
+        WITH asked AS (
+            UPDATE track.session s SET wake_requested_at = now(), finished_at = NULL
+              FROM unnest(wanted, due) AS w(id, at)
+             WHERE s.id = w.id AND coalesce(w.at, now()) <= now()
+               AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
+            RETURNING s.id, jsonb_build_object('event', 'specimen.session.wake', 'resource',
+                jsonb_build_object('prefect.resource.id', 'specimen.session.' || s.id)) AS wake),
+        replaced AS (
+            DELETE FROM track.outbox WHERE id IN (
+                SELECT o.id FROM track.outbox o JOIN asked a ON o.event @> a.wake
+                 WHERE o.event ->> 'event' = 'specimen.session.wake' FOR UPDATE OF o SKIP LOCKED)),
+        owed AS (
+            INSERT INTO track.outbox (event) SELECT a.wake || jsonb_build_object(
+                'related', jsonb_build_array(), 'payload', jsonb_build_object('session', a.id),
+                'id', gen_random_uuid()) FROM asked a)
+        SELECT a.id FROM asked a;
     IF FOUND THEN
-        PERFORM pg_notify('refinery_announce', '');
+        PERFORM pg_notify('{CHANNEL}', '');
     END IF;
 END $$
 """

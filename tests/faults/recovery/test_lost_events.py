@@ -38,7 +38,8 @@ def test_a_session_whose_event_was_taken_and_forgotten_is_carried_all_the_same(
     stack: Stack, drop: Drop
 ) -> None:
     path = drop()
-    stack.until(lambda: bool((stack.session(path) or {}).get("announced_at")), "an event")
+    owed = "SELECT FROM track.outbox WHERE event ->> 'event' = 'specimen.session.ready'"
+    stack.until(lambda: bool(stack.session(path)) and not stack.rows(owed), "an event")
     kill_prefect(stack)
     as_if_nothing_had_been(stack, stack.follow(path))
 

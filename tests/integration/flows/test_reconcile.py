@@ -41,7 +41,7 @@ async def waiting() -> None:
 async def world(blocks: Path, engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
     await made.register(new("g"))
-    await made.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    await made.sql("UPDATE track.session SET registered_at = now()")
     return made
 
 
@@ -121,7 +121,7 @@ async def test_a_session_whose_dispatcher_waits_for_a_place_is_not_woken_again(
     assert "sessions woken 1" in await message()
 
 
-async def unregistered(world: World, announced_s: int) -> None:
+async def unregistered(world: World, opened_s: int) -> None:
     """The session's event was taken, and has led to nothing since."""
     await dies(world)
     await world.sql("DELETE FROM track.job")
@@ -129,7 +129,7 @@ async def unregistered(world: World, announced_s: int) -> None:
     await world.sql("DELETE FROM track.dispatcher")
     await world.sql(
         "UPDATE track.session SET registered_at = NULL,"
-        f" announced_at = now() - make_interval(secs => {announced_s})"
+        f" opened_at = now() - make_interval(secs => {opened_s})"
     )
 
 
@@ -141,9 +141,9 @@ async def test_a_session_whose_event_was_lost_is_taken_up_after_a_minute(world: 
         state = await reconcile(**minutely["parameters"], return_state=True)
         return str(state.message)
 
-    await unregistered(world, announced_s=50)
+    await unregistered(world, opened_s=50)
     assert "without registration 0" in await said()
-    await unregistered(world, announced_s=61)
+    await unregistered(world, opened_s=61)
     assert "without registration 1" in await said()
     assert "without registration 0" in await said()  # the second event has its minute too
 
@@ -152,7 +152,7 @@ async def test_a_session_whose_event_was_lost_is_taken_up_after_a_minute(world: 
 async def test_a_session_whose_run_has_yet_to_take_its_lease_gets_no_second_one(
     world: World, state: Callable[[], State]
 ) -> None:
-    await unregistered(world, announced_s=3600)
+    await unregistered(world, opened_s=3600)
     async with get_client() as client:
         parameters = {"session": str(world.session_id)}
         run = await client.create_flow_run(dispatched, parameters=parameters, state=state())
@@ -165,7 +165,7 @@ async def test_a_run_whose_worker_died_before_it_began_holds_its_session_back_no
     world: World,
 ) -> None:
     """Killed with the worker while it was pending, it would be on its way for ever."""
-    await unregistered(world, announced_s=3600)
+    await unregistered(world, opened_s=3600)
     async with get_client() as client:
         parameters = {"session": str(world.session_id)}
         run = await client.create_flow_run(dispatched, parameters=parameters, state=Pending())

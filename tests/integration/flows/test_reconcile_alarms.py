@@ -15,7 +15,7 @@ from tasks.upkeep.alarms import raise_alarms
 from tests.support.archive import Archive
 from tests.support.world import World, new
 from track.jobs.leases import CONNECT
-from track.records.inbox import unannounced
+from track.records.outbox import due
 from track.schema.database import make_engine, transact
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
@@ -28,15 +28,15 @@ async def world(blocks: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tasks.upkeep.alarms.PAUSE_S", 0.05)
     made = await World.make(engine, PIPELINE)
     await made.register(new("g"))
-    await made.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    await made.sql("UPDATE track.session SET registered_at = now()")
     return made
 
 
 async def look(world: World, free_gb: float = 0) -> list[dict[str, Any]]:
     """The events that one look owes Prefect."""
-    before = len(await transact(world.engine, unannounced))
+    await world.sql("DELETE FROM track.outbox")
     lines = await raise_alarms(world.engine, free_gb)
-    found = [event for _, event in await transact(world.engine, unannounced)][before:]
+    found = [each.event for each in await transact(world.engine, lambda tx: due(tx, 100))]
     assert len(lines) == len(found)
     return found
 

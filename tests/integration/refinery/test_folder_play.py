@@ -2,9 +2,7 @@
 
 import io
 import random
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,10 +17,6 @@ from tests.support.folder_play import TEMPORARIES, FolderPlay, metadata
 from tests.support.museum import Museum, museum_at
 
 N = 30.0
-
-
-async def nobody(_: Mapping[str, Any]) -> None:
-    """Nobody is told."""
 
 
 def picture(chance: random.Random, kind: str) -> bytes:
@@ -79,7 +73,7 @@ async def test_whatever_is_done_to_a_folder_its_specimens_are_taken_once_and_it_
     museum, chance = await museum_at(engine, tmp_path), random.Random(seed)
     play = FolderPlay(museum.folder)
     drive = museum.dispatcher.drive.model_copy()
-    lookout = Lookout(drive, engine, nobody, clock=lambda: play.now)
+    lookout = Lookout(drive, engine, clock=lambda: play.now)
     # The file system's own times are those of the test, of which none is played.
     museum.dispatcher.drive.settle_seconds = 0.001
 

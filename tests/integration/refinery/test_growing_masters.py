@@ -6,9 +6,7 @@ master's name is the whole of it, at any moment.
 
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -21,10 +19,6 @@ from tests.support.museum import Museum, museum_at
 
 THEN = 1_700_000_000
 CHUNKS = 5
-
-
-async def nobody(_: Mapping[str, Any]) -> None:
-    """Nobody is told."""
 
 
 def tiff(compression: str | None) -> bytes:
@@ -49,7 +43,7 @@ class Hall:
     def __init__(self, museum: Museum) -> None:
         self.museum, self.now = museum, 0.0
         drive = museum.dispatcher.drive
-        self.lookout = Lookout(drive, museum.world.engine, nobody, clock=lambda: self.now)
+        self.lookout = Lookout(drive, museum.world.engine, clock=lambda: self.now)
 
     async def goes_on(self) -> None:
         """The watch takes what lies still, and dispatchers do their part."""

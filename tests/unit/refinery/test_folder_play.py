@@ -46,9 +46,7 @@ class Folders(RuleBasedStateMachine):
         self.play.folder.mkdir(parents=True)
         self.runner = asyncio.Runner()
         drive = NDrive(root=self.root, workstations=["W"], settle_seconds=N)
-        self.watch = WorkstationWatch(
-            drive, "W", lambda: None, nobody, lambda: self.play.now, given=True
-        )  # type: ignore[arg-type, return-value]
+        self.watch = WorkstationWatch(drive, "W", lambda: None, lambda: self.play.now, given=True)  # type: ignore[arg-type, return-value]
         self.sessions: list[str] = []  # hashes of this folder's, under this name of it
         self.ever: set[str] = set()
         self.ready: dict[str, int] = {}  # specimens to be taken in, with their session
@@ -231,10 +229,6 @@ class Folders(RuleBasedStateMachine):
         left = list_session(self.play.folder).items if self.play.folder.is_dir() else {}
         known = listing_hash(list_session(self.play.folder)) in self.ever if left else False
         assert not left or (known and not self.sessions), "it was put back exactly as it was"
-
-
-async def nobody(_: Mapping[str, Any]) -> None:
-    """Nobody is told."""
 
 
 Folders.TestCase.settings = settings(max_examples=60, stateful_step_count=25)

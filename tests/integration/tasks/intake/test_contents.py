@@ -103,7 +103,7 @@ async def test_a_watch_that_starts_again_reads_nothing_of_what_is_known(
     for _ in range(3):
         await world.look(after=N)
     assert read == []
-    assert len(await world.rows()) == len(world.prefect.events) == 1
+    assert len(await world.rows()) == len(await world.events()) == 1
 
 
 async def test_a_file_with_a_right_checksum_is_read_once(world: World, read: list[str]) -> None:

@@ -3,28 +3,27 @@
 import asyncio
 import json
 import logging
-import multiprocessing
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
-from blocks.prefect_events import NotAnnounced
-from schemas.events import SESSION_READY
+from schemas.events import NAMESPACE, SESSION_READY
 from tasks.errors import SourceVanished
 from tasks.files import named_formats
 from tasks.files.mounts import MOUNTS
 from tasks.files.ndrive import OutsideDrive, close_folder
 from tasks.intake.opening import NothingToTake, register_folder
 from tasks.intake.watch import Lookout, watch
-from track.schema.database import make_engine
+from track.records.outbox import due
+from track.records.sessions import open_session
+from track.schema.database import make_engine, transact
 from track.schema.tables import session
 
 N = 10.0
@@ -38,19 +37,6 @@ class Clock:
         return self.now
 
 
-class Prefect:
-    """What a Prefect server would have taken."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.down = False
-
-    async def __call__(self, event: Mapping[str, Any]) -> None:
-        if self.down:
-            raise NotAnnounced("Prefect is down")
-        self.events.append(dict(event))
-
-
 def document(guid: str, file_format: str) -> str:
     """Metadata that names a format."""
     fields = {"asset_guid": guid, "file_format": file_format, "institution": "NHMD"}
@@ -62,13 +48,13 @@ class World:
     """A drive, a watcher of it, and what came of it."""
 
     def __init__(self, root: Path, engine: AsyncEngine, *workstations: str) -> None:
-        self.engine, self.clock, self.prefect = engine, Clock(), Prefect()
+        self.engine, self.clock = engine, Clock()
         names = list(workstations) or ["WORKHERB0001"]
         self.drive = NDrive(root=root, workstations=names, settle_seconds=N, poll_seconds=1)
         self.restart()
 
     def restart(self) -> None:
-        self.lookout = Lookout(self.drive, self.engine, self.prefect, clock=self.clock)
+        self.lookout = Lookout(self.drive, self.engine, clock=self.clock)
 
     def drop(self, folder: str, *names: str, workstation: str = "WORKHERB0001") -> Path:
         path = self.drive.root / workstation / folder
@@ -84,6 +70,10 @@ class World:
     async def rows(self) -> list[Any]:
         async with self.engine.connect() as connection:
             return list(await connection.execute(select(session).order_by(session.c.opened_at)))
+
+    async def events(self) -> list[dict[str, Any]]:
+        """What Prefect is to be told."""
+        return [each.event for each in await transact(self.engine, lambda tx: due(tx, 100))]
 
 
 @pytest.fixture
@@ -101,8 +91,7 @@ async def test_a_settled_folder_becomes_one_session_and_one_event(world: World) 
     await world.look(after=1)
     [row] = await world.rows()
     assert (row.path, row.workstation) == (str(path.resolve()), "WORKHERB0001")
-    assert row.announced_at is not None
-    [event] = world.prefect.events
+    [event] = await world.events()
     assert event["event"] == SESSION_READY
     assert event["resource"] == {"prefect.resource.id": f"specimen.session.{row.id}"}
     assert event["payload"] == {
@@ -115,7 +104,7 @@ async def test_a_settled_folder_becomes_one_session_and_one_event(world: World) 
     world.restart()
     await world.look()
     await world.look(after=N)
-    assert len(await world.rows()) == len(world.prefect.events) == 1
+    assert len(await world.rows()) == len(await world.events()) == 1
 
 
 async def test_a_folder_still_being_written_is_not_taken(world: World) -> None:
@@ -296,7 +285,7 @@ async def test_the_mark_of_the_upload_ends_all_waiting(world: World) -> None:
     path = world.drop("s", "a.json", "a.tif")
     (path / ".complete").write_text('{"files": 2}')
     await world.look()
-    assert len(world.prefect.events) == 1
+    assert len(await world.events()) == 1
 
 
 async def test_a_folder_name_used_again_is_a_new_session(world: World) -> None:
@@ -311,7 +300,7 @@ async def test_a_folder_name_used_again_is_a_new_session(world: World) -> None:
     first, second = await world.rows()
     assert first.opened_as == second.opened_as
     assert first.id != second.id
-    assert len({event["id"] for event in world.prefect.events}) == 2
+    assert len({event["id"] for event in await world.events()}) == 2
 
 
 async def test_a_corrected_file_dropped_into_the_folder_opens_it_again(world: World) -> None:
@@ -346,64 +335,16 @@ async def test_only_approved_workstations_are_watched(world: World) -> None:
     assert [row.workstation for row in await world.rows()] == ["PRIVATE"]
 
 
-async def test_a_kill_between_row_and_event_is_made_good_at_the_next_look(
-    world: World, database: str
-) -> None:
-    world.drop("s", "a.json", "a.tif")
-    context = multiprocessing.get_context("spawn")
-    killed = context.Process(target=_die_before_the_event, args=(database, str(world.drive.root)))
-    killed.start()
-    await asyncio.to_thread(killed.join, 120)
-    assert killed.exitcode == 9
-    [row] = await world.rows()
-    assert row.announced_at is None
-    await world.look()
-    [row] = await world.rows()
-    assert row.announced_at is not None
-    assert [event["payload"]["session"] for event in world.prefect.events] == [str(row.id)]
-
-
-def _die_before_the_event(database: str, root: str) -> None:
-    async def die(_: Mapping[str, Any]) -> None:
-        os._exit(9)
-
-    async def take() -> None:
-        drive = NDrive(root=Path(root), workstations=["*"])
-        folder = Path("WORKHERB0001/s")
-        await register_folder(make_engine(database), drive, folder, die, actor="test")
-
-    asyncio.run(take())
-
-
-async def test_an_event_told_twice_has_one_id(world: World) -> None:
-    world.drop("s", "a.json", "a.tif")
-    await world.look()
-    await world.look(after=N)
-    async with world.engine.begin() as tx:  # as if killed after 204 and before the mark
-        await tx.execute(update(session).values(announced_at=None))
-    await world.look()
-    first, second = world.prefect.events
-    assert first["id"] == second["id"]
-
-
-async def test_a_prefect_that_is_down_is_told_later_and_complained_of_once(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    world.prefect.down = True
-    world.drop("s", "a.json", "a.tif")
-    await world.look()
-    await world.look(after=N)
-    caplog.clear()
-    for _ in range(3):
-        await world.look(after=1)
-    assert caplog.text.count("Prefect is down") <= 1
-    [row] = await world.rows()
-    assert row.announced_at is None
-    world.prefect.down = False
-    await world.look(after=1)
-    assert len(world.prefect.events) == 1
-    assert "prefect: no longer a problem" in caplog.text
+async def test_a_session_that_was_not_committed_is_told_of_to_nobody(world: World) -> None:
+    fields = {"path": "/n/W/s", "workstation": "W", "listing_hash": "h", "actor": "watch"}
+    async with world.engine.connect() as connection:
+        assert await open_session(connection, **fields) is not None
+        await connection.rollback()
+    assert await world.rows() == await world.events() == []
+    opened = await transact(world.engine, lambda tx: open_session(tx, **fields))
+    assert await transact(world.engine, lambda tx: open_session(tx, **fields)) is None
+    [event] = await world.events()
+    assert event["id"] == str(uuid5(NAMESPACE, f"{opened}/{SESSION_READY}"))
 
 
 async def test_a_mount_that_goes_away_is_said_once_and_survived(
@@ -496,23 +437,21 @@ async def test_one_folder_can_be_taken_now_from_anywhere_on_the_drive(world: Wor
     path = world.drop("2026/Besøg 1", "a.json", "a.tif", workstation="ARCHIVE")
 
     async def take(folder: Path) -> UUID | None:
-        return await register_folder(
-            world.engine, world.drive, folder, world.prefect, actor="operator"
-        )
+        return await register_folder(world.engine, world.drive, folder, actor="operator")
 
     opened = await take(path)
     [row] = await world.rows()
     assert (opened, row.workstation) == (row.id, "ARCHIVE")
     assert row.path == str(path.resolve())
     assert await take(path.relative_to(world.drive.root)) is None
-    assert len(world.prefect.events) == 1
+    assert len(await world.events()) == 1
 
 
 async def test_a_folder_off_the_drive_missing_or_empty_is_refused_by_name(
     world: World, tmp_path: Path
 ) -> None:
     async def take(folder: Path) -> None:
-        await register_folder(world.engine, world.drive, folder, world.prefect, actor="operator")
+        await register_folder(world.engine, world.drive, folder, actor="operator")
 
     (tmp_path / "off").mkdir()
     for folder in (tmp_path / "off", Path("../off"), world.drive.root / "WORKHERB0001/../../off"):
@@ -546,11 +485,11 @@ async def test_the_watch_looks_again_and_again_until_it_is_stopped(world: World)
         assert seconds == 1
         pauses += 1
         world.clock.now += N
-        if world.prefect.events:
+        if await world.events():
             stop.set()
 
     await asyncio.wait_for(
-        watch(world.drive, world.engine, world.prefect, stop=stop, clock=world.clock, pause=pause),
+        watch(world.drive, world.engine, stop=stop, clock=world.clock, pause=pause),
         60,
     )
     assert pauses == 2
@@ -563,9 +502,7 @@ async def test_stopping_does_not_wait_for_the_next_look(world: World) -> None:
         resting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(
-        watch(world.drive, world.engine, world.prefect, stop=stop, pause=pause)
-    )
+    task = asyncio.create_task(watch(world.drive, world.engine, stop=stop, pause=pause))
     await asyncio.wait_for(resting.wait(), 60)
     stop.set()
     await asyncio.wait_for(task, 60)

@@ -27,7 +27,7 @@ PATIENCE = timedelta(seconds=60)
 async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
     await made.register(new("g"), new("h"))
-    await made.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    await made.sql("UPDATE track.session SET registered_at = now()")
     return made
 
 
@@ -36,8 +36,7 @@ async def an_hour_passes(world: World) -> None:
     await world.sql(f"UPDATE track.job SET updated_at = updated_at - {hour}")
     await world.sql(
         f"UPDATE track.session SET opened_at = opened_at - {hour},"
-        f" announced_at = announced_at - {hour}, wake_requested_at = wake_requested_at - {hour},"
-        f" wake_announced_at = wake_announced_at - {hour}"
+        f" wake_requested_at = wake_requested_at - {hour}"
     )
 
 
@@ -82,13 +81,14 @@ async def test_a_dead_dispatchers_claims_are_given_back_and_its_session_is_woken
 
 async def test_a_wake_that_led_to_nothing_is_asked_for_anew(world: World) -> None:
     await dies(world)
-    await world.sql("UPDATE track.session SET wake_requested_at = now(), wake_announced_at = now()")
+    await world.sql("UPDATE track.session SET wake_requested_at = now()")
     assert await neglected(world) == []
     await an_hour_passes(world)
     before = await world.sql("SELECT wake_requested_at FROM track.session")
     assert await request_dispatcher(world)
-    rows = await world.sql("SELECT wake_requested_at, wake_announced_at FROM track.session")
-    assert rows[0][0] != before[0][0] and rows[0][1] is None
+    assert await world.sql("SELECT wake_requested_at FROM track.session") != before
+    owed = "SELECT event #>> '{payload,session}' FROM track.outbox"
+    assert await world.sql(owed) == [(str(world.session_id),)]
 
 
 async def test_a_live_dispatcher_is_never_fought(world: World) -> None:
@@ -106,7 +106,7 @@ async def test_what_a_person_holds_wakes_nobody(world: World) -> None:
 
 
 async def test_a_session_that_nobody_registered_is_taken_up(world: World) -> None:
-    await world.sql("UPDATE track.session SET registered_at = NULL, announced_at = NULL")
+    await world.sql("UPDATE track.session SET registered_at = NULL")
     await dies(world)
     assert await unregistered(world) == []
     await an_hour_passes(world)
@@ -171,7 +171,7 @@ async def a_late_file(world: World) -> UUID:
     fields = {"path": str(path), "workstation": "W", "listing_hash": "late", "actor": "test"}
     late = await transact(world.engine, lambda tx: open_session(tx, **fields))
     assert late is not None
-    await world.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    await world.sql("UPDATE track.session SET registered_at = now()")
     return late
 
 
@@ -182,7 +182,7 @@ async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_clos
     ingest = {"pipeline": "P", "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
     world = await World.make(engine, ingest)
     await world.register(new("g"))
-    await world.sql("UPDATE track.session SET registered_at = now(), announced_at = now()")
+    await world.sql("UPDATE track.session SET registered_at = now()")
 
     async def unclosed() -> list[UUID]:
         return await transact(engine, lambda tx: healing.unclosed(tx, PATIENCE))

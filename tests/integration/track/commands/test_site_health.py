@@ -160,7 +160,7 @@ async def test_what_waits_at_a_silent_site_goes_elsewhere_or_says_why_it_waits(
     (_, moved_to, tries, _), (_, stayed_at, _, reason) = rows
     assert (moved_to, tries, stayed_at) == ("second", 0, "first")
     assert str(reason).startswith("it waits for site first: nobody drives it")
-    events = await world.sql("SELECT event ->> 'event' FROM track.inbox WHERE kind = 'site'")
+    events = await world.sql("SELECT event ->> 'event' FROM track.outbox")
     assert events == [("specimen.site.degraded",)]
     await transact(world.engine, lambda tx: recover(tx, "first"))
     key = "SELECT j.reason FROM track.job j JOIN track.stage s ON s.id = j.stage_id"

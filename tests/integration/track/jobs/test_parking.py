@@ -134,9 +134,8 @@ async def test_a_session_that_was_asked_for_in_vain_is_asked_for_again(museum: M
     await museum.park(b)
     await museum.finish(a, first)
     assert await due(museum) == [b]
-    long_ago = "now() - interval '1 hour'"
     await museum.sql(
-        f"UPDATE track.session SET wake_requested_at = {long_ago}, wake_announced_at = {long_ago}"
+        "UPDATE track.session SET wake_requested_at = now() - interval '1 hour'"
         " WHERE wake_requested_at IS NOT NULL"
     )
     assert await transact(museum.engine, crowded)

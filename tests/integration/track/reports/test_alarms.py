@@ -9,8 +9,7 @@ from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP
 from tests.support.world import World, new
 from track.commands import switches
 from track.jobs import verbs
-from track.records.inbox import unannounced
-from track.records.outbox import announce_changed
+from track.records.outbox import announce_changed, due
 from track.reports.alarms import Subject, last_said, set_alarm
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue
@@ -35,7 +34,7 @@ async def world(engine: AsyncEngine) -> World:
 
 async def events(world: World) -> list[dict[str, Any]]:
     """What Prefect is to be told of, in its order."""
-    return [event for _, event in await transact(world.engine, unannounced)]
+    return [each.event for each in await transact(world.engine, lambda tx: due(tx, 100))]
 
 
 async def names(world: World) -> list[str]:

@@ -1,11 +1,14 @@
 """The migrations and the tables in the code are the same database."""
 
+from uuid import UUID, uuid5
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from refinery.local.postgres import EmbeddedPostgres
+from schemas.events import NAMESPACE, SESSION_READY, SESSION_WAKE, session_event
 from track.schema.migrations import config, upgrade
 from track.schema.tables import SCHEMAS, catalogue
 
@@ -67,3 +70,46 @@ def test_a_database_with_specimens_under_way_is_brought_up_to_date(
         shares = connection.execute(text("SELECT share_mb FROM track.asset")).scalars().all()
     engine.dispose()
     assert ([tuple(row) for row in found], list(shares)) == ([("g", "YES")], [5])
+
+
+OWED = """
+    INSERT INTO track.session (id, path, opened_as, listing_hash, workstation, opened_at,
+                               announced_at, wake_requested_at, wake_announced_at) VALUES
+        ('00000000-0000-0000-0000-000000000001', '/a', '/a', 'x', 'W', '2026-01-01Z',
+         NULL, NULL, NULL),
+        ('00000000-0000-0000-0000-000000000002', '/b', '/b', 'x', 'W', '2026-01-02Z',
+         now(), '2026-01-03Z', NULL),
+        ('00000000-0000-0000-0000-000000000003', '/c', '/c', 'x', 'W', '2026-01-02Z',
+         now(), now(), now());
+    INSERT INTO track.inbox (dedupe_key, path, kind, payload, applied, event, announced_at) VALUES
+        ('1', '/', 'k', '{}', 'applied', '{"event": "sent"}', now()),
+        ('2', '/', 'k', '{}', 'applied', '{"event": "owed"}', NULL),
+        ('3', '/', 'k', '{}', 'recorded', NULL, NULL);
+"""
+
+
+def test_what_was_owed_to_prefect_moves_into_the_outbox_with_its_ids(
+    postgres: EmbeddedPostgres,
+) -> None:
+    postgres.ensure_database("owed")
+    url = postgres.url("owed")
+    command.upgrade(config(url), "0011")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(OWED))
+    upgrade(url)
+    with engine.begin() as connection:
+        rows = connection.execute(
+            text("SELECT event, created_at::date::text AS day FROM track.outbox ORDER BY id")
+        ).all()
+        assert connection.execute(text("SELECT count(*) FROM track.inbox")).scalar() == 3
+    engine.dispose()
+    callback, ready, wake = rows
+    assert callback.event == {"event": "owed"}
+    one, two = UUID(int=1), UUID(int=2)
+    payload = {"session": str(one), "path": "/a", "workstation": "W"}
+    event_id = uuid5(NAMESPACE, f"{one}/{SESSION_READY}")
+    assert ready.event == session_event(SESSION_READY, one, payload=payload, id=event_id)
+    payload, event_id = {"session": str(two)}, UUID(wake.event["id"])
+    assert wake.event == session_event(SESSION_WAKE, two, payload=payload, id=event_id)
+    assert (ready.day, wake.day) == ("2026-01-01", "2026-01-03")

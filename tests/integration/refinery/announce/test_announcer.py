@@ -1,21 +1,28 @@
 """Events: posted at once, again until accepted, and never lost while Prefect is away."""
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
 
 import psycopg
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.announce.announcer import Announcer
+from schemas.events import NAMESPACE, SESSION_READY, SESSION_WAKE, session_event
 from tests.support.callbacks import Cluster, until
 from tests.support.events_server import EventsServer
 from tests.support.ports import free_port
 from tests.support.world import World
 from track.records.inbox import Received, applied, receive
+from track.records.outbox import backlog
+from track.records.sessions import open_session
 from track.records.wake import wake_session
-from track.schema.database import transact
+from track.schema.database import make_engine, transact
 
 
 @asynccontextmanager
@@ -43,11 +50,7 @@ async def owe(engine: AsyncEngine, *names: str) -> None:
 
 
 async def owed(engine: AsyncEngine) -> int:
-    async with engine.connect() as connection:
-        statement = (
-            "SELECT count(*) FROM track.inbox WHERE event IS NOT NULL AND announced_at IS NULL"
-        )
-        return int((await connection.exec_driver_sql(statement)).scalar_one())
+    return (await transact(engine, backlog)).events
 
 
 async def paid(engine: AsyncEngine) -> bool:
@@ -68,8 +71,7 @@ async def test_a_callback_is_announced_at_once_with_all_its_names(
     age = datetime.now(UTC) - datetime.fromisoformat(event["occurred"])
     assert abs(age.total_seconds()) < 60
     await until(lambda: paid(cluster.engine))
-    row = await cluster.row("SELECT announced_at FROM track.inbox WHERE kind = 'start'")
-    assert row["announced_at"] is not None
+    assert await cluster.inbox("start") == ["applied"]
 
 
 async def test_prefect_being_away_loses_nothing(engine: AsyncEngine) -> None:
@@ -125,27 +127,106 @@ async def test_an_event_prefect_rejects_does_not_hold_the_others(
         await until(one_left)
 
 
-async def test_a_wake_is_announced_and_one_asked_again_is_still_owed(
+async def test_what_prefect_accepted_before_a_kill_is_sent_again_with_the_same_id(
+    engine: AsyncEngine, prefect: EventsServer, database: str
+) -> None:
+    """It waits for the lock of the row that it has sent, and dies before it can delete it."""
+    await transact(engine, a_session)
+    async with engine.connect() as holder:
+        await holder.execute(text("SELECT FROM track.outbox FOR UPDATE"))
+        context = multiprocessing.get_context("spawn")
+        victim = context.Process(target=announce_until_killed, args=(database, prefect.url))
+        victim.start()
+        try:
+            (first,) = await prefect.expect(SESSION_READY)
+        finally:
+            victim.kill()
+            await asyncio.to_thread(victim.join)
+    assert await owed(engine) == 1
+    async with announcing(engine, prefect.url):
+        _, again = await prefect.expect(SESSION_READY, 2)
+        await until(lambda: paid(engine))
+    assert again["id"] == first["id"]
+
+
+def announce_until_killed(database: str, url: str) -> None:
+    asyncio.run(Announcer(make_engine(database), url).run())
+
+
+async def a_session(tx: Any, path: str = "/n/W/s") -> UUID | None:
+    return await open_session(tx, path=path, workstation="W", listing_hash="h", actor="t")
+
+
+async def test_a_session_opened_while_nobody_announces_is_announced_by_whoever_comes_next(
     engine: AsyncEngine, prefect: EventsServer
 ) -> None:
+    early = await transact(engine, a_session)
+    async with announcing(engine, prefect.url):
+        (event,) = await prefect.expect(SESSION_READY)
+        late = await transact(engine, lambda tx: a_session(tx, "/n/W/late"))
+        _, second = await prefect.expect(SESSION_READY, 2)
+    for session_id, found, path in ((early, event, "/n/W/s"), (late, second, "/n/W/late")):
+        payload = {"session": str(session_id), "path": path, "workstation": "W"}
+        event_id = uuid5(NAMESPACE, f"{session_id}/{SESSION_READY}")
+        expected = session_event(SESSION_READY, str(session_id), payload=payload, id=event_id)
+        assert found == expected | {"occurred": found["occurred"]}
+
+
+async def parked(engine: AsyncEngine) -> World:
     world = await World.make(
         engine, {"pipeline": "P", "stages": [{"key": "a", "run": "module load"}]}
     )
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")
+    return world
+
+
+async def ask_again(world: World) -> None:
+    await world.sql("UPDATE track.session SET wake_requested_at = NULL")
+    assert await transact(world.engine, lambda tx: wake_session(tx, world.session_id))
+
+
+async def test_a_wake_is_the_event_that_the_schema_makes_and_one_asked_again_is_sent_again(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    world = await parked(engine)
     async with announcing(engine, prefect.url):
-        await transact(engine, lambda tx: wake_session(tx, world.session_id))
-        (event,) = await prefect.expect("specimen.session.wake")
-        assert event["payload"] == {"session": str(world.session_id)}
-
-        async def marked() -> bool:
-            rows = await world.sql("SELECT wake_announced_at IS NOT NULL FROM track.session")
-            return bool(rows[0][0])
-
-        await until(marked)
-        await world.sql("UPDATE track.session SET wake_requested_at = NULL")
-        await transact(engine, lambda tx: wake_session(tx, world.session_id))
-        first, second = await prefect.expect("specimen.session.wake", 2)
+        await ask_again(world)
+        (first,) = await prefect.expect(SESSION_WAKE)
+        payload = {"session": str(world.session_id)}
+        expected = session_event(
+            SESSION_WAKE, world.session_id, payload=payload, id=UUID(first["id"])
+        )
+        assert first == expected | {"occurred": first["occurred"]}
+        await until(lambda: paid(engine))
+        await ask_again(world)
+        _, second = await prefect.expect(SESSION_WAKE, 2)
         assert first["id"] != second["id"]
+
+
+async def test_wakes_asked_for_while_prefect_is_away_are_one_for_each_session(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    world, other = await parked(engine), await parked(engine)
+    await transact(engine, lambda tx: wake_session(tx, other.session_id))
+    for _ in range(5):
+        await ask_again(world)
+    assert await owed(engine) == 2
+    async with announcing(engine, prefect.url):
+        events = await prefect.expect(SESSION_WAKE, 2)
+    sessions = {event["payload"]["session"] for event in events}
+    assert sessions == {str(world.session_id), str(other.session_id)}
+
+
+async def test_a_wake_asked_for_while_the_last_one_is_being_deleted_is_neither_lost_nor_waits(
+    engine: AsyncEngine,
+) -> None:
+    world = await parked(engine)
+    await ask_again(world)
+    async with engine.begin() as announcer:
+        await announcer.execute(text("DELETE FROM track.outbox"))
+        async with asyncio.timeout(60):
+            await ask_again(world)
+    assert await owed(engine) == 1
 
 
 async def test_it_listens_again_after_its_connection_is_cut(
