@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import HTTPException
 
 from api.context import Context, TokenSource
-from blocks.ars_client import ArsAddress, ArsClient, ArsError
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import TierError
 from schemas.attempts import Token
 
 LASTING_S = 120.0
@@ -31,7 +32,7 @@ def archive_tokens(
             async def ask() -> tuple[str, float]:
                 try:
                     token = await client.token(LASTING_S)
-                except ArsError as error:
+                except TierError as error:
                     raise NoToken(str(error)) from error
                 return token.text, token.expires_in
 

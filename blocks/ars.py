@@ -6,7 +6,8 @@ It holds the address and the secret and makes a client; it does nothing itself.
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from blocks.ars_client import ArsAddress, ArsClient, Guard
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import Guard
 from schemas.metadata.ars_asset import Profile
 
 

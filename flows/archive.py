@@ -1,4 +1,4 @@
-"""Archive: into ARS, from there to ERDA, and a share opened for the clusters."""
+"""Archive: into the archive, to durable copies there, and a share opened for the clusters."""
 
 from prefect import flow
 

@@ -11,6 +11,7 @@ from flows.finalise import finalise_asset
 from flows.ingest import ingest_asset
 from flows.module import run_module
 from schemas.pace import Pace
+from tasks.archive.configured import open_tier
 from tasks.dispatch.announcements import announce_finished
 from tasks.dispatch.dispatcher import Subflow
 from tasks.dispatch.dispatching import dispatching
@@ -31,7 +32,10 @@ async def dispatch(session: UUID, pace: Pace | None = None) -> State:
     Ends parked when all that is left waits at sites; a callback then wakes a successor.
     """
     try:
-        async with dispatching(session, pace or Pace()) as dispatcher, SessionReport(dispatcher):
+        async with (
+            dispatching(session, pace or Pace(), open_tier) as dispatcher,
+            SessionReport(dispatcher),
+        ):
             await register_session(dispatcher)
             async for claim in dispatcher.claims():
                 dispatcher.start(claim, subflow_of(claim))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from blocks.ars_client import ArsAddress, ArsClient, ArsError
-from blocks.ars_client.files import LocalFile
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import LocalFile, TierError
 from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
 from schemas.attempts import FileFacts
 
@@ -21,7 +21,7 @@ class ArsShares:
                 await ars.files.download(
                     location.guid, location.institution, location.collection, file, to
                 )
-        except (ArsError, OSError) as error:
+        except (TierError, OSError) as error:
             raise ArchiveSharesError(str(error)) from error
 
     async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
@@ -37,5 +37,5 @@ class ArsShares:
                 await ars.files.upload(
                     location.guid, location.institution, location.collection, local
                 )
-        except (ArsError, OSError) as error:
+        except (TierError, OSError) as error:
             raise ArchiveSharesError(str(error)) from error

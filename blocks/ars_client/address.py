@@ -7,7 +7,7 @@ those have named other hosts and held unescaped spaces in several releases.
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from blocks.ars_client.errors import ArsRefused
+from blocks.tier import TierRefused
 from schemas.metadata.ars_asset import Profile
 
 TOKEN_PATH = "/keycloak/realms/dassco/protocol/openid-connect/token"
@@ -54,7 +54,7 @@ class ArsAddress:
 
 
 def escaped(segment: str) -> str:
-    """One URL path segment; ArsRefused for one that would name another place."""
+    """One URL path segment; TierRefused for one that would name another place."""
     if segment in ("", ".", "..") or "\x00" in segment:
-        raise ArsRefused(f"{segment!r} cannot be part of an ARS address; correct the metadata")
+        raise TierRefused(f"{segment!r} cannot be part of an ARS address; correct the metadata")
     return quote(segment, safe="")

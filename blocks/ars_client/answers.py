@@ -6,7 +6,9 @@ COMPLETED or ERDA_SYNCHRONISED); these records are where the difference ends.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+
+from blocks.tier import Facts
 
 RECEIVED = "ASSET_RECEIVED"
 """ARS is synchronising: nothing may be uploaded now, or it is lost with the share."""
@@ -26,17 +28,6 @@ NOT_IN_ERDA = frozenset({"ERDA_FAILED", "ERDA_ERROR"})
 """Statuses that mean ARS gave up bringing the files to ERDA, in both vocabularies."""
 
 MB = 1_000_000
-
-
-class Facts(Protocol):
-    """What identifies a file's content: its name in the asset, CRC-32 and size in bytes."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def crc32(self) -> int: ...
-    @property
-    def size_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True)

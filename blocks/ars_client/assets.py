@@ -5,8 +5,8 @@ from typing import Any
 
 from blocks.ars_client.address import ArsAddress
 from blocks.ars_client.answers import AssetStatus
-from blocks.ars_client.errors import ArsRefused
 from blocks.ars_client.wire import SHARE_SECONDS, WRITE_SECONDS, Call, Wire, parsed
+from blocks.tier import TierRefused
 
 Body = dict[str, Any]
 NOT_FOUND = frozenset({404})
@@ -16,16 +16,11 @@ CREATES = 3
 while it calls the file proxy, which calls back for another."""
 
 
-PUSHES = 6
-"""Pushes of metadata at a time, by whoever serialises them: each holds what others need too."""
-
-
 class Assets:
     def __init__(self, address: ArsAddress, wire: Wire) -> None:
         self._address = address
         self._wire = wire
         self._creating = asyncio.Semaphore(CREATES)
-        self.pushing = asyncio.Semaphore(PUSHES)
 
     async def status(self, guid: str) -> AssetStatus | None:
         """Where the asset stands, or None when ARS does not know it."""
@@ -45,7 +40,7 @@ class Assets:
         return parsed(call, response, _body)
 
     async def create(self, body: Body, allocation_mb: int) -> Body:
-        """Create the asset and open its share. Returns the asset; raises ArsError.
+        """Create the asset and open its share. Returns the asset; raises TierError.
 
         ARS answers 400 or 403 both for "exists already" and for final refusals.
         """
@@ -59,7 +54,7 @@ class Assets:
     async def update(self, guid: str, body: Body) -> Body:
         """Replace the asset by `body`: whatever it omits is erased in ARS."""
         if body.get("asset_guid") != guid:
-            raise ArsRefused(f"the body for asset {guid} names {body.get('asset_guid')!r}")
+            raise TierRefused(f"the body for asset {guid} names {body.get('asset_guid')!r}")
         call = Call("PUT", self._asset_url(guid), changes=True, seconds=WRITE_SECONDS, json=body)
         return parsed(call, await self._wire.send(call), _body)
 

@@ -16,7 +16,8 @@ from blocks.ars_client.assets import Assets
 from blocks.ars_client.files import Files
 from blocks.ars_client.shares import Shares
 from blocks.ars_client.token import MARGIN, AccessToken, TokenCache
-from blocks.ars_client.wire import Guard, Wire
+from blocks.ars_client.wire import Wire
+from blocks.tier import Guard
 
 # Shorter than any server keeps an idle connection: the one that speaks first into a
 # connection just closed by the other side cannot know whether it was heard.

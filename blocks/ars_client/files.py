@@ -10,31 +10,19 @@ import uuid
 import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from blocks.ars_client.address import ArsAddress
-from blocks.ars_client.answers import Facts, FileRow, megabytes
-from blocks.ars_client.errors import ArsCorrupted, ArsRefused, SourceLost
+from blocks.ars_client.answers import FileRow, megabytes
 from blocks.ars_client.wire import SHARE_SECONDS, Call, Wire, parsed
+from blocks.tier import Facts, LocalFile, SourceLost, TierCorrupted, TierRefused
 
 T = TypeVar("T")
 
 BLOCK = 1 << 20
 SLOWEST = 500_000
 """Bytes per second below which a transfer counts as stuck."""
-
-
-@dataclass(frozen=True)
-class LocalFile:
-    """A checked file of ours: `name` is what it is called in the asset."""
-
-    path: Path
-    name: str
-    crc32: int
-    size_bytes: int
-    mime: str
 
 
 class Files:
@@ -57,7 +45,7 @@ class Files:
     async def upload(self, guid: str, institution: str, collection: str, file: LocalFile) -> None:
         """Send one file to the open share. Sending the same again replaces it.
 
-        Raises SourceLost, ArsCorrupted (what arrived differs), ArsRefused, ArsUnknown.
+        Raises SourceLost, TierCorrupted (what arrived differs), TierRefused, TierUnknown.
         """
         source = await self._in_pool(_opened, file)
         with source:
@@ -74,8 +62,8 @@ class Files:
                 response = await self._wire.send(call)
                 arrived = parsed(call, response, lambda answer: int(answer["actual_crc"]))
                 if arrived != file.crc32:
-                    raise ArsCorrupted(f"{file.name}: sent CRC {file.crc32}, ARS holds {arrived}")
-            except ArsCorrupted:
+                    raise TierCorrupted(f"{file.name}: sent CRC {file.crc32}, ARS holds {arrived}")
+            except TierCorrupted:
                 # Damaged on the way, or at home: then sending it again can never help.
                 await self._in_pool(_check, file, source)
                 raise
@@ -92,7 +80,7 @@ class Files:
     ) -> None:
         """Fetch a file from the open share, or from ERDA, to `to`; replaced only when right.
 
-        Raises ArsCorrupted when CRC or size differ, ArsRefused when it is not there.
+        Raises TierCorrupted when CRC or size differ, TierRefused when it is not there.
         """
         url = self._address.file_url(institution, collection, guid, file.name)
         if from_erda:
@@ -104,7 +92,7 @@ class Files:
         try:
             crc32, size_bytes = await self._receive(call, part)
             if (crc32, size_bytes) != (file.crc32, file.size_bytes):
-                raise ArsCorrupted(
+                raise TierCorrupted(
                     f"{file.name}: expected CRC {file.crc32} and {file.size_bytes} bytes, "
                     f"received {crc32} and {size_bytes}"
                 )
@@ -134,7 +122,7 @@ class Files:
 def _opened(file: LocalFile) -> BinaryIO:
     """Open the file; refuse, before any byte is sent, what ARS could only refuse afterwards."""
     if file.size_bytes == 0 or file.crc32 == 0:
-        raise ArsRefused(f"{file.name}: ARS takes no empty file and no checksum of 0")
+        raise TierRefused(f"{file.name}: ARS takes no empty file and no checksum of 0")
     try:
         size_bytes = file.path.stat().st_size
         if size_bytes == file.size_bytes:

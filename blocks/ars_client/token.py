@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from blocks.ars_client.address import ArsAddress
-from blocks.ars_client.errors import ArsBusy, ArsUnauthorised
+from blocks.tier import TierBusy, TierUnauthorised
 
 MARGIN = 30.0
 """Seconds before its end from which a token counts as ended."""
@@ -54,11 +54,11 @@ class TokenCache:
     async def get(self, lasting: float = MARGIN) -> AccessToken:
         """A token with `lasting` seconds left, or a new one, however short its life.
 
-        Raises ArsUnauthorised when it was refused several times, ArsBusy.
+        Raises TierUnauthorised when it was refused several times, TierBusy.
         """
         async with self._lock:
             if self._clock() < self._refused_until:
-                raise ArsUnauthorised(self._refused)
+                raise TierUnauthorised(self._refused)
             if not self._text or self._clock() + lasting > self._ends:
                 await self._fetch()
             return AccessToken(self._text, self._ends - self._clock())
@@ -76,7 +76,7 @@ class TokenCache:
                 break
             if wait is None:
                 if not _is_keycloaks(response):
-                    raise ArsBusy(
+                    raise TierBusy(
                         f"something that is not Keycloak answers {response.status_code} at its "
                         "address; is token_url right?",
                         seconds=60,
@@ -87,19 +87,19 @@ class TokenCache:
                     "correct client_id, client_secret or token_url in the ArsArchive block"
                 )
                 self._refused_until = self._clock() + REFUSED_S
-                raise ArsUnauthorised(self._refused)
+                raise TierUnauthorised(self._refused)
             await asyncio.sleep(wait)
         try:
             answer = response.json()
             text, lives = str(answer["access_token"]), float(answer["expires_in"])
         except (ValueError, KeyError, TypeError) as odd:
-            raise ArsBusy(
+            raise TierBusy(
                 "Keycloak's answer holds no token; is token_url right?", seconds=60
             ) from odd
         self._text, self._ends = text, asked_at + lives
 
     async def _ask(self) -> httpx.Response:
-        """Keycloak's answer: a token or a refusal. Raises ArsBusy when it is neither."""
+        """Keycloak's answer: a token or a refusal. Raises TierBusy when it is neither."""
         form = {
             "grant_type": "client_credentials",
             "client_id": self._address.client_id,
@@ -109,9 +109,9 @@ class TokenCache:
         try:
             response = await self._http.post(self._address.token_endpoint, data=form, timeout=30.0)
         except httpx.TransportError as lost:
-            raise ArsBusy(f"Keycloak does not answer: {lost!r}", seconds=60) from lost
+            raise TierBusy(f"Keycloak does not answer: {lost!r}", seconds=60) from lost
         if response.status_code >= 500 or response.status_code == 429:
-            raise ArsBusy(f"Keycloak answered {response.status_code}", seconds=60)
+            raise TierBusy(f"Keycloak answered {response.status_code}", seconds=60)
         return response
 
 

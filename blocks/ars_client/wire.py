@@ -1,7 +1,7 @@
 """One call to ARS: token, deadline, and the translation of what came back.
 
-A read that fails changed nothing, so it is ArsBusy. A call that changes something and
-gets no clear answer is ArsUnknown, unless it never left us. This is the only place
+A read that fails changed nothing, so it is TierBusy. A call that changes something and
+gets no clear answer is TierUnknown, unless it never left us. This is the only place
 that sees an httpx error or an HTTP status.
 """
 
@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 
 import httpx
 
-from blocks.ars_client.errors import (
-    ArsBusy,
-    ArsCorrupted,
-    ArsError,
-    ArsRefused,
-    ArsUnauthorised,
-    ArsUnknown,
-)
 from blocks.ars_client.token import AGAIN_S, TokenCache
+from blocks.tier import (
+    Guard,
+    TierBusy,
+    TierCorrupted,
+    TierError,
+    TierRefused,
+    TierUnauthorised,
+    TierUnknown,
+)
 
 T = TypeVar("T")
 
@@ -34,9 +35,6 @@ GUID_LOCK = 310.0
 """ARS keeps a guid locked for 300 s after a creation that failed half-way."""
 
 DISK_FULL_SECONDS = 600.0
-
-Guard = Callable[[], AbstractAsyncContextManager[None]]
-"""Held around each call that changes ARS; raises to forbid the call, or to cut it off."""
 
 _BUSY_WORDS = {
     "already being processed": GUID_LOCK,
@@ -86,7 +84,7 @@ class Wire:
         self._guard = guard
 
     async def send(self, call: Call) -> httpx.Response:
-        """The answer, read to its end. Raises only ArsError (and what the guard raises)."""
+        """The answer, read to its end. Raises only TierError (and what the guard raises)."""
         async with self.stream(call) as response:
             await response.aread()
             return answer_of(call, response)
@@ -120,7 +118,7 @@ class Wire:
             self._tokens.forget(token)
             if wait is not None:
                 await asyncio.sleep(wait)
-        raise ArsUnauthorised(
+        raise TierUnauthorised(
             f"ARS does not accept the token of this client at {call.url}: "
             "check the roles of client_id in the ArsArchive block"
         )
@@ -146,14 +144,14 @@ class Wire:
         )
 
 
-def no_answer(call: Call, lost: Exception) -> ArsError:
+def no_answer(call: Call, lost: Exception) -> TierError:
     """What it means that a call got no answer."""
     what = f"{call.method} {call.url}: {lost!r}"
     if isinstance(lost, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return ArsRefused(f"{what}; correct base_url in the ArsArchive block")
+        return TierRefused(f"{what}; correct base_url in the ArsArchive block")
     if call.changes and not isinstance(lost, _NEVER_SENT):
-        return ArsUnknown(f"{what}; whether ARS did it is not known")
-    return ArsBusy(f"{what}; ARS does not answer", seconds=60)
+        return TierUnknown(f"{what}; whether ARS did it is not known")
+    return TierBusy(f"{what}; ARS does not answer", seconds=60)
 
 
 def answer_of(call: Call, response: httpx.Response) -> httpx.Response:
@@ -185,18 +183,18 @@ def accepted(call: Call, response: httpx.Response) -> httpx.Response:
         return response
     words = f"{call.method} {call.url}: {status} {message_of(response)}"
     if status == 507:
-        raise ArsCorrupted(words)
+        raise TierCorrupted(words)
     if status in (429, 503):
-        raise ArsBusy(words, seconds=_retry_after(response, 300.0))
+        raise TierBusy(words, seconds=_retry_after(response, 300.0))
     if status >= 500:
-        raise ArsUnknown(words) if call.changes else ArsBusy(words, seconds=60)
+        raise TierUnknown(words) if call.changes else TierBusy(words, seconds=60)
     if status == 409:
-        raise ArsBusy(words, seconds=60)
+        raise TierBusy(words, seconds=60)
     seconds = _busy_seconds(words)
-    raise ArsBusy(words, seconds=seconds) if seconds else ArsRefused(words, status=status)
+    raise TierBusy(words, seconds=seconds) if seconds else TierRefused(words, status=status)
 
 
-def allocation_trouble(response: httpx.Response) -> ArsError | None:
+def allocation_trouble(response: httpx.Response) -> TierError | None:
     """ARS reports a failed allocation inside the body, under 200 as under 4xx."""
     if not response.headers.get("content-type", "").startswith("application/json"):
         return None
@@ -210,13 +208,13 @@ def allocation_trouble(response: httpx.Response) -> ArsError | None:
         return None
     words = f"{verdict}: {info.get('allocation_status_text') or 'no reason given'}"
     if verdict == "DISK_FULL":
-        return ArsBusy(words, seconds=DISK_FULL_SECONDS)
+        return TierBusy(words, seconds=DISK_FULL_SECONDS)
     if verdict == "UPSTREAM_ERROR":
-        return ArsBusy(words, seconds=300)
+        return TierBusy(words, seconds=300)
     if verdict in ("BAD_REQUEST", "SHARE_NOT_FOUND"):
         seconds = _busy_seconds(words)
-        return ArsBusy(words, seconds=seconds) if seconds else ArsRefused(words, status=400)
-    return ArsUnknown(words)
+        return TierBusy(words, seconds=seconds) if seconds else TierRefused(words, status=400)
+    return TierUnknown(words)
 
 
 def parsed(call: Call, response: httpx.Response, parse: Callable[[Any], T]) -> T:

@@ -9,14 +9,13 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
-from blocks.ars_client import ArsClient, ArsError
-from tasks.archive.ars import ensure_share_closed
+from blocks.tier import Tier, TierError
+from tasks.archive.configured import open_tier
 from track.commands import shares
 from track.commands.shares import Leftover
 from track.schema.database import transact
 
-ARS_SILENCES = 3
+MAX_SILENCES = 3
 """After so many closings in a row that could not be done now the rest is left for later."""
 
 
@@ -34,30 +33,29 @@ async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
     left = await transact(engine, lambda tx: shares.leftovers(tx, patience))
     if not left:
         return found
-    archive: ArsArchive = await ArsArchive.aload("default")
-    async with archive.client() as ars:
+    async with open_tier() as tier:
         silences = 0
         for each in left:
             try:
-                if await _close(engine, ars, each, patience):
+                if await _close(engine, tier, each, patience):
                     found.guids.append(each.guid)
                 silences = 0
-            except ArsError as error:
+            except TierError as error:
                 found.refused.append(f"the share of {each.guid} stays open: {error}")
                 silences += error.retry_after is not None
-            if silences >= ARS_SILENCES:
+            if silences >= MAX_SILENCES:
                 break
     return found
 
 
-async def _close(engine: AsyncEngine, ars: ArsClient, each: Leftover, patience: timedelta) -> bool:
+async def _close(engine: AsyncEngine, tier: Tier, each: Leftover, patience: timedelta) -> bool:
     """Close one while its asset is held, so that nobody takes it up meanwhile."""
     await transact(engine, lambda tx: shares.closing(tx, each.guid))
 
     async def work(tx: AsyncConnection) -> bool:
         if not await shares.hold_leftover(tx, each.guid, patience):
             return False
-        await ensure_share_closed(ars, each.guid, discard=each.may_discard)
+        await tier.close(each.guid, discard=each.may_discard)
         await shares.note_discarded(tx, each.guid)
         await shares.closed(tx, each.guid)
         return True

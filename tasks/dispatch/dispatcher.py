@@ -18,9 +18,9 @@ from uuid import UUID
 from prefect import tags
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars_client import ArsClient
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from blocks.tier import Tier
 from schemas.pace import Pace
 from tasks.dispatch.cancellation import Cancellations
 from tasks.dispatch.waiting import Callbacks
@@ -64,7 +64,7 @@ class Dispatcher:
     session_id: UUID
     engine: AsyncEngine
     lease: Lease
-    ars: ArsClient
+    tier: Tier
     drive: NDrive
     store: LocalStore
     pace: Pace

@@ -10,10 +10,10 @@ from uuid import UUID
 from prefect.runtime import flow_run
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from blocks.ars import ArsArchive
 from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from blocks.tier import OpenTier
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
 from track.jobs.leases import TTL_S, Lease, SilentHolder
@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def dispatching(session_id: UUID, pace: Pace) -> AsyncIterator[Dispatcher]:
+async def dispatching(
+    session_id: UUID, pace: Pace, open_tier: OpenTier
+) -> AsyncIterator[Dispatcher]:
     """Take the session's lease, and give everything back at the end.
 
     However it ends: subflows stopped, claimed jobs released, the lease given up, and
@@ -35,20 +37,19 @@ async def dispatching(session_id: UUID, pace: Pace) -> AsyncIterator[Dispatcher]
     Raises LeaseTaken when another dispatcher is at the session.
     """
     database: RefineryDatabase = await RefineryDatabase.aload("default")
-    archive: ArsArchive = await ArsArchive.aload("default")
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
     lease = Lease(database.address(), session_id, _flow_run_id())
     lost = asyncio.Event()
-    await _take_lease(lease, lost)
-    engine = make_engine(database.address(), pool=8, overflow=12)
-    try:
-        async with archive.client(guard=lease.guard) as ars:
-            dispatcher = Dispatcher(session_id, engine, lease, ars, drive, store, pace)
+    async with open_tier(lease.guard) as tier:
+        await _take_lease(lease, lost)
+        engine = make_engine(database.address(), pool=8, overflow=12)
+        try:
+            dispatcher = Dispatcher(session_id, engine, lease, tier, drive, store, pace)
             async with _at_work(dispatcher, lost):
                 yield dispatcher
-    finally:
-        await engine.dispose()
+        finally:
+            await engine.dispose()
 
 
 @asynccontextmanager

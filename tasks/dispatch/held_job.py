@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ars_client import ArsError
+from blocks.tier import TierError
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.errors import AskedAPerson, FileError
 from track.commands import assets
@@ -108,7 +108,7 @@ class HeldJob:
         except Quarantined as error:
             await self.quarantine(error)
             raise
-        except ArsError as error:
+        except TierError as error:
             await self._later_or_failed(str(error), error.retry_after, ARCHIVE_S)
             raise
         except AskedAPerson as error:

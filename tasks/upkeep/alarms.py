@@ -15,17 +15,16 @@ from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import PrefectException
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from blocks.tier import NoTier
 from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP, SERVICE_SILENT, STORAGE_FILLING
+from tasks.archive.configured import open_tier
 from track.reports.alarms import ON, Subject, last_said, note_known, said_of, set_alarm
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue
 from track.reports.service_health import Heard, services_heard
 from track.schema.database import transact
-
-ARCHIVE = Subject("archive", "ars", ARCHIVE_DOWN, ARCHIVE_UP)
 
 LOOKS = 3
 PAUSE_S = 10.0
@@ -54,20 +53,19 @@ async def raise_alarms(engine: AsyncEngine, free_gb: float) -> list[str]:
 async def watch_archive(engine: AsyncEngine) -> list[str]:
     """Ask the parts of the archive for their health; three silences in a row are one."""
     try:
-        archive: ArsArchive = await ArsArchive.aload("default")
-    except ValueError:
-        return []  # none is set up
-    known = await transact(engine, lambda tx: last_said(tx, ARCHIVE))
-    async with archive.client() as ars:
-        silent = await ars.silent_parts()
-        for _ in range(0 if known == ON else LOOKS - 1):
-            if not silent:
-                break
-            await asyncio.sleep(PAUSE_S)
-            silent = await ars.silent_parts()
-    trouble = f"{archive.base_url}: no health from {', '.join(silent)}" if silent else None
+        async with open_tier() as tier:
+            subject = Subject("archive", tier.name.lower(), ARCHIVE_DOWN, ARCHIVE_UP)
+            known = await transact(engine, lambda tx: last_said(tx, subject))
+            trouble = await tier.trouble()
+            for _ in range(0 if known == ON else LOOKS - 1):
+                if trouble is None:
+                    break
+                await asyncio.sleep(PAUSE_S)
+                trouble = await tier.trouble()
+    except NoTier:
+        return []
     remedy = "nothing is lost and no try is used: work goes on when it is back; tell its keepers"
-    return await _say(engine, {ARCHIVE: trouble}, remedy)
+    return await _say(engine, {subject: trouble}, remedy)
 
 
 async def watch_services(engine: AsyncEngine) -> list[str]:

@@ -18,12 +18,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
-from blocks.ars_client import ArsClient, ArsError
 from blocks.database import RefineryDatabase
+from blocks.tier import Tier, TierError
 from hpc.runner.registry import names
 from schemas.pipeline.load import Pipeline, load_pipelines
 from schemas.storable import why_not_storable
+from tasks.archive.configured import open_tier
 from tasks.archive.metadata import push_pending
 from track.commands import pipelines
 from track.commands.back_fill import back_fill
@@ -149,22 +149,21 @@ def _read_definitions(path: Path) -> list[Pipeline]:
 async def push_again(
     request: OperatorRequest, guid: str | None, session_id: UUID | None, *, everything: bool
 ) -> list[ResultRow]:
-    """Push metadata to ARS: what it is owed, or, with `everything`, all we know again.
+    """Push metadata to the archive: what it is owed, or, with `everything`, all we know again.
 
-    An asset that ARS does not know yet gets its metadata when it is created there.
+    An asset that it does not know yet gets its metadata when it is created there.
     """
     guids = await request.once(
         lambda tx: choose_to_push(tx, guid, session_id, everything=everything, actor=request.actor)
     )
-    archive: ArsArchive = await ArsArchive.aload("default")
-    async with archive.client() as ars:
-        return [await _push(request, ars, each) for each in guids]
+    async with open_tier() as tier:
+        return [await _push(request, tier, each) for each in guids]
 
 
-async def _push(request: OperatorRequest, ars: ArsClient, guid: str) -> ResultRow:
+async def _push(request: OperatorRequest, tier: Tier, guid: str) -> ResultRow:
     try:
-        number = await push_pending(request.engine, ars, guid)
-    except ArsError as error:
+        number = await push_pending(request.engine, tier, guid)
+    except TierError as error:
         return ResultRow(guid, "", "owed", "owed", f"the archive: {error}")
     if number is None:
         return ResultRow(guid, "", "", "", "the archive has it")

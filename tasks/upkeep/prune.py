@@ -15,13 +15,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars import ArsArchive
-from blocks.ars_client import ArsClient, ArsError
 from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from blocks.tier import Tier, TierError
 from schemas.guid import is_path_safe
-from tasks.archive.ars import synchronised
+from tasks.archive.configured import open_tier
 from tasks.errors import FileError
 from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
@@ -29,6 +28,7 @@ from tasks.files.removal import REMOVING, below, remove_tree, size_of
 from tasks.files.threads import Stop
 from track.commands.replaced import note_suspect
 from track.records import retention
+from track.records.files import expected_files
 from track.records.retention import Copy
 from track.schema.database import make_engine, transact
 
@@ -41,7 +41,7 @@ OTHER_ORIGINAL = (
     " own in a new folder, else remove it"
 )
 
-ARS_SILENCES = 3
+MAX_SILENCES = 3
 """After so many unanswered questions in a row the rest of a sweep is not asked."""
 
 
@@ -64,7 +64,7 @@ class Pruner:
     """One sweep through the due table."""
 
     engine: AsyncEngine
-    ars: ArsClient
+    tier: Tier
     drive: Path
     store: Path
     dry_run: bool
@@ -94,7 +94,7 @@ class Pruner:
             await self._tell(copy, error)
         except (Kept, FileError) as error:
             reason = str(error)
-        except ArsError as error:
+        except TierError as error:
             reason = f"the archive: {error}"
         if not self.dry_run:
             await transact(self.engine, lambda tx: retention.note_kept(tx, copy, reason))
@@ -110,7 +110,7 @@ class Pruner:
             await transact(self.engine, lambda tx: note_suspect(tx, copy.guid, what, actor="prune"))
 
     async def _need_proof(self, copy: Copy) -> None:
-        """Every copy that must exist exists. Raises Kept or ArsError."""
+        """Every copy that must exist exists. Raises Kept or TierError."""
         async with self.engine.connect() as connection:
             if (reason := await retention.why_needed(connection, copy)) is not None:
                 raise Kept(reason)
@@ -118,21 +118,21 @@ class Pruner:
         if not copy.requires:
             raise Kept("its row names no other copy that must exist")
         for required in copy.requires:
-            if required != "erda":
+            if required != self.tier.durable_name.lower():
                 raise Kept(f"it requires a copy of kind {required!r}, which nobody can verify")
             for guid in guids:
-                await self._need_erda(guid)
+                await self._need_durable(guid)
 
-    async def _need_erda(self, guid: str) -> None:
+    async def _need_durable(self, guid: str) -> None:
         async with self.engine.connect() as connection:
-            expected = await retention.expected_files(connection, guid)
+            expected = await expected_files(connection, guid)
         if not expected:
             raise Kept(f"no file of {guid} is on record: nothing proves that it is archived")
-        if self.silences >= ARS_SILENCES:
+        if self.silences >= MAX_SILENCES:
             raise Kept("the archive does not answer")
         try:
-            verdict = await synchronised(self.ars, guid, expected)
-        except ArsError as error:
+            verdict = await self.tier.prove(guid, expected)
+        except TierError as error:
             self.silences += error.retry_after is not None
             raise
         self.silences = 0
@@ -195,13 +195,12 @@ def _look_or_remove(_: Stop, root: Path, steps: tuple[str, ...], *, dry_run: boo
 async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
     """A sweep with what it needs."""
     database: RefineryDatabase = await RefineryDatabase.aload("default")
-    archive: ArsArchive = await ArsArchive.aload("default")
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
     engine = make_engine(database.address(), pool=2, overflow=2)
     try:
-        async with archive.client() as ars:
-            yield Pruner(engine, ars, drive.root, store.root, dry_run)
+        async with open_tier() as tier:
+            yield Pruner(engine, tier, drive.root, store.root, dry_run)
     finally:
         await engine.dispose()
 

@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.database import RefineryDatabase
 from tasks.archive.leftover_shares import close_leftovers
-from tasks.archive.pending import push_pending_metadata
+from tasks.archive.metadata import push_pending_metadata
 from tasks.intake.late_files import closable
 from tasks.intake.readmission import readmit
 from track.commands import healing

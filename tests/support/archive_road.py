@@ -5,15 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blocks.ars_client import ArsClient, LocalFile
-from tasks.archive.ars import (
-    Pace,
-    Verdict,
-    await_synchronised,
-    ensure_created,
-    ensure_synchronise_requested,
-    ensure_uploaded,
-)
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile, Verdict
+from tasks.archive.ars.create import ensure_created
+from tasks.archive.ars.synchronise import Pace, await_synchronised, ensure_synchronise_requested
+from tasks.archive.ars.upload import ensure_uploaded
 
 NHMD, PLANTS = "NHMD", "Vascular plants"
 STATION, PIPELINE = "WORKHERB0001", "PIPEHERB0001"
@@ -59,7 +55,7 @@ async def create(ars: ArsClient, guid: str, mb: int = 4, **fields: Any) -> None:
 
 
 async def upload(ars: ArsClient, guid: str, files: list[LocalFile]) -> tuple[str, ...]:
-    return (await ensure_uploaded(ars, guid, NHMD, PLANTS, files, again=(0.05, 0.1))).sent
+    return await ensure_uploaded(ars, guid, NHMD, PLANTS, files, again=(0.05, 0.1))
 
 
 async def request(ars: ArsClient, guid: str) -> bool:

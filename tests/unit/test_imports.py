@@ -162,6 +162,15 @@ def test_sub_rooms_beside_each_other_import_nothing_of_each_other(room: str) -> 
         assert not sideways
 
 
+def test_the_stages_know_the_archive_as_a_tier_and_the_database_through_track() -> None:
+    for name, needs in IMPORTS.items():
+        if name.startswith(("flows.", "tasks.")) and not name.startswith("tasks.archive.ars"):
+            ars = {need for need in needs if need.startswith(("blocks.ars", "tasks.archive.ars"))}
+            assert not ars or name == "tasks.archive.configured", name
+        if name.startswith("tasks.archive."):
+            assert "track.schema.tables" not in needs, name
+
+
 def test_nothing_of_the_production_imports_the_demonstration() -> None:
     for name, needs in IMPORTS.items():
         if not name.startswith("demo"):

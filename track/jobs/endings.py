@@ -10,7 +10,7 @@ from sqlalchemy import distinct, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.records.files import due_for_removal, read_asset
-from track.schema.tables import asset, attempt, job
+from track.schema.tables import asset, attempt, job, stage
 
 KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
 """How long each kind of temporary copy outlives the end of its asset."""
@@ -56,3 +56,16 @@ async def with_bounds(tx: AsyncConnection, job_id: int, why: str) -> str:
     if reached is None:
         return why
     return f"{why}; it needs more than it can get there: {reached}"
+
+
+async def is_final(tx: AsyncConnection, guid: str) -> bool:
+    """Whether the end of an asset is noted."""
+    noted = select(asset.c.finalised_at).where(asset.c.guid == guid)
+    return (await tx.execute(noted)).scalar_one() is not None
+
+
+async def to_be_locked(tx: AsyncConnection, job_id: int) -> bool:
+    """Whether a job's stage asks for its asset to be locked in the archive at its end."""
+    of_job = select(stage.c.params).join(job, job.c.stage_id == stage.c.id)
+    params = (await tx.execute(of_job.where(job.c.id == job_id))).scalar_one()
+    return bool(params.get("lock"))

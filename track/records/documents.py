@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.document import Arrived, Metadata
 from track.schema.arrays import any_of
+from track.schema.lasting import TRANSACTION
 from track.schema.states import State
 from track.schema.tables import asset, document, job, revision, stage
 
@@ -116,7 +117,7 @@ async def _remember(
 
 @dataclass(frozen=True)
 class Unpushed:
-    """A revision that ARS does not hold yet, and what it was told last (None: nothing)."""
+    """A revision that the archive does not hold yet, and what it was told last (None: nothing)."""
 
     revision: int
     metadata: Metadata
@@ -124,7 +125,7 @@ class Unpushed:
 
 
 def is_unpushed() -> ColumnElement[bool]:
-    """Of a document: ARS lacks a revision, and knows the asset; its creation tells all before."""
+    """Of a document: the archive lacks a revision, and knows the asset. Creation tells all."""
     created = (
         select(job.c.id)
         .join(stage, stage.c.id == job.c.stage_id)
@@ -140,7 +141,7 @@ def is_unpushed() -> ColumnElement[bool]:
 
 
 async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
-    """What ARS lacks of an asset's metadata; None when there is nothing to push."""
+    """What the archive lacks of an asset's metadata; None when there is nothing to push."""
     statement = select(document).where(
         document.c.asset_guid == guid, document.c.revision > document.c.ars_revision
     )
@@ -166,13 +167,19 @@ async def _body_at(
 
 
 async def mark_unpushed(tx: AsyncConnection, guids: Sequence[str]) -> None:
-    """Forget what ARS was told of these assets: all we know of them is pushed again."""
+    """Forget what the archive was told of these assets: all we know of them is pushed again."""
     mine = any_of(document.c.asset_guid, guids)
     await tx.execute(update(document).where(mine).values(ars_revision=0))
 
 
 async def mark_pushed(tx: AsyncConnection, guid: str, number: int) -> None:
-    """Note that ARS holds revision `number`; never goes back."""
+    """Note that the archive holds revision `number`; never goes back."""
     pushed = func.greatest(document.c.ars_revision, number)
     mine = document.c.asset_guid == guid
     await tx.execute(update(document).where(mine).values(ars_revision=pushed))
+
+
+async def hold_pushes(tx: AsyncConnection, guid: str) -> None:
+    """Let nobody else push an asset's metadata until this transaction ends, however long."""
+    await tx.execute(text(TRANSACTION))
+    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"push:{guid}", 0))))

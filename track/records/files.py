@@ -1,5 +1,6 @@
 """Files of an asset, and where its copies lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -48,10 +49,10 @@ async def read_asset(tx: AsyncConnection, guid: str) -> AssetRow:
     )
 
 
-async def read_files(tx: AsyncConnection, guid: str) -> list[Row[Any]]:
-    """The asset's files that ARS is to hold, as rows of `track.file`."""
+async def expected_files(tx: AsyncConnection, guid: str) -> Sequence[Row[Any]]:
+    """What the archive must hold of an asset: rows of `track.file`."""
     mine = select(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
-    return list((await tx.execute(mine.order_by(file.c.name))).all())
+    return (await tx.execute(mine.order_by(file.c.name))).all()
 
 
 async def taken_in(tx: AsyncConnection, guid: str, local_path: Path, size_mb: int) -> None:
@@ -61,7 +62,7 @@ async def taken_in(tx: AsyncConnection, guid: str, local_path: Path, size_mb: in
 
 
 async def mark_synchronised(tx: AsyncConnection, guid: str) -> None:
-    """Note that ERDA holds every file of the asset, checksum and size verified."""
+    """Note that the archive holds a durable copy of every file, checksum and size verified."""
     mine = update(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
     now = func.coalesce(file.c.synchronised_at, func.now())
     uploaded = func.coalesce(file.c.uploaded_at, func.now())

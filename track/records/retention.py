@@ -4,19 +4,19 @@ A row says which copy, and which others must exist before it goes. Rows are ente
 transaction that ends an asset; prune reads them here and notes the end of each.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import KINDS_HERE
+from track.records.files import expected_files
 from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.states import IN_HAND, State
-from track.schema.tables import asset, document, file, job, retention, site
+from track.schema.tables import asset, document, job, retention, site
 
 OTHERS_DRIVER = "left to the site's driver, which alone can reach it"
 
@@ -111,12 +111,6 @@ async def relatives(tx: AsyncConnection, copy: Copy) -> list[str]:
         return [copy.guid]
     children = select(asset.c.guid).where(asset.c.parent_guid == copy.guid)
     return [copy.guid, *(await tx.execute(children.order_by(asset.c.guid))).scalars()]
-
-
-async def expected_files(tx: AsyncConnection, guid: str) -> Sequence[Row[Any]]:
-    """What the archive must hold of an asset: rows with name, crc32 and size_bytes."""
-    mine = select(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
-    return (await tx.execute(mine.order_by(file.c.name))).all()
 
 
 async def original(tx: AsyncConnection, guid: str) -> Original:

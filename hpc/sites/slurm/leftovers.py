@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.sites.slurm.state import SiteState
 from schemas.guid import is_path_safe
+from track.records.files import expected_files
 from track.records.retention import (
     Copy,
-    expected_files,
     hold,
     note_removed,
     relatives,

@@ -1,23 +1,13 @@
 """Registering in ARS: first the specimens an asset names, then the asset itself."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from blocks.ars_client import ArsClient, ArsRefused
+from blocks.ars_client import ArsClient
+from blocks.tier import Created, TierRefused
 from tasks.archive.ars.doubt import LOOKS, act_then_look
 
 Body = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Created:
-    """An asset ARS knows. `new` = by this very call; False = it was there or turned out to be."""
-
-    guid: str
-    status: str
-    share_allocation_mb: int | None
-    new: bool
 
 
 async def ensure_specimens(ars: ArsClient, specimens: Iterable[Body]) -> list[Body]:
@@ -25,7 +15,7 @@ async def ensure_specimens(ars: ArsClient, specimens: Iterable[Body]) -> list[Bo
 
     A body has institution, collection, barcode, preparation_types and optionally
     specimen_pid and role_restrictions. What ARS already holds of it is kept. The first
-    contract, v1_7, has no specimens of their own: nothing is done. Raises ArsError.
+    contract, v1_7, has no specimens of their own: nothing is done. Raises TierError.
     """
     if ars.address.profile == "v1_7":
         return []
@@ -38,8 +28,8 @@ async def ensure_created(
     """Have the asset exist in ARS, its share open at first creation. Idempotent by guid.
 
     `allocation_mb` is room for all its files and its parents', in MB of 10^6 bytes.
-    Raises ArsRefused (also when the guid belongs to another collection), ArsBusy (disk
-    full, guid locked), ArsUnknown (nothing to be seen yet after an unclear answer).
+    Raises TierRefused (also when the guid belongs to another collection), TierBusy (disk
+    full, guid locked), TierUnknown (nothing to be seen yet after an unclear answer).
     """
     guid = str(body["asset_guid"])
     found = await _found(ars, body)
@@ -48,8 +38,8 @@ async def ensure_created(
     sent = {**body, "asset_pid": body.get("asset_pid") or guid}
 
     async def create() -> Created:
-        asset = await ars.assets.create(sent, allocation_mb)
-        return Created(guid, str(asset.get("internal_status")), allocation_mb, new=True)
+        await ars.assets.create(sent, allocation_mb)
+        return Created(new=True, share_open=True)
 
     return await act_then_look(create, lambda: _found(ars, body), looks)
 
@@ -62,16 +52,16 @@ async def _found(ars: ArsClient, body: Body) -> Created | None:
     held = await ars.assets.get(guid) or {}
     for key in ("institution", "collection"):
         if held.get(key, body[key]) != body[key]:
-            raise ArsRefused(
+            raise TierRefused(
                 f"asset {guid} is already in ARS under {key} {held[key]!r}, not {body[key]!r}: "
                 "the guid was given twice, or the metadata names the wrong place"
             )
-    return Created(guid, status.status, status.share_allocation_mb, new=False)
+    return Created(new=False, share_open=status.share_allocation_mb is not None)
 
 
 async def _ensure_specimen(ars: ArsClient, wanted: Body) -> Body:
     if "/" in str(wanted["barcode"]):
-        raise ArsRefused(
+        raise TierRefused(
             f"barcode {wanted['barcode']!r} has a slash, and ARS addresses specimens by their "
             "barcode in a path: register the specimen in ARS by hand, then skip this stage"
         )

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from blocks.ars_client import ArsBusy, ArsError, ArsRefused, ArsUnknown
+from blocks.tier import TierBusy, TierError, TierRefused, TierUnknown
 
 T = TypeVar("T")
 
@@ -23,13 +23,13 @@ async def act_then_look(
 ) -> T:
     """What `act` returned, or what `look` found if its answer left doubt.
 
-    Raises what `act` raised when nothing is found: still ArsUnknown if it was so, for
+    Raises what `act` raised when nothing is found: still TierUnknown if it was so, for
     what cannot be seen yet may yet come.
     """
     try:
         return await act()
-    except (ArsRefused, ArsBusy, ArsUnknown) as doubt:
-        found = await _looked(look, looks if isinstance(doubt, ArsUnknown) else looks[:1])
+    except (TierRefused, TierBusy, TierUnknown) as doubt:
+        found = await _looked(look, looks if isinstance(doubt, TierUnknown) else looks[:1])
         if found is None:
             raise
         return found
@@ -40,7 +40,7 @@ async def _looked(look: Callable[[], Awaitable[T | None]], looks: Sequence[float
         await asyncio.sleep(wait)
         try:
             found = await look()
-        except ArsError:
+        except TierError:
             continue  # an ARS that does not answer now has not said no
         if found is not None:
             return found

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from blocks.ars_client import ArsClient, ArsRefused, ArsUnknown
+from blocks.ars_client import ArsClient
+from blocks.tier import TierRefused, TierUnknown
 
 Body = dict[str, Any]
 
@@ -60,11 +61,11 @@ async def push_metadata(
     With `before`, what we said last, only the fields changed since are pushed, also to
     empty. Without it, an empty field says nothing. Nothing is sent when ARS holds it all
     already, and nothing is ever unlocked. Pushes for one asset must not overlap: the caller
-    serialises them. Raises ArsRefused, ArsBusy, ArsUnknown (answer lost twice).
+    serialises them. Raises TierRefused, TierBusy, TierUnknown (answer lost twice).
     """
     try:
         return await _push(ars, guid, body, before)
-    except ArsUnknown:
+    except TierUnknown:
         # Not blind: it fetches first, and sends nothing if the first push arrived.
         return await _push(ars, guid, body, before)
 
@@ -79,7 +80,7 @@ async def _push(
 ) -> Body:
     held = await ars.assets.get(guid)
     if held is None:
-        raise ArsRefused(f"asset {guid} is not in ARS: create it first")
+        raise TierRefused(f"asset {guid} is not in ARS: create it first")
     if not unlike(held, body, before):
         return held
     full = {"updateUser": ars.address.update_user, **merged(held, body, before)}

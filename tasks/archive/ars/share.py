@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from blocks.ars_client import RECEIVED, ArsBusy, ArsClient, ArsRefused, AssetStatus, Share
+from blocks.ars_client import RECEIVED, ArsClient, AssetStatus, Share
+from blocks.tier import TierBusy, TierRefused
 from tasks.archive.ars.doubt import LOOKS, act_then_look
 
 
@@ -19,12 +20,12 @@ async def ensure_share_open(
     """Have a share open with at least `allocation_mb` MB of 10^6 bytes; returns it.
 
     One that is open is enlarged, never opened again: that would lock the guid for 300 s.
-    Raises ArsBusy while ARS synchronises (the share is about to go) or its disk is full,
-    ArsRefused when the files need more room than asked for.
+    Raises TierBusy while ARS synchronises (the share is about to go) or its disk is full,
+    TierRefused when the files need more room than asked for.
     """
     status = await known(ars, guid)
     if status.status == RECEIVED:
-        raise ArsBusy(f"asset {guid} is being synchronised; its share will close", seconds=30)
+        raise TierBusy(f"asset {guid} is being synchronised; its share will close", seconds=30)
 
     async def look() -> Share | None:
         now = await known(ars, guid)
@@ -47,16 +48,18 @@ async def ensure_share_closed(
     """Have no share open; True when this call closed one.
 
     Closing drops what ERDA does not hold yet, so a share with such files is refused
-    unless `discard`. Raises ArsBusy while ARS synchronises.
+    unless `discard`. Raises TierBusy while ARS synchronises.
     """
     status = await ars.assets.status(guid)
     if status is None or status.share_allocation_mb is None:
         return False
     if status.status == RECEIVED:
-        raise ArsBusy(f"asset {guid} is being synchronised; its share closes by itself", seconds=30)
+        raise TierBusy(
+            f"asset {guid} is being synchronised; its share closes by itself", seconds=30
+        )
     unsaved = [row.name for row in await ars.files.listed(guid) if not row.synchronised]
     if unsaved and not discard:
-        raise ArsRefused(
+        raise TierRefused(
             f"the share of {guid} holds files not in ERDA ({', '.join(unsaved)}): "
             "synchronise it first, or discard them"
         )
@@ -69,8 +72,8 @@ async def ensure_share_closed(
 
 
 async def known(ars: ArsClient, guid: str) -> AssetStatus:
-    """The asset's status; ArsRefused when ARS does not know it."""
+    """The asset's status; TierRefused when ARS does not know it."""
     status = await ars.assets.status(guid)
     if status is None:
-        raise ArsRefused(f"asset {guid} is not in ARS: create it first")
+        raise TierRefused(f"asset {guid} is not in ARS: create it first")
     return status

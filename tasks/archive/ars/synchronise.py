@@ -7,29 +7,16 @@ is left to whoever called: an outage may last for hours, and nobody is to stand 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal
 
-from blocks.ars_client import (
-    IN_ERDA,
-    RECEIVED,
-    ArsBusy,
-    ArsClient,
-    ArsRefused,
-    ArsUnknown,
-    Facts,
-)
+from blocks.ars_client import IN_ERDA, RECEIVED, ArsClient
+from blocks.tier import Facts, NoShare, Outcome, TierBusy, TierUnknown, Verdict
 from tasks.archive.ars.doubt import LOOKS, act_then_look
 from tasks.archive.ars.share import ensure_share_closed, known
-from tasks.archive.ars.verdict import Outcome, Verdict, decide
-
-Progress = Callable[[Verdict], Awaitable[None]]
-
-
-class NoShare(ArsRefused):
-    """There is no share to bring to ERDA, and ERDA lacks files."""
+from tasks.archive.ars.verdict import decide
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ async def ensure_synchronise_requested(
 ) -> bool:
     """Have ARS bring the share to ERDA; False when it was asked or done before this call.
 
-    Raises NoShare when there is none to bring, ArsUnknown when the answer was lost
+    Raises NoShare when there is none to bring, TierUnknown when the answer was lost
     and nothing shows that ARS heard it.
     """
     if await _under_way(ars, guid):
@@ -77,7 +64,7 @@ async def ensure_synchronise_requested(
 
 
 async def synchronised(ars: ArsClient, guid: str, expected: Sequence[Facts]) -> Verdict:
-    """Ask ARS, once, whether the asset is archived. Raises ArsError."""
+    """Ask ARS, once, whether the asset is archived. Raises TierError."""
     # Status first: files are listed as synchronised before the status says so.
     status = await ars.assets.status(guid)
     return decide(status, await ars.files.listed(guid), expected)
@@ -91,21 +78,18 @@ async def await_synchronised(
     pipeline: str,
     *,
     pace: Pace | None = None,
-    progress: Progress | None = None,
 ) -> Verdict:
     """Watch until the asset is archived or cannot be; returns the last verdict.
 
     Asks ARS again, at most `pace.remedies` times, when it is stuck, and closes a share it
-    left open. `progress` hears each change. A crash loses only the time
-    already waited. Raises ArsBusy after `pace.silent` seconds without an answer, ArsRefused.
+    left open. A crash loses only the time already waited. Raises TierBusy after `pace.silent`
+    seconds without an answer, TierRefused.
     """
     pace = pace or Pace()
     watch = Watch(pace)
     while True:
         verdict = await watch.outlast(synchronised(ars, guid, expected))
         if verdict is not None:
-            if progress is not None and verdict != watch.last:
-                await progress(verdict)
             step = watch.step(verdict, time.monotonic())
             if step is Step.STOP:
                 return watch.final(verdict)
@@ -169,7 +153,7 @@ class Watch:
         """The verdict, or None while ARS does not answer and that can still be borne."""
         try:
             verdict = await reading
-        except ArsBusy:
+        except TierBusy:
             now = time.monotonic()
             self.silent_since = self.silent_since or now
             if now - self.silent_since > self.pace.silent:
@@ -182,7 +166,7 @@ class Watch:
 async def _remedy(act: Awaitable[object]) -> None:
     try:
         await act
-    except (ArsUnknown, ArsBusy):
+    except (TierUnknown, TierBusy):
         return  # the next look shows whether it helped
 
 

@@ -6,31 +6,13 @@ the share.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from blocks.ars_client import (
-    RECEIVED,
-    ArsBusy,
-    ArsClient,
-    ArsCorrupted,
-    ArsUnknown,
-    AssetStatus,
-    FileRow,
-    LocalFile,
-    megabytes,
-)
+from blocks.ars_client import RECEIVED, ArsClient, AssetStatus, FileRow, megabytes
+from blocks.tier import LocalFile, TierBusy, TierCorrupted, TierUnknown
 from tasks.archive.ars.share import ensure_share_open, known
 
 AGAIN = (0.5, 4.0)
 """Seconds before a file is sent a second and a third time, after looking each time."""
-
-
-@dataclass(frozen=True)
-class Uploaded:
-    """Names of the files sent by this call, and of those ARS held already."""
-
-    sent: tuple[str, ...]
-    already: tuple[str, ...]
 
 
 async def ensure_uploaded(
@@ -41,12 +23,12 @@ async def ensure_uploaded(
     files: Sequence[LocalFile],
     *,
     again: Sequence[float] = AGAIN,
-) -> Uploaded:
-    """Have ARS list every file with our CRC and size; sends only what it lacks.
+) -> tuple[str, ...]:
+    """Have ARS list every file with our CRC and size; the names of those it lacked, now sent.
 
-    Opens a share if there is none and enlarges one that is too small. Raises ArsBusy while
-    ARS synchronises, SourceLost for a file of ours that changed, ArsCorrupted when it
-    arrived damaged three times, ArsUnknown when ARS took a file and does not list it.
+    Opens a share if there is none and enlarges one that is too small. Raises TierBusy while
+    ARS synchronises, SourceLost for a file of ours that changed, TierCorrupted when it
+    arrived damaged three times, TierUnknown when ARS took a file and does not list it.
     """
     rows = await ars.files.listed(guid)
     lacking = _lacking(rows, files)
@@ -57,9 +39,8 @@ async def ensure_uploaded(
         lost = _lacking(await ars.files.listed(guid), lacking)
         if lost:
             names = ", ".join(file.name for file in lost)
-            raise ArsUnknown(f"asset {guid}: ARS took {names} but does not list what was sent")
-    sent = tuple(file.name for file in lacking)
-    return Uploaded(sent, tuple(file.name for file in files if file.name not in sent))
+            raise TierUnknown(f"asset {guid}: ARS took {names} but does not list what was sent")
+    return tuple(file.name for file in lacking)
 
 
 def _lacking(rows: Sequence[FileRow], files: Sequence[LocalFile]) -> list[LocalFile]:
@@ -96,7 +77,7 @@ async def _send(
         await _not_synchronising(ars, guid)
         try:
             return await ars.files.upload(guid, institution, collection, file)
-        except (ArsUnknown, ArsCorrupted):
+        except (TierUnknown, TierCorrupted):
             if not _lacking(await ars.files.listed(guid), [file]):
                 return None
             if wait is None:
@@ -108,5 +89,5 @@ async def _send(
 async def _not_synchronising(ars: ArsClient, guid: str) -> AssetStatus:
     status = await known(ars, guid)
     if status.status == RECEIVED:
-        raise ArsBusy(f"asset {guid} is being synchronised: nothing may be uploaded", seconds=60)
+        raise TierBusy(f"asset {guid} is being synchronised: nothing may be uploaded", seconds=60)
     return status

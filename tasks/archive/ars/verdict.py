@@ -6,34 +6,9 @@ without the third.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
-from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, AssetStatus, Facts, FileRow
-
-
-class Outcome(StrEnum):
-    """Where the journey to ERDA stands."""
-
-    DONE = "done"
-    PENDING = "pending"
-    FAILED = "failed"
-    SHARE_OPEN = "share still open"
-    MISSING = "missing files"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """An outcome, why, the names of the files concerned, and whether a share is open."""
-
-    outcome: Outcome
-    reason: str
-    missing: tuple[str, ...] = ()
-    share_open: bool = False
-
-    @property
-    def done(self) -> bool:
-        return self.outcome is Outcome.DONE
+from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, AssetStatus, FileRow
+from blocks.tier import Facts, Outcome, Verdict
 
 
 def decide(
@@ -42,15 +17,15 @@ def decide(
     """Judge by what ARS says. ValueError when nothing is expected: nothing proves nothing."""
     if not expected:
         raise ValueError("an asset without expected files cannot be verified")
+    missing = tuple(file.name for file in expected if not _saved(files, file))
     if status is None:
-        return Verdict(Outcome.FAILED, "ARS does not know the asset")
+        return Verdict(Outcome.FAILED, "ARS does not know the asset", missing)
     share_open = status.share_allocation_mb is not None
     if status.status in NOT_IN_ERDA:
         reason = f"{status.status}: {status.error_message or 'no reason given'}"
-        return Verdict(Outcome.FAILED, reason, share_open=share_open)
+        return Verdict(Outcome.FAILED, reason, missing, share_open)
     if status.status not in IN_ERDA:
-        return Verdict(Outcome.PENDING, status.status, share_open=share_open)
-    missing = tuple(file.name for file in expected if not _saved(files, file))
+        return Verdict(Outcome.PENDING, status.status, missing, share_open)
     if missing:
         reason = f"{status.status}, yet ERDA lacks {', '.join(missing)} with our checksum and size"
         return Verdict(Outcome.MISSING, reason, missing, share_open)

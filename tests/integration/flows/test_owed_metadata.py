@@ -246,7 +246,10 @@ async def test_everything_is_pushed_again_to_an_archive_that_forgot_it(sheets: O
 async def test_what_the_archive_never_holds_fails_the_end_with_the_fields_name(
     sheets: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.archive.finalise.unlike", lambda *_: ("digitiser",))
+    async def another(*_: object) -> tuple[str, ...]:
+        return ("digitiser",)
+
+    monkeypatch.setattr("tasks.archive.ars.tier.ArsTier.unlike", another)
     async with dispatched(sheets) as run:
         for guid in (sheets.label, sheets.specimen):
             await sheets.reads(guid, {"asset_subject": "specimen", "barcodes": []})

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.ars_client import ArsClient, LocalFile
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile
 from flows.prune import prune
 from schemas.attempts import FileFacts
 from schemas.metadata.document import read_document

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ars_client import ArsClient, LocalFile
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile
 from schemas.attempts import FileFacts
 from tasks.archive.leftover_shares import close_leftovers
 from tests.support.archive import Archive

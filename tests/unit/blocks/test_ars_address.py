@@ -5,7 +5,8 @@ from prefect.blocks.core import Block
 from pydantic import SecretStr, ValidationError
 
 from blocks.ars import ArsArchive
-from blocks.ars_client import ArsAddress, ArsRefused
+from blocks.ars_client import ArsAddress
+from blocks.tier import TierRefused
 
 ADDRESS = ArsAddress("https://ars.example/", "me", "s3cret", "refinery", ("refinery",))
 
@@ -24,13 +25,13 @@ def test_a_slash_in_a_name_stays_inside_its_segment() -> None:
 
 def test_a_name_may_hold_folders_but_not_leave_its_own() -> None:
     assert ADDRESS.file_url("i", "c", "g", "thumbs/a.jpg").endswith("/i/c/g/thumbs/a.jpg")
-    with pytest.raises(ArsRefused):
+    with pytest.raises(TierRefused):
         ADDRESS.file_url("i", "c", "g", "../other/a.jpg")
 
 
 @pytest.mark.parametrize("segment", ["", ".", "..", "a\x00b"])
 def test_a_segment_that_names_another_place_is_refused(segment: str) -> None:
-    with pytest.raises(ArsRefused, match="correct the metadata"):
+    with pytest.raises(TierRefused, match="correct the metadata"):
         ADDRESS.file_url("NHMD", segment, "guid", "file.tif")
 
 

@@ -11,17 +11,16 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from blocks.ars_client import (
-    ArsAddress,
-    ArsBusy,
-    ArsClient,
-    ArsCorrupted,
-    ArsError,
-    ArsRefused,
-    ArsUnauthorised,
-    ArsUnknown,
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import (
     LocalFile,
     SourceLost,
+    TierBusy,
+    TierCorrupted,
+    TierError,
+    TierRefused,
+    TierUnauthorised,
+    TierUnknown,
 )
 
 ADDRESS = ArsAddress("http://ars", "me", "s3cret", "refinery", ("refinery",))
@@ -112,7 +111,7 @@ async def test_tokens_refused_one_after_the_other_are_renewed_each_time(at_once:
 async def test_tokens_that_are_always_refused_are_named_as_ours_to_correct(at_once: None) -> None:
     script = Script(*[httpx.Response(401)] * 5)
     async with client(script) as ars:
-        with pytest.raises(ArsUnauthorised, match="ArsArchive block"):
+        with pytest.raises(TierUnauthorised, match="ArsArchive block"):
             await ars.assets.status("g")
     assert script.answers == []
 
@@ -136,7 +135,7 @@ async def test_a_wrong_secret_is_unauthorised_and_not_repeated_in_the_message(
     at_once: None,
 ) -> None:
     async with client(lambda _: httpx.Response(401, json={"error": "invalid_client"})) as ars:
-        with pytest.raises(ArsUnauthorised) as refused:
+        with pytest.raises(TierUnauthorised) as refused:
             await ars.token()
     assert "s3cret" not in str(refused.value)
 
@@ -150,31 +149,31 @@ async def test_a_wrong_secret_is_tried_once_for_all_who_wait_for_a_token(at_once
 
     async with client(refuse) as ars:
         outcomes = await asyncio.gather(*(ars.token() for _ in range(20)), return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {ArsUnauthorised}
+    assert {type(outcome) for outcome in outcomes} == {TierUnauthorised}
     assert len(asked) == 4
 
 
 @pytest.mark.parametrize(
     ("answer", "meaning"),
     [
-        (error(400, "Status cannot be null"), ArsRefused),
-        (error(403, "Asset g is already being processed"), ArsBusy),
-        (error(403, "Workstation [OUT_OF_SERVICE] is marked as out of service"), ArsRefused),
-        (error(409, "Asset has active large file uploads"), ArsBusy),
-        (httpx.Response(500, text="oops"), ArsUnknown),
-        (httpx.Response(504, text="<html>Gateway Time-out</html>"), ArsUnknown),
-        (httpx.Response(503), ArsBusy),
-        (httpx.Response(200, text="<html>log in</html>"), ArsUnknown),
-        (httpx.ReadTimeout("slow"), ArsUnknown),
-        (CLOSED, ArsUnknown),
-        (httpx.ConnectError("refused"), ArsBusy),
+        (error(400, "Status cannot be null"), TierRefused),
+        (error(403, "Asset g is already being processed"), TierBusy),
+        (error(403, "Workstation [OUT_OF_SERVICE] is marked as out of service"), TierRefused),
+        (error(409, "Asset has active large file uploads"), TierBusy),
+        (httpx.Response(500, text="oops"), TierUnknown),
+        (httpx.Response(504, text="<html>Gateway Time-out</html>"), TierUnknown),
+        (httpx.Response(503), TierBusy),
+        (httpx.Response(200, text="<html>log in</html>"), TierUnknown),
+        (httpx.ReadTimeout("slow"), TierUnknown),
+        (CLOSED, TierUnknown),
+        (httpx.ConnectError("refused"), TierBusy),
     ],
 )
 async def test_each_answer_to_a_create_has_its_own_name(
-    answer: Answer, meaning: type[ArsError]
+    answer: Answer, meaning: type[TierError]
 ) -> None:
     async with client(Script(answer)) as ars:
-        with pytest.raises(ArsError) as raised:
+        with pytest.raises(TierError) as raised:
             await ars.assets.create({"asset_guid": "g"}, 10)
     assert type(raised.value) is meaning
 
@@ -194,18 +193,18 @@ GATEWAY = [
 async def test_the_word_of_a_gateway_says_nothing_of_an_asset(answer: httpx.Response) -> None:
     async with client(Script(*[answer] * 6)) as ars:
         for read in (ars.assets.status, ars.assets.get, ars.files.listed):
-            with pytest.raises(ArsBusy):
+            with pytest.raises(TierBusy):
                 await read("g")
         for change in (ars.shares.close("g"), ars.shares.synchronise("g", "w", "p")):
-            with pytest.raises(ArsUnknown):
+            with pytest.raises(TierUnknown):
                 await change
-        with pytest.raises(ArsUnknown):
+        with pytest.raises(TierUnknown):
             await ars.assets.create({"asset_guid": "g"}, 10)
 
 
 async def test_a_gateway_that_takes_no_file_so_large_is_a_refusal() -> None:
     async with client(Script(httpx.Response(413, html="<html>too large</html>"))) as ars:
-        with pytest.raises(ArsRefused):
+        with pytest.raises(TierRefused):
             await ars.assets.create({"asset_guid": "g"}, 10)
 
 
@@ -214,13 +213,13 @@ async def test_the_word_of_a_gateway_is_not_keycloaks(
     at_once: None, answer: httpx.Response
 ) -> None:
     async with client(lambda _: answer) as ars:
-        with pytest.raises(ArsBusy, match="token_url"):
+        with pytest.raises(TierBusy, match="token_url"):
             await ars.token()
 
 
 async def test_a_locked_guid_asks_for_more_patience_than_the_lock_lasts() -> None:
     async with client(Script(error(403, "Asset g is already being processed"))) as ars:
-        with pytest.raises(ArsBusy) as busy:
+        with pytest.raises(TierBusy) as busy:
             await ars.assets.create({"asset_guid": "g"}, 10)
     assert busy.value.seconds > 300
 
@@ -229,14 +228,14 @@ async def test_a_locked_guid_asks_for_more_patience_than_the_lock_lasts() -> Non
 async def test_a_full_disk_is_busy_even_when_the_answer_says_200(http_status: int) -> None:
     info = {"http_allocation_status": "DISK_FULL", "allocated_storage_mb": 0}
     async with client(Script(httpx.Response(http_status, json=info))) as ars:
-        with pytest.raises(ArsBusy, match="DISK_FULL"):
+        with pytest.raises(TierBusy, match="DISK_FULL"):
             await ars.shares.open("g", "i", "c", 10)
 
 
 async def test_too_small_a_share_is_refused_though_the_answer_says_200() -> None:
     info = {"http_allocation_status": "BAD_REQUEST", "allocation_status_text": "exceeds"}
     async with client(Script(httpx.Response(200, json=info))) as ars:
-        with pytest.raises(ArsRefused, match="exceeds"):
+        with pytest.raises(TierRefused, match="exceeds"):
             await ars.shares.open("g", "i", "c", 10)
 
 
@@ -247,7 +246,7 @@ async def test_a_read_survives_one_stale_connection() -> None:
 
 async def test_a_read_that_fails_is_busy_and_never_unknown() -> None:
     async with client(Script(httpx.Response(502))) as ars:
-        with pytest.raises(ArsBusy):
+        with pytest.raises(TierBusy):
             await ars.assets.status("g")
 
 
@@ -332,7 +331,7 @@ async def test_bytes_damaged_on_the_way_are_named(tmp_path: Path) -> None:
     file = local(tmp_path)
     damaged = httpx.Response(507, json={"expected_crc": file.crc32, "actual_crc": 1})
     async with client(Script(damaged)) as ars:
-        with pytest.raises(ArsCorrupted):
+        with pytest.raises(TierCorrupted):
             await ars.files.upload("g", "i", "c", file)
 
 
@@ -358,7 +357,7 @@ async def test_a_download_takes_its_name_only_when_it_is_right(tmp_path: Path) -
     to = tmp_path / "fetched.tif"
     right, wrong = httpx.Response(200, content=content), httpx.Response(200, content=content[:-1])
     async with client(Script(wrong, right)) as ars:
-        with pytest.raises(ArsCorrupted):
+        with pytest.raises(TierCorrupted):
             await ars.files.download("g", "i", "c", file, to)
         assert sorted(tmp_path.iterdir()) == [file.path]
         await ars.files.download("g", "i", "c", file, to)
@@ -372,7 +371,7 @@ async def test_a_download_cut_in_the_middle_leaves_nothing_behind(tmp_path: Path
 
     file = local(tmp_path)
     async with client(Script(httpx.Response(200, content=half()))) as ars:
-        with pytest.raises(ArsBusy):
+        with pytest.raises(TierBusy):
             await ars.files.download("g", "i", "c", file, tmp_path / "fetched.tif")
     assert sorted(tmp_path.iterdir()) == [file.path]
 
@@ -393,7 +392,7 @@ async def test_file_rows_are_read_by_their_name_within_the_asset() -> None:
 async def test_an_update_that_names_another_asset_is_never_sent() -> None:
     script = Script()
     async with client(script) as ars:
-        with pytest.raises(ArsRefused):
+        with pytest.raises(TierRefused):
             await ars.assets.update("g", {"asset_guid": "other"})
     assert script.seen == []
 

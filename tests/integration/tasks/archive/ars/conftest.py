@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.ars_client import ArsClient, LocalFile
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile
 from tests.support.archive import Archive
 from tests.support.archive_road import image
 

@@ -7,28 +7,19 @@ from typing import Any
 
 import pytest
 
-from blocks.ars_client import ArsAddress, ArsBusy, ArsClient, ArsRefused, ArsUnknown, LocalFile
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import LocalFile, Outcome, TierBusy, TierRefused, TierUnknown
 from refinery.local.postgres import EmbeddedPostgres
-from tasks.archive.ars import (
-    Outcome,
-    Verdict,
-    await_synchronised,
-    ensure_created,
-    ensure_share_closed,
-    ensure_share_open,
-    ensure_specimens,
-    push_metadata,
-    synchronised,
-)
+from tasks.archive.ars.create import ensure_created, ensure_specimens
+from tasks.archive.ars.metadata import push_metadata
+from tasks.archive.ars.share import ensure_share_closed, ensure_share_open
+from tasks.archive.ars.synchronise import synchronised
 from tests.support.archive import Archive, served_archive
 from tests.support.archive_road import (
     CREATE,
     LOOKS,
     NHMD,
-    PIPELINE,
     PLANTS,
-    QUICK,
-    STATION,
     archive_all,
     await_done,
     body_of,
@@ -42,20 +33,11 @@ from tests.support.archive_road import (
 async def test_the_road_to_erda_and_back_with_spaces_and_danish_letters(
     ars: ArsClient, guid: str, files: list[LocalFile], tmp_path: Path
 ) -> None:
-    seen: list[str] = []
-
-    async def note(verdict: Verdict) -> None:
-        seen.append(verdict.outcome)
-
     await create(ars, guid)
     assert await upload(ars, guid, files) == ("Ærø fjord 1.tif", "raw.cr3")
     assert (await synchronised(ars, guid, files)).outcome is Outcome.PENDING
     assert await request(ars, guid) is True
-    verdict = await await_synchronised(
-        ars, guid, files, STATION, PIPELINE, pace=QUICK, progress=note
-    )
-    assert verdict.done
-    assert seen[-1] == "done"
+    assert (await await_done(ars, guid, files)).done
 
     share = await ensure_share_open(ars, guid, NHMD, PLANTS, 10, looks=LOOKS)
     assert share.allocation_mb == 10
@@ -73,7 +55,7 @@ async def test_every_effect_called_twice_happens_once(
     first = await ensure_created(ars, body_of(guid), 4)
     second = await ensure_created(ars, body_of(guid), 4)
     assert (first.new, second.new) == (True, False)
-    assert second.share_allocation_mb == 4
+    assert second.share_open
     await upload(ars, guid, files)
     assert await upload(ars, guid, files) == ()
     await request(ars, guid)
@@ -93,7 +75,7 @@ async def test_two_creates_at_once_end_in_one_asset(ars: ArsClient, guid: str) -
     async def one() -> bool | str:
         try:
             return (await ensure_created(ars, body_of(guid), 4, looks=LOOKS)).new
-        except ArsBusy:
+        except TierBusy:
             return "busy"
 
     outcomes = await asyncio.gather(*(one() for _ in range(5)))
@@ -107,7 +89,7 @@ async def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(
 ) -> None:
     archive.fault(fault, guid=guid, path_regex=CREATE)
     created = await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
-    assert created.share_allocation_mb == 4
+    assert created.share_open
     assert len(archive.requests(guid, "POST", CREATE)) == 1
 
 
@@ -115,19 +97,19 @@ async def test_a_create_that_did_nothing_stays_unknown_and_succeeds_when_asked_a
     ars: ArsClient, archive: Archive, guid: str
 ) -> None:
     archive.fault("status", status=504, guid=guid, path_regex=CREATE)
-    with pytest.raises(ArsUnknown):
+    with pytest.raises(TierUnknown):
         await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
     assert (await ensure_created(ars, body_of(guid), 4)).new is True
 
 
 async def test_a_guid_of_another_collection_is_never_taken_over(ars: ArsClient, guid: str) -> None:
     await create(ars, guid)
-    with pytest.raises(ArsRefused, match="the guid was given twice"):
+    with pytest.raises(TierRefused, match="the guid was given twice"):
         await ensure_created(ars, body_of(guid, collection="Entomology"), 4)
 
 
 async def test_a_refusal_carries_the_words_of_ars(ars: ArsClient, guid: str) -> None:
-    with pytest.raises(ArsRefused, match="Pipeline doesnt exist in this institution"):
+    with pytest.raises(TierRefused, match="Pipeline doesnt exist in this institution"):
         await ensure_created(ars, body_of(guid, pipeline="NOSUCH"), 4)
 
 
@@ -136,14 +118,14 @@ async def test_a_locked_guid_and_a_full_disk_are_busy_and_not_refused(
 ) -> None:
     archive.disk(1)
     try:
-        with pytest.raises(ArsBusy, match="DISK_FULL"):
+        with pytest.raises(TierBusy, match="DISK_FULL"):
             await ensure_created(ars, body_of(guid), 4)
     finally:
         archive.disk(100_000)
     archive.fault("open_share_fails", guid=guid)
-    with pytest.raises(ArsUnknown):
+    with pytest.raises(TierUnknown):
         await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
-    with pytest.raises(ArsBusy) as busy:
+    with pytest.raises(TierBusy) as busy:
         await ensure_created(ars, body_of(guid), 4)
     archive.advance(busy.value.seconds)
     assert (await ensure_created(ars, body_of(guid), 4)).new is True
@@ -158,7 +140,7 @@ async def test_specimens_come_before_the_asset_that_names_them(ars: ArsClient, g
         "preparation_types": ["sheet"],
     }
     link = {"asset_preparation_type": "sheet", "specimen": specimen}
-    with pytest.raises(ArsRefused, match="doesn't exist"):
+    with pytest.raises(TierRefused, match="doesn't exist"):
         await create(ars, guid, asset_specimen=[link])
     await ensure_specimens(ars, [specimen])
     await create(ars, guid, asset_specimen=[link])
@@ -205,11 +187,11 @@ async def test_nothing_is_uploaded_while_ars_synchronises(
     await upload(ars, guid, files[:1])
     archive.fault("erda_unreachable", count=None)
     await request(ars, guid)
-    with pytest.raises(ArsBusy, match="nothing may be uploaded"):
+    with pytest.raises(TierBusy, match="nothing may be uploaded"):
         await upload(ars, guid, files)
-    with pytest.raises(ArsBusy):
+    with pytest.raises(TierBusy):
         await ensure_share_closed(ars, guid)
-    with pytest.raises(ArsBusy):
+    with pytest.raises(TierBusy):
         await ensure_share_open(ars, guid, NHMD, PLANTS, 4)
 
 
@@ -242,7 +224,7 @@ async def test_a_share_with_unsaved_files_is_closed_only_on_purpose(
 ) -> None:
     await create(ars, guid)
     await upload(ars, guid, files)
-    with pytest.raises(ArsRefused, match=r"raw\.cr3"):
+    with pytest.raises(TierRefused, match=r"raw\.cr3"):
         await ensure_share_closed(ars, guid)
     assert await ensure_share_closed(ars, guid, discard=True) is True
 
@@ -263,7 +245,7 @@ async def test_a_share_too_small_for_its_files_is_refused(
     ars: ArsClient, guid: str, files: list[LocalFile]
 ) -> None:
     await archive_all(ars, guid, files)
-    with pytest.raises(ArsRefused, match="exceeds requested allocation"):
+    with pytest.raises(TierRefused, match="exceeds requested allocation"):
         await ensure_share_open(ars, guid, NHMD, PLANTS, 1, looks=LOOKS)
 
 
@@ -329,7 +311,7 @@ async def test_a_revoked_token_is_renewed_in_the_middle_of_the_road(
 async def test_an_address_where_nobody_answers_is_busy() -> None:
     nowhere = ArsAddress("http://127.0.0.1:9", "me", "s", "u", ("u",))
     async with ArsClient(nowhere) as ars:
-        with pytest.raises(ArsBusy):
+        with pytest.raises(TierBusy):
             await ensure_created(ars, body_of("g"), 4)
 
 

@@ -8,11 +8,9 @@ import pytest
 from blocks.ars_client import ArsClient
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.metadata.document import read_document
-from tasks.archive.ars import ensure_created, ensure_specimens
-from tasks.archive.ars.metadata import unlike
-from tasks.archive.metadata import ars_body, specimen_bodies
+from tasks.archive.ars.tier import ArsTier
 from tests.support.archive import served_archive
-from tests.support.archive_road import LOOKS, NAMED, NHMD, PLANTS
+from tests.support.archive_road import NAMED, NHMD, PLANTS
 
 URI = "https://herbarium.bgbm.org/object/B100277113"
 
@@ -29,12 +27,13 @@ async def test_an_identifier_with_slashes_is_kept_where_the_archive_can_be_asked
     metadata = read_document({**given, "barcode": ["B100277113"], "specimen_pid": [URI]}).metadata
     with served_archive(postgres.url(database), tmp_path, profile=profile) as archive:
         async with ArsClient(archive.address) as ars:
-            await ensure_specimens(ars, specimen_bodies(ars, metadata))
-            await ensure_created(ars, ars_body(ars, metadata), 4, looks=LOOKS)
+            tier = ArsTier(ars)
+            await tier.prepare(metadata)
+            await tier.create(metadata, 4)
             held = await ars.assets.get(guid)
             assert held is not None
             assert [each["specimen_pid"] for each in held["asset_specimen"]] == [pid]
-            assert "asset_specimen" not in unlike(held, ars_body(ars, metadata))
+            assert "asset_specimen" not in await tier.unlike(metadata)
 
 
 async def test_a_specimen_that_the_archive_had_before_keeps_its_identifier_there(
@@ -44,10 +43,11 @@ async def test_a_specimen_that_the_archive_had_before_keeps_its_identifier_there
     given = {"asset_guid": guid, **NAMED, "preparation_type": "sheet", "barcode": [barcode]}
     plain = read_document(given).metadata
     known = read_document({**given, "specimen_pid": [f"https://example.org/{barcode}"]}).metadata
-    await ensure_specimens(ars, specimen_bodies(ars, plain))
-    await ensure_specimens(ars, specimen_bodies(ars, known))
-    await ensure_created(ars, ars_body(ars, known), 4, looks=LOOKS)
+    tier = ArsTier(ars)
+    await tier.prepare(plain)
+    await tier.prepare(known)
+    await tier.create(known, 4)
     held = await ars.assets.get(guid)
     assert held is not None
     assert [each["specimen"]["barcode"] for each in held["asset_specimen"]] == [barcode]
-    assert "asset_specimen" not in unlike(held, ars_body(ars, known)), "or it is pushed for ever"
+    assert "asset_specimen" not in await tier.unlike(known), "or it is pushed for ever"

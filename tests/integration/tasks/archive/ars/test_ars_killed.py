@@ -8,17 +8,13 @@ from pathlib import Path
 
 import httpx
 
-from blocks.ars_client import ArsAddress, ArsClient, LocalFile
-from tasks.archive.ars import (
-    Pace,
-    await_synchronised,
-    ensure_created,
-    ensure_share_closed,
-    ensure_share_open,
-    ensure_synchronise_requested,
-    ensure_uploaded,
-    push_metadata,
-)
+from blocks.ars_client import ArsAddress, ArsClient
+from blocks.tier import LocalFile
+from tasks.archive.ars.create import ensure_created
+from tasks.archive.ars.metadata import push_metadata
+from tasks.archive.ars.share import ensure_share_closed, ensure_share_open
+from tasks.archive.ars.synchronise import Pace, await_synchronised, ensure_synchronise_requested
+from tasks.archive.ars.upload import ensure_uploaded
 from tests.support.archive import Archive
 from tests.support.archive_road import NHMD, PIPELINE, PLANTS, STATION, body_of, image
 

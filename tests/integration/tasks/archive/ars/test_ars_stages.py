@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ars_client import ArsClient, LocalFile
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile
 from schemas.attempts import FileFacts
 from tasks.archive import stages
+from tasks.archive.ars.tier import ArsTier
 from tasks.archive.metadata import push_pending
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, create, image
@@ -43,7 +45,7 @@ async def test_a_file_made_anew_finds_a_share_open_and_replaces_the_one_in_erda(
     first = image(tmp_path, "leaf.tif", 1_000_000)
     await transact(engine, lambda tx: taken_in(tx, guid, tmp_path, 4))
     await transact(engine, lambda tx: note_file(tx, guid, facts(first), mime_type="image/tiff"))
-    dispatcher: Any = SimpleNamespace(engine=engine, ars=ars)
+    dispatcher: Any = SimpleNamespace(engine=engine, tier=ArsTier(ars))
     for stage in ("create", "upload", "synchronise"):
         await stages.STAGES[stage](dispatcher, guid)
     await stages.create(dispatcher, guid)
@@ -75,7 +77,8 @@ async def test_many_results_at_once_are_all_pushed_and_starve_nobody(
     await asyncio.gather(*(create(ars, guid) for guid in guids))
     archive.fault("latency", seconds=0.1, method="PUT", count=None)
     pooled = make_engine(database, pool=8, overflow=12)  # a dispatcher's
-    await asyncio.gather(*(push_pending(pooled, ars, guid) for guid in guids))
+    tier = ArsTier(ars)
+    await asyncio.gather(*(push_pending(pooled, tier, guid) for guid in guids))
     await pooled.dispose()
     owed = "SELECT count(*) FROM metadata.document WHERE revision > ars_revision"
     assert await world.sql(owed) == [(0,)]
@@ -95,7 +98,7 @@ async def test_changes_pushed_at_once_from_many_sides_lose_nothing(
             await transact(
                 engine, lambda tx: change_document(tx, guid, changes, writes=["tags"], actor="t")
             )
-            await push_pending(engine, own, guid)
+            await push_pending(engine, ArsTier(own), guid)
 
     await asyncio.gather(*(side(n) for n in range(6)))
     held = await ars.assets.get(guid)

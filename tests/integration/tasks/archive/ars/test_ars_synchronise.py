@@ -2,8 +2,11 @@
 
 import pytest
 
-from blocks.ars_client import ArsBusy, ArsClient, ArsRefused, LocalFile
-from tasks.archive.ars import Outcome, Pace, ensure_share_closed, lock
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile, Outcome, TierBusy, TierRefused
+from tasks.archive.ars.metadata import lock
+from tasks.archive.ars.share import ensure_share_closed
+from tasks.archive.ars.synchronise import Pace
 from tests.support.archive import Archive
 from tests.support.archive_road import IMPATIENT, await_done, create, request, upload
 
@@ -25,7 +28,7 @@ async def test_synchronising_without_a_share_says_what_is_missing(
 ) -> None:
     await create(ars, guid)
     await ensure_share_closed(ars, guid)
-    with pytest.raises(ArsRefused, match="upload its files first"):
+    with pytest.raises(TierRefused, match="upload its files first"):
         await request(ars, guid)
 
 
@@ -122,5 +125,5 @@ async def test_an_archive_that_is_away_is_borne_for_a_while_and_then_reported(
     archive.fault("status", status=503, guid=guid, method="GET", count=6)
     assert (await await_done(ars, guid, files)).done
     archive.fault("status", status=503, guid=guid, method="GET", count=None)
-    with pytest.raises(ArsBusy):
+    with pytest.raises(TierBusy):
         await await_done(ars, guid, files, Pace(first=0.02, silent=0.2))

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from blocks.ars_client import ArsBusy, ArsClient, ArsUnknown, LocalFile, SourceLost
+from blocks.ars_client import ArsClient
+from blocks.tier import LocalFile, Outcome, SourceLost, TierBusy, TierUnknown
 from demo.ars.config import ProfileName
 from refinery.local.postgres import EmbeddedPostgres
-from tasks.archive.ars import (
-    Outcome,
-    ensure_share_closed,
-    ensure_share_open,
-    push_metadata,
-    synchronised,
-)
+from tasks.archive.ars.metadata import push_metadata
+from tasks.archive.ars.share import ensure_share_closed, ensure_share_open
+from tasks.archive.ars.synchronise import synchronised
 from tests.support.archive import Archive, served_archive
 from tests.support.archive_road import (
     CREATE,
@@ -99,7 +96,7 @@ async def test_a_share_whose_disk_fills_up_under_an_upload_keeps_nothing_half(
             await create(ars, guid, mb=20)
             ballast = small_share / "ballast"
             ballast.write_bytes(bytes(4_000_000))
-            with pytest.raises(ArsUnknown, match=r"leaf\.tif"):
+            with pytest.raises(TierUnknown, match=r"leaf\.tif"):
                 await upload(ars, guid, [file])
             assert await ars.files.listed(guid) == []
             ballast.unlink()
@@ -113,7 +110,7 @@ async def test_without_keycloak_nothing_is_done_and_it_is_tried_again(
 ) -> None:
     async with ArsClient(archive.address) as ars:
         archive.fault("status", status=503, path_regex="^/keycloak", count=1)
-        with pytest.raises(ArsBusy, match="Keycloak"):
+        with pytest.raises(TierBusy, match="Keycloak"):
             await create(ars, guid)
         assert archive.requests(guid, "POST", CREATE) == []
         await create(ars, guid)

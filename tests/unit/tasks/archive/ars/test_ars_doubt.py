@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.ars_client import ArsBusy, ArsRefused, ArsUnknown
+from blocks.tier import TierBusy, TierRefused, TierUnknown
 from tasks.archive.ars.doubt import act_then_look
 
 LOOKS = (0.0, 0.0, 0.0)
@@ -33,24 +33,24 @@ async def test_a_clear_answer_needs_no_look() -> None:
 
 
 async def test_an_effect_seen_after_a_lost_answer_is_a_success() -> None:
-    world = World(ArsUnknown("504"), None, "there")
+    world = World(TierUnknown("504"), None, "there")
     assert await act_then_look(world.act, world.look, LOOKS) == "there"
 
 
 async def test_an_effect_not_seen_stays_unknown_and_is_never_acted_on_twice() -> None:
-    world = World(ArsUnknown("504"), None, None, None)
-    with pytest.raises(ArsUnknown):
+    world = World(TierUnknown("504"), None, None, None)
+    with pytest.raises(TierUnknown):
         await act_then_look(world.act, world.look, LOOKS)
 
 
 async def test_an_archive_that_is_away_while_we_look_has_not_said_no() -> None:
-    world = World(ArsUnknown("504"), ArsBusy("away", seconds=60), "there")
+    world = World(TierUnknown("504"), TierBusy("away", seconds=60), "there")
     assert await act_then_look(world.act, world.look, LOOKS) == "there"
 
 
 async def test_a_refusal_is_looked_into_once() -> None:
-    world = World(ArsRefused("Asset g already exists"), "there")
+    world = World(TierRefused("Asset g already exists"), "there")
     assert await act_then_look(world.act, world.look, LOOKS) == "there"
-    world = World(ArsRefused("Status cannot be null"), None)
-    with pytest.raises(ArsRefused, match="Status"):
+    world = World(TierRefused("Status cannot be null"), None)
+    with pytest.raises(TierRefused, match="Status"):
         await act_then_look(world.act, world.look, LOOKS)

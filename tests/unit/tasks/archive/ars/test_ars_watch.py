@@ -1,7 +1,7 @@
 """The vigil over a synchronisation: when it waits, asks again, closes a share, gives up."""
 
+from blocks.tier import Outcome, Verdict
 from tasks.archive.ars.synchronise import Pace, Step, Watch
-from tasks.archive.ars.verdict import Outcome, Verdict
 
 PENDING = Verdict(Outcome.PENDING, "ASSET_RECEIVED", share_open=True)
 FAILED = Verdict(Outcome.FAILED, "ERDA_FAILED: away", share_open=True)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, AssetStatus, FileRow
-from tasks.archive.ars import Outcome, decide
+from blocks.tier import Outcome
+from tasks.archive.ars.verdict import decide
 
 
 @dataclass(frozen=True)
