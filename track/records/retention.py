@@ -18,6 +18,7 @@ from track.schema.history import record
 from track.schema.states import IN_HAND, State
 from track.schema.tables import asset, document, job, retention, site
 
+SITES_HERE = select(site.c.name).where(any_of(site.c.kind, KINDS_HERE))
 OTHERS_DRIVER = "left to the site's driver, which alone can reach it"
 
 
@@ -47,7 +48,7 @@ async def due(tx: AsyncConnection, *, after: int = 0, limit: int = 100) -> list[
     """Copies that are due and that we can reach, by id; go on `after` the last one's."""
     reachable = or_(
         retention.c.kind != "site",
-        retention.c.location.in_(_sites_here()),
+        retention.c.location.in_(SITES_HERE),
     )
     mine = select(retention).where(_is_due(), reachable, retention.c.id > after)
     rows = await tx.execute(mine.order_by(retention.c.id).limit(limit))
@@ -56,17 +57,13 @@ async def due(tx: AsyncConnection, *, after: int = 0, limit: int = 100) -> list[
     ]
 
 
-def _sites_here() -> Any:
-    return select(site.c.name).where(any_of(site.c.kind, KINDS_HERE))
-
-
 def _is_due() -> Any:
     return retention.c.done_at.is_(None) & (retention.c.due_at <= func.now())
 
 
 async def leave_to_drivers(tx: AsyncConnection, *, dry_run: bool = False) -> int:
     """Say of due copies at other sites that their drivers remove them; how many there are."""
-    others = _is_due() & (retention.c.kind == "site") & retention.c.location.not_in(_sites_here())
+    others = _is_due() & (retention.c.kind == "site") & retention.c.location.not_in(SITES_HERE)
     if not dry_run:
         said = retention.c.outcome.is_distinct_from(OTHERS_DRIVER)
         await tx.execute(update(retention).where(others, said).values(outcome=OTHERS_DRIVER))

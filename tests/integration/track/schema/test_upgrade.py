@@ -18,7 +18,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
-from blocks.prefect_events import PrefectEvents
 from blocks.store import LocalStore
 from hpc import protocol
 from refinery.announce.announcer import announcing
@@ -28,13 +27,13 @@ from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.folders import close_session_folder
-from tasks.intake.watch import Lookout
 from tests.support.callbacks import KEYS, until
 from tests.support.events_server import EventsServer
 from tests.support.world import World
 from track.commands.healing import unpushed_metadata
 from track.commands.site_health import seen as driven
-from track.jobs.batches import open_arrays, open_batches, read_batches, take_arrays
+from track.jobs.batches import open_arrays, open_batches, read_batches
+from track.jobs.batching import take_batches
 from track.jobs.claims import returned, take_returned
 from track.jobs.leases import Lease
 from track.jobs.outputs import note_retrieved, wanted_outputs
@@ -119,15 +118,10 @@ async def test_what_is_owed_is_announced_and_nothing_twice(
         async with engine.begin() as tx:
             return (await backlog(tx)).events == 0
 
-    drive = NDrive(root=tmp_path, workstations=["*"])
-    async with EventsServer.serve() as prefect, PrefectEvents(prefect.url) as emit:
-        lookout = Lookout(drive, engine, emit)
-        await lookout.look()
-        async with announcing(engine, prefect.url):
-            await prefect.expect("specimen.session.wake", 3)
-            await prefect.expect("specimen.session.ready")
-            await until(nothing_owed)
-        await lookout.close()
+    async with EventsServer.serve() as prefect, announcing(engine, prefect.url):
+        await prefect.expect("specimen.session.wake", 3)
+        await prefect.expect("specimen.session.ready")
+        await until(nothing_owed)
     names = {each: str((await session_of(engine, each)).session_id) for each in SESSIONS}
     about = {f"specimen.session.{id_}": each for each, id_ in names.items()}
     told = Counter(
@@ -211,7 +205,7 @@ async def test_drivers_find_what_is_queued_and_what_was_sent(engine: AsyncEngine
         here = await read_batches(tx, await open_batches(tx, "local"))
         arrays = await open_arrays(tx, "slurm")
         there = await read_batches(tx, list(arrays))
-        new = await take_arrays(tx, "slurm", members=9, size=9, shape=lambda asked, _: asked)
+        new = await take_batches(tx, "slurm", members=9, size=9)
         return here, arrays, there, await read_batches(tx, new)
 
     here, arrays, there, new = await transact(engine, look)
