@@ -1,8 +1,8 @@
 """What an archive, or another store of copies, must be able to do, and what can go wrong there.
 
-The stages know this alone. Another store is a new class beside `tasks.archive.ars.tier` and
-a line in `tasks.archive.configured`. All it may say of its own is translated into the errors
-below, once, where the call is made.
+The stages know this alone. Another store is a new class, and a line in
+`tasks.archive.configured`. All that may go wrong there is translated into the errors below,
+once, where the call is made.
 """
 
 from collections.abc import Callable, Sequence

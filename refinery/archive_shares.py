@@ -17,8 +17,8 @@ class ArsShares:
     async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
         """Put a file of the share at `to`, whole and checked. Raises ArchiveSharesError."""
         try:
-            async with ArsClient(self._address) as ars:
-                await ars.files.download(
+            async with ArsClient(self._address) as client:
+                await client.files.download(
                     location.guid, location.institution, location.collection, file, to
                 )
         except (TierError, OSError) as error:
@@ -31,10 +31,10 @@ class ArsShares:
         """
         local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
         try:
-            async with ArsClient(self._address) as ars:
-                if any(row.holds(local) for row in await ars.files.listed(location.guid)):
+            async with ArsClient(self._address) as client:
+                if any(row.holds(local) for row in await client.files.listed(location.guid)):
                     return
-                await ars.files.upload(
+                await client.files.upload(
                     location.guid, location.institution, location.collection, local
                 )
         except (TierError, OSError) as error:

@@ -15,5 +15,5 @@ async def open_tier(guard: Guard | None = None) -> AsyncIterator[Tier]:
         block: ArsArchive = await ArsArchive.aload("default")
     except ValueError as error:
         raise NoTier(str(error)) from error
-    async with block.client(guard=guard) as ars:
-        yield ArsTier(ars)
+    async with block.client(guard=guard) as client:
+        yield ArsTier(client)

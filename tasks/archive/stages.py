@@ -85,9 +85,11 @@ async def _filled_again(dispatcher: Dispatcher, guid: str, files: Rows) -> bool:
     if not verdict.missing:
         raise TierRefused(f"{guid} is not archived: {verdict.reason}")
 
+    why = f"its share is gone, and {dispatcher.tier.durable_name} lacks what was in it"
+
     async def work(tx: AsyncConnection) -> bool:
         await shares.closed(tx, guid)
-        return await shares.upload_again(tx, guid, actor=dispatcher.actor)
+        return await shares.upload_again(tx, guid, actor=dispatcher.actor, why=why)
 
     return await transact(dispatcher.engine, work)
 

@@ -34,10 +34,10 @@ MOST_UNTOLD = 100
 """Assets whose metadata one run pushes."""
 
 REFUSED = "metadata.refused"
-"""How history calls it that ARS would not be told of an asset."""
+"""How history calls it that the archive would not be told of an asset."""
 
 TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
-"""While a job of an asset is here, its subflow tells ARS what changed."""
+"""While a job of an asset is here, its subflow tells the archive what changed."""
 
 NO_LIVE_DISPATCHER = """
     NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
@@ -225,7 +225,7 @@ async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
 
 
 async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[str]:
-    """Assets of which ARS lacks metadata, with nobody about to push it; the latest refused last.
+    """Assets whose metadata the archive lacks and nobody is about to push; the last refused last.
 
     A label whose road was over when its specimen was read; a script that reported after its end.
     """

@@ -1,7 +1,7 @@
-"""Whether ERDA takes no files at all, or refuses those of one asset.
+"""Whether the archive takes no files at all, or refuses those of one asset.
 
 An outage meets everybody, and says nothing against a specimen: it is waited out, however
-long it lasts. Only an asset that is refused while ERDA takes others' files has failed.
+long it lasts. Only an asset that is refused while others' files are taken has failed.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ NOTE = text("""
     RETURNING since::timestamptz AT TIME ZONE 'UTC' AS since, times,
               CASE WHEN others THEN refused + 1 ELSE 0 END AS refused
 """)
-"""What ERDA took since the job was claimed tells whether it takes files now."""
+"""What was taken since the job was claimed tells whether the archive takes files now."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Refusal:
 
     @property
     def wait_s(self) -> float:
-        """How long to wait before ERDA is asked again, in seconds."""
+        """How long to wait before the archive is asked again, in seconds."""
         return PAUSES.pause_s(self.times)
 
 

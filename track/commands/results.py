@@ -277,5 +277,5 @@ async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -
 
 
 def megabytes(size_bytes: int) -> int:
-    """Whole megabytes of 10^6 bytes, rounded up, at least 1: ARS's unit of allocation."""
+    """Whole megabytes of 10^6 bytes, rounded up, at least 1: the archive's unit of room."""
     return max(1, math.ceil(size_bytes / 1_000_000))

@@ -132,18 +132,17 @@ async def hold_leftover(tx: AsyncConnection, guid: str, patience: timedelta) -> 
 
 
 async def note_discarded(tx: AsyncConnection, guid: str) -> None:
-    """Note that files of an asset that ERDA lacks went with its share."""
+    """Note that files of an asset that are not durable in the archive went with its share."""
     mine = update(file).where(file.c.asset_guid == guid, file.c.synchronised_at.is_(None))
     await tx.execute(mine.values(uploaded_at=None))
 
 
-async def upload_again(tx: AsyncConnection, guid: str, *, actor: str) -> bool:
+async def upload_again(tx: AsyncConnection, guid: str, *, actor: str, why: str) -> bool:
     """Have an asset's files brought into a share again; whether a stage is known that does it.
 
     Its claimed synchronise goes back to waiting for that one when it finishes.
     """
     ids = list((await tx.execute(UPLOADS, {"guid": guid})).scalars())
     for job_id in ids:
-        why = "its share is gone, and ERDA lacks what was in it"
         await resubmit(tx, job_id, actor=actor, why=why)
     return bool(ids)

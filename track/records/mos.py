@@ -115,7 +115,7 @@ async def links(tx: AsyncConnection, guid: str) -> list[str]:
 
 
 async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:
-    """Whom a sheet's codes concern beside itself, of those that ARS knows and lacks metadata of.
+    """Whom a sheet's codes concern beside itself, of those that the archive knows and lacks.
 
     The other sheets of its object, and the derivatives of all of them.
     """
