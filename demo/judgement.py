@@ -5,6 +5,7 @@ from typing import Any
 
 from demo.progress import SpecimenRow, StageRow
 from demo.specimens.sessions import End, Expectation
+from schemas.quarantine import REPEATED
 
 Row = dict[str, Any]
 """One asset of a session, as `track.reports.progress.session_progress` gives it."""
@@ -39,7 +40,7 @@ def told(stage: Row) -> str | None:
     reason: str | None = stage["reason"]
     if stage["state"] in ("waiting", "queued") or not reason:
         return None
-    return None if reason.startswith("quarantined: ") else reason
+    return None if reason.startswith(REPEATED) else reason
 
 
 def end_of(row: Row) -> str | None:

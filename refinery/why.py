@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from refinery.addresses import of_running
 from refinery.settings import Settings
+from schemas.quarantine import REPEATED
 from track.commands.selection import CannotDo, asset_row, session_row
 from track.reports import waiting
 from track.reports.waiting_words import Waits
@@ -18,9 +19,6 @@ from track.schema.database import make_engine, transact
 
 MOST_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""
-
-REPEATED = "quarantined: "
-"""How the reason of a stage begins that only repeats why its specimen's ingest failed."""
 
 
 def show(settings: Settings, what: str) -> None:

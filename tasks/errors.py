@@ -7,6 +7,8 @@ vanished, changed, been denied, or the disk is full.
 import errno
 from pathlib import Path
 
+from schemas.quarantine import QuarantineEntry
+
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -27,6 +29,22 @@ class FileError(Exception):
 
     def __reduce__(self) -> tuple[type["FileError"], tuple[Path, str, str]]:
         return type(self), (self.file, self.reason, self.remedy)
+
+
+class Quarantined(Exception):
+    """The specimen's files cannot be taken in: file, problem and remedy, for a person."""
+
+    def __init__(self, file: str, problem: str, remedy: str) -> None:
+        super().__init__(file, problem, remedy)
+        self.file, self.problem, self.remedy = file, problem, remedy
+
+    @property
+    def entry(self) -> QuarantineEntry:
+        """The three as they are stored and written into the folder's note."""
+        return QuarantineEntry(self.file, self.problem, self.remedy)
+
+    def __str__(self) -> str:
+        return str(self.entry)
 
 
 class SourceVanished(FileError):

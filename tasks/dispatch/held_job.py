@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import TierError
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.errors import AskedAPerson, FileError
+from tasks.errors import AskedAPerson, FileError, Quarantined
 from track.commands import assets
 from track.jobs import at_site, verbs
 from track.jobs.claims import Claim
@@ -29,15 +29,6 @@ SELDOM_S = 1800.0
 
 ARCHIVE_S = 300.0
 """The same for the archive: it comes back by itself, and all wait for it."""
-
-
-class Quarantined(Exception):
-    """The specimen's files cannot be taken in: file, problem and remedy, for a person."""
-
-    def __init__(self, file: str, problem: str, remedy: str) -> None:
-        remedy = remedy.replace("; ", ", ")  # the last of these parts problem and remedy
-        super().__init__(f"{file}: {problem}; {remedy}")
-        self.file, self.problem, self.remedy = file, problem, remedy
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ class HeldJob:
         """End its asset, whose files cannot be taken in."""
         await transact(
             self.engine, assets.quarantine, self.claim.guid, self.claim.job_id,
-            dispatcher_id=self.holder, reason=str(error), actor=self.actor,
+            dispatcher_id=self.holder, entry=error.entry, actor=self.actor,
         )  # fmt: skip
 
     async def submit(self) -> int | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from schemas.quarantine import QuarantineEntry
 from tasks.errors import FileError, SourceVanished, named
 from tasks.files.copies import sync_folder
 from tasks.files.mounts import MOUNTS, Pulse
@@ -75,15 +76,6 @@ class Listing:
             for entry in (pair.json, pair.image, *pair.extras)
             if entry is not None
         ]
-
-
-@dataclass(frozen=True)
-class QuarantineEntry:
-    """One line of the note: which file, what is wrong with it, what to do."""
-
-    file: str
-    problem: str
-    remedy: str
 
 
 async def look_into(folder: Path, root: Path | None = None) -> Listing:

@@ -16,11 +16,11 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import (
-    QuarantineEntry,
     close_folder,
     listed,
     listing_hash,
@@ -58,8 +58,8 @@ class Decided:
     folder: Path
     specimens: int
     taken_in: bool
-    refused: Sequence[str]
-    said: Mapping[str, Sequence[str]]
+    refused: Sequence[QuarantineEntry]
+    said: Mapping[str, Sequence[QuarantineEntry]]
 
 
 @asynccontextmanager
@@ -107,8 +107,11 @@ async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | Non
         folder=Path(sessions[0].path),
         specimens=len(rows) + sum(len(each.known) for each in sessions),
         taken_in=any(row.state == "done" for row in rows),
-        refused=[row.quarantine for row in rows if row.quarantine is not None],
-        said={each.listing_hash: each.known for each in sessions},
+        refused=[QuarantineEntry(**row.quarantine) for row in rows if row.quarantine is not None],
+        said={
+            each.listing_hash: [QuarantineEntry(**known) for known in each.known]
+            for each in sessions
+        },
     )
 
 
@@ -135,8 +138,7 @@ def close(
     content = listing_hash(listed(pulse, closed, root))
     if content not in found.said and _reopened(closed, folder):
         return None
-    said = [*found.refused, *found.said.get(content, ())]
-    write_quarantine_note(closed, [_entry(each) for each in said])
+    write_quarantine_note(closed, [*found.refused, *found.said.get(content, ())])
     return closed
 
 
@@ -154,9 +156,3 @@ def _reopened(closed: Path, folder: Path) -> bool:
         raise named(error, closed, reading=False) from error
     log.info("%s got a file while it was closed: it is open again", folder)
     return True
-
-
-def _entry(said: str) -> QuarantineEntry:
-    file, _, rest = said.partition(": ")
-    problem, _, remedy = rest.rpartition("; ")
-    return QuarantineEntry(file, problem, remedy)

@@ -13,8 +13,7 @@ from schemas.attempts import FileFacts
 from schemas.metadata.ars_asset import missing_for_ars
 from schemas.metadata.document import Arrived, MetadataError, read_document
 from tasks.dispatch.dispatcher import Dispatcher
-from tasks.dispatch.held_job import Quarantined
-from tasks.errors import AskedAPerson, ChecksumMismatch, DifferentContent, TooLarge
+from tasks.errors import AskedAPerson, ChecksumMismatch, DifferentContent, Quarantined, TooLarge
 from tasks.files.checksums import COPY_AGAIN, Sum, differing_content
 from tasks.files.copies import Copied, checksum_file, copy_file, read_whole
 from tasks.files.formats import is_picture

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.guid import has_dashed_form
 from schemas.metadata.document import Metadata, MetadataError, read_document
 from schemas.pipeline.load import Pipeline
+from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import FileError, PermissionDenied
 from tasks.files.copies import whole
@@ -111,7 +112,7 @@ async def _close(
     dispatcher: Dispatcher,
     folder: Path,
     pairs: Mapping[str, Pair],
-    others: Mapping[str, str],
+    others: Mapping[str, QuarantineEntry],
 ) -> None:
     """Note that all of the folder is registered, and what of it is not what was taken in.
 
@@ -136,7 +137,7 @@ KNOWN = text("""
 
 async def known_elsewhere(
     tx: AsyncConnection, pairs: Mapping[str, Pair], folder: Path
-) -> list[str]:
+) -> list[QuarantineEntry]:
     """What a person must know of files that are left alone, since their guid was taken in before.
 
     Nothing of those that were taken in from this very folder, to which others have come since.
@@ -155,9 +156,12 @@ async def known_elsewhere(
             continue
         differs = f" as another file of {row.size_bytes} bytes" if other else ""
         found.append(
-            f"{names[row.guid]}: this guid was taken in before{differs}, from {row.path}; if this"
-            " is another picture, drop it under a guid of its own in a new folder, else take it"
-            " away"
+            QuarantineEntry(
+                names[row.guid],
+                f"this guid was taken in before{differs}, from {row.path}",
+                "if this is another picture, drop it under a guid of its own in a new folder, else"
+                " take it away",
+            )
         )
     return found
 

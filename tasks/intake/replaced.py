@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.document import MetadataError, read_document
+from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import FileError
 from tasks.files.copies import checksum_file, read_whole
@@ -20,26 +21,17 @@ from track.commands.replaced import documents_from, same_after_all, taken_from
 from track.schema.database import transact
 
 OTHER_IMAGE = (
-    "{name}: another file of the same name and size lies in the place of the one that was taken in;"
-    " if this is another picture, drop it under a guid of its own in a new folder, else put the"
-    " first one back"
+    "another file of the same name and size lies in the place of the one that was taken in",
+    "if this is another picture, drop it under a guid of its own in a new folder, else put the"
+    " first one back",
 )
 OTHER_METADATA = (
-    "{name}: it was written anew after it was taken in, and what was taken in counts;"
-    " resubmit this specimen's ingest to have it as it is now, else put the first one back"
-)
-OTHER_MASTER = (
-    "{name}: it came after {taken} had been taken in as this specimen's image, and what was taken"
-    " in counts; if this is its master, drop both under a guid of their own in a new folder, with"
-    " file_format in the metadata, else take it away"
-)
-UNREADABLE = (
-    "{name}: it was changed after it was taken in and cannot be compared ({reason});"
-    " make it readable and touch it"
+    "it was written anew after it was taken in, and what was taken in counts",
+    "resubmit this specimen's ingest to have it as it is now, else put the first one back",
 )
 
 
-async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, str]:
+async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, QuarantineEntry]:
     """What a person must know of each specimen whose files are no longer what was taken in.
 
     Only a file of another time than the one taken in is read. Raises a FileError that may pass.
@@ -51,7 +43,7 @@ async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, str]:
         return files, await documents_from(tx, folder, guids)
 
     files, documents = await transact(dispatcher.engine, read)
-    said: dict[str, str] = {}
+    said: dict[str, QuarantineEntry] = {}
     for guid, arrived in documents.items():
         if what := await _other_metadata(listing.items[guid].json, arrived):
             said[guid] = what
@@ -67,14 +59,20 @@ async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, str]:
 
 def _other_master(
     pair: Pair, names: set[tuple[str, str]], row: Row[Any], arrived: dict[str, Any] | None
-) -> str | None:
+) -> QuarantineEntry | None:
     """A file that would have been the master, had it been there: a TIFF beside a JPEG taken in."""
     image = pair.image
     if image is None or (row.guid, normal(image.name)) in names or arrived is None:
         return None
     if arrived.get("file_format") or not any(_is_named(each, row.name) for each in pair.extras):
         return None
-    return OTHER_MASTER.format(name=image.name, taken=row.name)
+    return QuarantineEntry(
+        image.name,
+        f"it came after {row.name} had been taken in as this specimen's image, and what was taken"
+        " in counts",
+        "if this is its master, drop both under a guid of their own in a new folder, with"
+        " file_format in the metadata, else take it away",
+    )
 
 
 def _is_named(entry: Entry, name: str) -> bool:
@@ -86,7 +84,7 @@ def _named(pair: Pair, name: str) -> Entry | None:
     return next((entry for entry in entries if entry and _is_named(entry, name)), None)
 
 
-async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> str | None:
+async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> QuarantineEntry | None:
     if entry is None:
         return None
     try:
@@ -95,10 +93,12 @@ async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> str |
         same = False
     except FileError as error:
         return _unreadable(entry, error)
-    return None if same else OTHER_METADATA.format(name=entry.name)
+    return None if same else QuarantineEntry(entry.name, *OTHER_METADATA)
 
 
-async def _other_image(dispatcher: Dispatcher, entry: Entry, row: Row[Any]) -> str | None:
+async def _other_image(
+    dispatcher: Dispatcher, entry: Entry, row: Row[Any]
+) -> QuarantineEntry | None:
     """None also for one of another size, of which its registration tells by itself."""
     if entry.size_bytes != row.size_bytes or entry.mtime == row.source_mtime:
         return None
@@ -107,12 +107,16 @@ async def _other_image(dispatcher: Dispatcher, entry: Entry, row: Row[Any]) -> s
     except FileError as error:
         return _unreadable(entry, error)
     if read.sha256 != row.sha256:
-        return OTHER_IMAGE.format(name=entry.name)
+        return QuarantineEntry(entry.name, *OTHER_IMAGE)
     await transact(dispatcher.engine, lambda tx: same_after_all(tx, row.id, entry.mtime))
     return None
 
 
-def _unreadable(entry: Entry, error: FileError) -> str:
+def _unreadable(entry: Entry, error: FileError) -> QuarantineEntry:
     if error.may_retry:
         raise error
-    return UNREADABLE.format(name=entry.name, reason=error.reason)
+    return QuarantineEntry(
+        entry.name,
+        f"it was changed after it was taken in and cannot be compared ({error.reason})",
+        "make it readable and touch it",
+    )

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.quarantine import QuarantineEntry
 from tests.support.truth_world import SITES, Actor, Killed, Truth
 from track.commands import shares
 from track.commands.assets import quarantine
@@ -231,8 +232,8 @@ class Dispatching:
             await self.me.do(
                 f"quarantine {found.guid}",
                 lambda tx: quarantine(
-                    tx, found.guid, found.job_id, dispatcher_id=mine, reason="torn",
-                    actor=self.name,
+                    tx, found.guid, found.job_id, dispatcher_id=mine,
+                    entry=QuarantineEntry("x.tif", "torn", "again"), actor=self.name,
                 ),
             )  # fmt: skip
             return

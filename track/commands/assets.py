@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.quarantine import REPEATED, QuarantineEntry, sentence
 from track.commands.pipelines import create_jobs
 from track.jobs.edges import lock_edges
 from track.jobs.moves import Guard, move, move_all
@@ -189,7 +190,7 @@ async def _reopen(
         old = {guid: row for guid, row in old.items() if guid in with_failed}
     await tx.execute(REOPEN, {"rows": [rows[guid] for guid in old]})
     said = [
-        {"session_id": session_id, "asset_guid": guid, "old": row.quarantine, "new": ""}
+        {"session_id": session_id, "asset_guid": guid, "old": sentence(row.quarantine), "new": ""}
         for guid, row in old.items()
     ]
     await record_all(tx, said, actor=actor, what="asset.reopened")
@@ -218,13 +219,19 @@ async def _restart_jobs(
 
 
 async def quarantine(
-    tx: AsyncConnection, guid: str, job_id: int, *, dispatcher_id: UUID, reason: str, actor: str
+    tx: AsyncConnection,
+    guid: str,
+    job_id: int,
+    *,
+    dispatcher_id: UUID,
+    entry: QuarantineEntry,
+    actor: str,
 ) -> None:
     """End an asset whose files cannot be taken in: its ingest and all that waits has failed."""
-    guard = Guard(dispatcher_id=dispatcher_id)
+    guard, reason = Guard(dispatcher_id=dispatcher_id), str(entry)
     await move(tx, job_id, State.CLAIMED, State.FAILED, actor=actor, why=reason, guard=guard)
-    await fail_waiting(tx, guid, actor=actor, why=f"quarantined: {reason}")
-    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=reason))
+    await fail_waiting(tx, guid, actor=actor, why=f"{REPEATED}{reason}")
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=asdict(entry)))
     await release_asset(tx, guid)
     await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
 

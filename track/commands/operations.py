@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.quarantine import sentence
 from schemas.sites import KINDS_HERE
 from track.commands.selection import CannotDo, asset_row, session_row, site_row
 from track.jobs import verbs
@@ -103,7 +104,11 @@ async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> No
     mine = asset.c.guid == row.asset_guid
     await tx.execute(update(asset).where(mine).values(quarantine=None))
     await record(
-        tx, actor=actor, what="asset.reopened", asset_guid=row.asset_guid, old=row.quarantine
+        tx,
+        actor=actor,
+        what="asset.reopened",
+        asset_guid=row.asset_guid,
+        old=sentence(row.quarantine),
     )
     others = select(job.c.id).where(
         job.c.asset_guid == row.asset_guid, job.c.state == State.FAILED, job.c.id != row.id

@@ -7,6 +7,7 @@ listing, so a folder name used again is a new session.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import NAMESPACE, SESSION_READY, session_event
+from schemas.quarantine import QuarantineEntry
 from track.records.outbox import put
 from track.schema.arrays import any_of
 from track.schema.history import record
@@ -64,7 +66,8 @@ OF_FOLDER = text("""
 async def of_folder(tx: AsyncConnection, session_id: UUID) -> Sequence[Row[Any]]:
     """The sessions of one's folder, the newest first: each change of it opened one.
 
-    Rows of id, path, workstation, listing_hash, known and registered_at.
+    Rows of id, path, workstation, listing_hash, known (a dict per QuarantineEntry) and
+    registered_at.
     """
     return (await tx.execute(OF_FOLDER, {"session": session_id})).all()
 
@@ -82,14 +85,16 @@ async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
     await tx.execute(update(asset).where(roots).values(source_path=path))
 
 
-async def mark_registered(tx: AsyncConnection, session_id: UUID, known: Sequence[str] = ()) -> None:
+async def mark_registered(
+    tx: AsyncConnection, session_id: UUID, known: Sequence[QuarantineEntry] = ()
+) -> None:
     """Note that every asset of the folder has its rows.
 
     `known` says of each file whose guid was taken in from elsewhere what is to be done.
     """
     mark = update(session).where(session.c.id == session_id)
     now = func.coalesce(session.c.registered_at, func.now())
-    await tx.execute(mark.values(registered_at=now, known=list(known)))
+    await tx.execute(mark.values(registered_at=now, known=[asdict(each) for each in known]))
 
 
 async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetime | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.quarantine import sentence
 from track.reports.waiting import reasons
 from track.schema.states import ENDED, State
 
@@ -33,13 +34,18 @@ ROWS = text("""
 async def session_progress(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
     """One plain row per asset, derivatives after their parents, stages in their order.
 
-    Keys: guid, file_name, parent_guid, subject, quarantine, attention, finalised (bool),
-    ppi, pipeline, barcodes (list), stages (id, key, state, reason, warning, tries, site).
+    Keys: guid, file_name, parent_guid, subject, quarantine (as a sentence), attention,
+    finalised (bool), ppi, pipeline, barcodes (list), stages (id, key, state, reason, warning,
+    tries, site).
     A stage that does not move has the reason of it that `track.reports.waiting` gives.
     """
     rows = [
         dict(row._mapping)
-        | {"finalised": row.finalised_at is not None, "barcodes": row.barcodes or []}
+        | {
+            "quarantine": sentence(row.quarantine),
+            "finalised": row.finalised_at is not None,
+            "barcodes": row.barcodes or [],
+        }
         for row in await tx.execute(ROWS, {"session": session_id})
     ]
     stages = {stage["id"]: stage for row in rows for stage in _to_explain(row["stages"])}

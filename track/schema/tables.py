@@ -157,7 +157,7 @@ asset = Table(
     Column("z", Integer),
     Column("priority", Integer, nullable=False, server_default=text("0")),
     Column("attention", Text),
-    Column("quarantine", Text),
+    Column("quarantine", JSONB(none_as_null=True)),  # file, problem, remedy
     Column("source_path", Text),  # the folder on the N-Drive
     Column("local_path", Text),  # the folder in the store
     Column("size_mb", Integer, nullable=False, server_default=text("1")),

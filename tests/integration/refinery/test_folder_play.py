@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tasks.dispatch.held_job import Quarantined
+from tasks.errors import Quarantined
 from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
 from tasks.intake.watch import Lookout

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.dispatch.held_job import Quarantined
+from tasks.errors import Quarantined
 from tasks.files import sidecars
 from tests.support.museum import Museum
 

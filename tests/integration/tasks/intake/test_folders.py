@@ -1,5 +1,6 @@
 """Folders that change while they are taken in: late files, previews, names used twice."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ import pytest
 from PIL import Image
 
 from blocks.ndrive import NDrive
-from tasks.dispatch.held_job import Quarantined
+from schemas.guid import is_path_safe
+from schemas.quarantine import sentence
+from tasks.errors import Quarantined
 from tasks.files import ndrive, recent_listing
 from tasks.intake import folders
 from tasks.intake.folders import close_session_folder
 from tasks.intake.late_files import closable
 from tests.support.museum import Museum
+from track.reports.progress import session_progress
+from track.schema.database import transact
 
 
 def named(museum: Museum, guid: str, file_format: str, *endings: str) -> None:
@@ -75,7 +80,7 @@ async def test_a_master_that_comes_after_its_preview_was_taken_is_told_of(museum
     ((known,),) = await museum.world.sql(
         "SELECT known FROM track.session WHERE id = :s", s=museum.world.session_id
     )
-    assert "g.tif: it came after g.jpg had been taken in" in str(known)
+    assert sentence(known[0]).startswith("g.tif: it came after g.jpg had been taken in")
     assert museum.stored("g") == ["g.jpg"]
 
 
@@ -145,6 +150,32 @@ async def test_a_corrected_drop_opens_what_was_broken_under_its_name(museum: Mus
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["a: b", "a; b: c; d", "a\u2028b", 'it\'s "so"', "it's", "Blåbær; 1", " a"]
+)
+async def test_a_refused_file_of_any_name_is_named_whole(museum: Museum, name: str) -> None:
+    """The note was parted out of a sentence: `a: b.json` was called `a` in it."""
+    museum.drop(name).with_suffix(".json").write_text("{")
+    await museum.register()
+    said = await museum.fails(name, Quarantined)
+    await close_session_folder(museum.dispatcher)
+    note = (closed(museum, "error_") / "QUARANTINE.txt").read_bytes().decode()
+    ((entry,),) = await museum.world.sql("SELECT quarantine FROM track.asset")
+    assert entry["file"] == f"{name}.json" and sentence(entry) == said
+    wrong, to_do = entry["problem"], entry["remedy"]
+    assert note.endswith(f"\r\n\r\n{name}.json\r\n  wrong:  {wrong}\r\n  to do:  {to_do}\r\n")
+    session_id = museum.world.session_id
+    (row,) = await transact(museum.world.engine, lambda tx: session_progress(tx, session_id))
+    assert row["quarantine"] == said
+    if not is_path_safe(name):
+        return  # no specimen may be called so, and none comes back under it
+    await museum.drop_anew(name, into="corrected")
+    opened = "SELECT old FROM track.history WHERE what = 'asset.reopened'"
+    assert await museum.world.sql(opened) == [(said,)]
+    await museum.ingest(name)
+    assert museum.stored(name) == [f"{name}.tif"]
+
+
 async def test_no_folder_is_renamed_while_an_extra_is_written_in_its_full_size(
     museum: Museum,
 ) -> None:
@@ -165,6 +196,7 @@ async def test_no_folder_is_renamed_while_an_extra_is_written_in_its_full_size(
     assert museum.folder.is_dir()
     assert await closable(engine, mine, actor="test", drive=drive) == []
     drive.settle_seconds = 0.01
+    await asyncio.sleep(0.02)
     assert await closable(engine, mine, actor="test", drive=drive) == mine
     await close_session_folder(museum.dispatcher)
     assert closed(museum).is_dir()
@@ -224,7 +256,7 @@ async def test_a_file_that_comes_between_the_last_look_and_the_renaming_opens_th
     museum.drop("g")
     await museum.register()
     await museum.ingest("g")
-    real = folders.close_session_folder
+    real = folders.close_folder
 
     def late(folder: Path, *given: Any, **more: Any) -> Path:
         museum.drop("h")

@@ -17,8 +17,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.dispatch.held_job import Quarantined
-from tasks.errors import DiskFull, FileError, PermissionDenied, SourceVanished
+from tasks.errors import DiskFull, FileError, PermissionDenied, Quarantined, SourceVanished
 from tasks.files import copies
 from tasks.intake import registration, replaced
 from tasks.intake.folders import close_session_folder

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.dispatch.held_job import Quarantined
+from tasks.errors import Quarantined
 from tests.support.museum import Museum
 from tests.support.world import edit
 from tests.support.zoo import READ, REFUSED

@@ -1,5 +1,6 @@
 """What an operator does to single jobs, on the real database."""
 
+import json
 from typing import Any
 
 import pytest
@@ -105,10 +106,13 @@ async def test_resubmitting_the_ingest_of_a_quarantined_asset_opens_all_of_it(
     world: World,
 ) -> None:
     await world.sql("UPDATE track.job SET state = 'failed', reason = 'quarantined'")
-    await world.sql("UPDATE track.asset SET quarantine = 'x.tif: broken; look'")
+    torn = {"file": "x: 1.tif", "problem": "broken; torn", "remedy": "look"}
+    await world.sql(f"UPDATE track.asset SET quarantine = '{json.dumps(torn)}'")
     await do(world, operations.resubmit)
     assert await world.states("g") == {"load": State.READY, "ocr": State.WAITING}
     assert await world.sql("SELECT quarantine FROM track.asset") == [(None,)]
+    said = await world.sql("SELECT old FROM track.history WHERE what = 'asset.reopened'")
+    assert said == [("x: 1.tif: broken; torn; look",)]
 
 
 async def test_a_skipped_stage_lets_the_next_one_run(world: World) -> None:

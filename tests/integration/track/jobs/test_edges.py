@@ -4,6 +4,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.quarantine import QuarantineEntry
 from tests.support.world import World, new
 from track.commands.assets import quarantine
 from track.jobs import verbs
@@ -196,7 +197,7 @@ async def test_a_quarantined_asset_is_opened_again_by_its_corrected_files(
             "g",
             claimed.job_id,
             dispatcher_id=first.dispatcher_id,
-            reason="g.tif: truncated; photograph it again",
+            entry=QuarantineEntry("g.tif", "truncated", "photograph it again"),
             actor="test",
         ),
     )

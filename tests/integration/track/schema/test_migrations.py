@@ -113,3 +113,32 @@ def test_what_was_owed_to_prefect_moves_into_the_outbox_with_its_ids(
     payload, event_id = {"session": str(two)}, UUID(wake.event["id"])
     assert wake.event == session_event(SESSION_WAKE, two, payload=payload, id=event_id)
     assert (ready.day, wake.day) == ("2026-01-01", "2026-01-03")
+
+
+REFUSED = """
+    UPDATE track.asset SET file_name = 'æ: 1', quarantine = 'æ: 1.tif: it is "cut"; copy it again';
+    UPDATE track.session SET known = '["h.tif: it was \\"known\\"; take it away", "nothing"]';
+    GRANT SELECT ON track.dassco TO PUBLIC;
+"""
+
+
+def test_the_sentences_of_quarantine_become_data(postgres: EmbeddedPostgres) -> None:
+    postgres.ensure_database("with_sentences")
+    url = postgres.url("with_sentences")
+    command.upgrade(config(url), "0011")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(LANDED + REFUSED)
+    upgrade(url)
+    shown = "available_for_services, has_table_privilege('public', 'track.dassco', 'SELECT')"
+    with engine.begin() as connection:
+        refused = connection.execute(text("SELECT quarantine FROM track.asset")).scalar_one()
+        known = connection.execute(text("SELECT known FROM track.session")).scalar_one()
+        view = connection.execute(text(f"SELECT {shown} FROM track.dassco")).one()
+    engine.dispose()
+    assert refused == {"file": "æ: 1.tif", "problem": 'it is "cut"', "remedy": "copy it again"}
+    assert known == [
+        {"file": "h.tif", "problem": 'it was "known"', "remedy": "take it away"},
+        {"file": "", "problem": "nothing", "remedy": ""},
+    ]
+    assert tuple(view) == ("ERROR", True)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.quarantine import QuarantineEntry
 from tasks.errors import DeviceFault, FileError, SourceVanished
 from tasks.files import pairing
 from tasks.files.names import LEFT_ALONE
 from tasks.files.ndrive import (
     OutsideDrive,
-    QuarantineEntry,
     close_folder,
     inside,
     is_session_name,
