@@ -331,7 +331,9 @@ outbox = Table(
     Column("event", JSONB, nullable=False),
     _now("created_at"),
     Index(
-        "outbox_wake", "id", postgresql_where=text("event ->> 'event' = 'specimen.session.wake'")
+        "outbox_wake",
+        text("(event #>> '{payload,session}')"),
+        postgresql_where=text("event ->> 'event' = 'specimen.session.wake'"),
     ),
     schema="track",
 )

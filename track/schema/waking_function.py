@@ -27,25 +27,28 @@ BEGIN
          WHERE s.id = w.id AND w.at > now()
            AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id);
     END IF;
-    -- Asked for anew, a new event takes the place of one that was not sent yet, or is being sent
-    -- at this moment: it may be read before what it is asked for now. The announcer deletes only
-    -- what it has sent, and is not waited for.
+    -- Asked anew, a new event takes the place of one that was not sent. That one may be on its way
+    -- at this moment and lead to nothing any more, so it is never kept instead. The announcer, who
+    -- deletes what it has sent, is not waited for.
     RETURN QUERY
         WITH asked AS (
             UPDATE track.session s SET wake_requested_at = now(), finished_at = NULL
               FROM unnest(wanted, due) AS w(id, at)
              WHERE s.id = w.id AND coalesce(w.at, now()) <= now()
                AND EXISTS (SELECT 1 FROM track.unattended u WHERE u.id = s.id)
-            RETURNING s.id, jsonb_build_object('event', 'specimen.session.wake', 'resource',
-                jsonb_build_object('prefect.resource.id', 'specimen.session.' || s.id)) AS wake),
+            RETURNING s.id),
         replaced AS (
             DELETE FROM track.outbox WHERE id IN (
-                SELECT o.id FROM track.outbox o JOIN asked a ON o.event @> a.wake
+                SELECT o.id FROM track.outbox o
+                  JOIN asked a ON o.event #>> '{{payload,session}}' = a.id::text
                  WHERE o.event ->> 'event' = 'specimen.session.wake' FOR UPDATE OF o SKIP LOCKED)),
         owed AS (
-            INSERT INTO track.outbox (event) SELECT a.wake || jsonb_build_object(
-                'related', jsonb_build_array(), 'payload', jsonb_build_object('session', a.id),
-                'id', gen_random_uuid()) FROM asked a)
+            INSERT INTO track.outbox (event)
+            SELECT jsonb_build_object(
+                'event', 'specimen.session.wake', 'id', gen_random_uuid(),
+                'resource', jsonb_build_object('prefect.resource.id', 'specimen.session.' || a.id),
+                'related', jsonb_build_array(), 'payload', jsonb_build_object('session', a.id))
+              FROM asked a)
         SELECT a.id FROM asked a;
     IF FOUND THEN
         PERFORM pg_notify('{CHANNEL}', '');

@@ -26,8 +26,10 @@ from track.schema.database import make_engine, transact
 
 
 @asynccontextmanager
-async def announcing(engine: AsyncEngine, url: str) -> AsyncIterator[Announcer]:
-    announcer = Announcer(engine, url, tick_s=0.1, longest_pause_s=0.3)
+async def announcing(
+    engine: AsyncEngine, url: str, tick_s: float = 0.1
+) -> AsyncIterator[Announcer]:
+    announcer = Announcer(engine, url, tick_s=tick_s, longest_pause_s=0.3)
     task = asyncio.create_task(announcer.run())
     try:
         yield announcer
@@ -160,8 +162,9 @@ async def a_session(tx: Any, path: str = "/n/W/s") -> UUID | None:
 async def test_a_session_opened_while_nobody_announces_is_announced_by_whoever_comes_next(
     engine: AsyncEngine, prefect: EventsServer
 ) -> None:
+    """And one opened later at once: the clock does not tick in this test."""
     early = await transact(engine, a_session)
-    async with announcing(engine, prefect.url):
+    async with announcing(engine, prefect.url, tick_s=3600):
         (event,) = await prefect.expect(SESSION_READY)
         late = await transact(engine, lambda tx: a_session(tx, "/n/W/late"))
         _, second = await prefect.expect(SESSION_READY, 2)

@@ -33,7 +33,7 @@ def upgrade() -> None:
     op.create_index(
         "outbox_wake",
         "outbox",
-        ["id"],
+        [sa.text("(event #>> '{payload,session}')")],
         schema="track",
         postgresql_where=sa.text(f"event ->> 'event' = '{SESSION_WAKE}'"),
     )
