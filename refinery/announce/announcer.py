@@ -54,14 +54,11 @@ class Announcer:
         engine: AsyncEngine,
         events_url: str,
         *,
-        auth: str | None = None,
         tick_s: float = TICK_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> None:
         self._engine = engine
         self._url = events_url.rstrip("/") + "/events"
-        user, _, password = (auth or "").partition(":")
-        self._auth = httpx.BasicAuth(user, password) if auth else None
         self._tick_s = tick_s
         self._longest_pause_s = longest_pause_s
         self._told = asyncio.Event()
@@ -86,7 +83,7 @@ class Announcer:
         """Announce until stopped; the database and Prefect may come and go."""
         try:
             async with (
-                httpx.AsyncClient(timeout=10, auth=self._auth, trust_env=False) as http,
+                httpx.AsyncClient(timeout=10, trust_env=False) as http,
                 asyncio.TaskGroup() as tasks,
             ):
                 tasks.create_task(self._listen())
@@ -196,11 +193,9 @@ async def _first(event: asyncio.Event, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def announcing(
-    engine: AsyncEngine, events_url: str, *, auth: str | None = None
-) -> AsyncIterator[Announcer]:
+async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Announcer]:
     """An announcer at work, and beside it the watch over dispatchers' leases."""
-    announcer = Announcer(engine, events_url, auth=auth)
+    announcer = Announcer(engine, events_url)
     task = asyncio.create_task(announcer.run(), name="announcer")
     task.add_done_callback(_report)
     leases = asyncio.create_task(watch_leases(engine), name="leases")
