@@ -31,15 +31,7 @@ class TierError(Exception):
 
 
 class TierRefused(TierError):
-    """It said no, and will say no again: a person or the data has to change.
-
-    `status` is the HTTP status it said it with, or None when the question was not sent
-    since the answer was certain.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    """It said no, and will say no again: a person or the data has to change."""
 
 
 class NoShare(TierRefused):
@@ -143,9 +135,10 @@ class Verdict:
 class Tier(Protocol):
     """A store of assets' copies. An asset has a share while its files are worked on.
 
-    Each effect looks, then acts: a caller that was killed calls it again, with the same
-    arguments or newer ones. Unless it says more, each raises TierRefused, TierBusy,
-    TierUnknown or TierUnauthorised. Rooms are in MB of 10^6 bytes.
+    Each effect looks, then acts: a caller that was killed anywhere in it calls it again, with
+    the same arguments or newer ones, and what was done already is not done twice. Each raises
+    TierRefused, TierBusy, TierUnknown and TierUnauthorised; what else or when, it says itself.
+    Rooms are in MB of 10^6 bytes.
     """
 
     @property
@@ -164,7 +157,11 @@ class Tier(Protocol):
         """Have it know what the metadata names, which it must before the asset itself."""
 
     async def create(self, metadata: Metadata, room_mb: int) -> Created:
-        """Have it know the asset, with a share open when it is new."""
+        """Have it know the asset, with a share open when it is new.
+
+        After a kill it is not `new` any more, though nobody noted what it was told: it is
+        described again. TierRefused also for a guid that another place has.
+        """
 
     async def open(self, metadata: Metadata, room_mb: int) -> None:
         """Have a share open with so much room at least, the durable files in it.
@@ -182,7 +179,8 @@ class Tier(Protocol):
     async def make_durable(self, metadata: Metadata, files: Sequence[Facts]) -> Verdict:
         """Have the share's files made durable and the share closed; what came of it in the end.
 
-        Takes as long as that takes. Raises NoShare when there is none and a file may lack.
+        Takes as long as that takes; a kill loses the waiting alone. Raises NoShare when there
+        is none and a file may lack, TierRefused when it does not know the asset.
         """
 
     async def prove(self, guid: str, files: Sequence[Facts]) -> Verdict:
@@ -196,7 +194,8 @@ class Tier(Protocol):
 
         With `told`, what it was told last, only what differs from that is changed, also to
         nothing; without it what is empty says nothing. The caller lets only one at a time
-        describe an asset.
+        describe an asset, and notes what was told only then: a killed call is made again with
+        the same `told`. TierRefused when it does not know the asset.
         """
 
     async def unlike(self, metadata: Metadata) -> tuple[str, ...]:
@@ -206,9 +205,10 @@ class Tier(Protocol):
         """Have the asset locked; only a person unlocks it."""
 
     async def close(self, guid: str, *, discard: bool = False) -> None:
-        """Have no share open. What is not durable goes with it, which `discard` has to allow.
+        """Have no share open; with `discard` also one whose files are not all durable.
 
-        TierBusy while the asset is being made durable: its share closes by itself then.
+        TierRefused for such a one without it; TierBusy while the asset is being made durable:
+        its share closes by itself then.
         """
 
     async def trouble(self) -> str | None:

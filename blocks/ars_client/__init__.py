@@ -11,7 +11,6 @@ from blocks.ars_client.answers import (
     RECEIVED,
     AssetStatus,
     FileRow,
-    Share,
     megabytes,
 )
 from blocks.ars_client.client import ArsClient
@@ -26,6 +25,5 @@ __all__ = [
     "ArsClient",
     "AssetStatus",
     "FileRow",
-    "Share",
     "megabytes",
 ]

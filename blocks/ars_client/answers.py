@@ -82,18 +82,6 @@ class FileRow:
         return not self.leaving and same and wanted.size_bytes in told
 
 
-@dataclass(frozen=True)
-class Share:
-    """An open share; sizes in MB of 10^6 bytes."""
-
-    allocation_mb: int
-    remaining_mb: int | None = None
-
-    @classmethod
-    def read(cls, body: Mapping[str, Any]) -> "Share":
-        return cls(int(body["allocated_storage_mb"] or 0), body.get("remaining_storage_mb"))
-
-
 def megabytes(size_bytes: int) -> int:
     """Bytes as ARS counts room: MB of 10^6, rounded up, at least 1."""
     return max(1, -(-size_bytes // MB))

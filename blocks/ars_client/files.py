@@ -75,18 +75,12 @@ class Files:
         collection: str,
         file: Facts,
         to: Path,
-        *,
-        from_erda: bool = False,
     ) -> None:
-        """Fetch a file from the open share, or from ERDA, to `to`; replaced only when right.
+        """Fetch a file from the open share to `to`; replaced only when right.
 
         Raises TierCorrupted when CRC or size differ, TierRefused when it is not there.
         """
         url = self._address.file_url(institution, collection, guid, file.name)
-        if from_erda:
-            url = self._address.file_proxy(
-                "files", "assets", institution, collection, guid, *file.name.split("/")
-            )
         call = Call("GET", url, seconds=SHARE_SECONDS + file.size_bytes / SLOWEST)
         part = to.with_name(f"{to.name}.{uuid.uuid4().hex}.part")
         try:

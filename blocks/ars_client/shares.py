@@ -1,9 +1,9 @@
 """The file proxy's shares: the room an asset's files are written in before ERDA has them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from blocks.ars_client.address import ArsAddress
-from blocks.ars_client.answers import Share
 from blocks.ars_client.wire import SHARE_SECONDS, Call, Wire, parsed
 
 
@@ -19,8 +19,8 @@ class Shares:
         collection: str,
         allocation_mb: int,
         parent_guids: Sequence[str] = (),
-    ) -> Share:
-        """Open a share and bring the asset's (and parents') files from ERDA into it.
+    ) -> int:
+        """Open a share with the asset's and its parents' files from ERDA; its MB of 10^6 bytes.
 
         Ask for the status first: opening one that is open leaves the guid locked for 300 s.
         """
@@ -36,13 +36,13 @@ class Shares:
             "allocation_mb": allocation_mb,
         }
         call = self._call("POST", guid, "createShare", body)
-        return parsed(call, await self._wire.send(call), Share.read)
+        return parsed(call, await self._wire.send(call), _allocated_mb)
 
-    async def change_allocation(self, guid: str, allocation_mb: int) -> Share:
-        """Give an open share another size, in MB."""
+    async def change_allocation(self, guid: str, allocation_mb: int) -> int:
+        """Give an open share another size, in MB; the one it has then."""
         body = {"asset_guid": guid, "new_allocation_mb": allocation_mb}
         call = self._call("POST", guid, "changeAllocation", body)
-        return parsed(call, await self._wire.send(call), Share.read)
+        return parsed(call, await self._wire.send(call), _allocated_mb)
 
     async def close(self, guid: str) -> bool:
         """Close the share; False when none was open. Files not yet in ERDA are dropped."""
@@ -65,3 +65,7 @@ class Shares:
             accept=frozenset({404}) if method == "DELETE" else frozenset(),
             json=body,
         )
+
+
+def _allocated_mb(answer: Mapping[str, Any]) -> int:
+    return int(answer["allocated_storage_mb"] or 0)

@@ -191,7 +191,7 @@ def accepted(call: Call, response: httpx.Response) -> httpx.Response:
     if status == 409:
         raise TierBusy(words, seconds=60)
     seconds = _busy_seconds(words)
-    raise TierBusy(words, seconds=seconds) if seconds else TierRefused(words, status=status)
+    raise TierBusy(words, seconds=seconds) if seconds else TierRefused(words)
 
 
 def allocation_trouble(response: httpx.Response) -> TierError | None:
@@ -213,7 +213,7 @@ def allocation_trouble(response: httpx.Response) -> TierError | None:
         return TierBusy(words, seconds=300)
     if verdict in ("BAD_REQUEST", "SHARE_NOT_FOUND"):
         seconds = _busy_seconds(words)
-        return TierBusy(words, seconds=seconds) if seconds else TierRefused(words, status=400)
+        return TierBusy(words, seconds=seconds) if seconds else TierRefused(words)
     return TierUnknown(words)
 
 

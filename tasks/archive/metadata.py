@@ -15,10 +15,11 @@ from blocks.tier import Tier, TierError
 from tasks.archive.configured import open_tier
 from tasks.dispatch.dispatcher import Dispatcher
 from track.commands.healing import ACTOR, REFUSED, unpushed_metadata
-from track.records.documents import hold_pushes, mark_pushed, unpushed
+from track.records.documents import mark_pushed, unpushed
 from track.records.mos import unpushed_relatives
 from track.schema.database import transact
 from track.schema.history import record
+from track.schema.lasting import hold_alone
 
 LONGEST_PAUSE_S = 60.0
 
@@ -43,7 +44,7 @@ async def push_pending(engine: AsyncEngine, tier: Tier, guid: str) -> int | None
     pushed = None
     # A push holds one connection and needs another: many at once would wait for each other.
     async with tier.describing, engine.begin() as held:
-        await hold_pushes(held, guid)
+        await hold_alone(held, f"push:{guid}")
         while (pending := await transact(engine, lambda tx: unpushed(tx, guid))) is not None:
             pushed = pending.revision
             await tier.describe(pending.metadata, pending.told)

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.document import Arrived, Metadata
 from track.schema.arrays import any_of
-from track.schema.lasting import TRANSACTION
 from track.schema.states import State
 from track.schema.tables import asset, document, job, revision, stage
 
@@ -177,9 +176,3 @@ async def mark_pushed(tx: AsyncConnection, guid: str, number: int) -> None:
     pushed = func.greatest(document.c.ars_revision, number)
     mine = document.c.asset_guid == guid
     await tx.execute(update(document).where(mine).values(ars_revision=pushed))
-
-
-async def hold_pushes(tx: AsyncConnection, guid: str) -> None:
-    """Let nobody else push an asset's metadata until this transaction ends, however long."""
-    await tx.execute(text(TRANSACTION))
-    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"push:{guid}", 0))))

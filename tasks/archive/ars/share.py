@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from blocks.ars_client import RECEIVED, ArsClient, AssetStatus, Share
+from blocks.ars_client import RECEIVED, ArsClient, AssetStatus
 from blocks.tier import TierBusy, TierRefused
 from tasks.archive.ars.doubt import LOOKS, act_then_look
 
@@ -16,8 +16,8 @@ async def ensure_share_open(
     parent_guids: Sequence[str] = (),
     *,
     looks: Sequence[float] = LOOKS,
-) -> Share:
-    """Have a share open with at least `allocation_mb` MB of 10^6 bytes; returns it.
+) -> int:
+    """Have a share open with at least `allocation_mb` MB of 10^6 bytes; how many it has.
 
     One that is open is enlarged, never opened again: that would lock the guid for 300 s.
     Raises TierBusy while ARS synchronises (the share is about to go) or its disk is full,
@@ -27,18 +27,17 @@ async def ensure_share_open(
     if status.status == RECEIVED:
         raise TierBusy(f"asset {guid} is being synchronised; its share will close", seconds=30)
 
-    async def look() -> Share | None:
-        now = await known(ars, guid)
-        allocated = now.share_allocation_mb
-        return Share(allocated) if allocated and allocated >= allocation_mb else None
+    async def look() -> int | None:
+        allocated = (await known(ars, guid)).share_allocation_mb or 0
+        return allocated if allocated >= allocation_mb else None
 
-    async def act() -> Share:
+    async def act() -> int:
         if status.share_allocation_mb is not None:
             return await ars.shares.change_allocation(guid, allocation_mb)
         return await ars.shares.open(guid, institution, collection, allocation_mb, parent_guids)
 
     if (status.share_allocation_mb or 0) >= allocation_mb:
-        return Share(status.share_allocation_mb or 0)
+        return status.share_allocation_mb or 0
     return await act_then_look(act, look, looks)
 
 
