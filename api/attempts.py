@@ -4,6 +4,8 @@ Each is one transaction, and each may be sent again: the same words change nothi
 """
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
@@ -15,8 +17,8 @@ from api.callers import AttemptCaller
 from api.context import Context, Here
 from api.outputs import put_in_place, received
 from hpc import protocol
+from hpc.protocol import AttemptReply
 from schemas.attempts import (
-    Body,
     Complete,
     Crc32,
     Fail,
@@ -26,6 +28,7 @@ from schemas.attempts import (
     Size,
     Start,
     Token,
+    WireModel,
 )
 from schemas.guid import FileName
 from track.commands.grants import make_grant
@@ -45,16 +48,18 @@ FULL_S = 60
 
 log = logging.getLogger(__name__)
 
+Message = Callable[[AsyncConnection], Awaitable[AttemptReply]]
+
 router = APIRouter(prefix="/attempts/{attempt_id}", tags=["attempts"], responses=REFUSALS)
 
 
-class Submitted(Body):
+class Submitted(WireModel):
     """The scheduler's id of an attempt."""
 
     native_id: NativeId
 
 
-class Outcome(BaseModel):
+class MessageOutcome(BaseModel):
     """What became of a message: applied; repeated, known before; stale, its attempt is over.
 
     By these keys a runner knows that it was us who answered.
@@ -73,12 +78,10 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
     """
     # First the token: without one the job could do nothing, and would count as started.
     token = await ars_token(here)
-
-    async def work(tx: AsyncConnection) -> Attempt:
-        return await protocol.start(tx, attempt_id, caller.fence, body)
-
-    granted = await _counted(here, "start", work)
+    reply = await _counted(here, "start", partial(protocol.start, caller=caller, body=body))
     here.note("start", "applied")
+    granted = reply.attempt
+    assert granted is not None
     async with here.engine.connect() as connection:
         try:
             return await make_grant(
@@ -92,42 +95,37 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
 async def token(attempt_id: int, caller: AttemptCaller, here: Here) -> Token:
     """A fresh token for the archive, while the attempt is current."""
     async with here.engine.connect() as connection:
-        await protocol.wanted(connection, attempt_id, caller.fence)
+        await protocol.wanted(connection, caller)
     return await ars_token(here)
 
 
 @router.post("/submitted", summary="Note the scheduler's id of the attempt")
-async def submitted(attempt_id: int, body: Submitted, caller: AttemptCaller, here: Here) -> Outcome:
+async def submitted(
+    attempt_id: int, body: Submitted, caller: AttemptCaller, here: Here
+) -> MessageOutcome:
     """Said by whoever put the attempt into a scheduler; may come after its start."""
-
-    async def work(tx: AsyncConnection) -> protocol.Answer:
-        return await protocol.submitted(tx, attempt_id, caller.fence, body.native_id)
-
-    return await _answer(here, "submitted", attempt_id, work)
+    message = partial(protocol.submitted, caller=caller, native_id=body.native_id)
+    return await _answer(here, "submitted", attempt_id, message)
 
 
 @router.post("/complete", summary="Bring the result")
-async def complete(attempt_id: int, body: Complete, caller: AttemptCaller, here: Here) -> Outcome:
+async def complete(
+    attempt_id: int, body: Complete, caller: AttemptCaller, here: Here
+) -> MessageOutcome:
     """Apply the result of the native job that was started.
 
     Metadata outside the stage's `writes` is left out with a warning on the job; a result
     that cannot be taken fails the job with the reason.
     """
-
-    async def work(tx: AsyncConnection) -> protocol.Answer:
-        return await protocol.complete(tx, attempt_id, caller.fence, body)
-
-    return await _answer(here, "complete", attempt_id, work)
+    message = partial(protocol.complete, caller=caller, body=body)
+    return await _answer(here, "complete", attempt_id, message)
 
 
 @router.post("/fail", summary="Say that the work failed")
-async def fail(attempt_id: int, body: Fail, caller: AttemptCaller, here: Here) -> Outcome:
+async def fail(attempt_id: int, body: Fail, caller: AttemptCaller, here: Here) -> MessageOutcome:
     """RETRY uses one of the stage's tries and runs the job again; ERROR is final."""
-
-    async def work(tx: AsyncConnection) -> protocol.Answer:
-        return await protocol.fail(tx, attempt_id, caller.fence, body)
-
-    return await _answer(here, "fail", attempt_id, work)
+    message = partial(protocol.fail, caller=caller, body=body)
+    return await _answer(here, "fail", attempt_id, message)
 
 
 @router.put("/outputs/{name}", summary="Send a small file back")
@@ -139,43 +137,34 @@ async def outputs(
     size_bytes: Annotated[Size, Query(description="Its size in bytes.")],
     caller: AttemptCaller,
     here: Here,
-) -> Outcome:
+) -> MessageOutcome:
     """Keep the body as a file of the asset, under the stage's name; sent again it is replaced."""
     facts = FileFacts(name=name, crc32=crc32, size_bytes=size_bytes)
     folder = here.config.outputs
     try:
-        async with received(request, folder, facts) as partial:
+        async with received(request, folder, facts) as arrived:
 
             async def keep(found: Attempt) -> None:
-                await put_in_place(partial, folder, found, name)
+                await put_in_place(arrived, folder, found, name)
 
-            async def work(tx: AsyncConnection) -> protocol.Answer:
-                return await protocol.output(tx, attempt_id, caller.fence, facts, keep)
-
-            return await _answer(here, "output", attempt_id, work)
+            message = partial(protocol.output, caller=caller, facts=facts, keep=keep)
+            return await _answer(here, "output", attempt_id, message)
     except OSError as error:
         log.error("%s cannot be kept below %s: %s", name, folder, error)
         why = f"{name} cannot be kept just now: {error.strerror}"
         raise HTTPException(503, why, {"Retry-After": str(FULL_S)}) from error
 
 
-async def _answer(here: Context, kind: str, attempt_id: int, work: Any) -> Outcome:
+async def _answer(here: Context, kind: str, attempt_id: int, message: Message) -> MessageOutcome:
     """Run one message's transaction, and count what became of it."""
-
-    async def judged(tx: AsyncConnection) -> protocol.Answer:
-        answer: protocol.Answer = await work(tx)
-        if answer.applied == "stale":
-            await protocol.refuse_when_too_late(tx, attempt_id)
-        return answer
-
-    answer = await _counted(here, kind, judged)
-    here.note(kind, answer.applied)
-    return Outcome(applied=answer.applied, attempt=attempt_id)
+    reply = await _counted(here, kind, message)
+    here.note(kind, reply.applied)
+    return MessageOutcome(applied=reply.applied, attempt=attempt_id)
 
 
-async def _counted(here: Context, kind: str, work: Any) -> Any:
+async def _counted(here: Context, kind: str, message: Message) -> AttemptReply:
     try:
-        return await here.transact(work)
-    except (protocol.Refused, protocol.TooLate):
+        return await here.transact(message)
+    except (protocol.MessageRefused, protocol.TooLate):
         here.metrics.callback(kind, "refused")
         raise

@@ -5,7 +5,6 @@ A client's address counts only as far as listed proxies vouch for it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Here, Network
+from hpc.protocol import Runner, SiteScript
 from hpc.tokens import BadToken
 from track.commands.legacy_sites import sites_admitting
 
@@ -25,24 +25,9 @@ Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 AttemptId = Annotated[int, Path(ge=1, le=BIGGEST, description="The attempt the token is of.")]
 
 
-@dataclass(frozen=True)
-class Bearer:
-    """What a valid token says."""
-
-    attempt_id: int
-    fence: int
-
-
-@dataclass(frozen=True)
-class SiteScript:
-    """A script without a token, from a network that only these sites list."""
-
-    sites: frozenset[str]
-
-
-def _read(here: Here, shown: HTTPAuthorizationCredentials) -> Bearer:
+def _read(here: Here, shown: HTTPAuthorizationCredentials) -> Runner:
     try:
-        return Bearer(*here.config.keys.read(shown.credentials))
+        return Runner(*here.config.keys.read(shown.credentials))
     except BadToken as error:
         raise unauthorised(str(error)) from error
 
@@ -52,7 +37,7 @@ def unauthorised(why: str) -> HTTPException:
     return HTTPException(401, why, {"WWW-Authenticate": "Bearer"})
 
 
-def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Bearer:
+def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Runner:
     """The attempt that calls its own path; 401 without its token, 403 with another's."""
     if shown is None:
         raise unauthorised("show the attempt's token as `Authorization: Bearer …`")
@@ -62,7 +47,7 @@ def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Bearer:
     return caller
 
 
-async def script_caller(request: Request, shown: Shown, here: Here) -> Bearer | SiteScript | None:
+async def script_caller(request: Request, shown: Shown, here: Here) -> Runner | SiteScript | None:
     """The attempt whose token is shown; None for a script that may speak for any; else 401."""
     if shown is not None:
         return _read(here, shown)
@@ -107,5 +92,5 @@ def _within(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 
 
-AttemptCaller = Annotated[Bearer, Depends(attempt_caller)]
-ScriptCaller = Annotated[Bearer | SiteScript | None, Depends(script_caller)]
+AttemptCaller = Annotated[Runner, Depends(attempt_caller)]
+ScriptCaller = Annotated[Runner | SiteScript | None, Depends(script_caller)]

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from api.outputs import Damaged
-from hpc.protocol import Refused, TooLate
+from hpc.protocol import MessageRefused, NotTheirs, TooLate
 from track.jobs.moves import StaleMove
 from track.records.documents import NoDocument
 from track.schema.database import never_fits
@@ -44,7 +44,8 @@ def install(app: FastAPI) -> None:
     """Give the application its answers to errors."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(MessageRefused, _refused)
+    app.add_exception_handler(NotTheirs, _not_theirs)
     app.add_exception_handler(TooLate, _too_late)
     app.add_exception_handler(NoDocument, _no_document)
     app.add_exception_handler(DataError, _unfit)
@@ -88,6 +89,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     return answer_to(request.scope, 409, str(error))
+
+
+async def _not_theirs(request: Request, error: Exception) -> JSONResponse:
+    return answer_to(request.scope, 403, str(error))
 
 
 async def _too_late(request: Request, error: Exception) -> JSONResponse:

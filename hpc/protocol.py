@@ -1,37 +1,43 @@
 """What a cluster and we say to each other about an attempt: the same words at every site.
 
-Every message is one transaction: written to the inbox, judged by token fence and
-state, applied with all that follows, and queued for announcement. A message for an
-attempt that is no longer current is recorded and answered, and changes nothing.
+Every message is one transaction: the attempt is locked, the message judged by who calls and by
+the attempt's state, written to the inbox, applied with all that follows, and queued for
+announcement. A runner calls for its own attempt and may be refused; an existing script names an
+asset and a job, asks for nothing and is never refused. A message for an attempt that is no longer
+current is recorded and answered, and changes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hpc.unserved import LONGEST_PAUSE_S, lacks_library, not_its_fault, pause_s
-from schemas import events
-from schemas.attempts import Complete, Fail, FileFacts, Result, Start, Usage
-from schemas.metadata.document import MetadataError
-from track.commands.results import apply_result
-from track.commands.site_lacks import forget_lacks, note_lack
-from track.jobs.attempts import Attempt, close_attempt, find_attempt
-from track.jobs.edges import HELD
-from track.jobs.moves import Guard, move
-from track.jobs.verbs import end, try_again
-from track.records.inbox import Received, receive
-from track.records.wake import wake
+from hpc.ends import INTERRUPTED
+from schemas.attempts import FailureCause, FileFacts, Start, WorkDone, WorkFailed
+from track.commands import messages
+from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job, ppi_of
+from track.commands.legacy_sites import was_at
+from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending
+from track.jobs.attempts import Attempt, LockedAttempt, ended_before, find_attempt, lock_attempt
+from track.records.inbox import Received
 from track.schema.states import State
-from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
 LATE_DAYS = 7
 """How long after its end an attempt's messages are still answered (and not applied)."""
 
+FIRST_PAUSE_S = 300.0
+LONGEST_PAUSE_S = 1800.0
 
-class Refused(Exception):
+QUEUE_FULL = "-1"
+"""The job id a script reports when its cluster took no job."""
+
+
+class MessageRefused(Exception):
     """This native job may not run, or is not the one that was started: it exits at once."""
 
 
@@ -39,172 +45,225 @@ class TooLate(Exception):
     """The attempt ended so long ago that its token counts for nothing any more."""
 
 
+class NotTheirs(Exception):
+    """The token is that of another job, or the network that of another site."""
+
+
 @dataclass(frozen=True)
-class Answer:
-    """What became of a message: applied, repeated or stale."""
+class Runner:
+    """A runner, known by its attempt's token, or whose words its site's driver `relayed`."""
+
+    attempt_id: int
+    fence: int
+    relayed: bool = False
+
+
+@dataclass(frozen=True)
+class SiteScript:
+    """A script without a token, from a network that only these sites list."""
+
+    sites: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ScriptCall:
+    """A call of an existing script: who made it, which job it means, how the inbox keeps it.
+
+    `who` is the attempt whose token it shows, or None when it may speak for every site's;
+    `native_id` the job id it names; `says` what makes another call the same, and `brings` what
+    would be lost if it were not taken.
+    """
+
+    who: Runner | SiteScript | None
+    kind: str
+    guid: str
+    which: StageChoice
+    payload: Mapping[str, Any]
+    says: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    brings: str = ""
+    native_id: str = ""
+    job_optional: bool = False
+
+    @property
+    def token(self) -> Runner | None:
+        """The token it shows."""
+        return self.who if isinstance(self.who, Runner) else None
+
+    def entry(self, at: BoundJob | None) -> Received:
+        """How the inbox keeps it: under one key for the same words about the same attempt."""
+        speaker = at.attempt if at else None
+        words = json.dumps(self.says, sort_keys=True)
+        ids = f"{at.job_id if at else 0}|{speaker.id if speaker else 0}"
+        key = hashlib.sha256(f"{self.kind}|{self.about or self.guid}|{ids}|{words}".encode())
+        return Received(
+            f"script|{key.hexdigest()}",
+            f"/api/v1/{self.kind}",
+            self.kind,
+            self.payload,
+            asset_guid=self.about or self.guid,
+            attempt_id=speaker.id if speaker else None,
+        )
+
+
+Caller = Runner | ScriptCall
+
+
+@dataclass(frozen=True)
+class AttemptReply:
+    """What became of a message: applied, recorded, repeated or stale."""
 
     applied: str
+    attempt: Attempt | None = None
+
+
+class Standing(Enum):
+    """How an attempt stands to a message about it."""
+
+    OPEN = auto()
+    RETURNED = auto()
+    """What a script brought is back; it may add to it."""
+    OVER = auto()
+    NO_JOB = auto()
 
 
 @dataclass(frozen=True)
-class LockedAttempt:
-    """An attempt under its lock, with all that a message about it needs, read at once.
+class Heard:
+    """A message under its attempt's lock, judged by who calls and by the attempt's state."""
 
-    `module` is empty when it runs something else; `lacked`: its site was not able to run it.
-    """
+    entry: Received
+    standing: Standing
+    locked: LockedAttempt | None
+    bound: BoundJob | None = None
 
-    attempt: Attempt
-    state: State
-    writes: Sequence[str]
-    session: str
-    pipeline: str
-    module: str = ""
-    lacked: bool = False
+    @property
+    def open(self) -> bool:
+        """Whether the attempt is current, and the caller's."""
+        return self.standing is Standing.OPEN
+
+    @property
+    def adds(self) -> bool:
+        """Whether something may still be brought."""
+        return self.standing in (Standing.OPEN, Standing.RETURNED)
+
+    @property
+    def speaker(self) -> LockedAttempt:
+        """The attempt that is spoken for; there is one unless its standing says otherwise."""
+        assert self.locked is not None
+        return self.locked
+
+    def knows(self, native_id: str) -> bool:
+        """Whether a script's job id may be this attempt's; a call that names none may."""
+        return not native_id or (self.bound is not None and self.bound.knows(native_id))
 
 
-async def start(
-    tx: AsyncConnection, attempt_id: int, fence: int, body: Start, *, granted_there: bool = False
-) -> Attempt:
+async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) -> AttemptReply:
     """Grant the start of an attempt to exactly one native job; the same pair again is granted.
 
-    `granted_there`: the site's shared disk decided, so it runs even if it is being cancelled.
-    Raises Refused for anybody else, and for an attempt that is not wanted any more.
+    A script's job, which does not ask, has started as it is; so has one that its site's shared
+    disk let start, even if it is being cancelled. Raises MessageRefused for any other runner,
+    and for an attempt that is not wanted any more.
     """
-    locked = await _lock_attempt(tx, attempt_id)
-    found = _wanted(locked.attempt, attempt_id, fence)
-    if found.started_by is not None:
-        if (found.started_by, found.nonce) == (body.native_id, body.nonce):
-            return found
-        raise Refused(f"attempt {attempt_id} was started by native job {found.started_by}")
-    if found.cancel_requested and not granted_there:
-        raise Refused(f"attempt {attempt_id} was cancelled")
-    key = f"start|{attempt_id}|{body.native_id}|{body.nonce}"
-    inbox_entry = _letter(key, "start", found, body.model_dump(mode="json"))
-    await receive(tx, inbox_entry, "applied", _event(locked, "started"))
-    grant = {"started_by": body.native_id, "nonce": body.nonce, "started_at": func.now()}
-    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(grant))
-    await move(
-        tx,
-        found.job_id,
-        State.QUEUED,
-        State.RUNNING,
-        actor=_actor(found),
-        why=f"started by {body.native_id}",
-        guard=Guard(attempt_id=attempt_id),
-    )
-    return found
+    heard = await _hear(tx, caller, "start", body)
+    if isinstance(caller, ScriptCall):
+        if not heard.open or not heard.knows(caller.native_id):
+            return await _over(tx, caller, heard)
+        if heard.speaker.state != State.QUEUED:
+            return AttemptReply(await messages.note_message(tx, heard.entry, RECORDED))
+        native_id, nonce = caller.native_id, None
+    else:
+        found = _wanted(heard.speaker.attempt, caller)
+        native_id, nonce = _native(body)
+        if found.started_by is not None:
+            _same_job(found, body)
+            return AttemptReply(REPEATED, found)
+        if found.cancel_requested and not caller.relayed:
+            raise MessageRefused(f"attempt {found.id} was cancelled")
+    how = await messages.take_start(tx, heard.entry, heard.speaker, native_id, nonce)
+    return AttemptReply(how, heard.speaker.attempt)
 
 
-async def submitted(tx: AsyncConnection, attempt_id: int, fence: int, native_id: str) -> Answer:
+async def submitted(tx: AsyncConnection, caller: Caller, native_id: str) -> AttemptReply:
     """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
-
-    async def note(_: LockedAttempt) -> None:
-        values = {"external_id": native_id, "submitted_at": func.now()}
-        known = (attempt.c.id == attempt_id) & attempt.c.submitted_at.is_(None)
-        await tx.execute(update(attempt).where(known).values(values))
-
-    key = f"submitted|{attempt_id}|{native_id}"
-    payload = {"native_id": native_id}
-    return await _message(tx, attempt_id, fence, key, "queued", payload, note)
+    heard = await _hear(tx, caller, "submitted", {"native_id": native_id}, native_id)
+    theirs = isinstance(caller, Runner) or heard.knows(native_id)
+    if not heard.open or not theirs:
+        return await _over(tx, caller, heard)
+    return AttemptReply(await messages.take_native_id(tx, heard.entry, heard.speaker, native_id))
 
 
-async def complete(tx: AsyncConnection, attempt_id: int, fence: int, body: Complete) -> Answer:
+async def complete(
+    tx: AsyncConnection, caller: Caller, body: WorkDone, *, adds: bool = False
+) -> AttemptReply:
     """Apply the result of the native job that was started, once.
 
-    A result that breaks the stage's own rules fails the job with the reason.
-    Raises Refused when another native job was started.
+    A result that breaks the stage's own rules fails the job with the reason. A script reports in
+    pieces: `adds` lets what comes after the end of its job be added. Raises MessageRefused when
+    another native job was started.
     """
-
-    async def apply(locked: LockedAttempt) -> None:
-        found = locked.attempt
-        _same_job(found, body.native_id, body.nonce)
-        try:
-            values = await _apply_result(tx, locked, body.result)
-        except (MetadataError, ValueError) as error:
-            why = f"its result cannot be taken: {error}"
-            await _end(tx, found, "failed", body.result.usage, why)
-            await give_up(tx, found, why)
-            return
-        await _end(tx, found, "done", body.result.usage, None, body.result.model_dump(mode="json"))
-        guard = Guard(attempt_id=found.id)
-        returned, actor = State.RETURNED, _actor(found)
-        await move(tx, found.job_id, locked.state, returned, actor=actor, guard=guard, **values)
-        await wake(tx, [found.job_id])
-        if locked.lacked:
-            await forget_lacks(tx, found.site, actor=actor, run=locked.module)
-
-    key = f"complete|{attempt_id}|{body.native_id}|{body.nonce}"
-    payload = body.model_dump(mode="json")
-    return await _message(tx, attempt_id, fence, key, "finished", payload, apply)
+    heard = await _hear(tx, caller, "complete", body)
+    if not (heard.adds if adds else heard.open):
+        return await _over(tx, caller, heard)
+    if isinstance(caller, ScriptCall):
+        how = await messages.take_pieces(tx, heard.entry, heard.speaker, body.result)
+    else:
+        _same_job(heard.speaker.attempt, body)
+        kept = heard.entry.payload["result"]
+        how = await messages.take_result(tx, heard.entry, heard.speaker, body.result, kept)
+    return AttemptReply(how)
 
 
-async def fail(tx: AsyncConnection, attempt_id: int, fence: int, body: Fail) -> Answer:
+async def fail(tx: AsyncConnection, caller: Caller, body: WorkFailed) -> AttemptReply:
     """End an attempt without success: RETRY uses a try, ERROR is final.
 
     What is the site's or the archive's fault uses none: a site that lacks a library gets no
-    more jobs of that module, and this one goes elsewhere. Raises Refused when another native
-    job was started.
+    more jobs of that module, and this one goes elsewhere. Raises MessageRefused when another
+    native job was started.
     """
-
-    async def apply(locked: LockedAttempt) -> None:
-        found = locked.attempt
-        _same_job(found, body.native_id, body.nonce)
-        why = body.message or "failed without a word"
-        served = not not_its_fault(body)
-        outcome = "failed" if served else "unserved"
-        if found.cancel_requested:
-            outcome = "cancelled"
-        await _end(tx, found, outcome, body.usage, why, exit_code=body.exit_code)
-        if body.fail_status == "RETRY":
-            delay = None if served else pause_s(found.n)
-            if lacks_library(body) and locked.module:
-                await note_lack(tx, found.site, locked.module, why)
-                delay = 0.0  # it waits for no time, but for a site that has the library
-            guard, actor = Guard(attempt_id=found.id), _actor(found)
-            await try_again(
-                tx, found.job_id, actor=actor, why=why, uses_try=served, guard=guard, delay_s=delay
-            )
-        else:
-            await give_up(tx, found, why)
-
-    key = f"fail|{attempt_id}|{body.native_id}|{body.nonce}"
-    payload = body.model_dump(mode="json")
-    return await _message(tx, attempt_id, fence, key, "failed", payload, apply)
+    heard = await _hear(tx, caller, "fail", body)
+    why, native_id = body.message or "failed without a word", ""
+    final = body.fail_status == "ERROR"
+    if isinstance(caller, ScriptCall):
+        native_id = caller.native_id
+        known = heard.knows(native_id)
+        if not heard.open or not known:
+            told = native_id and known and heard.standing is Standing.RETURNED
+            return await _over(tx, caller, heard, f"its failure ({why[:200]})" if told else "")
+        ending = Ending("failed", why, final=final)
+    else:
+        if not heard.open:
+            return await _over(tx, caller, heard)
+        _same_job(heard.speaker.attempt, body)
+        ending = _ending(heard.speaker, body, why)
+    how = await messages.take_end(tx, heard.entry, heard.speaker, ending, _first_id(native_id))
+    return AttemptReply(how)
 
 
 async def output(
     tx: AsyncConnection,
-    attempt_id: int,
-    fence: int,
+    caller: Runner,
     facts: FileFacts,
     keep: Callable[[Attempt], Awaitable[None]],
-) -> Answer:
+) -> AttemptReply:
     """Take a small file that a started attempt sends; `keep` puts it in its place.
 
-    `keep` runs before the commit and must bear being repeated. Raises Refused.
+    `keep` runs before the commit and must bear being repeated. Raises MessageRefused.
     """
-
-    async def apply(locked: LockedAttempt) -> None:
-        if locked.attempt.started_by is None:
-            raise Refused(f"attempt {attempt_id} was never started")
-        await keep(locked.attempt)
-
-    key = f"outputs|{attempt_id}|{facts.name}|{facts.crc32}|{facts.size_bytes}"
-    payload = facts.model_dump(mode="json")
-    return await _message(tx, attempt_id, fence, key, "output", payload, apply, announce=False)
-
-
-async def wanted(tx: AsyncConnection, attempt_id: int, fence: int) -> Attempt:
-    """The attempt, if it is current. Raises Refused."""
-    return _wanted(await find_attempt(tx, attempt_id), attempt_id, fence)
+    about = (facts.name, str(facts.crc32), str(facts.size_bytes))
+    heard = await _hear(tx, caller, "outputs", facts, *about)
+    if not heard.open:
+        return await _over(tx, caller, heard)
+    if heard.speaker.attempt.started_by is None:
+        raise MessageRefused(f"attempt {caller.attempt_id} was never started")
+    how = await messages.note_message(tx, heard.entry, APPLIED)
+    if how == APPLIED:
+        await keep(heard.speaker.attempt)
+    return AttemptReply(how)
 
 
-async def refuse_when_too_late(tx: AsyncConnection, attempt_id: int) -> None:
-    """Raise TooLate when the attempt ended more than LATE_DAYS ago."""
-    age = func.now() - func.make_interval(0, 0, 0, LATE_DAYS)
-    long_ago = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.closed_at < age)
-    if (await tx.execute(long_ago)).first() is not None:
-        raise TooLate(f"attempt {attempt_id} ended more than {LATE_DAYS} days ago")
+async def wanted(tx: AsyncConnection, caller: Runner) -> Attempt:
+    """The attempt, if it is current. Raises MessageRefused."""
+    return _wanted(await find_attempt(tx, caller.attempt_id), caller)
 
 
 async def ended(
@@ -217,213 +276,254 @@ async def ended(
     actor: str,
     exit_code: int | None = None,
     free: int | None = None,
-) -> Answer:
+) -> AttemptReply:
     """A driver's evidence that an attempt ended without a word: lost, cancelled, crashed.
 
     A result that was committed first wins: the attempt is not current any more. What uses no
     try is done again after a pause that grows while it comes again, `free` times at most
     (None: for ever).
     """
-
-    async def apply(_: LockedAttempt) -> None:
-        await _end(tx, found, outcome, None, why, exit_code=exit_code)
-        await try_again(
-            tx,
-            found.job_id,
-            actor=actor,
-            why=why,
-            uses_try=uses_try,
-            guard=Guard(attempt_id=found.id),
-            grows_to_s=None if uses_try else LONGEST_PAUSE_S,
-            free=free,
-        )
-
-    key = f"ended|{found.id}|{outcome}"
-    payload = {"outcome": outcome, "why": why, "exit_code": exit_code}
-    kind = "lost" if outcome == "lost" else "failed"
-    return await _message(tx, found.id, found.fence, key, kind, payload, apply)
+    grows = None if uses_try else LONGEST_PAUSE_S
+    ending = Ending(
+        outcome,
+        why,
+        uses_try=uses_try,
+        grows_to_s=grows,
+        free=free,
+        exit_code=exit_code,
+        actor=actor,
+    )
+    said = {"outcome": outcome, "why": why, "exit_code": exit_code}
+    return await _end(tx, found, "ended", said, ending, outcome)
 
 
-async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> Answer:
+async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> AttemptReply:
     """A driver's word that the site will never take an attempt as it is asked for."""
-
-    async def apply(_: LockedAttempt) -> None:
-        await _end(tx, found, "failed", None, why)
-        await give_up(tx, found, why)
-
-    key = f"refused|{found.id}"
-    payload = {"why": why, "by": actor}
-    return await _message(tx, found.id, found.fence, key, "failed", payload, apply)
+    said = {"why": why, "by": actor}
+    return await _end(tx, found, "refused", said, Ending("failed", why, final=True))
 
 
-async def _apply_result(
-    tx: AsyncConnection, locked: LockedAttempt, result: Result
-) -> dict[str, Any]:
-    """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
-    brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
-    if not any(brings) and result.derivatives is None:
-        return await apply_result(tx, locked.attempt, result, locked.writes)
-    async with tx.begin_nested():
-        return await apply_result(tx, locked.attempt, result, locked.writes)
+async def pause(
+    tx: AsyncConnection, caller: ScriptCall, why: str, pause_s: float, *, unsubmitted: bool = False
+) -> AttemptReply:
+    """A script's job goes away for so many seconds and uses no try: its cluster is full.
 
-
-async def _message(
-    tx: AsyncConnection,
-    attempt_id: int,
-    fence: int,
-    key: str,
-    kind: str,
-    payload: Mapping[str, Any],
-    apply: Callable[[LockedAttempt], Awaitable[None]],
-    *,
-    announce: bool = True,
-) -> Answer:
-    """Receive once, with what is to be announced of it, and apply when current."""
-    locked = await _lock_attempt(tx, attempt_id)
-    found = locked.attempt
-    current = found.current and found.fence == fence
-    event = _event(locked, kind) if current and announce else None
-    how = "applied" if current else "stale"
-    if await receive(tx, _letter(key, kind, found, payload), how, event) is None:
-        return Answer("repeated")
-    if current:
-        await apply(locked)
-    return Answer(how)
-
-
-HOLD = (
-    select(
-        *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
-        *(attempt.c[name] for name in ("started_by", "nonce", "cancel_requested_at")),
-        ((job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)).label("current"),
-        job.c.state,
-        job.c.asset_guid,
-        job.c.stage_id,
-        stage.c.key,
-        stage.c.writes,
-        stage.c.kind,
-        stage.c.run,
-        func.coalesce(site.c.lacks.has_key(stage.c.run), False).label("lacked"),
-        asset.c.session_id,
-        pipeline.c.name,
-    )
-    .join(job, job.c.id == attempt.c.job_id)
-    .join(stage, stage.c.id == job.c.stage_id)
-    .join(asset, asset.c.guid == job.c.asset_guid)
-    .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
-    .outerjoin(site, site.c.name == attempt.c.site)
-    .where(attempt.c.id == bindparam("attempt"), HELD)
-    .with_for_update(key_share=True, of=[job, attempt])
-)
-
-
-async def _lock_attempt(tx: AsyncConnection, attempt_id: int) -> LockedAttempt:
-    """Lock an attempt and its job, and read them. Raises Refused when there is none.
-
-    Both are locked: after a wait PostgreSQL reads anew only what it locks, and a message
-    would be taken for an attempt that was closed meanwhile.
+    `unsubmitted`: unless a native job of its attempt is known.
     """
-    row = (await tx.execute(HOLD, {"attempt": attempt_id})).one_or_none()
-    if row is None:
-        raise Refused(f"there is no attempt {attempt_id}")
-    return _locked(row)
+    heard = await _hear(tx, caller)
+    at = heard.bound
+    if unsubmitted:
+        away = at is not None and at.state == State.QUEUED and not at.native_ids
+    else:
+        away = heard.knows(caller.native_id)
+    if not heard.open or not away:
+        return await _over(tx, caller, heard)
+    ending = Ending("released", why, uses_try=False, delay_s=pause_s)
+    native_id = _first_id(caller.native_id)
+    return AttemptReply(await messages.take_end(tx, heard.entry, heard.speaker, ending, native_id))
 
 
-def _locked(row: Any) -> LockedAttempt:
-    found = Attempt(
-        id=row.id,
-        job_id=row.job_id,
-        n=row.n,
-        site=row.site,
-        fence=row.fence,
-        guid=row.asset_guid,
-        stage_id=row.stage_id,
-        stage=row.key,
-        started_by=row.started_by,
-        nonce=row.nonce,
-        current=bool(row.current),
-        cancel_requested=row.cancel_requested_at is not None,
+async def note(tx: AsyncConnection, caller: ScriptCall, warning: str = "") -> AttemptReply:
+    """A script's word on the way, which changes no state; its job warns, if it is to."""
+    heard = await _hear(tx, caller)
+    if not heard.knows(caller.native_id) or not (heard.open if caller.native_id else heard.adds):
+        return await _over(tx, caller, heard)
+    found, native_id = heard.speaker.attempt, _first_id(caller.native_id)
+    return AttemptReply(await messages.note_warning(tx, heard.entry, found, warning, native_id))
+
+
+async def derivative(
+    tx: AsyncConnection, caller: ScriptCall, fields: Mapping[str, Any], document: Mapping[str, Any]
+) -> AttemptReply:
+    """A derivative was made, which the call is about. Raises ValueError for another asset."""
+    heard = await _hear(tx, caller)
+    emits = heard.locked.emits if heard.locked else None
+    if heard.bound is None or not heard.adds or emits is None:
+        return await _over(tx, caller, heard)
+    how = await messages.take_derivative(
+        tx,
+        heard.entry,
+        heard.speaker,
+        caller.about,
+        ppi=ppi_of(caller.guid, caller.about, heard.bound.params),
+        emits=emits,
+        fields=fields,
+        document=document,
     )
-    module = row.run if row.kind == "module" else ""
-    session = str(row.session_id)
-    return LockedAttempt(found, State(row.state), row.writes, session, row.name, module, row.lacked)
+    return AttemptReply(how)
 
 
-def _wanted(found: Attempt | None, attempt_id: int, fence: int) -> Attempt:
-    if found is None or not found.current or found.fence != fence:
-        raise Refused(f"attempt {attempt_id} is not wanted any more")
-    return found
+async def derivative_file(
+    tx: AsyncConnection, caller: ScriptCall, facts: FileFacts, mime_type: str
+) -> AttemptReply:
+    """The file of a derivative, which the call is about."""
+    heard = await _hear(tx, caller)
+    if not heard.adds:
+        return await _over(tx, caller, heard)
+    found = heard.speaker.attempt
+    how = await messages.take_derivative_file(
+        tx, heard.entry, found, caller.about, facts, mime_type
+    )
+    return AttemptReply(how)
 
 
-def _same_job(found: Attempt, native_id: str, nonce: str) -> None:
-    if found.started_by is not None and (found.started_by, found.nonce) != (native_id, nonce):
-        raise Refused(f"attempt {found.id} was started by native job {found.started_by}")
-    if found.started_by is None:
-        raise Refused(f"attempt {found.id} was never started")
+async def derivative_lost(
+    tx: AsyncConnection, caller: ScriptCall, ppi: int, note: str | None
+) -> AttemptReply:
+    """A derivative could not be made; the job that makes them goes on."""
+    heard = await _hear(tx, caller)
+    if not heard.adds:
+        return await _over(tx, caller, heard)
+    found = heard.speaker.attempt
+    return AttemptReply(await messages.take_lost_derivative(tx, heard.entry, found, ppi, note))
 
 
-async def give_up(tx: AsyncConnection, found: Attempt, why: str) -> None:
-    """Move an attempt's job to failed; to cancelled when that was asked for."""
-    new = State.CANCELLED if found.cancel_requested else State.FAILED
-    guard = Guard(attempt_id=found.id)
-    await end(tx, found.job_id, new, actor=_actor(found), why=why, guard=guard)
+async def check_was_at(tx: AsyncConnection, who: SiteScript, guid: str) -> None:
+    """Raise NotTheirs for an asset that was never given to a script's sites."""
+    if not await was_at(tx, guid, who.sites):
+        raise NotTheirs(f"{guid} was never given to {', '.join(sorted(who.sites))}")
+
+
+def failure_cause(body: WorkFailed) -> FailureCause:
+    """What a runner's failure is owed to, told by the class name that begins its `exception`."""
+    match (body.exception or "").partition("\n")[0]:
+        case "NotPrepared" | "ImportError" | "ModuleNotFoundError":
+            return FailureCause.SITE_LACKS_LIBRARY
+        case "Unreachable":
+            return FailureCause.ARCHIVE_UNREACHABLE
+        case "Terminated" if body.exit_code in INTERRUPTED:  # today's leave that to their driver
+            return FailureCause.TOLD_TO_STOP
+    return FailureCause.SPECIMEN
+
+
+def _ending(of: LockedAttempt, body: WorkFailed, why: str) -> Ending:
+    """What a runner's failure means: one that is not its specimen's waits, and uses no try."""
+    cause, found = failure_cause(body), of.attempt
+    served = cause is FailureCause.SPECIMEN
+    lacks = cause is FailureCause.SITE_LACKS_LIBRARY and bool(of.module)
+    pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(found.n - 1, 10))
+    if lacks:
+        pause_s = 0.0  # it waits for no time, but for a site that has the library
+    outcome = "failed" if served else "unserved"
+    return Ending(
+        "cancelled" if found.cancel_requested else outcome,
+        why,
+        final=body.fail_status == "ERROR",
+        uses_try=served,
+        delay_s=None if served else pause_s,
+        lacks=lacks,
+        exit_code=body.exit_code,
+        usage=body.usage,
+    )
 
 
 async def _end(
     tx: AsyncConnection,
     found: Attempt,
-    outcome: str,
-    usage: Usage | None,
-    message: str | None,
-    result: Mapping[str, Any] | None = None,
-    exit_code: int | None = None,
-) -> None:
-    spent = {} if usage is None else usage.model_dump()
-    await close_attempt(
-        tx,
-        found.id,
-        outcome,
-        finished_at=func.now(),
-        message=message,
-        result=result,
-        exit_code=exit_code,
-        **{name: spent.get(name) for name in ("seconds", "cpu_s", "max_rss_mb")},
+    verb: str,
+    said: Mapping[str, Any],
+    ending: Ending,
+    *about: str,
+) -> AttemptReply:
+    caller = Runner(found.id, found.fence, relayed=True)
+    heard = await _hear(tx, caller, verb, said, *about, kind=ending.kind)
+    if not heard.open:
+        return await _over(tx, caller, heard)
+    return AttemptReply(await messages.take_end(tx, heard.entry, heard.speaker, ending))
+
+
+KINDS = {"submitted": "queued", "complete": "finished", "fail": "failed", "outputs": "output"}
+"""What the inbox calls a runner's message, where that is not its path's last word."""
+
+
+async def _hear(
+    tx: AsyncConnection,
+    caller: Caller,
+    verb: str = "",
+    said: BaseModel | Mapping[str, Any] | None = None,
+    *about: str,
+    kind: str = "",
+) -> Heard:
+    """Lock whom a message is about, and judge it; `about` is what makes another one the same.
+
+    Raises MessageRefused when there is no such attempt.
+    """
+    if isinstance(caller, ScriptCall):
+        return await _hear_script(tx, caller)
+    locked = await lock_attempt(tx, caller.attempt_id)
+    if locked is None:
+        raise MessageRefused(f"there is no attempt {caller.attempt_id}")
+    found = locked.attempt
+    entry = Received(
+        "|".join((verb, str(found.id), *(about or _native(said)))),
+        f"/attempts/{found.id}/{verb}",
+        kind or KINDS.get(verb, verb),
+        said.model_dump(mode="json") if isinstance(said, BaseModel) else said or {},
+        asset_guid=found.guid,
+        attempt_id=found.id,
     )
+    current = found.current and found.fence == caller.fence
+    return Heard(entry, Standing.OPEN if current else Standing.OVER, locked)
 
 
-def _actor(found: Attempt) -> str:
-    return f"attempt:{found.id}"
+async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
+    """Raises UnknownAsset, UnknownJob and NotTheirs."""
+    token = call.token
+    try:
+        at = await bind_job(tx, call.guid, call.which, token.attempt_id if token else None)
+    except UnknownJob:
+        if not call.job_optional:
+            raise
+        if isinstance(call.who, SiteScript):
+            await check_was_at(tx, call.who, call.guid)
+        return Heard(call.entry(None), Standing.NO_JOB, None)
+    found = at.attempt
+    if token is not None and found is None:
+        raise NotTheirs(f"the token is not that of job {at.stage} of {call.guid}")
+    theirs = token is None or found is None or found.fence == token.fence
+    if isinstance(call.who, SiteScript) and (found is None or found.site not in call.who.sites):
+        await check_was_at(tx, call.who, call.guid)
+        theirs = False  # one that was there before is late
+    standing = Standing.OVER
+    if theirs and (at.open or at.returned):
+        standing = Standing.OPEN if at.open else Standing.RETURNED
+    return Heard(call.entry(at), standing, at.locked, at)
 
 
-def _letter(key: str, kind: str, found: Attempt, payload: Mapping[str, Any]) -> Received:
-    path = f"/attempts/{found.id}/{key.partition('|')[0]}"
-    return Received(key, path, kind, payload, asset_guid=found.guid, attempt_id=found.id)
+async def _over(
+    tx: AsyncConnection, caller: Caller, heard: Heard, brings: str = ""
+) -> AttemptReply:
+    """Keep a message that changes nothing any more. Raises TooLate."""
+    if heard.standing is Standing.NO_JOB:
+        return AttemptReply(await messages.note_message(tx, heard.entry, RECORDED))
+    if isinstance(caller, ScriptCall):
+        token, brings = caller.token, brings or caller.brings
+    else:
+        token = None if caller.relayed else caller
+    how = await messages.note_stale(tx, heard.entry, heard.bound, brings)
+    if how == STALE and token and await ended_before(tx, token.attempt_id, LATE_DAYS):
+        raise TooLate(f"attempt {token.attempt_id} ended more than {LATE_DAYS} days ago")
+    return AttemptReply(how)
 
 
-async def job_event(tx: AsyncConnection, found: Attempt, kind: str) -> dict[str, Any]:
-    """The event that announces what happened to an attempt; `kind` as in `hpc.job.<kind>`."""
-    statement = (
-        select(asset.c.session_id, pipeline.c.name)
-        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
-        .where(asset.c.guid == found.guid)
-    )
-    row = (await tx.execute(statement)).one()
-    return _job_event(found, kind, str(row.session_id), row.name)
+def _wanted(found: Attempt | None, caller: Runner) -> Attempt:
+    if found is None or not found.current or found.fence != caller.fence:
+        raise MessageRefused(f"attempt {caller.attempt_id} is not wanted any more")
+    return found
 
 
-def _event(locked: LockedAttempt, kind: str) -> dict[str, Any]:
-    return _job_event(locked.attempt, kind, locked.session, locked.pipeline)
+def _native(said: object) -> tuple[str, ...]:
+    """The native job that a runner's message names, and its nonce."""
+    return (said.native_id, said.nonce) if isinstance(said, Start) else ()
 
 
-def _job_event(found: Attempt, kind: str, session: str, pipeline_name: str) -> dict[str, Any]:
-    return events.job_event(
-        f"hpc.job.{kind}",
-        found.guid,
-        attempt=found.id,
-        n=found.n,
-        stage=found.stage,
-        session=session,
-        pipeline=pipeline_name,
-        site=found.site,
-        payload={"job": found.job_id, "n": found.n},
-    )
+def _same_job(found: Attempt, said: object) -> None:
+    if found.started_by is None:
+        raise MessageRefused(f"attempt {found.id} was never started")
+    if (found.started_by, found.nonce) != _native(said):
+        raise MessageRefused(f"attempt {found.id} was started by native job {found.started_by}")
+
+
+def _first_id(native_id: str) -> str:
+    """A script's job id, unless it says that its cluster took no job."""
+    return "" if native_id == QUEUE_FULL else native_id

@@ -4,6 +4,7 @@
 `complete` and `fail` bring the outcome. Sizes in bytes, CRC32 unsigned, times in seconds.
 """
 
+from enum import StrEnum, auto
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -27,7 +28,7 @@ InnerPath = Annotated[str, Field(max_length=1000), AfterValidator(_inner)]
 """A path inside a folder of ours: plain names, divided by slashes."""
 
 
-class Body(BaseModel):
+class WireModel(BaseModel):
     """A message; unknown keys are ignored, for the other side may be newer or older."""
 
     model_config = ConfigDict(
@@ -35,7 +36,7 @@ class Body(BaseModel):
     )
 
 
-class FileFacts(Body):
+class FileFacts(WireModel):
     """A file by name, checksum and size."""
 
     name: FileName
@@ -49,7 +50,7 @@ class LinkedFile(FileFacts):
     url: str
 
 
-class Usage(Body):
+class Usage(WireModel):
     """What an attempt took: wall clock and processor seconds, peak memory in MB."""
 
     seconds: Annotated[float, Field(ge=0)] | None = None
@@ -57,7 +58,7 @@ class Usage(Body):
     max_rss_mb: Annotated[float, Field(ge=0)] | None = None
 
 
-class Code(Body):
+class ImageCode(WireModel):
     """One code found in an image; `box` is x, y, width, height in pixels."""
 
     text: Text
@@ -67,10 +68,10 @@ class Code(Body):
     how: Text = ""
 
 
-class Barcode(Body):
+class Barcode(WireModel):
     """What the barcode module saw. The subject is free text: a new one must not hang an asset."""
 
-    codes: tuple[Code, ...] = ()
+    codes: tuple[ImageCode, ...] = ()
     barcodes: tuple[Text, ...] = ()
     disposable: Text | None = None
     label: bool = False
@@ -79,7 +80,7 @@ class Barcode(Body):
     multi_object: bool = False
 
 
-class Derivative(Body):
+class Derivative(WireModel):
     """One image made of a parent's."""
 
     guid: AssetGuid
@@ -89,7 +90,7 @@ class Derivative(Body):
     file: FileFacts
 
 
-class Output(Body):
+class OutputFile(WireModel):
     """A file that a stage left in its asset's folder at the site, by its path there."""
 
     path: InnerPath
@@ -97,57 +98,76 @@ class Output(Body):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Result(Body):
+class Result(WireModel):
     """The outcome of a module. `derivatives` null: this stage emits none; empty: it made none."""
 
     metadata: Json = Field(default_factory=dict)
     barcode: Barcode | None = None
     derivatives: tuple[Derivative, ...] | None = None
     uploaded: tuple[FileFacts, ...] | None = None
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[OutputFile, ...] = ()
     details: Json = Field(default_factory=dict)
     warning: Text | None = None
     usage: Usage = Usage()
 
 
-class Start(Body):
+class Start(WireModel):
     """A runner asks to be the one that does the work."""
 
     native_id: NativeId
     nonce: NativeId
 
 
-class Complete(Start):
-    """The work is done."""
+class WorkDone(WireModel):
+    """The work is done, whoever says so."""
 
     result: Result
 
 
-class Fail(Start):
-    """The work failed: RETRY may help, ERROR will not."""
+class Complete(WorkDone, Start):
+    """A runner says that its work is done."""
+
+
+class WorkFailed(WireModel):
+    """The work failed, whoever says so: RETRY may help, ERROR will not."""
 
     fail_status: Literal["RETRY", "ERROR"]
-    message: Text = ""
+    message: str = ""
     exception: Text | None = None
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     usage: Usage = Usage()
 
 
-class Token(Body):
+class Fail(WorkFailed, Start):
+    """A runner says that its work failed."""
+
+    message: Text = ""
+
+
+class FailureCause(StrEnum):
+    """What a failure is owed to; only the specimen's own uses one of its tries."""
+
+    SPECIMEN = auto()
+    SITE_LACKS_LIBRARY = auto()
+    ARCHIVE_UNREACHABLE = auto()
+    TOLD_TO_STOP = auto()
+
+
+class Token(WireModel):
     """A short-lived token for the archive, and its remaining life in seconds."""
 
     token: str = Field(repr=False)
     expires_in: int
 
 
-class Child(Body):
+class DerivativeName(WireModel):
     """The name a derivative will have."""
 
     ppi: int
     guid: AssetGuid
 
 
-class Grant(Body):
+class Grant(WireModel):
     """The answer to `Start`: all a module needs to know.
 
     `accept_black`: a person has looked at zeros in this asset's image, and they are right.
@@ -162,7 +182,7 @@ class Grant(Body):
     inputs: tuple[LinkedFile, ...] = ()
     accept_black: bool = False
     results: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    children: tuple[Child, ...] = ()
+    children: tuple[DerivativeName, ...] = ()
     parent_guid: str | None = None
     uploads: tuple[LinkedFile, ...] = ()
     outputs: tuple[str, ...] = ()

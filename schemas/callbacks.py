@@ -11,9 +11,6 @@ from pydantic import BaseModel, Field, RootModel
 
 from schemas.attempts import (
     Barcode,
-    Body,
-    Child,
-    Code,
     Complete,
     Crc32,
     Derivative,
@@ -25,6 +22,7 @@ from schemas.attempts import (
     Start,
     Token,
     Usage,
+    WireModel,
 )
 from schemas.guid import FileName
 from schemas.storable import Json, Text, Word
@@ -34,8 +32,6 @@ __all__ = [
     "LEGACY_PATHS",
     "Barcode",
     "BarcodeBody",
-    "Child",
-    "Code",
     "Complete",
     "Derivative",
     "DerivativeBody",
@@ -56,7 +52,7 @@ __all__ = [
 ]
 
 
-class JobBody(Body):
+class JobBody(WireModel):
     """`queue_job` and `start_job`. A `job_id` of -1 says that the cluster's queue is full."""
 
     guid: Word
@@ -65,7 +61,7 @@ class JobBody(Body):
     timestamp: Moment
 
 
-class UpdateAssetBody(Body):
+class UpdateAssetBody(WireModel):
     """`update_asset`: a job's outcome, and metadata by v2 or v3 names."""
 
     guid: Word
@@ -74,7 +70,7 @@ class UpdateAssetBody(Body):
     data: Json
 
 
-class BarcodeBody(Body):
+class BarcodeBody(WireModel):
     """`barcode`: MSO is several specimens in one asset, MOS one specimen in several assets."""
 
     guid: Word
@@ -107,7 +103,7 @@ class FailJobBody(JobBody):
     hpc_exception: Text | None = None
 
 
-class FileInfoBody(Body):
+class FileInfoBody(WireModel):
     """`derivative_file_info`: `check_sum` is CRC32, `file_size` whole MB rounded up."""
 
     guid: Word
@@ -117,7 +113,7 @@ class FileInfoBody(Body):
     file_size: Annotated[int, Field(ge=0, le=10**6)]
 
 
-class FailDerivativeBody(Body):
+class FailDerivativeBody(WireModel):
     """`fail_derivative_creation`: `guid` is the parent's."""
 
     guid: Word

@@ -18,7 +18,7 @@ OWN = ("file_format", "payload_type")
 
 
 @dataclass(frozen=True)
-class Child:
+class DerivativeDocument:
     """A derivative as its script describes it."""
 
     guid: AssetGuid
@@ -27,7 +27,7 @@ class Child:
     document: Mapping[str, Any]
 
 
-def read_child(document: Mapping[str, Any]) -> Child:
+def read_child(document: Mapping[str, Any]) -> DerivativeDocument:
     """The parts of a derivative's document that count, whichever version it is in.
 
     Raises MetadataError naming the field.
@@ -47,7 +47,7 @@ def read_child(document: Mapping[str, Any]) -> Child:
     except ValueError as error:
         raise MetadataError(str(error), "Name it after its parent", field="asset_guid") from error
     kept = {name: value for name, value in fields.items() if value is not None}
-    return Child(named, parents[0], kept, document)
+    return DerivativeDocument(named, parents[0], kept, document)
 
 
 def _value(given: Mapping[str, Any], name: str) -> Any:

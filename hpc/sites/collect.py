@@ -39,7 +39,7 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
     try:
         message = json.loads(text)
         await transact(engine, lambda tx: _apply(tx, message))
-    except protocol.Refused as refusal:
+    except protocol.MessageRefused as refusal:
         log.info("%s: %s", name, refusal)
     except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         log.warning("%s is not a result that can be read: %s", name, error)
@@ -58,16 +58,17 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
     attempt_id = int(number)
     found = await find_attempt(tx, attempt_id)
     if found is None:
-        raise protocol.Refused(f"there is no attempt {attempt_id}")
+        raise protocol.MessageRefused(f"there is no attempt {attempt_id}")
+    caller = protocol.Runner(attempt_id, found.fence, relayed=True)
     match verb:
         case "complete":
             body = Complete.model_validate(message["body"])
-            answer = await protocol.complete(tx, attempt_id, found.fence, body)
+            answer = await protocol.complete(tx, caller, body)
             if answer.applied == "stale":
                 await note_late_result(tx, found)
         case "fail":
             failure = Fail.model_validate(message["body"])
-            await protocol.fail(tx, attempt_id, found.fence, failure)
+            await protocol.fail(tx, caller, failure)
         case _:
             raise ValueError(f"no call to {message['path']}")
 

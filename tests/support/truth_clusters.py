@@ -73,7 +73,7 @@ class Post:
                 f"{letter.what} of attempt {letter.attempt}, fence {fence}",
                 lambda tx: letter.call(tx, letter.attempt, fence),
             )
-        except protocol.Refused as refusal:
+        except protocol.MessageRefused as refusal:
             self.truth.turns.note(me.name, f"  refused: {refusal}")
 
 
@@ -160,7 +160,7 @@ class Cluster:
                 f"{native.name} starts {member.guid} {member.stage} (attempt {member.attempt})",
                 lambda tx: letter.call(tx, member.attempt, member.fence),
             )
-        except protocol.Refused as refusal:
+        except protocol.MessageRefused as refusal:
             self.truth.turns.note(self.site, f"  refused: {refusal}")
             native.over = True
             return
@@ -180,9 +180,13 @@ class Cluster:
         if drawn < 0.2 and not self.truth.calm:
             status = "RETRY" if drawn < 0.16 else "ERROR"
             failure = Fail(**native.who, fail_status=status, message="no luck")
-            return lambda tx, attempt, fence: protocol.fail(tx, attempt, fence, failure)
+            return lambda tx, attempt, fence: protocol.fail(
+                tx, protocol.Runner(attempt, fence), failure
+            )
         body = Complete(**native.who, result=Result.model_validate(self._result(native.member)))
-        return lambda tx, attempt, fence: protocol.complete(tx, attempt, fence, body)
+        return lambda tx, attempt, fence: protocol.complete(
+            tx, protocol.Runner(attempt, fence), body
+        )
 
     def _result(self, member: Member) -> dict[str, Any]:
         if member.run == "barcode":
@@ -228,7 +232,7 @@ class Cluster:
 
 
 def _starting(body: Start) -> Callable[[AsyncConnection, int, int], Awaitable[object]]:
-    return lambda tx, attempt, fence: protocol.start(tx, attempt, fence, body)
+    return lambda tx, attempt, fence: protocol.start(tx, protocol.Runner(attempt, fence), body)
 
 
 def _derivative(guid: str, ppi: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ BELOW = {
     "tasks": ("errors", "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
         ("runner", "scheduler", "transport", "tokens"), ("remote", "ends", "runner_archive"),
-        "unserved", "protocol", "sites",
+        "protocol", "sites",
     ),
     "hpc.sites": (
         ("faults", "lock", "retries", "scripts", "transfers"),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.attempts import Child, Grant, LinkedFile, Token
+from schemas.attempts import DerivativeName, Grant, LinkedFile, Token
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
 from track.commands.attention import zeros_accepted
@@ -60,12 +60,12 @@ def file_url(file_proxy: str, metadata: Metadata, name: str) -> str:
     return f"{file_proxy.rstrip('/')}/assetfiles/{path}"
 
 
-def children(guid: str, params: dict[str, Any]) -> tuple[Child, ...]:
+def children(guid: str, params: dict[str, Any]) -> tuple[DerivativeName, ...]:
     """The names of the derivatives that a stage is asked for; none for an asset that is one."""
     asked = params.get("ppi", [])
     try:
         return tuple(
-            Child(ppi=ppi, guid=derivative_guid(guid, n, ppi))
+            DerivativeName(ppi=ppi, guid=derivative_guid(guid, n, ppi))
             for n, ppi in enumerate(asked if isinstance(asked, list) else [asked], start=1)
         )
     except GuidError:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
-from track.jobs.attempts import Attempt, find_attempt
+from track.jobs.attempts import Attempt, LockedAttempt, lock_attempt
 from track.jobs.edges import HELD
 from track.jobs.scripts import told_ids
 from track.records.documents import change_document, read_document
@@ -24,6 +24,10 @@ from track.schema.views import MODULE_CALLED
 
 MISSING = "No derivative for ppi"
 LOST_IMAGE = "ISSUE_WITH_MEDIA"
+
+
+StageChoice = ColumnElement[bool]
+"""Which stage of an asset's is meant."""
 
 
 class UnknownAsset(LookupError):
@@ -40,16 +44,19 @@ class BoundJob:
 
     job_id: int
     guid: str
-    stage_id: int
     stage: str
-    emits: str | None
     params: dict[str, Any]
     state: State
-    attempt: Attempt | None
+    locked: LockedAttempt | None
     native_ids: frozenset[str]
     returned: bool
     said_ids: frozenset[str] = frozenset()
     earlier_ids: frozenset[str] = frozenset()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that is spoken for."""
+        return self.locked.attempt if self.locked else None
 
     @property
     def open(self) -> bool:
@@ -69,7 +76,7 @@ class BoundJob:
         return native_id not in self.earlier_ids
 
 
-def stage_named(name: str) -> ColumnElement[bool]:
+def stage_named(name: str) -> StageChoice:
     """The stage with this key, or else the one whose module has had this name."""
     module = MODULE_CALLED.get(name)
     if module is None:
@@ -77,7 +84,7 @@ def stage_named(name: str) -> ColumnElement[bool]:
     return or_(stage.c.key == name, stage_running_module(module))
 
 
-def stage_running_module(module: str) -> ColumnElement[bool]:
+def stage_running_module(module: str) -> StageChoice:
     """The stage that does what a module does, be it a script under an old name."""
     names = [name for name, does in MODULE_CALLED.items() if does == module]
     return or_(
@@ -86,13 +93,13 @@ def stage_running_module(module: str) -> ColumnElement[bool]:
     )
 
 
-def emitting_stage() -> ColumnElement[bool]:
+def emitting_stage() -> StageChoice:
     """The stage that makes derivatives."""
     return stage.c.emits.is_not(None)
 
 
 async def bind_job(
-    tx: AsyncConnection, guid: str, which: ColumnElement[bool], attempt_id: int | None = None
+    tx: AsyncConnection, guid: str, which: StageChoice, attempt_id: int | None = None
 ) -> BoundJob:
     """Lock an asset's job and read it with its last attempt, or with the one given.
 
@@ -127,7 +134,7 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
             job.c.asset_guid,
             job.c.state,
             (job.c.attempt_id == attempt.c.id).label("last"),
-            *(stage.c[name] for name in ("id", "key", "emits", "params")),
+            *(stage.c[name] for name in ("key", "params")),
             attempt.c.id.label("attempt"),
             *(attempt.c[name] for name in ("external_id", "started_by", "outcome")),
             batch.c.external_id.label("said"),
@@ -144,12 +151,10 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
     return BoundJob(
         job_id=job_id,
         guid=row.asset_guid,
-        stage_id=row.id,
         stage=row.key,
-        emits=row.emits,
         params=row.params,
         state=State(row.state),
-        attempt=None if row.attempt is None else await find_attempt(tx, row.attempt),
+        locked=None if row.attempt is None else await lock_attempt(tx, row.attempt),
         native_ids=native_ids,
         returned=bool(row.last) and came_back,
         said_ids=told_ids(row.said),

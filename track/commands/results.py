@@ -7,6 +7,7 @@ links, derivatives as child assets, files that reached the archive.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import case, func, select, update
@@ -43,16 +44,25 @@ READ = ("asset_subject", "barcode", "multi_specimen")
 MIME = {"tif": "image/tiff", "jpeg": "image/jpeg"}
 
 
+@dataclass(frozen=True)
+class AppliedResult:
+    """What the job warns of, and whether what is known of the asset differs now."""
+
+    warnings: list[str]
+    changed: bool
+
+
 async def apply_result(
     tx: AsyncConnection, attempt: Attempt, result: Result, writes: Sequence[str]
-) -> dict[str, Any]:
-    """Apply what one module returned; the columns of its job that are to be set with its move.
+) -> AppliedResult:
+    """Apply what one module returned.
 
     Fields that the stage may not write are left out, with a warning. Raises MetadataError
     for a value that cannot be read, ValueError for a child not its own.
     """
-    actor = f"attempt:{attempt.id}"
+    actor = attempt.actor
     warnings = [result.warning] if result.warning else []
+    changed = result.barcode is not None
     if result.barcode is not None:
         await hold_labels(tx, attempt.guid, result.barcode)
     if result.metadata:
@@ -60,7 +70,7 @@ async def apply_result(
         if result.barcode is not None:
             # Written below, once it is known what specimens they name.
             changes = {name: changes[name] for name in changes if v3_name(name) not in READ}
-        await change_document(tx, attempt.guid, changes, writes=writes, actor=actor)
+        changed |= await change_document(tx, attempt.guid, changes, writes=writes, actor=actor)
         warnings += unwritten(result.metadata, writes)
         if "barcode" in changes:
             warnings += await name_documented(tx, attempt.guid, actor=actor)
@@ -74,19 +84,13 @@ async def apply_result(
         await declare(tx, attempt.job_id, len(result.derivatives))
     if result.uploaded is not None:
         await apply_uploaded(tx, attempt.guid, [each.name for each in result.uploaded])
-    return {"details": result.details, "warning": "; ".join(warnings) or None}
+    return AppliedResult(warnings, changed)
 
 
 def unwritten(changes: Mapping[str, Any], writes: Iterable[str]) -> list[str]:
     """A warning when `changes` hold fields that the stage may not write; these are left out."""
     outside = ", ".join(Metadata.outside(changes, writes))
     return [f"not written, for the stage's `writes` lacks them: {outside}"] if outside else []
-
-
-async def stage_writes(tx: AsyncConnection, stage_id: int) -> list[str]:
-    """The metadata fields, in v3 names, that a stage may write."""
-    statement = select(stage.c.writes).where(stage.c.id == stage_id)
-    return list((await tx.execute(statement)).scalar_one())
 
 
 async def apply_barcode(

@@ -4,14 +4,16 @@ An attempt is current while the job points at it and it is not closed; whatever
 arrives for another one is recorded and changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.edges import HELD
-from track.schema.tables import asset, attempt, job, stage
+from track.schema.states import State
+from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,29 @@ class Attempt:
     def native_id(self) -> str | None:
         """The site's own job: the one that was granted the start, else the last one told."""
         return self.started_by or self.external_id
+
+    @property
+    def actor(self) -> str:
+        """How history calls it."""
+        return f"attempt:{self.id}"
+
+
+@dataclass(frozen=True)
+class LockedAttempt:
+    """An attempt under its lock, with all that a message about it needs, read at once.
+
+    `module` is empty when it runs something else; `lacked`: its site was not able to run it;
+    `emits` names the pipeline of the derivatives that its stage makes.
+    """
+
+    attempt: Attempt
+    state: State
+    writes: Sequence[str]
+    emits: str | None
+    session: str
+    pipeline: str
+    module: str
+    lacked: bool
 
 
 async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> tuple[int, int]:
@@ -65,6 +90,95 @@ async def find_attempt(
     if lock:
         statement = statement.where(HELD).with_for_update(key_share=True, of=[job, attempt])
     return _attempt((await tx.execute(statement)).one_or_none())
+
+
+HOLD = (
+    select(
+        *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
+        *(attempt.c[name] for name in ("started_by", "nonce", "cancel_requested_at")),
+        ((job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)).label("current"),
+        job.c.state,
+        job.c.asset_guid,
+        job.c.stage_id,
+        *(stage.c[name] for name in ("key", "writes", "emits", "kind", "run")),
+        func.coalesce(site.c.lacks.has_key(stage.c.run), False).label("lacked"),
+        asset.c.session_id,
+        pipeline.c.name,
+    )
+    .join(job, job.c.id == attempt.c.job_id)
+    .join(stage, stage.c.id == job.c.stage_id)
+    .join(asset, asset.c.guid == job.c.asset_guid)
+    .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+    .outerjoin(site, site.c.name == attempt.c.site)
+    .where(attempt.c.id == bindparam("attempt"), HELD)
+    .with_for_update(key_share=True, of=[job, attempt])
+)
+
+
+async def lock_attempt(tx: AsyncConnection, attempt_id: int) -> LockedAttempt | None:
+    """Lock an attempt and its job, and read them; None when there is none.
+
+    Both are locked: after a wait PostgreSQL reads anew only what it locks, and a message
+    would be taken for an attempt that was closed meanwhile.
+    """
+    row = (await tx.execute(HOLD, {"attempt": attempt_id})).one_or_none()
+    if row is None:
+        return None
+    found = Attempt(
+        id=row.id,
+        job_id=row.job_id,
+        n=row.n,
+        site=row.site,
+        fence=row.fence,
+        guid=row.asset_guid,
+        stage_id=row.stage_id,
+        stage=row.key,
+        started_by=row.started_by,
+        nonce=row.nonce,
+        current=bool(row.current),
+        cancel_requested=row.cancel_requested_at is not None,
+    )
+    return LockedAttempt(
+        found,
+        State(row.state),
+        row.writes,
+        row.emits,
+        str(row.session_id),
+        row.name,
+        row.run if row.kind == "module" else "",
+        row.lacked,
+    )
+
+
+async def grant_start(
+    tx: AsyncConnection, attempt_id: int, native_id: str, nonce: str | None
+) -> None:
+    """Note the native job that an attempt's start is granted to."""
+    row = {"started_by": native_id, "nonce": nonce, "started_at": func.now()}
+    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(row))
+
+
+async def note_native_id(tx: AsyncConnection, attempt_id: int, native_id: str) -> None:
+    """Note the scheduler's id of an attempt and that it was submitted, unless both are known."""
+    known = {
+        "external_id": func.coalesce(attempt.c.external_id, native_id),
+        "submitted_at": func.coalesce(attempt.c.submitted_at, func.now()),
+    }
+    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(known))
+
+
+async def note_first_id(tx: AsyncConnection, attempt_id: int, native_id: str) -> None:
+    """Keep the first id that was told, so that a later attempt knows it for another's."""
+    unknown = attempt.c.external_id.is_(None) & attempt.c.started_by.is_(None)
+    mine = update(attempt).where(attempt.c.id == attempt_id, unknown)
+    await tx.execute(mine.values(external_id=native_id))
+
+
+async def ended_before(tx: AsyncConnection, attempt_id: int, days: int) -> bool:
+    """Whether an attempt ended more than so many days ago."""
+    age = func.now() - func.make_interval(0, 0, 0, days)
+    long_ago = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.closed_at < age)
+    return (await tx.execute(long_ago)).first() is not None
 
 
 def _read() -> Any:

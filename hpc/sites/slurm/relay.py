@@ -187,11 +187,13 @@ class OfflineRelay:
         async def work(tx: AsyncConnection) -> None:
             found = await find_attempt(tx, attempt_id)
             if found is not None and found.started_by is None:
-                await protocol.start(tx, attempt_id, found.fence, start, granted_there=True)
+                await protocol.start(
+                    tx, protocol.Runner(attempt_id, found.fence, relayed=True), start
+                )
 
         try:
             await transact(self.engine, work)
-        except protocol.Refused as refusal:
+        except protocol.MessageRefused as refusal:
             log.info("attempt %d: %s", attempt_id, refusal)
 
     def send_first(self, name: str, text: str) -> int | None:

@@ -198,7 +198,7 @@ async def test_a_run_set_to_cancelled_by_force_ends_its_job_too(world: World) ->
         run = await subflow(client, world, "g load")
         await client.set_flow_run_state(run.id, Cancelled(), force=True)
         await is_load(world, "g", JobState.CANCELLED)
-        with pytest.raises(protocol.Refused):
+        with pytest.raises(protocol.MessageRefused):
             await start(world, attempt)
         assert (await ended(client, run)).type == StateType.CANCELLED
 

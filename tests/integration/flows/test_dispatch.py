@@ -82,8 +82,11 @@ class FakeSite:
             done = Complete(**_native(attempt_id), result=Result())
             await self._say(protocol.complete, attempt_id, fence, done)
 
-    async def _say(self, word: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        await transact(self.world.engine, lambda tx: word(tx, *args))
+    async def _say(
+        self, word: Callable[..., Awaitable[Any]], attempt_id: int, fence: int, body: Any
+    ) -> None:
+        caller = protocol.Runner(attempt_id, fence)
+        await transact(self.world.engine, lambda tx: word(tx, caller, body))
 
 
 def _native(attempt_id: int) -> dict[str, str]:

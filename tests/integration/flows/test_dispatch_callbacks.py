@@ -65,8 +65,12 @@ async def come_back(world: World, guid: str) -> None:
     assert isinstance(attempt_id, int) and isinstance(fence, int)
     native = {"native_id": "native", "nonce": "n"}
     start, done = Start(**native), Complete(**native, result=Result())
-    await transact(world.engine, lambda tx: protocol.start(tx, attempt_id, fence, start))
-    await transact(world.engine, lambda tx: protocol.complete(tx, attempt_id, fence, done))
+    await transact(
+        world.engine, lambda tx: protocol.start(tx, protocol.Runner(attempt_id, fence), start)
+    )
+    await transact(
+        world.engine, lambda tx: protocol.complete(tx, protocol.Runner(attempt_id, fence), done)
+    )
 
 
 async def test_a_job_that_came_back_before_it_was_waited_for_is_seen_at_once(world: World) -> None:

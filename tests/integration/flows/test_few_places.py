@@ -108,11 +108,15 @@ async def test_everybody_comes_to_an_end_with_two_places_and_one_in_flight(
                 start, done = Start(**native), Complete(**native, result=Result())
                 await transact(
                     museum.engine,
-                    lambda tx, a=attempt, f=fence, b=start: protocol.start(tx, a, f, b),  # type: ignore[misc]
+                    lambda tx, a=attempt, f=fence, b=start: protocol.start(
+                        tx, protocol.Runner(a, f), b
+                    ),  # type: ignore[misc]
                 )
                 await transact(
                     museum.engine,
-                    lambda tx, a=attempt, f=fence, b=done: protocol.complete(tx, a, f, b),  # type: ignore[misc]
+                    lambda tx, a=attempt, f=fence, b=done: protocol.complete(
+                        tx, protocol.Runner(a, f), b
+                    ),  # type: ignore[misc]
                 )
             while await museum.sql(STILL) != [(0,)]:
                 await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
-from schemas.attempts import Complete, Output, Result, Start
+from schemas.attempts import Complete, OutputFile, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
@@ -24,7 +24,7 @@ from track.schema.states import State as JobState
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load", "retries": 1}]}
 HASTY = Pace(tick_s=0.1, recheck_s=0.1, linger_s=0.3)
-OUTPUT = Output(path="cut.tif", size_bytes=1, sha256="0" * 64)
+OUTPUT = OutputFile(path="cut.tif", size_bytes=1, sha256="0" * 64)
 PATIENCE_S = 120
 
 
@@ -57,9 +57,9 @@ async def _end(world: World, attempt: int, fence: int) -> None:
     native = {"native_id": f"n{attempt}", "nonce": "n"}
 
     async def both(tx: AsyncConnection) -> None:
-        await protocol.start(tx, attempt, fence, Start(**native))
+        await protocol.start(tx, protocol.Runner(attempt, fence), Start(**native))
         done = Complete(**native, result=Result(outputs=(OUTPUT,)))
-        await protocol.complete(tx, attempt, fence, done)
+        await protocol.complete(tx, protocol.Runner(attempt, fence), done)
 
     await transact(world.engine, both)
 

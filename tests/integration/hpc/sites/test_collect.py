@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.ends import FREE_ENDS, of_job, of_runner
+from hpc.protocol import LONGEST_PAUSE_S
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import collect_results, report
-from hpc.unserved import LONGEST_PAUSE_S
 from tests.support.at_site import queue, start
 from tests.support.world import World, new
 from track.jobs.batches import read_batches

@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc import protocol
 from tests.support.at_site import complete, queue, start, until_blocked
 from tests.support.world import World, edit, new
 from track.commands import legacy, operations
 from track.jobs import verbs
-from track.jobs.attempts import find_attempt
+from track.jobs.attempts import find_attempt, lock_attempt
 from track.jobs.edges import lock_edges
 from track.schema.database import transact
 from track.schema.tables import stage
@@ -26,7 +25,7 @@ WAYS: dict[str, Locking] = {
     "standing": lambda tx, job, _: verbs.locked_job(tx, job),
     "operator": lambda tx, job, _: operations.cancel(tx, job, actor="o", why="stop"),
     "attempt": lambda tx, _, attempt: find_attempt(tx, attempt, lock=True),
-    "callback": lambda tx, _, attempt: protocol._lock_attempt(tx, attempt),
+    "callback": lambda tx, _, attempt: lock_attempt(tx, attempt),
     "script": lambda tx, _, attempt: legacy.bind_job(tx, "g", stage.c.key == "load", attempt),
 }
 

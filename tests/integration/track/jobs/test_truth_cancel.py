@@ -54,7 +54,7 @@ async def lost(world: World, attempt: int) -> None:
 async def test_a_start_is_refused_once_a_cancel_was_asked_for(engine: AsyncEngine) -> None:
     world, _, attempt = await queued(engine)
     await ask_to_stop(world, attempt)
-    with pytest.raises(protocol.Refused):
+    with pytest.raises(protocol.MessageRefused):
         await start(world, attempt)
 
 
@@ -109,7 +109,7 @@ async def test_another_site_is_a_new_attempt_and_uses_no_try(engine: AsyncEngine
     )
     rows = await world.sql("SELECT n, fence, site, outcome FROM track.attempt ORDER BY n")
     assert rows == [(1, 1, "alpha", "superseded"), (2, 2, "beta", None)]
-    with pytest.raises(protocol.Refused):
+    with pytest.raises(protocol.MessageRefused):
         await start(world, first)
     assert (await start(world, second, fence=2)).id == second
     assert await world.sql("SELECT tries FROM track.job WHERE id = :id", id=job_id) == [(0,)]
@@ -121,7 +121,7 @@ async def test_a_started_job_changes_its_site_no_more(engine: AsyncEngine) -> No
     _, job_id, attempt = await queued(engine)
     async with engine.begin() as tx:
         body = protocol.Start(native_id="n1", nonce="x")
-        await protocol.start(tx, attempt, 1, body)
+        await protocol.start(tx, protocol.Runner(attempt, 1), body)
         moving = asyncio.create_task(
             transact(
                 engine, lambda other: verbs.move_site(other, job_id, "beta", actor="o", why="")
@@ -154,7 +154,9 @@ async def test_a_repeated_start_is_granted_to_the_same_process_and_no_other(
         return_exceptions=True,
     )
     granted = {n % 3 for n, answer in enumerate(answers) if not isinstance(answer, Exception)}
-    refused = {n % 3 for n, answer in enumerate(answers) if isinstance(answer, protocol.Refused)}
+    refused = {
+        n % 3 for n, answer in enumerate(answers) if isinstance(answer, protocol.MessageRefused)
+    }
     assert len(granted) == 1
     assert granted | refused == {0, 1, 2}
     assert not granted & refused
