@@ -10,8 +10,8 @@ current is recorded and answered, and changes nothing.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ from schemas.attempts import FailureCause, FileFacts, Start, WorkDone, WorkFaile
 from track.commands import messages
 from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job, ppi_of
 from track.commands.legacy_sites import was_at
-from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending
+from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending, Work
 from track.jobs.attempts import Attempt, LockedAttempt, ended_before, find_attempt, lock_attempt
 from track.records.inbox import Received
 from track.schema.states import State
@@ -117,44 +117,30 @@ class AttemptReply:
     attempt: Attempt | None = None
 
 
-class Standing(Enum):
-    """How an attempt stands to a message about it."""
-
-    OPEN = auto()
-    RETURNED = auto()
-    """What a script brought is back; it may add to it."""
-    OVER = auto()
-    NO_JOB = auto()
-
-
 @dataclass(frozen=True)
 class Heard:
-    """A message under its attempt's lock, judged by who calls and by the attempt's state."""
+    """A message under its attempt's lock, judged by who calls and by the attempt's state.
+
+    `open`: the attempt is current, and the caller's; `returned`: what its script brought is
+    back, and it may add to that.
+    """
 
     entry: Received
-    standing: Standing
     locked: LockedAttempt | None
     bound: BoundJob | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether the attempt is current, and the caller's."""
-        return self.standing is Standing.OPEN
+    open: bool = False
+    returned: bool = False
 
     @property
     def adds(self) -> bool:
         """Whether something may still be brought."""
-        return self.standing in (Standing.OPEN, Standing.RETURNED)
+        return self.open or self.returned
 
     @property
     def speaker(self) -> LockedAttempt:
-        """The attempt that is spoken for; there is one unless its standing says otherwise."""
+        """The attempt that is spoken for; there is one where it is open or has returned."""
         assert self.locked is not None
         return self.locked
-
-    def knows(self, native_id: str) -> bool:
-        """Whether a script's job id may be this attempt's; a call that names none may."""
-        return not native_id or (self.bound is not None and self.bound.knows(native_id))
 
 
 async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) -> AttemptReply:
@@ -166,11 +152,9 @@ async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) 
     """
     heard = await _hear(tx, caller, "start", body)
     if isinstance(caller, ScriptCall):
-        if not heard.open or not heard.knows(caller.native_id):
-            return await _over(tx, caller, heard)
-        if heard.speaker.state != State.QUEUED:
-            return AttemptReply(await messages.note_message(tx, heard.entry, RECORDED))
         native_id, nonce = caller.native_id, None
+        if heard.open and heard.speaker.state != State.QUEUED:
+            return await _take(tx, caller, heard, True, None, how=RECORDED)
     else:
         found = _wanted(heard.speaker.attempt, caller)
         native_id, nonce = _native(body)
@@ -179,17 +163,15 @@ async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) 
             return AttemptReply(REPEATED, found)
         if found.cancel_requested and not caller.relayed:
             raise MessageRefused(f"attempt {found.id} was cancelled")
-    how = await messages.take_start(tx, heard.entry, heard.speaker, native_id, nonce)
-    return AttemptReply(how, heard.speaker.attempt)
+    work = partial(messages.let_start, native_id=native_id, nonce=nonce)
+    return await _take(tx, caller, heard, heard.open, work, kind="started")
 
 
 async def submitted(tx: AsyncConnection, caller: Caller, native_id: str) -> AttemptReply:
     """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
     heard = await _hear(tx, caller, "submitted", {"native_id": native_id}, native_id)
-    theirs = isinstance(caller, Runner) or heard.knows(native_id)
-    if not heard.open or not theirs:
-        return await _over(tx, caller, heard)
-    return AttemptReply(await messages.take_native_id(tx, heard.entry, heard.speaker, native_id))
+    work = partial(messages.know_native_id, native_id=native_id)
+    return await _take(tx, caller, heard, heard.open, work, kind="queued")
 
 
 async def complete(
@@ -202,15 +184,16 @@ async def complete(
     another native job was started.
     """
     heard = await _hear(tx, caller, "complete", body)
-    if not (heard.adds if adds else heard.open):
-        return await _over(tx, caller, heard)
     if isinstance(caller, ScriptCall):
+        if not (heard.adds if adds else heard.open):
+            return await _over(tx, caller, heard)
         how = await messages.take_pieces(tx, heard.entry, heard.speaker, body.result)
-    else:
+        return AttemptReply(how)
+    if heard.open:
         _same_job(heard.speaker.attempt, body)
-        kept = heard.entry.payload["result"]
-        how = await messages.take_result(tx, heard.entry, heard.speaker, body.result, kept)
-    return AttemptReply(how)
+    kept = heard.entry.payload["result"]
+    work = partial(messages.bring_result, result=body.result, kept=kept)
+    return await _take(tx, caller, heard, heard.open, work, kind="finished")
 
 
 async def fail(tx: AsyncConnection, caller: Caller, body: WorkFailed) -> AttemptReply:
@@ -221,22 +204,14 @@ async def fail(tx: AsyncConnection, caller: Caller, body: WorkFailed) -> Attempt
     native job was started.
     """
     heard = await _hear(tx, caller, "fail", body)
-    why, native_id = body.message or "failed without a word", ""
-    final = body.fail_status == "ERROR"
+    why, final = body.message or "failed without a word", body.fail_status == "ERROR"
     if isinstance(caller, ScriptCall):
-        native_id = caller.native_id
-        known = heard.knows(native_id)
-        if not heard.open or not known:
-            told = native_id and known and heard.standing is Standing.RETURNED
-            return await _over(tx, caller, heard, f"its failure ({why[:200]})" if told else "")
-        ending = Ending("failed", why, final=final)
-    else:
-        if not heard.open:
-            return await _over(tx, caller, heard)
+        if caller.native_id and heard.returned:
+            caller = replace(caller, brings=f"its failure ({why[:200]})")
+        return await _end(tx, caller, heard, Ending("failed", why, final=final))
+    if heard.open:
         _same_job(heard.speaker.attempt, body)
-        ending = _ending(heard.speaker, body, why)
-    how = await messages.take_end(tx, heard.entry, heard.speaker, ending, _first_id(native_id))
-    return AttemptReply(how)
+    return await _end(tx, caller, heard, _ending(heard.speaker, body, why))
 
 
 async def output(
@@ -251,14 +226,13 @@ async def output(
     """
     about = (facts.name, str(facts.crc32), str(facts.size_bytes))
     heard = await _hear(tx, caller, "outputs", facts, *about)
-    if not heard.open:
-        return await _over(tx, caller, heard)
-    if heard.speaker.attempt.started_by is None:
-        raise MessageRefused(f"attempt {caller.attempt_id} was never started")
-    how = await messages.note_message(tx, heard.entry, APPLIED)
-    if how == APPLIED:
-        await keep(heard.speaker.attempt)
-    return AttemptReply(how)
+    found = heard.speaker.attempt
+    if heard.open and found.started_by is None:
+        raise MessageRefused(f"attempt {found.id} was never started")
+    reply = await _take(tx, caller, heard, heard.open, None)
+    if reply.applied == APPLIED:
+        await keep(found)
+    return reply
 
 
 async def wanted(tx: AsyncConnection, caller: Runner) -> Attempt:
@@ -294,13 +268,13 @@ async def ended(
         actor=actor,
     )
     said = {"outcome": outcome, "why": why, "exit_code": exit_code}
-    return await _end(tx, found, "ended", said, ending, outcome)
+    return await _ended(tx, found, "ended", said, ending, outcome)
 
 
 async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> AttemptReply:
     """A driver's word that the site will never take an attempt as it is asked for."""
     said = {"why": why, "by": actor}
-    return await _end(tx, found, "refused", said, Ending("failed", why, final=True))
+    return await _ended(tx, found, "refused", said, Ending("failed", why, final=True))
 
 
 async def pause(
@@ -312,24 +286,18 @@ async def pause(
     """
     heard = await _hear(tx, caller)
     at = heard.bound
-    if unsubmitted:
-        away = at is not None and at.state == State.QUEUED and not at.native_ids
-    else:
-        away = heard.knows(caller.native_id)
-    if not heard.open or not away:
+    if unsubmitted and at is not None and (at.state != State.QUEUED or at.native_ids):
         return await _over(tx, caller, heard)
-    ending = Ending("released", why, uses_try=False, delay_s=pause_s)
-    native_id = _first_id(caller.native_id)
-    return AttemptReply(await messages.take_end(tx, heard.entry, heard.speaker, ending, native_id))
+    return await _end(tx, caller, heard, Ending("released", why, uses_try=False, delay_s=pause_s))
 
 
 async def note(tx: AsyncConnection, caller: ScriptCall, warning: str = "") -> AttemptReply:
     """A script's word on the way, which changes no state; its job warns, if it is to."""
     heard = await _hear(tx, caller)
-    if not heard.knows(caller.native_id) or not (heard.open if caller.native_id else heard.adds):
-        return await _over(tx, caller, heard)
-    found, native_id = heard.speaker.attempt, _first_id(caller.native_id)
-    return AttemptReply(await messages.note_warning(tx, heard.entry, found, warning, native_id))
+    counts = heard.open if caller.native_id else heard.adds
+    native_id = _first_id(caller)
+    work = partial(messages.note_on_the_way, warning=warning, native_id=native_id)
+    return await _take(tx, caller, heard, counts, work, how=RECORDED)
 
 
 async def derivative(
@@ -337,34 +305,27 @@ async def derivative(
 ) -> AttemptReply:
     """A derivative was made, which the call is about. Raises ValueError for another asset."""
     heard = await _hear(tx, caller)
-    emits = heard.locked.emits if heard.locked else None
-    if heard.bound is None or not heard.adds or emits is None:
-        return await _over(tx, caller, heard)
-    how = await messages.take_derivative(
-        tx,
-        heard.entry,
-        heard.speaker,
-        caller.about,
-        ppi=ppi_of(caller.guid, caller.about, heard.bound.params),
-        emits=emits,
+    counts = heard.adds and heard.speaker.emits is not None
+    guid, params = caller.about, heard.bound.params if heard.bound else {}
+    work = partial(
+        messages.add_derivative,
+        guid=guid,
+        ppi=ppi_of(caller.guid, guid, params),
         fields=fields,
         document=document,
     )
-    return AttemptReply(how)
+    return await _take(tx, caller, heard, counts, work)
 
 
 async def derivative_file(
     tx: AsyncConnection, caller: ScriptCall, facts: FileFacts, mime_type: str
 ) -> AttemptReply:
-    """The file of a derivative, which the call is about."""
+    """The file of a derivative, which the call is about; again, it is the same file."""
     heard = await _hear(tx, caller)
-    if not heard.adds:
-        return await _over(tx, caller, heard)
-    found = heard.speaker.attempt
-    how = await messages.take_derivative_file(
-        tx, heard.entry, found, caller.about, facts, mime_type
+    work = partial(
+        messages.add_derivative_file, guid=caller.about, facts=facts, mime_type=mime_type
     )
-    return AttemptReply(how)
+    return await _take(tx, caller, heard, heard.adds, work)
 
 
 async def derivative_lost(
@@ -372,10 +333,8 @@ async def derivative_lost(
 ) -> AttemptReply:
     """A derivative could not be made; the job that makes them goes on."""
     heard = await _hear(tx, caller)
-    if not heard.adds:
-        return await _over(tx, caller, heard)
-    found = heard.speaker.attempt
-    return AttemptReply(await messages.take_lost_derivative(tx, heard.entry, found, ppi, note))
+    work = partial(messages.miss_derivative, ppi=ppi, note=note)
+    return await _take(tx, caller, heard, heard.adds, work)
 
 
 async def check_was_at(tx: AsyncConnection, who: SiteScript, guid: str) -> None:
@@ -417,7 +376,7 @@ def _ending(of: LockedAttempt, body: WorkFailed, why: str) -> Ending:
     )
 
 
-async def _end(
+async def _ended(
     tx: AsyncConnection,
     found: Attempt,
     verb: str,
@@ -425,11 +384,34 @@ async def _end(
     ending: Ending,
     *about: str,
 ) -> AttemptReply:
+    """What a driver says of an attempt's end."""
     caller = Runner(found.id, found.fence, relayed=True)
     heard = await _hear(tx, caller, verb, said, *about, kind=ending.kind)
-    if not heard.open:
+    return await _end(tx, caller, heard, ending)
+
+
+async def _end(tx: AsyncConnection, caller: Caller, heard: Heard, ending: Ending) -> AttemptReply:
+    work = partial(messages.end_without_result, ending=ending, native_id=_first_id(caller))
+    return await _take(tx, caller, heard, heard.open, work, kind=ending.kind)
+
+
+async def _take(
+    tx: AsyncConnection,
+    caller: Caller,
+    heard: Heard,
+    counts: bool,
+    work: Work | None,
+    *,
+    how: str = APPLIED,
+    kind: str = "",
+) -> AttemptReply:
+    """Have a message applied that counts; any other changes nothing. Raises TooLate."""
+    if not counts:
         return await _over(tx, caller, heard)
-    return AttemptReply(await messages.take_end(tx, heard.entry, heard.speaker, ending))
+    of = heard.speaker
+    return AttemptReply(
+        await messages.take(tx, heard.entry, of, work, how=how, kind=kind), of.attempt
+    )
 
 
 KINDS = {"submitted": "queued", "complete": "finished", "fail": "failed", "outputs": "output"}
@@ -462,8 +444,7 @@ async def _hear(
         asset_guid=found.guid,
         attempt_id=found.id,
     )
-    current = found.current and found.fence == caller.fence
-    return Heard(entry, Standing.OPEN if current else Standing.OVER, locked)
+    return Heard(entry, locked, open=found.current and found.fence == caller.fence)
 
 
 async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
@@ -476,31 +457,27 @@ async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
             raise
         if isinstance(call.who, SiteScript):
             await check_was_at(tx, call.who, call.guid)
-        return Heard(call.entry(None), Standing.NO_JOB, None)
+        return Heard(call.entry(None), None)
     found = at.attempt
     if token is not None and found is None:
         raise NotTheirs(f"the token is not that of job {at.stage} of {call.guid}")
-    theirs = token is None or found is None or found.fence == token.fence
+    theirs = not call.native_id or at.knows(call.native_id)
+    if token is not None and found is not None:
+        theirs &= found.fence == token.fence
     if isinstance(call.who, SiteScript) and (found is None or found.site not in call.who.sites):
         await check_was_at(tx, call.who, call.guid)
         theirs = False  # one that was there before is late
-    standing = Standing.OVER
-    if theirs and (at.open or at.returned):
-        standing = Standing.OPEN if at.open else Standing.RETURNED
-    return Heard(call.entry(at), standing, at.locked, at)
+    return Heard(call.entry(at), at.locked, at, theirs and at.open, theirs and at.returned)
 
 
-async def _over(
-    tx: AsyncConnection, caller: Caller, heard: Heard, brings: str = ""
-) -> AttemptReply:
+async def _over(tx: AsyncConnection, caller: Caller, heard: Heard) -> AttemptReply:
     """Keep a message that changes nothing any more. Raises TooLate."""
-    if heard.standing is Standing.NO_JOB:
-        return AttemptReply(await messages.note_message(tx, heard.entry, RECORDED))
     if isinstance(caller, ScriptCall):
-        token, brings = caller.token, brings or caller.brings
+        token, brings = caller.token, caller.brings
     else:
-        token = None if caller.relayed else caller
-    how = await messages.note_stale(tx, heard.entry, heard.bound, brings)
+        token, brings = (None if caller.relayed else caller), ""
+    how = RECORDED if heard.locked is None and heard.bound is None else STALE
+    how = await messages.keep(tx, heard.entry, how, heard.bound, brings)
     if how == STALE and token and await ended_before(tx, token.attempt_id, LATE_DAYS):
         raise TooLate(f"attempt {token.attempt_id} ended more than {LATE_DAYS} days ago")
     return AttemptReply(how)
@@ -524,6 +501,7 @@ def _same_job(found: Attempt, said: object) -> None:
         raise MessageRefused(f"attempt {found.id} was started by native job {found.started_by}")
 
 
-def _first_id(native_id: str) -> str:
+def _first_id(caller: Caller) -> str:
     """A script's job id, unless it says that its cluster took no job."""
-    return "" if native_id == QUEUE_FULL else native_id
+    told = caller.native_id if isinstance(caller, ScriptCall) else ""
+    return "" if told == QUEUE_FULL else told

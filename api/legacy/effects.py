@@ -5,6 +5,7 @@ A translation is the call, as the inbox keeps it, and the protocol's message tha
 
 import mimetypes
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,7 +38,9 @@ def queue_job(who: Who, body: JobBody, pause_s: float) -> Translation:
     if body.job_id != QUEUE_FULL:
         return call, partial(protocol.submitted, native_id=body.job_id)
     why = "the cluster's queue is full"
-    return call, partial(protocol.pause, why=why, pause_s=pause_s, unsubmitted=True)
+    return replace(call, native_id=""), partial(
+        protocol.pause, why=why, pause_s=pause_s, unsubmitted=True
+    )
 
 
 def start_job(who: Who, body: JobBody) -> Translation:

@@ -1,11 +1,11 @@
 """What a message about an attempt does to its job, once the protocol has judged it.
 
-Each is one call: the message is written to the inbox with what is to be announced of it, and all
-that follows is applied, in the caller's transaction. It says what became of the message:
-applied, recorded, stale, or repeated, when it was received before and nothing was done.
+`take` is one call for the message and its work: it is written to the inbox with what is to be
+announced of it, and all that follows is applied, in the caller's transaction. It says what became
+of the message: applied, recorded, stale, or repeated, when it came before and nothing was done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,6 @@ from track.commands.results import (
 )
 from track.commands.site_lacks import forget_lacks, note_lack
 from track.jobs.attempts import (
-    Attempt,
     LockedAttempt,
     close_attempt,
     grant_start,
@@ -40,6 +39,8 @@ from track.jobs.verbs import apply_rules, end, mark_returned, try_again
 from track.records.inbox import Received, applied, receive
 from track.records.wake import wake
 from track.schema.states import State
+
+Work = Callable[[AsyncConnection, LockedAttempt], Awaitable[None]]
 
 APPLIED, RECORDED, REPEATED, STALE = "applied", "recorded", "repeated", "stale"
 
@@ -90,96 +91,38 @@ def attempt_event(of: LockedAttempt, kind: str) -> dict[str, Any]:
     )
 
 
-async def note_message(tx: AsyncConnection, entry: Received, how: str) -> str:
-    """Keep a message that moves nothing."""
-    return REPEATED if await receive(tx, entry, how) is None else how
-
-
-async def note_stale(
-    tx: AsyncConnection, entry: Received, of: BoundJob | None = None, brings: str = ""
+async def take(
+    tx: AsyncConnection,
+    entry: Received,
+    of: LockedAttempt,
+    work: Work | None = None,
+    *,
+    how: str = APPLIED,
+    kind: str = "",
 ) -> str:
-    """Keep a message of an attempt that is over; its job warns of what it would have brought."""
-    how = await note_message(tx, entry, STALE)
-    if how == STALE and of is not None and brings:
+    """Keep a message once, with the event of this `kind`, and do the work that follows from it."""
+    if await receive(tx, entry, how, attempt_event(of, kind) if kind else None) is None:
+        return REPEATED
+    if work is not None:
+        await work(tx, of)
+    return how
+
+
+async def keep(
+    tx: AsyncConnection, entry: Received, how: str, of: BoundJob | None, brings: str
+) -> str:
+    """Keep a message that changes nothing; a script's job warns of what it would have brought."""
+    if await receive(tx, entry, how) is None:
+        return REPEATED
+    if of is not None and brings:
         await note_late(tx, of, brings)
     return how
-
-
-async def note_warning(
-    tx: AsyncConnection, entry: Received, of: Attempt, warning: str, native_id: str
-) -> str:
-    """Keep a message that says something and ends nothing; its job warns, if it is to."""
-    how = await note_message(tx, entry, RECORDED)
-    if how == RECORDED and native_id:
-        await note_first_id(tx, of.id, native_id)
-    if how == RECORDED and warning:
-        await warn(tx, of.job_id, warning)
-    return how
-
-
-async def take_start(
-    tx: AsyncConnection, entry: Received, of: LockedAttempt, native_id: str, nonce: str | None
-) -> str:
-    """Let a job run from now on; a script, which has no nonce, clears what it warned of."""
-    if await receive(tx, entry, APPLIED, attempt_event(of, "started")) is None:
-        return REPEATED
-    found = of.attempt
-    await grant_start(tx, found.id, native_id, nonce)
-    values: dict[str, Any] = {"warning": None} if nonce is None else {}
-    await _move(tx, of, State.RUNNING, why=f"started by {native_id}", **values)
-    return APPLIED
-
-
-async def take_native_id(
-    tx: AsyncConnection, entry: Received, of: LockedAttempt, native_id: str
-) -> str:
-    """Note the scheduler's id of an attempt."""
-    if await receive(tx, entry, APPLIED, attempt_event(of, "queued")) is None:
-        return REPEATED
-    await note_native_id(tx, of.attempt.id, native_id)
-    return APPLIED
-
-
-async def take_end(
-    tx: AsyncConnection, entry: Received, of: LockedAttempt, ending: Ending, native_id: str = ""
-) -> str:
-    """End an attempt without a result; `native_id` is noted when none was told before."""
-    if await receive(tx, entry, APPLIED, attempt_event(of, ending.kind)) is None:
-        return REPEATED
-    if native_id:
-        await note_first_id(tx, of.attempt.id, native_id)
-    await _end(tx, of, ending)
-    return APPLIED
-
-
-async def take_result(
-    tx: AsyncConnection, entry: Received, of: LockedAttempt, result: Result, kept: Mapping[str, Any]
-) -> str:
-    """Apply a module's result, once and whole, and bring its job back.
-
-    `kept` is the result as it is remembered. One that cannot be taken fails the job.
-    """
-    if await receive(tx, entry, APPLIED, attempt_event(of, "finished")) is None:
-        return REPEATED
-    try:
-        done = await _apply_whole(tx, of, result)
-    except (MetadataError, ValueError) as error:
-        why = f"its result cannot be taken: {error}"
-        await _end(tx, of, Ending("failed", why, final=True, usage=result.usage))
-        return APPLIED
-    await _close(tx, of, "done", result.usage, result=kept)
-    warning = "; ".join(done.warnings) or None
-    await _move(tx, of, State.RETURNED, details=result.details, warning=warning)
-    await wake(tx, [of.attempt.job_id])
-    if of.lacked and of.module:
-        await forget_lacks(tx, of.attempt.site, actor=of.attempt.actor, run=of.module)
-    return APPLIED
 
 
 async def take_pieces(
     tx: AsyncConnection, entry: Received, of: LockedAttempt, result: Result
 ) -> str:
-    """Apply what a script brought of its result, which it reports in pieces.
+    """Keep, once, what a script brought of its result, which it reports in pieces.
 
     The first brings its job back; a later one only adds, and asks the rules that leave stages
     out again. What cannot be read fails the job; of one that is back it is a warning.
@@ -192,8 +135,8 @@ async def take_pieces(
     return how
 
 
-async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[str, str | None]:
-    """What became of a piece, and the event that announces it."""
+async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[str, str]:
+    """What became of a piece, and the kind of the event that announces it, if one does."""
     found = of.attempt
     if result.uploaded is not None:  # a script names none: all that there are
         await apply_uploaded(tx, found.guid, await file_names(tx, found.guid))
@@ -203,10 +146,10 @@ async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[
         what = "metadata" if result.barcode is None else "barcodes"
         why = f"its {what} cannot be taken: {error}"
         if found.current:
-            await _end(tx, of, Ending("failed", why, final=True))
+            await end_without_result(tx, of, Ending("failed", why, final=True))
             return APPLIED, "failed"
         await warn(tx, found.job_id, why)
-        return RECORDED, None
+        return RECORDED, ""
     for warning in done.warnings:
         await warn(tx, found.job_id, warning)
     if found.current:
@@ -216,85 +159,56 @@ async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[
         await mark_returned(tx, found.job_id, attempt_id=found.id, actor=found.actor)
         return APPLIED, "finished"
     if not done.changed:
-        return RECORDED, None
+        return RECORDED, ""
     await apply_rules(tx, found.job_id, actor=found.actor)
-    return APPLIED, None
+    return APPLIED, ""
 
 
-async def take_derivative(
-    tx: AsyncConnection,
-    entry: Received,
-    of: LockedAttempt,
-    guid: str,
-    *,
-    ppi: int | None,
-    emits: str,
-    fields: Mapping[str, Any],
-    document: Mapping[str, Any],
-) -> str:
-    """Enter a derivative as a child of its asset; a late one is one more to wait for.
+async def let_start(
+    tx: AsyncConnection, of: LockedAttempt, native_id: str, nonce: str | None
+) -> None:
+    """Let a job run from now on; a script, which has no nonce, clears what it warned of."""
+    await grant_start(tx, of.attempt.id, native_id, nonce)
+    values: dict[str, Any] = {"warning": None} if nonce is None else {}
+    await _move(tx, of, State.RUNNING, why=f"started by {native_id}", **values)
 
-    Raises ValueError for the guid of another asset.
+
+async def know_native_id(tx: AsyncConnection, of: LockedAttempt, native_id: str) -> None:
+    """Note the scheduler's id of an attempt."""
+    await note_native_id(tx, of.attempt.id, native_id)
+
+
+async def bring_result(
+    tx: AsyncConnection, of: LockedAttempt, result: Result, kept: Mapping[str, Any]
+) -> None:
+    """Apply a module's result or nothing of it, and bring its job back.
+
+    `kept` is the result as it is remembered. One that cannot be taken fails the job.
     """
-    if await receive(tx, entry, APPLIED) is None:
-        return REPEATED
-    found = of.attempt
-    await register_child(
-        tx,
-        found.guid,
-        guid,
-        emits=emits,
-        ppi=ppi,
-        fields=fields,
-        size_mb=ESTIMATED_MB.get(str(fields.get("file_format")), 1),
-        actor=found.actor,
-        document=document,
-    )
-    if not found.current:
-        await declare(tx, found.job_id, await count_children(tx, found.guid))
-        await wake(tx, await resolve(tx, await downstream(tx, [found.job_id])))
-    return APPLIED
+    try:
+        done = await _apply_whole(tx, of, result)
+    except (MetadataError, ValueError) as error:
+        why = f"its result cannot be taken: {error}"
+        await end_without_result(tx, of, Ending("failed", why, final=True, usage=result.usage))
+        return
+    await _close(tx, of, "done", result.usage, result=kept)
+    warning = "; ".join(done.warnings) or None
+    await _move(tx, of, State.RETURNED, details=result.details, warning=warning)
+    await wake(tx, [of.attempt.job_id])
+    if of.lacked and of.module:
+        await forget_lacks(tx, of.attempt.site, actor=of.attempt.actor, run=of.module)
 
 
-async def take_derivative_file(
-    tx: AsyncConnection, entry: Received, of: Attempt, guid: str, facts: FileFacts, mime_type: str
-) -> str:
-    """Note a derivative's file; again, it is the same file."""
-    if await receive(tx, entry, APPLIED) is None:
-        return REPEATED
-    await note_child_file(tx, guid, facts, mime_type=mime_type, site=of.site, actor=of.actor)
-    return APPLIED
+async def end_without_result(
+    tx: AsyncConnection, of: LockedAttempt, ending: Ending, native_id: str = ""
+) -> None:
+    """Close an attempt, and have its job fail or be tried again; cancelled, if that was asked.
 
-
-async def take_lost_derivative(
-    tx: AsyncConnection, entry: Received, of: Attempt, ppi: int, note: str | None
-) -> str:
-    """A derivative could not be made: the asset says so, and its job warns; it goes on."""
-    if await receive(tx, entry, APPLIED) is None:
-        return REPEATED
-    await note_missing(tx, of.guid, ppi, actor=of.actor)
-    await warn(tx, of.job_id, f"no derivative for {ppi} ppi" + (f" ({note})" if note else ""))
-    return APPLIED
-
-
-async def _apply_whole(tx: AsyncConnection, of: LockedAttempt, result: Result) -> AppliedResult:
-    """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
-    brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
-    if not any(brings) and result.derivatives is None:
-        return await apply_result(tx, of.attempt, result, of.writes)
-    async with tx.begin_nested():
-        return await apply_result(tx, of.attempt, result, of.writes)
-
-
-async def _move(tx: AsyncConnection, of: LockedAttempt, new: State, **values: Any) -> None:
-    found = of.attempt
-    guard = Guard(attempt_id=found.id)
-    await move(tx, found.job_id, of.state, new, actor=found.actor, guard=guard, **values)
-
-
-async def _end(tx: AsyncConnection, of: LockedAttempt, ending: Ending) -> None:
-    """Close an attempt, and have its job fail or be tried again; cancelled, if that was asked."""
+    `native_id` is noted when none was told before.
+    """
     found, why = of.attempt, ending.why
+    if native_id:
+        await note_first_id(tx, found.id, native_id)
     await _close(tx, of, ending.outcome, ending.usage, message=why, exit_code=ending.exit_code)
     guard = Guard(attempt_id=found.id)
     if ending.final:
@@ -314,6 +228,78 @@ async def _end(tx: AsyncConnection, of: LockedAttempt, ending: Ending) -> None:
         grows_to_s=ending.grows_to_s,
         free=ending.free,
     )
+
+
+async def add_derivative(
+    tx: AsyncConnection,
+    of: LockedAttempt,
+    guid: str,
+    ppi: int | None,
+    fields: Mapping[str, Any],
+    document: Mapping[str, Any],
+) -> None:
+    """Enter a derivative as a child of its asset; a late one is one more to wait for.
+
+    Raises ValueError for the guid of another asset.
+    """
+    found = of.attempt
+    await register_child(
+        tx,
+        found.guid,
+        guid,
+        emits=str(of.emits),
+        ppi=ppi,
+        fields=fields,
+        size_mb=ESTIMATED_MB.get(str(fields.get("file_format")), 1),
+        actor=found.actor,
+        document=document,
+    )
+    if not found.current:
+        await declare(tx, found.job_id, await count_children(tx, found.guid))
+        await wake(tx, await resolve(tx, await downstream(tx, [found.job_id])))
+
+
+async def add_derivative_file(
+    tx: AsyncConnection, of: LockedAttempt, guid: str, facts: FileFacts, mime_type: str
+) -> None:
+    """Note a derivative's file; again, it is the same file."""
+    site, actor = of.attempt.site, of.attempt.actor
+    await note_child_file(tx, guid, facts, mime_type=mime_type, site=site, actor=actor)
+
+
+async def miss_derivative(
+    tx: AsyncConnection, of: LockedAttempt, ppi: int, note: str | None
+) -> None:
+    """A derivative could not be made: the asset says so, and its job warns; it goes on."""
+    await note_missing(tx, of.attempt.guid, ppi, actor=of.attempt.actor)
+    await warn(
+        tx, of.attempt.job_id, f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
+    )
+
+
+async def note_on_the_way(
+    tx: AsyncConnection, of: LockedAttempt, warning: str, native_id: str
+) -> None:
+    """Note a job id when none was told before, and have the job warn, if it is to."""
+    if native_id:
+        await note_first_id(tx, of.attempt.id, native_id)
+    if warning:
+        await warn(tx, of.attempt.job_id, warning)
+
+
+async def _apply_whole(tx: AsyncConnection, of: LockedAttempt, result: Result) -> AppliedResult:
+    """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
+    brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
+    if not any(brings) and result.derivatives is None:
+        return await apply_result(tx, of.attempt, result, of.writes)
+    async with tx.begin_nested():
+        return await apply_result(tx, of.attempt, result, of.writes)
+
+
+async def _move(tx: AsyncConnection, of: LockedAttempt, new: State, **values: Any) -> None:
+    found = of.attempt
+    guard = Guard(attempt_id=found.id)
+    await move(tx, found.job_id, of.state, new, actor=found.actor, guard=guard, **values)
 
 
 async def _close(
