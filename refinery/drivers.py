@@ -35,7 +35,7 @@ from track.commands.site_health import degrade
 from track.jobs.sites import read_sites
 from track.schema.database import ping, transact
 
-LOOK_S = 3.0
+REREAD_S = 3.0
 PAUSES = Backoff(30.0, 300.0)
 RETAKES = Backoff(1.0, 30.0)
 """A driver that lived as long as the longest pause is begun again after the shortest."""
@@ -70,7 +70,7 @@ class SiteDrivers:
         try:
             while True:
                 await self.turn()
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(REREAD_S)
         finally:
             for name in list(self.driven):
                 await self._leave(name)
@@ -121,7 +121,7 @@ class SiteDrivers:
         """Have a site shown as degraded; its next driver's first good turn takes that back."""
         first = str(error).partition("\n")[0]
         why = f"its driver broke: {type(error).__name__}: {first}"
-        await transact(self.engine, lambda tx: degrade(tx, name, why))
+        await transact(self.engine, degrade, name, why)
 
     async def _leave(self, name: str) -> None:
         _, task = self.driven.pop(name)

@@ -17,7 +17,7 @@ from track.reports import waiting
 from track.reports.waiting_words import Waits
 from track.schema.database import make_engine, transact
 
-MOST_LINES = 40
+MAX_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""
 
 
@@ -75,7 +75,7 @@ def told(found: Sequence[Waits]) -> RenderableType:
     found = [each for each in found if not each.reason.startswith(REPEATED)]
     if not found:
         return "nothing stands still: all of it is over"
-    if len(found) <= MOST_LINES:
+    if len(found) <= MAX_LINES:
         return Group(*(_entry(each.guid, each.stage, each, "since") for each in found))
     return Group(
         *(

@@ -8,6 +8,29 @@ A server hands a command to the account's login shell, whichever that is. So the
 always the same line but for the mark, one that all shells read alike, and the script is the
 first line of its stdin, which a POSIX shell reads and never a byte further: what follows is
 the script's.
+
+What each script answers, a line's kind and its text, and who reads it (`hpc.sites.slurm.cluster`,
+but for the outputs). Every script but `run` may also say `trouble TEXT`: the site's own fault. A
+kind with `+` is a program that was asked: its output, `@CODE` at last, and its complaints under
+`KIND-complaint`.
+
+    hello    clock SECONDS, user NAME, runner NAME, free_kb KB, tool NAME,
+             config+, history+                                           Cluster.hello
+    send     id KEY ID, double KEY ID, busy KEY, absent KEY, unreadable KEY WHY,
+             out LINE and err LINE of what follows: failed KEY CODE      Cluster.send
+    watch    queue+, history+, ended KEY ID CODE, result KEY/NAME JSON, more,
+             started ATTEMPT JSON                                        Cluster.poll
+    take     taken ATTEMPT, started ATTEMPT JSON                         Cluster.take
+    taken    nothing                                                     Cluster.taken
+    sizes    size BYTES GUID/NAME                                        Cluster.sizes
+    place    nothing                                                     Cluster.place
+    wheels   nothing                                                     Cluster.place_wheels
+    outputs  begin, then a tar to the end of the answer                  RemoteSource.fetch
+    script   busy, unknown, code CODE, out LINE, err LINE                Cluster.script
+    run      line+                                                       Cluster.run
+    tidy     removed FOLDER                                              Cluster.tidy
+    scratch  old GUID                                                    Cluster.old_scratch
+    remove   gone GUID                                                   Cluster.remove
 """
 
 import itertools
@@ -17,7 +40,7 @@ from importlib.resources import files
 
 from hpc.scheduler.prelude import prelude_lines
 from hpc.scheduler.refusals import lost_answer_pattern
-from hpc.transport.base import Answer, Sink, Stdin, Wire
+from hpc.transport.base import CommandAnswer, Sink, SiteWire, Stdin
 
 _COMMAND = (
     "exec /bin/sh -c 'IFS= read -r line && case $line in"
@@ -40,7 +63,7 @@ def new_mark() -> str:
 
 
 async def run_script(
-    wire: Wire,
+    wire: SiteWire,
     script: str,
     mark: str,
     *words: str,
@@ -48,10 +71,10 @@ async def run_script(
     stdin: Stdin = b"",
     deadline_s: float = 60.0,
     sink: Sink | None = None,
-) -> Answer:
+) -> CommandAnswer:
     """Run `<script>.sh` over there with these words, after the site's prelude.
 
-    Raises WireError; see `Wire.run` for the deadline and the sink.
+    Raises WireError; see `SiteWire.run` for the deadline and the sink.
     """
     first = program(script, mark, *words, prelude=prelude)
     given = first + stdin if isinstance(stdin, bytes) else itertools.chain((first,), stdin)
@@ -83,7 +106,7 @@ def _escaped(text: str) -> str:
     )
 
 
-def read_lines(answer: Answer, mark: str) -> list[tuple[str, str]]:
+def read_lines(answer: CommandAnswer, mark: str) -> list[tuple[str, str]]:
     """The lines of an answer as (kind, text). Raises TruncatedAnswer."""
     lines: list[tuple[str, str]] = []
     for line in answer.stdout.decode(errors="replace").split("\n"):

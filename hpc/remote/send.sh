@@ -32,7 +32,7 @@ adopt() {
     for question in "$2" "$3"; do
         [ -n "$question" ] || continue
         found=$(eval "$question" 2>"$folder/look.err" </dev/null) && ! lost "$folder/look.err" || {
-            say blind "$1 $(tr '\n' ' ' <"$folder/look.err")"
+            say unreadable "$1 $(tr '\n' ' ' <"$folder/look.err")"
             return 0
         }
         ids=$(printf '%s\n' "$found" | sed -n 's/^[[:space:]]*\([0-9][0-9]*\)[^[:space:]]*[[:space:]]*$/\1/p' | sort -u)

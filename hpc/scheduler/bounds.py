@@ -27,7 +27,7 @@ _MIB = {"K": 1 / 1024, "": 1.0, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024.0}
 
 
 @dataclass(frozen=True)
-class Bounds:
+class JobBounds:
     """The most that one job may ask for, in seconds and MiB, each with whose limit it is."""
 
     time_s: tuple[int, str] | None = None
@@ -39,12 +39,12 @@ class Allowed:
     """The bounds of a cluster's partitions and QOS by their names; `default` is the partition
     of a job that names none."""
 
-    partitions: Mapping[str, Bounds] = field(default_factory=dict)
+    partitions: Mapping[str, JobBounds] = field(default_factory=dict)
     partition_qos: Mapping[str, str] = field(default_factory=dict)
-    qos: Mapping[str, Bounds] = field(default_factory=dict)
+    qos: Mapping[str, JobBounds] = field(default_factory=dict)
     default: str = ""
 
-    def of(self, asked: Resources) -> Bounds:
+    def of(self, asked: Resources) -> JobBounds:
         """The bounds of a job that asks for this."""
         partition = asked.partition or self.default
         found = [
@@ -53,7 +53,7 @@ class Allowed:
             self.qos.get(asked.qos or ""),
         ]
         known = [each for each in found if each is not None]
-        return Bounds(
+        return JobBounds(
             min((each.time_s for each in known if each.time_s), default=None),
             min((each.mem_mb for each in known if each.mem_mb), default=None),
         )
@@ -61,10 +61,10 @@ class Allowed:
 
 def read_bounds(lines: Iterable[str]) -> Allowed:
     """What `ASK` and `ASK_QOS` print."""
-    partitions: dict[str, Bounds] = {}
+    partitions: dict[str, JobBounds] = {}
     partition_qos: dict[str, str] = {}
     largest: dict[str, int] = {}
-    qos: dict[str, Bounds] = {}
+    qos: dict[str, JobBounds] = {}
     default = ""
     for line in lines:
         kind, _, rest = line.strip().partition("|")
@@ -85,26 +85,26 @@ def read_bounds(lines: Iterable[str]) -> Allowed:
     return Allowed(partitions, partition_qos, qos, default)
 
 
-def _partition(name: str, words: Mapping[str, str]) -> Bounds:
+def _partition(name: str, words: Mapping[str, str]) -> JobBounds:
     whose = f"partition {name}"
     seconds, memory = _seconds(words.get("MaxTime", "")), _mib(words.get("MaxMemPerNode", ""))
-    return Bounds(
+    return JobBounds(
         (seconds, whose) if seconds else None,
         (memory, whose) if memory else None,
     )
 
 
-def _with_nodes(name: str, bounds: Bounds, largest: int) -> Bounds:
+def _with_nodes(name: str, bounds: JobBounds, largest: int) -> JobBounds:
     if not largest or (bounds.mem_mb is not None and bounds.mem_mb[0] <= largest):
         return bounds
-    return Bounds(bounds.time_s, (largest, f"the largest node of partition {name}"))
+    return JobBounds(bounds.time_s, (largest, f"the largest node of partition {name}"))
 
 
-def _qos(name: str, value: str) -> Bounds:
+def _qos(name: str, value: str) -> JobBounds:
     wall, _, tres = value.partition("|")
     wishes = dict(word.split("=", 1) for word in tres.split(",") if "=" in word)
     seconds, memory, whose = _seconds(wall), _mib(wishes.get("mem", "")), f"QOS {name}"
-    return Bounds(
+    return JobBounds(
         (seconds, whose) if seconds else None,
         (memory, whose) if memory else None,
     )

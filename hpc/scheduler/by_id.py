@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hpc.scheduler.refusals import answered
-from hpc.scheduler.slurm import Task, is_noise
+from hpc.scheduler.slurm import Task, exit_code_of, is_noise
 from hpc.scheduler.states import slurm_state
 
 NATIVE = re.compile(r"\d+(_\d+)?")
@@ -26,14 +26,14 @@ _CLOCK = ("env", "SLURM_TIME_FORMAT=%s")
 
 
 @dataclass(frozen=True)
-class Seen(Task):
+class SeenJob(Task):
     """A job as it is shown, and when it was submitted, in seconds by the cluster's clock."""
 
     number: str = ""
     submitted: float | None = None
 
 
-Shown = Mapping[str, Sequence[Seen]]
+Shown = Mapping[str, Sequence[SeenJob]]
 """The native jobs that an id may mean, by each id that was asked for."""
 
 Told = Mapping[str, float]
@@ -120,8 +120,8 @@ def read_accounting(
     return {each: _ours(tasks, (told or {}).get(each)) for each, tasks in shown.items()}
 
 
-def _ours(tasks: Sequence[Seen], told: float | None) -> list[Seen]:
-    by_native: dict[str, list[Seen]] = {}
+def _ours(tasks: Sequence[SeenJob], told: float | None) -> list[SeenJob]:
+    by_native: dict[str, list[SeenJob]] = {}
     for task in tasks:
         by_native.setdefault(task.native_id, []).append(task)
     found = []
@@ -136,10 +136,10 @@ def _ours(tasks: Sequence[Seen], told: float | None) -> list[Seen]:
 
 
 def _sorted(
-    lines: Sequence[str], read: Callable[[str], tuple[set[str], Seen]], ids: Iterable[str]
+    lines: Sequence[str], read: Callable[[str], tuple[set[str], SeenJob]], ids: Iterable[str]
 ) -> Shown | None:
     """A line that cannot be read takes the answer's word away; one without columns is none."""
-    found: dict[str, list[Seen]] = {each: [] for each in ids}
+    found: dict[str, list[SeenJob]] = {each: [] for each in ids}
     for line in lines:
         if is_noise(line):
             continue
@@ -152,12 +152,12 @@ def _sorted(
     return found
 
 
-def _queue_line(line: str) -> tuple[set[str], Seen]:
+def _queue_line(line: str) -> tuple[set[str], SeenJob]:
     number, array, index, word, node, submitted, name = line.split("|", 6)
     if not number.isdecimal() or not array.isdecimal():
         raise ValueError(line)
     native = f"{array}_{index}" if index.isdecimal() else number
-    seen = Seen(
+    seen = SeenJob(
         native,
         name,
         slurm_state(word),
@@ -169,20 +169,18 @@ def _queue_line(line: str) -> tuple[set[str], Seen]:
     return {number, array, native}, seen
 
 
-def _accounting_line(line: str) -> tuple[set[str], Seen]:
+def _accounting_line(line: str) -> tuple[set[str], SeenJob]:
     number, native, word, code, node, submitted, name = line.split("|", 6)
     if not number.isdecimal():
         raise ValueError(line)
-    status, _, by_signal = code.partition(":")
-    value = 128 + int(by_signal) if by_signal not in ("", "0") else int(status)
     names = {number, native, native.partition("_")[0]}
-    seen = Seen(
+    seen = SeenJob(
         native,
         name,
         slurm_state(word),
         word,
         node=node,
-        exit_code=value,
+        exit_code=exit_code_of(code),
         number=number,
         submitted=_seconds(submitted),
     )

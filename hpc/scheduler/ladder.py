@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hpc.scheduler.bounds import Allowed, Bounds
+from hpc.scheduler.bounds import Allowed, JobBounds
 from hpc.scheduler.states import JobState
 from schemas.pipeline.model import Resources
 
@@ -45,7 +45,7 @@ def merge(site: Resources, stage: Resources) -> Resources:
     return site.model_copy(update=given)
 
 
-def cut(first: Resources, climbed: Resources, most: Bounds) -> tuple[Resources, dict[str, str]]:
+def cut(first: Resources, climbed: Resources, most: JobBounds) -> tuple[Resources, dict[str, str]]:
     """What is climbed to as far as the cluster lets a job ask for it, and whose limits are
     reached, by the outcome that asks for more. `first` is never cut: that is Slurm's to refuse.
     """

@@ -1,50 +1,26 @@
-"""Slurm as text: the batch script, the commands that ask, and what their answers say.
+"""Slurm as text: the commands that ask and tell, and what their answers say.
 
 Answers are read with suspicion: a line that cannot be read makes the answer incomplete,
 and an incomplete answer never shows that a job is absent.
 """
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hpc.scheduler.prelude import prelude_lines
 from hpc.scheduler.refusals import Complaint, answered, classify, on_one_line
 from hpc.scheduler.states import JobState, slurm_state
-from schemas.pipeline.model import Resources
 
 QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 """Of squeue: array job, tasks, state, name, nodes, reason."""
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
-SIGNAL_LEAD_S = 90
 LONGEST_WORD = 500
 """Characters kept of what was said instead of an id; the last ones, where the answer is."""
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _ARRAY_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:%\d+)?\]))?")
 _SUBMITTED = re.compile(r"(\d+)(?:;[\w.-]+)?")
-_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """One array to submit: task `i` runs line `i` of the manifest in its folder.
-
-    `runner` is relative to the batch's folder, `throttle` the most tasks at a time, `prelude`
-    the site's, run before. `alone` is one job that is no array, for a cluster that takes none.
-    """
-
-    key: str
-    size: int
-    python: str
-    runner: str
-    resources: Resources
-    throttle: int | None = None
-    exclude: tuple[str, ...] = ()
-    prelude: str = ""
-    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +57,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SchedulerAnswer:
     """The tasks an answer shows; absence counts only in one that is complete."""
 
     tasks: tuple[Task, ...]
@@ -108,81 +84,6 @@ class Limits:
     def largest_array(self) -> int:
         """The tasks an array may have: every one counts as a job. 0: no arrays."""
         return min(self.max_array, max(1, self.max_jobs - 1))
-
-
-def render(spec: ArraySpec) -> str:
-    """The batch script of an array, to be submitted from within its folder.
-
-    It hands signals on to the runner and leaves the exit code of each task in
-    `ended/<native id>`: evidence of an end where there is no accounting.
-    """
-    options = "\n".join(f"#SBATCH {option}" for option in _options(spec))
-    return _SCRIPT.format(
-        options=options,
-        prelude=prelude_lines(spec.prelude),
-        native=_ALONE if spec.alone else _TASK,
-        index="0" if spec.alone else '"$SLURM_ARRAY_TASK_ID"',
-        python=shlex.quote(spec.python),
-        runner=shlex.quote(spec.runner),
-    )
-
-
-_TASK = '"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"'
-_ALONE = '"$SLURM_JOB_ID"'
-
-
-_SCRIPT = """\
-#!/bin/sh
-{options}
-{prelude}native={native}
-{python} {runner} --batch . --index {index} --native-id "$native" &
-runner=$!
-trap 'kill -USR1 "$runner" 2>/dev/null' USR1
-trap 'kill -TERM "$runner" 2>/dev/null' TERM
-while :; do
-    wait "$runner"
-    code=$?
-    kill -0 "$runner" 2>/dev/null || break
-done
-mkdir -p ended && printf '%s\\n' "$code" >"ended/.$native" && mv "ended/.$native" "ended/$native"
-log="log/slurm-$native.out"
-[ -s "$log" ] || rm -f "$log"
-exit "$code"
-"""
-
-
-def _options(spec: ArraySpec) -> list[str]:
-    asked = spec.resources
-    throttle = f"%{spec.throttle}" if spec.throttle and spec.throttle < spec.size else ""
-    options = {
-        "array": "" if spec.alone else f"0-{spec.size - 1}{throttle}",
-        "output": "log/slurm-%j.out" if spec.alone else "log/slurm-%A_%a.out",
-        "open-mode": "append",
-        "time": _clock(asked.time_s),
-        "signal": _signal(asked.time_s),
-        "mem": asked.mem_mb and f"{asked.mem_mb}M",
-        "cpus-per-task": asked.cpus,
-        "gres": asked.gpus and f"gpu:{asked.gpus}",
-        "partition": asked.partition,
-        "account": asked.account,
-        "qos": asked.qos,
-        "exclude": ",".join(node for node in spec.exclude if _NODE.fullmatch(node)),
-    }
-    return ["--no-requeue", *(f"--{name}={value}" for name, value in options.items() if value)]
-
-
-def _clock(seconds: int | None) -> str | None:
-    if not seconds:
-        return None
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def _signal(time_s: int | None) -> str | None:
-    """Shortly before the limit; Slurm may send it a minute early, so never in short jobs."""
-    if time_s is not None and time_s <= 120:
-        return None
-    lead = SIGNAL_LEAD_S if time_s is None else min(SIGNAL_LEAD_S, time_s // 6)
-    return f"B:USR1@{lead}"
 
 
 def sbatch_command(key: str) -> list[str]:
@@ -228,7 +129,7 @@ def squeue_command(names: Iterable[str]) -> list[str]:
 
 def read_queue(
     exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
-) -> Answer | None:
+) -> SchedulerAnswer | None:
     """The tasks squeue shows; None when it gave no information.
 
     A name that is none of `names` is a line cut short.
@@ -278,7 +179,7 @@ def sacct_command(names: Iterable[str], days: int = 30) -> list[str]:
 
 def read_accounting(
     exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
-) -> Answer | None:
+) -> SchedulerAnswer | None:
     """The tasks sacct shows; None when there is no accounting or no answer."""
     if not answered(exit_code, stderr):
         return None
@@ -292,10 +193,14 @@ def _accounting_tasks(line: str) -> list[Task]:
         raise ValueError(line)
     indices = expand(found[3]) if found[3] else [int(found[2])] if found[2] else None
     natives = [found[1]] if indices is None else [f"{found[1]}_{index}" for index in indices]
-    exit_code, _, by_signal = code.partition(":")
-    value = 128 + int(by_signal) if by_signal not in ("", "0") else int(exit_code)
-    state = slurm_state(word)
+    state, value = slurm_state(word), exit_code_of(code)
     return [Task(n, name, state, word, node=node, exit_code=value) for n in natives]
+
+
+def exit_code_of(told: str) -> int:
+    """The exit code in `CODE:SIGNAL`, as a shell tells it. Raises ValueError."""
+    code, _, by_signal = told.partition(":")
+    return 128 + int(by_signal) if by_signal not in ("", "0") else int(code)
 
 
 def read_limits(lines: Iterable[str]) -> Limits:
@@ -321,7 +226,7 @@ def _number(settings: dict[str, str], name: str, default: int) -> int:
     return int(found[0]) if found else default
 
 
-def shown_alive(answer: Answer, jobs: Mapping[str, Collection[str]]) -> list[str]:
+def shown_alive(answer: SchedulerAnswer, jobs: Mapping[str, Collection[str]]) -> list[str]:
     """Those of these jobs, by the name they were given, that are there under that name."""
     return [
         task.native_id
@@ -363,7 +268,7 @@ def is_noise(line: str) -> bool:
 
 def _collect(
     lines: Sequence[str], read: Callable[[str], list[Task]], names: Collection[str]
-) -> Answer:
+) -> SchedulerAnswer:
     tasks: list[Task] = []
     unreadable: list[str] = []
     for line in lines:
@@ -378,4 +283,4 @@ def _collect(
             unreadable.append(line)
             continue
         tasks += found
-    return Answer(tuple(tasks), not unreadable, tuple(unreadable))
+    return SchedulerAnswer(tuple(tasks), not unreadable, tuple(unreadable))

@@ -38,7 +38,7 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
     """Apply one result file, as if its call had come; False when it cannot be read."""
     try:
         message = json.loads(text)
-        await transact(engine, lambda tx: _apply(tx, message))
+        await transact(engine, _apply, message)
     except protocol.MessageRefused as refusal:
         log.info("%s: %s", name, refusal)
     except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -32,7 +32,7 @@ class SiteDriver(Protocol):
         """Take up what an earlier driver of this site left under way."""
 
     async def turn(self) -> None:
-        """Send what is queued, look at what is under way, report what ended."""
+        """Send what is queued, poll what is under way, report what ended."""
 
     async def close(self) -> None:
         """Let go; what runs over there goes on."""
@@ -93,5 +93,5 @@ class Presence:
         """Note it now and then until cancelled. Raises what the database raises."""
         while True:
             if self._clock() - self._turned_at < LONGEST_TURN_S:
-                await transact(self._engine, lambda tx: seen(tx, self._site))
+                await transact(self._engine, seen, self._site)
             await asyncio.sleep(SEEN_EVERY_S)

@@ -11,7 +11,7 @@ FAULTS = 3
 
 
 @dataclass
-class Faults:
+class SiteFaults:
     """How many there were since a job started, and until when the site is held for them.
 
     Held again without a start in between it is held longer. `now` is monotonic, in seconds.

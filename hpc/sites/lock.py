@@ -55,10 +55,10 @@ class SiteLock:
                 first = str(error).strip().partition("\n")[0]
                 raise LockLost(f"the database ended the lock's connection ({first})") from error
 
-    async def next_notice(self, most_s: float) -> None:
-        """Return when something was queued for the site, at the latest after `most_s`."""
+    async def next_notice(self, max_s: float) -> None:
+        """Return when something was queued for the site, at the latest after `max_s`."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(most_s):
+            async with asyncio.timeout(max_s):
                 await self.notified.wait()
         self.notified.clear()
 

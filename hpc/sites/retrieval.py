@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.remote import TruncatedAnswer, new_mark, run_script
 from hpc.sites.retries import Retries
-from hpc.transport.base import Wire
+from hpc.transport.base import SiteWire
 from hpc.transport.errors import WireError
 from schemas.guid import check_guid
 from track.jobs.outputs import Output, Outputs, note_retrieved, note_waiting, wanted_outputs
@@ -36,15 +36,15 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 log = logging.getLogger(__name__)
 
 
-GONE_LOOKS = 5
+TRIES_UNTIL_GONE = 5
 """How often a file is looked for on a shared disk before it counts as gone: over some two and
 a half minutes (see `hpc.sites.retries`), for such a disk may show a new file late."""
 
 
-class Source(Protocol):
-    """Where outputs lie; `looks`: how often one is looked for that is not there."""
+class OutputSource(Protocol):
+    """Where outputs lie; `tries`: how often one is looked for that is not there."""
 
-    looks: int
+    tries: int
 
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:
         """Put what there is of these files of an asset under `into`; `size` bytes in all."""
@@ -53,7 +53,7 @@ class Source(Protocol):
 async def retrieve(
     engine: AsyncEngine,
     site: str,
-    source: Source,
+    source: OutputSource,
     outputs: Path,
     retries: Retries[int] | None = None,
 ) -> int:
@@ -63,7 +63,7 @@ async def retrieve(
     Raises what `source` raises; what is in place then stays, and others come first next time.
     """
     retries = Retries() if retries is None else retries
-    found = await transact(engine, lambda tx: wanted_outputs(tx, site))
+    found = await transact(engine, wanted_outputs, site)
     retries.keep({each.attempt for each in found})
     brought = 0
     for each in [each for each in found if retries.is_due(each.attempt)]:
@@ -77,14 +77,14 @@ async def retrieve(
         except (WireError, TruncatedAnswer):
             retries.fail(each.attempt)
             raise
-        if trouble and retries.times(each.attempt) + 1 < source.looks:
+        if trouble and retries.times(each.attempt) + 1 < source.tries:
             retries.fail(each.attempt)
             why = f"its outputs are looked for: {trouble}"
-            await transact(engine, lambda tx, e=each, w=why: note_waiting(tx, e.attempt, w))  # type: ignore[misc]
+            await transact(engine, note_waiting, each.attempt, why)
             continue
         if trouble:
             log.warning("attempt %d: its outputs cannot be had: %s", each.attempt, trouble)
-        await transact(engine, lambda tx, e=each, t=trouble: note_retrieved(tx, e.attempt, t))  # type: ignore[misc]
+        await transact(engine, note_retrieved, each.attempt, trouble)
         brought += 1
     return brought
 
@@ -95,10 +95,10 @@ async def _note_waiting(
     pause = retries.fail(wanted.attempt)
     why = f"its outputs cannot be kept here: {error}"
     log.error("attempt %d: %s; again in %.0f s", wanted.attempt, why, pause)
-    await transact(engine, lambda tx: note_waiting(tx, wanted.attempt, why))
+    await transact(engine, note_waiting, wanted.attempt, why)
 
 
-async def _bring(wanted: Outputs, source: Source, outputs: Path) -> str:
+async def _bring(wanted: Outputs, source: OutputSource, outputs: Path) -> str:
     """Bring one attempt's outputs; why that is impossible, or nothing."""
     home = outputs / check_guid(wanted.guid) / check_guid(wanted.stage)
     missing = await asyncio.to_thread(_missing, wanted.files, home)
@@ -148,7 +148,7 @@ def _place(files: Sequence[Output], fetched: Path, home: Path) -> str:
 class LocalSource:
     """The assets' folders of this machine's own site."""
 
-    looks = 1
+    tries = 1
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -168,9 +168,9 @@ class LocalSource:
 class RemoteSource:
     """The assets' folders at the end of a wire."""
 
-    looks = GONE_LOOKS
+    tries = TRIES_UNTIL_GONE
 
-    def __init__(self, wire: Wire, root: str, prelude: str = "") -> None:
+    def __init__(self, wire: SiteWire, root: str, prelude: str = "") -> None:
         self._wire, self._root, self._prelude = wire, root, prelude
 
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:

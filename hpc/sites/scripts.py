@@ -18,7 +18,7 @@ from track.records.documents import read_document
 
 
 @dataclass(frozen=True)
-class Command:
+class ScriptCommand:
     """A script's command line, filled in; each word is quoted where it becomes a shell's."""
 
     words: tuple[str, ...]
@@ -35,13 +35,13 @@ class Command:
         return f"{self.words[0]} {self.words[-1]} ended with code {code}: {said[-400:]}".strip()
 
 
-async def script_command(tx: AsyncConnection, member: Member, file_proxy: str) -> Command:
+async def script_command(tx: AsyncConnection, member: Member, file_proxy: str) -> ScriptCommand:
     """The command of an attempt; `file_proxy` is the base of the links it may be given."""
     values, resources = await script_values(tx, member.attempt)
     if "{link}" in member.run:
         values["link"] = await _link(tx, member.guid, file_proxy)
     words = Run.model_validate(member.run).words(values)
-    return Command(tuple(words), sbatch_environment(resources))
+    return ScriptCommand(tuple(words), sbatch_environment(resources))
 
 
 def sbatch_environment(asked: Resources) -> dict[str, str]:

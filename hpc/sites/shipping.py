@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpc.scheduler.batch_script import ArraySpec, render
 from hpc.scheduler.ladder import BOUNDED
-from hpc.scheduler.slurm import ArraySpec, render
 from hpc.tokens import Keys
 from schemas.pipeline.model import Resources
 from schemas.sites import Site

@@ -1,4 +1,4 @@
-"""Moves bytes beside a driver's turns, so that a large file delays no look, send or cancel.
+"""Moves bytes beside a driver's turns, so that a large file delays no poll, send or cancel.
 
 A few at once, each under a name and never twice: the driver keeps the other channels of the
 site's connection. Nothing here is remembered: who is killed leaves what shows that it is due.
@@ -28,7 +28,7 @@ class BackgroundTransfers:
         """Whether that is under way, or waits for its place."""
         return name in self._under_way
 
-    def settle(self) -> None:
+    def reap_finished(self) -> None:
         """Forget what has ended; raises what the first of it that failed has raised."""
         for name, task in list(self._under_way.items()):
             if task.done():

@@ -9,7 +9,7 @@ Sink: TypeAlias = Callable[[bytes], object]
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandAnswer:
     """What a command answered. `exit_code` None: it ended without saying how."""
 
     exit_code: int | None
@@ -28,7 +28,7 @@ class Counts:
     sent_bytes: int = 0
 
 
-class Wire(Protocol):
+class SiteWire(Protocol):
     """Runs commands over there."""
 
     @property
@@ -46,7 +46,7 @@ class Wire(Protocol):
         *,
         deadline_s: float = 60.0,
         sink: Sink | None = None,
-    ) -> Answer:
+    ) -> CommandAnswer:
         """Run a shell command to its end within `deadline_s` seconds.
 
         `sink` is given stdout piece by piece, on another thread, instead of the answer.

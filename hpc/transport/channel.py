@@ -14,21 +14,21 @@ from typing import TypeVar
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
-from hpc.transport.base import Answer, Counts, Sink, Stdin
-from hpc.transport.connect import Connection
+from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
+from hpc.transport.connect import SshConnection
 from hpc.transport.errors import DeadlinePassed, LinkLost, NotBegun, TooMuch, WireError
 
 E = TypeVar("E", bound=WireError)
 
 PIECE = 32_768
-MOST_OUTPUT = 256_000_000
+MAX_OUTPUT = 256_000_000
 PEEK_S = 0.2
 
 
-class Call:
+class ChannelCall:
     """A command under way; `abort` ends it from another thread."""
 
-    def __init__(self, connection: Connection, counts: Counts, deadline_s: float) -> None:
+    def __init__(self, connection: SshConnection, counts: Counts, deadline_s: float) -> None:
         self._connection = connection
         self._counts = counts
         self._deadline_s = deadline_s
@@ -44,7 +44,7 @@ class Call:
             with suppress(SSHException, OSError, EOFError):
                 channel.close()
 
-    def run(self, command: str, stdin: Stdin, sink: Sink | None) -> Answer:
+    def run(self, command: str, stdin: Stdin, sink: Sink | None) -> CommandAnswer:
         """Run the command. Raises WireError."""
         # paramiko waits for the server's word on an exec without any deadline of its own.
         alarm = threading.Timer(self._deadline_s, self.abort)
@@ -79,7 +79,7 @@ class Call:
 
     def _converse(
         self, channel: paramiko.Channel, pieces: Iterator[bytes], sink: Sink | None
-    ) -> Answer:
+    ) -> CommandAnswer:
         out: list[bytes] = []
         err: list[bytes] = []
         take = out.append if sink is None else sink
@@ -95,12 +95,12 @@ class Call:
                 err.append(piece)
                 moved += len(piece)
             total += moved if sink is None else 0
-            if total > MOST_OUTPUT:
-                raise TooMuch(f"more than {MOST_OUTPUT // 1_000_000} MB of output")
+            if total > MAX_OUTPUT:
+                raise TooMuch(f"more than {MAX_OUTPUT // 1_000_000} MB of output")
             if feed is not None and channel.send_ready() and not channel.status_event.is_set():
                 feed = self._feed(channel, feed, pieces)
             elif not moved and self._is_over(channel):
-                return Answer(self._exit_code(channel), b"".join(out), b"".join(err))
+                return CommandAnswer(self._exit_code(channel), b"".join(out), b"".join(err))
             elif not moved:
                 self._wait(channel, feeding=feed is not None)
 

@@ -21,11 +21,11 @@ from paramiko.ssh_exception import (
 
 from hpc.transport.errors import (
     BadAddress,
+    HostUnreachable,
     HungUp,
     JumpDown,
     KeyRefused,
     SecondFactor,
-    Unreachable,
     WireError,
     WrongHostKey,
 )
@@ -45,7 +45,7 @@ WEAK = {
 
 
 @dataclass(frozen=True)
-class Connection:
+class SshConnection:
     """A live connection. `generation` tells it from those before and after."""
 
     generation: int
@@ -73,7 +73,7 @@ class Connection:
         self.socket.close()
 
 
-def connect(address: SshAddress, generation: int) -> Connection:
+def connect(address: SshAddress, generation: int) -> SshConnection:
     """Open a connection; blocks. Raises WireError in plain words."""
     first = address.jump or address.node
     try:
@@ -84,14 +84,14 @@ def connect(address: SshAddress, generation: int) -> Connection:
     try:
         if address.jump is None:
             opened.append(_log_in(base, address.node))
-            return Connection(generation, opened[0], base)
+            return SshConnection(generation, opened[0], base)
         try:
             opened.append(_log_in(base, address.jump))
             tunnel = _tunnel(opened[0], address)
-        except (Unreachable, KeyRefused, SecondFactor) as error:
+        except (HostUnreachable, KeyRefused, SecondFactor) as error:
             raise _of_jump(address, error) from error
         opened.append(_log_in(tunnel, address.node))
-        return Connection(generation, opened[1], base, jump=opened[0])
+        return SshConnection(generation, opened[1], base, jump=opened[0])
     except WireError:
         for transport in reversed(opened):
             transport.close()
@@ -111,7 +111,7 @@ def _dial(hop: SshHop) -> socket.socket:
     try:
         sock = socket.create_connection((hop.host, hop.port), CONNECT_S)
     except OSError as error:
-        raise Unreachable(f"{hop.name} does not answer: {error}") from error
+        raise HostUnreachable(f"{hop.name} does not answer: {error}") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -183,7 +183,7 @@ def _in_our_words(
     if isinstance(error, IncompatiblePeer):
         if "host key" in str(error):
             return WrongHostKey(f"{hop.name} has no {pinned.kinds} key, which is what is pinned")
-        return Unreachable(f"{hop.name} speaks only methods that are no longer safe: {error}")
+        return HostUnreachable(f"{hop.name} speaks only methods that are no longer safe: {error}")
     return HungUp(f"{hop.name} does not let us finish: {error or 'it hung up'}{said}")
 
 

@@ -29,15 +29,15 @@ class WireError(Exception):
     pauses = LoginBackoff()
 
 
-class Unreachable(WireError):
+class HostUnreachable(WireError):
     """Nobody answers: see whether the host is up, and whether a firewall lets us through."""
 
 
-class JumpDown(Unreachable):
+class JumpDown(HostUnreachable):
     """The jump host answers not, or lets us no further: look there first."""
 
 
-class HungUp(Unreachable):
+class HungUp(HostUnreachable):
     """The host ends the connection before we are logged in: what it said, if anything, is the
     cause. Else too many log in at once (MaxStartups), or our address is banned there."""
 

@@ -5,7 +5,7 @@ import os
 import signal
 from contextlib import suppress
 
-from hpc.transport.base import Answer, Counts, Sink, Stdin
+from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.errors import DeadlinePassed
 
 
@@ -24,7 +24,7 @@ class LocalWire:
         *,
         deadline_s: float = 60.0,
         sink: Sink | None = None,
-    ) -> Answer:
+    ) -> CommandAnswer:
         """Run a shell command to its end. Raises DeadlinePassed."""
         process = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", command),
@@ -47,7 +47,7 @@ class LocalWire:
         if sink is not None:
             sink(out)
             out = b""
-        return Answer(process.returncode, out, err)
+        return CommandAnswer(process.returncode, out, err)
 
     async def open(self) -> None:
         """There is nothing to open."""

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from hpc.transport.base import Answer, Counts, Sink, Stdin
+from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.breaker import Breaker
-from hpc.transport.channel import Call
-from hpc.transport.connect import Connection, connect
+from hpc.transport.channel import ChannelCall
+from hpc.transport.connect import SshConnection, connect
 from hpc.transport.errors import CircuitOpen, DeadlinePassed, HungUp, LinkLost, NotBegun, WireError
 from schemas.backoff import Backoff
 from schemas.ssh_address import SshAddress
@@ -53,7 +53,7 @@ class SshLink:
         self._pool = ThreadPoolExecutor(2 * CHANNELS + 2, thread_name_prefix="ssh")
         self._places = asyncio.Semaphore(CHANNELS)
         self._opening = asyncio.Lock()
-        self._connection: Connection | None = None
+        self._connection: SshConnection | None = None
         self._generation = 0
         self._proven = 0
         self._used_at = 0.0
@@ -65,7 +65,7 @@ class SshLink:
         *,
         deadline_s: float = 60.0,
         sink: Sink | None = None,
-    ) -> Answer:
+    ) -> CommandAnswer:
         """Run a shell command to its end. Raises WireError; see `begun` there."""
         async with self._places:
             until = time.monotonic() + min(ROOM_S, deadline_s)
@@ -94,13 +94,13 @@ class SshLink:
 
     async def _call(
         self,
-        connection: Connection,
+        connection: SshConnection,
         command: str,
         stdin: Stdin,
         deadline_s: float,
         sink: Sink | None,
-    ) -> Answer:
-        call = Call(connection, self.counts, deadline_s)
+    ) -> CommandAnswer:
+        call = ChannelCall(connection, self.counts, deadline_s)
         work = self._in_thread(functools.partial(call.run, command, stdin, sink))
         task = asyncio.ensure_future(work)
         try:
@@ -123,7 +123,7 @@ class SshLink:
         self._prove(connection)
         return answer
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> SshConnection:
         """The connection, opened or proven alive. Raises WireError."""
         async with self._opening:
             found = self._connection
@@ -136,7 +136,7 @@ class SshLink:
             self._used_at = time.monotonic()
             return self._connection
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> SshConnection:
         wait = self.breaker.wait_s(time.monotonic())
         if wait > 0:
             raise CircuitOpen(f"left alone for another {wait:.0f} s: {self.breaker.why}")
@@ -153,9 +153,9 @@ class SshLink:
         self.host_key = opened.host_key
         return opened
 
-    async def _suspect(self, connection: Connection) -> None:
+    async def _suspect(self, connection: SshConnection) -> None:
         """Keep a connection that still answers, drop one that does not."""
-        call = Call(connection, self.counts, PROBE_S)
+        call = ChannelCall(connection, self.counts, PROBE_S)
         work = asyncio.ensure_future(
             self._in_thread(functools.partial(call.run, "true", b"", None))
         )
@@ -167,13 +167,13 @@ class SshLink:
             work.add_done_callback(_forget)
             self._drop(connection)
 
-    def _prove(self, connection: Connection) -> None:
+    def _prove(self, connection: SshConnection) -> None:
         """A command came to its end: only now the host is known to be well."""
         if connection.generation > self._proven:
             self._proven = connection.generation
             self.breaker.succeeded()
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: SshConnection) -> None:
         """Forget a connection, unless a newer one is in its place already.
 
         One that never carried a command to its end was a failure to connect, lest a host that
@@ -191,7 +191,7 @@ class SshLink:
         return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
-def _forget(task: "asyncio.Future[Answer]") -> None:
+def _forget(task: "asyncio.Future[CommandAnswer]") -> None:
     """Nobody waits for its outcome any more; look at it so that nobody is warned either."""
     with contextlib.suppress(asyncio.CancelledError):
         task.exception()

@@ -12,7 +12,7 @@ from blocks.database import RefineryDatabase
 from blocks.slurm_site import SlurmSite
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.cluster import Cluster
-from hpc.sites.slurm.doctor import Finding, examine, summary
+from hpc.sites.slurm.doctor import SiteFinding, examine, summary
 from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
@@ -80,7 +80,7 @@ async def _note(name: str, by: str, what: str) -> None:
         await forget_lacks(tx, name, actor=f"operator:{by}")
 
 
-async def examine_site(name: str) -> list[Finding]:
+async def examine_site(name: str) -> list[SiteFinding]:
     """What a site is like. Raises CannotDo."""
     site = await find_site(name)
     address = (await find_address(site)).address()
@@ -93,7 +93,7 @@ async def examine_site(name: str) -> list[Finding]:
         await link.close()
 
 
-async def show_findings(name: str, findings: list[Finding]) -> str:
+async def show_findings(name: str, findings: list[SiteFinding]) -> str:
     """Show the findings as a table on the run's page; in one line, `well` or what is not."""
     rows = [
         {

@@ -32,7 +32,7 @@ def die() -> None:
 def arm(driver: SlurmDriver, moment: str) -> None:
     """Have the driver die at a moment of its first send."""
     real = driver.state.cluster.send
-    look = driver.poller.look
+    look = driver.poller.poll
 
     async def send(*given: Any, **named: Any) -> Any:
         if moment == "intent":  # committed, and nothing said to anybody
@@ -50,7 +50,7 @@ def arm(driver: SlurmDriver, moment: str) -> None:
 
     driver.state.cluster.send = send  # type: ignore[method-assign]
     if moment == "id":
-        driver.poller.look = first_look  # type: ignore[method-assign]
+        driver.poller.poll = first_look  # type: ignore[method-assign]
 
 
 async def drive(driver: SlurmDriver) -> None:

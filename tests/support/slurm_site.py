@@ -18,7 +18,7 @@ from api.clusters import create_app
 from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.transport.base import Wire
+from hpc.transport.base import SiteWire
 from hpc.transport.breaker import Breaker
 from hpc.transport.ssh import SshLink
 from schemas.metadata.document import read_document
@@ -85,7 +85,7 @@ class SlurmSite:
     def driver(
         self,
         runner: Path | None = None,
-        wire: Wire | None = None,
+        wire: SiteWire | None = None,
         callback: str | None = None,
         **more: Any,
     ) -> SlurmDriver:

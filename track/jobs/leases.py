@@ -25,7 +25,7 @@ TTL_S = 10.0
 
 RENEW_S = 3.0
 
-LEAST_S = 1.0
+MIN_LEFT_S = 1.0
 """Nothing outside is begun with less than this left: two renewals are overdue by then."""
 
 
@@ -81,7 +81,7 @@ class Lease:
         Raises LeaseLost, at once when the time that is left is no time to start anything.
         """
         lost = LeaseLost(f"session {self.holder.session_id}: the lease is lost")
-        if self._lost.is_set() or self._left_s() < LEAST_S:
+        if self._lost.is_set() or self._left_s() < MIN_LEFT_S:
             raise lost
         try:
             async with asyncio.timeout(self._left_s()) as deadline:

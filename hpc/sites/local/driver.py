@@ -1,41 +1,36 @@
 """The local site: the cluster's own runner as a subprocess of this machine.
 
-Whether a runner is still at a batch is read from a lock that it inherits and that
-the kernel drops with the last process that holds it: no pid is ever believed. So a
-driver that was killed finds out on its return what ended meanwhile.
+Whether a runner is still at a batch is read from a lock that it inherits
+(`hpc.sites.local.process`). So a driver that was killed finds out on its return what ended
+meanwhile.
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.ends import blames_site, by_code, of_runner
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import collect_results, report
-from hpc.sites.faults import Faults
+from hpc.sites.faults import SiteFaults
 from hpc.sites.local import scripts
-from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder
+from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder, write_batch
+from hpc.sites.local.process import is_alive, spawn, tell
 from hpc.sites.local.stops import GRACE_S, Stop, due_stop
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
-from hpc.sites.shipping import manifest, tokens
 from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
-from schemas.proxies import proxies, unproxied
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
 from track.jobs.batches import (
@@ -78,7 +73,7 @@ class LocalDriver:
     clock: Callable[[], float] = time.monotonic
     stops: dict[int, Stop] = field(default_factory=dict)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
-    faults: Faults = field(default_factory=Faults)
+    faults: SiteFaults = field(default_factory=SiteFaults)
     bringing: Retries[int] = field(default_factory=Retries)
     _sweep_at: float = 0.0
 
@@ -88,21 +83,21 @@ class LocalDriver:
         return Path(self.site.root).absolute()
 
     async def adopt(self) -> None:
-        """Read the batches an earlier driver left; what has no runner any more is settled."""
+        """Read the batches an earlier driver left; what has no runner any more is finished."""
         for batch in await self._read(await self._open()):
-            if _is_alive(self._folder(batch)):
+            if is_alive(self._folder(batch)):
                 self.under_way[batch.id] = batch
             else:
-                await self._settle(batch, exit_code=None)
+                await self._finish(batch, exit_code=None)
 
     async def turn(self) -> None:
-        """Settle what ended, then fill the free places; a turn without trouble ends a degrade."""
-        self.transfers.settle()
+        """Finish what ended, then fill the free places; a turn without trouble ends a degrade."""
+        self.transfers.reap_finished()
         for batch in list(self.under_way.values()):
             if not self._still_runs(batch):
                 process = self.running.pop(batch.id, None)
                 del self.under_way[batch.id]
-                await self._settle(batch, exit_code=None if process is None else process.returncode)
+                await self._finish(batch, exit_code=None if process is None else process.returncode)
         await self._stop_due()
         if self.outputs is not None:
             self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
@@ -113,9 +108,9 @@ class LocalDriver:
         if self.clock() >= self._sweep_at:
             self._sweep_at = self.clock() + SWEEP_S
             await self._sweep()
-        await transact(self.engine, lambda tx: self._tell(tx, fault))
+        await transact(self.engine, self._show_state, fault)
 
-    async def _tell(self, tx: AsyncConnection, fault: str) -> None:
+    async def _show_state(self, tx: AsyncConnection, fault: str) -> None:
         """Have the site shown as it is; what waits here while it is held goes elsewhere."""
         if not fault:
             await recover(tx, self.site.name)
@@ -160,15 +155,15 @@ class LocalDriver:
 
     async def _launch(self, batch: Batch) -> None:
         folder = self._folder(batch)
-        await asyncio.to_thread(_write_batch, folder, batch, self.keys, self.callback, self.root)
+        await asyncio.to_thread(write_batch, folder, batch, self.keys, self.callback, self.root)
         await self._run(batch, range(len(batch.members)))
 
     async def _run(self, batch: Batch, lines: Sequence[int]) -> None:
         command = await self._command(batch, lines)
-        process = await asyncio.to_thread(self._spawn, self._folder(batch), command)
+        process = await asyncio.to_thread(spawn, self._folder(batch), command, self.callback)
         self.running[batch.id] = process
         self.under_way[batch.id] = batch
-        await transact(self.engine, lambda tx: mark_submitted(tx, batch.id, f"pid {process.pid}"))
+        await transact(self.engine, mark_submitted, batch.id, f"pid {process.pid}")
 
     async def _command(self, batch: Batch, lines: Sequence[int]) -> list[str]:
         """What runs these lines of a batch: the runner, or a script of the site's own."""
@@ -185,33 +180,15 @@ class LocalDriver:
             *("--native-id", batch.key),
         ]
 
-    def _spawn(self, folder: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a batch's process with the batch's lock in its hands."""
-        with (
-            (folder / "alive").open("w") as held,
-            (folder / "log" / "runner.log").open("ab") as log,
-        ):
-            fcntl.flock(held, fcntl.LOCK_EX)
-            return subprocess.Popen(
-                command,
-                cwd=folder,
-                env=_environment(os.environ, self.callback),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[held.fileno()],
-                start_new_session=True,
-            )
-
     def _still_runs(self, batch: Batch) -> bool:
         process = self.running.get(batch.id)
         if process is not None and not batch.is_script:
             return process.poll() is None
         if process is not None and process.poll() is None:
             return True
-        return _is_alive(self._folder(batch))  # a script may have left something behind it
+        return is_alive(self._folder(batch))  # a script may have left something behind it
 
-    async def _settle(self, batch: Batch, *, exit_code: int | None) -> None:
+    async def _finish(self, batch: Batch, *, exit_code: int | None) -> None:
         """Apply what a gone runner left behind, and say what ended without a word.
 
         Members after one that was stopped go on: nothing is wrong with them.
@@ -219,7 +196,7 @@ class LocalDriver:
         folder = self._folder(batch)
         stop = self.stops.pop(batch.id, None)
         if batch.is_script:
-            well = await scripts.settle(self.engine, batch, folder, self._actor(), stop)
+            well = await scripts.close_batch(self.engine, batch, folder, self._actor(), stop)
             await asyncio.to_thread(clear_folder, folder, well=well)
             return
         await collect_results(self.engine, folder / "results")
@@ -263,12 +240,7 @@ class LocalDriver:
                 await asyncio.to_thread(self._signal, batch, signal.SIGKILL)
 
     def _signal(self, batch: Batch, number: signal.Signals) -> None:
-        """Tell a batch's runner and all that it started, also one of an earlier driver."""
-        process = self.running.get(batch.id)
-        leaders = _holders(self._folder(batch)) if process is None else {process.pid}
-        for pid in leaders:
-            with suppress(ProcessLookupError):
-                os.killpg(pid, number)
+        tell(self._folder(batch), self.running.get(batch.id), number)
 
     async def _sweep(self) -> None:
         """Remove what ended batches left, also one whose driver was killed before it did."""
@@ -277,68 +249,19 @@ class LocalDriver:
         # Read after the folders: a batch is known before it has one.
         running = {batch.key for batch in await self._read(await self._open())}
         for folder in known:
-            if folder.name in running or _is_alive(folder):
+            if folder.name in running or is_alive(folder):
                 continue
             await collect_results(self.engine, folder / "results")
             await asyncio.to_thread(sweep_folder, folder)
 
     async def _open(self) -> list[int]:
-        return await transact(self.engine, lambda tx: open_batches(tx, self.site.name))
+        return await transact(self.engine, open_batches, self.site.name)
 
     async def _read(self, ids: Sequence[int]) -> list[Batch]:
-        return await transact(self.engine, lambda tx: read_batches(tx, ids))
+        return await transact(self.engine, read_batches, ids)
 
     def _folder(self, batch: Batch) -> Path:
         return self.root / "batches" / batch.key
 
     def _actor(self) -> str:
         return f"driver:{self.site.name}"
-
-
-def _environment(variables: Mapping[str, str], callback: str) -> dict[str, str]:
-    """What a runner sees: no secret and no setting of ours, and one thread per library.
-
-    A proxy is passed on, since the archive may be behind it; our own API never is.
-    """
-    kept = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
-    given = {name: value for name, value in variables.items() if name in kept}
-    given |= proxies(variables) | unproxied(variables, [urlsplit(callback).hostname or ""])
-    return given | {"OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1", "PYTHONUNBUFFERED": "1"}
-
-
-def _is_alive(folder: Path) -> bool:
-    """Whether any process still holds the batch's lock."""
-    try:
-        with (folder / "alive").open("r+") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _holders(folder: Path) -> set[int]:
-    """The process groups that hold the batch's lock, by the kernel's own list of open files."""
-    wanted, found = str(folder / "alive"), set()
-    for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # it may end while it is looked at
-            if os.readlink(handle) == wanted:
-                found.add(os.getpgid(int(handle.parts[2])))
-    return found - {os.getpgrp()}
-
-
-def _write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:
-    """Write manifest and tokens; the same batch written again is the same batch."""
-    for name in ("results", "log"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    _write(folder / "tokens", tokens(batch, keys), 0o600)
-    _write(folder / "manifest.jsonl", manifest(batch, callback, str(root)), 0o644)
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
-        stream.write(text)
-    new.replace(path)

@@ -1,16 +1,37 @@
-"""What runners of this machine leave behind: removed once nothing of a batch can come any more.
+"""The folders of batches on this machine: what lies in them, and what goes when they are over.
 
 Tokens never stay. Of a batch that did not go well its logs stay for a while, and so does a
 result that nobody could read.
 """
 
+import os
 import shutil
 import time
 from pathlib import Path
 
+from hpc.sites.shipping import manifest, tokens
+from hpc.tokens import Keys
+from track.jobs.batches import Batch
+
 KEPT_DAYS = 14
 KEPT = ("log", "results", "out", "err")
 """Logs, results that were not taken, and what a script said."""
+
+
+def write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:
+    """Write manifest and tokens; the same batch written again is the same batch."""
+    for name in ("results", "log"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _write(folder / "tokens", tokens(batch, keys), 0o600)
+    _write(folder / "manifest.jsonl", manifest(batch, callback, str(root)), 0o644)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
+        stream.write(text)
+    new.replace(path)
 
 
 def clear_folder(folder: Path, *, well: bool) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hpc.ends import of_script
 from hpc.sites.collect import report
 from hpc.sites.local.stops import Stop
-from hpc.sites.scripts import Command
+from hpc.sites.scripts import ScriptCommand
 from schemas.sites import Site
 from track.jobs.attempts import Attempt, find_attempt
 from track.jobs.batches import Batch, mark_ended, mark_submitted, went_well
@@ -32,27 +32,27 @@ printf '%s\\n' "$?" >"$folder/.code" && mv "$folder/.code" "$folder/code"
 
 
 @dataclass(frozen=True)
-class End:
+class ScriptExit:
     """How a script ended: its exit code, or None when it was killed, and what it said."""
 
     code: int | None
     said: str
 
 
-def wrapped(command: Command, folder: Path, site: Site) -> list[str]:
+def wrapped(command: ScriptCommand, folder: Path, site: Site) -> list[str]:
     """What runs a script in the site's `scripts` folder and keeps its code in its batch's."""
     scripts = Path(site.scripts or site.root).absolute()
     return ["/bin/sh", "-c", _WRAPPER, "sh", str(folder), str(scripts), *command.with_environment]
 
 
-def read_end(folder: Path) -> End:
+def read_end(folder: Path) -> ScriptExit:
     """What a script left in its batch's folder."""
     said = "".join(_tail(folder / name) for name in ("err", "out"))
     code = _tail(folder / "code").strip()
-    return End(int(code) if code.isdecimal() else None, said)
+    return ScriptExit(int(code) if code.isdecimal() else None, said)
 
 
-async def settle(
+async def close_batch(
     engine: AsyncEngine, batch: Batch, folder: Path, actor: str, stop: Stop | None
 ) -> bool:
     """Draw the conclusion from the end of a script and of all that it started here.
@@ -77,7 +77,7 @@ async def settle(
 async def _conclude(
     tx: AsyncConnection,
     found: Attempt,
-    end: End,
+    end: ScriptExit,
     ids: list[str],
     actor: str,
     stop: Stop | None,

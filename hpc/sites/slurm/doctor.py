@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hpc.remote import TruncatedAnswer
-from hpc.sites.slurm.cluster import Cluster, Hello
+from hpc.sites.slurm.answers import Hello
+from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.probe import run_probe
 from hpc.sites.slurm.programs import lacking, remedy
-from hpc.transport.base import Wire
+from hpc.transport.base import SiteWire
 from hpc.transport.errors import WireError
 from schemas.sites import Site
 
@@ -39,7 +40,7 @@ fi
 
 
 @dataclass(frozen=True)
-class Finding:
+class SiteFinding:
     """One thing looked at. `well` None: it could not be told."""
 
     what: str
@@ -48,12 +49,12 @@ class Finding:
     remedy: str = ""
 
 
-async def examine(site: Site, wire: Wire, prelude: str, runner: Path) -> list[Finding]:
+async def examine(site: Site, wire: SiteWire, prelude: str, runner: Path) -> list[SiteFinding]:
     """Look at everything that work at a site depends on; one job is submitted to it.
 
     Never raises for what is wrong with the site: that is a finding.
     """
-    findings: list[Finding] = []
+    findings: list[SiteFinding] = []
     try:
         await _examine(findings, site, Cluster(wire, site.root, prelude), runner)
     except (WireError, TruncatedAnswer) as error:
@@ -62,15 +63,15 @@ async def examine(site: Site, wire: Wire, prelude: str, runner: Path) -> list[Fi
             if isinstance(error, TruncatedAnswer)
             else " ".join((error.__doc__ or "").split())
         )
-        findings.append(Finding("connection", False, str(error), remedy))
+        findings.append(SiteFinding("connection", False, str(error), remedy))
     return findings
 
 
-async def _examine(findings: list[Finding], site: Site, cluster: Cluster, runner: Path) -> None:
+async def _examine(findings: list[SiteFinding], site: Site, cluster: Cluster, runner: Path) -> None:
     """Add one finding after the other. Raises WireError, TruncatedAnswer."""
     hello = await cluster.hello(runner.name)
     key = f"the host key is one of those pinned: {cluster.wire.host_key}"
-    findings.append(Finding("connection", True, f"logged in as {hello.user}; {key}"))
+    findings.append(SiteFinding("connection", True, f"logged in as {hello.user}; {key}"))
     findings += [*_host(site, hello), await _quota(site, cluster), await _speed(cluster)]
     findings += _slurm(site, hello)
     findings += [*await _prelude(cluster), await _python(site, cluster)]
@@ -78,24 +79,24 @@ async def _examine(findings: list[Finding], site: Site, cluster: Cluster, runner
         findings += await _node(site, cluster, hello, runner)
 
 
-def _host(site: Site, hello: Hello) -> list[Finding]:
+def _host(site: Site, hello: Hello) -> list[SiteFinding]:
     skew = f"{hello.clock_skew_s:+.0f} s against ours"
     space = "not told" if hello.free_mb is None else f"{hello.free_mb / 1000:.0f} GB free"
     folder = "; ".join(hello.troubles) or f"{site.root} can be written"
     return [
-        Finding(
+        SiteFinding(
             "clock",
             abs(hello.clock_skew_s) < WRONG_CLOCK_S,
             skew,
             "nothing of ours depends on it, but its times in logs mislead: tell its administrators",
         ),
-        Finding(
+        SiteFinding(
             "folder",
             not hello.troubles,
             folder,
             "set the site's root to a folder of ours on a disk that all nodes see",
         ),
-        Finding(
+        SiteFinding(
             "space",
             None if hello.free_mb is None else hello.free_mb > LITTLE_SPACE_MB,
             space,
@@ -104,15 +105,15 @@ def _host(site: Site, hello: Hello) -> list[Finding]:
     ]
 
 
-async def _quota(site: Site, cluster: Cluster) -> Finding:
+async def _quota(site: Site, cluster: Cluster) -> SiteFinding:
     """Our quota where the root lies, by Lustre's word or the system's."""
     line = QUOTA.format(root=shlex.quote(site.root))
     _, output, _ = await cluster.run(["/bin/sh", "-c", line])
     rows = read_quotas(output)
     if not rows:
-        return Finding("quota", None, "none is told")
+        return SiteFinding("quota", None, "none is told")
     used, limit = max(rows, key=lambda row: row[0] / row[1])
-    return Finding(
+    return SiteFinding(
         "quota",
         used < ALMOST * limit,
         f"{used / 1e6:.1f} of {limit / 1e6:.1f} GB used",
@@ -139,14 +140,14 @@ def read_quotas(output: str) -> list[tuple[int, int]]:
     return found
 
 
-async def _speed(cluster: Cluster) -> Finding:
+async def _speed(cluster: Cluster) -> SiteFinding:
     took = []
     for _ in range(PROBES):
         began = time.monotonic()
         await cluster.wire.run("true")
         took.append(time.monotonic() - began)
     median = statistics.median(took)
-    return Finding(
+    return SiteFinding(
         "speed",
         median < SLOW_EXEC_S,
         f"{median * 1000:.0f} ms a command",
@@ -154,38 +155,38 @@ async def _speed(cluster: Cluster) -> Finding:
     )
 
 
-def _slurm(site: Site, hello: Hello) -> list[Finding]:
+def _slurm(site: Site, hello: Hello) -> list[SiteFinding]:
     limits = hello.limits
     missing = lacking(hello.tools)
     mute = "slurmctld does not answer" if "scontrol" in hello.tools else "there is no scontrol"
     arrays = f"arrays of {limits.max_array}, {limits.max_jobs} jobs in all"
     return [
-        Finding(
+        SiteFinding(
             "programs",
             not missing,
             f"missing: {', '.join(missing)}" if missing else "all there",
             remedy(missing),
         ),
-        Finding(
+        SiteFinding(
             "flock",
             "flock" in hello.tools,
             "there" if "flock" in hello.tools else "missing",
             "without util-linux two drivers at once are kept apart less well: run one only",
         ),
-        Finding(
+        SiteFinding(
             "controller",
             hello.answers,
             f"Slurm {limits.version}, {arrays}" if hello.answers else mute,
             "wait, or ask the cluster's administrators",
         ),
-        Finding(
+        SiteFinding(
             "accounting",
             True if hello.accounting else None,  # one can do without
             "sacct answers" if hello.accounting else "sacct knows nothing",
             f"ends are then known from the queue for {limits.min_job_age_s} s and from exit codes "
             "on the disk: keep the driver running",
         ),
-        Finding(
+        SiteFinding(
             "array size",
             site.max_array <= limits.max_array,
             f"max_array is {site.max_array}, Slurm's is {limits.max_array}",
@@ -194,13 +195,13 @@ def _slurm(site: Site, hello: Hello) -> list[Finding]:
     ]
 
 
-async def _python(site: Site, cluster: Cluster) -> Finding:
+async def _python(site: Site, cluster: Cluster) -> SiteFinding:
     words = [site.python or "python3", "-c", "import sys; print(sys.version.split()[0])"]
     code, output, complaint = await cluster.run(words)
     version = output.strip().split("\n")[-1].strip() if output.strip() else ""
     told = re.match(r"(\d+)\.(\d+)", version)
     new_enough = code == 0 and told is not None and (int(told[1]), int(told[2])) >= (3, 11)
-    return Finding(
+    return SiteFinding(
         "python",
         new_enough,
         f"{site.python} is {version}" if code == 0 else complaint.strip()[-200:],
@@ -208,7 +209,7 @@ async def _python(site: Site, cluster: Cluster) -> Finding:
     )
 
 
-async def _prelude(cluster: Cluster) -> list[Finding]:
+async def _prelude(cluster: Cluster) -> list[SiteFinding]:
     """What the prelude says when it runs where a job begins: with hardly any environment."""
     if not cluster.prelude.strip():
         return []
@@ -218,7 +219,7 @@ async def _prelude(cluster: Cluster) -> list[Finding]:
     said = " ".join(complaint.split())[-300:]
     well = False if code else None if said else True
     return [
-        Finding(
+        SiteFinding(
             "prelude",
             well,
             said or (f"it ends with code {code}" if code else "runs without a word"),
@@ -228,7 +229,7 @@ async def _prelude(cluster: Cluster) -> list[Finding]:
     ]
 
 
-async def _node(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> list[Finding]:
+async def _node(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> list[SiteFinding]:
     """Whether a job, submitted as the driver does it, runs on a node and reaches us."""
     probe = await run_probe(site, cluster, hello, runner)
     if probe.report is None:
@@ -238,29 +239,31 @@ async def _node(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> lis
             if probe.ended
             else "the queue is long or its partition is closed: ask again later"
         )
-        return [Finding("job", False if probe.ended else None, probe.why, remedy)]
+        return [SiteFinding("job", False if probe.ended else None, probe.why, remedy)]
     return node_findings(site, probe.report)
 
 
-def node_findings(site: Site, report: Mapping[str, Any]) -> list[Finding]:
+def node_findings(site: Site, report: Mapping[str, Any]) -> list[SiteFinding]:
     """What the doctor's job tells of its node."""
     modules = report["modules"]
     missing = sorted({each for names in modules.get("missing", {}).values() for each in names})
     lacks = modules.get("trouble") or ("lacks " + ", ".join(missing) if missing else "")
     ran = f"ran on {report['host']} under Python {report['python']}"
     findings = [
-        Finding("job", True, ran),
-        Finding("modules", not lacks, lacks or "a node runs every module", "operate/prepare-site"),
+        SiteFinding("job", True, ran),
+        SiteFinding(
+            "modules", not lacks, lacks or "a node runs every module", "operate/prepare-site"
+        ),
     ]
     if site.callback is None:
         carried = "its nodes have no network: the driver carries for them"
-        return [*findings, Finding("callback", None, carried)]
+        return [*findings, SiteFinding("callback", None, carried)]
     host, why = urlsplit(site.callback).netloc, report["callback"]
     remedy = f"open the way from the nodes to {host}, or use an address they reach"
-    return [*findings, Finding("callback", not why, why or f"a node reaches {host}", remedy)]
+    return [*findings, SiteFinding("callback", not why, why or f"a node reaches {host}", remedy)]
 
 
-def summary(findings: Sequence[Finding]) -> str:
+def summary(findings: Sequence[SiteFinding]) -> str:
     """One line: well, or what is not."""
     bad = [finding.what for finding in findings if finding.well is False]
     return f"not well: {', '.join(bad)}" if bad else "well"

@@ -1,12 +1,11 @@
 """Drives a Slurm cluster over one connection: sends what is queued, watches, cancels, tidies.
 
-Each turn does what is due and no more. Trouble on the wire changes no job: what is in
-doubt stays so until it can be looked for, and a site that stays out of reach is degraded,
-so that what waits for it may go elsewhere.
+Each turn does what is due and no more. Trouble on the wire changes no job: a batch of which
+nothing is known stays unconfirmed until it can be looked for, and a site that stays out of
+reach is degraded, so that what waits for it may go elsewhere.
 """
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc.ends import Meaning
 from hpc.remote import TruncatedAnswer
-from hpc.sites.collect import report
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import RemoteSource, retrieve
-from hpc.sites.slurm import poll_by_id
-from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble
+from hpc.sites.slurm.answers import Hello, SiteTrouble
+from hpc.sites.slurm.canceller import Canceller
+from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.leftovers import find_orphans, sweep
 from hpc.sites.slurm.poller import Poller
 from hpc.sites.slurm.programs import lacking, remedy
@@ -32,12 +30,11 @@ from hpc.sites.slurm.state import SiteState
 from hpc.sites.slurm.submitter import Submitter
 from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
-from hpc.transport.base import Wire
+from hpc.transport.base import SiteWire
 from hpc.transport.errors import CircuitOpen, WireError
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
 from track.jobs.batches import open_batches, read_batches
-from track.jobs.site_load import Unwanted, unwanted
 from track.schema.database import transact
 
 DEGRADED_AFTER_S = 30.0
@@ -45,9 +42,6 @@ GREET_S = 900.0
 GREET_AGAIN_S = 30.0
 TIDY_S = 3600.0
 KEPT_DAYS = 14
-CANCEL_AGAIN_S = 30.0
-
-_NATIVE = re.compile(r"\d+(_\d+)?")
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +55,7 @@ class SlurmDriver:
     keys: Keys
     callback: str
     runner: Path
-    wire: Wire
+    wire: SiteWire
     prelude: str = ""
     file_proxy: str = ""
     outputs: Path | None = None
@@ -72,7 +66,7 @@ class SlurmDriver:
     poller: Poller = field(init=False)
     scripts: SiteScripts = field(init=False)
     script_ends: ScriptEnds = field(init=False)
-    cancelled: dict[int, float] = field(default_factory=dict)
+    canceller: Canceller = field(init=False)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     bringing: Retries[int] = field(default_factory=Retries)
     greeting: Retries[str] = field(init=False)
@@ -101,6 +95,7 @@ class SlurmDriver:
         self.poller = Poller(self.state)
         self.scripts = SiteScripts(self.state, self.submitter, self.file_proxy)
         self.script_ends = ScriptEnds(self.state)
+        self.canceller = Canceller(self.state)
 
     async def adopt(self) -> None:
         """Take up what an earlier driver of this site meant to send or had sent."""
@@ -110,7 +105,7 @@ class SlurmDriver:
     async def turn(self) -> None:
         """Send what is queued, look at what is under way, report what ended."""
         try:
-            self.transfers.settle()
+            self.transfers.reap_finished()
             await self.greet()
             await self._do_steps()
         except CircuitOpen as pause:
@@ -131,8 +126,8 @@ class SlurmDriver:
             self.submitter.send,
             self.scripts.run_due,
             self._stop,
-            self.poller.look,
-            self.script_ends.look,
+            self.poller.poll,
+            self.script_ends.poll,
             self._retrieve,
             self._tidy,
         )
@@ -195,60 +190,10 @@ class SlurmDriver:
 
         Which those are is read first: what is given up meanwhile was not told to stop yet.
         """
-        spent = await self.poller.spent()
-        await self._cancel()
-        await self.poller.settle(spent)
-
-    async def _cancel(self) -> None:
-        """End what nobody wants, all in one command; its end is seen at a later look."""
-        found = await transact(self.engine, lambda tx: unwanted(tx, self.site.name))
-        now = self.clock()
-        due = [
-            each
-            for each in found
-            if now >= self.cancelled.get(each.attempt, 0.0) and _NATIVE.fullmatch(each.external_id)
-        ]
-        self._forget_cancelled(found)
-        if due and not self._blind():
-            await self._end_unstarted(due)
-            if not await self._end_jobs(due):
-                return
-            # Only now: what a lost link kept from them is told again at once.
-            for each in due:
-                self.cancelled[each.attempt] = now + CANCEL_AGAIN_S
-            self.poller.due_at = min(self.poller.due_at, now + 1.0)
-
-    def _blind(self) -> bool:
-        """Whether the queue gave no answer a moment ago; nothing is ended that is not shown."""
-        return self.state.squeue.open and self.clock() < self.state.squeue.again_at
-
-    async def _end_jobs(self, due: list[Unwanted]) -> bool:
-        """End native jobs; False when the queue cannot be asked whose they are."""
-        named: dict[str, list[str]] = {}
-        told: dict[str, float] = {}
-        for each in due:
-            if each.told_at is None:
-                named.setdefault(each.key, []).append(each.external_id)
-            else:
-                told[each.external_id] = max(each.told_at, told.get(each.external_id, 0.0))
-        if named and (silence := await self.state.cluster.cancel(named)):
-            self.state.squeue.note(silence, self.clock())
-            return False
-        return not told or await poll_by_id.stop(self.state, told)
-
-    async def _end_unstarted(self, due: list[Unwanted]) -> None:
-        """Where the shared disk decides: what was never started is over once we have its start."""
-        quiet = [each for each in due if each.open and not each.started]
-        if self.state.relay is None or not quiet:
-            return
-        taken = await self.state.relay.take((each.key, each.attempt) for each in quiet)
-
-        async def work(tx: AsyncConnection) -> None:
-            gone = Meaning("cancelled", False, "it was cancelled before it started")
-            for attempt in sorted(taken.ours):
-                await report(tx, attempt, gone, actor=self.state.actor)
-
-        await transact(self.engine, work)
+        spent = await self.poller.spent_batches()
+        if await self.canceller.cancel():
+            self.poller.due_at = min(self.poller.due_at, self.clock() + 1.0)
+        await self.poller.close_batches(spent)
 
     async def _retrieve(self) -> None:
         """Have stages' outputs brought here."""
@@ -259,10 +204,6 @@ class SlurmDriver:
         cluster = self.state.cluster
         source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
         await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
-
-    def _forget_cancelled(self, found: list[Unwanted]) -> None:
-        still = {each.attempt for each in found}
-        self.cancelled = {each: at for each, at in self.cancelled.items() if each in still}
 
     async def _tidy(self) -> None:
         """Now and then, remove what ended batches left over there."""
@@ -304,7 +245,7 @@ class SlurmDriver:
         if fault := self.state.faulty() or self.state.unanswered():
             await self._degrade(fault)
         elif not self.state.unsure:
-            await transact(self.engine, lambda tx: recover(tx, self.site.name))
+            await transact(self.engine, recover, self.site.name)
 
     async def _degrade(self, why: str, *, renew: bool = False) -> None:
         name = self.site.name

@@ -12,7 +12,7 @@ from enum import Enum
 from hpc.ends import SERVER_OUT_OF_REACH, SIGNALLED, Meaning, blames_site, by_code, of_job
 from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
-from hpc.sites.slurm.cluster import PollResult
+from hpc.sites.slurm.answers import PollResult
 from track.jobs.batches import Member
 
 RESULT_GRACE_S = 120.0
@@ -54,7 +54,7 @@ class JobVerdict:
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedAttempt:
     """A member of a batch and the array jobs that exist under the batch's name.
 
     `unknown_since` is when it was first not seen, `ended_since` when its end first was, on
@@ -78,7 +78,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class BatchSnapshot:
-    """What one look shows of one batch, by native id. `queue` None: it could not be asked."""
+    """What one poll shows of one batch, by native id. `queue` None: it could not be asked."""
 
     queue: Mapping[str, Task] | None
     complete: bool = True
@@ -87,7 +87,7 @@ class BatchSnapshot:
 
 
 def snapshots(keys: Iterable[str], seen: PollResult) -> dict[str, BatchSnapshot]:
-    """A look at many batches, sorted by batch."""
+    """What a poll shows of many batches, sorted by batch."""
     queue = _by_key(seen.queue.tasks if seen.queue else ())
     past = _by_key(seen.history.tasks if seen.history else ())
     return {
@@ -114,8 +114,8 @@ def arrays_of(known: Iterable[str], snapshot: BatchSnapshot) -> tuple[str, ...]:
     return tuple(dict.fromkeys(native.partition("_")[0] for native in natives))
 
 
-def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> JobVerdict:
-    """How an attempt stands, after one look."""
+def judge(watched: WatchedAttempt, snapshot: BatchSnapshot, now: float) -> JobVerdict:
+    """How an attempt stands, after one poll."""
     if snapshot.queue is None:
         return _unknown(watched.unknown_since, "the queue could not be asked")
     shown = [snapshot.queue[each] for each in watched.natives if each in snapshot.queue]
@@ -132,7 +132,9 @@ def judge(watched: Watched, snapshot: BatchSnapshot, now: float) -> JobVerdict:
     return _over(watched, end)
 
 
-def _awaited(watched: Watched, snapshot: BatchSnapshot, end: Task) -> tuple[float, str] | None:
+def _awaited(
+    watched: WatchedAttempt, snapshot: BatchSnapshot, end: Task
+) -> tuple[float, str] | None:
     """How long what an ended job left may still be on its way, and what that is.
 
     A job that ended well left a result: that none shows proves nothing yet.
@@ -172,7 +174,7 @@ def _end(native: str, snapshot: BatchSnapshot) -> Task | None:
     return by_code(code, native)
 
 
-def _over(watched: Watched, end: Task) -> JobVerdict:
+def _over(watched: WatchedAttempt, end: Task) -> JobVerdict:
     """What an end means for the job: whether it used a try, and whose fault it was."""
     member = watched.member
     found = of_job(end, started=member.started, cancelled=member.cancelled)

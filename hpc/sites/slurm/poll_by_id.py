@@ -1,4 +1,4 @@
-"""A look at jobs of which only the ids are known, for scripts told them; and their ending."""
+"""Polls and ends jobs of which only the ids are known, since scripts told them."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ CLOCKS_APART_S = 60.0
 """How far clocks may be apart, in seconds, beyond what was measured when the site was greeted."""
 
 
-async def look(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | None:
+async def poll(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | None:
     """What the queue shows of ids, and accounting of what the queue does not; None: no answer.
 
     `told_at`: by when each id had been told to us, in seconds since 1970. Of a job that has an
@@ -42,7 +42,7 @@ async def stop(state: SiteState, told_at: Mapping[str, float]) -> bool:
 
     Raises WireError, TruncatedAnswer.
     """
-    shown = await look(state, told_at)
+    shown = await poll(state, told_at)
     if shown is None:
         return False
     alive = {task.native_id for tasks in shown.values() for task in tasks if task.state.alive}

@@ -1,6 +1,6 @@
-"""Watches a site's batches: one look for all of them, none while they report by themselves.
+"""Polls a site for its batches: all of them at once, and not while they report by themselves.
 
-A look changes nothing by what it does not show. What jobs left on the disk is applied
+A poll changes nothing by what it does not show. What jobs left on the disk is applied
 before anything is said to have ended.
 """
 
@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hpc.scheduler.slurm import Answer
+from hpc.scheduler.slurm import SchedulerAnswer
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import collect_result, report
-from hpc.sites.slurm.cluster import PollResult
-from hpc.sites.slurm.judge import JobVerdict, SiteStatus, Watched, arrays_of, judge, snapshots
+from hpc.sites.slurm.answers import PollResult
+from hpc.sites.slurm.judge import (
+    JobVerdict,
+    SiteStatus,
+    WatchedAttempt,
+    arrays_of,
+    judge,
+    snapshots,
+)
 from hpc.sites.slurm.state import SiteState
 from track.jobs.batches import (
     Batch,
@@ -33,7 +40,7 @@ from track.schema.database import transact
 
 SLOWER = 1.5
 SLOWEST = 5
-LONGEST_POSTPONED = 10
+MAX_POSTPONED = 10
 KEYS_AT_ONCE = 400
 
 log = logging.getLogger(__name__)
@@ -41,9 +48,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Poller:
-    """Looks when it is time to. `unknown` holds since when an attempt is not seen, `ended`
-    since when its job is known to be over and more of it may still show, `pending` what was
-    last said of why a batch has not begun."""
+    """Polls one site when it is time to.
+
+    `unknown` holds since when an attempt is not seen, `ended` since when its job is known to be
+    over and more of it may still show, `pending` what was last said of why a batch has not
+    begun, `arrays` the array jobs known of a batch.
+    """
 
     state: SiteState
     interval_s: float = 0.0
@@ -60,11 +70,11 @@ class Poller:
         relay = self.state.relay
         return set() if relay is None else set(relay.waiting.values())
 
-    async def spent(self) -> list[int]:
+    async def spent_batches(self) -> list[int]:
         """The batches of which every attempt is over."""
-        return await transact(self.state.engine, lambda tx: spent_batches(tx, self.state.site.name))
+        return await transact(self.state.engine, spent_batches, self.state.site.name)
 
-    async def settle(self, spent: Sequence[int]) -> None:
+    async def close_batches(self, spent: Sequence[int]) -> None:
         """Close batches that are over, and of which nothing is left to be stopped."""
 
         async def work(tx: AsyncConnection) -> None:
@@ -76,14 +86,14 @@ class Poller:
             self.arrays.pop(batch_id, None)
             self.pending.pop(batch_id, None)
 
-    async def look(self) -> bool:
-        """Look if it is due; whether it was. Raises WireError, TruncatedAnswer."""
+    async def poll(self) -> bool:
+        """Poll if it is due; whether it was. Raises WireError, TruncatedAnswer."""
         now = self.state.clock()
         if now < self.due_at:
             return False
         self.interval_s = self.interval_s or float(self.state.site.poll_s)
         await self._forget_closed()
-        found = await transact(self.state.engine, lambda tx: open_arrays(tx, self.state.site.name))
+        found = await transact(self.state.engine, open_arrays, self.state.site.name)
         if not found:
             self.state.squeue.lapse(now)
         if not found or await self._is_fresh(now):
@@ -93,17 +103,17 @@ class Poller:
         ids = list(found)
         for first in range(0, len(ids), KEYS_AT_ONCE):
             some = {each: found[each] for each in ids[first : first + KEYS_AT_ONCE]}
-            changed |= await self._look_at(some)
+            changed |= await self._poll_some(some)
         self._pace(changed)
         if self.state.squeue.open:
             self.due_at = self.state.squeue.again_at
         return True
 
     async def _is_fresh(self, now: float) -> bool:
-        """Whether the jobs report by themselves: then the look waits, though not for ever."""
-        silence = await transact(self.state.engine, lambda tx: silent_for(tx, self.state.site.name))
+        """Whether the jobs report by themselves: then the poll waits, though not for ever."""
+        silence = await transact(self.state.engine, silent_for, self.state.site.name)
         fresh = silence is not None and silence < self.interval_s and not self.state.relay
-        if not fresh or self.due_at == 0.0 or self.postponed >= LONGEST_POSTPONED:
+        if not fresh or self.due_at == 0.0 or self.postponed >= MAX_POSTPONED:
             return False
         if self.unknown or self.ended or self.state.squeue.open:
             return False
@@ -112,21 +122,21 @@ class Poller:
         return True
 
     def _pace(self, changed: bool) -> None:
-        """Look less often while nothing happens, yet before Slurm forgets what ended."""
-        least = float(self.state.site.poll_s)
-        longest = max(least, min(SLOWEST * least, self.state.limits.min_job_age_s / 2))
+        """Poll less often while nothing happens, yet before Slurm forgets what ended."""
+        shortest = float(self.state.site.poll_s)
+        longest = max(shortest, min(SLOWEST * shortest, self.state.limits.min_job_age_s / 2))
         # Where the driver carries, nobody else says that a job started or ended.
-        slower = least if self.state.relay else min(longest, self.interval_s * SLOWER)
-        self.interval_s = least if changed or self.unknown or self.ended else slower
+        slower = shortest if self.state.relay else min(longest, self.interval_s * SLOWER)
+        self.interval_s = shortest if changed or self.unknown or self.ended else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
 
-    async def _look_at(self, found: Mapping[int, tuple[str, str]]) -> bool:
-        """One look at some batches; whether anything was news."""
+    async def _poll_some(self, found: Mapping[int, tuple[str, str]]) -> bool:
+        """Poll some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
         relay = self.state.relay
         starts, known = relay is not None, [] if relay is None else relay.known()
-        seen = await self.state.cluster.look(keys, starts=starts, known=known)
+        seen = await self.state.cluster.poll(keys, starts=starts, known=known)
         news = await self._collect(seen)
         if seen.more:
             return news  # a result that was not read yet would be taken for a job without one
@@ -137,23 +147,23 @@ class Poller:
         self._note_readable(seen.queue)
         await self._note_pending(found, seen.queue)
         verdicts = await self._judge(found, seen)
-        doubtful = {
+        unsure = {
             watched.key
             for watched, verdict in verdicts
             if verdict.status in (SiteStatus.UNKNOWN, SiteStatus.OVER)
         }
-        if doubtful:
+        if unsure:
             source = "accounting" if self.state.accounting else "disk"
-            more = await self.state.cluster.look(
-                sorted(doubtful), queue=False, history=source, starts=starts, known=known
+            more = await self.state.cluster.poll(
+                sorted(unsure), queue=False, history=source, starts=starts, known=known
             )
             news |= await self._collect(more)
             whole = PollResult(seen.queue, more.history, more.ended)
-            some = {each: pair for each, pair in found.items() if pair[0] in doubtful}
+            some = {each: pair for each, pair in found.items() if pair[0] in unsure}
             verdicts = await self._judge(some, whole)
         return await self._report(verdicts) or news
 
-    def _note_readable(self, queue: Answer) -> None:
+    def _note_readable(self, queue: SchedulerAnswer) -> None:
         """A queue of which some lines cannot be read proves no end; for long, it is a fault."""
         if queue.complete:
             self.state.squeue.clear()
@@ -161,7 +171,9 @@ class Poller:
             cut = f"a line of its answer cannot be read: {queue.unreadable[0]!r}"
             self.state.squeue.note(cut, self.state.clock())
 
-    async def _note_pending(self, found: Mapping[int, tuple[str, str]], queue: Answer) -> None:
+    async def _note_pending(
+        self, found: Mapping[int, tuple[str, str]], queue: SchedulerAnswer
+    ) -> None:
         """Say on jobs why the scheduler has not begun them, in its own words, when that is news."""
         shown = {
             task.name: task.reason
@@ -201,9 +213,9 @@ class Poller:
 
     async def _judge(
         self, found: Mapping[int, tuple[str, str]], seen: PollResult
-    ) -> list[tuple[Watched, JobVerdict]]:
+    ) -> list[tuple[WatchedAttempt, JobVerdict]]:
         """Every open attempt of these batches, and how it stands."""
-        batches = await transact(self.state.engine, lambda tx: read_batches(tx, list(found)))
+        batches = await transact(self.state.engine, read_batches, list(found))
         now = self.state.clock()
         shown = snapshots((batch.key for batch in batches), seen)
         verdicts, held = [], self.held
@@ -216,12 +228,13 @@ class Poller:
                     continue
                 since = self.unknown.get(member.attempt)
                 ended = self.ended.get(member.attempt)
-                watched = Watched(member, batch.key, arrays, since, batch.alone, ended)
+                watched = WatchedAttempt(member, batch.key, arrays, since, batch.alone, ended)
                 verdicts.append((watched, judge(watched, snapshot, now)))
-        await self._remember(verdicts)
+        await self._note_verdicts(verdicts)
         return verdicts
 
-    async def _remember(self, verdicts: Iterable[tuple[Watched, JobVerdict]]) -> None:
+    async def _note_verdicts(self, verdicts: Iterable[tuple[WatchedAttempt, JobVerdict]]) -> None:
+        """Keep since when attempts are unknown or ended, and say on their jobs what is awaited."""
         ending = []
         for watched, verdict in verdicts:
             attempt = watched.member.attempt
@@ -248,11 +261,11 @@ class Poller:
         """What has come back by itself is awaited no more."""
         awaited = self.unknown.keys() | self.ended.keys()
         if awaited:
-            still = await transact(self.state.engine, lambda tx: still_open(tx, awaited))
+            still = await transact(self.state.engine, still_open, awaited)
             self.unknown = {each: at for each, at in self.unknown.items() if each in still}
             self.ended = {each: at for each, at in self.ended.items() if each in still}
 
-    async def _report(self, verdicts: Sequence[tuple[Watched, JobVerdict]]) -> bool:
+    async def _report(self, verdicts: Sequence[tuple[WatchedAttempt, JobVerdict]]) -> bool:
         over = [(w, v) for w, v in verdicts if v.status is SiteStatus.OVER]
         over = await self._never_started(over)
         for watched, verdict in over:
@@ -262,19 +275,15 @@ class Poller:
             self.state.avoid(verdict.node)
             fault = verdict.site_fault
             if fault and self.state.faults.note(fault, self.state.clock()):
-                await self._note_fault(fault)
+                await transact(self.state.engine, note_fault, self.state.site.name, fault)
         return bool(over)
 
-    async def _note_fault(self, fault: str) -> None:
-        name = self.state.site.name
-        await transact(self.state.engine, lambda tx: note_fault(tx, name, fault))
-
     async def _never_started(
-        self, over: list[tuple[Watched, JobVerdict]]
-    ) -> list[tuple[Watched, JobVerdict]]:
+        self, over: list[tuple[WatchedAttempt, JobVerdict]]
+    ) -> list[tuple[WatchedAttempt, JobVerdict]]:
         """Without those that had begun unseen, where only the shared disk can tell.
 
-        What they left is read at the next look. Raises WireError, TruncatedAnswer, SiteTrouble.
+        What they left is read at the next poll. Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         quiet = [watched for watched, _ in over if not watched.member.started]
         if self.state.relay is None or not quiet:

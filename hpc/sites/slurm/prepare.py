@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hpc.sites.slurm.cluster import Cluster, SiteTrouble
+from hpc.sites.slurm.answers import SiteTrouble
+from hpc.sites.slurm.cluster import Cluster
 from schemas.sites import Site
 
 PIECE = 1 << 20

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.shipping import Parcel, batch_script
-from hpc.sites.slurm.cluster import Cluster, Hello, SiteTrouble, SubmitOutcome
+from hpc.sites.slurm.answers import Hello, SiteTrouble, SubmitOutcome
+from hpc.sites.slurm.cluster import Cluster
 from schemas.sites import Site
 from track.jobs.batches import ALONE
 
 PATIENCE_S = 120.0
-LOOK_S = 1.0
+POLL_S = 1.0
 LONGEST_WORDS = 300
 
 
@@ -71,13 +72,13 @@ def _parcel(site: Site, cluster: Cluster, hello: Hello, key: str, runner: Path) 
 async def _await_report(cluster: Cluster, key: str, folder: str) -> Probe:
     until, waits = time.monotonic() + PATIENCE_S, ""
     while time.monotonic() < until:
-        await asyncio.sleep(LOOK_S)
-        sight = await cluster.look([key], history="disk")
-        if text := sight.results.get(f"{key}/probe.json"):
+        await asyncio.sleep(POLL_S)
+        shown = await cluster.poll([key], history="disk")
+        if text := shown.results.get(f"{key}/probe.json"):
             return Probe(json.loads(text))
-        if codes := sight.ended.get(key):
+        if codes := shown.ended.get(key):
             return Probe(None, await _last_words(cluster, folder, *codes.values()))
-        tasks = sight.queue.tasks if sight.queue else ()
+        tasks = shown.queue.tasks if shown.queue else ()
         waits = next((f": {task.word} {task.reason}" for task in tasks), waits)
     return Probe(None, f"the job did not end within {PATIENCE_S:.0f} s{waits}", ended=False)
 

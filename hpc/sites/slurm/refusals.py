@@ -1,8 +1,9 @@
-"""What follows from a site's no: its batches go back to the queue, and how it is asked next.
+"""What follows when a site declines a batch: it goes back to the queue, and is sent again later.
 
-A no is never held against a specimen. It is said on the jobs and asked again after a growing
-pause, one batch at a time; smaller ones where their number was too large. Often enough, and
-the site is held for broken or, if it takes other stages' jobs, gets none of that module.
+A refusal is never held against a specimen. It is said on the jobs, and they are sent again
+after a growing pause, one batch at a time; smaller ones where their number was too large. When
+it was refused often enough, the site is taken for broken or, if it takes other stages' jobs,
+gets none of that module.
 """
 
 import logging
@@ -12,20 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import Meaning
 from hpc.sites.collect import report
-from hpc.sites.slurm.array_limits import Learnt
-from hpc.sites.slurm.cluster import Sent, SubmitOutcome
+from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
 from hpc.sites.slurm.silence import Silence
 from hpc.sites.slurm.state import SiteState
+from schemas.backoff import Backoff
 from track.commands.site_lacks import note_lack
 from track.jobs.batches import Batch, mark_array, note_pending, release_declined, stages_at
 from track.jobs.batching import StageLimits
 from track.jobs.site_notes import note_fault
 from track.schema.database import transact
-
-NO = frozenset(
-    {SubmitOutcome.FULL, SubmitOutcome.FEWER, SubmitOutcome.ARRAY, SubmitOutcome.UNWILLING}
-)
-"""Answers after which it is known that there is no job."""
 
 OFTEN = 3
 """So often in a row a stage alone is refused until its module goes elsewhere."""
@@ -33,29 +29,72 @@ OFTEN = 3
 OFTEN_FULL = 10
 """The same where there is no place for it, or no answer: after half an hour about."""
 
+REFUSED_PAUSES = Backoff(15.0, 300.0)
+WIDER_AFTER_S = 600.0
+"""Limits are raised and queues empty: after so long a larger array is tried again."""
+
+MAX_SIZE = 20_000
+
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Answers:
-    """What was learnt of each stage, by its id; `noted`: a restart would still know that the
-    site refuses everything."""
+class StageRecord:
+    """What a site's answers taught of one stage, for as long as the driver lives.
+
+    `size` is its largest array (None: what the site allows, 0: no array, each job alone);
+    nothing of it is sent `until` then after `times` refusals in a row.
+    """
+
+    size: int | None = None
+    narrowed_at: float = 0.0
+    times: int = 0
+    until: float = 0.0
+
+    def narrow(self, refused: int, smallest: int, now: float) -> None:
+        """An array of so many was too large; `smallest` is the smallest that may be tried."""
+        half = max(smallest, refused // 2)
+        self.size = half if self.size is None else min(self.size, half)
+        self.narrowed_at = now
+
+    def refused(self, now: float) -> None:
+        """The site did not take it: it is left alone, longer each time."""
+        if self.times and now < self.until:
+            return  # another of the same command's
+        self.times += 1
+        self.until = now + REFUSED_PAUSES.pause_s(self.times)
+
+    def taken(self, now: float) -> None:
+        """The site took what was sent."""
+        self.times, self.until = 0, 0.0
+        if self.size is not None and now - self.narrowed_at >= WIDER_AFTER_S:
+            wider = max(1, 2 * self.size)
+            self.size, self.narrowed_at = (wider if wider < MAX_SIZE else None), now
+
+
+@dataclass
+class Refusals:
+    """Deals with what one site declines.
+
+    `stages` is what was learnt of each stage, by its id; `noted`: a restart would still know
+    that the site refuses everything.
+    """
 
     state: SiteState
-    learnt: dict[int, Learnt] = field(default_factory=dict)
+    stages: dict[int, StageRecord] = field(default_factory=dict)
     noted: bool = False
 
-    def of(self, batch: Batch) -> Learnt:
+    def of(self, batch: Batch) -> StageRecord:
         """What was learnt of a batch's stage."""
-        return self.learnt.setdefault(batch.stage_id, Learnt())
+        return self.stages.setdefault(batch.stage_id, StageRecord())
 
     def limits(self) -> StageLimits:
         """What is to be minded when the next batches are made."""
-        now, learnt = self.state.clock(), self.learnt.items()
+        now, stages = self.state.clock(), self.stages.items()
         return StageLimits(
-            max_sizes={each: had.size for each, had in learnt if had.size is not None},
-            paused={each for each, had in learnt if now < had.until},
-            probing={each for each, had in learnt if had.times},
+            max_sizes={each: had.size for each, had in stages if had.size is not None},
+            paused={each for each, had in stages if now < had.until},
+            probing={each for each, had in stages if had.times},
         )
 
     def lapse(self) -> None:
@@ -79,7 +118,7 @@ class Answers:
         self.state.full.clear()
         self.noted = False
 
-    async def declined(self, batch: Batch, sent: Sent) -> bool:
+    async def declined(self, batch: Batch, sent: SubmitResult) -> bool:
         """The site took none of a batch; False when a job of it was started all the same.
 
         Raises WireError, TruncatedAnswer, SiteTrouble where the shared disk grants starts.
@@ -89,7 +128,7 @@ class Answers:
         if not await self._go_back(batch, why):
             return False
         log.warning("site %s: %s: %s", state.site.name, batch.key, why)
-        there = await transact(state.engine, lambda tx: stages_at(tx, state.site.name))
+        there = await transact(state.engine, stages_at, state.site.name)
         if self._smaller(batch, sent.outcome, bool(there)):
             return True
         now, had = state.clock(), self.of(batch)
@@ -108,7 +147,7 @@ class Answers:
             await self._bound(batch, had.times, OFTEN_FULL, state.full, why)
         return True
 
-    async def unheard(self, batch: Batch, times: int, why: str) -> None:
+    async def unanswered(self, batch: Batch, times: int, why: str) -> None:
         """Nobody knows whether the site took a batch, so many times in a row."""
         told = await self.tell(batch, f"did not say whether it took it: {why}")
         await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, told)
@@ -116,10 +155,10 @@ class Answers:
     async def tell(self, batch: Batch, what: str) -> str:
         """Say on a batch's jobs what its site does; the whole of what is said."""
         told = f"site {self.state.site.name} {what}"
-        await transact(self.state.engine, lambda tx: note_pending(tx, batch.id, told))
+        await transact(self.state.engine, note_pending, batch.id, told)
         return told
 
-    def _words(self, batch: Batch, sent: Sent) -> str:
+    def _words(self, batch: Batch, sent: SubmitResult) -> str:
         name = self.state.site.name
         match sent.outcome:
             case SubmitOutcome.ARRAY if not batch.alone:
@@ -169,8 +208,8 @@ class Answers:
         when others' jobs were taken meanwhile, it gets none of this module."""
         state, name, now = self.state, self.state.site.name, self.state.clock()
         if all_of is state.denied and all_of.proven(now) and not self.noted:
-            await transact(state.engine, lambda tx: note_fault(tx, name, all_of.told(now)))
+            await transact(state.engine, note_fault, name, all_of.told(now))
             self.noted = True
         if times >= often and all_of.times < times:
             run = batch.members[0].run
-            await transact(state.engine, lambda tx: note_lack(tx, name, run, why))
+            await transact(state.engine, note_lack, name, run, why)

@@ -22,7 +22,7 @@ from hpc import protocol
 from hpc.ends import Meaning
 from hpc.sites.collect import collect_result, report
 from hpc.sites.retries import Retries
-from hpc.sites.retrieval import GONE_LOOKS, RemoteSource
+from hpc.sites.retrieval import TRIES_UNTIL_GONE, RemoteSource
 from hpc.sites.shipping import SEAL, add
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.transfers import BackgroundTransfers
@@ -67,14 +67,14 @@ class ArchiveShares(Protocol):
         """Put `path` into the share; the same again is harmless. Raises ArchiveSharesError."""
 
 
-class Carried(FileFacts):
+class CarriedFile(FileFacts):
     """A file that a job wants sent to the archive; `path` is under the site's `assets`."""
 
     path: InnerPath
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenStarts:
     """Attempts whose start is ours now, and those that a job has: by whom, if it said so."""
 
     ours: frozenset[int]
@@ -142,7 +142,7 @@ class OfflineRelay:
             self.carried.add(batch.key)
 
     async def _note_waiting(self, attempt_id: int, why: str) -> None:
-        await transact(self.engine, lambda tx: note_waiting(tx, attempt_id, why))
+        await transact(self.engine, note_waiting, attempt_id, why)
 
     async def _grant(self, attempt_id: int) -> Grant | None:
         """An attempt's grant; None, of which its job complains, when nothing is known of it."""
@@ -218,7 +218,7 @@ class OfflineRelay:
         ]
 
     async def _send_and_apply(
-        self, name: str, text: str, attempt_id: int, files: Sequence[Carried]
+        self, name: str, text: str, attempt_id: int, files: Sequence[CarriedFile]
     ) -> None:
         if not await self._forward_all(attempt_id, files):
             self.retries.fail(name)
@@ -228,7 +228,7 @@ class OfflineRelay:
         self.retries.forget(name)
         del self.waiting[name]
 
-    async def _forward_all(self, attempt_id: int, files: Sequence[Carried]) -> bool:
+    async def _forward_all(self, attempt_id: int, files: Sequence[CarriedFile]) -> bool:
         """Send files to the archive; False when it does not take them now, or our disk is full.
 
         A file that is not at the site any more fails its attempt.
@@ -248,7 +248,7 @@ class OfflineRelay:
             return False
         except FileMissing as error:
             self.missed[attempt_id] = self.missed.get(attempt_id, 0) + 1
-            if self.missed[attempt_id] < GONE_LOOKS:
+            if self.missed[attempt_id] < TRIES_UNTIL_GONE:
                 await self._note_waiting(attempt_id, f"its result waits for {error} to show there")
                 return False
             await self._fail(attempt_id, f"{error} is not at the site any more")
@@ -265,7 +265,7 @@ class OfflineRelay:
 
         await transact(self.engine, work)
 
-    async def _forward(self, location: ShareLocation, file: Carried) -> None:
+    async def _forward(self, location: ShareLocation, file: CarriedFile) -> None:
         owner, _, inner = file.path.partition("/")
         source = RemoteSource(self.cluster.wire, self.cluster.root, self.cluster.prelude)
         with tempfile.TemporaryDirectory(prefix="carried-") as name:
@@ -275,21 +275,21 @@ class OfflineRelay:
                 raise FileMissing(file.path)
             await self.archive_shares.send(location, file, path)
 
-    async def take(self, attempts: Iterable[tuple[str, int]]) -> Taken:
+    async def take(self, attempts: Iterable[tuple[str, int]]) -> TakenStarts:
         """Take the starts of attempts, by batch key and id; starts that jobs have are applied.
 
         Raises WireError, TruncatedAnswer, SiteTrouble.
         """
         ours, said = await self.cluster.take(attempts)
         await self.note_starts(said)
-        return Taken(ours, {each: _read_start(text) for each, text in said.items()})
+        return TakenStarts(ours, {each: _read_start(text) for each, text in said.items()})
 
 
-def _wishes(text: str) -> tuple[int, list[Carried]]:
+def _wishes(text: str) -> tuple[int, list[CarriedFile]]:
     """A result's attempt, and what it wants sent to the archive: nothing, if it is unreadable."""
     try:
         message = json.loads(text)
-        files = [Carried.model_validate(each) for each in message["body"].get("carry", ())]
+        files = [CarriedFile.model_validate(each) for each in message["body"].get("carry", ())]
         return int(str(message["path"]).split("/")[2]), files
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
         return 0, []  # it is told as unreadable by whoever applies it

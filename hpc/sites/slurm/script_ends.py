@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Proven:
+class ProvenEnd:
     """An end that the scheduler showed, when, and of which jobs."""
 
     at: float
@@ -45,19 +45,19 @@ class Proven:
 
 @dataclass
 class ScriptEnds:
-    """Looks when it is time to, stops what is cancelled, reports what is proven to be over."""
+    """Polls when it is time to, stops what is cancelled, reports what is proven to be over."""
 
     state: SiteState
     grace_s: float = GRACE_S
     due_at: float = 0.0
-    proven: dict[int, Proven] = field(default_factory=dict)
+    proven: dict[int, ProvenEnd] = field(default_factory=dict)
     stopped: dict[int, float] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
 
-    async def look(self) -> bool:
-        """Look if it is due; whether it was. Raises WireError, TruncatedAnswer."""
+    async def poll(self) -> bool:
+        """Poll if it is due; whether it was. Raises WireError, TruncatedAnswer."""
         name = self.state.site.name
-        runs = await transact(self.state.engine, lambda tx: open_runs(tx, name))
+        runs = await transact(self.state.engine, open_runs, name)
         self._forget(runs)
         runs = [run for run in runs if not await self._reported(run)]
         now = self.state.clock()
@@ -66,7 +66,7 @@ class ScriptEnds:
             return False
         self.due_at = now + self.state.site.poll_s
         for first in range(0, len(runs), IDS_AT_ONCE):
-            await self._look_at(runs[first : first + IDS_AT_ONCE])
+            await self._poll_some(runs[first : first + IDS_AT_ONCE])
         return True
 
     def _forget(self, runs: Sequence[ScriptRun]) -> None:
@@ -79,11 +79,11 @@ class ScriptEnds:
         self.stopped = {each: at for each, at in self.stopped.items() if each in open_now}
         self.silent &= open_now.keys()
 
-    async def _look_at(self, runs: Sequence[ScriptRun]) -> None:
+    async def _poll_some(self, runs: Sequence[ScriptRun]) -> None:
         told: dict[str, float] = {}
         for run in runs:
             told |= {each: max(run.told_at, told.get(each, 0.0)) for each in _asked(run)}
-        shown = await poll_by_id.look(self.state, told) if told else {}
+        shown = await poll_by_id.poll(self.state, told) if told else {}
         if shown is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
             return
@@ -91,7 +91,7 @@ class ScriptEnds:
         for run in runs:
             verdict = judge(run, shown)
             if verdict.end is not None:
-                self.proven[run.attempt] = Proven(
+                self.proven[run.attempt] = ProvenEnd(
                     self.state.clock(), run.native_ids, verdict.end, verdict.exit_code
                 )
                 await self._reported(run)
@@ -99,7 +99,7 @@ class ScriptEnds:
                 await self._explain(run, verdict)
 
     async def _stop(self, runs: Sequence[ScriptRun], shown: by_id.Shown) -> None:
-        """End those jobs of what is cancelled that are ours and alive; seen at a later look."""
+        """End those jobs of what is cancelled that are ours and alive; seen at a later poll."""
         now = self.state.clock()
         ending = []
         for run in runs:
@@ -122,10 +122,13 @@ class ScriptEnds:
         if left_s > 0:
             self.due_at = min(self.due_at, self.state.clock() + left_s)
             return False
-        actor = self.state.actor
         await transact(
             self.state.engine,
-            lambda tx: report(tx, run.attempt, proof.end, actor=actor, exit_code=proof.exit_code),
+            report,
+            run.attempt,
+            proof.end,
+            actor=self.state.actor,
+            exit_code=proof.exit_code,
         )
         return True
 
@@ -141,7 +144,7 @@ class ScriptEnds:
             why = f"its job is {verdict.status.value} at {self.state.site.name}"
         else:
             return
-        await transact(self.state.engine, lambda tx: note_reason(tx, run.attempt, why))
+        await transact(self.state.engine, note_reason, run.attempt, why)
 
 
 def patience_s(run: ScriptRun) -> float:

@@ -37,10 +37,10 @@ class SiteScripts:
     async def run_due(self) -> bool:
         """Run every script that is due, one after another; whether there was any.
 
-        Raises WireError, TruncatedAnswer, SiteTrouble; the script then stays in doubt.
+        Raises WireError, TruncatedAnswer, SiteTrouble; the script then stays unconfirmed.
         """
-        due = self.submitter.scripts()
-        batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
+        due = self.submitter.due(self.state.clock())
+        batches = await transact(self.state.engine, read_batches, due)
         scripts = [batch for batch in batches if batch.is_script]
         for batch in scripts:
             await self._run(batch)
@@ -67,7 +67,7 @@ class SiteScripts:
                 await self._failed(tx, member.attempt, code, command.ended(code, said), ids)
 
         await transact(state.engine, work)
-        self.submitter.settled(batch.id)
+        self.submitter.confirm(batch.id)
 
     async def _failed(
         self, tx: AsyncConnection, attempt_id: int, code: str, why: str, ids: Sequence[str]

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.scheduler.bounds import Allowed
 from hpc.scheduler.slurm import Limits
-from hpc.sites.faults import FAULT_S, Faults
-from hpc.sites.slurm.cluster import Cluster, Hello
+from hpc.sites.faults import FAULT_S, SiteFaults
+from hpc.sites.slurm.answers import Hello
+from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.relay import OfflineRelay
 from hpc.sites.slurm.silence import Silence
 from hpc.tokens import Keys
@@ -48,7 +49,7 @@ class SiteState:
     runner_there: bool = False
     allowed: Allowed = field(default_factory=Allowed)
     bad_nodes: dict[str, float] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
+    faults: SiteFaults = field(default_factory=SiteFaults)
     scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
     squeue: Silence = field(default_factory=lambda: Silence("squeue"))
     sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))

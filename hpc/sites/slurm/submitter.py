@@ -1,8 +1,8 @@
-"""Sends a site its batches: each committed first, submitted once, adopted when in doubt.
+"""Sends a site its batches: each committed first, submitted once, adopted when no answer came.
 
 All that waits goes together in one tar and one command. A batch whose answer was lost is
 sent again under its key; over there its id is told, or its job looked for by name. Only
-when two looks, further apart than a message can travel, both found nothing may it be
+when two searches, further apart than a message can travel, both found nothing may it be
 submitted a second time. What a site declines is `hpc.sites.slurm.refusals`' to deal with.
 """
 
@@ -17,32 +17,30 @@ from hpc.remote import TruncatedAnswer
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import refuse
 from hpc.sites.shipping import Parcel, batch_script, parcel
-from hpc.sites.slurm.cluster import Sent, SiteTrouble, SubmitOutcome
-from hpc.sites.slurm.refusals import NO, Answers
+from hpc.sites.slurm.answers import SiteTrouble, SubmitOutcome, SubmitResult
+from hpc.sites.slurm.refusals import Refusals
 from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError
 from schemas.backoff import Backoff
-from track.jobs.batches import (
-    Batch,
-    mark_ended,
-    mark_refused,
-    read_batches,
-    unconfirmed_batches,
-)
+from track.jobs.batches import Batch, mark_ended, mark_refused, read_batches, unconfirmed_batches
 from track.jobs.batching import take_batches
 from track.jobs.site_load import read_load
 from track.schema.database import transact
 
 MARGIN_S = 2.0
+"""Beyond the longest that a message of Slurm's may travel."""
+
 AGAIN_S = 1.0
-BLIND_S = 5.0
+UNREADABLE_S = 5.0
+"""Until a site is asked again whose queue gave no answer."""
+
 TROUBLE_PAUSES = Backoff(15.0, 300.0)
 """After the site's own fault, such as a full disk, until anything is sent again."""
 
 UNANSWERED_PAUSES = Backoff(2.0, 300.0)
 """The least time between submissions of one batch of which sbatch gave no answer."""
 
-MOST_AT_ONCE = 20_000
+MAX_AT_ONCE = 20_000
 STILL_AT_IT = "an earlier sbatch of ours is still under way there"
 
 log = logging.getLogger(__name__)
@@ -50,9 +48,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class UnconfirmedBatch:
-    """A batch without an id: when to look again, since when a look finds nothing, whether it
-    is proven that there is no job, how many submissions went unanswered, and when another may
-    follow."""
+    """A batch of which no native id is known.
+
+    It is sent again at `due_at`. No job of it was found since `absent_since`; `proven`: there
+    is none. `times` submissions had no answer, and another may follow at `again_at`.
+    """
 
     due_at: float
     absent_since: float | None = None
@@ -63,46 +63,57 @@ class UnconfirmedBatch:
 
 @dataclass
 class Submitter:
-    """Sends what is queued. `doubts` are batches whose fate is open, by id; `unheard` those
-    of them of which sbatch gave no answer."""
+    """Sends what is queued at a site.
+
+    `unconfirmed` are the batches without a native id, `unanswered` those of them of which
+    sbatch gave no answer. After `troubles` of the site's own in a row nothing is sent until
+    `paused_until`.
+    """
 
     state: SiteState
     unconfirmed: dict[int, UnconfirmedBatch] = field(default_factory=dict)
-    unheard: set[int] = field(default_factory=set)
-    held_until: float = 0.0
-    holds: int = 0
-    answers: Answers = field(init=False)
+    unanswered: set[int] = field(default_factory=set)
+    paused_until: float = 0.0
+    troubles: int = 0
+    refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:
-        self.answers = Answers(self.state)
+        self.refusals = Refusals(self.state)
 
     async def adopt(self) -> None:
         """Take up the batches that an earlier driver meant to send."""
-        found = await transact(
-            self.state.engine, lambda tx: unconfirmed_batches(tx, self.state.site.name)
-        )
-        for batch_id in found:
-            self.unconfirmed.setdefault(batch_id, UnconfirmedBatch(due_at=self.state.clock()))
+        state = self.state
+        for batch_id in await transact(state.engine, unconfirmed_batches, state.site.name):
+            self.unconfirmed.setdefault(batch_id, UnconfirmedBatch(due_at=state.clock()))
 
     async def send(self) -> bool:
-        """Send everything that is queued and what is in doubt and due; whether there was any.
+        """Send everything that is queued and what is unconfirmed and due; whether there was any.
 
-        Raises WireError, TruncatedAnswer, SiteTrouble; the batches then stay in doubt.
+        Raises WireError, TruncatedAnswer, SiteTrouble; the batches then stay unconfirmed.
         """
         now = self.state.clock()
         # First the wire: what no batch holds yet can still go to another site.
         await self.state.cluster.wire.open()
         for batch_id in await self._take():
             self.unconfirmed[batch_id] = UnconfirmedBatch(due_at=now)
-        due = [batch_id for batch_id, doubt in self.unconfirmed.items() if doubt.due_at <= now]
+        due = self.due(now)
         if not due:
             return False
-        batches = await transact(self.state.engine, lambda tx: read_batches(tx, due))
-        arrays = [each for each in await self._wanted(batches) if not each.is_script]
+        batches = await transact(self.state.engine, read_batches, due)
+        arrays = [each for each in await self._still_wanted(batches) if not each.is_script]
         grants = await self._grants(arrays)
         if grants:
             await self._ship([batch for batch in arrays if batch.id in grants], grants)
         return True
+
+    def due(self, now: float) -> list[int]:
+        """The batches that are unconfirmed and due, those that run scripts among them."""
+        return [batch_id for batch_id, batch in self.unconfirmed.items() if batch.due_at <= now]
+
+    def confirm(self, batch_id: int) -> None:
+        """It is known what became of a batch."""
+        self.unconfirmed.pop(batch_id, None)
+        self.unanswered.discard(batch_id)
 
     async def _grants(self, batches: Iterable[Batch]) -> dict[int, str]:
         """What goes along with each batch that may go; one whose inputs are on their way waits."""
@@ -112,23 +123,13 @@ class Submitter:
         found = {batch.id: await relay.provide(batch) for batch in batches}
         return {batch_id: text for batch_id, text in found.items() if text is not None}
 
-    def scripts(self) -> list[int]:
-        """Batches in doubt and due; those that run scripts are the caller's to find."""
-        now = self.state.clock()
-        return [batch_id for batch_id, doubt in self.unconfirmed.items() if doubt.due_at <= now]
-
-    def settled(self, batch_id: int) -> None:
-        """A batch is in doubt no more."""
-        self.unconfirmed.pop(batch_id, None)
-        self.unheard.discard(batch_id)
-
     async def _take(self) -> list[int]:
         """Commit batches of what is queued, as far as there is room at the site."""
         state = self.state
-        if not self.unheard:
+        if not self.unanswered:
             state.sbatch.lapse(state.clock())
-        self.answers.lapse()
-        if state.clock() < self.held_until or state.faulty() or state.quiet:
+        self.refusals.lapse()
+        if state.clock() < self.paused_until or state.faulty() or state.quiet:
             return []
 
         async def take(tx: AsyncConnection) -> list[int]:
@@ -142,16 +143,16 @@ class Submitter:
             return await take_batches(
                 tx,
                 state.site.name,
-                members=min(room, MOST_AT_ONCE),
+                members=min(room, MAX_AT_ONCE),
                 size=min(state.site.max_array, state.limits.largest_array),
                 shape=partial(asked_for, state.site.resources, allowed=state.allowed),
                 running=None if running is None else running - load.throttled,
-                limits=self.answers.limits(),
+                limits=self.refusals.limits(),
             )
 
         return await transact(state.engine, take)
 
-    async def _wanted(self, batches: Iterable[Batch]) -> list[Batch]:
+    async def _still_wanted(self, batches: Iterable[Batch]) -> list[Batch]:
         """Those of which any attempt is still open; the others are over: no job of theirs,
         should there be one, is granted a start."""
         wanted = []
@@ -159,8 +160,8 @@ class Submitter:
             if any(member.open for member in batch.members):
                 wanted.append(batch)
             else:
-                await transact(self.state.engine, lambda tx, b=batch: mark_ended(tx, b.id))  # type: ignore[misc]
-                self.settled(batch.id)
+                await transact(self.state.engine, mark_ended, batch.id)
+                self.confirm(batch.id)
         return wanted
 
     async def _ship(self, batches: Sequence[Batch], grants: Mapping[int, str]) -> None:
@@ -168,10 +169,7 @@ class Submitter:
         again = {batch.key for batch in batches if self.unconfirmed[batch.id].proven}
         for batch in batches:
             # Should this process end now, the next one finds nothing proven; nor may we.
-            doubt = self.unconfirmed[batch.id]
-            self.unconfirmed[batch.id] = replace(
-                doubt, due_at=state.clock() + AGAIN_S, proven=False
-            )
+            self._put_off(batch, AGAIN_S, proven=False)
         try:
             outcomes = await state.cluster.send(
                 [self._parcel(batch, grants[batch.id]) for batch in batches],
@@ -180,19 +178,30 @@ class Submitter:
                 accounting=state.accounting,
             )
         except (WireError, TruncatedAnswer) as error:
-            log.warning("site %s: %s; its batches are in doubt", state.site.name, error)
+            log.warning("site %s: %s; its batches are unconfirmed", state.site.name, error)
             if isinstance(error, TruncatedAnswer):  # of the wire its breaker takes care
-                self._unheard(batches, str(error))
+                self._note_no_answer(batches, str(error))
             raise
         except SiteTrouble:
-            self._hold()
-            for batch in batches:
-                self.unconfirmed[batch.id].due_at = self.held_until
+            self._back_off(batches)
             raise
         state.runner_there = True
         for batch in batches:
-            sent = outcomes.get(batch.key, Sent(SubmitOutcome.DOUBT, why="not told"))
-            await self._settle(batch, sent)
+            untold = SubmitResult(SubmitOutcome.UNKNOWN, why="not told")
+            await self._apply(batch, outcomes.get(batch.key, untold))
+
+    def _put_off(self, batch: Batch, seconds: float, until: float = 0.0, **changes: bool) -> None:
+        """Send a batch again after so many seconds, and not before `until`."""
+        due_at = max(self.state.clock() + seconds, until)
+        was = self.unconfirmed[batch.id]
+        self.unconfirmed[batch.id] = replace(was, due_at=due_at, **changes)
+
+    def _back_off(self, batches: Iterable[Batch]) -> None:
+        """Send nothing for a while: the site has trouble of its own."""
+        self.troubles += 1
+        self.paused_until = self.state.clock() + TROUBLE_PAUSES.pause_s(self.troubles)
+        for batch in batches:
+            self.unconfirmed[batch.id].due_at = self.paused_until
 
     def _parcel(self, batch: Batch, grants: str) -> Parcel:
         state = self.state
@@ -214,82 +223,84 @@ class Submitter:
             grants=grants,
         )
 
-    async def _settle(self, batch: Batch, sent: Sent) -> None:
-        """Draw the conclusions from what became of a submission."""
-        now, name = self.state.clock(), self.state.site.name
-        doubt = self.unconfirmed[batch.id]
-        self._note_answer(batch, sent, now)
+    async def _apply(self, batch: Batch, sent: SubmitResult) -> None:
+        """Draw the conclusions from what became of a submission. Raises WireError,
+        TruncatedAnswer, SiteTrouble."""
+        state = self.state
+        self._note_answer(batch, sent)
         match sent.outcome:
             case SubmitOutcome.KNOWN:
-                await self.answers.took(batch, sent.job_id)
-                self.settled(batch.id)
-                self.held_until, self.holds = 0.0, 0
-                if sent.others:
-                    log.error("site %s: %s has more jobs: %s", name, batch.key, sent.others)
-                    await self.state.cluster.cancel({batch.key: sent.others})
+                await self._accepted(batch, sent)
             case SubmitOutcome.REFUSED:
                 await self._refuse(batch, sent.why)
-            case outcome if outcome in NO:
-                if await self.answers.declined(batch, sent):
-                    self.settled(batch.id)
             case SubmitOutcome.ABSENT:
-                since = now if doubt.absent_since is None else doubt.absent_since
-                travelled = self.state.limits.message_timeout_s + MARGIN_S
-                proven = now - since > travelled
-                due = now + AGAIN_S * (not proven)
-                if proven:  # the next is a submission
-                    due = max(due, self.state.sbatch.again_at, doubt.again_at)
-                self.unconfirmed[batch.id] = replace(
-                    doubt, due_at=due, absent_since=since, proven=proven
-                )
+                self._note_absence(batch)
             case SubmitOutcome.QUEUE_UNREADABLE:
-                due = max(now + BLIND_S, self.state.squeue.again_at)
-                self.unconfirmed[batch.id] = replace(doubt, due_at=due)
-                await self.answers.tell(batch, f"cannot be asked whether it took it: {sent.why}")
+                self._put_off(batch, UNREADABLE_S, state.squeue.again_at)
+                why = f"cannot be asked whether it took it: {sent.why}"
+                await self.refusals.tell(batch, why)
             case SubmitOutcome.BUSY:
-                due = max(now + AGAIN_S, self.state.sbatch.again_at)
-                self.unconfirmed[batch.id] = replace(doubt, due_at=due)
-                await self.answers.tell(batch, f"has not taken it yet: {STILL_AT_IT}")
-            case SubmitOutcome.DOUBT:
-                log.warning("site %s: %s may or may not be there: %s", name, batch.key, sent.why)
-                due = max(now + AGAIN_S, self.state.sbatch.again_at)
-                times = doubt.times + 1
-                self.unconfirmed[batch.id] = UnconfirmedBatch(
-                    due, times=times, again_at=now + UNANSWERED_PAUSES.pause_s(times)
-                )
-                await self.answers.unheard(batch, times, sent.why)
+                self._put_off(batch, AGAIN_S, state.sbatch.again_at)
+                await self.refusals.tell(batch, f"has not taken it yet: {STILL_AT_IT}")
+            case SubmitOutcome.UNKNOWN:
+                await self._unanswered(batch, sent.why)
+            case _:
+                if await self.refusals.declined(batch, sent):
+                    self.confirm(batch.id)
 
-    def _note_answer(self, batch: Batch, sent: Sent, now: float) -> None:
-        """What a submission's fate says of sbatch and squeue over there."""
+    def _note_answer(self, batch: Batch, sent: SubmitResult) -> None:
+        """Note what a submission's outcome says of sbatch and squeue over there."""
         state = self.state
         match sent.outcome:
-            case outcome if outcome in NO or outcome in (
-                SubmitOutcome.KNOWN,
-                SubmitOutcome.REFUSED,
-            ):
-                state.sbatch.clear()
-                self.unheard.discard(batch.id)
-            case SubmitOutcome.DOUBT:
-                self._unheard([batch], sent.why)
+            case SubmitOutcome.UNKNOWN:
+                self._note_no_answer([batch], sent.why)
             case SubmitOutcome.BUSY:
-                self._unheard([batch], STILL_AT_IT)
+                self._note_no_answer([batch], STILL_AT_IT)
             case SubmitOutcome.QUEUE_UNREADABLE:
-                state.squeue.note(sent.why, now)
+                state.squeue.note(sent.why, state.clock())
             case SubmitOutcome.ABSENT:
                 state.squeue.clear()
+            case _:
+                state.sbatch.clear()
+                self.unanswered.discard(batch.id)
 
-    def _unheard(self, batches: Iterable[Batch], why: str) -> None:
-        """sbatch gave no answer: it is asked again after a growing pause."""
-        state = self.state
-        state.sbatch.note(why, state.clock())
+    def _note_no_answer(self, batches: Iterable[Batch], why: str) -> None:
+        """Note that sbatch gave no answer: it is asked again after a growing pause."""
+        sbatch = self.state.sbatch
+        sbatch.note(why, self.state.clock())
         for batch in batches:
-            self.unheard.add(batch.id)
-            doubt = self.unconfirmed[batch.id]
-            doubt.due_at = max(doubt.due_at, state.sbatch.again_at)
+            self.unanswered.add(batch.id)
+            unconfirmed = self.unconfirmed[batch.id]
+            unconfirmed.due_at = max(unconfirmed.due_at, sbatch.again_at)
 
-    def _hold(self) -> None:
-        self.holds += 1
-        self.held_until = self.state.clock() + TROUBLE_PAUSES.pause_s(self.holds)
+    async def _accepted(self, batch: Batch, sent: SubmitResult) -> None:
+        await self.refusals.took(batch, sent.job_id)
+        self.confirm(batch.id)
+        self.paused_until, self.troubles = 0.0, 0
+        if sent.others:
+            name = self.state.site.name
+            log.error("site %s: %s has more jobs: %s", name, batch.key, sent.others)
+            await self.state.cluster.cancel({batch.key: sent.others})
+
+    def _note_absence(self, batch: Batch) -> None:
+        """Note that a search found no job; long enough after the first, none can exist."""
+        state, was, now = self.state, self.unconfirmed[batch.id], self.state.clock()
+        since = now if was.absent_since is None else was.absent_since
+        proven = now - since > state.limits.message_timeout_s + MARGIN_S
+        due = now + AGAIN_S * (not proven)
+        if proven:  # the next is a submission
+            due = max(due, state.sbatch.again_at, was.again_at)
+        self.unconfirmed[batch.id] = replace(was, due_at=due, absent_since=since, proven=proven)
+
+    async def _unanswered(self, batch: Batch, why: str) -> None:
+        """Nobody knows whether a submission reached the controller."""
+        state, now = self.state, self.state.clock()
+        log.warning("site %s: %s may or may not be there: %s", state.site.name, batch.key, why)
+        due = max(now + AGAIN_S, state.sbatch.again_at)
+        times = self.unconfirmed[batch.id].times + 1
+        again_at = now + UNANSWERED_PAUSES.pause_s(times)
+        self.unconfirmed[batch.id] = UnconfirmedBatch(due, times=times, again_at=again_at)
+        await self.refusals.unanswered(batch, times, why)
 
     async def _refuse(self, batch: Batch, why: str) -> None:
         """The same again would be refused again: the jobs fail, with Slurm's own words."""
@@ -301,4 +312,4 @@ class Submitter:
             await mark_refused(tx, batch.id)
 
         await transact(self.state.engine, work)
-        self.settled(batch.id)
+        self.confirm(batch.id)

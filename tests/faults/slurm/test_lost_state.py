@@ -44,7 +44,7 @@ async def test_a_cancel_ends_one_task_of_ours_and_never_what_has_its_id_now(
     await cancel(site, "a-2")
 
     async def asked() -> bool:
-        return second in driver.cancelled
+        return second in driver.canceller.again_at
 
     await site.drive(driver, asked)
     for _ in range(3):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import SlurmLab, running_lab
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import Sent, SubmitOutcome
+from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
 from hpc.sites.slurm.judge import RESULT_GRACE_S
 from tests.support.refusing_site import (
     FAILED,
@@ -118,10 +118,10 @@ async def test_an_earlier_submission_that_hangs_is_asked_for_ever_less_and_says_
     played, asked = Played(site), 0
     real = played.driver.state.cluster.send
 
-    async def still_at_it(parcels: Sequence[Parcel], **_: Any) -> dict[str, Sent]:
+    async def still_at_it(parcels: Sequence[Parcel], **_: Any) -> dict[str, SubmitResult]:
         nonlocal asked
         asked += 1
-        return {each.key: Sent(SubmitOutcome.BUSY) for each in parcels}
+        return {each.key: SubmitResult(SubmitOutcome.BUSY) for each in parcels}
 
     monkeypatch.setattr(played.driver.state.cluster, "send", still_at_it)
     await played.turns(30, step_s=10.0)
@@ -221,7 +221,7 @@ async def test_a_refused_job_that_was_to_be_cancelled_meanwhile_is(
     driver = site.driver(ODD_RUNNER, prelude=sbatch.prelude)
     real = driver.state.cluster.send
 
-    async def cancelled_meanwhile(*given: Any, **named: Any) -> dict[str, Sent]:
+    async def cancelled_meanwhile(*given: Any, **named: Any) -> dict[str, SubmitResult]:
         await site.world.sql("UPDATE track.attempt SET cancel_requested_at = now()")
         return await real(*given, **named)
 

@@ -14,9 +14,10 @@ import pytest
 
 from demo.lab.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
 from hpc.remote import TruncatedAnswer
-from hpc.scheduler.slurm import ArraySpec, render
+from hpc.scheduler.batch_script import ArraySpec, render
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import Cluster, Sent, SubmitOutcome
+from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
+from hpc.sites.slurm.cluster import Cluster
 from hpc.transport.errors import LinkLost, WireError
 from hpc.transport.ssh import SshLink
 from schemas.pipeline.model import Resources
@@ -34,7 +35,9 @@ def a_parcel(key: str) -> Parcel:
     return Parcel(key, {"job.sh": script.encode(), "tokens": b"t\n", "manifest.jsonl": noise})
 
 
-async def submit_until_known(cluster: Cluster, parcel: Parcel, seconds: float = 120) -> Sent:
+async def submit_until_known(
+    cluster: Cluster, parcel: Parcel, seconds: float = 120
+) -> SubmitResult:
     """As the driver does: the same key again until its id is told."""
     until = time.monotonic() + seconds
     absent_since: float | None = None
@@ -103,7 +106,7 @@ async def test_a_controller_that_stops_answering_leaves_a_ghost_that_is_adopted(
     cluster, parcel = Cluster(link, str(_root(lab))), a_parcel(f"ghost{secrets.token_hex(3)}")
     with lab.stopped():
         first = (await cluster.send([parcel]))[parcel.key]
-        assert first.outcome is SubmitOutcome.DOUBT
+        assert first.outcome is SubmitOutcome.UNKNOWN
         assert "timed out" in first.why.lower() or "unable to contact" in first.why.lower()
         assert (await cluster.send([parcel]))[parcel.key].outcome is SubmitOutcome.QUEUE_UNREADABLE
     sent = await submit_until_known(cluster, parcel)

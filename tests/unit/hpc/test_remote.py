@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import hpc.remote
 from hpc.remote import TruncatedAnswer, command, new_mark, program, read_lines
-from hpc.transport.base import Answer
+from hpc.transport.base import CommandAnswer
 
 KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
 # In CI none may be lacking: the test set-up installs them.
@@ -18,7 +20,7 @@ SHELLS = [shell for shell in KINDS if os.environ.get("CI") or shutil.which(shell
 ODD = 'it\'s $HOME; `x`! \\ "two" %s %b \\0101 é\tand\nmore ~ {a,b} #'
 
 
-def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) -> Answer:
+def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) -> CommandAnswer:
     """As sshd runs a command: the login shell's `-c`, our line first on its stdin."""
     mark = first[2:].partition(b";")[0].decode()
     environment = {**os.environ, **({"HOME": str(home)} if home else {})}
@@ -29,7 +31,7 @@ def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) 
         check=False,
         env=environment,
     )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return CommandAnswer(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -129,13 +131,13 @@ def test_an_account_that_lets_nobody_in_is_quoted() -> None:
     with pytest.raises(
         TruncatedAnswer, match=r"exit code 1\): This account is currently not available"
     ):
-        read_lines(Answer(1, b"This account is currently not available.\n", b""), new_mark())
+        read_lines(CommandAnswer(1, b"This account is currently not available.\n", b""), new_mark())
 
 
 def test_banners_around_an_answer_are_passed_over() -> None:
     mark = new_mark()
     out = f"Welcome!\nend\n{mark} id b1 7\nmail waiting\n{mark} end\n".encode()
-    assert read_lines(Answer(0, out, b""), mark) == [("id", "b1 7")]
+    assert read_lines(CommandAnswer(0, out, b""), mark) == [("id", "b1 7")]
 
 
 @pytest.mark.skipif("zsh" not in SHELLS, reason="zsh is not installed")
@@ -151,9 +153,21 @@ def test_an_answer_without_its_end_is_garbled(cut: int) -> None:
     mark = "refinery-0123456789abcdef"
     whole = f"{mark} id b1 7\n{mark} end\n".encode()
     with pytest.raises(TruncatedAnswer):
-        read_lines(Answer(None, whole[:cut], b"killed"), mark)
+        read_lines(CommandAnswer(None, whole[:cut], b"killed"), mark)
 
 
 def test_an_answer_to_another_call_is_none() -> None:
     with pytest.raises(TruncatedAnswer, match="no whole answer"):
-        read_lines(Answer(0, b"refinery-aa end\n", b""), "refinery-bb")
+        read_lines(CommandAnswer(0, b"refinery-aa end\n", b""), "refinery-bb")
+
+
+def test_the_table_of_answers_names_every_script_and_every_kind_of_line() -> None:
+    rows = re.findall(
+        r"^ {4}(\w+) +((?:.+\n)(?: {13,}.+\n)*)", str(hpc.remote.__doc__), re.MULTILINE
+    )
+    told = {name: set(re.findall(r"\w+", text)) for name, text in rows}
+    scripts = {path.stem: path for path in Path("hpc/remote").glob("*.sh") if path.stem != "frame"}
+    assert told.keys() == scripts.keys()
+    for name, path in scripts.items():
+        said = re.findall(r"\b(?:say|tell|ask) ([a-z_]+)\b", path.read_text())
+        assert set(said) - {"trouble"} <= told[name], name

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpc.scheduler.bounds import Allowed, Bounds, read_bounds
+from hpc.scheduler.bounds import Allowed, JobBounds, read_bounds
 from hpc.scheduler.ladder import BOUNDED, asked_for
 from schemas.pipeline.model import Resources
 
@@ -43,13 +43,13 @@ def test_the_least_of_partition_nodes_and_qos_bounds_a_job(allowed: Allowed) -> 
 
 def test_the_largest_node_is_a_bound_where_the_partition_sets_none() -> None:
     said = "PartitionName=p Default=YES MaxTime=UNLIMITED MaxMemPerNode=UNLIMITED\nnode|p|4000"
-    assert read_bounds(said.splitlines()).of(Resources()) == Bounds(
+    assert read_bounds(said.splitlines()).of(Resources()) == JobBounds(
         None, (4000, "the largest node of partition p")
     )
 
 
 def test_nothing_told_bounds_nothing() -> None:
-    assert read_bounds([]).of(Resources()) == Bounds()
+    assert read_bounds([]).of(Resources()) == JobBounds()
 
 
 def test_a_repeated_attempt_asks_for_no_more_than_is_allowed_and_says_whose_limit_it_is(

@@ -7,18 +7,17 @@ from typing import Any
 import pytest
 import yaml
 
+from hpc.scheduler.batch_script import ArraySpec, render
 from hpc.scheduler.ladder import escalate_resources, merge
 from hpc.scheduler.refusals import Complaint
 from hpc.scheduler.slurm import (
     Accepted,
-    ArraySpec,
     Declined,
     expand,
     read_accounting,
     read_limits,
     read_queue,
     read_submission,
-    render,
     sacct_command,
     sbatch_command,
     scancel_command,

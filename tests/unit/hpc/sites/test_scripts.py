@@ -1,6 +1,6 @@
 """What a script of a site's own is given."""
 
-from hpc.sites.scripts import Command, sbatch_environment
+from hpc.sites.scripts import ScriptCommand, sbatch_environment
 from schemas.pipeline.model import Resources
 
 
@@ -18,5 +18,9 @@ def test_what_a_stage_asks_for_is_said_as_sbatch_reads_it_from_its_environment()
 
 def test_a_stage_that_asks_for_nothing_changes_no_word_of_its_command() -> None:
     words = ("bash", "x.sh", "a b")
-    assert Command(words, sbatch_environment(Resources())).with_environment == [*words]
-    assert Command(words, {"SBATCH_QOS": "q"}).with_environment == ["env", "SBATCH_QOS=q", *words]
+    assert ScriptCommand(words, sbatch_environment(Resources())).with_environment == [*words]
+    assert ScriptCommand(words, {"SBATCH_QOS": "q"}).with_environment == [
+        "env",
+        "SBATCH_QOS=q",
+        *words,
+    ]

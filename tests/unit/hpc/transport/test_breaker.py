@@ -7,11 +7,11 @@ import pytest
 from hpc.transport.breaker import Breaker
 from hpc.transport.errors import (
     BadAddress,
+    HostUnreachable,
     HungUp,
     KeyRefused,
     LoginBackoff,
     SecondFactor,
-    Unreachable,
     WireError,
     WrongHostKey,
 )
@@ -54,7 +54,7 @@ def test_a_host_that_hangs_up_is_knocked_at_less_and_less_down_to_once_an_hour()
     breaker = Breaker(rng=random.Random(3))
     waits = [breaker.failed(0.0, "hung up", HungUp.pauses) for _ in range(20)]
     assert waits[0] <= 1
-    assert max(waits) > Unreachable.pauses.longest_s
+    assert max(waits) > HostUnreachable.pauses.longest_s
     assert max(waits) <= 3600
     assert not HungUp.needs_operator
 

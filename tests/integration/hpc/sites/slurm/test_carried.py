@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from hpc.sites.retrieval import GONE_LOOKS
-from hpc.sites.slurm.cluster import PollResult
+from hpc.sites.retrieval import TRIES_UNTIL_GONE
+from hpc.sites.slurm.answers import PollResult
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.sites.slurm.relay import ArchiveSharesError, Carried, ShareLocation
+from hpc.sites.slurm.relay import ArchiveSharesError, CarriedFile, ShareLocation
 from schemas.attempts import FileFacts
 from schemas.backoff import Backoff
 from schemas.pipeline.load import Pipeline
@@ -161,7 +161,7 @@ async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
     (mine / "by").write_text('{"native_id": "77_0", "nonce": "n"}')
     assert await cancel(far, "a-1") == "queued"
     driver.poller.due_at = float("inf")  # it is the cancel that finds out
-    await driver._cancel()
+    await driver.canceller.cancel()
     assert await far.states("a-1", stage="other") == ["running"]
     ((found),) = await far.attempts("a-1", stage="other")
     assert (found["started_by"], found["outcome"]) == ("77_0", None)
@@ -241,7 +241,7 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
         raise error
 
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
-    wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
+    wish = CarriedFile.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
     monkeypatch.setattr("hpc.sites.slurm.relay.tempfile.TemporaryDirectory", full)
     assert not await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
@@ -255,8 +255,8 @@ async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_ti
     relay = driver_of(far, ShelfDepot()).state.relay
     assert relay is not None
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
-    wish = Carried.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
-    for _ in range(GONE_LOOKS - 1):
+    wish = CarriedFile.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
+    for _ in range(TRIES_UNTIL_GONE - 1):
         assert not await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
     assert await relay._forward_all(attempt, [wish])
@@ -266,7 +266,7 @@ async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_ti
 async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_one(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc.sites.slurm.cluster.MOST_RESULTS", 1)
+    monkeypatch.setattr("hpc.sites.slurm.cluster.MAX_RESULTS", 1)
     far.options["resources"] = {"partition": "parked"}
     guids = ["a-1", "a-2", "a-3"]
     attempts = await far.queue(*guids, stage="other")
@@ -295,7 +295,7 @@ async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_o
 async def test_results_that_wait_for_the_archive_hide_none_behind_them(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpc.sites.slurm.cluster.MOST_RESULTS", 1)
+    monkeypatch.setattr("hpc.sites.slurm.cluster.MAX_RESULTS", 1)
     far.options["resources"] = {"partition": "parked"}
     guids = ["a-1", "a-2", "b-3"]
     attempts = await far.queue(*guids, stage="other")
@@ -334,20 +334,20 @@ async def test_results_that_wait_for_the_archive_hide_none_behind_them(
 async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second look, which asks for evidence of ends, is the first that finds its traces."""
+    """The second poll, which asks for evidence of ends, is the first that finds its traces."""
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
     driver = driver_of(far, ShelfDepot())
     await driver.turn()
     ((sent),) = await far.attempts("a-1", stage="other")
-    look = driver.state.cluster.look
+    poll = driver.state.cluster.poll
 
-    async def late_look(keys: Sequence[str], **how: Any) -> PollResult:
+    async def late_poll(keys: Sequence[str], **how: Any) -> PollResult:
         if how.get("queue") is False and not list(batch_folder(far).glob("results/*")):
             leave_traces(far, attempt, {"native_id": sent["external_id"], "nonce": "n"})
-        return await look(keys, **how)
+        return await poll(keys, **how)
 
-    monkeypatch.setattr(driver.state.cluster, "look", late_look)
+    monkeypatch.setattr(driver.state.cluster, "poll", late_poll)
     far.lab.cancel_all()
 
     async def returned() -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from demo.lab.sshd import running_sshd
 from hpc.sites.driver import drive
-from hpc.sites.slurm.cluster import SiteTrouble
+from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.judge import RESULT_GRACE_S
 from hpc.transport.errors import LinkLost
 from hpc.transport.ssh import SshLink
@@ -168,7 +168,7 @@ async def test_a_full_queue_lets_the_stage_rest_and_uses_no_try(
     assert await site.states("good-1") == ["queued"]
     ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
     assert "takes no more just now" in str(reason) and "QOSMaxSubmitJob" in str(reason)
-    (learnt,) = driver.submitter.answers.learnt.values()
+    (learnt,) = driver.submitter.refusals.stages.values()
     assert learnt.until > driver.clock()
     assert driver.submitter.unconfirmed == {}
     (tmp_path / "room").touch()

@@ -10,7 +10,8 @@ import pytest
 from blocks.slurm_site import SlurmSite as SlurmSiteBlock
 from demo.lab.sshd import running_sshd
 from hpc.runner_archive import build_runner
-from hpc.sites.slurm.cluster import Cluster, SiteTrouble
+from hpc.sites.slurm.answers import SiteTrouble
+from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.doctor import examine, summary
 from hpc.sites.slurm.leftovers import sweep
 from hpc.sites.slurm.prepare import prepare

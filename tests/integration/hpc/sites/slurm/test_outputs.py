@@ -9,7 +9,7 @@ import pytest
 
 from hpc.remote import TruncatedAnswer
 from hpc.sites.retries import PAUSES, Retries
-from hpc.sites.retrieval import GONE_LOOKS, RemoteSource, retrieve
+from hpc.sites.retrieval import TRIES_UNTIL_GONE, RemoteSource, retrieve
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
@@ -162,9 +162,9 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
     source = RemoteSource(driver.state.cluster.wire, str(site.root))
     later = 0.0
     retries: Retries[int] = Retries(clock=lambda: later)
-    for look in range(GONE_LOOKS):  # a shared disk may show a file late
+    for look in range(TRIES_UNTIL_GONE):  # a shared disk may show a file late
         given_up = await retrieve(site.engine, site.name, source, tmp_path / "outputs", retries)
-        assert given_up == (look == GONE_LOOKS - 1)
+        assert given_up == (look == TRIES_UNTIL_GONE - 1)
         later += PAUSES.longest_s
     job_id = await site.world.job_id(GUID, "clean")
     mine = site.world.dispatcher_id

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hpc.scheduler.slurm import Answer, Task
+from hpc.scheduler.slurm import SchedulerAnswer, Task
 from hpc.scheduler.states import JobState
-from hpc.sites.slurm.cluster import Cluster, PollResult
+from hpc.sites.slurm.answers import PollResult
+from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.poller import Poller
 from hpc.sites.slurm.state import SiteState
 from hpc.tokens import Keys
@@ -27,10 +28,10 @@ PIPELINE: dict[str, Any] = {"pipeline": "P", "stages": [{"key": "a", "run": "mod
 class Shown(Cluster):
     """A cluster whose every look shows the same: one job of key b1 that waits."""
 
-    looks: list[tuple[str, ...]] = field(default_factory=list)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
     unreadable: tuple[str, ...] = ()
 
-    async def look(
+    async def poll(
         self,
         keys: Sequence[str],
         *,
@@ -39,9 +40,9 @@ class Shown(Cluster):
         starts: bool = False,
         known: Collection[str] = (),
     ) -> PollResult:
-        self.looks.append(tuple(keys))
+        self.asked.append(tuple(keys))
         task = Task("7_0", "b1", JobState.PENDING, "PENDING", reason="Resources")
-        return PollResult(Answer((task,), not self.unreadable, self.unreadable))
+        return PollResult(SchedulerAnswer((task,), not self.unreadable, self.unreadable))
 
 
 class Clock:
@@ -74,22 +75,22 @@ async def poller(engine: AsyncEngine) -> Poller:
 
 
 async def pass_time(poller: Poller, seconds: int) -> int:
-    """Turn every two seconds; how many looks there were."""
+    """Turn every two seconds; how many polls there were."""
     clock, cluster = poller.state.clock, poller.state.cluster
     assert isinstance(clock, Clock)
     assert isinstance(cluster, Shown)
-    before = len(cluster.looks)
+    before = len(cluster.asked)
     for _ in range(seconds // 2):
         clock.now += 2
-        await poller.look()
-    return len(cluster.looks) - before
+        await poller.poll()
+    return len(cluster.asked) - before
 
 
 async def test_silent_jobs_are_looked_at_less_and_less_but_before_slurm_forgets(
     poller: Poller,
 ) -> None:
-    looks = await pass_time(poller, 3600)
-    assert 3600 / 150 - 2 <= looks <= 30
+    polls = await pass_time(poller, 3600)
+    assert 3600 / 150 - 2 <= polls <= 30
 
 
 async def test_while_jobs_report_by_themselves_nobody_looks_for_a_long_time(
@@ -110,7 +111,7 @@ async def test_without_work_nobody_looks(poller: Poller, engine: AsyncEngine) ->
 async def test_a_job_that_the_scheduler_has_not_begun_says_why(
     poller: Poller, engine: AsyncEngine
 ) -> None:
-    await poller.look()
+    await poller.poll()
     async with engine.connect() as tx:
         rows = await tx.execute(text("SELECT reason FROM track.job WHERE state = 'queued'"))
         assert list(rows.scalars()) == ["it waits in the queue of far: Resources"]

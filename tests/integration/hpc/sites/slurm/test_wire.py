@@ -20,12 +20,12 @@ from hpc.transport.errors import (
     BadAddress,
     CircuitOpen,
     DeadlinePassed,
+    HostUnreachable,
     HungUp,
     JumpDown,
     KeyRefused,
     LinkLost,
     SecondFactor,
-    Unreachable,
     WireError,
     WrongHostKey,
 )
@@ -370,7 +370,7 @@ async def test_a_key_that_cannot_be_read_is_said_so_before_anybody_is_bothered(
 
 async def test_nobody_at_the_address_is_unreachable_and_the_breaker_opens(server: Sshd) -> None:
     link = SshLink(server.address(port=free_port()))
-    with pytest.raises(Unreachable, match="does not answer"):
+    with pytest.raises(HostUnreachable, match="does not answer"):
         await link.run("true")
     assert link.breaker.failures == 1
     with pytest.raises(WireError):

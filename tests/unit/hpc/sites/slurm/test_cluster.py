@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.cluster import MOST_SENT, Cluster, SiteTrouble, SubmitOutcome
-from hpc.transport.base import Answer, Counts, Sink, Stdin
+from hpc.sites.slurm.answers import SiteTrouble, SubmitOutcome
+from hpc.sites.slurm.cluster import MAX_SENT, Cluster
+from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.local import LocalWire
 
 HASTY_CAT = """#!/bin/sh
@@ -35,7 +36,7 @@ async def test_no_result_is_seen_without_its_start_however_fast_the_job_was(
         path.parent.mkdir(parents=True)
         path.write_text("{}")
     cluster = Cluster(LocalWire(), str(tmp_path), f"PATH={cat.parent}:$PATH")
-    sight = await cluster.look(["b0", "b1"], queue=False, starts=True)
+    sight = await cluster.poll(["b0", "b1"], queue=False, starts=True)
     assert (tmp_path / "batches" / "b0" / "results" / "40.json").exists()
     ended = {int(Path(name).stem) for name in sight.results}
     assert 41 in ended
@@ -49,9 +50,9 @@ async def test_a_folder_is_written_to_before_what_it_lacks_counts(tmp_path: Path
         folder.mkdir(parents=True)
         os.utime(folder, (1, 1))
     cluster = Cluster(LocalWire(), str(tmp_path))
-    await cluster.look(["b1"], queue=False, starts=True)
+    await cluster.poll(["b1"], queue=False, starts=True)
     assert {folder.stat().st_mtime for folder in folders} == {1}
-    await cluster.look(["b1", "b2"], queue=False, history="disk", starts=True)
+    await cluster.poll(["b1", "b2"], queue=False, history="disk", starts=True)
     assert all(folder.stat().st_mtime > 1 for folder in folders)
     assert [list(folder.iterdir()) for folder in folders] == [[], [], []]
     assert not (tmp_path / "batches" / "b2").exists()
@@ -105,7 +106,7 @@ class Sbatch:
         *,
         deadline_s: float = 60.0,
         sink: Sink | None = None,
-    ) -> Answer:
+    ) -> CommandAnswer:
         given = stdin if isinstance(stdin, bytes) else b"".join(stdin)
         mark, _, *words = self._words(given)
         self.commands.append(words)
@@ -113,7 +114,7 @@ class Sbatch:
         if len(self.commands) > self.room:
             told = ["trouble the disk is full"]
         lines = "".join(f"{mark} {each}\n" for each in (*told, "end"))
-        return Answer(0, lines.encode(), b"")
+        return CommandAnswer(0, lines.encode(), b"")
 
     @staticmethod
     def _words(given: bytes) -> list[str]:
@@ -139,12 +140,12 @@ async def test_ever_so_many_batches_go_in_as_many_commands_as_it_takes(tmp_path:
     sent = await Cluster(wire, "/root").send(parcels(700), runner=runner, accounting=True)
     assert {each.outcome for each in sent.values()} == {SubmitOutcome.KNOWN}
     assert list(sent) == [each.key for each in parcels(700)]
-    assert [len(words) // 5 for words in wire.commands] == [MOST_SENT] * 3 + [100]
+    assert [len(words) // 5 for words in wire.commands] == [MAX_SENT] * 3 + [100]
 
 
 async def test_what_was_sent_before_the_site_had_trouble_is_told_and_the_rest_is_not() -> None:
-    sent = await Cluster(Sbatch(room=1), "/root").send(parcels(MOST_SENT + 5))
-    assert list(sent) == [each.key for each in parcels(MOST_SENT)]
+    sent = await Cluster(Sbatch(room=1), "/root").send(parcels(MAX_SENT + 5))
+    assert list(sent) == [each.key for each in parcels(MAX_SENT)]
     with pytest.raises(SiteTrouble, match="disk is full"):
         await Cluster(Sbatch(room=0), "/root").send(parcels(3))
 

@@ -3,16 +3,16 @@
 import pytest
 
 from hpc.ends import FREE_ENDS, Meaning
-from hpc.scheduler.slurm import Answer, Task
+from hpc.scheduler.slurm import SchedulerAnswer, Task
 from hpc.scheduler.states import JobState
-from hpc.sites.slurm.cluster import PollResult
+from hpc.sites.slurm.answers import PollResult
 from hpc.sites.slurm.judge import (
     CAUSE_GRACE_S,
     RESULT_GRACE_S,
     BatchSnapshot,
     JobVerdict,
     SiteStatus,
-    Watched,
+    WatchedAttempt,
     arrays_of,
     judge,
     snapshots,
@@ -32,7 +32,7 @@ def watched(
     cancelled: bool = False,
     since: float | None = None,
     ended: float | None = LONG_AGO,
-) -> Watched:
+) -> WatchedAttempt:
     member = Member(
         attempt=9,
         fence=1,
@@ -45,7 +45,7 @@ def watched(
         started_by=started_by,
         cancelled=cancelled,
     )
-    return Watched(member, KEY, ("7",), since, ended_since=ended)
+    return WatchedAttempt(member, KEY, ("7",), since, ended_since=ended)
 
 
 def end_of(verdict: JobVerdict) -> Meaning:
@@ -213,7 +213,7 @@ def test_accounting_that_lags_behind_is_no_evidence() -> None:
 
 
 def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
-    seen = Watched(watched(started_by="7_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
+    seen = WatchedAttempt(watched(started_by="7_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     one = shown(task(JobState.FAILED), task(JobState.PENDING, "8_3"))
     assert judge(seen, one, 0.0).status is SiteStatus.PENDING
     assert judge(seen, shown(task(JobState.FAILED)), 0.0).status is SiteStatus.UNKNOWN
@@ -222,7 +222,7 @@ def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
 
 
 def test_the_one_that_was_started_tells_how_it_ended() -> None:
-    seen = Watched(watched(started_by="8_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
+    seen = WatchedAttempt(watched(started_by="8_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     both = shown(task(JobState.COMPLETED), task(JobState.OUT_OF_MEMORY, "8_3"))
     assert end_of(judge(seen, both, 0.0)).outcome == "out_of_memory"
 
@@ -236,7 +236,9 @@ def test_a_site_is_blamed_for_jobs_that_end_before_they_start() -> None:
 
 def test_a_look_is_sorted_by_batch_and_shows_arrays_nobody_knew_of() -> None:
     sight = PollResult(
-        queue=Answer((task(JobState.RUNNING, "8_3"), Task("5_0", "b2", JobState.PENDING, ""))),
+        queue=SchedulerAnswer(
+            (task(JobState.RUNNING, "8_3"), Task("5_0", "b2", JobState.PENDING, ""))
+        ),
         ended={KEY: {"9_3": 0}},
     )
     found = snapshots([KEY, "b2", "b3"], sight)
