@@ -9,7 +9,7 @@ import os
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.truth_play import play
+from tests.faults.truth.play import play
 
 ONE = os.environ.get("REFINERY_SEED")
 SEEDS = int(os.environ.get("REFINERY_SEEDS", "3"))

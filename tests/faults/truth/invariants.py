@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.support.truth_clusters import Cluster
-from tests.support.truth_world import IN_FLIGHT, SYNCHRONISING, Truth
+from tests.faults.truth.clusters import Cluster
+from tests.faults.truth.world import IN_FLIGHT, SYNCHRONISING, Truth
 from track.jobs.outlook import outlook
 from track.jobs.resolve import judge
 from track.jobs.verbs import CLOSINGS

@@ -7,15 +7,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.sites import Site
+from tests.faults.truth.clusters import Cluster, Post
+from tests.faults.truth.dispatchers import Dispatching
+from tests.faults.truth.invariants import check, history_replays
+from tests.faults.truth.people import Editor, Operator, Time, wake_all
+from tests.faults.truth.scripts import LateScripts
+from tests.faults.truth.silence import Silence
+from tests.faults.truth.turns import Turns
+from tests.faults.truth.world import BASE, SITES, Truth
 from tests.support.sites import install_sites
-from tests.support.truth_clusters import Cluster, Post
-from tests.support.truth_dispatchers import Dispatching
-from tests.support.truth_invariants import check, history_replays
-from tests.support.truth_people import Editor, Operator, Time, wake_all
-from tests.support.truth_scripts import LateScripts
-from tests.support.truth_silence import Silence
-from tests.support.truth_world import BASE, SITES, Truth
-from tests.support.turns import Turns
 from tests.support.world import edit
 from track.commands import operations
 from track.jobs.outlook import outlook

@@ -10,7 +10,7 @@ from hpc import protocol
 from hpc.ends import of_runner
 from hpc.sites.collect import report
 from schemas.attempts import Complete, Fail, Result, Start
-from tests.support.truth_world import Actor, Truth
+from tests.faults.truth.world import Actor, Truth
 from track.jobs.batches import Batch, Member, mark_ended, mark_submitted, read_batches
 from track.jobs.batching import take_batches
 

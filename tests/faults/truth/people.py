@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.load import Pipeline
-from tests.support.truth_world import EDITS, SITES, Actor, Truth
+from tests.faults.truth.world import EDITS, SITES, Actor, Truth
 from track.commands import healing, operations, switches
 from track.commands.back_fill import back_fill_page
 from track.commands.pipelines import load_pipelines

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import QuarantineEntry
-from tests.support.truth_world import SITES, Actor, Killed, Truth
+from tests.faults.truth.world import SITES, Actor, Killed, Truth
 from track.commands import shares
 from track.commands.assets import quarantine
 from track.jobs import verbs

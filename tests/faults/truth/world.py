@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
-from tests.support.turns import Turns
+from tests.faults.truth.turns import Turns
 from tests.support.world import new
 from track.commands.assets import NewAsset, register_assets
 from track.commands.pipelines import load_pipelines

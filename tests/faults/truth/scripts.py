@@ -12,7 +12,7 @@ from api.legacy import effects
 from api.legacy.effects import Translation
 from hpc.protocol import Runner
 from schemas.callbacks import BarcodeBody, FailJobBody, UpdateAssetBody
-from tests.support.truth_world import Actor, Truth
+from tests.faults.truth.world import Actor, Truth
 from track.commands.legacy import bind_job, stage_named
 from track.schema.tables import job
 
