@@ -1,7 +1,9 @@
 """A driver in a process of its own that kills itself, as `kill -9` would, at a named moment.
 
 `python -m tests.support.dying_driver SPEC` where SPEC is a JSON file; its own process is the
-one thing that ends, at once and without a word.
+one thing that ends, at once and without a word. With an `archive` it relays files to it and dies
+of one: `sending`, in the middle of its bytes; `sent`, the archive has said yes, and nobody has
+written it down.
 """
 
 import asyncio
@@ -10,18 +12,26 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from blocks.ars_client import ArsAddress
+from blocks.ars_client.files import Files
 from demo.lab.sshd import Sshd
 from hpc.sites.slurm.driver import SlurmDriver
+from hpc.sites.slurm.relay import ShareLocation
 from hpc.transport.ssh import SshLink
+from refinery.archive_shares import ArsShares
+from schemas.attempts import FileFacts
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
 from track.schema.database import make_engine
 
 MOMENTS = ("intent", "submit", "answer", "id")
 SUBMITTING_S = 0.05
+BLOCKS = 3
+"""After so many megabytes of a file the process ends."""
 
 
 def die() -> None:
@@ -53,28 +63,57 @@ def arm(driver: SlurmDriver, moment: str) -> None:
         driver.poller.poll = first_look  # type: ignore[method-assign]
 
 
-async def drive(driver: SlurmDriver) -> None:
-    """Turn after turn, until death."""
-    await driver.adopt()
-    while True:
-        await driver.turn()
-        await asyncio.sleep(0.05)
+class DyingShares(ArsShares):
+    """Dies once the archive has a file."""
+
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
+        await super().send(location, file, path)
+        die()
+
+
+def die_in_the_middle() -> None:
+    """Have every upload of this process be its end."""
+    real = Files._blocks
+
+    async def blocks(self: Files, source: BinaryIO) -> AsyncIterator[bytes]:
+        number = 0
+        async for block in real(self, source):
+            if number == BLOCKS:
+                die()
+            number += 1
+            yield block
+
+    Files._blocks = blocks  # type: ignore[method-assign]
+
+
+def shares_of(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a driver is given that relays files, ready to die of one."""
+    if "archive" not in spec:
+        return {}
+    if spec["moment"] == "sending":
+        die_in_the_middle()
+    address = ArsAddress(**{**spec["archive"], "users": tuple(spec["archive"]["users"])})
+    return {"archive_shares": DyingShares(address)}
 
 
 async def main(spec: dict[str, Any]) -> None:
     """Drive until death."""
     server = Sshd(Path(spec["sshd"]), spec["port"], None)  # type: ignore[arg-type]
-    engine = make_engine(spec["database"])
     driver = SlurmDriver(
         Site.model_validate(spec["site"]),
-        engine,
+        make_engine(spec["database"]),
         KEYS,
         spec["callback"],
         Path(spec["runner"]),
         SshLink(server.address()),
+        **shares_of(spec),
     )
-    arm(driver, spec["moment"])
-    await drive(driver)
+    if spec["moment"] in MOMENTS:
+        arm(driver, spec["moment"])
+    await driver.adopt()
+    while True:
+        await driver.turn()
+        await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":

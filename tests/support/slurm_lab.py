@@ -1,12 +1,16 @@
-"""The one lab of a pytest process: a real Slurm on this machine, with an sshd before it."""
+"""The one lab of a pytest process, a real Slurm with an sshd before it, and a site on it."""
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import MISSING, SlurmLab, installed, running_lab
+from tests.support.slurm_site import SlurmSite, slurm_site
 
 LAB = pytest.StashKey[SlurmLab]()
 
@@ -31,3 +35,27 @@ def lab(slurm_lab: SlurmLab) -> Iterator[SlurmLab]:
     """The lab, with no job left over afterwards."""
     yield slurm_lab
     slurm_lab.cancel_all()
+
+
+@pytest.fixture(autouse=True)
+def quiet_paramiko() -> None:
+    """Its thread logs tracebacks of connections that the tests cut."""
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture
+async def site(
+    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
+) -> AsyncIterator[SlurmSite]:
+    """A site on the lab, with a fresh database behind."""
+    async with slurm_site(lab, engine, database, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def far(
+    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
+) -> AsyncIterator[SlurmSite]:
+    """A site whose nodes have no network."""
+    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
+        yield made

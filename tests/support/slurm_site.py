@@ -234,8 +234,8 @@ async def slurm_site(
                     await driver.close()
 
 
-async def let_die(program: str, site: SlurmSite, moment: str, folder: Path, **more: Any) -> None:
-    """Let a driver of `tests.support.<program>` live until that moment; `more` of what it reads."""
+async def let_die(site: SlurmSite, moment: str, folder: Path, **more: Any) -> None:
+    """Let a driver live until that moment of `dying_driver`; `more` of what that reads."""
     spec = folder / "spec.json"
     given = {
         "sshd": str(site.lab.sshd.folder),
@@ -246,7 +246,7 @@ async def let_die(program: str, site: SlurmSite, moment: str, folder: Path, **mo
     }
     spec.write_text(json.dumps(given | more))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"tests.support.{program}", str(spec)), cwd=ROOT
+        *(sys.executable, "-m", "tests.support.dying_driver", str(spec)), cwd=ROOT
     )
     try:
         async with asyncio.timeout(240):

@@ -16,9 +16,7 @@ async def test_a_driver_killed_by_sigkill_leaves_one_array_and_no_work_undone_or
 ) -> None:
     guids = ["good-1", "good-2", "mute-3"]
     await site.queue(*guids)
-    await let_die(
-        "dying_driver", site, moment, tmp_path, callback=site.callback, runner=str(ODD_RUNNER)
-    )
+    await let_die(site, moment, tmp_path, callback=site.callback, runner=str(ODD_RUNNER))
     (batch,) = await site.batches()
     assert batch["state"] == ("submitted" if moment == "id" else "intended")
     heir = site.driver(ODD_RUNNER)

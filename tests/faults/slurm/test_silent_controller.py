@@ -1,14 +1,14 @@
 """A controller that does not answer although the login node does, with Slurm's own words."""
 
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.slurm_site import ODD_RUNNER, SlurmSite
+from tests.support.refusing_site import Played, degraded, reason, second_site, sites_of
+from tests.support.slurm_site import SlurmSite
 
 SAYS = {
     "scontrol": "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)",
@@ -44,14 +44,12 @@ class Login:
             mark.unlink()
 
 
-class Played:
-    """A driver whose clock can be put on, and how often it asked the site anything."""
+class Asking(Played):
+    """It counts how often it asked the site anything."""
 
     def __init__(self, site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.asked = 0.0, 0
-        self.driver = site.driver(
-            ODD_RUNNER, prelude=login.prelude, clock=lambda: self.now + time.monotonic()
-        )
+        super().__init__(site, login.prelude)
+        self.asked = 0
         real = self.driver.state.cluster._say
 
         async def say(script: str, *words: str, **more: Any) -> Sequence[tuple[str, str]]:
@@ -60,74 +58,45 @@ class Played:
 
         monkeypatch.setattr(self.driver.state.cluster, "_say", say)
 
-    async def turns(self, minutes: float, step_s: float = 15.0) -> None:
-        for _ in range(int(minutes * 60 / step_s)):
-            await self.driver.turn()
-            self.now += step_s
-
 
 @pytest.fixture
 def login(tmp_path: Path) -> Login:
     return Login(tmp_path / "bin")
 
 
-async def degraded(site: SlurmSite) -> str | None:
-    ((why,),) = await site.world.sql("SELECT degraded FROM track.site WHERE name = 'cluster'")
-    return None if why is None else str(why)
-
-
-async def second_site(site: SlurmSite) -> None:
-    await site.world.sql(
-        "INSERT INTO track.site (name, kind, rank, definition, seen_at)"
-        " VALUES ('next', 'local', 5, '{}', now() + interval '1 day')"
-    )
-
-
-async def sites_of(site: SlurmSite, guid: str) -> list[object]:
-    rows = await site.world.sql(
-        "SELECT t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
-        " WHERE j.asset_guid = :g ORDER BY t.id",
-        g=guid,
-    )
-    return [name for (name,) in rows]
-
-
 async def test_a_silent_controller_degrades_its_site_and_is_asked_ever_less(
     site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login.down(*SAYS)
-    played = Played(site, login, monkeypatch)
+    played = Asking(site, login, monkeypatch)
     await site.queue("good-1")
     await played.driver.turn()
-    assert await degraded(site) is None  # once is no evidence
+    assert await degraded(site) == ""  # once is no evidence
     await played.turns(2)
-    why = await degraded(site)
-    assert why is not None
-    assert "Unable to contact slurm controller" in why
-    ((reason,),) = await site.world.sql("SELECT reason FROM track.job WHERE state = 'queued'")
-    assert "waits for site cluster" in str(reason)
+    assert "Unable to contact slurm controller" in await degraded(site)
+    assert "waits for site cluster" in await reason(site, "good-1")
     await played.turns(18)
     assert played.asked < 40
     login.up()
     played.now += 300
     await site.until_states(played.driver, ["good-1"], "returned")
-    assert await degraded(site) is None
+    assert await degraded(site) == ""
 
 
 async def test_what_sbatch_did_not_take_goes_to_the_next_site_and_is_not_done_twice(
     site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login.down("sbatch")
-    played = Played(site, login, monkeypatch)
+    played = Asking(site, login, monkeypatch)
     await site.queue("good-1")
     await played.driver.turn()
     await second_site(site)
     await played.turns(4)
-    assert "sbatch has had no answer" in (await degraded(site) or "")
+    assert "sbatch has had no answer" in await degraded(site)
     assert await sites_of(site, "good-1") == ["cluster", "next"]
     login.up()
     await played.turns(12, step_s=60.0)
-    assert await degraded(site) is None
+    assert await degraded(site) == ""
     (batch,) = await site.batches()
     assert batch["ended_at"] is not None
     assert site.lab.job_ids(batch["key"]) == []
@@ -136,7 +105,7 @@ async def test_what_sbatch_did_not_take_goes_to_the_next_site_and_is_not_done_tw
 async def test_a_passing_silence_degrades_nothing(
     site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = Played(site, login, monkeypatch)
+    played = Asking(site, login, monkeypatch)
     await site.queue("good-1")
     login.down("sbatch", "squeue")
     await played.turns(0.25)
@@ -155,7 +124,7 @@ async def test_lines_that_say_nothing_of_the_answer_blind_no_site(
         noise = f"echo '{program}: warning: cli_filter: deprecated' >&2"
         banner = "echo 'Maintenance on Monday!'" if program == "squeue" else ":"
         fake.write_text(f'#!/bin/sh\n{noise}\n{banner}\nexec {shutil.which(program)} "$@"\n')
-    played = Played(site, login, monkeypatch)
+    played = Asking(site, login, monkeypatch)
     await site.queue("fails-1")
     await site.until_states(played.driver, ["fails-1"], "ready")
     assert played.driver.state.hello is not None
@@ -167,10 +136,10 @@ async def test_a_queue_that_cannot_be_asked_for_long_degrades_its_site_in_its_ow
     site: SlurmSite, login: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "squeue: fatal: nobody ever heard of this"
-    played = Played(site, login, monkeypatch)
+    played = Asking(site, login, monkeypatch)
     await site.queue("slow-1")
     await site.until_states(played.driver, ["slow-1"], "running")
     (login.folder / "squeue").write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
     await played.turns(4)
-    assert words in (await degraded(site) or "")
+    assert words in await degraded(site)
     assert await site.states("slow-1") == ["running"]

@@ -13,7 +13,7 @@ from tests.support.archive import Archive
 from tests.support.archive_road import NAMED
 from tests.support.at_site import describe
 from tests.support.callbacks import until
-from tests.support.carried import at_the_cluster, carried, share, share_at_the_cluster
+from tests.support.dispatched import at_the_cluster, run_session, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.commands.operations import resubmit
@@ -44,7 +44,7 @@ async def finalised(
     guid = str(uuid.uuid4())
     world = await undispatched(engine, road, new(guid), archive=archive.block())
     await describe(world, guid, **NAMED)
-    await carried(world)
+    await run_session(world)
     return world, guid
 
 
@@ -72,7 +72,7 @@ async def test_the_end_of_a_locked_asset_may_be_done_again(
     before, puts = await held(archive, guid), len(archive.requests(guid, "PUT"))
     job_id = await world.job_id(guid, "end")
     await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="again"))
-    await carried(world)
+    await run_session(world)
     assert (await world.states(guid))["end"] == State.DONE
     assert await held(archive, guid) == before
     assert len(archive.requests(guid, "PUT")) == puts
@@ -103,15 +103,15 @@ async def test_an_archive_that_is_away_then_costs_no_try(
     job_id = await world.job_id(guid, "ocr")
     await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="again"))
     archive.fault("status", status=503, guid=guid, count=None)
-    carrying = asyncio.create_task(carried(world))
+    running = asyncio.create_task(run_session(world))
     try:
         waits = "SELECT reason FROM track.job WHERE id = :j AND tries = 0 AND reason ~ '503'"
         await until(lambda: world.sql(waits, j=job_id))
         archive.heal()
         await world.sql("UPDATE track.job SET available_at = now()")
         await at_the_cluster(world)
-        await carrying
+        await running
     finally:
         archive.heal()
-        carrying.cancel()
-        await asyncio.wait([carrying])
+        running.cancel()
+        await asyncio.wait([running])

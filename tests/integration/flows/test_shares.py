@@ -16,7 +16,7 @@ from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS, image
 from tests.support.at_site import complete, describe, start
 from tests.support.callbacks import until
-from tests.support.carried import carried, share, share_at_the_cluster
+from tests.support.dispatched import run_session, share, share_at_the_cluster
 from tests.support.flow_world import undispatched
 from tests.support.world import World, edit, new
 from track.commands.results import note_file
@@ -81,14 +81,14 @@ async def test_a_share_that_nobody_uses_is_closed_and_opened_again_for_who_does(
     blocks: Path, engine: AsyncEngine, archive: Archive
 ) -> None:
     world, guid = await specimen(engine, archive, STAGES)
-    carrying = asyncio.create_task(carried(world))
+    running = asyncio.create_task(run_session(world))
     await until(lambda: world.sql(QUEUED))
     job_id = await world.job_id(guid, "ocr")
     assert (await close_leftovers(engine, timedelta(0))).guids == [], "a site is at it"
     await transact(
         engine, lambda tx: verbs.end(tx, job_id, State.CANCELLED, actor="test", why="half-way")
     )
-    await carrying
+    await running
     assert await share(archive, guid) is not None
     assert (await close_leftovers(engine, timedelta(hours=1))).guids == [], "a person may be at it"
     assert (await close_leftovers(engine, timedelta(0))).guids == [guid]
@@ -109,7 +109,7 @@ async def test_while_erda_takes_no_files_the_work_is_held_without_a_try_and_its_
     world, guid = await specimen(engine, archive, stages)
     await on_record(world, guid, tmp_path)
     archive.fault("erda_put_fails", guid=guid, count=None)
-    carrying = asyncio.create_task(carried(world))
+    running = asyncio.create_task(run_session(world))
     try:
         held = (
             "SELECT 1 FROM track.job WHERE state = 'ready' AND tries = 0"
@@ -123,11 +123,11 @@ async def test_while_erda_takes_no_files_the_work_is_held_without_a_try_and_its_
         archive.heal()
         await until(lambda: world.sql(f"{held} OR state = 'done' AND reason IS NULL", n="3"))
         await world.sql("UPDATE track.job SET available_at = now() WHERE state = 'ready'")
-        await carrying
+        await running
     finally:
         archive.heal()
-        carrying.cancel()
-        await asyncio.wait([carrying])
+        running.cancel()
+        await asyncio.wait([running])
     assert (await world.states(guid))["sync"] == State.DONE
     assert await world.sql(KNOWN) == [(None,)]
 
@@ -137,17 +137,17 @@ async def test_an_uploader_that_is_done_again_after_a_failed_synchronise_finds_a
 ) -> None:
     world, guid = await specimen(engine, archive, UPLOADER)
     file = await on_record(world, guid, tmp_path)
-    carrying = asyncio.create_task(carried(world))
+    running = asyncio.create_task(run_session(world))
     try:
         await _upload(world, archive, guid, None)
         # Behind our back: its share is gone when it is to be brought to ERDA.
         await until(lambda: world.sql(f"{QUEUED} AND t.n = 2"))
         assert await share(archive, guid) is not None
         await _upload(world, archive, guid, file)
-        await carrying
+        await running
     finally:
-        carrying.cancel()
-        await asyncio.wait([carrying])
+        running.cancel()
+        await asyncio.wait([running])
     assert set((await world.states(guid)).values()) == {State.DONE}
 
 

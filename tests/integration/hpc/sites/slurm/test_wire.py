@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import logging
 import socket
 import subprocess
 import time
@@ -411,9 +410,3 @@ async def _appears(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < until, f"{path} never appeared"
         await asyncio.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def quiet_paramiko() -> None:
-    """Its thread logs tracebacks of connections that the tests cut."""
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)

@@ -30,7 +30,7 @@ IMAGE = bytes(range(256)) * 4096
 
 
 @dataclass
-class ShelfDepot:
+class MemoryShares:
     """The archive's shares in memory; it may be told to be down, or our own disk to be full."""
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class ShelfDepot:
         self.sent[f"{location.guid}/{file.name}"] = path.read_bytes()
 
 
-def driver_of(site: SlurmSite, archive_shares: ShelfDepot) -> SlurmDriver:
+def driver_of(site: SlurmSite, archive_shares: MemoryShares) -> SlurmDriver:
     return site.driver(callback="", archive_shares=archive_shares)
 
 
-async def with_image(site: SlurmSite, guid: str) -> ShelfDepot:
+async def with_image(site: SlurmSite, guid: str) -> MemoryShares:
     """The share holds one image of the asset."""
     await site.world.sql(
         "INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes)"
@@ -66,7 +66,7 @@ async def with_image(site: SlurmSite, guid: str) -> ShelfDepot:
         c=zlib.crc32(IMAGE),
         s=len(IMAGE),
     )
-    return ShelfDepot({f"NHMD/{guid}/i.tif": IMAGE})
+    return MemoryShares({f"NHMD/{guid}/i.tif": IMAGE})
 
 
 def batch_folder(site: SlurmSite) -> Path:
@@ -118,7 +118,7 @@ async def test_an_input_that_lies_there_is_not_carried_again(far: SlurmSite) -> 
 async def test_of_two_jobs_of_one_attempt_the_shared_disk_lets_one_start(far: SlurmSite) -> None:
     far.options["resources"] = {"partition": "parked"}
     await far.queue("a-1", stage="other")
-    await driver_of(far, ShelfDepot()).turn()
+    await driver_of(far, MemoryShares()).turn()
     jobs = [run_by_hand(far, name) for name in ("x", "y", "z")]
     assert [await asyncio.to_thread(each.wait, 60) for each in jobs] == [0, 0, 0]
     folder = batch_folder(far)
@@ -139,7 +139,7 @@ async def cancel(site: SlurmSite, guid: str) -> str:
 async def test_an_unstarted_job_is_cancelled_once_its_start_is_ours(far: SlurmSite) -> None:
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     assert await cancel(far, "a-1") == "queued"  # only the shared disk can say
     await driver.turn()
@@ -154,7 +154,7 @@ async def test_a_job_that_began_unseen_is_running_and_not_cancelled_at_once(
 ) -> None:
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     mine = batch_folder(far) / "started" / str(attempt)
     mine.mkdir(parents=True)
@@ -173,7 +173,7 @@ async def test_what_a_job_wants_archived_is_sent_before_its_result_counts(
     monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    archive_shares = ShelfDepot(down=True)
+    archive_shares = MemoryShares(down=True)
     driver = driver_of(far, archive_shares)
     await driver.turn()
     (far.root / "assets" / "a-1" / "derived").mkdir(parents=True)
@@ -234,7 +234,7 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
     far: SlurmSite, error: OSError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (attempt,) = await far.queue("a-1", stage="other")
-    relay = driver_of(far, ShelfDepot()).state.relay
+    relay = driver_of(far, MemoryShares()).state.relay
     assert relay is not None
 
     def full(**_: object) -> None:
@@ -252,7 +252,7 @@ async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_ti
 ) -> None:
     (attempt,) = await far.queue("a-1", stage="other")
     await with_image(far, "a-1")
-    relay = driver_of(far, ShelfDepot()).state.relay
+    relay = driver_of(far, MemoryShares()).state.relay
     assert relay is not None
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
     wish = CarriedFile.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
@@ -270,7 +270,7 @@ async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_o
     far.options["resources"] = {"partition": "parked"}
     guids = ["a-1", "a-2", "a-3"]
     attempts = await far.queue(*guids, stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     folder = batch_folder(far)
     for guid, attempt in zip(guids, attempts, strict=True):
@@ -299,7 +299,7 @@ async def test_results_that_wait_for_the_archive_hide_none_behind_them(
     far.options["resources"] = {"partition": "parked"}
     guids = ["a-1", "a-2", "b-3"]
     attempts = await far.queue(*guids, stage="other")
-    driver = driver_of(far, ShelfDepot(down=True))
+    driver = driver_of(far, MemoryShares(down=True))
     await driver.turn()
     folder = batch_folder(far)
     (folder / "results").mkdir(exist_ok=True)
@@ -337,7 +337,7 @@ async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
     """The second poll, which asks for evidence of ends, is the first that finds its traces."""
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     ((sent),) = await far.attempts("a-1", stage="other")
     poll = driver.state.cluster.poll
@@ -374,7 +374,7 @@ async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tr
 ) -> None:
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     far.lab.cancel_all()  # somebody at the site
 
@@ -393,7 +393,7 @@ async def test_a_job_that_ends_after_it_began_unseen_is_told_as_one_that_had_beg
     """It was killed between winning its start and saying who it is, or right after."""
     far.options["resources"] = {"partition": "parked"}
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, ShelfDepot())
+    driver = driver_of(far, MemoryShares())
     await driver.turn()
     ((queued),) = await far.attempts("a-1", stage="other")
     mine = batch_folder(far) / "started" / str(attempt)

@@ -1,17 +1,16 @@
-"""A driver that is killed while it carries a file to the archive: the file arrives all the same."""
+"""A driver that is killed while it relays a file to the archive: the file arrives all the same."""
 
 import hashlib
 import random
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.ars_client import ArsClient
-from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.relay import ShareLocation
 from refinery.archive_shares import ArsShares
@@ -22,7 +21,7 @@ from schemas.pipeline.load import Pipeline
 from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create
 from tests.support.callbacks import document
-from tests.support.slurm_site import PIPELINE, SlurmSite, let_die, slurm_site
+from tests.support.slurm_site import PIPELINE, SlurmSite, let_die
 from tests.support.world import new
 from track.commands.pipelines import load_pipelines
 from track.records.documents import create_document
@@ -40,17 +39,7 @@ def archive(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[Archive]:
         yield served
 
 
-@pytest.fixture
-async def far(
-    lab: SlurmLab, engine: AsyncEngine, database: str, tmp_path: Path
-) -> AsyncIterator[SlurmSite]:
-    """A site whose nodes have no network, and an upload in its queue."""
-    async with slurm_site(lab, engine, database, tmp_path, callback=None) as made:
-        await hand_over_upload(made)
-        yield made
-
-
-async def hand_over_upload(site: SlurmSite) -> None:
+async def queue_upload(site: SlurmSite) -> None:
     """Give the site the real module `upload` for a derivative that lies there."""
     stages = [{"key": "clean", "run": "module clean"}, {"key": "other", "run": "module upload"}]
     changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
@@ -76,15 +65,16 @@ async def hand_over_upload(site: SlurmSite) -> None:
 
 
 async def killed(site: SlurmSite, archive: Archive, moment: str, folder: Path) -> None:
-    """Let a carrying driver live until that moment."""
+    """Let a relaying driver live until that moment."""
     runner = str(build_runner(site.root.parent / "built"))
     address = asdict(archive.address)
-    await let_die("dying_carrier", site, moment, folder, runner=runner, archive=address)
+    await let_die(site, moment, folder, callback="", runner=runner, archive=address)
 
 
-async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again(
+async def test_a_file_arrives_whole_though_its_relay_is_killed_again_and_again(
     far: SlurmSite, archive: Archive, tmp_path: Path
 ) -> None:
+    await queue_upload(far)
     async with ArsClient(archive.address) as ars:
         await create(ars, CHILD, mb=9)  # room for it once
         for moment in ("sending", "sending", "sent"):
@@ -106,6 +96,6 @@ async def test_a_file_arrives_whole_though_its_carrier_is_killed_again_and_again
     (batch,) = await far.batches()
     assert far.lab.job_ids(batch["key"]) == [batch["external_id"]]
     again = tmp_path / "again.tif"
-    shelf = ShareLocation(CHILD, "NHMD", "Vascular plants")
-    await ArsShares(archive.address).fetch(shelf, FACTS, again)
+    location = ShareLocation(CHILD, "NHMD", "Vascular plants")
+    await ArsShares(archive.address).fetch(location, FACTS, again)
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(IMAGE).digest()

@@ -1,4 +1,4 @@
-"""A session carried by a real dispatch flow while a test stands for its clusters."""
+"""A session run by a real dispatch flow while a test stands for its clusters."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ PATIENCE_S = 120
 Look = Callable[[], Awaitable[int | None]]
 
 
-async def carried(world: World) -> None:
+async def run_session(world: World) -> None:
     """Carry the session until nothing of it moves by itself."""
     async with asyncio.timeout(PATIENCE_S):
         assert (await dispatch(world.session_id, PACE, return_state=True)).name == "Finished"
@@ -24,11 +24,11 @@ async def carried(world: World) -> None:
 
 async def share_at_the_cluster(world: World, archive: Archive, guid: str) -> int | None:
     """Carry the asset to its end; the size of its share while a cluster has it."""
-    carrying = asyncio.create_task(carried(world))
+    running = asyncio.create_task(run_session(world))
     try:
         return await at_the_cluster(world, lambda: share(archive, guid))
     finally:
-        await carrying
+        await running
 
 
 async def at_the_cluster(world: World, look: Look | None = None) -> int | None:
