@@ -20,19 +20,16 @@ from demo.ars import (
     errors,
     file_routes,
     health,
-    institutions,
     keycloak,
-    lists,
     seed,
     share_routes,
-    specify,
     specimens,
+    workstations,
 )
 from demo.ars.config import StandInConfig
 from demo.ars.control import control_app
-from demo.ars.edge import EdgeLayer
+from demo.ars.edge import EdgeLayer, SameWithSlash
 from demo.ars.errors import Service
-from demo.ars.slashes import SameWithSlash
 from demo.ars.world import World, make_world
 
 
@@ -66,14 +63,7 @@ async def _lifespan(world: World) -> AsyncIterator[None]:
 
 def mounts(world: World) -> list[BaseRoute]:
     by_name = specimens.by_barcode if world.profile.specimen_by_barcode else specimens.by_pid
-    archive = [
-        asset_routes.router,
-        asset_state.router,
-        specify.router,
-        by_name,
-        institutions.router,
-        lists.router,
-    ]
+    archive = [asset_routes.router, asset_state.router, by_name, workstations.router]
     proxy = [share_routes.router, file_routes.router, health.router]
     mounts: list[BaseRoute] = [
         Mount("/keycloak", _service(world, "assets", keycloak.router)),

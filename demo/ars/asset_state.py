@@ -1,7 +1,5 @@
 """The asset service's calls about an asset's state: status, completion, locks, audits."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from psycopg.types.json import Jsonb
@@ -11,14 +9,12 @@ from demo.ars.asset_routes import GUID_MISMATCH
 from demo.ars.documents import Body
 from demo.ars.errors import BadRequest, IllegalAction
 from demo.ars.roles import AdminService, AdminServiceDeveloper, AnyRole
-from demo.ars.store import Connection, Row, rows, run
+from demo.ars.store import Connection, Row, run
 from demo.ars.world import InWorld
 
 router = APIRouter(prefix="/v1")
 
 _SETTABLE = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED", "ASSET_RECEIVED")
-_FAILED = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED")
-_UNFINISHED = ("METADATA_RECEIVED", "ASSET_RECEIVED", "ERDA_FAILED", *assets.IN_SPECIFY)
 
 
 class MinimalAsset(Body):
@@ -49,30 +45,6 @@ async def status(guid: str, world: InWorld, _: AnyRole) -> Response:
     async with world.store.transaction() as db:
         info = await assets.status_view(db, world, guid)
     return JSONResponse(info) if info else Response(status_code=404)
-
-
-@router.post("/assets/list")
-async def get_many(
-    guids: list[str], world: InWorld, _: AdminServiceDeveloper
-) -> list[dict[str, Any]]:
-    """All of them or none: one unknown guid refuses the whole list."""
-    async with world.store.transaction() as db:
-        found = [asset for guid in guids if (asset := await assets.view(db, world, guid))]
-    if len(found) < len(guids):
-        raise BadRequest("One or more assets were not found")
-    return found
-
-
-@router.get("/assets/inprogress")
-async def in_progress(
-    world: InWorld, _: AdminServiceDeveloper, onlyFailed: bool = False
-) -> list[dict[str, Any]]:
-    """Assets that are not at rest, an open share being enough; parents are not listed."""
-    wanted = list(_FAILED if onlyFailed else _UNFINISHED)
-    where = " WHERE internal_status = ANY(%s)" + ("" if onlyFailed else " OR share_id IS NOT NULL")
-    async with world.store.transaction() as db:
-        found = await rows(db, assets.STATUS_SQL + where + " ORDER BY asset_id", wanted)
-    return [assets.status_info(world, row) | {"parent_guid": None} for row in found]
 
 
 @router.put("/assetmetadata/{guid}/unlock", status_code=204)
@@ -112,19 +84,6 @@ async def complete(
     async with world.store.transaction() as db:
         await _existing(db, guid)
         await assets.set_status(db, world, guid, assets.SYNCHRONISED)
-
-
-@router.post("/assetmetadata/{guid}/assetreceived", status_code=204)
-async def asset_received(
-    guid: str, world: InWorld, _: AdminService, body: Completion | None = None
-) -> None:
-    if body is None or body.minimalAsset is None or body.minimalAsset.asset_guid != guid:
-        raise BadRequest(GUID_MISMATCH)
-    async with world.store.transaction() as db:
-        row = await _existing(db, guid)
-        if row["document"]["asset_locked"]:
-            raise IllegalAction("Asset is locked")
-        await assets.set_status(db, world, guid, assets.RECEIVED)
 
 
 @router.post("/assetmetadata/{guid}/audit", status_code=204)

@@ -41,7 +41,7 @@ def place(row: Row) -> AssetPlace:
 
 
 async def insert(db: Connection, world: World, body: AssetBody, user: User) -> None:
-    """Store a checked asset with its specimens, vocabulary and first event."""
+    """Store a checked asset with its specimens and first event."""
     now = world.clock.now()
     document = body.stored() | {"issues": await _numbered(db, body)}
     await run(
@@ -58,7 +58,6 @@ async def insert(db: Connection, world: World, body: AssetBody, user: User) -> N
         now,
     )
     await _link(db, body.guid, body.specimens)
-    await _learn(db, body)
     await events.record(
         db,
         world.clock,
@@ -92,7 +91,6 @@ async def replace(db: Connection, world: World, old: Row, body: AssetBody, user:
     )
     await run(db, "DELETE FROM asset_specimen WHERE asset_guid = %s", body.guid)
     await _link(db, body.guid, body.specimens)
-    await _learn(db, body)
     if body.asset_subject:
         await lists.add(db, "subject", body.asset_subject)
     await events.record(
@@ -136,14 +134,6 @@ async def _link(db: Connection, guid: str, links: list[AssetSpecimenBody]) -> No
             link.specify_collection_object_attachment_id,
             link.asset_detached,
         )
-
-
-async def _learn(db: Connection, body: AssetBody) -> None:
-    """Names the archive creates by itself when it first meets them."""
-    digitisers = [body.digitiser, *(body.complete_digitiser_list or [])]
-    await lists.add(db, "digitiser", *(name for name in digitisers if name))
-    await lists.add(db, "funding", *(body.funding or []))
-    await lists.add(db, "role", *body.restrictions)
 
 
 async def _numbered(db: Connection, body: AssetBody) -> list[dict[str, Any]]:
@@ -233,18 +223,14 @@ def unsaved_view(body: AssetBody, info: HttpInfo) -> dict[str, Any]:
 
 
 async def status_view(db: Connection, world: World, guid: str) -> dict[str, Any] | None:
-    found = await rows(db, STATUS_SQL + " WHERE a.asset_guid = %s", guid)
-    return status_info(world, found[0]) if found else None
-
-
-STATUS_SQL = (
-    "SELECT a.*, s.allocation_mb, s.share_id FROM asset a LEFT JOIN share s USING (asset_guid)"
-)
-
-
-def status_info(world: World, row: Row) -> dict[str, Any]:
-    """What status questions are answered with; a null allocation means no open share."""
-    return {
+    """What a question for the status is answered; a null allocation means no open share."""
+    row = await one(
+        db,
+        "SELECT a.*, s.allocation_mb FROM asset a LEFT JOIN share s USING (asset_guid)"
+        " WHERE a.asset_guid = %s",
+        guid,
+    )
+    return row and {
         "asset_guid": row["asset_guid"],
         "parent_guid": row["document"]["parent_guids"],
         "error_timestamp": iso(row["error_timestamp"]),

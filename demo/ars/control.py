@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from demo.ars import erda, lists, seed
+from demo.ars import erda, seed
 from demo.ars.clock import iso
 from demo.ars.faults import Rule
 from demo.ars.store import rows, run
@@ -29,13 +29,6 @@ class DiskSize(Strict):
     disk_mb: int = Field(ge=0)
 
 
-class NewInstitution(Strict):
-    name: str
-    collections: tuple[str, ...] = ()
-    pipelines: tuple[str, ...] = ()
-    workstations: tuple[str, ...] = ()
-
-
 class NewClient(Strict):
     client_id: str
     client_secret: str
@@ -43,9 +36,7 @@ class NewClient(Strict):
 
 
 class Seed(Strict):
-    institutions: list[NewInstitution] = Field(default_factory=list)
     clients: list[NewClient] = Field(default_factory=list)
-    terms: dict[str, list[str]] = Field(default_factory=dict)
 
 
 def control_app(world: World) -> FastAPI:
@@ -138,12 +129,6 @@ async def revoke_tokens(world: InWorld) -> None:
 
 async def add_seed(body: Seed, world: InWorld) -> None:
     async with world.store.transaction() as db:
-        for kind, names in body.terms.items():
-            await lists.add(db, kind, *names)
-        for new in body.institutions:
-            await seed.add_institution(
-                db, new.name, new.collections, new.pipelines, new.workstations
-            )
         for client in body.clients:
             await seed.add_client(db, client.client_id, client.client_secret, client.roles)
 

@@ -46,24 +46,15 @@ async def seed(db: Connection, config: StandInConfig) -> None:
     """Vocabularies, institutions with everything in each, and the configured client."""
     for kind, names in TERMS.items():
         await lists.add(db, kind, *names)
+    members = {"collection": COLLECTIONS, "pipeline": PIPELINES, "workstation": WORKSTATIONS}
     for institution in INSTITUTIONS:
-        await add_institution(db, institution, COLLECTIONS, PIPELINES, WORKSTATIONS)
+        sql = "INSERT INTO institution (name) VALUES (%s) ON CONFLICT DO NOTHING"
+        await run(db, sql, institution)
+        for table, names in members.items():
+            sql = f"INSERT INTO {table} (institution, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+            for name in names:
+                await run(db, sql, institution, name)
     await add_client(db, config.client_id, config.client_secret, list(config.client_roles))
-
-
-async def add_institution(
-    db: Connection,
-    institution: str,
-    collections: tuple[str, ...] = (),
-    pipelines: tuple[str, ...] = (),
-    workstations: tuple[str, ...] = (),
-) -> None:
-    await run(db, "INSERT INTO institution (name) VALUES (%s) ON CONFLICT DO NOTHING", institution)
-    members = {"collection": collections, "pipeline": pipelines, "workstation": workstations}
-    for table, names in members.items():
-        sql = f"INSERT INTO {table} (institution, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-        for name in names:
-            await run(db, sql, institution, name)
 
 
 async def add_client(db: Connection, client_id: str, secret: str, roles: list[str]) -> None:

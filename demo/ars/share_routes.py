@@ -8,10 +8,8 @@ from fastapi.responses import JSONResponse
 from demo.ars import allocation, assets, shares
 from demo.ars.documents import Body
 from demo.ars.errors import BadRequest, IllegalAction
-from demo.ars.folders import AssetPlace
 from demo.ars.roles import AdminService, AdminServiceDeveloper
 from demo.ars.shares import ShareOrder
-from demo.ars.store import rows
 from demo.ars.world import InWorld
 
 router = APIRouter()
@@ -58,34 +56,6 @@ async def create_share(
     parents, users = tuple(wanted.parent_guids or ()), tuple(body.users or ())
     order = ShareOrder(assets.place(row), parents, users, body.allocation_mb)
     return (await shares.open_share(world, order)).seen_by_file_proxy()
-
-
-@router.post("/shares/assets/{guid}/createShareInternal")
-async def create_share_internal(
-    guid: str, body: CreateShare, world: InWorld, _: AdminServiceDeveloper
-) -> dict[str, Any]:
-    """The same for an asset that need not exist yet, so its place must be named."""
-    wanted = _only_asset(guid, body)
-    if wanted.institution is None or wanted.collection is None:
-        raise BadRequest("Institution and collection must be present")
-    place = AssetPlace(wanted.institution, wanted.collection, guid)
-    parents, users = tuple(wanted.parent_guids or ()), tuple(body.users or ())
-    order = ShareOrder(place, parents, users, body.allocation_mb)
-    return (await shares.open_share(world, order)).seen_by_file_proxy()
-
-
-@router.get("/shares")
-async def list_shares(world: InWorld, _: AdminService) -> list[dict[str, Any]]:
-    async with world.store.transaction() as db:
-        found = await rows(db, assets.STATUS_SQL + " WHERE share_id IS NOT NULL ORDER BY share_id")
-    return [
-        {
-            "path": assets.place(row).http_path,
-            "id": row["share_id"],
-            "assets": [assets.status_info(world, row)],
-        }
-        for row in found
-    ]
 
 
 @router.post("/shares/assets/{guid}/changeAllocation")

@@ -4,15 +4,9 @@ The stand-in has no Specify: what is scheduled counts as taken at the job's next
 the statuses a client must know how to read do occur.
 """
 
-from fastapi import APIRouter
-
 from demo.ars import assets, events
-from demo.ars.errors import BadRequest
-from demo.ars.roles import AdminService
 from demo.ars.store import Connection, Row, rows
-from demo.ars.world import InWorld, World
-
-router = APIRouter(prefix="/v1/amqp")
+from demo.ars.world import World
 
 SCHEDULED = "SPECIFY_SYNC_SCHEDULED"
 TAKEN = "SPECIFY_SYNCHRONISED"
@@ -41,14 +35,3 @@ async def take_scheduled(world: World) -> int:
             guid = row["asset_guid"]
             await events.record(db, world.clock, guid, events.IN_SPECIFY, user=None)
     return len(due)
-
-
-@router.post("/sync/{guid}", status_code=204)
-async def sync(guid: str, world: InWorld, _: AdminService) -> None:
-    async with world.store.transaction() as db:
-        row = await assets.load(db, guid, lock=True)
-        if row is None:
-            raise BadRequest("Asset doesnt exist!")
-        if row["internal_status"] not in (assets.SYNCHRONISED, *assets.IN_SPECIFY):
-            raise BadRequest("Asset must be synchronised with ERDA first")
-        await assets.set_status(db, world, guid, SCHEDULED)

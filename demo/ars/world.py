@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,9 +11,36 @@ from demo.ars.clock import Clock
 from demo.ars.config import LEGACY_STATUS_NAMES, PROFILES, Profile, StandInConfig
 from demo.ars.faults import Faults
 from demo.ars.folders import Folders
-from demo.ars.locks import GuidLocks
 from demo.ars.store import Store
 from demo.ars.tokens import Tokens
+
+LOCK_SECONDS = 300
+
+
+class GuidLocks:
+    """What stops one asset from being created or opened twice at once.
+
+    A lock runs out by itself after `LOCK_SECONDS`. The archive forgets to release it after
+    some failures, which a client must live with; a restart drops them all.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[str, datetime] = {}
+
+    def take(self, guid: str) -> bool:
+        """False when somebody holds the guid already."""
+        now = self._clock.now()
+        if self._until.get(guid, now) > now:
+            return False
+        self._until[guid] = now + timedelta(seconds=LOCK_SECONDS)
+        return True
+
+    def release(self, guid: str) -> None:
+        self._until.pop(guid, None)
+
+    def clear(self) -> None:
+        self._until.clear()
 
 
 @dataclass

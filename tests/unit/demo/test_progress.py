@@ -5,6 +5,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from demo.progress import (
+    SIGNS,
     SessionProgress,
     SpecimenRow,
     StageRow,
@@ -14,7 +15,6 @@ from demo.progress import (
     short_name,
     stage_keys,
 )
-from demo.states import SIGNS
 from track.schema.states import State
 
 KEYS = (

@@ -191,7 +191,7 @@ def test_an_unknown_subject_breaks_creation_and_is_learnt_by_update(archive: Arc
     guid = archive.create()
     body = asset(asset_guid=guid, asset_subject="fossil egg")
     assert archive.ars("PUT", f"/assetmetadata/{guid}", json=body).status_code == 200
-    assert "fossil egg" in archive.http.get("/ars/api/v1/assets/subjectList").json()
+    archive.create(asset_subject="fossil egg")
 
 
 def test_a_guid_that_is_no_file_name_is_refused(archive: Archive) -> None:

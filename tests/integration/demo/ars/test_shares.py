@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.demo.ars.stand_in import Archive, asset, new_guid
+from tests.integration.demo.ars.stand_in import Archive, asset
 
 
 def refusal(answer: Any) -> tuple[int, str, str]:
@@ -109,25 +109,6 @@ def test_too_small_or_too_large_an_order_is_200_with_the_outcome_inside(archive:
     assert archive.status(guid) == ("ERDA_SYNCHRONISED", None)
     assert not archive.share_folder(guid).exists()
     assert archive.open_share(guid, mb=3).json()["http_allocation_status"] == "SUCCESS"
-
-
-def test_an_internal_share_needs_no_asset(archive: Archive) -> None:
-    guid = new_guid()
-    path = f"/shares/assets/{guid}/createShareInternal"
-    body = {"assets": [{"asset_guid": guid}], "users": ["u"], "allocation_mb": 1}
-    assert archive.proxy("POST", path, json=body).status_code == 400
-    body["assets"] = [{"asset_guid": guid, "institution": "AU", "collection": "Entomology"}]
-    assert archive.proxy("POST", path, json=body).json()["http_allocation_status"] == "SUCCESS"
-    assert archive.share_folder(guid, "AU/Entomology").is_dir()
-
-
-def test_shares_are_listed_by_get_only(archive: Archive) -> None:
-    guid = archive.create()
-    listed = archive.proxy("GET", "/shares").json()
-    [mine] = [share for share in listed if share["assets"][0]["asset_guid"] == guid]
-    assert mine["path"] == f"/assetfiles/NHMD/Vascular plants/{guid}/"
-    assert mine["assets"][0]["share_allocation_mb"] == 10
-    assert archive.proxy("POST", "/shares").status_code == 405
 
 
 def test_a_share_grows_and_shrinks_and_says_so_with_200(archive: Archive) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.ars.slashes import routed
+from demo.ars.edge import routed
 from tests.integration.demo.ars.stand_in import Archive, asset
 
 PLACE = "/assetfiles/NHMD/Vascular plants"
