@@ -5,19 +5,19 @@ in a file of its own (mode 0600), since arguments and environment are readable b
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpc.runner.errors import BatchError
+from hpc.runner.files import write_whole
 
 TEXTS = ("guid", "stage", "module", "callback", "root")
 NUMBERS = ("attempt", "fence")
 
 
 @dataclass(frozen=True)
-class Line:
+class ManifestLine:
     """One attempt of one stage on one asset. `token` is never shown, not even in a repr."""
 
     index: int
@@ -51,7 +51,7 @@ def parse_index(text: str) -> list[int]:
     return list(chosen)
 
 
-def read_lines(folder: Path, indices: list[int]) -> list[Line]:
+def read_lines(folder: Path, indices: list[int]) -> list[ManifestLine]:
     """The lines of `folder/manifest.jsonl` with these numbers, each with its token.
 
     Raises BatchError naming file, line and field.
@@ -70,7 +70,7 @@ def rows(path: Path) -> list[str]:
         raise BatchError(f"{path}: cannot be read ({error})") from error
 
 
-def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> Line:
+def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> ManifestLine:
     where = f"{folder / 'manifest.jsonl'}, line {index}"
     if index >= len(manifest):
         raise BatchError(f"{where}: there is none; the last is {len(manifest) - 1}")
@@ -87,7 +87,7 @@ def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> L
             raise BatchError(f"{where}, field {field!r}: is missing or not a {kind.__name__}")
     if not Path(row["root"]).is_absolute() or Path(row["root"]) == Path(Path(row["root"]).anchor):
         raise BatchError(f"{where}, field 'root': {row['root']!r} is not the folder of a site")
-    return Line(
+    return ManifestLine(
         index=index,
         root=Path(row["root"]),
         token=tokens[index].strip(),
@@ -102,10 +102,5 @@ def keep_for_driver(folder: Path, attempt: int, path: str, body: dict[str, Any])
     """
     kept = folder / "results" / f"{attempt}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8", errors="replace") as out:
-        json.dump({"path": path, "body": body}, out, ensure_ascii=False)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(kept)
+    write_whole(kept, json.dumps({"path": path, "body": body}, ensure_ascii=False))
     return kept

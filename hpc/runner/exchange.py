@@ -7,12 +7,14 @@ one would carry the bearer token to another host.
 
 import http.client
 import json
+import mimetypes
 import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from hpc.runner.errors import BadInput
 MAX_ANSWER = 64 << 20
 """Bytes of JSON that are read at most; the largest grant is a few MB."""
 MAX_REFUSAL = 64 << 10
+TRANSFER_TIMEOUT_S = 120.0
 SHOWN = 500
 """Characters of an answer that are told."""
 
@@ -195,3 +198,21 @@ def read_json(response: http.client.HTTPResponse) -> Any:
         return json.loads(content) if content.strip() else None
     except (*NO_ANSWER, RecursionError) as trouble:
         raise Again(f"the answer was cut short or is not JSON ({trouble})") from trouble
+
+
+def shown(body: Any) -> str:
+    """What an answer is that is none, in a few plain characters."""
+    return ascii(list(body) if isinstance(body, dict) else body)[:SHOWN]
+
+
+@contextmanager
+def put(path: Path, url: str, bearer: str) -> Iterator[http.client.HTTPResponse]:
+    """PUT a file as a stream."""
+    with path.open("rb") as source:
+        headers = {
+            "Content-Length": str(path.stat().st_size),
+            "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        }
+        request = make_request("PUT", url, bearer, headers, source)
+        with answered(request, TRANSFER_TIMEOUT_S) as answer:
+            yield answer

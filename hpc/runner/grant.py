@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hpc.runner.batch import Line
+from hpc.runner.batch import ManifestLine
 from hpc.runner.errors import BadInput
-from hpc.runner.job import Child, Files, Job, RemoteFile
+from hpc.runner.job import FileTransfer, GrantedChild, Job, RemoteFile
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def ars_token(body: Mapping[str, Any]) -> ArsToken:
     return ArsToken(_field(body, "token", str), float(_field(body, "expires_in", (int, float))))
 
 
-def job_of(line: Line, grant: Mapping[str, Any], files: Files, threads: int) -> Job:
+def job_of(line: ManifestLine, grant: Mapping[str, Any], files: FileTransfer, threads: int) -> Job:
     """The job a grant describes; raises BadInput naming the field that is missing or wrong."""
     if _field(grant, "guid", str) != line.guid or _field(grant, "attempt", int) != line.attempt:
         raise BadInput(
@@ -44,7 +44,7 @@ def job_of(line: Line, grant: Mapping[str, Any], files: Files, threads: int) -> 
         black_accepted=_optional(grant, "accept_black", bool, False),
         results=_optional(grant, "results", dict, {}),
         children=tuple(
-            Child(_field(child, "ppi", int), _field(child, "guid", str))
+            GrantedChild(_field(child, "ppi", int), _field(child, "guid", str))
             for child in _optional(grant, "children", list, [])
         ),
         parent_guid=_optional(grant, "parent_guid", str, None),

@@ -60,14 +60,14 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Child:
+class GrantedChild:
     """A derivative the server has named before it exists."""
 
     ppi: int
     guid: str
 
 
-class Files(Protocol):
+class FileTransfer(Protocol):
     """How a job moves bytes. The runner's is HTTP with the share's token."""
 
     def fetch(self, file: RemoteFile, to: Path) -> None:
@@ -89,13 +89,13 @@ class Job:
     guid: str
     stage: str
     root: Path
-    files: Files
+    files: FileTransfer
     params: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[RemoteFile, ...] = ()
     black_accepted: bool = False
     results: Mapping[str, Any] = field(default_factory=dict)
-    children: tuple[Child, ...] = ()
+    children: tuple[GrantedChild, ...] = ()
     parent_guid: str | None = None
     uploads: tuple[RemoteFile, ...] = ()
     outputs: tuple[str, ...] = ()

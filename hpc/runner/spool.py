@@ -5,20 +5,20 @@ Inputs were brought before, and what is to be sent is named for the driver to fe
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from hpc.runner.batch import Line, keep_for_driver, rows
-from hpc.runner.client import Patience, matches
-from hpc.runner.errors import BadInput, BatchError, NotGranted, Refused, Transient
+from hpc.runner.batch import ManifestLine, keep_for_driver, rows
+from hpc.runner.client import Deadline
+from hpc.runner.errors import BatchError, NotGranted, Refused, Transient
+from hpc.runner.files import matches, must_match, write_whole
 from hpc.runner.job import RemoteFile
 
 
 class Spool:
-    """One attempt's way to the driver: says what `client.Callbacks` and `client.Share` say."""
+    """Does what `AttemptClient` and `ArchiveShare` do, by way of the driver, for one attempt."""
 
-    def __init__(self, folder: Path, line: Line, native_id: str) -> None:
+    def __init__(self, folder: Path, line: ManifestLine, native_id: str) -> None:
         self._folder, self._line = folder, line
         self._sent: list[dict[str, Any]] = []
         self.native_id = native_id
@@ -33,7 +33,7 @@ class Spool:
             mine.mkdir()
         except FileExistsError:
             raise NotGranted(f"{mine} is another's") from None
-        _write(mine / "by", json.dumps({"native_id": self.native_id, "nonce": nonce}))
+        write_whole(mine / "by", json.dumps({"native_id": self.native_id, "nonce": nonce}))
         return grant
 
     def _grant(self) -> dict[str, Any]:
@@ -44,10 +44,10 @@ class Spool:
             raise Refused(f"{path}, line {self._line.index}: {error}", 0) from error
         return grant if isinstance(grant, dict) else {}
 
-    def post(self, verb: str, body: dict[str, Any], _: Patience | None = None) -> Any:
+    def post(self, verb: str, body: dict[str, Any], _: Deadline | None = None) -> Any:
         """Leave a message for the driver, with what it is to carry. Raises OSError."""
-        said = {**body, "carry": self._sent} if self._sent else body
-        keep_for_driver(self._folder, self._line.attempt, f"{self.path}/{verb}", said)
+        message = {**body, "carry": self._sent} if self._sent else body
+        keep_for_driver(self._folder, self._line.attempt, f"{self.path}/{verb}", message)
 
     def fetch(self, file: RemoteFile, to: Path) -> None:
         """Check a file that was carried here; a wrong one is removed, to be carried anew."""
@@ -57,11 +57,7 @@ class Spool:
 
     def send(self, path: Path, file: RemoteFile) -> None:
         """Name a file for the driver to carry. Raises BadInput when it is another one."""
-        if not matches(path, file):
-            raise BadInput(
-                f"{path.name}: is missing on this site or is not the file that was made "
-                f"({file.size_bytes} bytes, CRC-32 {file.crc32}); run the stage that makes it again"
-            )
+        must_match(path, file)
         facts = {"name": file.name, "crc32": file.crc32, "size_bytes": file.size_bytes}
         inner = path.relative_to(self._line.root / "assets")
         self._sent.append({**facts, "path": str(inner)})
@@ -69,12 +65,3 @@ class Spool:
     def show(self, path: Path, name: str) -> None:
         """Keep a small file at the site, beside the batch's logs."""
         (self._folder / "log" / f"{self._line.index}-{name}").write_bytes(path.read_bytes())
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(path)

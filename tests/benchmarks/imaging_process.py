@@ -10,7 +10,7 @@ from PIL import Image
 from hpc.runner.imaging.codes import read_codes
 from hpc.runner.imaging.picture import read_grey
 from hpc.runner.imaging.scaled import FORMATS, write_scaled
-from hpc.runner.verdict import Usage
+from hpc.runner.outcome import UsageMeter
 
 SCAN_PPI = 600
 
@@ -51,7 +51,7 @@ SIDES = {side.__name__: side for side in (barcode_ours, barcode_plain, derive_ou
 
 if __name__ == "__main__":
     Image.MAX_IMAGE_PIXELS = None
-    usage = Usage()
+    usage = UsageMeter()
     began = time.perf_counter()
     made = SIDES[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
     taken = time.perf_counter() - began

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
-from hpc.runner.answers import NOES, is_grant, is_outcome, is_refusal, is_token
+from hpc.runner.client import NOES, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
 from refinery.announce.announcer import announcing
 from schemas.metadata.document import read_document

@@ -13,7 +13,7 @@ import zxingcpp
 from PIL import Image
 
 from demo.specimens.lettering import write
-from hpc.runner.job import Child, Job, RemoteFile
+from hpc.runner.job import GrantedChild, Job, RemoteFile
 
 Draw = Callable[..., Image.Image]
 MakeJob = Callable[..., Job]
@@ -40,7 +40,10 @@ def job_on_disk(
     root: Path,
     name: str = "sheet.jpg",
     save: Callable[[Path], Any] | None = None,
-    children: tuple[Child, ...] = (Child(400, "child-400"), Child(72, "child-72")),
+    children: tuple[GrantedChild, ...] = (
+        GrantedChild(400, "child-400"),
+        GrantedChild(72, "child-72"),
+    ),
     metadata: dict[str, Any] | None = None,
     results: dict[str, dict[str, Any]] | None = None,
     **params: Any,

@@ -30,7 +30,7 @@ Cells = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Region:
+class CodeRegion:
     """A place textured like a code: its box in full-size pixels, the share of it that is, and
     the square root of that area, in cells."""
 
@@ -50,7 +50,7 @@ class Region:
         return self.fill * self.side
 
 
-def busy_regions(grey: Grey) -> list[Region]:
+def busy_regions(grey: Grey) -> list[CodeRegion]:
     """The places textured like a code, the likeliest first."""
     small = as_grey(shrunk(pyvips.Image.new_from_array(grey), LOOK_AT))
     if min(small.shape) < 3 * CELL:
@@ -58,14 +58,14 @@ def busy_regions(grey: Grey) -> list[Region]:
     thick = _opened(_busy_cells(small))
     scale = grey.shape[0] / small.shape[0]
     found = [
-        Region(_placed(box, scale, grey.shape), area / (box[2] * box[3]), area**0.5)
+        CodeRegion(_placed(box, scale, grey.shape), area / (box[2] * box[3]), area**0.5)
         for box, area in _islands(thick)
     ]
     likely = sorted((each for each in found if each.fill >= LEAST_FILL), key=_order, reverse=True)
     return likely[:MOST_REGIONS]
 
 
-def _order(region: Region) -> tuple[float, Box]:
+def _order(region: CodeRegion) -> tuple[float, Box]:
     return region.likelihood, region.box
 
 

@@ -16,7 +16,7 @@ import pyvips
 import zxingcpp
 
 from hpc.runner.errors import BadInput
-from hpc.runner.imaging.busy import Box, Region, busy_regions
+from hpc.runner.imaging.busy import Box, CodeRegion, busy_regions
 from hpc.runner.imaging.looks import EVERY_LOOK, FIRST_LOOKS, LOOKS, Look, looks_at
 from hpc.runner.imaging.picture import Grey, as_grey
 
@@ -60,7 +60,7 @@ PART_OF_FRAME, PARTS_OVERLAP = 10_000, 1_500
 
 
 @dataclass(frozen=True)
-class Code:
+class FoundCode:
     """`box` is x, y, width, height in pixels of the upright image; `how` names the look."""
 
     text: str
@@ -70,15 +70,15 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CodeReading:
     """What was read of one image.
 
     `cut`: codes that the frame's edge cuts; they belong to a neighbour left out of the image.
     `seconds` are of processor time. `unseen`: places left unlooked at when the budget was spent.
     """
 
-    codes: list[Code]
-    cut: list[Code]
+    codes: list[FoundCode]
+    cut: list[FoundCode]
     looks: int
     seconds: float
     unseen: int
@@ -86,7 +86,7 @@ class Reading:
 
 def read_codes(
     grey: Grey, formats: tuple[str, ...] = FORMATS, budget_s: float = BUDGET_S
-) -> Reading:
+) -> CodeReading:
     """The codes, top to bottom. Raises BadInput for an unknown format name."""
     clock = _Clock(budget_s)
     search = _Search([_format(name) for name in formats], clock)
@@ -98,7 +98,7 @@ def read_codes(
     search.look_further(grey, regions)
     codes = sorted(search.codes, key=lambda code: (code.box[1], code.box[0]))
     cut = [code for code in codes if _is_cut(code.box, grey.shape)]
-    return Reading(
+    return CodeReading(
         codes=[code for code in codes if code not in cut],
         cut=cut,
         looks=search.looks,
@@ -134,7 +134,7 @@ class _Search:
     """What was found so far in one image, and when to stop."""
 
     def __init__(self, formats: Any, clock: _Clock) -> None:
-        self.codes: list[Code] = []
+        self.codes: list[FoundCode] = []
         self.looks = 0
         self.unseen = 0
         self._places: dict[Box, _Place] = {}
@@ -154,7 +154,7 @@ class _Search:
         else:
             self._look_at_each(grey, PART_OF_FRAME, PARTS_OVERLAP, "part of frame")
 
-    def look_closely(self, grey: Grey, regions: list[Region]) -> None:
+    def look_closely(self, grey: Grey, regions: list[CodeRegion]) -> None:
         """Show the solidest in one way after another until what they hold is read."""
         solid = [each for each in regions if each.fill >= SOLID]
         solid.sort(key=lambda each: each.solidity, reverse=True)
@@ -162,7 +162,7 @@ class _Search:
             most = len(LOOKS) if rank < LIKELY else FIRST_LOOKS
             self._look_at_region(grey, region.box, most)
 
-    def look_further(self, grey: Grey, regions: list[Region]) -> None:
+    def look_further(self, grey: Grey, regions: list[CodeRegion]) -> None:
         """Show in every way what is likelier than the last place that held a code, and alike.
 
         While there was no code, that is all of them, until there is one.
@@ -223,7 +223,7 @@ class _Search:
             if place.looks >= most or self._is_explained(box) or self._is_over():
                 return
 
-    def _read(self, look: Look, corner: tuple[int, int]) -> tuple[list[Code], bool]:
+    def _read(self, look: Look, corner: tuple[int, int]) -> tuple[list[FoundCode], bool]:
         """The codes of one look, and whether there was one that cannot be made out."""
         self.looks += 1
         found = zxingcpp.read_barcodes(
@@ -238,10 +238,10 @@ class _Search:
             text = seen.text.replace("\0", NUL)
             if seen.valid and text.strip():
                 box = _box(seen.position, look, corner)
-                codes.append(Code(text, str(seen.format), box, look.how))
+                codes.append(FoundCode(text, str(seen.format), box, look.how))
         return codes, not all(seen.valid for seen in found)
 
-    def _keep(self, code: Code) -> None:
+    def _keep(self, code: FoundCode) -> None:
         if not any(_is_same(code, kept) for kept in self.codes):
             self.codes.append(code)
 
@@ -282,7 +282,7 @@ def _side(box: Box) -> int:
     return max(box[2:])
 
 
-def _is_same(code: Code, other: Code) -> bool:
+def _is_same(code: FoundCode, other: FoundCode) -> bool:
     """The same text, not further away than the code is large: bars are seen in part."""
     if (code.text, code.symbology) != (other.text, other.symbology):
         return False

@@ -36,7 +36,7 @@ BACK = 3
 
 
 @dataclass(frozen=True)
-class Line:
+class LineLikelihoods:
     """What the reader holds likely at each step of a line.
 
     `said`: the likeliest letter, "" for none; the same letter may last several steps.
@@ -95,7 +95,7 @@ class Line:
         return half, least if slash else half
 
 
-def ligatures(line: Line) -> list[tuple[int, int]]:
+def ligatures(line: LineLikelihoods) -> list[tuple[int, int]]:
     """The first and last step of each Æ of a line."""
     begun = line.begun()
     usual = float(np.median([line.logs["Æ"][n] for n in begun if line.said[n] != " "] or [0.0]))
@@ -139,10 +139,10 @@ class Ligatures:
                 steps[first, BLANK], steps[first, self._columns["Æ"]] = 0, confidence
         return self._decode(likely, *args, **named)
 
-    def _line(self, steps: NDArray[np.float32]) -> Line:
+    def _line(self, steps: NDArray[np.float32]) -> LineLikelihoods:
         said = [self.character[letter] if letter else "" for letter in steps.argmax(axis=1)]
         logs = {
             letter: np.log10(np.maximum(steps[:, column], LEAST))
             for letter, column in self._columns.items()
         }
-        return Line(said, logs)
+        return LineLikelihoods(said, logs)

@@ -57,7 +57,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Region:
+class LabelRegion:
     """Where a label is; `upright_lines`: most of its lines run up or down."""
 
     box: Box
@@ -99,7 +99,7 @@ def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
     return sorted(labels, key=lambda label: (label.box[1], label.box[0]))
 
 
-def find_regions(image: pyvips.Image, threads: int) -> list[Region]:
+def find_regions(image: pyvips.Image, threads: int) -> list[LabelRegion]:
     """Where text stands, in full-size pixels: the largest dozen at most."""
     small = shrunk(image, LOOK_AT)
     found = engine(threads)(_bgr(small), use_det=True, use_cls=False, use_rec=False)
@@ -114,7 +114,7 @@ def find_regions(image: pyvips.Image, threads: int) -> list[Region]:
     ]
 
 
-def grouped(strips: list[Strip]) -> list[Region]:
+def grouped(strips: list[Strip]) -> list[LabelRegion]:
     """Lines below each other and nearer than their height are one label; so are words of a
     line. Beside each other, two thirds of that: there another label may begin."""
     groups = [([strip], _grown(strip)) for strip in strips]
@@ -131,7 +131,7 @@ def grouped(strips: list[Strip]) -> list[Region]:
                 merged = True
                 break
     return [
-        Region(box, 2 * sum(_stands(strip) for strip in strips) > len(strips))
+        LabelRegion(box, 2 * sum(_stands(strip) for strip in strips) > len(strips))
         for strips, box in groups
     ]
 

@@ -9,7 +9,7 @@ from hpc.runner.errors import BadInput
 from hpc.runner.job import Job, Result, result
 
 if TYPE_CHECKING:
-    from hpc.runner.imaging.codes import Code, Reading
+    from hpc.runner.imaging.codes import CodeReading, FoundCode
 
 NAME = "barcode"
 NEEDS = ("PIL", "numpy", "pyvips", "zxingcpp")
@@ -118,7 +118,7 @@ def kind_of(text: str, patterns: Kinds) -> str:
     return next(matching, OTHER)
 
 
-def barcode_of(codes: "list[Code]", kinds: list[str]) -> dict[str, Any]:
+def barcode_of(codes: "list[FoundCode]", kinds: list[str]) -> dict[str, Any]:
     """The `barcode` part of a result.
 
     Several specimens on one image: multi_specimen. A disposable code: one of several images
@@ -152,7 +152,7 @@ def metadata_of(barcode: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def warnings_of(name: str, reading: "Reading", kinds: list[str]) -> list[str]:
+def warnings_of(name: str, reading: "CodeReading", kinds: list[str]) -> list[str]:
     """What a person should know of: nothing found, a code cut off, the budget spent."""
     warnings = []
     if all(kind in NOBODYS for kind in kinds):

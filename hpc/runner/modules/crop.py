@@ -22,7 +22,7 @@ BESIDE = ("chart", "ruler")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundOutline:
     """`what` is "sheet" or "specimen"; `beside` what else was recognised, by kind."""
 
     what: str
@@ -97,7 +97,7 @@ def kinds_kept(keep: Any) -> frozenset[str]:
     return frozenset(keep)
 
 
-def look(rgb: "Rgb") -> Found:
+def look(rgb: "Rgb") -> FoundOutline:
     """The sheet if one can be told from its table, else the specimen on its background."""
     from hpc.runner.imaging.beside import find_chart, things_beside
     from hpc.runner.imaging.extent import find_extent
@@ -107,9 +107,9 @@ def look(rgb: "Rgb") -> Found:
     if sheet is not None:
         beside = tuple((thing.kind, thing.box) for thing in things_beside(rgb, sheet))
         why = "paper on a table of another colour"
-        return Found("sheet", sheet.outline, sheet.confidence, why, beside)
+        return FoundOutline("sheet", sheet.outline, sheet.confidence, why, beside)
     chart = find_chart(rgb)
     extent = find_extent(rgb, but=chart)
     beside = (("chart", chart),) if chart else ()
     outline = upright(extent.box) if extent.box else None
-    return Found("specimen", outline, extent.confidence, extent.why, beside)
+    return FoundOutline("specimen", outline, extent.confidence, extent.why, beside)

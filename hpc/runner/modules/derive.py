@@ -6,7 +6,7 @@ from typing import Any
 
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging.rectangle import Rectangle, rectangle_through
-from hpc.runner.job import Child, Job, Result, inside, result
+from hpc.runner.job import GrantedChild, Job, Result, inside, result
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
@@ -34,14 +34,14 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class PixelLimits:
     """Of derivatives, in pixels; `least_px` None: the usual ones of LEAST_PX."""
 
     longest_px: int
     least_px: int | None
 
     @classmethod
-    def asked(cls, job: Job) -> "Bounds":
+    def asked(cls, job: Job) -> "PixelLimits":
         """Those of the parameters; raises BadInput for what is no number of pixels."""
         for name in ("longest_px", "least_px"):
             value = job.params.get(name, 1)
@@ -68,7 +68,7 @@ def run(job: Job) -> Result:
     from hpc.runner.imaging.whole import remarks
 
     children = children_asked(job)
-    bounds = Bounds.asked(job)
+    bounds = PixelLimits.asked(job)
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
     warnings = remarks(source, max_pixels, accept_black=job.accept_black)
@@ -98,7 +98,7 @@ def run(job: Job) -> Result:
     return result(derivatives=derivatives, details=details, warnings=warnings)
 
 
-def children_asked(job: Job) -> list[Child]:
+def children_asked(job: Job) -> list[GrantedChild]:
     """The child the server named for each ppi asked. Raises BadInput where there is none."""
     named = {child.ppi: child for child in job.children}
     asked = job.params.get("ppi", list(PPI))
@@ -168,17 +168,17 @@ def checked_ppi(where: str, value: Any) -> float:
 
 def make(
     job: Job,
-    child: Child,
+    child: GrantedChild,
     source: Path,
     folder: Path,
     resolution: Resolution,
     cut: Rectangle | None,
-    bounds: Bounds,
+    bounds: PixelLimits,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """One derivative, under its name only when whole and of a size that makes sense; its
     declaration and its measures. Raises BadInput, Transient, OSError.
     """
-    from hpc.runner.client import crc32_of
+    from hpc.runner.files import crc32_of
     from hpc.runner.imaging.picture import MAX_PIXELS
     from hpc.runner.imaging.scaled import FORMATS, no_sense, write_scaled
 

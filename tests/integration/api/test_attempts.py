@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.runner import registry
-from hpc.runner.answers import is_refusal
+from hpc.runner.client import is_refusal
 from tests.support.callbacks import Cluster, bearer, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.small_disk import small_disk

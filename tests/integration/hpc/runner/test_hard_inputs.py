@@ -11,10 +11,10 @@ from PIL import Image
 
 from hpc.runner.errors import BadInput, Transient
 from hpc.runner.imaging.picture import naming
-from hpc.runner.job import Child
+from hpc.runner.job import GrantedChild
 from hpc.runner.modules import barcode, crop, derive, ocr
 
-CHILDREN = (Child(400, "c-400"), Child(72, "c-72"))
+CHILDREN = (GrantedChild(400, "c-400"), GrantedChild(72, "c-72"))
 MODULES = (barcode, crop, derive, ocr)
 TEXT = "NHMD-42"
 

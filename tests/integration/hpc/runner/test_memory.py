@@ -23,8 +23,8 @@ LIMIT = 2 * 2**30
 RUN = """
 import importlib, json, resource, sys
 from pathlib import Path
-from hpc.runner.job import Child, Job, RemoteFile
-from hpc.runner.verdict import Verdict
+from hpc.runner.job import GrantedChild, Job, RemoteFile
+from hpc.runner.outcome import RunOutcome
 
 class FilesHere:
     def fetch(self, file, to):
@@ -37,9 +37,9 @@ job = Job(
     attempt=1, guid="g", stage="stage", root=Path(root), files=FilesHere(),
     params={"scan_ppi": 600, "seconds": 4, "cut": True}, results=json.loads(told), threads=2,
     inputs=(RemoteFile(name, "http://x", 0, 0),),
-    children=(Child(400, "g_400"), Child(72, "g_72")),
+    children=(GrantedChild(400, "g_400"), GrantedChild(72, "g_72")),
 )
-verdict = Verdict()
+verdict = RunOutcome()
 with verdict:
     verdict.result = importlib.import_module(f"hpc.runner.modules.{module}").run(job)
 print(json.dumps({"failure": verdict.failure, "result": verdict.result}))

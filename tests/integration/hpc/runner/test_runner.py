@@ -14,7 +14,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from hpc.runner.client import Callbacks, Patience
+from hpc.runner.client import AttemptClient, Deadline
 
 GUID, PARENT = "asset-1", "parent-1"
 
@@ -239,7 +239,7 @@ def test_a_small_file_that_a_portal_took_is_sent_again(world, tmp_path: Path) ->
     path = "/attempts/7/outputs/box.jpg"
     world.ill[path] = [reply("200 OK", LOGIN), reply("200 OK"), reply("404 Not Found")]
     (tmp_path / "box.jpg").write_bytes(b"a box")
-    callbacks = Callbacks(world.url, 7, "token-7", "4711", lambda: Patience(30))
+    callbacks = AttemptClient(world.url, 7, "token-7", "4711", lambda: Deadline(30))
     callbacks.show(tmp_path / "box.jpg", "box.jpg")
     assert [told for told, _ in world.told] == [path]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpc.runner.answers import is_grant, is_outcome, is_refusal, is_token
+from hpc.runner.client import is_grant, is_outcome, is_refusal, is_token
 
 GRANT = {"attempt": 7, "guid": "g", "params": {}, "metadata": {}}
 

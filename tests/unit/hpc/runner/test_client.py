@@ -5,23 +5,23 @@ import zlib
 from pathlib import Path
 
 from hpc.runner.__main__ import native_id_of, threads_given
-from hpc.runner.client import Patience, crc32_of
+from hpc.runner.client import Deadline, crc32_of
 
 
 def test_patience_ends_at_its_deadline() -> None:
     began = time.monotonic()
-    patience = Patience(0.3)
+    patience = Deadline(0.3)
     while patience.wait():
         assert time.monotonic() - began < 0.3
     assert time.monotonic() - began < 0.5
 
 
 def test_patience_ends_when_told_to_hurry() -> None:
-    assert not Patience(60, hurry=lambda: True).wait(least=5)
+    assert not Deadline(60, hurry=lambda: True).wait(least=5)
 
 
 def test_no_patience_is_one_try() -> None:
-    assert not Patience(0).wait()
+    assert not Deadline(0).wait()
 
 
 def test_a_checksum_of_a_large_file_is_that_of_its_bytes(tmp_path: Path) -> None:

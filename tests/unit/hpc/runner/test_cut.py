@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageOps
 
 from hpc.runner.errors import BadInput
-from hpc.runner.job import Child
+from hpc.runner.job import GrantedChild
 from hpc.runner.modules import crop, derive
 
-BOTH = (Child(400, "child-400"), Child(72, "child-72"))
+BOTH = (GrantedChild(400, "child-400"), GrantedChild(72, "child-72"))
 PAPER = (80, 120, 500, 700)
 MARK = 30
 """From the paper's corners to the middle of a mark."""

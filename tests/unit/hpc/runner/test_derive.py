@@ -9,10 +9,10 @@ import pyvips
 from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from hpc.runner.errors import BadInput
-from hpc.runner.job import Child
+from hpc.runner.job import GrantedChild
 from hpc.runner.modules import derive
 
-BOTH = (Child(400, "child-001"), Child(72, "child-002"))
+BOTH = (GrantedChild(400, "child-001"), GrantedChild(72, "child-002"))
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 TAKEN = "2026:11:20 10:11:12"
 
@@ -206,7 +206,7 @@ def test_a_ppi_without_a_named_derivative_is_an_error(make_job) -> None:
 
 
 def test_a_child_guid_that_is_a_path_is_refused(make_job) -> None:
-    job = make_job("s.png", picture().save, (Child(72, "../../evil"),), ppi=[72])
+    job = make_job("s.png", picture().save, (GrantedChild(72, "../../evil"),), ppi=[72])
     with pytest.raises(BadInput, match="plain file name"):
         derive.run(job)
 

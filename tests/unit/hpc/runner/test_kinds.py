@@ -9,13 +9,13 @@ from PIL import Image
 from hpc.runner.errors import WrongKind
 from hpc.runner.imaging.pages import picture_of
 from hpc.runner.imaging.whole import remarks
-from hpc.runner.job import Child, Job
+from hpc.runner.job import GrantedChild, Job
 from hpc.runner.modules import barcode, crop, derive, ocr
 from tests.support.zoo import COLOURLESS, FULL, READ, RED, REFUSED, SIZE, Page, save_tiff
 
 STRAYS = 35
 """What a colour may lose on its way through a palette, or through inks without a profile."""
-CHILDREN = (Child(400, "child-400"), Child(72, "child-72"))
+CHILDREN = (GrantedChild(400, "child-400"), GrantedChild(72, "child-72"))
 
 
 def derived(job: Job) -> dict[str, np.ndarray]:

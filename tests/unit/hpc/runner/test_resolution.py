@@ -10,10 +10,10 @@ from hpc.runner.errors import BadInput
 from hpc.runner.imaging.rectangle import Rectangle
 from hpc.runner.imaging.resolution import ppi_in_file
 from hpc.runner.imaging.scaled import no_sense, write_scaled
-from hpc.runner.job import Child
+from hpc.runner.job import GrantedChild
 from hpc.runner.modules import derive
 
-BOTH = (Child(400, "child-400"), Child(72, "child-72"))
+BOTH = (GrantedChild(400, "child-400"), GrantedChild(72, "child-72"))
 
 
 def picture(size: tuple[int, int] = (1600, 1200)) -> Image.Image:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hpc.runner.batch import Line
+from hpc.runner.batch import ManifestLine
 from hpc.runner.errors import Refused
 from hpc.runner.spool import Spool
 
 
 def spool(folder: Path, index: int) -> Spool:
-    line = Line(index, index + 7, 1, f"g{index}", "ocr", "ocr", "", Path("/site"), "")
+    line = ManifestLine(index, index + 7, 1, f"g{index}", "ocr", "ocr", "", Path("/site"), "")
     return Spool(folder, line, "n1")
 
 

@@ -14,11 +14,11 @@ from PIL import Image
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging.jpeg import damage_of, frame_of
 from hpc.runner.imaging.whole import remarks
-from hpc.runner.job import Child
+from hpc.runner.job import GrantedChild
 from hpc.runner.modules import barcode, crop, derive
 from tests.support.jobs_on_disk import job_on_disk
 
-CHILDREN = (Child(400, "child-400"), Child(72, "child-72"))
+CHILDREN = (GrantedChild(400, "child-400"), GrantedChild(72, "child-72"))
 
 
 def grainy(width: int = 240, height: int = 180) -> Image.Image:

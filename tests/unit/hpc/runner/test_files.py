@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpc.runner.errors import BadInput
-from hpc.runner.outputs import listed
+from hpc.runner.files import listed
 
 
 def test_every_file_a_pattern_names_is_listed_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hpc.runner.job import Result
 LONGEST_TRACE = 4000
 
 
-class Usage:
+class UsageMeter:
     """What this process used since the object was made.
 
     `max_rss_mb` is the peak since then too, where the kernel lets a process start its own
@@ -55,7 +55,7 @@ def _peak_kib() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-class Verdict(AbstractContextManager["Verdict"]):
+class RunOutcome(AbstractContextManager["RunOutcome"]):
     """Surrounds a run: afterwards `result` or `failure` is set, and neither if a signal ended it.
 
     Nobody here knows who sent a signal, so that is no failure.
@@ -64,7 +64,7 @@ class Verdict(AbstractContextManager["Verdict"]):
     def __init__(self) -> None:
         self.result: Result | None = None
         self.failure: dict[str, Any] | None = None
-        self._usage = Usage()
+        self._usage = UsageMeter()
 
     def __exit__(
         self,

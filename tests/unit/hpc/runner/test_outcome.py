@@ -7,8 +7,8 @@ import pytest
 
 from hpc.runner.errors import BadInput, NotPrepared, Refused, Transient
 from hpc.runner.job import result
+from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
 from hpc.runner.signals import Signals
-from hpc.runner.verdict import Usage, Verdict, failure_of
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_an_error_becomes_a_verdict(error: BaseException, status: str, word: str
 
 
 def test_an_error_of_our_own_keeps_its_traceback() -> None:
-    with (verdict := Verdict()):
+    with (verdict := RunOutcome()):
         [][0]
     assert verdict.failure is not None
-    assert "test_verdict.py" in verdict.failure["exception"]
+    assert "test_outcome.py" in verdict.failure["exception"]
 
 
 def test_a_result_is_measured() -> None:
-    with (verdict := Verdict()):
+    with (verdict := RunOutcome()):
         verdict.result = result()
     assert verdict.result is not None
     assert set(verdict.result["usage"]) == {"seconds", "cpu_s", "max_rss_mb"}
@@ -47,12 +47,12 @@ def test_a_result_is_measured() -> None:
 
 
 def test_the_peak_of_one_image_is_not_laid_to_the_next() -> None:
-    large = Usage()
+    large = UsageMeter()
     block = bytearray(300_000_000)
     block[::4096] = b"x" * len(block[::4096])
     first = large.so_far()["max_rss_mb"]
     del block
-    second = Usage().so_far()["max_rss_mb"]
+    second = UsageMeter().so_far()["max_rss_mb"]
     assert first > second + 200
 
 
@@ -60,6 +60,6 @@ def test_a_signal_interrupts_a_module_but_not_a_delivery() -> None:
     signals = Signals()
     signals.on_signal(signal.SIGTERM, None)
     assert signals.hurry()
-    with (verdict := Verdict()), signals.interruptible():
+    with (verdict := RunOutcome()), signals.interruptible():
         pytest.fail("a job that was told to end must not begin")
     assert (verdict.result, verdict.failure) == (None, None)
