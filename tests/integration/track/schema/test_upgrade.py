@@ -163,7 +163,7 @@ async def test_the_result_of_an_attempt_that_ran_meanwhile_is_applied(
         who = {"native_id": "4711_0", "nonce": f"nonce of {attempt}"}
         # The same process may ask for its start again; another one is refused.
         await transact(engine, lambda tx: protocol.start(tx, attempt, 1, Start(**who)))
-        with pytest.raises(protocol.Refused):
+        with pytest.raises(protocol.MessageRefused):
             other = Start(native_id="4711_9", nonce="x")
             await transact(engine, lambda tx: protocol.start(tx, attempt, 1, other))
         read = {"asset_subject": "specimen", "barcodes": ["00500001"]}
