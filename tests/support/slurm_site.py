@@ -62,6 +62,7 @@ class SlurmSite:
     callback: str
     url: str
     root: Path
+    prefect: EventsServer
     name: str = "cluster"
     port: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -220,12 +221,12 @@ async def slurm_site(
     lab: SlurmLab, engine: AsyncEngine, database: str, folder: Path, **options: Any
 ) -> AsyncIterator[SlurmSite]:
     """A site with the real clusters' API listening for its jobs."""
-    async with EventsServer.serve() as events:
-        config = cluster_config(database, events.url, folder)
+    async with EventsServer.serve() as prefect:
+        config = cluster_config(database, prefect.url, folder)
         async with serving(create_app(config), free_port()) as callback:
             world = await World.make(engine, PIPELINE)
             root = lab.root(uuid4().hex[:8])
-            made = SlurmSite(lab, engine, world, callback, database, root, options=options)
+            made = SlurmSite(lab, engine, world, callback, database, root, prefect, options=options)
             await made.install()
             try:
                 yield made
