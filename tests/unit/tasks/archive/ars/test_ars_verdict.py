@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, AssetStatus, FileRow
 from blocks.tier import Outcome
-from tasks.archive.ars.verdict import decide
+from tasks.archive.ars.synchronise import decide
 
 
 @dataclass(frozen=True)
