@@ -12,8 +12,8 @@ from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Here, Network
-from hpc.protocol import Runner, SiteScript
-from hpc.tokens import BadToken
+from hpc.protocol import RunnerCaller, SiteScript
+from hpc.tokens import BadAttemptToken
 from track.commands.legacy_sites import sites_admitting
 
 BIGGEST = 2**63 - 1
@@ -25,10 +25,10 @@ Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 AttemptId = Annotated[int, Path(ge=1, le=BIGGEST, description="The attempt the token is of.")]
 
 
-def _read(here: Here, shown: HTTPAuthorizationCredentials) -> Runner:
+def _read(here: Here, shown: HTTPAuthorizationCredentials) -> RunnerCaller:
     try:
-        return Runner(*here.config.keys.read(shown.credentials))
-    except BadToken as error:
+        return RunnerCaller(*here.config.keys.read(shown.credentials))
+    except BadAttemptToken as error:
         raise unauthorised(str(error)) from error
 
 
@@ -37,7 +37,7 @@ def unauthorised(why: str) -> HTTPException:
     return HTTPException(401, why, {"WWW-Authenticate": "Bearer"})
 
 
-def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Runner:
+def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> RunnerCaller:
     """The attempt that calls its own path; 401 without its token, 403 with another's."""
     if shown is None:
         raise unauthorised("show the attempt's token as `Authorization: Bearer …`")
@@ -47,7 +47,9 @@ def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> Runner:
     return caller
 
 
-async def script_caller(request: Request, shown: Shown, here: Here) -> Runner | SiteScript | None:
+async def script_caller(
+    request: Request, shown: Shown, here: Here
+) -> RunnerCaller | SiteScript | None:
     """The attempt whose token is shown; None for a script that may speak for any; else 401."""
     if shown is not None:
         return _read(here, shown)
@@ -92,5 +94,5 @@ def _within(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 
 
-AttemptCaller = Annotated[Runner, Depends(attempt_caller)]
-ScriptCaller = Annotated[Runner | SiteScript | None, Depends(script_caller)]
+AttemptCaller = Annotated[RunnerCaller, Depends(attempt_caller)]
+ScriptCaller = Annotated[RunnerCaller | SiteScript | None, Depends(script_caller)]

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api import attempts, health, problems
 from api.context import ClusterApi, Context
 from api.legacy import routes
-from api.limits import BodyLimit, Clock
+from api.limits import BodyLimit, RequestTimer
 from api.metrics import Metrics, totals_of
 from track.schema.database import make_engine
 
@@ -48,7 +48,7 @@ def create_app(config: ClusterApi) -> FastAPI:
     app.include_router(routes.router, prefix=config.legacy_prefix)
     app.include_router(health.router)
     app.add_middleware(BodyLimit, limit=config.body_limit, output_limit=config.output_limit)
-    app.add_middleware(Clock, metrics=metrics)
+    app.add_middleware(RequestTimer, metrics=metrics)
     return app
 
 

@@ -55,7 +55,7 @@ def _too_large(most: int) -> str:
     return f"the body is larger than {most} bytes"
 
 
-class Clock:
+class RequestTimer:
     """Times every request under its route's pattern."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

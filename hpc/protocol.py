@@ -23,7 +23,14 @@ from track.commands import messages
 from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job, ppi_of
 from track.commands.legacy_sites import was_at
 from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending, Work
-from track.jobs.attempts import Attempt, LockedAttempt, ended_before, find_attempt, lock_attempt
+from track.jobs.attempts import (
+    Attempt,
+    LockedAttempt,
+    ended_before,
+    find_attempt,
+    lock_attempt,
+    note_native_id,
+)
 from track.records.inbox import Received
 from track.schema.states import State
 
@@ -50,7 +57,7 @@ class NotTheirs(Exception):
 
 
 @dataclass(frozen=True)
-class Runner:
+class RunnerCaller:
     """A runner, known by its attempt's token, or whose words its site's driver `relayed`."""
 
     attempt_id: int
@@ -74,7 +81,7 @@ class ScriptCall:
     would be lost if it were not taken.
     """
 
-    who: Runner | SiteScript | None
+    who: RunnerCaller | SiteScript | None
     kind: str
     guid: str
     which: StageChoice
@@ -86,9 +93,9 @@ class ScriptCall:
     job_optional: bool = False
 
     @property
-    def token(self) -> Runner | None:
+    def token(self) -> RunnerCaller | None:
         """The token it shows."""
-        return self.who if isinstance(self.who, Runner) else None
+        return self.who if isinstance(self.who, RunnerCaller) else None
 
     def entry(self, at: BoundJob | None) -> Received:
         """How the inbox keeps it: under one key for the same words about the same attempt."""
@@ -106,7 +113,7 @@ class ScriptCall:
         )
 
 
-Caller = Runner | ScriptCall
+Caller = RunnerCaller | ScriptCall
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class AttemptReply:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardMessage:
     """A message under its attempt's lock, judged by who calls and by the attempt's state.
 
     `open`: the attempt is current, and the caller's; `returned`: what its script brought is
@@ -170,7 +177,7 @@ async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) 
 async def submitted(tx: AsyncConnection, caller: Caller, native_id: str) -> AttemptReply:
     """Note the scheduler's id of an attempt; it may arrive after its start or its end."""
     heard = await _hear(tx, caller, "submitted", {"native_id": native_id}, native_id)
-    work = partial(messages.know_native_id, native_id=native_id)
+    work = partial(note_native_id, native_id=native_id)
     return await _take(tx, caller, heard, heard.open, work, kind="queued")
 
 
@@ -216,7 +223,7 @@ async def fail(tx: AsyncConnection, caller: Caller, body: WorkFailed) -> Attempt
 
 async def output(
     tx: AsyncConnection,
-    caller: Runner,
+    caller: RunnerCaller,
     facts: FileFacts,
     keep: Callable[[Attempt], Awaitable[None]],
 ) -> AttemptReply:
@@ -235,7 +242,7 @@ async def output(
     return reply
 
 
-async def wanted(tx: AsyncConnection, caller: Runner) -> Attempt:
+async def wanted(tx: AsyncConnection, caller: RunnerCaller) -> Attempt:
     """The attempt, if it is current. Raises MessageRefused."""
     return _wanted(await find_attempt(tx, caller.attempt_id), caller)
 
@@ -295,8 +302,8 @@ async def note(tx: AsyncConnection, caller: ScriptCall, warning: str = "") -> At
     """A script's word on the way, which changes no state; its job warns, if it is to."""
     heard = await _hear(tx, caller)
     counts = heard.open if caller.native_id else heard.adds
-    native_id = _first_id(caller)
-    work = partial(messages.note_on_the_way, warning=warning, native_id=native_id)
+    first_id = _first_id(caller)
+    work = partial(messages.note_on_the_way, warning=warning, native_id=first_id)
     return await _take(tx, caller, heard, counts, work, how=RECORDED)
 
 
@@ -385,12 +392,14 @@ async def _ended(
     *about: str,
 ) -> AttemptReply:
     """What a driver says of an attempt's end."""
-    caller = Runner(found.id, found.fence, relayed=True)
+    caller = RunnerCaller(found.id, found.fence, relayed=True)
     heard = await _hear(tx, caller, verb, said, *about, kind=ending.kind)
     return await _end(tx, caller, heard, ending)
 
 
-async def _end(tx: AsyncConnection, caller: Caller, heard: Heard, ending: Ending) -> AttemptReply:
+async def _end(
+    tx: AsyncConnection, caller: Caller, heard: HeardMessage, ending: Ending
+) -> AttemptReply:
     work = partial(messages.end_without_result, ending=ending, native_id=_first_id(caller))
     return await _take(tx, caller, heard, heard.open, work, kind=ending.kind)
 
@@ -398,7 +407,7 @@ async def _end(tx: AsyncConnection, caller: Caller, heard: Heard, ending: Ending
 async def _take(
     tx: AsyncConnection,
     caller: Caller,
-    heard: Heard,
+    heard: HeardMessage,
     counts: bool,
     work: Work | None,
     *,
@@ -425,7 +434,7 @@ async def _hear(
     said: BaseModel | Mapping[str, Any] | None = None,
     *about: str,
     kind: str = "",
-) -> Heard:
+) -> HeardMessage:
     """Lock whom a message is about, and judge it; `about` is what makes another one the same.
 
     Raises MessageRefused when there is no such attempt.
@@ -444,10 +453,10 @@ async def _hear(
         asset_guid=found.guid,
         attempt_id=found.id,
     )
-    return Heard(entry, locked, open=found.current and found.fence == caller.fence)
+    return HeardMessage(entry, locked, open=found.current and found.fence == caller.fence)
 
 
-async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
+async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> HeardMessage:
     """Raises UnknownAsset, UnknownJob and NotTheirs."""
     token = call.token
     try:
@@ -457,7 +466,7 @@ async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
             raise
         if isinstance(call.who, SiteScript):
             await check_was_at(tx, call.who, call.guid)
-        return Heard(call.entry(None), None)
+        return HeardMessage(call.entry(None), None)
     found = at.attempt
     if token is not None and found is None:
         raise NotTheirs(f"the token is not that of job {at.stage} of {call.guid}")
@@ -467,10 +476,10 @@ async def _hear_script(tx: AsyncConnection, call: ScriptCall) -> Heard:
     if isinstance(call.who, SiteScript) and (found is None or found.site not in call.who.sites):
         await check_was_at(tx, call.who, call.guid)
         theirs = False  # one that was there before is late
-    return Heard(call.entry(at), at.locked, at, theirs and at.open, theirs and at.returned)
+    return HeardMessage(call.entry(at), at.locked, at, theirs and at.open, theirs and at.returned)
 
 
-async def _over(tx: AsyncConnection, caller: Caller, heard: Heard) -> AttemptReply:
+async def _over(tx: AsyncConnection, caller: Caller, heard: HeardMessage) -> AttemptReply:
     """Keep a message that changes nothing any more. Raises TooLate."""
     if isinstance(caller, ScriptCall):
         token, brings = caller.token, caller.brings
@@ -483,7 +492,7 @@ async def _over(tx: AsyncConnection, caller: Caller, heard: Heard) -> AttemptRep
     return AttemptReply(how)
 
 
-def _wanted(found: Attempt | None, caller: Runner) -> Attempt:
+def _wanted(found: Attempt | None, caller: RunnerCaller) -> Attempt:
     if found is None or not found.current or found.fence != caller.fence:
         raise MessageRefused(f"attempt {caller.attempt_id} is not wanted any more")
     return found

@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass
 
 
-class BadToken(Exception):
+class BadAttemptToken(Exception):
     """The token was not made with a key of ours, or for another attempt."""
 
 
@@ -33,16 +33,16 @@ class Keys:
         return f"{name}.{attempt_id}.{fence}.{_sign(key, name, attempt_id, fence)}"
 
     def read(self, token: str) -> tuple[int, int]:
-        """(attempt, fence) that a token was issued for. Raises BadToken."""
+        """(attempt, fence) that a token was issued for. Raises BadAttemptToken."""
         parts = token.split(".")
         if len(parts) != 4 or not parts[1].isdecimal() or not parts[2].isdecimal():
-            raise BadToken("not a token of an attempt")
+            raise BadAttemptToken("not a token of an attempt")
         name, attempt_id, fence = parts[0], int(parts[1]), int(parts[2])
         for known, key in self.keys:
             wanted = _sign(key, known, attempt_id, fence)
             if known == name and hmac.compare_digest(wanted, parts[3]):
                 return attempt_id, fence
-        raise BadToken("not signed with a key of ours")
+        raise BadAttemptToken("not signed with a key of ours")
 
 
 def _sign(key: bytes, name: str, attempt_id: int, fence: int) -> str:

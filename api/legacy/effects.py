@@ -11,7 +11,7 @@ from typing import Any
 
 from api.legacy.documents import DerivativeDocument
 from hpc import protocol
-from hpc.protocol import QUEUE_FULL, AttemptReply, Runner, ScriptCall, SiteScript
+from hpc.protocol import QUEUE_FULL, AttemptReply, RunnerCaller, ScriptCall, SiteScript
 from schemas.attempts import Result, WorkDone, WorkFailed
 from schemas.callbacks import (
     BarcodeBody,
@@ -26,7 +26,8 @@ from track.commands.legacy import emitting_stage, stage_named, stage_running_mod
 
 Message = Callable[..., Awaitable[AttemptReply]]
 Translation = tuple[ScriptCall, Message]
-Who = Runner | SiteScript | None
+Who = RunnerCaller | SiteScript | None
+Words = dict[str, Any]
 
 MB = 1_000_000
 NOTHING = WorkDone(result=Result())
@@ -116,38 +117,35 @@ def asset_clean_up(who: Who, guid: str) -> Translation:
 def derivative(who: Who, child: DerivativeDocument) -> Translation:
     """A child of the asset whose emitting stage made it."""
     says = {"parent": child.parent_guid, "fields": dict(child.fields)}
-    brings, document = f"derivative {child.guid}", dict(child.document)
-    call = _of_derivative(
-        who, "derivative", child.parent_guid, document, says, brings, about=child.guid
-    )
+    document, about, brings = dict(child.document), child.guid, f"derivative {child.guid}"
+    call = _of_parent(who, "derivative", child.parent_guid, document, says, about, brings)
     return call, partial(protocol.derivative, fields=child.fields, document=document)
 
 
 def derivative_file_info(who: Who, parent: str, body: FileInfoBody) -> Translation:
     """A derivative's file; its size is told in whole MB."""
     payload, brings = body.model_dump(mode="json"), f"file {body.name} of {body.guid}"
-    call = _of_derivative(
-        who, "derivative_file_info", parent, payload, payload, brings, about=body.guid
-    )
+    call = _of_parent(who, "derivative_file_info", parent, payload, payload, body.guid, brings)
     mime = mimetypes.guess_type(body.name)[0] or "application/octet-stream"
     facts = FileFacts(name=body.name, crc32=body.check_sum, size_bytes=body.file_size * MB)
     return call, partial(protocol.derivative_file, facts=facts, mime_type=mime)
 
 
 def fail_derivative_creation(who: Who, body: FailDerivativeBody) -> Translation:
-    """A derivative could not be made."""
-    payload, brings = body.model_dump(mode="json"), _no_derivative(body)
-    call = _of_derivative(
-        who, "fail_derivative_creation", body.guid, payload, {"ppi": body.ppi}, brings
-    )
+    """A derivative could not be made; the job that makes them goes on."""
+    payload, says = body.model_dump(mode="json"), {"ppi": body.ppi}
+    brings = f"the word that no derivative was made for {body.ppi} ppi"
+    call = _of_parent(who, "fail_derivative_creation", body.guid, payload, says, "", brings)
     return call, partial(protocol.derivative_lost, ppi=body.ppi, note=body.note)
 
 
-def _no_derivative(body: FailDerivativeBody) -> str:
-    return f"the word that no derivative was made for {body.ppi} ppi"
+def _of_parent(
+    who: Who, kind: str, guid: str, payload: Words, says: Words, about: str, brings: str
+) -> ScriptCall:
+    return ScriptCall(who, kind, guid, emitting_stage(), payload, says, about, brings)
 
 
-def _of_job(who: Who, kind: str, body: JobBody, says: dict[str, Any]) -> ScriptCall:
+def _of_job(who: Who, kind: str, body: JobBody, says: Words) -> ScriptCall:
     return ScriptCall(
         who,
         kind,

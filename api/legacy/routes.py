@@ -16,7 +16,7 @@ from api.context import Context, Here
 from api.legacy import effects
 from api.legacy.documents import read_child, readable
 from api.problems import problem
-from hpc.protocol import NotTheirs, Runner, ScriptCall, SiteScript, TooLate, check_was_at
+from hpc.protocol import NotTheirs, RunnerCaller, ScriptCall, SiteScript, TooLate, check_was_at
 from schemas.callbacks import (
     LEGACY_PATHS,
     BarcodeBody,
@@ -206,7 +206,9 @@ async def metadata_asset(
     return JSONResponse(metadata.canonical() if version == 3 else readable(metadata))
 
 
-async def _may_read(tx: AsyncConnection, caller: Runner | SiteScript | None, guid: str) -> None:
+async def _may_read(
+    tx: AsyncConnection, caller: RunnerCaller | SiteScript | None, guid: str
+) -> None:
     """A token reads its own asset, that asset's parent and its children; else 403.
 
     A site's script reads what was given to its site, and the children of that.

@@ -59,7 +59,7 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
     found = await find_attempt(tx, attempt_id)
     if found is None:
         raise protocol.MessageRefused(f"there is no attempt {attempt_id}")
-    caller = protocol.Runner(attempt_id, found.fence, relayed=True)
+    caller = protocol.RunnerCaller(attempt_id, found.fence, relayed=True)
     match verb:
         case "complete":
             body = Complete.model_validate(message["body"])

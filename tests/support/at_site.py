@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
-from hpc.protocol import AttemptReply, Runner
+from hpc.protocol import AttemptReply, RunnerCaller
 from schemas.attempts import Complete, Fail, Result, Start
 from schemas.metadata.document import read_document
 from tests.support.world import World
@@ -31,7 +31,7 @@ async def queue(world: World, found: Claim, site: str = "alpha") -> int:
 
 async def start(world: World, attempt: int, fence: int = 1, **who: str) -> Attempt:
     """Ask for the start of an attempt."""
-    caller, body = Runner(attempt, fence), Start(**(WHO | who))
+    caller, body = RunnerCaller(attempt, fence), Start(**(WHO | who))
     reply = await transact(world.engine, lambda tx: protocol.start(tx, caller, body))
     assert reply.attempt is not None
     return reply.attempt
@@ -43,14 +43,16 @@ async def complete(
     """Bring an attempt's result."""
     body = Complete(**(WHO | who), result=Result.model_validate(result or {}))
     return await transact(
-        world.engine, lambda tx: protocol.complete(tx, Runner(attempt, fence), body)
+        world.engine, lambda tx: protocol.complete(tx, RunnerCaller(attempt, fence), body)
     )
 
 
 async def fail(world: World, attempt: int, status: str = "RETRY", fence: int = 1) -> AttemptReply:
     """Say that an attempt failed."""
     body = Fail(**WHO, fail_status=status, message="no luck")
-    return await transact(world.engine, lambda tx: protocol.fail(tx, Runner(attempt, fence), body))
+    return await transact(
+        world.engine, lambda tx: protocol.fail(tx, RunnerCaller(attempt, fence), body)
+    )
 
 
 async def describe(world: World, *guids: str, **more: Any) -> None:

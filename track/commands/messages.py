@@ -31,7 +31,6 @@ from track.jobs.attempts import (
     close_attempt,
     grant_start,
     note_first_id,
-    note_native_id,
 )
 from track.jobs.moves import Guard, move
 from track.jobs.resolve import downstream, resolve
@@ -171,11 +170,6 @@ async def let_start(
     await grant_start(tx, of.attempt.id, native_id, nonce)
     values: dict[str, Any] = {"warning": None} if nonce is None else {}
     await _move(tx, of, State.RUNNING, why=f"started by {native_id}", **values)
-
-
-async def know_native_id(tx: AsyncConnection, of: LockedAttempt, native_id: str) -> None:
-    """Note the scheduler's id of an attempt."""
-    await note_native_id(tx, of.attempt.id, native_id)
 
 
 async def bring_result(

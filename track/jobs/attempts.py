@@ -5,10 +5,10 @@ arrives for another one is recorded and changes nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.edges import HELD
@@ -82,6 +82,34 @@ async def close_attempt(tx: AsyncConnection, attempt_id: int, outcome: str, **va
     await tx.execute(update(attempt).where(still).values(**row))
 
 
+_CURRENT = (job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)
+
+
+def _read(*more: ColumnElement[Any]) -> Select[Any]:
+    """The columns of an Attempt, by its names, and more."""
+    return (
+        select(
+            *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
+            asset.c.guid,
+            stage.c.id.label("stage_id"),
+            stage.c.key.label("stage"),
+            attempt.c.started_by,
+            attempt.c.nonce,
+            attempt.c.external_id,
+            _CURRENT.label("current"),
+            attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
+            *more,
+        )
+        .join(job, job.c.id == attempt.c.job_id)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .join(stage, stage.c.id == job.c.stage_id)
+    )
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt(**{each.name: row._mapping[each.name] for each in fields(Attempt)})
+
+
 async def find_attempt(
     tx: AsyncConnection, attempt_id: int, *, lock: bool = False
 ) -> Attempt | None:
@@ -89,25 +117,18 @@ async def find_attempt(
     statement = _read().where(attempt.c.id == attempt_id)
     if lock:
         statement = statement.where(HELD).with_for_update(key_share=True, of=[job, attempt])
-    return _attempt((await tx.execute(statement)).one_or_none())
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else _attempt(row)
 
 
 HOLD = (
-    select(
-        *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
-        *(attempt.c[name] for name in ("started_by", "nonce", "cancel_requested_at")),
-        ((job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)).label("current"),
+    _read(
         job.c.state,
-        job.c.asset_guid,
-        job.c.stage_id,
-        *(stage.c[name] for name in ("key", "writes", "emits", "kind", "run")),
+        *(stage.c[name] for name in ("writes", "emits", "kind", "run")),
         func.coalesce(site.c.lacks.has_key(stage.c.run), False).label("lacked"),
         asset.c.session_id,
-        pipeline.c.name,
+        pipeline.c.name.label("pipeline"),
     )
-    .join(job, job.c.id == attempt.c.job_id)
-    .join(stage, stage.c.id == job.c.stage_id)
-    .join(asset, asset.c.guid == job.c.asset_guid)
     .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
     .outerjoin(site, site.c.name == attempt.c.site)
     .where(attempt.c.id == bindparam("attempt"), HELD)
@@ -124,29 +145,15 @@ async def lock_attempt(tx: AsyncConnection, attempt_id: int) -> LockedAttempt | 
     row = (await tx.execute(HOLD, {"attempt": attempt_id})).one_or_none()
     if row is None:
         return None
-    found = Attempt(
-        id=row.id,
-        job_id=row.job_id,
-        n=row.n,
-        site=row.site,
-        fence=row.fence,
-        guid=row.asset_guid,
-        stage_id=row.stage_id,
-        stage=row.key,
-        started_by=row.started_by,
-        nonce=row.nonce,
-        current=bool(row.current),
-        cancel_requested=row.cancel_requested_at is not None,
-    )
     return LockedAttempt(
-        found,
-        State(row.state),
-        row.writes,
-        row.emits,
-        str(row.session_id),
-        row.name,
-        row.run if row.kind == "module" else "",
-        row.lacked,
+        attempt=_attempt(row),
+        state=State(row.state),
+        writes=row.writes,
+        emits=row.emits,
+        session=str(row.session_id),
+        pipeline=row.pipeline,
+        module=row.run if row.kind == "module" else "",
+        lacked=row.lacked,
     )
 
 
@@ -158,13 +165,13 @@ async def grant_start(
     await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(row))
 
 
-async def note_native_id(tx: AsyncConnection, attempt_id: int, native_id: str) -> None:
+async def note_native_id(tx: AsyncConnection, of: LockedAttempt, native_id: str) -> None:
     """Note the scheduler's id of an attempt and that it was submitted, unless both are known."""
     known = {
         "external_id": func.coalesce(attempt.c.external_id, native_id),
         "submitted_at": func.coalesce(attempt.c.submitted_at, func.now()),
     }
-    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(known))
+    await tx.execute(update(attempt).where(attempt.c.id == of.attempt.id).values(known))
 
 
 async def note_first_id(tx: AsyncConnection, attempt_id: int, native_id: str) -> None:
@@ -179,27 +186,3 @@ async def ended_before(tx: AsyncConnection, attempt_id: int, days: int) -> bool:
     age = func.now() - func.make_interval(0, 0, 0, days)
     long_ago = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.closed_at < age)
     return (await tx.execute(long_ago)).first() is not None
-
-
-def _read() -> Any:
-    current = (job.c.attempt_id == attempt.c.id) & attempt.c.closed_at.is_(None)
-    return (
-        select(
-            *(attempt.c[name] for name in ("id", "job_id", "n", "site", "fence")),
-            asset.c.guid,
-            stage.c.id.label("stage_id"),
-            stage.c.key.label("stage"),
-            attempt.c.started_by,
-            attempt.c.nonce,
-            attempt.c.external_id,
-            current.label("current"),
-            attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
-        )
-        .join(job, job.c.id == attempt.c.job_id)
-        .join(asset, asset.c.guid == job.c.asset_guid)
-        .join(stage, stage.c.id == job.c.stage_id)
-    )
-
-
-def _attempt(row: Any) -> Attempt | None:
-    return None if row is None else Attempt(**row._mapping)

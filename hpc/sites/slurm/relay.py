@@ -188,7 +188,7 @@ class OfflineRelay:
             found = await find_attempt(tx, attempt_id)
             if found is not None and found.started_by is None:
                 await protocol.start(
-                    tx, protocol.Runner(attempt_id, found.fence, relayed=True), start
+                    tx, protocol.RunnerCaller(attempt_id, found.fence, relayed=True), start
                 )
 
         try:

@@ -181,11 +181,11 @@ class Cluster:
             status = "RETRY" if drawn < 0.16 else "ERROR"
             failure = Fail(**native.who, fail_status=status, message="no luck")
             return lambda tx, attempt, fence: protocol.fail(
-                tx, protocol.Runner(attempt, fence), failure
+                tx, protocol.RunnerCaller(attempt, fence), failure
             )
         body = Complete(**native.who, result=Result.model_validate(self._result(native.member)))
         return lambda tx, attempt, fence: protocol.complete(
-            tx, protocol.Runner(attempt, fence), body
+            tx, protocol.RunnerCaller(attempt, fence), body
         )
 
     def _result(self, member: Member) -> dict[str, Any]:
@@ -232,7 +232,9 @@ class Cluster:
 
 
 def _starting(body: Start) -> Callable[[AsyncConnection, int, int], Awaitable[object]]:
-    return lambda tx, attempt, fence: protocol.start(tx, protocol.Runner(attempt, fence), body)
+    return lambda tx, attempt, fence: protocol.start(
+        tx, protocol.RunnerCaller(attempt, fence), body
+    )
 
 
 def _derivative(guid: str, ppi: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.legacy import effects
 from api.legacy.effects import Translation
-from hpc.protocol import Runner
+from hpc.protocol import RunnerCaller
 from schemas.callbacks import BarcodeBody, FailJobBody, UpdateAssetBody
 from tests.faults.truth.world import Actor, Truth
 from track.commands.legacy import bind_job, stage_named
@@ -49,7 +49,7 @@ class LateScripts:
                 # Without a token: its job's id is all that tells it from the current one.
                 said = self._by_id(guid, key, native)
             else:
-                said = self._by_token(Runner(attempt_id, fence, relayed=True), guid, key, run)
+                said = self._by_token(RunnerCaller(attempt_id, fence, relayed=True), guid, key, run)
             await self.me.do(
                 f"{said[0].kind} of {guid} {key}, too late",
                 lambda tx, k=key, s=said: _call(tx, k, s),  # type: ignore[misc]
@@ -63,7 +63,7 @@ class LateScripts:
         calls = (effects.start_job(None, failure), effects.failed_job(None, failure, 60.0))
         return self.me.rng.choice(calls)
 
-    def _by_token(self, who: Runner, guid: str, key: str, run: str) -> Translation:
+    def _by_token(self, who: RunnerCaller, guid: str, key: str, run: str) -> Translation:
         late = str(self.me.rng.random())
         if run == "barcode":
             subject = self.me.rng.choice(("specimen", "device target"))

@@ -85,7 +85,7 @@ class FakeSite:
     async def _say(
         self, word: Callable[..., Awaitable[Any]], attempt_id: int, fence: int, body: Any
     ) -> None:
-        caller = protocol.Runner(attempt_id, fence)
+        caller = protocol.RunnerCaller(attempt_id, fence)
         await transact(self.world.engine, lambda tx: word(tx, caller, body))
 
 

@@ -66,10 +66,11 @@ async def come_back(world: World, guid: str) -> None:
     native = {"native_id": "native", "nonce": "n"}
     start, done = Start(**native), Complete(**native, result=Result())
     await transact(
-        world.engine, lambda tx: protocol.start(tx, protocol.Runner(attempt_id, fence), start)
+        world.engine, lambda tx: protocol.start(tx, protocol.RunnerCaller(attempt_id, fence), start)
     )
     await transact(
-        world.engine, lambda tx: protocol.complete(tx, protocol.Runner(attempt_id, fence), done)
+        world.engine,
+        lambda tx: protocol.complete(tx, protocol.RunnerCaller(attempt_id, fence), done),
     )
 
 

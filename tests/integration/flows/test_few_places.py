@@ -109,13 +109,13 @@ async def test_everybody_comes_to_an_end_with_two_places_and_one_in_flight(
                 await transact(
                     museum.engine,
                     lambda tx, a=attempt, f=fence, b=start: protocol.start(
-                        tx, protocol.Runner(a, f), b
+                        tx, protocol.RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
                 await transact(
                     museum.engine,
                     lambda tx, a=attempt, f=fence, b=done: protocol.complete(
-                        tx, protocol.Runner(a, f), b
+                        tx, protocol.RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
             while await museum.sql(STILL) != [(0,)]:

@@ -57,9 +57,9 @@ async def _end(world: World, attempt: int, fence: int) -> None:
     native = {"native_id": f"n{attempt}", "nonce": "n"}
 
     async def both(tx: AsyncConnection) -> None:
-        await protocol.start(tx, protocol.Runner(attempt, fence), Start(**native))
+        await protocol.start(tx, protocol.RunnerCaller(attempt, fence), Start(**native))
         done = Complete(**native, result=Result(outputs=(OUTPUT,)))
-        await protocol.complete(tx, protocol.Runner(attempt, fence), done)
+        await protocol.complete(tx, protocol.RunnerCaller(attempt, fence), done)
 
     await transact(world.engine, both)
 

@@ -94,7 +94,7 @@ async def queue(world: World, key: str, guid: str = "g") -> tuple[int, str]:
 async def lack(world: World, attempt: int, fence: int = 1) -> None:
     await start(world, attempt, fence)
     await transact(
-        world.engine, lambda tx: protocol.fail(tx, protocol.Runner(attempt, fence), LACKS)
+        world.engine, lambda tx: protocol.fail(tx, protocol.RunnerCaller(attempt, fence), LACKS)
     )
 
 

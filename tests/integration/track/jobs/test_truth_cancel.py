@@ -121,7 +121,7 @@ async def test_a_started_job_changes_its_site_no_more(engine: AsyncEngine) -> No
     _, job_id, attempt = await queued(engine)
     async with engine.begin() as tx:
         body = protocol.Start(native_id="n1", nonce="x")
-        await protocol.start(tx, protocol.Runner(attempt, 1), body)
+        await protocol.start(tx, protocol.RunnerCaller(attempt, 1), body)
         moving = asyncio.create_task(
             transact(
                 engine, lambda other: verbs.move_site(other, job_id, "beta", actor="o", why="")
