@@ -9,47 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
-from schemas.attempts import (
-    Barcode,
-    Complete,
-    Crc32,
-    Derivative,
-    Fail,
-    FileFacts,
-    Grant,
-    LinkedFile,
-    Result,
-    Start,
-    Token,
-    Usage,
-    WireModel,
-)
+from schemas.attempts import Barcode, Crc32, WireModel
 from schemas.guid import FileName
 from schemas.storable import Json, Text, Word
 from schemas.times import Moment
-
-__all__ = [
-    "LEGACY_PATHS",
-    "Barcode",
-    "BarcodeBody",
-    "Complete",
-    "Derivative",
-    "DerivativeBody",
-    "Fail",
-    "FailDerivativeBody",
-    "FailJobBody",
-    "FileFacts",
-    "FileInfoBody",
-    "Grant",
-    "JobBody",
-    "LegacyPath",
-    "LinkedFile",
-    "Result",
-    "Start",
-    "Token",
-    "UpdateAssetBody",
-    "Usage",
-]
 
 
 class JobBody(WireModel):

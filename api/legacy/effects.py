@@ -12,12 +12,11 @@ from typing import Any
 from api.legacy.documents import DerivativeDocument
 from hpc import protocol
 from hpc.protocol import QUEUE_FULL, AttemptReply, RunnerCaller, ScriptCall, SiteScript
-from schemas.attempts import Result, WorkDone, WorkFailed
+from schemas.attempts import FileFacts, Result, WorkDone, WorkFailed
 from schemas.callbacks import (
     BarcodeBody,
     FailDerivativeBody,
     FailJobBody,
-    FileFacts,
     FileInfoBody,
     JobBody,
     UpdateAssetBody,

@@ -140,7 +140,7 @@ async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[
     if result.uploaded is not None:  # a script names none: all that there are
         await apply_uploaded(tx, found.guid, await file_names(tx, found.guid))
     try:
-        done = await apply_result(tx, found, result, of.writes)
+        done = await _apply_whole(tx, of, result)
     except MetadataError as error:
         what = "metadata" if result.barcode is None else "barcodes"
         why = f"its {what} cannot be taken: {error}"
@@ -266,9 +266,8 @@ async def miss_derivative(
 ) -> None:
     """A derivative could not be made: the asset says so, and its job warns; it goes on."""
     await note_missing(tx, of.attempt.guid, ppi, actor=of.attempt.actor)
-    await warn(
-        tx, of.attempt.job_id, f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
-    )
+    told = f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
+    await warn(tx, of.attempt.job_id, told)
 
 
 async def note_on_the_way(
@@ -285,9 +284,9 @@ async def _apply_whole(tx: AsyncConnection, of: LockedAttempt, result: Result) -
     """Apply a result or nothing of it; most have nothing but details, and need no savepoint."""
     brings = (result.metadata, result.barcode, result.derivatives, result.uploaded)
     if not any(brings) and result.derivatives is None:
-        return await apply_result(tx, of.attempt, result, of.writes)
+        return await apply_result(tx, of, result)
     async with tx.begin_nested():
-        return await apply_result(tx, of.attempt, result, of.writes)
+        return await apply_result(tx, of, result)
 
 
 async def _move(tx: AsyncConnection, of: LockedAttempt, new: State, **values: Any) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.callbacks import Barcode, Derivative, FileFacts, Result
+from schemas.attempts import Barcode, Derivative, FileFacts, Result
 from schemas.metadata.document import Arrived, Metadata
 from schemas.metadata.names import v3_name
 from track.commands.assets import NewAsset, register_assets
@@ -25,7 +25,7 @@ from track.commands.specimen_codes import (
     name_documented,
     recognise,
 )
-from track.jobs.attempts import Attempt
+from track.jobs.attempts import LockedAttempt
 from track.jobs.verbs import resubmit
 from track.records.documents import (
     change_document,
@@ -36,7 +36,7 @@ from track.records.documents import (
 from track.records.mos import hold_labels, identifiers, note_member
 from track.schema.arrays import any_of
 from track.schema.states import IN_HAND, State
-from track.schema.tables import asset, edge, file, job, stage
+from track.schema.tables import asset, edge, file, job
 
 SUBJECTS = {"specimen", "label", "device target", "folder"}
 READ = ("asset_subject", "barcode", "multi_specimen")
@@ -52,14 +52,13 @@ class AppliedResult:
     changed: bool
 
 
-async def apply_result(
-    tx: AsyncConnection, attempt: Attempt, result: Result, writes: Sequence[str]
-) -> AppliedResult:
+async def apply_result(tx: AsyncConnection, of: LockedAttempt, result: Result) -> AppliedResult:
     """Apply what one module returned.
 
     Fields that the stage may not write are left out, with a warning. Raises MetadataError
     for a value that cannot be read, ValueError for a child not its own.
     """
+    attempt, writes = of.attempt, of.writes
     actor = attempt.actor
     warnings = [result.warning] if result.warning else []
     changed = result.barcode is not None
@@ -80,7 +79,7 @@ async def apply_result(
         )
     if result.derivatives is not None:
         for derivative in result.derivatives:
-            await apply_derivative(tx, attempt, derivative, actor=actor)
+            await apply_derivative(tx, of, derivative)
         await declare(tx, attempt.job_id, len(result.derivatives))
     if result.uploaded is not None:
         await apply_uploaded(tx, attempt.guid, [each.name for each in result.uploaded])
@@ -124,23 +123,26 @@ async def apply_barcode(
     return told
 
 
-async def apply_derivative(
-    tx: AsyncConnection, attempt: Attempt, derivative: Derivative, *, actor: str
-) -> None:
+async def apply_derivative(tx: AsyncConnection, of: LockedAttempt, derivative: Derivative) -> None:
     """Register one derivative as a child asset with its metadata, file and jobs."""
+    attempt = of.attempt
+    if of.emits is None:
+        raise ValueError(
+            f"stage {attempt.stage} made a derivative, but its pipeline has no `emits` there"
+        )
     await register_child(
         tx,
         attempt.guid,
         derivative.guid,
-        emits=await _emits(tx, attempt.stage_id),
+        emits=of.emits,
         ppi=derivative.ppi,
         fields={"file_format": derivative.file_format, "payload_type": derivative.payload_type},
         size_mb=megabytes(derivative.file.size_bytes),
-        actor=actor,
+        actor=attempt.actor,
     )
     mime = MIME.get(derivative.file_format, "application/octet-stream")
     await note_child_file(
-        tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site, actor=actor
+        tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site, actor=attempt.actor
     )
 
 
@@ -185,16 +187,6 @@ async def register_child(
     body = Metadata.model_validate(inherited.canonical() | own)
     arrived = Arrived(body, "3", dict(document or body.canonical()), ())
     await create_document(tx, guid, arrived, actor=actor)
-
-
-async def _emits(tx: AsyncConnection, stage_id: int) -> str:
-    statement = select(stage.c.emits, stage.c.key).where(stage.c.id == stage_id)
-    row = (await tx.execute(statement)).one()
-    if row.emits is None:
-        raise ValueError(
-            f"stage {row.key} made a derivative, but its pipeline has no `emits` there"
-        )
-    return str(row.emits)
 
 
 async def declare(tx: AsyncConnection, job_id: int, children: int) -> None:

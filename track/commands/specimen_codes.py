@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.callbacks import Barcode
+from schemas.attempts import Barcode
 from schemas.specimen_codes import Named, UriPattern, is_uri, name_specimens, uri_patterns
 from track.commands.attention import hold
 from track.records.documents import change_with_children, read_document

@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.callbacks import Barcode
+from schemas.attempts import Barcode
 from schemas.metadata.document import Metadata, MetadataError
 from track.records.documents import NoDocument, change_with_children, is_unpushed, read_document
 from track.schema.tables import asset, document, member

@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from flows.dispatch import dispatch
 from flows.module import follow_module, run_module
 from hpc import protocol
-from schemas.attempts import Complete, Fail, Start
-from schemas.callbacks import Result
+from schemas.attempts import Complete, Fail, Result, Start
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
 from tests.support.flow_world import undispatched

@@ -9,8 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
-from schemas.attempts import Complete, Start
-from schemas.callbacks import Result
+from schemas.attempts import Complete, Result, Start
 from tasks.dispatch.waiting import Callbacks
 from tests.support.ports import free_port
 from tests.support.world import World, new

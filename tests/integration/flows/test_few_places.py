@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows.dispatch import dispatch
 from hpc import protocol
 from refinery.announce.announcer import Announcer
-from schemas.attempts import Complete, Start
-from schemas.callbacks import Result
+from schemas.attempts import Complete, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
 from tests.support.parked import Museum

@@ -8,18 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from schemas.attempts import Complete, Fail, Grant, Result
 from schemas.callbacks import (
     LEGACY_PATHS,
     BarcodeBody,
-    Complete,
     DerivativeBody,
-    Fail,
     FailDerivativeBody,
     FailJobBody,
     FileInfoBody,
-    Grant,
     JobBody,
-    Result,
     UpdateAssetBody,
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.callbacks import Barcode
+from schemas.attempts import Barcode
 from tests.support.at_site import describe, until_blocked
 from tests.support.world import World, new
 from track.commands.results import apply_barcode, register_child

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.callbacks import Barcode
+from schemas.attempts import Barcode
 from schemas.metadata.document import Metadata
 from tests.support.at_site import complete, describe, queue, start
 from tests.support.world import World, edit, new

@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.callbacks import Barcode, Result
+from schemas.attempts import Barcode, Result
 from tests.support.at_site import describe
 from tests.support.callbacks import until
 from tests.support.world import World, new
 from track.commands.results import apply_barcode, apply_result
-from track.jobs.attempts import Attempt
+from track.jobs.attempts import Attempt, LockedAttempt
 from track.records.mos import links
 from track.schema.database import transact
+from track.schema.states import State
 from track.schema.tables import document
 
 ONE = {"pipeline": "P", "stages": [{"key": "a", "run": "module load"}]}
@@ -89,8 +90,9 @@ async def test_two_sheets_of_one_object_read_at_once_cannot_deadlock(engine: Asy
         barcode = labels[guid].model_copy(update={"barcodes": (guid, "new")})
         result = Result(metadata={"tags": {"seen": guid}}, barcode=barcode)
         found = Attempt(1, 1, 1, "s1", 1, guid, 1, "a", None, None, True, False)
+        of = LockedAttempt(found, State.RUNNING, ["tags"], None, "", "P", "", False)
         async with engine.begin() as tx:
-            await apply_result(tx, found, result, ["tags"])
+            await apply_result(tx, of, result)
 
     async with engine.begin() as holder:
         await holder.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('b_d1', 0))"))

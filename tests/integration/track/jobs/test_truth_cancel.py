@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
+from schemas.attempts import Start
 from tests.support.at_site import complete, fail, queue, start, until_blocked
 from tests.support.world import World, new
 from track.jobs import verbs
@@ -120,7 +121,7 @@ async def test_another_site_is_a_new_attempt_and_uses_no_try(engine: AsyncEngine
 async def test_a_started_job_changes_its_site_no_more(engine: AsyncEngine) -> None:
     _, job_id, attempt = await queued(engine)
     async with engine.begin() as tx:
-        body = protocol.Start(native_id="n1", nonce="x")
+        body = Start(native_id="n1", nonce="x")
         await protocol.start(tx, protocol.RunnerCaller(attempt, 1), body)
         moving = asyncio.create_task(
             transact(
