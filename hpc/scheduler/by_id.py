@@ -157,16 +157,7 @@ def _queue_line(line: str) -> tuple[set[str], SeenJob]:
     if not number.isdecimal() or not array.isdecimal():
         raise ValueError(line)
     native = f"{array}_{index}" if index.isdecimal() else number
-    seen = SeenJob(
-        native,
-        name,
-        slurm_state(word),
-        word,
-        node=node,
-        number=number,
-        submitted=_seconds(submitted),
-    )
-    return {number, array, native}, seen
+    return {number, array, native}, _job(native, name, word, node, number, submitted)
 
 
 def _accounting_line(line: str) -> tuple[set[str], SeenJob]:
@@ -174,18 +165,17 @@ def _accounting_line(line: str) -> tuple[set[str], SeenJob]:
     if not number.isdecimal():
         raise ValueError(line)
     names = {number, native, native.partition("_")[0]}
-    seen = SeenJob(
-        native,
-        name,
-        slurm_state(word),
-        word,
-        node=node,
-        exit_code=exit_code_of(code),
-        number=number,
-        submitted=_seconds(submitted),
-    )
-    return names, seen
+    return names, _job(native, name, word, node, number, submitted, exit_code_of(code))
 
 
-def _seconds(text: str) -> float | None:
-    return float(text) if text.isdecimal() else None
+def _job(
+    native: str,
+    name: str,
+    word: str,
+    node: str,
+    number: str,
+    submitted: str,
+    exit_code: int | None = None,
+) -> SeenJob:
+    at = float(submitted) if submitted.isdecimal() else None
+    return SeenJob(native, name, slurm_state(word), word, "", node, exit_code, number, at)

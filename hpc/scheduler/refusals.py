@@ -3,7 +3,7 @@
 A text with a word of a failed transport leaves open whether the job exists. What follows
 `Batch job submission failed:` without one is the controller's answer: there is no job. Of
 those answers only texts that are known to be about what the job asks for are held against
-it; any other, such as what a site's own `job_submit` plugin says, is the site's own no.
+it; any other, such as what a site's own `job_submit` plugin says, is the site's own refusal.
 
 The texts are those of Slurm's `slurm_errno.c` (22.05), and of shells, loaders and PAM.
 """

@@ -15,7 +15,7 @@ QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 """Of squeue: array job, tasks, state, name, nodes, reason."""
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
-LONGEST_WORD = 500
+MAX_CHARACTERS = 500
 """Characters kept of what was said instead of an id; the last ones, where the answer is."""
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
@@ -98,7 +98,7 @@ def read_submission(exit_code: int | None, stdout: str, stderr: str) -> Accepted
         if found:
             return Accepted(found[1])
     said = f"{stderr}\n{stdout}"
-    why = on_one_line(said)[-LONGEST_WORD:] or f"no answer, exit code {exit_code}"
+    why = on_one_line(said)[-MAX_CHARACTERS:] or f"no answer, exit code {exit_code}"
     if exit_code in (0, None):
         return Declined(Complaint.AMBIGUOUS, why)
     return Declined(classify(said), why)
@@ -115,7 +115,7 @@ def sacct_by_key_command(key: str) -> list[str]:
 
 
 def squeue_command(names: Iterable[str]) -> list[str]:
-    """One look at every job of these names, ended ones included while Slurm shows them.
+    """Asks for every job of these names, ended ones included while Slurm shows them.
 
     Slurm cuts a list of array tasks at 64 characters unless told otherwise.
     """

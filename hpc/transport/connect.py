@@ -173,7 +173,7 @@ def _banner(transport: paramiko.Transport) -> str:
 def _in_our_words(
     error: Exception, hop: SshHop, pinned: HostKeys, *, refused: bool, said: str
 ) -> WireError:
-    """`refused`: the host is still there and said no. A link that breaks while we log in
+    """`refused`: the host is still there and refused us. A link that breaks while we log in
     looks much the same to paramiko, and must not count as a key that is not accepted."""
     if isinstance(error, BadAuthenticationType) and "publickey" not in error.allowed_types:
         wanted = " or ".join(error.allowed_types)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, Select, func, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.schema.arrays import any_of
@@ -85,26 +85,25 @@ async def read_batches(tx: AsyncConnection, ids: Sequence[int]) -> list[Batch]:
     for row in (await tx.execute(MEMBERS, {"batches": list(ids)})).mappings():
         fields = dict(row)
         members[fields.pop("batch_id")].append(Member(**fields))
-    found = await tx.execute(select(batch).where(any_of(batch.c.id, ids)).order_by(batch.c.id))
-    return [
-        Batch(
-            each.id,
-            each.key,
-            each.site,
-            each.stage_id,
-            each.state,
-            each.external_id,
-            each.resources,
-            tuple(members[each.id]),
-        )
-        for each in found
-    ]
+    columns = (batch.c[each] for each in Batch.__annotations__ if each != "members")
+    found = await tx.execute(select(*columns).where(any_of(batch.c.id, ids)).order_by(batch.c.id))
+    return [Batch(**each._mapping, members=tuple(members[each.id])) for each in found]
+
+
+def _open(site: str, *columns: ColumnElement[Any], state: str | None = None) -> Select[Any]:
+    """Of a site's batches whose end nobody has noted, in order; of those in a state."""
+    mine = select(*columns).where(batch.c.site == site, batch.c.ended_at.is_(None))
+    return mine.where(batch.c.state == state if state else true()).order_by(batch.c.id)
 
 
 async def open_batches(tx: AsyncConnection, site: str) -> list[int]:
     """The ids of a site's batches whose end nobody has noted."""
-    mine = select(batch.c.id).where(batch.c.site == site, batch.c.ended_at.is_(None))
-    return list((await tx.execute(mine.order_by(batch.c.id))).scalars())
+    return list((await tx.execute(_open(site, batch.c.id))).scalars())
+
+
+async def open_keys(tx: AsyncConnection, site: str) -> set[str]:
+    """The keys of a site's batches whose end nobody has noted."""
+    return set((await tx.execute(_open(site, batch.c.key))).scalars())
 
 
 async def open_arrays(tx: AsyncConnection, site: str) -> dict[int, tuple[str, str]]:
@@ -112,22 +111,20 @@ async def open_arrays(tx: AsyncConnection, site: str) -> dict[int, tuple[str, st
 
     Scripts are none: what they submit has names of its own.
     """
-    mine = (
-        select(batch.c.id, batch.c.key, batch.c.external_id)
-        .join(stage, stage.c.id == batch.c.stage_id)
-        .where(batch.c.site == site, batch.c.state == "submitted", batch.c.ended_at.is_(None))
-        .where(stage.c.kind != "script")
-    )
-    rows = await tx.execute(mine.order_by(batch.c.id))
+    mine = _open(site, batch.c.id, batch.c.key, batch.c.external_id, state="submitted")
+    native = mine.join(stage, stage.c.id == batch.c.stage_id).where(stage.c.kind != "script")
+    rows = await tx.execute(native)
     return {row.id: (row.key, row.external_id) for row in rows if row.external_id}
 
 
 async def unconfirmed_batches(tx: AsyncConnection, site: str) -> list[int]:
     """The ids of batches that were meant to be sent and of which no native id is known."""
-    mine = select(batch.c.id).where(
-        batch.c.site == site, batch.c.state == "intended", batch.c.ended_at.is_(None)
-    )
-    return list((await tx.execute(mine.order_by(batch.c.id))).scalars())
+    return list((await tx.execute(_open(site, batch.c.id, state="intended"))).scalars())
+
+
+async def stages_at(tx: AsyncConnection, site: str) -> set[int]:
+    """The stages of which a site has jobs of ours that it took."""
+    return set((await tx.execute(_open(site, batch.c.stage_id, state="submitted"))).scalars())
 
 
 async def mark_submitted(tx: AsyncConnection, batch_id: int, external_id: str) -> None:
@@ -140,8 +137,7 @@ async def mark_submitted(tx: AsyncConnection, batch_id: int, external_id: str) -
 
 async def mark_ended(tx: AsyncConnection, batch_id: int) -> None:
     """Note that nothing of a batch can come any more."""
-    mine = update(batch).where(batch.c.id == batch_id)
-    await tx.execute(mine.values(state="ended", ended_at=func.now()))
+    await _close(tx, batch_id, "ended")
 
 
 NAME_MEMBERS = text("""
@@ -184,8 +180,12 @@ async def went_well(tx: AsyncConnection, batch_id: int) -> bool:
 
 async def mark_refused(tx: AsyncConnection, batch_id: int) -> None:
     """Note that the site did not take a batch, and never will under its key."""
+    await _close(tx, batch_id, "refused")
+
+
+async def _close(tx: AsyncConnection, batch_id: int, state: str) -> None:
     mine = update(batch).where(batch.c.id == batch_id)
-    await tx.execute(mine.values(state="refused", ended_at=func.now()))
+    await tx.execute(mine.values(state=state, ended_at=func.now()))
 
 
 LATE_RESULTS_S = 900.0
@@ -242,11 +242,3 @@ async def release_declined(tx: AsyncConnection, batch_id: int, why: str) -> list
     await tx.execute(RELEASE_MEMBERS, {"batch": batch_id})
     await mark_refused(tx, batch_id)
     return [row.id for row in rows if row.unwanted]
-
-
-async def stages_at(tx: AsyncConnection, site: str) -> set[int]:
-    """The stages of which a site has jobs of ours that it took."""
-    mine = select(batch.c.stage_id).where(
-        batch.c.site == site, batch.c.state == "submitted", batch.c.ended_at.is_(None)
-    )
-    return set((await tx.execute(mine.distinct())).scalars())

@@ -77,7 +77,7 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
     Of those declared lost something may be left, also when it once was started.
     """
     statement = text("""
-        SELECT t.id, n.native AS external_id, b.key, t.started_by IS NOT NULL AS started,
+        SELECT t.id AS attempt, n.native AS external_id, b.key, t.started_by IS NOT NULL AS started,
                t.closed_at IS NULL AS open,
                CASE WHEN s.kind = 'script' THEN CAST(extract(epoch FROM coalesce(
                    greatest(t.submitted_at, t.started_at, b.submitted_at), now()))
@@ -98,7 +98,4 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         ORDER BY t.id
     """)
     rows = await tx.execute(statement, {"site": site})
-    return [
-        Unwanted(row.id, row.external_id, row.key, row.started, row.open, row.told_at)
-        for row in rows
-    ]
+    return [Unwanted(**row._mapping) for row in rows]

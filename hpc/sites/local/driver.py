@@ -39,6 +39,7 @@ from track.jobs.batches import (
     mark_ended,
     mark_submitted,
     open_batches,
+    open_keys,
     read_batches,
     went_well,
 )
@@ -84,7 +85,8 @@ class LocalDriver:
 
     async def adopt(self) -> None:
         """Read the batches an earlier driver left; what has no runner any more is finished."""
-        for batch in await self._read(await self._open()):
+        left = await transact(self.engine, open_batches, self.site.name)
+        for batch in await self._read(left):
             if is_alive(self._folder(batch)):
                 self.under_way[batch.id] = batch
             else:
@@ -247,15 +249,12 @@ class LocalDriver:
         root = self.root / "batches"
         known = await asyncio.to_thread(batch_folders, root)
         # Read after the folders: a batch is known before it has one.
-        running = {batch.key for batch in await self._read(await self._open())}
+        running = await transact(self.engine, open_keys, self.site.name)
         for folder in known:
             if folder.name in running or is_alive(folder):
                 continue
             await collect_results(self.engine, folder / "results")
             await asyncio.to_thread(sweep_folder, folder)
-
-    async def _open(self) -> list[int]:
-        return await transact(self.engine, open_batches, self.site.name)
 
     async def _read(self, ids: Sequence[int]) -> list[Batch]:
         return await transact(self.engine, read_batches, ids)

@@ -25,7 +25,7 @@ class SubmitOutcome(Enum):
     FULL = "full"  # the queue takes no more just now
     FEWER = "fewer"  # nor so many at a time
     ARRAY = "array"  # nor so large an array
-    UNWILLING = "unwilling"  # the site's own no; of these four no job exists
+    UNWILLING = "unwilling"  # the site refuses; of these four no job exists
     UNKNOWN = "unknown"  # tried now, and no one knows
 
 
@@ -91,8 +91,8 @@ class PollResult:
 def read_hello(lines: Lines, runner: str, began: float, ended: float) -> Hello:
     """What `hello.sh` says of a site that was asked between two times, in seconds since 1970."""
     said = dict(lines)
-    code, config, complaint = asked(lines, "config")
-    history = asked(lines, "history")
+    code, config, complaint = program_answer(lines, "config")
+    history = program_answer(lines, "history")
     space = said.get("free_kb", "")
     return Hello(
         user=said.get("user", ""),
@@ -115,19 +115,19 @@ def read_poll(lines: Lines, keys: Sequence[str], *, queue: bool) -> PollResult:
     for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
         ended.setdefault(key, {})[native] = int(code) if code.isdecimal() else 1
     found = (text.partition(" ") for kind, text in lines if kind == "result")
-    shown = asked(lines, "queue")
+    shown = program_answer(lines, "queue")
     return PollResult(
         queue=slurm.read_queue(*shown, keys) if queue else None,
-        history=slurm.read_accounting(*asked(lines, "history"), keys),
+        history=slurm.read_accounting(*program_answer(lines, "history"), keys),
         ended=ended,
         results={name: text for name, _, text in found},
-        starts=numbered(lines, "started"),
+        starts=by_attempt(lines, "started"),
         more=any(kind == "more" for kind, _ in lines),
         silence=_silence(shown) if queue else "",
     )
 
 
-def numbered(lines: Lines, kind: str) -> dict[int, str]:
+def by_attempt(lines: Lines, kind: str) -> dict[int, str]:
     """Lines of a kind that begin with an attempt's number: the rest of each by it."""
     found = (text.partition(" ") for each, text in lines if each == kind)
     return {int(number): rest for number, _, rest in found if number.isdecimal()}
@@ -143,7 +143,7 @@ def raise_trouble(lines: Lines) -> None:
         raise SiteTrouble("; ".join(troubles))
 
 
-def asked(lines: Lines, kind: str) -> tuple[int, list[str], str]:
+def program_answer(lines: Lines, kind: str) -> tuple[int, list[str], str]:
     """Exit code, output and complaints of a line that was asked; 1 when there is no trace."""
     output = [text for each, text in lines if each == kind]
     complaint = "\n".join(text for each, text in lines if each == f"{kind}-complaint")

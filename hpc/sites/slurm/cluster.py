@@ -20,8 +20,8 @@ from hpc.sites.slurm.answers import (
     PollResult,
     SiteTrouble,
     SubmitResult,
-    asked,
-    numbered,
+    by_attempt,
+    program_answer,
     raise_trouble,
     read_hello,
     read_outcomes,
@@ -151,7 +151,7 @@ class Cluster:
         rows = _rows(f"{key} {attempt}" for key, attempt in attempts)
         lines = await self._say("take", self.root, stdin=rows)
         raise_trouble(lines)
-        return frozenset(numbered(lines, "taken")), numbered(lines, "started")
+        return frozenset(by_attempt(lines, "taken")), by_attempt(lines, "started")
 
     async def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """The sizes in bytes of those files that are there, named `<guid>/<file>`."""
@@ -208,7 +208,7 @@ class Cluster:
     async def run(self, words: Sequence[str], deadline_s: float = 60.0) -> tuple[int, str, str]:
         """One command over there: exit code, output, complaints."""
         lines = await self._say("run", shlex.join(words), deadline_s=deadline_s)
-        code, output, complaint = asked(lines, "line")
+        code, output, complaint = program_answer(lines, "line")
         return code, "\n".join(output), complaint
 
     async def script(self, key: str, folder: str, words: Sequence[str]) -> tuple[str, str]:

@@ -34,7 +34,7 @@ from hpc.transport.base import SiteWire
 from hpc.transport.errors import CircuitOpen, WireError
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
-from track.jobs.batches import open_batches, read_batches
+from track.jobs.batches import open_keys
 from track.schema.database import transact
 
 DEGRADED_AFTER_S = 30.0
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class SlurmDriver:
-    """Drives one site through `wire`; holds no truth, so any other may go on where it ends."""
+    """Drives one site through `wire`; what it must not lose is in the database."""
 
     site: Site
     engine: AsyncEngine
@@ -103,7 +103,7 @@ class SlurmDriver:
         await self.submitter.adopt()
 
     async def turn(self) -> None:
-        """Send what is queued, look at what is under way, report what ended."""
+        """Send what is queued, poll what is under way, report what ended."""
         try:
             self.transfers.reap_finished()
             await self.greet()
@@ -211,12 +211,8 @@ class SlurmDriver:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_S
-
-        async def keys(tx: AsyncConnection) -> list[str]:
-            mine = await open_batches(tx, self.site.name)
-            return [batch.key for batch in await read_batches(tx, mine)]
-
-        await self.state.cluster.tidy(await transact(self.engine, keys), KEPT_DAYS)
+        keys = await transact(self.engine, open_keys, self.site.name)
+        await self.state.cluster.tidy(sorted(keys), KEPT_DAYS)
         if nobodys := await find_orphans(self.state, KEPT_DAYS):
             log.warning(
                 "site %s: %d folders under assets/ belong to no asset of ours, such as %s; "

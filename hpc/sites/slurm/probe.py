@@ -21,7 +21,7 @@ from track.jobs.batches import ALONE
 
 PATIENCE_S = 120.0
 POLL_S = 1.0
-LONGEST_WORDS = 300
+MAX_CHARACTERS = 300
 
 
 class Probe(NamedTuple):
@@ -44,7 +44,7 @@ async def run_probe(site: Site, cluster: Cluster, hello: Hello, runner: Path) ->
         sent = await cluster.send([parcel], runner=None if hello.has_runner else runner)
         outcome = sent[key]
         if outcome.outcome is not SubmitOutcome.KNOWN:
-            return Probe(None, f"sbatch takes no job: {outcome.why[:LONGEST_WORDS]}")
+            return Probe(None, f"sbatch takes no job: {outcome.why[:MAX_CHARACTERS]}")
         return await _await_report(cluster, key, folder)
     except SiteTrouble as trouble:
         return Probe(None, str(trouble))
@@ -87,5 +87,5 @@ async def _last_words(cluster: Cluster, folder: str, *codes: int) -> str:
     """What a job said that ended without a report."""
     line = 'cat "$1"/log/slurm-*.out'
     _, output, _ = await cluster.run(["/bin/sh", "-c", line, "sh", folder])
-    said = " ".join(output.split())[-LONGEST_WORDS:] or "it said nothing"
+    said = " ".join(output.split())[-MAX_CHARACTERS:] or "it said nothing"
     return f"the job ended with code {max(codes)}: {said}"

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class StageRecord:
-    """What a site's answers taught of one stage, for as long as the driver lives.
+    """What a site's answers showed of one stage, for as long as the driver lives.
 
     `size` is its largest array (None: what the site allows, 0: no array, each job alone);
     nothing of it is sent `until` then after `times` refusals in a row.
@@ -76,7 +76,7 @@ class StageRecord:
 class Refusals:
     """Deals with what one site declines.
 
-    `stages` is what was learnt of each stage, by its id; `noted`: a restart would still know
+    `stages` is what is known of each stage, by its id; `noted`: a restart would still know
     that the site refuses everything.
     """
 
@@ -85,7 +85,7 @@ class Refusals:
     noted: bool = False
 
     def of(self, batch: Batch) -> StageRecord:
-        """What was learnt of a batch's stage."""
+        """What is known of a batch's stage."""
         return self.stages.setdefault(batch.stage_id, StageRecord())
 
     def limits(self) -> StageLimits:

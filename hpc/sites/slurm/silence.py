@@ -1,4 +1,4 @@
-"""A scheduler whose programs give no answer, or only noes, though its login node does."""
+"""Programs of a scheduler that give no answer, or refuse all, though the login node answers."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from schemas.backoff import Backoff
 SILENCES = 3
 SILENT_AFTER_S = 30.0
 PAUSES = Backoff(1.0, 300.0)
-LONGEST_WORD = 300
+MAX_CHARACTERS = 300
 
 
 @dataclass
 class Silence:
     """A program of the scheduler's that gives no answer: how often, since when, its last words.
 
-    It is asked again after one of the growing `pauses`. Often, and for longer
-    than `patience_s`, and the site cannot work: it `does` so.
+    It is asked again after one of the growing `pauses`. When it was silent often, and for longer
+    than `patience_s`, the site cannot work; `does` says in words what the program does.
     """
 
     program: str
@@ -31,21 +31,21 @@ class Silence:
     lapsed: bool = False
 
     def note(self, why: str, now: float) -> None:
-        """It gave none."""
+        """Note that it gave no answer."""
         if self.times and not self.lapsed and now < self.again_at:
             return  # another of the same command's
         self.since = self.since if self.times else now
         self.times += 1
         self.lapsed, self.noted_at = False, now
         self.again_at = now + self.pauses.pause_s(self.times)
-        self.why = " ".join(why.split())[-LONGEST_WORD:]
+        self.why = " ".join(why.split())[-MAX_CHARACTERS:]
 
     def clear(self) -> None:
-        """It answered."""
+        """Note that it answered."""
         self.times, self.lapsed = 0, False
 
     def lapse(self, now: float) -> None:
-        """Nothing is left to ask it: after a while the next work finds out."""
+        """Note that nothing is left to ask it: after a while the next work finds out."""
         held = FAULT_S if self.times >= SILENCES else 0.0
         if self.times and now >= max(self.again_at, self.noted_at + held):
             self.lapsed = True

@@ -21,7 +21,7 @@ from track.jobs.site_notes import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
 DENIED_PAUSES = Backoff(15.0, 300.0)
-"""After the site itself said no."""
+"""After the site itself refused a job."""
 
 FULL_S = 1800.0
 """How long a site may take nothing, though none of ours is there, until work goes elsewhere."""
@@ -32,7 +32,7 @@ FILLED = "has had no place for any job, and none of ours is there,"
 
 @dataclass
 class SiteState:
-    """A site, the way to it, and what was learnt of it. `clock` is monotonic, in seconds.
+    """A site, the way to it, and what is known of it. `clock` is monotonic, in seconds.
 
     `relay` is there where nodes have no network, and only there.
     """
@@ -83,7 +83,7 @@ class SiteState:
         return tuple(sorted(self.bad_nodes))
 
     async def recall(self) -> None:
-        """Take up what earlier drivers learnt: nodes that failed, and why the site was held."""
+        """Take up what earlier drivers found out: nodes that failed, and why the site was held."""
         async with self.engine.connect() as tx:
             nodes = await failed_nodes(tx, self.site.name, NODE_AVOIDED_S)
             held = await last_fault(tx, self.site.name, FAULT_S)
@@ -109,7 +109,7 @@ class SiteState:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing new should be submitted, for it would come to be in doubt, or be
+        """Whether nothing new should be submitted, for it would stay unconfirmed, or be
         refused as everything was."""
         now = self.clock()
         refusing = self.denied.proven(now) and now < self.denied.again_at

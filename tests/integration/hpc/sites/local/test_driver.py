@@ -226,7 +226,7 @@ async def test_results_left_while_no_driver_was_there_are_applied_by_the_next(he
     assert await here.states("mute-1") == ["returned"]
 
 
-@pytest.mark.parametrize("moment", ["_spawn", "mark_submitted"])
+@pytest.mark.parametrize("moment", ["spawn", "mark_submitted"])
 async def test_a_driver_killed_between_intent_and_id_loses_nothing(
     here: Here, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,22 +237,19 @@ async def test_a_driver_killed_between_intent_and_id_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        if moment == "_spawn":
-            patch.setattr(driver, "_spawn", die)
-        else:
-            patch.setattr("hpc.sites.local.driver.mark_submitted", die)
+        patch.setattr(f"hpc.sites.local.driver.{moment}", die)
         with pytest.raises(KeyboardInterrupt):
             await driver.turn()
     heir = here.driver()
     await heir.adopt()
-    if moment == "_spawn":
+    if moment == "spawn":
         assert await here.states("good-1") == ["ready"]
         assert await here.tries() == 0
         await here.world.sql("UPDATE track.job SET available_at = now()")
         await here.again("good-1")
     await here.until(heir, "returned", "good-1")
     outcomes = [row[0] for row in await here.attempts()]
-    assert outcomes == (["lost", "done"] if moment == "_spawn" else ["done"])
+    assert outcomes == (["lost", "done"] if moment == "spawn" else ["done"])
 
 
 @pytest.mark.parametrize("whose", ["own", "adopted"])
