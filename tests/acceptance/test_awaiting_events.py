@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo.specimens.sessions import write_sample_session
-from tests.support.deaf_prefect import DeafPrefect, deaf_prefect
+from tests.acceptance.deaf_prefect import DeafPrefect, deaf_prefect
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(900)  # seconds, for the first test waits for them all

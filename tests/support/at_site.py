@@ -9,12 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hpc import protocol
 from hpc.protocol import AttemptReply, RunnerCaller
 from schemas.attempts import Complete, Fail, Result, Start
-from schemas.metadata.document import read_document
 from tests.support.world import World
-from track.jobs import verbs
 from track.jobs.attempts import Attempt
 from track.jobs.claims import Claim
-from track.records.documents import create_document
 from track.schema.database import transact
 
 WHO = {"native_id": "n1", "nonce": "x"}
@@ -22,11 +19,7 @@ WHO = {"native_id": "n1", "nonce": "x"}
 
 async def queue(world: World, found: Claim, site: str = "alpha") -> int:
     """Hand a claimed job to a site; its attempt."""
-    mine = world.dispatcher_id
-    return await transact(
-        world.engine,
-        lambda tx: verbs.enqueue_at_site(tx, found.job_id, site, dispatcher_id=mine, actor="test"),
-    )
+    return await world.enqueue(found.job_id, site)
 
 
 async def start(world: World, attempt: int, fence: int = 1, **who: str) -> Attempt:
@@ -57,22 +50,7 @@ async def fail(world: World, attempt: int, status: str = "RETRY", fence: int = 1
 
 async def describe(world: World, *guids: str, **more: Any) -> None:
     """Give assets a document each."""
-    for guid in guids:
-        arrived = read_document(
-            {
-                "asset_guid": guid,
-                "institution": "NHMD",
-                "collection": "Vascular plants",
-                "pipeline_name": "P",
-                "workstation_name": "W",
-                "file_format": "tif",
-                "tags": {"metadataTemplate": "v3"},
-                **more,
-            }
-        )
-        await transact(
-            world.engine, lambda tx, g=guid, a=arrived: create_document(tx, g, a, actor="test")
-        )
+    await world.describe(*guids, **{"workstation_name": "W", **more})
 
 
 async def until_blocked(engine: AsyncEngine, *tasks: asyncio.Task[Any]) -> None:

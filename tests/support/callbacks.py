@@ -12,18 +12,16 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
 from hpc.runner.client import NOES, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
 from refinery.announce.announcer import announcing
-from schemas.metadata.document import read_document
 from tests.support.sites import install_sites
 from tests.support.world import HERE, World, new
 from track.jobs import verbs
-from track.records.documents import create_document
 from track.schema.database import transact
 
 KEYS = Keys.parse("k:00112233445566778899aabbccddeeff")
@@ -95,20 +93,6 @@ def cluster_config(database: str, events_url: str, folder: Path, **more: Any) ->
     return ClusterApi(**(settings | more))
 
 
-def document(guid: str, **more: Any) -> dict[str, Any]:
-    """A v3 document."""
-    return {
-        "asset_guid": guid,
-        "institution": "NHMD",
-        "collection": "Vascular plants",
-        "pipeline_name": "P",
-        "workstation_name": "WORKHERB0001",
-        "file_format": "tif",
-        "tags": {"metadataTemplate": "v3"},
-        **more,
-    }
-
-
 @dataclass
 class Cluster:
     """The application, its world and its client."""
@@ -132,12 +116,7 @@ class Cluster:
     async def asset(self, guid: str, batch: str = "W_2026-01-01", **more: Any) -> None:
         """Register an asset with its metadata and one file."""
         await self.world.register(new(guid, batch_name=batch))
-        arrived = read_document(document(guid, **more))
-
-        async def work(tx: AsyncConnection) -> None:
-            await create_document(tx, guid, arrived, actor="test")
-
-        await transact(self.engine, work)
+        await self.world.describe(guid, **more)
         await self.world.sql(
             "INSERT INTO track.file (asset_guid, name, type, mime_type, crc32, size_bytes)"
             " VALUES (:g, :n, 'tif', 'image/tiff', 4000000000, 12)",
@@ -152,15 +131,7 @@ class Cluster:
             if found.stage == stage:
                 break
             await self.world.finish(found)
-        return await self.hand_over(found.job_id, site)
-
-    async def hand_over(self, job_id: int, site: str = "s1") -> int:
-        """Put a claimed job into a site's queue."""
-        who = self.world.dispatcher_id
-        return await transact(
-            self.engine,
-            lambda tx: verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=who, actor="test"),
-        )
+        return await self.world.enqueue(found.job_id, site)
 
     async def finish_returned(self, job_id: int) -> None:
         """Do what remains of a job that came back."""

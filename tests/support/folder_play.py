@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from schemas.metadata.document import read_document
 
@@ -15,7 +16,7 @@ ENDINGS = (".tif", ".jpg", ".raf")
 TEMPORARIES = (".{}.Ab12Cd", "~syncthing~{}.tmp", "{}.filepart", ".{}.~1a2b3c")
 
 
-def metadata(guid: str, file_format: str | None) -> bytes:
+def metadata(guid: str, file_format: str | None, **more: Any) -> bytes:
     """A document that ingest takes."""
     fields = {
         "asset_guid": guid,
@@ -25,9 +26,9 @@ def metadata(guid: str, file_format: str | None) -> bytes:
         "workstation_name": "WORKHERB0001",
         "digitiser": "Karen Blixen",
         "status": "WORKING_COPY",
-        "file_format": file_format,
+        **({"file_format": file_format} if file_format else {}),
     }
-    return json.dumps({key: value for key, value in fields.items() if value}).encode()
+    return json.dumps(fields | more).encode()
 
 
 class FolderPlay:

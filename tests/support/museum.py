@@ -1,6 +1,5 @@
 """One session's folder on a drive, and a dispatcher that is at it, driven by hand."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from tasks.dispatch.held_job import HeldJob
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.ingest import ingest
 from tasks.intake.registration import register_session
+from tests.support.folder_play import metadata
 from tests.support.world import World
 from track.records.sessions import open_session
 from track.schema.database import transact
@@ -46,18 +46,7 @@ class Museum:
 
     def drop(self, guid: str, **more: Any) -> Path:
         """Put one good specimen into the folder; its image."""
-        document = {
-            "asset_guid": guid,
-            "institution": "NHMD",
-            "collection": "Vascular plants",
-            "pipeline_name": "P",
-            "workstation_name": "WORKHERB0001",
-            "digitiser": "Karen Blixen",
-            "status": "WORKING_COPY",
-            "file_format": "tif",
-            **more,
-        }
-        (self.folder / f"{guid}.json").write_text(json.dumps(document), encoding="utf-8")
+        (self.folder / f"{guid}.json").write_bytes(metadata(guid, **{"file_format": "tif", **more}))
         image = self.folder / f"{guid}.tif"
         Image.effect_noise((600, 500), 80).convert("RGB").save(image)
         return image

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
 from demo.lab.slurm_lab import SlurmLab
@@ -21,15 +21,12 @@ from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.base import SiteWire
 from hpc.transport.breaker import Breaker
 from hpc.transport.ssh import SshLink
-from schemas.metadata.document import read_document
 from schemas.sites import Site
-from tests.support.callbacks import KEYS, cluster_config, document
+from tests.support.callbacks import KEYS, cluster_config
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
 from tests.support.sites import install_sites
 from tests.support.world import World, new
-from track.jobs import verbs
-from track.records.documents import create_document
 from track.schema.database import transact
 
 ROOT = Path(__file__).parents[2]
@@ -115,26 +112,14 @@ class SlurmSite:
 
     async def _queue(self, guid: str, stage: str) -> int:
         await self.world.register(new(guid))
-        arrived = read_document(document(guid))
+        await self.world.describe(guid)
+        return await self.enqueue(guid, stage)
 
-        async def work(tx: AsyncConnection) -> None:
-            await create_document(tx, guid, arrived, actor="test")
-
-        await transact(self.engine, work)
-        return await self.hand_over(guid, stage)
-
-    async def hand_over(self, guid: str, stage: str = "clean") -> int:
+    async def enqueue(self, guid: str, stage: str = "clean") -> int:
         """Claim a ready job and put it into the site's queue; its attempt."""
         claims = await self.world.claim(limit=1000, guid=guid)
         (job_id,) = [found.job_id for found in claims if found.stage == stage]
-
-        async def work(tx: AsyncConnection) -> int:
-            who = self.world.dispatcher_id
-            return await verbs.enqueue_at_site(
-                tx, job_id, self.name, dispatcher_id=who, actor="test"
-            )
-
-        return await transact(self.engine, work)
+        return await self.world.enqueue(job_id, self.name)
 
     async def states(self, *guids: str, stage: str = "clean") -> list[str]:
         """The state of each asset's job."""

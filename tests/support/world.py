@@ -1,11 +1,13 @@
 """A small world for tests of the track database: pipelines, a session, assets, verbs."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
 from schemas.sites import Site
 from tests.support.sites import install_sites
@@ -15,10 +17,11 @@ from track.commands.pipelines import load_pipelines
 from track.jobs import verbs
 from track.jobs.claims import Claim, claim
 from track.jobs.moves import Guard
+from track.records.documents import create_document
 from track.records.sessions import open_session
 from track.schema.database import transact
 from track.schema.states import State
-from track.schema.tables import asset, dispatcher, job, outbox, stage
+from track.schema.tables import dispatcher, job, outbox, stage
 
 HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
 
@@ -85,6 +88,22 @@ class World:
             taken = await claim(tx, self.session_id, self.dispatcher_id, limit=limit, guid=guid)
         return taken.claims
 
+    async def enqueue(self, job_id: int, site: str) -> int:
+        """Put a claimed job into a site's queue; the attempt's id."""
+        who = self.dispatcher_id
+        return await transact(
+            self.engine,
+            lambda tx: verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=who, actor="test"),
+        )
+
+    async def describe(self, *guids: str, **more: Any) -> None:
+        """Give assets a document each."""
+        for guid in guids:
+            arrived = read_document(document(guid, **more))
+            await transact(
+                self.engine, lambda tx, g=guid, a=arrived: create_document(tx, g, a, actor="test")
+            )
+
     async def finish(self, found: Claim) -> list[int]:
         """Finish a claimed job."""
         guard = Guard(dispatcher_id=self.dispatcher_id)
@@ -122,9 +141,20 @@ class World:
             return [tuple(row) for row in result] if result.returns_rows else []
 
 
+def document(guid: str, **more: Any) -> dict[str, Any]:
+    """A v3 document."""
+    return {
+        "asset_guid": guid,
+        "institution": "NHMD",
+        "collection": "Vascular plants",
+        "pipeline_name": "P",
+        "workstation_name": "WORKHERB0001",
+        "file_format": "tif",
+        "tags": {"metadataTemplate": "v3"},
+        **more,
+    }
+
+
 def new(guid: str, pipeline: str = "P", **fields: object) -> NewAsset:
     """An asset to register."""
     return NewAsset(guid=guid, pipeline=pipeline, file_name=guid, **fields)  # type: ignore[arg-type]
-
-
-__all__ = ["World", "asset", "new"]

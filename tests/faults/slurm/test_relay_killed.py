@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.ars_client import ArsClient
 from hpc.runner_archive import build_runner
@@ -16,15 +15,12 @@ from hpc.sites.slurm.relay import ShareLocation
 from refinery.archive_shares import ArsShares
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.attempts import FileFacts
-from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
 from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create
-from tests.support.callbacks import document
 from tests.support.slurm_site import PIPELINE, SlurmSite, let_die
 from tests.support.world import new
 from track.commands.pipelines import load_pipelines
-from track.records.documents import create_document
 from track.schema.database import transact
 
 ROOT = Path(__file__).parents[3]
@@ -46,12 +42,7 @@ async def queue_upload(site: SlurmSite) -> None:
     await transact(site.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
     await site.world.register(new(PARENT))
     await site.world.register(new(CHILD, parent_guid=PARENT))
-
-    async def describe(tx: AsyncConnection) -> None:
-        for guid in (PARENT, CHILD):
-            await create_document(tx, guid, read_document(document(guid)), actor="test")
-
-    await transact(site.engine, describe)
+    await site.world.describe(PARENT, CHILD)
     await site.world.sql(
         "INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes)"
         " VALUES (:guid, :name, 'image', :crc32, :size_bytes)",
@@ -61,7 +52,7 @@ async def queue_upload(site: SlurmSite) -> None:
     made = site.root / "assets" / PARENT / "derived" / FACTS.name
     made.parent.mkdir(parents=True)
     made.write_bytes(IMAGE)
-    await site.hand_over(CHILD, "other")
+    await site.enqueue(CHILD, "other")
 
 
 async def killed(site: SlurmSite, archive: Archive, moment: str, folder: Path) -> None:

@@ -60,7 +60,7 @@ async def test_a_job_over_its_time_is_told_apart_and_gets_twice_as_much(
     (attempt,) = await site.attempts("slow-1")
     assert attempt["outcome"] == "timeout"
     await site.answered(attempt["id"])
-    await site.hand_over("slow-1")
+    await site.enqueue("slow-1")
     await driver.turn()
     again = (await site.batches())[1]
     assert again["resources"] == {"time": "00:06:00", "mem": 100}
@@ -79,7 +79,7 @@ async def test_a_node_that_fails_costs_no_try_and_is_avoided(site: SlurmSite) ->
         assert attempt["outcome"] == "node_fail"
         assert driver.state.avoided() == (node,)
         await site.answered(attempt["id"])
-        await site.hand_over("slow-1")
+        await site.enqueue("slow-1")
         await site.until_states(driver, ["slow-1"], "running")
         key = (await site.batches())[1]["key"]
         script = (site.root / "batches" / key / "job.sh").read_text()

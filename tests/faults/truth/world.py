@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
 from tests.faults.truth.turns import Turns
-from tests.support.world import new
+from tests.support.world import document, new
 from track.commands.assets import NewAsset, register_assets
 from track.commands.pipelines import load_pipelines
 from track.records.documents import create_document
@@ -146,7 +146,12 @@ class Truth:
         async def work(tx: AsyncConnection) -> None:
             await register_assets(tx, session_id, assets, actor="test")
             for each in assets:
-                await create_document(tx, each.guid, read_document(_document(each)), actor="test")
+                await create_document(
+                    tx,
+                    each.guid,
+                    read_document(document(each.guid, pipeline_name=each.pipeline)),
+                    actor="test",
+                )
 
         await transact(self.engine, work)
 
@@ -155,18 +160,6 @@ class Truth:
         async with self.engine.begin() as tx:
             result = await tx.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
-
-
-def _document(asset: NewAsset) -> dict[str, Any]:
-    return {
-        "asset_guid": asset.guid,
-        "institution": "NHMD",
-        "collection": "Vascular plants",
-        "pipeline_name": asset.pipeline,
-        "workstation_name": "W",
-        "file_format": "tif",
-        "tags": {"metadataTemplate": "v3"},
-    }
 
 
 @dataclass

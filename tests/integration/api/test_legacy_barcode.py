@@ -100,7 +100,7 @@ async def test_reading_a_label_again_is_no_new_revision(cluster: Cluster) -> Non
         d=cluster.world.dispatcher_id,
         i=job["id"],
     )
-    await cluster.hand_over(job["id"])
+    await cluster.world.enqueue(job["id"], "s1")
     await cluster.script("barcode", **sheet("label", label=True, MOS=True, disposable="D1"))
     assert await cluster.inbox("barcode") == ["applied", "applied", "applied"]
     assert await cluster.metadata("label") == before

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.metadata.document import read_document
 from schemas.metadata.v2 import to_v2
-from tests.support.callbacks import Cluster, bearer, document
+from tests.support.callbacks import Cluster, bearer
+from tests.support.world import document
 from track.schema.states import State
 
 

@@ -15,13 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ars import ArsArchive
 from demo.lab.slurm_lab import SlurmLab
 from flows.dispatch import dispatch
-from schemas.metadata.document import read_document
 from schemas.pace import Pace
-from tests.support.callbacks import document
 from tests.support.slurm_lab import lab, slurm_lab
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite, slurm_site
 from tests.support.world import new
-from track.records.documents import create_document
 from track.records.sessions import mark_registered
 from track.schema.database import transact
 
@@ -42,8 +39,7 @@ async def site(
     async with slurm_site(lab, engine, database, tmp_path) as made:
         await made.world.sql("DELETE FROM track.dispatcher")
         await made.world.register(new(GUID))
-        arrived = read_document(document(GUID))
-        await transact(engine, lambda tx: create_document(tx, GUID, arrived, actor="test"))
+        await made.world.describe(GUID)
         await transact(engine, lambda tx: mark_registered(tx, made.world.session_id))
         yield made
 

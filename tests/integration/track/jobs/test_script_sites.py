@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.sites import Site
 from tests.support.world import World, new
 from track.commands import operations
-from track.jobs import verbs
-from track.jobs.claims import Claim
 from track.jobs.sites import NoSite, choose_site, load_sites
 from track.schema.database import transact
 
@@ -65,18 +63,10 @@ async def test_a_script_runs_where_its_assets_files_were_made(engine: AsyncEngin
         await chosen(world)
 
 
-async def hand_over(world: World, found: Claim, name: str) -> None:
-    who = world.dispatcher_id
-    await transact(
-        world.engine,
-        lambda tx: verbs.enqueue_at_site(tx, found.job_id, name, dispatcher_id=who, actor="test"),
-    )
-
-
 async def test_a_queued_script_is_not_moved_to_a_site_that_runs_none(engine: AsyncEngine) -> None:
     world = await world_with(engine, site("one", "slurm"), site("local", "local"))
     (found,) = await world.claim()
-    await hand_over(world, found, "one")
+    await world.enqueue(found.job_id, "one")
     line = await transact(
         engine, lambda tx: operations.move_to(tx, found.job_id, "local", actor="test", why="")
     )
@@ -89,7 +79,7 @@ async def test_a_script_that_was_begun_is_not_cancelled_before_its_end_is_proven
     """A script asks for no start: what it submitted may be at work."""
     world = await world_with(engine, site("one", "slurm"))
     (found,) = await world.claim()
-    await hand_over(world, found, "one")
+    await world.enqueue(found.job_id, "one")
     await world.sql("UPDATE track.attempt SET batch_id = 1")
     line = await transact(
         engine, lambda tx: operations.cancel(tx, found.job_id, actor="test", why="")

@@ -41,22 +41,16 @@ async def names(world: World) -> list[str]:
     return [event["event"] for event in await events(world)]
 
 
-async def hand_over(world: World) -> int:
+async def queued(world: World) -> int:
     await world.register(new("g"))
     (claim,) = await world.claim()
-
-    async def work(tx: AsyncConnection) -> int:
-        return await verbs.enqueue_at_site(
-            tx, claim.job_id, "here", dispatcher_id=world.dispatcher_id, actor="test"
-        )
-
-    return await transact(world.engine, work)
+    return await world.enqueue(claim.job_id, "here")
 
 
 async def test_only_a_reason_that_never_passes_makes_a_queued_job_overdue_within_minutes(
     world: World,
 ) -> None:
-    attempt = await hand_over(world)
+    attempt = await queued(world)
     await world.sql(
         "UPDATE track.attempt SET queued_at = now() - interval '11 minutes' WHERE id = :a",
         a=attempt,
@@ -80,7 +74,7 @@ async def _reason(world: World, word: str) -> None:
 
 
 async def test_a_job_that_runs_too_long_is_announced_once(world: World) -> None:
-    attempt = await hand_over(world)
+    attempt = await queued(world)
     await world.sql("UPDATE track.job SET state = 'running'")
     await world.sql("UPDATE track.attempt SET started_at = now() - interval '20 minutes'")
     assert await transact(world.engine, announce_overdue) == []
@@ -103,7 +97,7 @@ async def test_a_job_that_runs_too_long_is_announced_once(world: World) -> None:
 async def test_a_job_that_a_queue_has_had_for_a_day_is_overdue_and_again_once_it_runs_too_long(
     world: World,
 ) -> None:
-    await hand_over(world)
+    await queued(world)
     assert await transact(world.engine, announce_overdue) == []
     await world.sql("UPDATE track.attempt SET queued_at = now() - interval '25 hours'")
     assert len(await transact(world.engine, announce_overdue)) == 1

@@ -11,14 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
 from hpc.sites.local.driver import LocalDriver
 from schemas.backoff import Backoff
-from schemas.metadata.document import read_document
 from schemas.sites import Site
-from tests.support.callbacks import KEYS, cluster_config, document
+from tests.support.callbacks import KEYS, cluster_config
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
 from tests.support.sites import install_sites
@@ -26,9 +25,7 @@ from tests.support.slurm_site import ODD_RUNNER
 from tests.support.world import World, new
 from track.commands import operations
 from track.commands.site_health import degrade
-from track.jobs import verbs
 from track.jobs.outputs import retrieval
-from track.records.documents import create_document
 from track.schema.database import transact
 
 PIPELINE: dict[str, Any] = {"pipeline": "P", "stages": [{"key": "a", "run": "module clean"}]}
@@ -69,23 +66,13 @@ class Here:
         """Register assets and hand their stage to this machine."""
         for guid in guids:
             await self.world.register(new(guid))
-            arrived = read_document(document(guid))
-
-            async def write(tx: AsyncConnection, guid: str = guid, arrived: Any = arrived) -> None:
-                await create_document(tx, guid, arrived, actor="test")
-
-            await transact(self.engine, write)
+            await self.world.describe(guid)
             await self.again(guid)
 
     async def again(self, guid: str) -> None:
         """Hand a ready job to this machine."""
         (found,) = await self.world.claim(limit=100, guid=guid)
-
-        async def work(tx: AsyncConnection) -> None:
-            who = self.world.dispatcher_id
-            await verbs.enqueue_at_site(tx, found.job_id, "local", dispatcher_id=who, actor="test")
-
-        await transact(self.engine, work)
+        await self.world.enqueue(found.job_id, "local")
 
     async def states(self, *guids: str) -> list[str]:
         return [(await self.world.states(guid))["a"].value for guid in guids]

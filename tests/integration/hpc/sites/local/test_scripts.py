@@ -9,22 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
 from hpc.sites.local.driver import LocalDriver
-from schemas.metadata.document import read_document
 from schemas.sites import Site
-from tests.support.callbacks import KEYS, cluster_config, document
+from tests.support.callbacks import KEYS, cluster_config
 from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
 from tests.support.sites import install_sites
 from tests.support.slurm_site import ODD_RUNNER
 from tests.support.world import World, new
 from track.commands import operations
-from track.jobs import verbs
 from track.jobs.claims import Claim
-from track.records.documents import create_document
 from track.schema.database import transact
 
 ODD_GUID = "a $(touch pwned) 'x'"
@@ -69,20 +66,9 @@ class Here:
     async def queue(self, guid: str) -> Claim:
         """Register an asset and hand its script to this machine."""
         await self.world.register(new(guid, batch_name="W_2026-01-01"))
-        arrived = read_document(document(guid))
-
-        async def write(tx: AsyncConnection) -> None:
-            await create_document(tx, guid, arrived, actor="test")
-
-        await transact(self.engine, write)
+        await self.world.describe(guid)
         (found,) = await self.world.claim(guid=guid)
-        who = self.world.dispatcher_id
-        await transact(
-            self.engine,
-            lambda tx: verbs.enqueue_at_site(
-                tx, found.job_id, "local", dispatcher_id=who, actor="test"
-            ),
-        )
+        await self.world.enqueue(found.job_id, "local")
         return found
 
     async def state(self, guid: str) -> str:

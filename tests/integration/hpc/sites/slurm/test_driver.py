@@ -87,7 +87,7 @@ async def test_of_a_partly_failed_array_only_the_failed_members_are_sent_again(
     await site.until_states(driver, ["good-1", "good-2"], "returned")
     (failed,) = await site.attempts("fails-1")
     await site.answered(failed["id"])
-    await site.hand_over("fails-1")
+    await site.enqueue("fails-1")
     await site.until_states(driver, ["fails-1"], "ready")
     first, second = await site.batches()
     assert (first["size"], second["size"]) == (3, 1)
