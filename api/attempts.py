@@ -20,16 +20,14 @@ from hpc import protocol
 from hpc.protocol import AttemptReply
 from schemas.attempts import (
     Complete,
-    Crc32,
     Fail,
-    FileFacts,
     Grant,
     NativeId,
-    Size,
     Start,
     Token,
     WireModel,
 )
+from schemas.files import Crc32, FileFacts, Size
 from schemas.guid import FileName
 from track.commands.grants import make_grant
 from track.jobs.attempts import Attempt

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from starlette.requests import Request
 
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.guid import check_file_name, check_guid
 from track.jobs.attempts import Attempt
 

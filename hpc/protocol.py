@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import INTERRUPTED
-from schemas.attempts import FailureCause, FileFacts, Start, WorkDone, WorkFailed
+from schemas.attempts import FailureCause, Start, WorkDone, WorkFailed
+from schemas.files import FileFacts
 from track.commands import messages
 from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job, ppi_of
 from track.commands.legacy_sites import was_at

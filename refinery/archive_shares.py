@@ -5,7 +5,7 @@ from pathlib import Path
 from blocks.ars_client import ArsAddress, ArsClient
 from blocks.tier import LocalFile, TierError
 from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 
 
 class ArsShares:
@@ -29,7 +29,7 @@ class ArsShares:
 
         What is there already is not sent again: the archive would count both against the share.
         """
-        local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
+        local = LocalFile(path=path, mime="application/octet-stream", **dict(file))
         try:
             async with ArsClient(self._address) as client:
                 if any(row.holds(local) for row in await client.files.listed(location.guid)):

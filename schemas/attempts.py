@@ -7,25 +7,14 @@
 from enum import StrEnum, auto
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.guid import AssetGuid, FileName, check_file_name
+from schemas.files import FileFacts, Output
+from schemas.guid import AssetGuid
 from schemas.storable import Json, Text, Word
 
-Crc32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
-Size = Annotated[int, Field(ge=0, le=2**50)]
 NativeId = Annotated[Word, Field(max_length=200)]
 """A scheduler's id of a job, or a nonce. Both are part of a key, which an index must hold."""
-
-
-def _inner(path: str) -> str:
-    for step in path.split("/"):
-        check_file_name(step)
-    return path
-
-
-InnerPath = Annotated[str, Field(max_length=1000), AfterValidator(_inner)]
-"""A path inside a folder of ours: plain names, divided by slashes."""
 
 
 class WireModel(BaseModel):
@@ -34,14 +23,6 @@ class WireModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", coerce_numbers_to_str=True, allow_inf_nan=False
     )
-
-
-class FileFacts(WireModel):
-    """A file by name, checksum and size."""
-
-    name: FileName
-    crc32: Crc32
-    size_bytes: Size
 
 
 class LinkedFile(FileFacts):
@@ -90,14 +71,6 @@ class Derivative(WireModel):
     file: FileFacts
 
 
-class OutputFile(WireModel):
-    """A file that a stage left in its asset's folder at the site, by its path there."""
-
-    path: InnerPath
-    size_bytes: Size
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
 class Result(WireModel):
     """The outcome of a module. `derivatives` null: this stage emits none; empty: it made none."""
 
@@ -105,7 +78,7 @@ class Result(WireModel):
     barcode: Barcode | None = None
     derivatives: tuple[Derivative, ...] | None = None
     uploaded: tuple[FileFacts, ...] | None = None
-    outputs: tuple[OutputFile, ...] = ()
+    outputs: tuple[Output, ...] = ()
     details: Json = Field(default_factory=dict)
     warning: Text | None = None
     usage: Usage = Usage()

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
-from schemas.attempts import Barcode, Crc32, WireModel
+from schemas.attempts import Barcode, WireModel
+from schemas.files import Crc32
 from schemas.guid import FileName
 from schemas.storable import Json, Text, Word
 from schemas.times import Moment

@@ -12,7 +12,7 @@ from typing import Any
 from api.legacy.documents import DerivativeDocument
 from hpc import protocol
 from hpc.protocol import QUEUE_FULL, AttemptReply, RunnerCaller, ScriptCall, SiteScript
-from schemas.attempts import FileFacts, Result, WorkDone, WorkFailed
+from schemas.attempts import Result, WorkDone, WorkFailed
 from schemas.callbacks import (
     BarcodeBody,
     FailDerivativeBody,
@@ -21,6 +21,7 @@ from schemas.callbacks import (
     JobBody,
     UpdateAssetBody,
 )
+from schemas.files import FileFacts
 from track.commands.legacy import emitting_stage, stage_named, stage_running_module
 
 Message = Callable[..., Awaitable[AttemptReply]]

@@ -23,8 +23,9 @@ from hpc.remote import TruncatedAnswer, new_mark, run_script
 from hpc.sites.retries import Retries
 from hpc.transport.base import SiteWire
 from hpc.transport.errors import WireError
+from schemas.files import Output
 from schemas.guid import check_guid
-from track.jobs.outputs import Output, Outputs, note_retrieved, note_waiting, wanted_outputs
+from track.jobs.outputs import Outputs, note_retrieved, note_waiting, wanted_outputs
 from track.schema.database import transact
 
 CHUNK = 1 << 20

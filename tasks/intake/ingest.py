@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts, megabytes
 from schemas.metadata.ars_asset import missing_for_ars
 from schemas.metadata.document import Arrived, MetadataError, read_document
 from tasks.dispatch.dispatcher import Dispatcher
@@ -25,7 +25,7 @@ from tasks.files.recent_listing import Found
 from track.commands.attention import ZEROS, cleared_by, hold
 from track.commands.pipelines import pipeline_names
 from track.commands.replaced import warn_of_ingest
-from track.commands.results import megabytes, note_file
+from track.commands.results import note_file
 from track.commands.specimen_codes import name_documented
 from track.records.documents import create_document
 from track.records.files import AssetRow, read_asset, taken_in

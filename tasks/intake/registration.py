@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.files import megabytes
 from schemas.guid import has_dashed_form
 from schemas.metadata.document import Metadata, MetadataError, read_document
 from schemas.pipeline.load import Pipeline
@@ -35,7 +36,6 @@ from track.commands.assets import (
 )
 from track.commands.pipelines import UNREADABLE, pipelines_by_name
 from track.commands.replaced import note_replaced
-from track.commands.results import megabytes
 from track.records.sessions import mark_registered
 from track.schema.database import transact
 from track.schema.tables import session

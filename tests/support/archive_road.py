@@ -47,7 +47,9 @@ def image(folder: Path, name: str, size: int = 3_000_000) -> LocalFile:
     content = name.encode() * (size // len(name.encode()))
     path = folder / name
     path.write_bytes(content)
-    return LocalFile(path, name, zlib.crc32(content), len(content), "image/tiff")
+    return LocalFile(
+        path=path, name=name, crc32=zlib.crc32(content), size_bytes=len(content), mime="image/tiff"
+    )
 
 
 async def create(ars: ArsClient, guid: str, mb: int = 4, **fields: Any) -> None:

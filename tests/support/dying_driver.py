@@ -23,7 +23,7 @@ from hpc.sites.slurm.driver import SlurmDriver
 from hpc.sites.slurm.relay import ShareLocation
 from hpc.transport.ssh import SshLink
 from refinery.archive_shares import ArsShares
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.sites import Site
 from tests.support.callbacks import KEYS
 from track.schema.database import make_engine

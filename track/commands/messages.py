@@ -13,7 +13,8 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
-from schemas.attempts import FileFacts, Result, Usage
+from schemas.attempts import Result, Usage
+from schemas.files import FileFacts
 from schemas.metadata.document import MetadataError
 from track.commands.late import note_late
 from track.commands.legacy import BoundJob, count_children, file_names, note_missing, warn

@@ -5,7 +5,6 @@ that reports in pieces: metadata within the stage's whitelist, barcodes and obje
 links, derivatives as child assets, files that reached the archive.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,8 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.attempts import Barcode, Derivative, FileFacts, Result
+from schemas.attempts import Barcode, Derivative, Result
+from schemas.files import FileFacts, megabytes
 from schemas.metadata.document import Arrived, Metadata
 from schemas.metadata.names import v3_name
 from track.commands.assets import NewAsset, register_assets
@@ -270,8 +270,3 @@ async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -
     """Note that these files of an asset lie in its open share."""
     mine = (file.c.asset_guid == guid) & any_of(file.c.name, names)
     await tx.execute(update(file).where(mine).values(uploaded_at=func.now()))
-
-
-def megabytes(size_bytes: int) -> int:
-    """Whole megabytes of 10^6 bytes, rounded up, at least 1: the archive's unit of room."""
-    return max(1, math.ceil(size_bytes / 1_000_000))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.files import Output
 from track.records.wake import wake
 from track.schema.states import State
 
@@ -51,15 +52,6 @@ MISSING = text("""
 
 
 @dataclass(frozen=True)
-class Output:
-    """A file by its path in its asset's folder, size in bytes and SHA-256 in hex."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Outputs:
     """What one attempt left at its site."""
 
@@ -76,7 +68,8 @@ async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
 
 
 def _files(listed: Sequence[dict[str, Any]]) -> tuple[Output, ...]:
-    return tuple(Output(each["path"], each["size_bytes"], each["sha256"]) for each in listed)
+    """Checked when the result came: a rule made since must not keep others from being brought."""
+    return tuple(Output.model_construct(**each) for each in listed)
 
 
 async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.files import FileFacts
 from track.schema.tables import asset, file, pipeline, retention
 
 
@@ -53,6 +54,11 @@ async def expected_files(tx: AsyncConnection, guid: str) -> Sequence[Row[Any]]:
     """What the archive must hold of an asset: rows of `track.file`."""
     mine = select(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
     return (await tx.execute(mine.order_by(file.c.name))).all()
+
+
+def facts(row: Row[Any]) -> FileFacts:
+    """Those of a row of `track.file`, which were checked when it was written."""
+    return FileFacts.model_construct(name=row.name, crc32=row.crc32, size_bytes=row.size_bytes)
 
 
 async def taken_in(tx: AsyncConnection, guid: str, local_path: Path, size_mb: int) -> None:

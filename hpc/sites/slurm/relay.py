@@ -26,7 +26,8 @@ from hpc.sites.retrieval import TRIES_UNTIL_GONE, RemoteSource
 from hpc.sites.shipping import SEAL, add
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.transfers import BackgroundTransfers
-from schemas.attempts import FileFacts, Grant, InnerPath, LinkedFile, Start, Token
+from schemas.attempts import Grant, LinkedFile, Start, Token
+from schemas.files import FileFacts, InnerPath
 from track.commands.grants import make_grant
 from track.jobs.attempts import find_attempt
 from track.jobs.batches import Batch

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import SlurmSite
 

@@ -14,7 +14,7 @@ from hpc.runner_archive import build_runner
 from hpc.sites.slurm.relay import ShareLocation
 from refinery.archive_shares import ArsShares
 from refinery.local.postgres import EmbeddedPostgres
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.pipeline.load import Pipeline
 from tests.support.archive import Archive, archive_in
 from tests.support.archive_road import create

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
-from schemas.attempts import Complete, OutputFile, Result, Start
+from schemas.attempts import Complete, Result, Start
+from schemas.files import Output
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
@@ -24,7 +25,7 @@ from track.schema.states import State as JobState
 
 PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load", "retries": 1}]}
 HASTY = Pace(tick_s=0.1, recheck_s=0.1, linger_s=0.3)
-OUTPUT = OutputFile(path="cut.tif", size_bytes=1, sha256="0" * 64)
+OUTPUT = Output(path="cut.tif", size_bytes=1, sha256="0" * 64)
 PATIENCE_S = 120
 
 

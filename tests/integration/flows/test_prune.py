@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from blocks.ars_client import ArsClient
 from blocks.tier import LocalFile
 from flows.prune import prune
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.metadata.document import read_document
 from schemas.sites import Site
 from tests.support.archive import Archive
@@ -44,7 +44,11 @@ class Museum:
     def files(self) -> list[LocalFile]:
         name, size = f"{self.guid}.tif", len(self.content)
         crc32 = zlib.crc32(self.content)
-        return [LocalFile(self.stored / name, name, crc32, size, "image/tiff")]
+        return [
+            LocalFile(
+                path=self.stored / name, name=name, crc32=crc32, size_bytes=size, mime="image/tiff"
+            )
+        ]
 
     def drop(self) -> None:
         """Put the copies where they lie at the end of an asset's road."""

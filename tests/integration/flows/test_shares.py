@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient
 from blocks.tier import LocalFile
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from tasks.archive.leftover_shares import close_leftovers
 from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS, image

@@ -10,7 +10,7 @@ import pytest
 from blocks.ars_client import ArsClient
 from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
 from refinery.archive_shares import ArsShares
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from tests.support.archive import Archive
 from tests.support.archive_road import create
 

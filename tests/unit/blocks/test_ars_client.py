@@ -299,7 +299,13 @@ async def test_the_guard_is_held_until_the_answer_is_there() -> None:
 def local(tmp_path: Path, content: bytes = b"a specimen" * 200_000) -> LocalFile:
     path = tmp_path / "Ærø.tif"
     path.write_bytes(content)
-    return LocalFile(path, path.name, zlib.crc32(content), len(content), "image/tiff")
+    return LocalFile(
+        path=path,
+        name=path.name,
+        crc32=zlib.crc32(content),
+        size_bytes=len(content),
+        mime="image/tiff",
+    )
 
 
 def echoed(crc: int) -> httpx.Response:

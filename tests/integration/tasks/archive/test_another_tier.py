@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import Created, Facts, LocalFile, NoShare, Outcome, Tier, Verdict
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.metadata.document import Metadata
 from tasks.archive.finalise import finalise
 from tasks.archive.stages import STAGES

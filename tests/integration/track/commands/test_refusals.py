@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from tests.support.world import World, new
 from track.commands.refusals import FINAL, PAUSES, Refusal, note_refusal
 from track.commands.results import note_file

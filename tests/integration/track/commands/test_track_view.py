@@ -6,7 +6,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.runner.registry import names
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.metadata.document import read_document
 from schemas.pipeline.load import load_pipelines
 from tests.support.world import World, new

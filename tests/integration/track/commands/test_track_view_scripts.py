@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from schemas.metadata.document import read_document
 from tests.support.world import World, new
 from track.commands import shares

@@ -12,8 +12,8 @@ import pytest
 
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.sites.slurm.relay import ShareLocation
-from schemas.attempts import FileFacts
 from schemas.backoff import Backoff
+from schemas.files import FileFacts
 from tests.support.slurm_site import SlurmSite
 
 IMAGE = bytes(range(256)) * 4096

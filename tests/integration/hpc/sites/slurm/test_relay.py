@@ -17,8 +17,8 @@ from hpc.sites.retrieval import TRIES_UNTIL_GONE
 from hpc.sites.slurm.answers import PollResult
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.sites.slurm.relay import ArchiveSharesError, CarriedFile, ShareLocation
-from schemas.attempts import FileFacts
 from schemas.backoff import Backoff
+from schemas.files import FileFacts
 from schemas.pipeline.load import Pipeline
 from tests.support.refusing_site import FAILED, Sbatch, second_site, sites_of
 from tests.support.slurm_site import PIPELINE, SlurmSite

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ars_client import ArsClient
 from blocks.tier import LocalFile
-from schemas.attempts import FileFacts
+from schemas.files import FileFacts
 from tasks.archive import stages
 from tasks.archive.ars.tier import ArsTier
 from tasks.archive.metadata import push_pending
