@@ -24,7 +24,7 @@ from demo import harm
 from demo.judgement import Row, end_of, judged
 from demo.lab import victims
 from demo.run import look
-from demo.specimens.sessions import End, SampleSession, write_sample_session
+from demo.specimens.sessions import SampleSession, SpecimenEnd, write_sample_session
 from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
 from refinery import state
 from refinery.addresses import of_running
@@ -244,13 +244,13 @@ class Campaign:
         named = victims.ask(self._settings, NAMED, "ars")
         for guid, wanted in drawn.expectations.items():
             codes = {code for asset, code in named if asset == guid}
-            if wanted.end is End.FINALISED and codes != set(wanted.barcodes):
+            if wanted.end is SpecimenEnd.FINALISED and codes != set(wanted.barcodes):
                 yield guid
 
     def _missing(self, drawn: SampleSession) -> Iterator[str]:
         """Specimens whose very bytes are not where the archive keeps them for good."""
         for guid, wanted in drawn.expectations.items():
-            if wanted.end is not End.FINALISED:
+            if wanted.end is not SpecimenEnd.FINALISED:
                 continue
             name = wanted.file_name
             originals = drawn.path.parent.glob(f"*{drawn.path.name}/{name}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from demo.progress import SpecimenRow, StageRow
-from demo.specimens.sessions import End, Expectation
+from demo.specimens.sessions import Expectation, SpecimenEnd
 from schemas.quarantine import REPEATED
 
 Row = dict[str, Any]
@@ -46,9 +46,9 @@ def told(stage: Row) -> str | None:
 def end_of(row: Row) -> str | None:
     """How a specimen ended; None while it is under way."""
     if row["finalised"]:
-        return str(End.FINALISED)
+        return str(SpecimenEnd.FINALISED)
     if row["quarantine"]:
-        return str(End.QUARANTINED)
+        return str(SpecimenEnd.QUARANTINED)
     failed = [stage["key"] for stage in row["stages"] if stage["state"] in ("failed", "cancelled")]
     return f"stopped at {failed[0]}" if failed else None
 
@@ -83,7 +83,7 @@ def differences(row: Row, derived: Sequence[int], wanted: Expectation) -> Iterat
     if end != str(wanted.end):
         yield f"{name}: {end}, and should be {wanted.end}"
         return
-    if wanted.end is not End.FINALISED:
+    if wanted.end is not SpecimenEnd.FINALISED:
         return
     if row["subject"] != wanted.subject:
         yield f"{name}: taken for a {row['subject']}, and is a {wanted.subject}"

@@ -75,7 +75,7 @@ class SpecimenRow(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StageChange:
     """A stage of a specimen has moved."""
 
     name: str
@@ -136,7 +136,7 @@ class SessionProgress:
         self._console.print(Text(line), soft_wrap=True)
 
 
-def changes(before: Sequence[SpecimenRow], after: Sequence[SpecimenRow]) -> Iterator[Change]:
+def changes(before: Sequence[SpecimenRow], after: Sequence[SpecimenRow]) -> Iterator[StageChange]:
     """What has moved from `before` to `after`, in the order of the rows and their stages."""
     known = {
         (row["guid"], stage["key"]): (stage["state"], stage.get("reason"))
@@ -149,7 +149,7 @@ def changes(before: Sequence[SpecimenRow], after: Sequence[SpecimenRow]) -> Iter
             was = known.get((row["guid"], stage["key"]))
             is_news = was is not None or stage["state"] not in ("waiting", "absent")
             if now != was and is_news:
-                yield Change(row["file_name"], stage["key"], *now)
+                yield StageChange(row["file_name"], stage["key"], *now)
 
 
 def progress_table(
@@ -254,7 +254,7 @@ def _states(rows: Sequence[SpecimenRow]) -> set[str]:
 def _troubles(rows: Sequence[SpecimenRow], *, plain: bool) -> Iterator[Text]:
     """A line for each stage that needs a person; the rest is counted."""
     wrong = [
-        Change(
+        StageChange(
             short_name(row["file_name"], 24, plain=plain),
             stage["key"],
             stage["state"],

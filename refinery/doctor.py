@@ -21,7 +21,7 @@ DEADLINE_S = 5.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class SystemFinding:
     """One thing that was looked at; `what` says what was seen, and the remedy if it is ill."""
 
     name: str
@@ -29,21 +29,21 @@ class Finding:
     what: str
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[SystemFinding]:
     """Everything there is to find; nothing is changed."""
     now = state.read(settings)
     findings = [*at_rest(settings)]
     if not now.running():
-        return [*findings, Finding("running", True, "no; start it with 'refinery up'")]
-    findings.append(Finding("running", now.ready, "yes" if now.ready else "being started"))
+        return [*findings, SystemFinding("running", True, "no; start it with 'refinery up'")]
+    findings.append(SystemFinding("running", now.ready, "yes" if now.ready else "being started"))
     findings += [
-        Finding(f"service {name}", who.alive(), f"process {who.pid}")
+        SystemFinding(f"service {name}", who.alive(), f"process {who.pid}")
         for name, who in now.services.items()
     ]
     return [*findings, *at_work(settings, resolve(settings, now.ports))]
 
 
-def at_rest(settings: Settings) -> Iterator[Finding]:
+def at_rest(settings: Settings) -> Iterator[SystemFinding]:
     """What can be judged whether or not the system runs."""
     yield look("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
     yield look("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
@@ -51,7 +51,7 @@ def at_rest(settings: Settings) -> Iterator[Finding]:
     yield look("disk", partial(disk, settings))
 
 
-def at_work(settings: Settings, addresses: Addresses) -> Iterator[Finding]:
+def at_work(settings: Settings, addresses: Addresses) -> Iterator[SystemFinding]:
     """What only a running system can tell."""
     yield look("database", partial(database, addresses.database))
     yield look("Prefect", partial(answers, f"{addresses.prefect_api}/health"))
@@ -63,12 +63,12 @@ def at_work(settings: Settings, addresses: Addresses) -> Iterator[Finding]:
     yield look("ARS", partial(archive, settings, addresses))
 
 
-def look(name: str, at: Callable[[], str]) -> Finding:
+def look(name: str, at: Callable[[], str]) -> SystemFinding:
     """A finding from a look that raises, in plain words, when something is wrong."""
     try:
-        return Finding(name, True, at())
+        return SystemFinding(name, True, at())
     except (OSError, RuntimeError, ValueError, psycopg.Error, httpx.HTTPError) as error:
-        return Finding(name, False, str(error) or type(error).__name__)
+        return SystemFinding(name, False, str(error) or type(error).__name__)
 
 
 def n_drive(settings: Settings) -> str:
@@ -114,7 +114,7 @@ def archive(settings: Settings, addresses: Addresses) -> str:
     return f"{health} ({'the stand-in' if settings.stand_in_ars else 'ARS'})"
 
 
-def told(findings: list[Finding]) -> None:
+def told(findings: list[SystemFinding]) -> None:
     """Show the findings, the ill ones marked."""
     table = Table(box=None, show_header=False)
     for finding in findings:

@@ -22,7 +22,7 @@ class NotRunning(RuntimeError):
 
 
 @dataclass(frozen=True)
-class State:
+class SystemState:
     """One moment of the system; `ports` outlive it, so that addresses stay the same."""
 
     ports: dict[str, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class State:
         """Whether its supervisor lives."""
         return self.supervisor is not None and self.supervisor.alive()
 
-    def stopped(self) -> "State":
+    def stopped(self) -> "SystemState":
         """The same system after its end."""
         return replace(self, supervisor=None, services={}, ready=False)
 
@@ -44,18 +44,18 @@ def path_of(settings: Settings) -> Path:
     return settings.state / "state.json"
 
 
-def read(settings: Settings) -> State:
+def read(settings: Settings) -> SystemState:
     """The last state written; an empty one when there is none, or it cannot be read."""
     try:
         raw = json.loads(path_of(settings).read_text(encoding="utf-8"))
-        return State(
+        return SystemState(
             ports={name: int(port) for name, port in raw["ports"].items()},
             supervisor=identity(raw["supervisor"]),
             services={name: ProcessId(**it) for name, it in raw["services"].items()},
             ready=bool(raw["ready"]),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return State()
+        return SystemState()
 
 
 def identity(raw: dict[str, Any] | None) -> ProcessId | None:
@@ -63,7 +63,7 @@ def identity(raw: dict[str, Any] | None) -> ProcessId | None:
     return None if raw is None else ProcessId(**raw)
 
 
-def write(settings: Settings, state: State) -> None:
+def write(settings: Settings, state: SystemState) -> None:
     """Replace the state, readable by its owner alone."""
     path = path_of(settings)
     draft = path.with_name(f"{path.name}.{os.getpid()}")

@@ -6,7 +6,7 @@ from psycopg.types.json import Jsonb
 
 from demo.ars import assets, events
 from demo.ars.asset_routes import GUID_MISMATCH
-from demo.ars.documents import Body
+from demo.ars.documents import ArsBody
 from demo.ars.errors import BadRequest, IllegalAction
 from demo.ars.roles import AdminService, AdminServiceDeveloper, AnyRole
 from demo.ars.store import Connection, Row, run
@@ -17,11 +17,11 @@ router = APIRouter(prefix="/v1")
 _SETTABLE = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED", "ASSET_RECEIVED")
 
 
-class MinimalAsset(Body):
+class MinimalAsset(ArsBody):
     asset_guid: str | None = None
 
 
-class Completion(Body):
+class Completion(ArsBody):
     asset_guid: str | None = None
     minimalAsset: MinimalAsset | None = None
     pipeline: str | None = None
@@ -29,7 +29,7 @@ class Completion(Body):
     digitiser: str | None = None
 
 
-class Audit(Body):
+class Audit(ArsBody):
     user: str | None = None
 
 

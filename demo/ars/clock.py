@@ -6,7 +6,7 @@ Locks last 300 seconds and tokens minutes; nobody should wait for either in a te
 from datetime import UTC, datetime, timedelta
 
 
-class Clock:
+class ArchiveClock:
     """UTC time plus an offset that only grows."""
 
     def __init__(self) -> None:

@@ -20,17 +20,17 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
-class Body(BaseModel):
+class ArsBody(BaseModel):
     """Reads as the archive's JSON reader does: unknown keys ignored, numbers taken as text."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
 
-class RoleRestriction(Body):
+class RoleRestriction(ArsBody):
     name: str
 
 
-class SpecimenBody(Body):
+class SpecimenBody(ArsBody):
     institution: str | None = None
     collection: str | None = None
     barcode: str | None = None
@@ -40,7 +40,7 @@ class SpecimenBody(Body):
     specimen_id: int | None = None
 
 
-class AssetSpecimenBody(Body):
+class AssetSpecimenBody(ArsBody):
     specimen_id: int | None = None
     specimen_pid: str | None = None
     asset_preparation_type: str | None = None
@@ -49,7 +49,7 @@ class AssetSpecimenBody(Body):
     specimen: SpecimenBody | None = None
 
 
-class IssueBody(Body):
+class IssueBody(ArsBody):
     issue_id: int | None = None
     category: str | None = None
     name: str | None = None
@@ -60,19 +60,19 @@ class IssueBody(Body):
     solved: bool | None = None
 
 
-class Legality(Body):
+class Legality(ArsBody):
     copyright: str | None = None
     license: str | None = None
     credit: str | None = None
 
 
-class Publication(Body):
+class Publication(ArsBody):
     publication_id: int | None = None
     description: str | None = None
     name: str | None = None
 
 
-class AssetBody(Body):
+class AssetBody(ArsBody):
     """An asset as a client may set it; an omitted list is empty, an omitted scalar null.
 
     `issues` alone tells omitted (leave) from empty (delete all).

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from demo.ars.clock import Clock, iso
+from demo.ars.clock import ArchiveClock, iso
 from demo.ars.store import Connection, one, rows, run
 
 CREATED = "CREATE_ASSET"
@@ -19,7 +19,7 @@ IN_SPECIFY = "SYNCHRONISE_SPECIFY"
 
 async def record(
     db: Connection,
-    clock: Clock,
+    clock: ArchiveClock,
     guid: str,
     event: str,
     *,

@@ -83,7 +83,7 @@ class Rule(BaseModel):
     bytes: Annotated[int, Field(ge=0)] = 0
 
 
-class Faults:
+class FaultRules:
     """The rules in force, oldest first; the first that fits strikes alone."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request
 
 from demo.ars.errors import NotSignedIn, RoleMissing
-from demo.ars.tokens import BadToken, User
+from demo.ars.tokens import InvalidToken, User
 from demo.ars.world import InWorld, World
 
 ADMIN = "dassco-admin"
@@ -25,7 +25,7 @@ def _user_of(world: World, request: Request, *, role_protected: bool) -> User:
         raise NotSignedIn(missing=True, role_protected=role_protected)
     try:
         return world.tokens.verify(token.strip())
-    except BadToken as error:
+    except InvalidToken as error:
         raise NotSignedIn(missing=False) from error
 
 

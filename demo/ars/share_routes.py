@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from demo.ars import allocation, assets, shares
-from demo.ars.documents import Body
+from demo.ars.documents import ArsBody
 from demo.ars.errors import BadRequest, IllegalAction
 from demo.ars.roles import AdminService, AdminServiceDeveloper
 from demo.ars.shares import ShareOrder
@@ -15,20 +15,20 @@ from demo.ars.world import InWorld
 router = APIRouter()
 
 
-class ShareAsset(Body):
+class ShareAsset(ArsBody):
     asset_guid: str
     parent_guids: list[str] | None = None
     institution: str | None = None
     collection: str | None = None
 
 
-class CreateShare(Body):
+class CreateShare(ArsBody):
     assets: list[ShareAsset] | None = None
     users: list[str] | None = None
     allocation_mb: int = 0
 
 
-class ChangeAllocation(Body):
+class ChangeAllocation(ArsBody):
     asset_guid: str
     new_allocation_mb: int
 

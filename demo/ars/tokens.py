@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from demo.ars.clock import Clock
+from demo.ars.clock import ArchiveClock
 from demo.ars.config import StandInConfig
 from demo.ars.store import Connection, one, run
 
@@ -35,14 +35,14 @@ class User:
     roles: frozenset[str]
 
 
-class BadToken(Exception):
+class InvalidToken(Exception):
     """The token is not ours, has expired, or was revoked."""
 
 
 class Tokens:
     """Issues and verifies tokens; `load` must have run."""
 
-    def __init__(self, config: StandInConfig, clock: Clock) -> None:
+    def __init__(self, config: StandInConfig, clock: ArchiveClock) -> None:
         self.issuer = f"{config.base_url}/keycloak/realms/dassco"
         self._seconds = config.token_seconds
         self._clock = clock
@@ -119,11 +119,11 @@ class Tokens:
                 options=options,
             )
         except jwt.InvalidTokenError as error:
-            raise BadToken from error
+            raise InvalidToken from error
         if claims.get("typ") != "Bearer" or claims["exp"] <= self._clock.now().timestamp():
-            raise BadToken
+            raise InvalidToken
         if claims["iat"] < self._not_before.timestamp():
-            raise BadToken
+            raise InvalidToken
         return User(claims["preferred_username"], frozenset(claims["realm_access"]["roles"]))
 
     def _public_jwk(self) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from demo.ars.clock import Clock
+from demo.ars.clock import ArchiveClock
 from demo.ars.config import LEGACY_STATUS_NAMES, PROFILES, Profile, StandInConfig
-from demo.ars.faults import Faults
+from demo.ars.faults import FaultRules
 from demo.ars.folders import Folders
 from demo.ars.store import Store
 from demo.ars.tokens import Tokens
@@ -24,7 +24,7 @@ class GuidLocks:
     some failures, which a client must live with; a restart drops them all.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: ArchiveClock) -> None:
         self._clock = clock
         self._until: dict[str, datetime] = {}
 
@@ -48,11 +48,11 @@ class World:
     """One stand-in: its settings, its truth (store, folders) and its short memory."""
 
     config: StandInConfig
-    clock: Clock
+    clock: ArchiveClock
     store: Store
     tokens: Tokens
     folders: Folders
-    faults: Faults
+    faults: FaultRules
     creating: GuidLocks
     opening: GuidLocks
     disk_mb: int
@@ -74,14 +74,14 @@ class World:
 
 
 def make_world(config: StandInConfig) -> World:
-    clock = Clock()
+    clock = ArchiveClock()
     return World(
         config=config,
         clock=clock,
         store=Store(config.database_url),
         tokens=Tokens(config, clock),
         folders=Folders(config.share_dir, config.erda_dir),
-        faults=Faults(),
+        faults=FaultRules(),
         creating=GuidLocks(clock),
         opening=GuidLocks(clock),
         disk_mb=config.disk_mb,

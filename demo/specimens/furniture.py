@@ -28,7 +28,7 @@ PATCHES: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ruler:
+class DrawnRuler:
     """A ruler on a sheet: `length_mm` reach from the first tick to the last one."""
 
     box: Box
@@ -70,7 +70,7 @@ def lay(table: Image.Image, card: Image.Image, corner: tuple[int, int]) -> Box:
     return (*corner, card.width, card.height)
 
 
-def ruler(table: Image.Image, corner: tuple[int, int], ppi: int, length_mm: int) -> Ruler:
+def ruler(table: Image.Image, corner: tuple[int, int], ppi: int, length_mm: int) -> DrawnRuler:
     """Lay a ruler with millimetre ticks on `table`; every tenth is numbered in centimetres."""
     per_mm = ppi / MM_PER_INCH
     margin, height = 46, 150
@@ -85,7 +85,7 @@ def ruler(table: Image.Image, corner: tuple[int, int], ppi: int, length_mm: int)
             write(card, (x - text_width(text, 40) // 2, 64), text, 40)
     write(card, (margin + 8, 112), "cm", 28)
     box = lay(table, card, corner)
-    return Ruler(box, length_mm, (corner[0] + margin, corner[1]), per_mm)
+    return DrawnRuler(box, length_mm, (corner[0] + margin, corner[1]), per_mm)
 
 
 def colour_chart(table: Image.Image, corner: tuple[int, int], side: int = 84) -> tuple[Box, ...]:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from demo.specimens.codes import PrintedCode, Symbology
 from demo.specimens.documents import Capture, as_text, document_v2, document_v3
 from demo.specimens.folders import finished_path, session_folder
-from demo.specimens.sheets import Order, Sheet, SheetKind, draw_sheet, encoded
+from demo.specimens.sheets import DrawnSheet, Order, SheetKind, draw_sheet, encoded
 from schemas.guid import Guid
 
 DIGITISER = "Søren Ærøskøbing"
@@ -25,7 +25,7 @@ FIRST_CATALOGUE_NUMBER = 317042
 SHARED_LABEL = "mos"
 
 
-class End(StrEnum):
+class SpecimenEnd(StrEnum):
     """How a specimen's way ends."""
 
     FINALISED = "finalised"
@@ -64,7 +64,7 @@ class Expectation:
 
     guid: str
     file_name: str
-    end: End
+    end: SpecimenEnd
     subject: str | None
     barcodes: tuple[str, ...] = ()
     multi_specimen: bool = False
@@ -177,7 +177,7 @@ def _capture(
     )
 
 
-def _write_pair(folder: Path, plan: Plan, capture: Capture, sheet: Sheet) -> None:
+def _write_pair(folder: Path, plan: Plan, capture: Capture, sheet: DrawnSheet) -> None:
     image = encoded(sheet, capture.suffix, capture.taken)
     text = as_text(document_v3(capture) if plan.version == 3 else document_v2(capture))
     if plan.fault is Fault.TRUNCATED_IMAGE:
@@ -193,7 +193,7 @@ def _expectation(
     plans: tuple[Plan, ...],
     captures: list[Capture],
     codes: list[tuple[tuple[str, Symbology], ...]],
-    sheet: Sheet,
+    sheet: DrawnSheet,
 ) -> Expectation:
     """What becomes of specimen `n`; a label ends with the barcodes of the specimens it links."""
     plan, capture = plans[n], captures[n]
@@ -203,7 +203,7 @@ def _expectation(
     common = Expectation(
         guid=capture.guid,
         file_name=capture.file_name,
-        end=End.QUARANTINED,
+        end=SpecimenEnd.QUARANTINED,
         subject=None,
         fault=plan.fault,
         codes=sheet.codes,
@@ -213,7 +213,7 @@ def _expectation(
         return common
     return replace(
         common,
-        end=End.FINALISED,
+        end=SpecimenEnd.FINALISED,
         subject=str(plan.kind),
         barcodes=own + gained if plan.kind is _LABEL else own,
         multi_specimen=len(own) > 1,

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from demo.specimens import furniture
 from demo.specimens.codes import PrintedCode, Symbology, sticker
 from demo.specimens.flora import Gathering, gathering
-from demo.specimens.furniture import Box, Ruler
+from demo.specimens.furniture import Box, DrawnRuler
 from demo.specimens.lettering import text_width, write
 from demo.specimens.plants import press
 
@@ -50,7 +50,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class DrawnSheet:
     """A sheet as the camera saw it, and what is where on it (boxes: x, y, width, height)."""
 
     image: Image.Image
@@ -62,11 +62,11 @@ class Sheet:
     paper_box: Box
     specimen_box: Box | None
     label_box: Box | None
-    ruler: Ruler
+    ruler: DrawnRuler
     patches: tuple[Box, ...]
 
 
-def draw_sheet(order: Order) -> Sheet:
+def draw_sheet(order: Order) -> DrawnSheet:
     """Draw the sheet that `order` asks for, 3000 x 4500 pixels."""
     chance = random.Random(order.seed)
     table = furniture.textured((WIDTH, HEIGHT), TABLE, order.seed)
@@ -85,7 +85,7 @@ def draw_sheet(order: Order) -> Sheet:
             furniture.stamp(table, (1500, 2520), STAMP)
         case SheetKind.DEVICE_TARGET:
             _focus_target(table)
-    return Sheet(
+    return DrawnSheet(
         codes=_stick_codes(table, order.codes),
         image=furniture.lit(table),
         kind=order.kind,
@@ -100,7 +100,7 @@ def draw_sheet(order: Order) -> Sheet:
     )
 
 
-def encoded(sheet: Sheet, suffix: str, taken: datetime) -> bytes:
+def encoded(sheet: DrawnSheet, suffix: str, taken: datetime) -> bytes:
     """The bytes of the image file; the same sheet and time give the same bytes."""
     exif = _exif(taken)
     resolution = (float(sheet.ppi), float(sheet.ppi))

@@ -29,7 +29,7 @@ class DasscoFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Connection:
+class LoginNode:
     """A cluster's login node, and the file that names it."""
 
     host: str
@@ -53,7 +53,7 @@ class DasscoConfig:
     throttle: dict[str, Any] = field(default_factory=dict)
     workstations: list[str] = field(default_factory=list)
     n_drive: str = ""
-    connections: dict[str, Connection] = field(default_factory=dict)
+    connections: dict[str, LoginNode] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
@@ -128,8 +128,8 @@ def _jobs(name: str, found: Any) -> list[str]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _connections(folder: Path) -> dict[str, Connection]:
-    found: dict[str, Connection] = {}
+def _connections(folder: Path) -> dict[str, LoginNode]:
+    found: dict[str, LoginNode] = {}
     for source in CONNECTIONS:
         for name, value in _read(folder, source).items():
             given = _mapping(value, source, name)
@@ -144,5 +144,5 @@ def _connections(folder: Path) -> dict[str, Connection]:
                     f"{source}, {name}.port: {given['port']!r} is no number; write 22."
                 ) from None
             host = _text(given, "host", source, name)
-            found.setdefault(name, Connection(host, port, source))
+            found.setdefault(name, LoginNode(host, port, source))
     return found

@@ -62,7 +62,7 @@ async def for_ever(_: Addresses) -> None:
     await asyncio.Event().wait()
 
 
-def detach(settings: Settings, say: Say) -> state.State:
+def detach(settings: Settings, say: Say) -> state.SystemState:
     """Start the system in the background and wait until it is ready, saying what it says.
 
     However long it takes: raises NotStarted only when it has ended.

@@ -94,7 +94,7 @@ class Stack:
         self.settings = settings
         self._say = say
         ports = choose_ports(settings, state.read(settings).ports)
-        self._state = state.State(ports=ports, supervisor=identify(os.getpid()))
+        self._state = state.SystemState(ports=ports, supervisor=identify(os.getpid()))
         self._supervisor = Supervisor(settings.logs, say, self._changed)
         self._postgres = embedded(settings, ports["postgres"])
 
@@ -192,7 +192,7 @@ class Stack:
     def _changed(self, services: dict[str, ProcessId]) -> None:
         self._write(replace(self._state, services=services))
 
-    def _write(self, new: state.State) -> None:
+    def _write(self, new: state.SystemState) -> None:
         self._state = new
         state.write(self.settings, new)
 

@@ -23,7 +23,7 @@ from blocks.store import LocalStore
 from blocks.tier import Tier
 from schemas.pace import Pace
 from tasks.dispatch.cancellation import Cancellations
-from tasks.dispatch.waiting import Callbacks
+from tasks.dispatch.waiting import EventWaiter
 from tasks.files.recent_listing import RecentListing
 from track.commands import operations
 from track.jobs.claims import Claim, Taken, claim, returned
@@ -68,7 +68,7 @@ class Dispatcher:
     drive: NDrive
     store: LocalStore
     pace: Pace
-    callbacks: Callbacks = field(init=False)
+    callbacks: EventWaiter = field(init=False)
     cancellations: Cancellations = field(init=False)
     folder: RecentListing = field(default_factory=RecentListing)
     ending: str = "broken off"
@@ -81,7 +81,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         pace = self.pace
-        self.callbacks = Callbacks(self.engine, self.session_id, pace.recheck_s, self.notify)
+        self.callbacks = EventWaiter(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(
             self.lease.holder.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
         )

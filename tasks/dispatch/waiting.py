@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 RECONNECT_S = 2.0
 
 
-class Callbacks:
+class EventWaiter:
     """What a dispatcher's subflows wait for: one future per job, one query for all."""
 
     def __init__(

@@ -39,21 +39,21 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChecksumLine:
     """One sum, and the name it stands beside: "" where there is none, None in another folder."""
 
     name: str | None
     sum: Sum
 
 
-def lines_in(content: bytes, said_by: str) -> list[Line]:
+def lines_in(content: bytes, said_by: str) -> list[ChecksumLine]:
     """Every checksum in a file of them."""
     found = []
     for text in _text(content).splitlines():
         if (read := _read(text.strip())) is not None:
             name, value = read
             if (algorithm := BY_LENGTH.get(len(value))) is not None:
-                found.append(Line(_plain(name), Sum(algorithm, value.lower(), said_by)))
+                found.append(ChecksumLine(_plain(name), Sum(algorithm, value.lower(), said_by)))
     return found
 
 

@@ -17,7 +17,7 @@ from tasks.files.sidecars import Sidecars, lists_in
 
 
 @dataclass(frozen=True)
-class Found:
+class SpecimenFiles:
     """The files of one specimen. `alike`: base names there that differ in case only.
 
     `sums`: the checksums that came with the files, by file name.
@@ -35,11 +35,11 @@ class RecentListing:
         self._last: tuple[int, Listing] | None = None
         self._sidecars = Sidecars()
 
-    async def find(self, folder: Path, root: Path, base: str) -> Found:
+    async def find(self, folder: Path, root: Path, base: str) -> SpecimenFiles:
         """What lies there under a base name. Raises a FileError, NotAnswering too."""
         return await MOUNTS.run(folder.parent, self._find, folder, root, base)
 
-    def _find(self, pulse: Pulse, folder: Path, root: Path, base: str) -> Found:
+    def _find(self, pulse: Pulse, folder: Path, root: Path, base: str) -> SpecimenFiles:
         if (again := self._again(folder, base)) is not None:
             return self._with_sums(pulse, *again)
         try:
@@ -53,8 +53,8 @@ class RecentListing:
         found = self._with_sums(pulse, pair, lists_in(listing))
         return replace(found, alike=tuple(each for each in alike if each != base))
 
-    def _with_sums(self, pulse: Pulse, pair: Pair, lists: tuple[Entry, ...]) -> Found:
-        return Found(pair, sums=self._sidecars.of(pulse, pair, lists))
+    def _with_sums(self, pulse: Pulse, pair: Pair, lists: tuple[Entry, ...]) -> SpecimenFiles:
+        return SpecimenFiles(pair, sums=self._sidecars.of(pulse, pair, lists))
 
     def _again(self, folder: Path, base: str) -> tuple[Pair, tuple[Entry, ...]] | None:
         """The specimen's files and the lists of checksums by the last listing.

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Reading:
+class ContentReading:
     """A content; when it was first and last read so, in seconds of the watch's clock.
 
     `content` is why it could not be read, where it could not. `changed`: it was another one
@@ -42,21 +42,21 @@ class Reading:
     last: float
     changed: bool = False
 
-    def again(self, content: Content | FileError, begun: float, ended: float) -> "Reading":
+    def again(self, content: Content | FileError, begun: float, ended: float) -> "ContentReading":
         """It was read once more, between two moments."""
         if isinstance(content, FileError) or isinstance(self.content, FileError):
             same = type(content) is type(self.content)
-            return Reading(content, self.since if same else ended, begun if same else ended)
+            return ContentReading(content, self.since if same else ended, begun if same else ended)
         if content.crc32 == self.content.crc32:
-            return Reading(content, self.since, begun, self.changed)
-        return Reading(content, ended, ended, changed=True)
+            return ContentReading(content, self.since, begun, self.changed)
+        return ContentReading(content, ended, ended, changed=True)
 
 
 @dataclass
 class _Folder:
     """What is known of a folder's files: None of one that was seen only."""
 
-    readings: dict[Entry, Reading | None] = field(default_factory=dict)
+    readings: dict[Entry, ContentReading | None] = field(default_factory=dict)
     sums: dict[Entry, tuple[Sum, ...]] = field(default_factory=dict)
     seen_before: frozenset[Entry] = frozenset()
 
@@ -164,7 +164,7 @@ class Contents:
             return False
         return found.last - found.since >= self._wanted(found, sums)
 
-    def _wanted(self, found: Reading, sums: Sequence[Sum]) -> float:
+    def _wanted(self, found: ContentReading, sums: Sequence[Sum]) -> float:
         """Seconds for which a file must have read the same."""
         if isinstance(found.content, FileError) or _wrong(found, sums):
             return STILL * self._seconds
@@ -179,7 +179,7 @@ class Contents:
         ended = clock()
         for entry, content in contents.items():
             before = known.readings.get(entry)
-            first = Reading(content, ended, ended)
+            first = ContentReading(content, ended, ended)
             known.readings[entry] = before.again(content, begun, ended) if before else first
 
 
@@ -188,13 +188,13 @@ def _files(listing: Listing) -> list[Entry]:
     return [*listing.files, *lists_in(listing)]
 
 
-def _is_made(found: Reading, sums: Iterable[Sum]) -> bool:
+def _is_made(found: ContentReading, sums: Iterable[Sum]) -> bool:
     """Whether the reading made all the sums that are to be compared."""
     made: Mapping[str, str] = found.content.sums if isinstance(found.content, Content) else {}
     return isinstance(found.content, FileError) or all(each.algorithm in made for each in sums)
 
 
-def _wrong(found: Reading, sums: Sequence[Sum]) -> str | None:
+def _wrong(found: ContentReading, sums: Sequence[Sum]) -> str | None:
     if isinstance(found.content, FileError) or not _is_made(found, sums):
         return None
     return differing(sums, found.content.sums)

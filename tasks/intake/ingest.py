@@ -21,7 +21,7 @@ from tasks.files.holes import look_for_holes
 from tasks.files.images import BrokenImage, look_at_image
 from tasks.files.pairing import Entry
 from tasks.files.readable import look_as_modules, stages_that_look
-from tasks.files.recent_listing import Found
+from tasks.files.recent_listing import SpecimenFiles
 from track.commands.attention import ZEROS, cleared_by, hold
 from track.commands.pipelines import pipeline_names
 from track.commands.replaced import warn_of_ingest
@@ -70,7 +70,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     await transact(dispatcher.engine, record)
 
 
-async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrived:
+async def _read_metadata(found: SpecimenFiles, row: AssetRow, known: set[str]) -> Arrived:
     base, pair = row.file_name, found.pair
     if pair.json is None:
         raise _missing(found, base, "metadata", "drop the JSON beside its image")
@@ -114,7 +114,7 @@ async def _read_metadata(found: Found, row: AssetRow, known: set[str]) -> Arrive
     return arrived
 
 
-def _master(found: Found, base: str, file_format: str | None) -> Entry:
+def _master(found: SpecimenFiles, base: str, file_format: str | None) -> Entry:
     """The one file that the metadata means; a preview is never taken in its place."""
     pair = found.pair
     files = pair.images_of(file_format)
@@ -133,7 +133,7 @@ def _master(found: Found, base: str, file_format: str | None) -> Entry:
     raise _missing(found, base, "image", "drop the image beside its metadata")
 
 
-def _missing(found: Found, base: str, what: str, remedy: str) -> Quarantined:
+def _missing(found: SpecimenFiles, base: str, what: str, remedy: str) -> Quarantined:
     if found.alike:
         names = ", ".join(found.alike)
         return Quarantined(

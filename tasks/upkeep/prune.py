@@ -46,7 +46,7 @@ MAX_SILENCES = 3
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PruneOutcome:
     """What became of one copy. `removed`: it is gone, or would be; sizes in bytes."""
 
     copy: Copy
@@ -71,7 +71,7 @@ class Pruner:
     silences: int = 0
     at_other_sites: int = 0
 
-    async def sweep(self) -> AsyncIterator[Outcome]:
+    async def sweep(self) -> AsyncIterator[PruneOutcome]:
         """Settle every copy that is due, one after another."""
         self.at_other_sites = await transact(
             self.engine, lambda tx: retention.leave_to_drivers(tx, dry_run=self.dry_run)
@@ -82,7 +82,7 @@ class Pruner:
                 yield await self.settle(copy)
             after = page[-1].id
 
-    async def settle(self, copy: Copy) -> Outcome:
+    async def settle(self, copy: Copy) -> PruneOutcome:
         """Remove one copy, or say why not."""
         try:
             if copy.kind == "ndrive":
@@ -98,7 +98,7 @@ class Pruner:
             reason = f"the archive: {error}"
         if not self.dry_run:
             await transact(self.engine, lambda tx: retention.note_kept(tx, copy, reason))
-        return Outcome(copy, False, reason)
+        return PruneOutcome(copy, False, reason)
 
     async def _tell(self, copy: Copy, error: NotAsTaken) -> None:
         """Say on the asset, once, that its original is not what was archived.
@@ -139,8 +139,8 @@ class Pruner:
         if not verdict.done:
             raise Kept(f"the archive does not prove {guid}: {verdict.reason}")
 
-    async def _remove(self, copy: Copy) -> Outcome:
-        async def work(tx: AsyncConnection) -> Outcome:
+    async def _remove(self, copy: Copy) -> PruneOutcome:
+        async def work(tx: AsyncConnection) -> PruneOutcome:
             if not await retention.hold(tx, copy):
                 raise Kept("another sweep has it")
             if (reason := await retention.why_needed(tx, copy)) is not None:
@@ -152,7 +152,7 @@ class Pruner:
 
         return await transact(self.engine, work)
 
-    async def _delete(self, tx: AsyncConnection, copy: Copy) -> Outcome:
+    async def _delete(self, tx: AsyncConnection, copy: Copy) -> PruneOutcome:
         """Delete the files of a copy whose row and asset are held."""
         if not is_path_safe(copy.guid):
             raise Kept("its guid cannot be the name of a folder")
@@ -163,24 +163,24 @@ class Pruner:
                     remove_original, self.drive, found, dry_run=self.dry_run
                 )
                 if removed is None:
-                    return Outcome(copy, True, "gone already")
+                    return PruneOutcome(copy, True, "gone already")
                 with_folder = " and their folder" if removed.folder else ""
                 text = f"{self._verb} {removed.files} files{with_folder}"
-                return Outcome(copy, True, text, removed.size_bytes)
+                return PruneOutcome(copy, True, text, removed.size_bytes)
             case "store":
                 return await self._delete_tree(copy, self.store, Path(copy.location))
             case _:
                 root = Path(await retention.site_root(tx, copy.location)).absolute() / "assets"
                 return await self._delete_tree(copy, root, root / copy.guid)
 
-    async def _delete_tree(self, copy: Copy, root: Path, folder: Path) -> Outcome:
+    async def _delete_tree(self, copy: Copy, root: Path, folder: Path) -> PruneOutcome:
         steps = below(root, folder, depth=1)
         if steps != (copy.guid,):
             raise Kept(f"{folder} is not the folder of {copy.guid}")
         freed = await REMOVING.run(_look_or_remove, root, steps, dry_run=self.dry_run)
         if freed is None:
-            return Outcome(copy, True, "gone already")
-        return Outcome(copy, True, f"{self._verb} its folder", freed)
+            return PruneOutcome(copy, True, "gone already")
+        return PruneOutcome(copy, True, f"{self._verb} its folder", freed)
 
     @property
     def _verb(self) -> str:
@@ -205,7 +205,7 @@ async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
         await engine.dispose()
 
 
-async def report(pruner: Pruner, outcomes: Sequence[Outcome]) -> State:
+async def report(pruner: Pruner, outcomes: Sequence[PruneOutcome]) -> State:
     """Leave the sweep's table in the UI, and say in a line what it did."""
     run_log = get_run_logger()
     for each in outcomes:
@@ -226,7 +226,7 @@ async def report(pruner: Pruner, outcomes: Sequence[Outcome]) -> State:
     return Completed(message=summary)
 
 
-def _line(each: Outcome) -> dict[str, object]:
+def _line(each: PruneOutcome) -> dict[str, object]:
     return {
         "specimen": each.copy.guid,
         "copy": each.copy.kind,

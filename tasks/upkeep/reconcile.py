@@ -69,7 +69,7 @@ WITHIN = timedelta(days=1)
 
 
 @dataclass
-class Found:
+class ReconcileCounts:
     """What one look found and set right; all 0 in a quiet system."""
 
     sessions_woken: int = 0
@@ -109,9 +109,11 @@ async def reconciling() -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def set_right(engine: AsyncEngine, patience: timedelta, registration: timedelta) -> Found:
+async def set_right(
+    engine: AsyncEngine, patience: timedelta, registration: timedelta
+) -> ReconcileCounts:
     """Look for everything that can have been left behind, and set it right."""
-    found = Found()
+    found = ReconcileCounts()
     if not await back_fill(engine, within_s=BACK_FILL_S):
         found.notes.append("specimens are still being brought in line with an edited pipeline")
     await _forgotten_jobs(engine, patience, found)
@@ -157,7 +159,7 @@ async def set_right(engine: AsyncEngine, patience: timedelta, registration: time
     return found
 
 
-async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found) -> None:
+async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: ReconcileCounts) -> None:
     suspects = await transact(engine, lambda tx: healing.forgotten(tx, patience))
     if not suspects:
         return
@@ -170,7 +172,7 @@ async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Found
 async def _take_up(
     engine: AsyncEngine,
     sessions: Sequence[UUID],
-    found: Found,
+    found: ReconcileCounts,
     what: str,
     *,
     idle: bool = False,
@@ -276,7 +278,7 @@ def _chunks(ids: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
     return (ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK))
 
 
-async def report(found: Found) -> State:
+async def report(found: ReconcileCounts) -> State:
     """Say what was found; a table in the UI only when there is something in it."""
     run_log = get_run_logger()
     summary = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.counts.items())

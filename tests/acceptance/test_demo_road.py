@@ -20,8 +20,8 @@ from demo.specimens.sessions import (
     DIGITISER,
     PLANS,
     SHARED_LABEL,
-    End,
     Expectation,
+    SpecimenEnd,
     write_sample_session,
 )
 from schemas.quarantine import sentence
@@ -111,10 +111,10 @@ class Road:
         return self.path.with_name(f"imported_{self.path.name}")
 
     def good(self) -> dict[str, Expectation]:
-        return {g: e for g, e in self.expected.items() if e.end is End.FINALISED}
+        return {g: e for g, e in self.expected.items() if e.end is SpecimenEnd.FINALISED}
 
     def bad(self) -> dict[str, Expectation]:
-        return {g: e for g, e in self.expected.items() if e.end is End.QUARANTINED}
+        return {g: e for g, e in self.expected.items() if e.end is SpecimenEnd.QUARANTINED}
 
     def children(self, guid: str) -> list[dict[str, Any]]:
         """An asset's derivatives, the finest first."""

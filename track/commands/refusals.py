@@ -43,7 +43,7 @@ NOTE = text("""
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusalRecord:
     """How an asset's files were refused: since when (UTC), how often, how often alone."""
 
     since: datetime
@@ -61,7 +61,7 @@ class Refusal:
         return PAUSES.pause_s(self.times)
 
 
-async def note_refusal(tx: AsyncConnection, guid: str) -> Refusal:
+async def note_refusal(tx: AsyncConnection, guid: str) -> RefusalRecord:
     """Note on its claimed synchronise that an asset's files were refused once more."""
     row = (await tx.execute(NOTE, {"guid": guid})).one()
-    return Refusal(row.since, row.times, row.refused)
+    return RefusalRecord(row.since, row.times, row.refused)

@@ -117,7 +117,7 @@ JUDGE = text("""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EdgeVerdict:
     """How one job stands towards its edges."""
 
     job_id: int
@@ -145,11 +145,11 @@ class Verdict:
         return None
 
 
-async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[Verdict]:
+async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[EdgeVerdict]:
     """Judge jobs against their edges as they stand now."""
     rows = await tx.execute(JUDGE, {"affected": sorted(affected)})
     return [
-        Verdict(row.id, State(row.state), row.satisfied, row.missing, row.archived, row.ruled)
+        EdgeVerdict(row.id, State(row.state), row.satisfied, row.missing, row.archived, row.ruled)
         for row in rows
     ]
 
@@ -177,7 +177,7 @@ async def resolve(tx: AsyncConnection, affected: Iterable[int]) -> list[int]:
 
 
 async def _apply(
-    tx: AsyncConnection, verdicts: list[Verdict], ready: list[int]
+    tx: AsyncConnection, verdicts: list[EdgeVerdict], ready: list[int]
 ) -> dict[int, State]:
     """Make the wanted moves; what moved and whereto, leaving out what nothing can hang on."""
     groups: dict[tuple[State, State, str], list[int]] = {}
@@ -200,7 +200,7 @@ async def _apply(
 ARCHIVED = "its stage was taken out of the pipeline"
 
 
-async def _ruled_out(tx: AsyncConnection, verdicts: list[Verdict]) -> dict[int, str]:
+async def _ruled_out(tx: AsyncConnection, verdicts: list[EdgeVerdict]) -> dict[int, str]:
     """Those about to become ready that an exclude rule leaves out, with the rule."""
     asked = [each.job_id for each in verdicts if each.ruled and each.wanted() == State.READY]
     return await left_out(tx, asked) if asked else {}

@@ -23,7 +23,7 @@ from tasks.archive.ars.share import ensure_share_closed, known
 
 
 @dataclass(frozen=True)
-class Pace:
+class SynchronisePace:
     """How often to ask and how long to bear each state, in seconds.
 
     `silent` is how long ARS may not answer at all before that is reported.
@@ -107,7 +107,7 @@ async def await_synchronised(
     workstation: str,
     pipeline: str,
     *,
-    pace: Pace | None = None,
+    pace: SynchronisePace | None = None,
 ) -> Verdict:
     """Watch until the asset is archived or cannot be; returns the last verdict.
 
@@ -115,7 +115,7 @@ async def await_synchronised(
     left open. A crash loses only the time already waited. Raises TierBusy after `pace.silent`
     seconds without an answer, TierRefused.
     """
-    pace = pace or Pace()
+    pace = pace or SynchronisePace()
     watch = Watch(pace)
     while True:
         verdict = await watch.outlast(synchronised(ars, guid, expected))
@@ -143,7 +143,7 @@ class Step(Enum):
 class Watch:
     """What one vigil remembers: since when, how often it helped, how long to sleep."""
 
-    pace: Pace
+    pace: SynchronisePace
     last: Verdict | None = None
     since: float = 0.0
     remedies: int = 0

@@ -369,7 +369,7 @@ async def test_after_its_share_of_subflows_it_asks_for_a_successor(
 async def test_what_ends_while_a_dispatcher_hands_over_is_told_by_its_successor(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.waiting.Callbacks.park", lambda self: None)
+    monkeypatch.setattr("tasks.dispatch.waiting.EventWaiter.park", lambda self: None)
     await world.sql("UPDATE track.job SET state = 'excluded' WHERE state = 'waiting'")
     state = await run(world, PACE.model_copy(update={"subflows": 1}))
     assert state.name == "Handed Over"

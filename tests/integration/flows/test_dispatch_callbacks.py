@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
 from schemas.attempts import Complete, Result, Start
-from tasks.dispatch.waiting import Callbacks
+from tasks.dispatch.waiting import EventWaiter
 from tests.support.ports import free_port
 from tests.support.world import World, new
 from track.jobs import verbs
@@ -45,8 +45,8 @@ async def world(silence: None, engine: AsyncEngine) -> World:
 
 
 @asynccontextmanager
-async def listening(world: World, recheck_s: float) -> AsyncIterator[Callbacks]:
-    callbacks = Callbacks(world.engine, world.session_id, recheck_s, lambda: None)
+async def listening(world: World, recheck_s: float) -> AsyncIterator[EventWaiter]:
+    callbacks = EventWaiter(world.engine, world.session_id, recheck_s, lambda: None)
     callbacks.start()
     try:
         async with asyncio.timeout(PATIENCE_S):

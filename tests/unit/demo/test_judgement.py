@@ -3,12 +3,12 @@
 from typing import Any
 
 from demo.judgement import judged, specimens
-from demo.specimens.sessions import End, Expectation
+from demo.specimens.sessions import Expectation, SpecimenEnd
 
 WANTED = Expectation(
     guid="g1",
     file_name="g1.tif",
-    end=End.FINALISED,
+    end=SpecimenEnd.FINALISED,
     subject="specimen",
     barcodes=("NHMD-1",),
     derivatives=(400, 72),

@@ -9,7 +9,7 @@ from refinery import state
 from refinery.local.stack import NotAProject, running
 from refinery.processes import ProcessId, identify
 from refinery.settings import Settings
-from refinery.state import State
+from refinery.state import SystemState
 
 
 def made(folder: Path) -> Settings:
@@ -21,7 +21,7 @@ def made(folder: Path) -> Settings:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     settings = made(tmp_path)
     me = identify(os.getpid())
-    written = State(ports={"prefect": 4200}, supervisor=me, services={"ars": me}, ready=True)  # type: ignore[dict-item]
+    written = SystemState(ports={"prefect": 4200}, supervisor=me, services={"ars": me}, ready=True)  # type: ignore[dict-item]
     state.write(settings, written)
     assert state.read(settings) == written
     assert state.read(settings).running()
@@ -30,20 +30,20 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_a_supervisor_whose_pid_was_recycled_does_not_run(tmp_path: Path) -> None:
     settings = made(tmp_path)
-    state.write(settings, State(supervisor=ProcessId(os.getpid(), 1.0), ready=True))
+    state.write(settings, SystemState(supervisor=ProcessId(os.getpid(), 1.0), ready=True))
     assert not state.read(settings).running()
 
 
 def test_without_a_file_or_with_a_torn_one_nothing_runs(tmp_path: Path) -> None:
     settings = made(tmp_path)
-    assert state.read(settings) == State()
+    assert state.read(settings) == SystemState()
     for torn in ("", "{", "[]", '{"ports": 3}', '{"ports": {}, "supervisor": {"x": 1}}'):
         state.path_of(settings).write_text(torn)
         assert not state.read(settings).running()
 
 
 def test_the_end_keeps_the_ports_and_nothing_else(tmp_path: Path) -> None:
-    assert State(ports={"ars": 1}, ready=True).stopped() == State(ports={"ars": 1})
+    assert SystemState(ports={"ars": 1}, ready=True).stopped() == SystemState(ports={"ars": 1})
 
 
 def test_a_secret_is_drawn_once_and_closed_to_others(tmp_path: Path) -> None:

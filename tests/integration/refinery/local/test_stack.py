@@ -55,7 +55,7 @@ class Project:
         return Settings.load(self.folder, self.environment)
 
     @property
-    def now(self) -> state.State:
+    def now(self) -> state.SystemState:
         return state.read(self.settings)
 
     def refinery(self, *words: str) -> subprocess.CompletedProcess[str]:

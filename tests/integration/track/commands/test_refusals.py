@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.files import FileFacts
 from tests.support.world import World, new
-from track.commands.refusals import FINAL, PAUSES, Refusal, note_refusal
+from track.commands.refusals import FINAL, PAUSES, RefusalRecord, note_refusal
 from track.commands.results import note_file
 from track.records.files import mark_synchronised
 from track.schema.database import transact
@@ -12,7 +12,7 @@ from track.schema.database import transact
 SYNC = {"pipeline": "P", "stages": [{"key": "sync", "run": "refinery.synchronise"}]}
 
 
-async def refused(world: World) -> Refusal:
+async def refused(world: World) -> RefusalRecord:
     return await transact(world.engine, lambda tx: note_refusal(tx, "g"))
 
 

@@ -8,7 +8,13 @@ import zxingcpp
 from PIL import Image
 
 from demo.specimens.folders import FolderError, session_folder
-from demo.specimens.sessions import DIGITISER, End, Fault, SampleSession, write_sample_session
+from demo.specimens.sessions import (
+    DIGITISER,
+    Fault,
+    SampleSession,
+    SpecimenEnd,
+    write_sample_session,
+)
 from schemas.guid import Guid
 from schemas.metadata.document import read_document
 from schemas.metadata.errors import MetadataError
@@ -43,9 +49,9 @@ def test_six_are_to_be_finalised_and_the_two_broken_ones_quarantined(
     session: SampleSession,
 ) -> None:
     ends = [(expected.end, expected.fault) for expected in session.expectations.values()]
-    assert ends.count((End.FINALISED, None)) == 6
-    assert (End.QUARANTINED, Fault.BROKEN_JSON) in ends
-    assert (End.QUARANTINED, Fault.TRUNCATED_IMAGE) in ends
+    assert ends.count((SpecimenEnd.FINALISED, None)) == 6
+    assert (SpecimenEnd.QUARANTINED, Fault.BROKEN_JSON) in ends
+    assert (SpecimenEnd.QUARANTINED, Fault.TRUNCATED_IMAGE) in ends
 
 
 def test_every_code_is_read_from_the_whole_frame_of_its_file(session: SampleSession) -> None:
@@ -148,7 +154,9 @@ def test_once_writes_one_plain_specimen_and_repeats_to_the_byte(tmp_path: Path) 
         (expected,) = session.expectations.values()
         sums.append([(p.name, zlib.crc32(p.read_bytes())) for p in sorted(session.path.iterdir())])
     assert sums[0] == sums[1] and len(sums[0]) == 2
-    assert expected.end is End.FINALISED and len(expected.barcodes) == 1 and not expected.links
+    assert (
+        expected.end is SpecimenEnd.FINALISED and len(expected.barcodes) == 1 and not expected.links
+    )
 
 
 @pytest.mark.parametrize("prefix", ["", "new_", "imported_", "error_"])

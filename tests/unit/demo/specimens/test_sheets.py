@@ -10,14 +10,14 @@ from demo.specimens import furniture
 from demo.specimens.codes import Symbology, sticker
 from demo.specimens.flora import SPECIES
 from demo.specimens.lettering import text_mask, text_width
-from demo.specimens.sheets import HERBARIUM, Order, Sheet, SheetKind, draw_sheet, encoded
+from demo.specimens.sheets import HERBARIUM, DrawnSheet, Order, SheetKind, draw_sheet, encoded
 
 TAKEN = datetime(2026, 11, 21, 10, 15, 7, tzinfo=timezone(timedelta(hours=1)))
 CODES = (("NHMD-00317044", Symbology.CODE_128), ("NHMD-00317045", Symbology.QR_CODE))
 
 
 @pytest.fixture(scope="module")
-def sheet() -> Sheet:
+def sheet() -> DrawnSheet:
     return draw_sheet(Order(seed=4, number=3, codes=CODES))
 
 
@@ -28,12 +28,12 @@ def centre(image: Image.Image, box: tuple[int, int, int, int]) -> tuple[int, ...
     return pixel
 
 
-def test_a_sheet_is_as_large_as_a_camera_makes_it(sheet: Sheet) -> None:
+def test_a_sheet_is_as_large_as_a_camera_makes_it(sheet: DrawnSheet) -> None:
     assert sheet.image.size == (3000, 4500)
     assert sheet.image.mode == "RGB"
 
 
-def test_the_same_seed_gives_the_same_pixels_and_another_one_does_not(sheet: Sheet) -> None:
+def test_the_same_seed_gives_the_same_pixels_and_another_one_does_not(sheet: DrawnSheet) -> None:
     again = draw_sheet(Order(seed=4, number=3, codes=CODES))
     assert again.image.tobytes() == sheet.image.tobytes()
     assert encoded(again, ".jpg", TAKEN) == encoded(sheet, ".jpg", TAKEN)
@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_one_does_not(sheet: She
     assert other.image.tobytes() != sheet.image.tobytes()
 
 
-def test_every_printed_code_is_found_where_the_sheet_says(sheet: Sheet) -> None:
+def test_every_printed_code_is_found_where_the_sheet_says(sheet: DrawnSheet) -> None:
     found = {code.text: code for code in zxingcpp.read_barcodes(sheet.image)}
     assert set(found) == {code.text for code in sheet.codes}
     for code in sheet.codes:
@@ -57,7 +57,7 @@ def test_a_sticker_reads_back_in_its_own_symbology(symbology: Symbology) -> None
     assert str(found.format).replace(" ", "") == symbology
 
 
-def test_plant_and_label_lie_on_the_paper_and_apart(sheet: Sheet) -> None:
+def test_plant_and_label_lie_on_the_paper_and_apart(sheet: DrawnSheet) -> None:
     assert sheet.specimen_box is not None and sheet.label_box is not None
     px, py, pw, ph = sheet.paper_box
     for x, y, width, height in (sheet.specimen_box, sheet.label_box):
@@ -65,20 +65,20 @@ def test_plant_and_label_lie_on_the_paper_and_apart(sheet: Sheet) -> None:
     assert sheet.specimen_box[1] + sheet.specimen_box[3] < sheet.label_box[1]
 
 
-def test_the_table_is_dark_and_the_paper_light(sheet: Sheet) -> None:
+def test_the_table_is_dark_and_the_paper_light(sheet: DrawnSheet) -> None:
     grey = np.asarray(sheet.image.convert("L"))
     assert grey[:, :80].mean() < 80
     assert grey[3600:3800, 1200:1500].mean() > 200
 
 
-def test_the_label_says_what_was_gathered_in_danish(sheet: Sheet) -> None:
+def test_the_label_says_what_was_gathered_in_danish(sheet: DrawnSheet) -> None:
     assert sheet.gathering is not None
     assert sheet.label_lines[0] == HERBARIUM
     assert sheet.label_lines[1:] == sheet.gathering.lines()
     assert set("æøåÆØÅ") & set("".join(sheet.label_lines))
 
 
-def test_the_colour_chart_has_24_patches_of_their_colours(sheet: Sheet) -> None:
+def test_the_colour_chart_has_24_patches_of_their_colours(sheet: DrawnSheet) -> None:
     assert len(sheet.patches) == len(furniture.PATCHES) == 24
     for box, colour in zip(sheet.patches, furniture.PATCHES, strict=True):
         seen = np.array(centre(sheet.image, box), dtype=int)
@@ -98,7 +98,9 @@ def test_the_ruler_has_a_tick_for_every_millimetre(ppi: int, length_mm: int) -> 
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".jpg"])
-def test_an_image_file_tells_resolution_capture_time_and_profile(sheet: Sheet, suffix: str) -> None:
+def test_an_image_file_tells_resolution_capture_time_and_profile(
+    sheet: DrawnSheet, suffix: str
+) -> None:
     with Image.open(io.BytesIO(encoded(sheet, suffix, TAKEN))) as image:
         assert image.format == {".tif": "TIFF", ".jpg": "JPEG"}[suffix]
         assert tuple(round(ppi) for ppi in image.info["dpi"]) == (300, 300)

@@ -13,7 +13,11 @@ from blocks.tier import LocalFile
 from tasks.archive.ars.create import ensure_created
 from tasks.archive.ars.metadata import push_metadata
 from tasks.archive.ars.share import ensure_share_closed, ensure_share_open
-from tasks.archive.ars.synchronise import Pace, await_synchronised, ensure_synchronise_requested
+from tasks.archive.ars.synchronise import (
+    SynchronisePace,
+    await_synchronised,
+    ensure_synchronise_requested,
+)
 from tasks.archive.ars.upload import ensure_uploaded
 from tests.support.archive import Archive
 from tests.support.archive_road import NHMD, PIPELINE, PLANTS, STATION, body_of, image
@@ -50,7 +54,7 @@ async def road(ars: ArsClient, guid: str, files: list[LocalFile]) -> None:
     await ensure_created(ars, body_of(guid), 2)
     await ensure_uploaded(ars, *place, files)
     await ensure_synchronise_requested(ars, guid, STATION, PIPELINE)
-    pace = Pace(first=0.05, longest=0.2, share_open=0.3)
+    pace = SynchronisePace(first=0.05, longest=0.2, share_open=0.3)
     verdict = await await_synchronised(ars, guid, files, STATION, PIPELINE, pace=pace)
     assert verdict.done, verdict
     await ensure_share_open(ars, *place, 2)

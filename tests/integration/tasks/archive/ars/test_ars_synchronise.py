@@ -6,7 +6,7 @@ from blocks.ars_client import ArsClient
 from blocks.tier import LocalFile, Outcome, TierBusy, TierRefused
 from tasks.archive.ars.metadata import lock
 from tasks.archive.ars.share import ensure_share_closed
-from tasks.archive.ars.synchronise import Pace
+from tasks.archive.ars.synchronise import SynchronisePace
 from tests.support.archive import Archive
 from tests.support.archive_road import IMPATIENT, await_done, create, request, upload
 
@@ -61,7 +61,7 @@ async def test_an_asset_stuck_for_good_fails_after_three_remedies(
     await upload(ars, guid, files)
     archive.fault("erda_unreachable", count=None)
     await request(ars, guid)
-    pace = Pace(first=0.02, longest=0.05, stuck=0.1)
+    pace = SynchronisePace(first=0.02, longest=0.05, stuck=0.1)
     verdict = await await_done(ars, guid, files, pace)
     assert verdict.outcome is Outcome.FAILED
     assert "after asking again 3 times" in verdict.reason
@@ -126,4 +126,4 @@ async def test_an_archive_that_is_away_is_borne_for_a_while_and_then_reported(
     assert (await await_done(ars, guid, files)).done
     archive.fault("status", status=503, guid=guid, method="GET", count=None)
     with pytest.raises(TierBusy):
-        await await_done(ars, guid, files, Pace(first=0.02, silent=0.2))
+        await await_done(ars, guid, files, SynchronisePace(first=0.02, silent=0.2))
