@@ -22,11 +22,11 @@ from blocks.store import LocalStore
 from hpc import protocol
 from refinery.announce.announcer import announcing
 from refinery.local.postgres import EmbeddedPostgres
-from schemas.attempts import Complete, Result, Start
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.folders import close_session_folder
+from tests.support.at_site import complete, start
 from tests.support.callbacks import KEYS, until
 from tests.support.events_server import EventsServer
 from tests.support.world import World
@@ -162,15 +162,12 @@ async def test_the_result_of_an_attempt_that_ran_meanwhile_is_applied(
         assert KEYS.read(TOKEN) == (attempt, 1)
         who = {"native_id": "4711_0", "nonce": f"nonce of {attempt}"}
         # The same process may ask for its start again; another one is refused.
-        await transact(engine, lambda tx: protocol.start(tx, attempt, 1, Start(**who)))
+        await start(world, attempt, **who)
         with pytest.raises(protocol.MessageRefused):
-            other = Start(native_id="4711_9", nonce="x")
-            await transact(engine, lambda tx: protocol.start(tx, attempt, 1, other))
-        read = {"asset_subject": "specimen", "barcodes": ["00500001"]}
-        body = Complete(**who, result=Result.model_validate({"barcode": read}))
+            await start(world, attempt, native_id="4711_9", nonce="x")
+        read = {"barcode": {"asset_subject": "specimen", "barcodes": ["00500001"]}}
         for answer in ("applied", "repeated"):
-            given = await transact(engine, lambda tx: protocol.complete(tx, attempt, 1, body))
-            assert given.applied == answer
+            assert (await complete(world, attempt, result=read, **who)).applied == answer
         (back,) = await transact(engine, lambda tx: returned(tx, world.session_id))
         assert await transact(
             engine, lambda tx: take_returned(tx, back.job_id, world.dispatcher_id)
