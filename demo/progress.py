@@ -49,7 +49,7 @@ def legend(states: set[str], *, plain: bool = False) -> Text:
     return text
 
 
-MOST_REASONS = 6
+MAX_REASONS = 6
 UNDER_WAY = "under way"
 
 
@@ -264,11 +264,11 @@ def _troubles(rows: Sequence[SpecimenRow], *, plain: bool) -> Iterator[Text]:
         for stage in row["stages"]
         if stage["state"] in ("failed", "cancelled")
     ]
-    for change in wrong[:MOST_REASONS]:
+    for change in wrong[:MAX_REASONS]:
         sign = SIGNS[change.state]
         yield Text(f"{sign.letter if plain else sign.glyph} {change}", style=sign.style)
-    if len(wrong) > MOST_REASONS:
-        yield Text(f"and {len(wrong) - MOST_REASONS} more")
+    if len(wrong) > MAX_REASONS:
+        yield Text(f"and {len(wrong) - MAX_REASONS} more")
 
 
 def _end(end: str, *, plain: bool) -> Text:

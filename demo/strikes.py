@@ -29,7 +29,7 @@ from track.schema.database import make_engine, transact
 
 WINDOW_S = 45.0
 """Strikes begin within so many seconds after the sessions were dropped."""
-MOST_STRIKES = 4
+MAX_STRIKES = 4
 CALL_S = 10.0
 
 HELD = "held by a campaign"
@@ -96,7 +96,7 @@ class Strike:
 def schedule(chance: random.Random) -> list[Strike]:
     """What strikes one round, in order; whatever lasts is undone."""
     strikes: set[Strike] = set()
-    for _ in range(chance.randint(1, MOST_STRIKES)):
+    for _ in range(chance.randint(1, MAX_STRIKES)):
         at_s, what = chance.uniform(1.0, WINDOW_S), chance.choice(NAMES)
         strikes.add(Strike(at_s, what))
         if what in LASTING:

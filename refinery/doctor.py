@@ -16,7 +16,7 @@ from refinery.definitions import read_pipelines, read_sites
 from refinery.doctor_prefect import reconcile, work_pool
 from refinery.settings import Settings
 
-LEAST_FREE = 5_000_000_000  # bytes
+MIN_FREE = 5_000_000_000  # bytes
 DEADLINE_S = 5.0
 
 
@@ -82,7 +82,7 @@ def disk(settings: Settings) -> str:
     """The room under the state folder. Raises OSError when there is too little."""
     settings.state.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.state).free
-    if free < LEAST_FREE:
+    if free < MIN_FREE:
         raise OSError(
             f"only {free / 1e9:.1f} GB are free under {settings.state}: make room, or set store "
             "to a larger disk"

@@ -13,7 +13,7 @@ LATE_S = 60.0
 RECONCILED_S = 300.0
 """Reconcile runs every minute; one that has not for so long does not run."""
 
-MOST = 200
+MAX_RUNS = 200
 """Runs that Prefect's API gives at once."""
 
 
@@ -54,7 +54,7 @@ def late(api: str, pool: str) -> str:
     waited = max((_ago_s(run["expected_start_time"]) for run in runs), default=0.0)
     if waited < LATE_S:
         return ""
-    many = f"{MOST} or more" if len(runs) == MOST else str(len(runs))
+    many = f"{MAX_RUNS} or more" if len(runs) == MAX_RUNS else str(len(runs))
     return f"{many} of its runs are late, the oldest by {waited / 60:.0f} min"
 
 
@@ -86,7 +86,7 @@ def reconcile(api: str) -> str:
 
 def ask(api: str, what: str, **filters: Any) -> list[dict[str, Any]]:
     """What Prefect's API answers to a filter. Raises httpx.HTTPError."""
-    body = {"limit": MOST} | filters
+    body = {"limit": MAX_RUNS} | filters
     answer = httpx.post(f"{api}/{what}/filter", json=body, timeout=DEADLINE_S, trust_env=False)
     answer.raise_for_status()
     found: list[dict[str, Any]] = answer.json()

@@ -15,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator
 
 WIDTHS = (3, 1, 2, 2, 2, 2, 1, 3, 2, 3, 6, 5)
-MOST_RANDOM = 999_999
+MAX_RANDOM = 999_999
 LONGEST = 120
 """Bytes of UTF-8; with a file's suffix it stays below every file system's 255."""
 
@@ -43,8 +43,8 @@ class Guid:
     future: int = 0
 
     def __post_init__(self) -> None:
-        if self.random > MOST_RANDOM:
-            raise GuidError(f"random is {self.random}, more than {MOST_RANDOM}")
+        if self.random > MAX_RANDOM:
+            raise GuidError(f"random is {self.random}, more than {MAX_RANDOM}")
         for number, width, name in zip(self._numbers(), WIDTHS, _NAMES, strict=True):
             if not 0 <= number < 16**width:
                 raise GuidError(f"{name} {number} does not fit {width} hexadecimal digits")

@@ -18,7 +18,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 DEEPEST = 30
 LONGEST = 1_000_000
-MOST = 200_000  # entries, once every alias is unfolded
+MAX_NODES = 200_000  # entries, once every alias is unfolded
 PIECE = "x-"
 """What a key of a file's top begins with that only holds what is used by its anchor."""
 
@@ -222,8 +222,8 @@ class _Unfolding:
 
     def _counted(self, node: yaml.Node) -> None:
         self._count += 1
-        if self._count > MOST:
-            raise _Refused(_line(node), f"more than {MOST} entries once aliases are unfolded")
+        if self._count > MAX_NODES:
+            raise _Refused(_line(node), f"more than {MAX_NODES} entries once aliases are unfolded")
 
     def _merged(self, node: yaml.MappingNode) -> dict[str, tuple[int, yaml.Node]]:
         """The entries of a mapping and their keys' lines: its own, then those it merges in."""

@@ -25,7 +25,7 @@ _GUID_IN_PATH = re.compile(
     r"|^/file_proxy/api/assetfiles/listfiles/(?P<d>[^/]+)"
     r"|^/file_proxy/api/assets/(?P<e>[^/]+)/files"
 )
-_MOST_KEPT = 16_000_000
+_MAX_KEPT = 16_000_000
 _CHALLENGE = [(b"www-authenticate", b'Bearer error="invalid_token"')]
 
 
@@ -203,7 +203,7 @@ async def _drain(receive: Receive) -> bytes:
     kept, more = bytearray(), True
     while more:
         message = await receive()
-        if len(kept) < _MOST_KEPT:
+        if len(kept) < _MAX_KEPT:
             kept += message.get("body", b"")
         more = message["type"] == "http.request" and message.get("more_body", False)
     return bytes(kept)

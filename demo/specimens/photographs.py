@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demo.specimens.documents import Capture, as_text, document_v3
 from demo.specimens.folders import finished_path, session_folder
-from schemas.guid import MOST_RANDOM, Guid
+from schemas.guid import MAX_RANDOM, Guid
 
 SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".tif", ".tiff"})
@@ -165,7 +165,7 @@ def _fresh_guid(taken: datetime, used: dict[str, Path], chance: random.Random) -
                 institution=0,
                 collection=1,
                 workstation=0,
-                random=chance.randint(0, MOST_RANDOM),
+                random=chance.randint(0, MAX_RANDOM),
             )
         )
         if guid not in used:

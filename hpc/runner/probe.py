@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def modules(runner: str) -> dict[str, Any]:
     """What the runner says of this Python: what each module lacks, or why it says nothing."""
-    words = [sys.executable, runner, "--check"]
+    command = [sys.executable, runner, "--check"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=CHECK_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_S, check=False)
         found = json.loads(done.stdout)["modules"]
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"trouble": str(error)}

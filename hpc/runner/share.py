@@ -126,10 +126,10 @@ class ArchiveShare:
     def _upload(self, path: Path, url: str, file: RemoteFile) -> None:
         """Send a file once. A yes without the archive's checksum is taken for none."""
         with put(path, url, self._token) as answer:
-            said = read_json(answer)
-        told = said.get("actual_crc") if isinstance(said, dict) else None
-        if told != file.crc32 and not self._holds(file):
-            raise Again(f"{answer.status} without the file's checksum: {shown(said)}")
+            body = read_json(answer)
+        crc = body.get("actual_crc") if isinstance(body, dict) else None
+        if crc != file.crc32 and not self._holds(file):
+            raise Again(f"{answer.status} without the file's checksum: {shown(body)}")
 
     def _holds(self, file: RemoteFile) -> bool:
         """Whether the share has the very bytes of `file`; False when it does not say."""

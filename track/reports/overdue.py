@@ -46,7 +46,7 @@ SINCE = (
 OVERDUE = f"({SINCE} < now() - make_interval(secs => CAST({EXPECTED_S} AS float)))"
 """Whether job `j` of stage `s`, with attempt `t` in batch `b`, is overdue; `j` is at a site."""
 
-MOST = 500
+MAX_JOBS = 500
 """Jobs told of by one look; the others' turn comes a minute later."""
 
 # The first condition is that of the index job_moving.
@@ -70,7 +70,7 @@ FIND = text(f"""
 
 async def announce_overdue(tx: AsyncConnection) -> list[str]:
     """Announce, once each, jobs that their sites have had for too long; a line for each."""
-    given = {"event": JOB_OVERDUE, "limit": MOST}
+    given = {"event": JOB_OVERDUE, "limit": MAX_JOBS}
     lines = []
     for row in (await tx.execute(FIND, given)).all():
         minutes = round(row.expected_s / 60)

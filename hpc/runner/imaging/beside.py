@@ -12,16 +12,16 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.runner.imaging.picture import Rgb
-from hpc.runner.imaging.rectangle import Box
+from hpc.runner.imaging.rectangle import Box, box_around
 from hpc.runner.imaging.sheet import Mask, Sheet, commonest
 
 EVEN = 10
 """Of 255 between neighbouring pixels of one patch."""
-LEAST_PATCHES, LEAST_HUES = 10, 5
-LEAST_PATCH_PX, MOST_PATCH_PX = 4, 80
-LEAST_AREA = 0.0008
+MIN_PATCHES, MIN_HUES = 10, 5
+MIN_PATCH_PX, MAX_PATCH_PX = 4, 80
+MIN_AREA = 0.0008
 """Of the frame; less is dirt on the table."""
-LEAST_TABLE = 0.02
+MIN_TABLE = 0.02
 """Of the frame; on less nothing lies that could be told."""
 CARD = 0.35
 """Of the patches' shorter side: how far the chart's card may reach beyond them."""
@@ -51,9 +51,9 @@ def find_chart(rgb: Rgb) -> Box | None:
     for patch in patches:
         alike = [other for other in patches if 0.6 < other.area / patch.area < 1.7]
         near = _close_to(patch, alike)
-        if len(near) > len(best) and _hues(near) >= LEAST_HUES:
+        if len(near) > len(best) and _hues(near) >= MIN_HUES:
             best = near
-    return _around([patch.box for patch in best]) if len(best) >= LEAST_PATCHES else None
+    return box_around([patch.box for patch in best]) if len(best) >= MIN_PATCHES else None
 
 
 def things_beside(rgb: Rgb, sheet: Sheet) -> list[Thing]:
@@ -63,7 +63,7 @@ def things_beside(rgb: Rgb, sheet: Sheet) -> list[Thing]:
     x, y, width, height = sheet.box
     around = np.ones(rgb.shape[:2], dtype=bool)
     around[max(0, y - 2) : y + height + 2, max(0, x - 2) : x + width + 2] = False
-    if around.mean() < LEAST_TABLE:
+    if around.mean() < MIN_TABLE:
         return things
     pixels = rgb.astype(np.float32)
     table = commonest(pixels[around]) if sheet.table is None else sheet.table
@@ -74,7 +74,7 @@ def things_beside(rgb: Rgb, sheet: Sheet) -> list[Thing]:
         rim = round(CARD * min(width, height))
         off[max(0, y - rim) : y + height + rim, max(0, x - rim) : x + width + rim] = False
     for island in _islands(off, rgb):
-        if island.area < LEAST_AREA * off.size:
+        if island.area < MIN_AREA * off.size:
             continue
         long, short = max(island.box[2:]), min(island.box[2:])
         solid = island.area > 0.6 * long * short
@@ -113,13 +113,13 @@ def _islands(mask: Mask, rgb: Rgb) -> list[_Island]:
             int(area[n]),
             tuple(float(band[n]) for band in colours),
         )
-        for n in np.flatnonzero(area >= LEAST_PATCH_PX**2)
+        for n in np.flatnonzero(area >= MIN_PATCH_PX**2)
     ]
 
 
 def _is_square(island: _Island) -> bool:
     _, _, width, height = island.box
-    shape = min(width, height) >= LEAST_PATCH_PX and max(width, height) <= MOST_PATCH_PX
+    shape = min(width, height) >= MIN_PATCH_PX and max(width, height) <= MAX_PATCH_PX
     return (
         shape
         and max(width, height) < 2 * min(width, height)
@@ -149,10 +149,3 @@ def _hues(patches: list[_Island]) -> int:
             across = 3**0.5 * (green - blue)
             hues.add(int(np.degrees(np.arctan2(across, 2 * red - green - blue)) // 30))
     return len(hues)
-
-
-def _around(boxes: list[Box]) -> Box:
-    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    right = max(box[0] + box[2] for box in boxes)
-    bottom = max(box[1] + box[3] for box in boxes)
-    return left, top, right - left, bottom - top

@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from hpc.runner.imaging.picture import Grey
+from hpc.runner.imaging.rectangle import Box
 
-Box = tuple[int, int, int, int]
 T = TypeVar("T")
 
 EDGE = 24

@@ -13,19 +13,19 @@ import pyvips
 from numpy.typing import NDArray
 
 from hpc.runner.imaging.picture import Grey, as_grey, shrunk
+from hpc.runner.imaging.rectangle import Box
 
 LOOK_AT = 4000
 """Longer side, in pixels, of the copy that is judged: modules are still two pixels wide."""
 CELL = 8
-LEAST_CONTRAST = 48
-LEAST_DARK, MOST_DARK = 0.22, 0.78
-LEAST_CHANGES = 0.06
+MIN_CONTRAST = 48
+MIN_DARK, MAX_DARK = 0.22, 0.78
+MIN_CHANGES = 0.06
 """Of the pixels in a row or a column: one change in sixteen."""
-LEAST_FILL = 0.25
+MIN_FILL = 0.25
 """Of its box: a square that stands on a corner fills half of it, less where light is uneven."""
-MOST_REGIONS = 200
+MAX_REGIONS = 200
 
-Box = tuple[int, int, int, int]
 Cells = NDArray[Any]
 
 
@@ -61,8 +61,8 @@ def busy_regions(grey: Grey) -> list[CodeRegion]:
         CodeRegion(_placed(box, scale, grey.shape), area / (box[2] * box[3]), area**0.5)
         for box, area in _islands(thick)
     ]
-    likely = sorted((each for each in found if each.fill >= LEAST_FILL), key=_order, reverse=True)
-    return likely[:MOST_REGIONS]
+    likely = sorted((each for each in found if each.fill >= MIN_FILL), key=_order, reverse=True)
+    return likely[:MAX_REGIONS]
 
 
 def _order(region: CodeRegion) -> tuple[float, Box]:
@@ -84,10 +84,10 @@ def _busy_cells(grey: Grey) -> NDArray[np.bool_]:
         _around(_per_cell(pixels, np.mean), 1, np.add) / 9 for pixels in (dark, across, down)
     )
     busy: NDArray[np.bool_] = (
-        (high.astype(np.int16) - low >= LEAST_CONTRAST)
-        & (share > LEAST_DARK)
-        & (share < MOST_DARK)
-        & (np.maximum(changes_across, changes_down) > LEAST_CHANGES)
+        (high.astype(np.int16) - low >= MIN_CONTRAST)
+        & (share > MIN_DARK)
+        & (share < MAX_DARK)
+        & (np.maximum(changes_across, changes_down) > MIN_CHANGES)
     )
     return busy
 

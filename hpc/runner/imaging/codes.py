@@ -16,9 +16,10 @@ import pyvips
 import zxingcpp
 
 from hpc.runner.errors import BadInput
-from hpc.runner.imaging.busy import Box, CodeRegion, busy_regions
+from hpc.runner.imaging.busy import CodeRegion, busy_regions
 from hpc.runner.imaging.looks import EVERY_LOOK, FIRST_LOOKS, LOOKS, Look, looks_at
 from hpc.runner.imaging.picture import Grey, as_grey
+from hpc.runner.imaging.rectangle import Box
 
 FORMATS = (
     "QRCode",

@@ -6,25 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpc.runner.imaging.picture import Rgb
+from hpc.runner.imaging.rectangle import Box
 
-LEAST_DISTANCE = 18.0
+MIN_DISTANCE = 18.0
 """Of 255: what differs less from the background is shadow or grain."""
-MOST_DISTANCE = 60.0
+MAX_DISTANCE = 60.0
 """However motley the border (a ruler, a colour chart), this much is something else."""
-LEAST_AREA = 0.001
-MOST_BORDER = 0.5
+MIN_AREA = 0.001
+MAX_BORDER = 0.5
 
 
 @dataclass(frozen=True)
 class Extent:
     """`box` is x, y, width, height in pixels of what was looked at; None: could not tell."""
 
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     confidence: float
     why: str
 
 
-def find_extent(rgb: Rgb, but: tuple[int, int, int, int] | None = None) -> Extent:
+def find_extent(rgb: Rgb, but: Box | None = None) -> Extent:
     """The bounding box of all that differs from the background, the median of the border.
 
     What lies in `but` (a colour chart) is left out.
@@ -38,16 +39,16 @@ def find_extent(rgb: Rgb, but: tuple[int, int, int, int] | None = None) -> Exten
     distance = np.abs(pixels - background).max(axis=2).astype(np.float64)
     # Grain of the background itself; the third quartile, since a specimen may touch an edge.
     grain = 3.0 * float(np.percentile(distance[border], 75))
-    threshold = min(max(LEAST_DISTANCE, grain), MOST_DISTANCE)
+    threshold = min(max(MIN_DISTANCE, grain), MAX_DISTANCE)
     mask = _without_specks(distance > threshold)
     if but is not None:
         x, y, width, height = but
         margin = max(width, height) // 8 + 2
         mask[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin] = 0
-    if mask.mean() < LEAST_AREA:
+    if mask.mean() < MIN_AREA:
         return Extent(None, 0.0, "nothing stands out from the background")
     touched = float(mask[border].mean())
-    if touched > MOST_BORDER:
+    if touched > MAX_BORDER:
         return Extent(None, 0.0, "the border is not one background")
     rows, columns = _span(mask.sum(axis=1)), _span(mask.sum(axis=0))
     free = _free_sides(rows, columns, mask.shape)

@@ -19,7 +19,7 @@ Bytes = bytes | mmap.mmap
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 """What ends the coded pixels; FF 00 is a byte of them, FF D0 to D7 divide them."""
 END, START_OF_SCAN = 0xD9, 0xDA
-ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers that no length follows."""
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 HUFFMAN = frozenset({BASELINE, EXTENDED, PROGRESSIVE})
@@ -30,7 +30,7 @@ ENDED_EARLY = ("premature end", "found marker 0xd9")
 """Of libjpeg's warnings: in the middle of a row, and where a restart marker was to come."""
 FLAT_ROWS = 16
 """The rows of one block, halved colours included: grey all over where data ended."""
-STRIP, BEYOND, MOST_ROWS = 8, 64, 65_500
+STRIP, BEYOND, MAX_ROWS = 8, 64, 65_500
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def frame_of(data: Bytes) -> Frame:
         kind, at = data[found.start() + 1], found.end()
         if kind == END:
             return Frame(first, found.start(), scans=scans, **header)
-        if kind in ALONE:
+        if kind in WITHOUT_LENGTH:
             continue
         if kind in HUFFMAN and len(data) > at + 8 + 3 * data[min(at + 7, len(data) - 1)]:
             header = {
@@ -116,7 +116,7 @@ def _warning(data: Bytes, frame: Frame, held_back: int) -> str | None:
     rows = frame.rows
     whole = -(-rows // STRIP) * STRIP
     ahead = frame.v > 1 or frame.kind == PROGRESSIVE or frame.scans > 1
-    if not ahead and whole + BEYOND <= MOST_ROWS:
+    if not ahead and whole + BEYOND <= MAX_ROWS:
         content[frame.rows_at : frame.rows_at + 2] = (whole + BEYOND).to_bytes(2, "big")
         rows = whole + STRIP
     image = pyvips.Image.new_from_buffer(bytes(content), "", access="sequential", fail_on="warning")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 BLANK = 0
 """The column that says "no letter begins here"."""
 ASKED = "AEÆæÅe/"
-LEAST = 1e-13
+MIN_LIKELIHOOD = 1e-13
 """Likelihoods are compared by their decimal logarithms; none is taken for less than this."""
 
 JOINED = -2.5
@@ -25,12 +25,12 @@ This and the next two were fitted on 18 typefaces and set on 46, clean and worn,
 measures others.
 """
 ONLY_A = -6.2
-"""Where an A is said and no E: the same, and 1/4 of æ, and half of E. Letters stay 0.25 below."""
+"""Where an A is read and no E: the same, and 1/4 of æ, and half of E. Letters stay 0.25 below."""
 ONLY_E = -3.4
-"""Where an E is said and no A: æ and 3/4 of A, less half of e and of the line's usual Æ.
+"""Where an E is read and no A: æ and 3/4 of A, less half of e and of the line's usual Æ.
 Letters stay 0.25 below; of Æ, 3 % are lower in clean print, more where it is worn."""
 PERHAPS_A = -2.0
-"""A letter that is as likely as that is an A, be it not said: a slash is, or nothing."""
+"""A letter that is as likely as that is an A, be it not read: a slash is, or nothing."""
 BACK = 3
 """Steps from the middle of an E to that of the A before it, at most."""
 
@@ -39,22 +39,22 @@ BACK = 3
 class LineLikelihoods:
     """What the reader holds likely at each step of a line.
 
-    `said`: the likeliest letter, "" for none; the same letter may last several steps.
+    `read`: the likeliest letter, "" for none; the same letter may last several steps.
     `logs`: of each letter in ASKED, the logarithm of its likelihood.
     """
 
-    said: Sequence[str]
+    read: Sequence[str]
     logs: dict[str, NDArray[Any]]
 
     def begun(self) -> list[int]:
         """The steps where letters begin."""
         return [
-            n for n, letter in enumerate(self.said) if letter and self.said[n - 1 : n] != [letter]
+            n for n, letter in enumerate(self.read) if letter and self.read[n - 1 : n] != [letter]
         ]
 
     def end(self, step: int) -> int:
         """The last step of the letter that begins at `step`."""
-        while step + 1 < len(self.said) and self.said[step + 1] == self.said[step]:
+        while step + 1 < len(self.read) and self.read[step + 1] == self.read[step]:
             step += 1
         return step
 
@@ -63,20 +63,20 @@ class LineLikelihoods:
         return bool(self.logs["Æ"][step] - self.logs["Å"][step] / 2 > JOINED)
 
     def only_a(self, step: int) -> bool:
-        """Is it an Æ where an A is said and no E?"""
+        """Is it an Æ where an A is read and no E?"""
         own = self.logs["Æ"][step] - self.logs["Å"][step] / 2 + self.logs["æ"][step] / 4
         return bool(own + self._near("E", step) / 2 > ONLY_A)
 
     def only_e(self, step: int, usual: float) -> bool:
-        """Is it an Æ where an E is said and no A?"""
+        """Is it an Æ where an E is read and no A?"""
         found = self._near("æ", step) + 0.75 * self._near("A", step)
         return found - 0.5 * self._near("e", step) - 0.5 * usual > ONLY_E
 
     def _near(self, letter: str, step: int) -> float:
-        """The most a letter is at a step or beside it, where no other letter is said."""
-        near = range(max(0, step - 1), min(len(self.said), step + 2))
+        """The most a letter is at a step or beside it, where no other letter is read."""
+        near = range(max(0, step - 1), min(len(self.read), step + 2))
         return max(
-            float(self.logs[letter][n]) for n in near if self.said[n] in ("", self.said[step])
+            float(self.logs[letter][n]) for n in near if self.read[n] in ("", self.read[step])
         )
 
     def half(self, step: int, before: int | None) -> tuple[int, int]:
@@ -85,7 +85,7 @@ class LineLikelihoods:
         `before`: where the letter before begins. Both are `step` when there is no half.
         """
         least = 0 if before is None else self.end(before) + 1
-        slash = before is not None and self.said[before] == "/" and before >= step - BACK
+        slash = before is not None and self.read[before] == "/" and before >= step - BACK
         if slash:
             least = before or 0
         steps = range(max(least, step - BACK), step)
@@ -98,16 +98,16 @@ class LineLikelihoods:
 def ligatures(line: LineLikelihoods) -> list[tuple[int, int]]:
     """The first and last step of each Æ of a line."""
     begun = line.begun()
-    usual = float(np.median([line.logs["Æ"][n] for n in begun if line.said[n] != " "] or [0.0]))
+    usual = float(np.median([line.logs["Æ"][n] for n in begun if line.read[n] != " "] or [0.0]))
     found = []
     for number, step in enumerate(begun):
         before = begun[number - 1] if number else None
         after = begun[number + 1] if number + 1 < len(begun) else None
-        if line.said[step] == "A":
-            is_pair = after is not None and line.said[after] == "E"
+        if line.read[step] == "A":
+            is_pair = after is not None and line.read[after] == "E"
             if line.joined(step) if is_pair else line.only_a(step):
                 found.append((step, line.end(after if is_pair and after else step)))
-        elif line.said[step] == "E" and (before is None or line.said[before] != "A"):
+        elif line.read[step] == "E" and (before is None or line.read[before] != "A"):
             half, first = line.half(step, before)
             if line.joined(half) if half < step else line.only_e(step, usual):
                 found.append((first, line.end(step)))
@@ -115,7 +115,7 @@ def ligatures(line: LineLikelihoods) -> list[tuple[int, int]]:
 
 
 class Ligatures:
-    """The reader's way from likelihoods to text, with Æ said where one stands.
+    """The reader's way from likelihoods to text, with Æ read where one stands.
 
     `decode` is what RapidOCR's `text_rec.postprocess_op` is: called with likelihoods of the
     shape lines, steps, letters, it knows its letters as `character`. Another model's, whose
@@ -140,9 +140,9 @@ class Ligatures:
         return self._decode(likely, *args, **named)
 
     def _line(self, steps: NDArray[np.float32]) -> LineLikelihoods:
-        said = [self.character[letter] if letter else "" for letter in steps.argmax(axis=1)]
+        read = [self.character[letter] if letter else "" for letter in steps.argmax(axis=1)]
         logs = {
-            letter: np.log10(np.maximum(steps[:, column], LEAST))
+            letter: np.log10(np.maximum(steps[:, column], MIN_LIKELIHOOD))
             for letter, column in self._columns.items()
         }
-        return LineLikelihoods(said, logs)
+        return LineLikelihoods(read, logs)

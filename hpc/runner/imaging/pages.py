@@ -59,8 +59,8 @@ class Picture:
             return None
         colours = COLOURS[self.directory.first(tiff.PHOTOMETRIC)]
         extra = self.directory.first(tiff.SAMPLES, 1) - colours
-        said = self.directory.tags.get(tiff.EXTRA_SAMPLES, ())
-        transparency = extra == 1 and said[:1] in ((ALPHA[0],), (ALPHA[1],))
+        extra_samples = self.directory.tags.get(tiff.EXTRA_SAMPLES, ())
+        transparency = extra == 1 and extra_samples[:1] in ((ALPHA[0],), (ALPHA[1],))
         return colours if extra > 0 and not transparency else None
 
 

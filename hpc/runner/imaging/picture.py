@@ -12,15 +12,25 @@ from pathlib import Path
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from hpc.runner.errors import BadInput, Transient
-from hpc.runner.imaging.jp2 import open_jp2
+from hpc.runner.errors import BadInput, Transient, WrongKind
 from hpc.runner.imaging.pages import Picture, check_size, picture_of
 from hpc.runner.imaging.rectangle import LYING
 
 MAX_PIXELS = 1_000_000_000
 """More than any camera or scanner of a digitisation line gives; beyond it is a bomb."""
 PASSING = ("no space left", "disk quota", "input/output error", "out of memory", "unable to alloc")
+
+JP2_KINDS = {
+    "L": "b-w",
+    "LA": "b-w",
+    "I;16": "grey16",
+    "RGB": "srgb",
+    "RGBA": "srgb",
+    "CMYK": "cmyk",
+}
+"""What libvips calls the pixels of each mode in which Pillow opens a JPEG 2000."""
 
 Grey = NDArray[np.uint8]
 """Rows by columns, 0 black."""
@@ -61,7 +71,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
         raise BadInput(f"{path.name}: is empty (0 bytes); copy it again")
     picture = picture_of(path)
     if picture.kind == "jp2":
-        return open_jp2(path, max_pixels)
+        return _open_jp2(path, max_pixels)
     with naming(path):
         # `truncated` would let a TIFF pass that ends in the middle of its pixels.
         image = pyvips.Image.new_from_file(
@@ -69,6 +79,30 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
         )
     check_size(path, image.width, image.height, max_pixels)
     return _colours_only(image, picture)
+
+
+def _open_jp2(path: Path, max_pixels: int) -> pyvips.Image:
+    """The picture of a JPEG 2000, which the libvips of the wheels cannot read, with its profile."""
+    try:
+        with naming(path), path.open("rb") as stream, Jpeg2KImageFile(stream, str(path)) as image:
+            check_size(path, image.width, image.height, max_pixels)
+            image.load()
+            read = image.convert("RGB") if image.mode == "YCbCr" else image
+            mode, profile = read.mode, image.info.get("icc_profile")
+            pixels = np.ascontiguousarray(np.asarray(read))
+    except (SyntaxError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise BadInput(
+            f"{path.name}: cannot be read as an image, it is damaged or cut short ({error}); "
+            "scan or copy it again"
+        ) from error
+    if mode not in JP2_KINDS:
+        raise WrongKind(f"{path.name}: is a JPEG 2000 of the kind {mode}; export it as a TIFF")
+    made = pyvips.Image.new_from_array(pixels).copy(interpretation=JP2_KINDS[mode])
+    if profile:
+        made.set_type(pyvips.GValue.blob_type, "icc-profile-data", bytes(profile))
+    return made
 
 
 def _place(picture: Picture) -> dict[str, int]:

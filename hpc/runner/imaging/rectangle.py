@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
 Point = tuple[float, float]
 
 MIRRORED = frozenset({2, 4, 5, 7})
@@ -93,6 +94,14 @@ def rectangle_through(corners: Sequence[Point], angle: float | None = None) -> R
         height=(math.dist(a, d) + math.dist(b, c)) / 2,
         angle=angle,
     )
+
+
+def box_around(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds them all."""
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right = max(box[0] + box[2] for box in boxes)
+    bottom = max(box[1] + box[3] for box in boxes)
+    return left, top, right - left, bottom - top
 
 
 def upright(box: Box) -> Rectangle:

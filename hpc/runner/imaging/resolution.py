@@ -49,12 +49,12 @@ def ppi_in_file(path: Path) -> Claimed:
     """What the full-size picture of a file claims. Raises WrongKind, OSError."""
     picture = picture_of(path)
     if picture.directory is not None:
-        said = [_of_tags(picture.directory.tags)]
+        claims = [_of_tags(picture.directory.tags)]
     elif picture.kind in READERS:
-        said = _of_headers(path, READERS[picture.kind])
+        claims = _of_headers(path, READERS[picture.kind])
     else:
-        said = []
-    judged = [judge(x, y) for x, y in filter(None, said)]
+        claims = []
+    judged = [judge(x, y) for x, y in filter(None, claims)]
     believed = [claimed.ppi for claimed in judged if claimed.ppi]
     if not believed:
         return Claimed(None, next((claimed.doubt for claimed in judged if claimed.doubt), None))
@@ -97,13 +97,13 @@ def _of_headers(path: Path, reader: type[ImageFile]) -> list[tuple[float, float]
     for tag in (tiff.X_RESOLUTION, tiff.Y_RESOLUTION):
         if (value := _number(exif.get(tag))) is not None:
             tags[tag] = (value,)
-    said = [_of_tags(tags)]
+    claims = [_of_tags(tags)]
     # Without a unit of JFIF's own, Pillow's `dpi` of a JPEG is EXIF's, or made up.
     if reader is not JpegImageFile or info.get("jfif_unit") in (1, 2):
         own = [_number(value) for value in info.get("dpi") or ()]
         if len(own) == 2 and own[0] and own[1]:
-            said.insert(0, (own[0], own[1]))
-    return said
+            claims.insert(0, (own[0], own[1]))
+    return claims
 
 
 def _number(value: Any) -> float | None:

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from hpc.runner.imaging.picture import MAX_PIXELS, Grey, as_grey, naming, open_image, plain
 
 MM_PER_INCH = 25.4
-LEAST_TICKS = 20
-MOST_SPREAD = 0.02
-LEAST_LINES = 3
+MIN_TICKS = 20
+MAX_SPREAD = 0.02
+MIN_LINES = 3
 """Averaged lines that must show the same ruler: a row of letters or of holes shows on one."""
 TOGETHER = 6
 """Rows or columns that are averaged to one line: the shortest ticks are some 15 pixels long."""
 REACH = 32
 """Pixels either side of which the mean is what a stroke must be darker than."""
-LEAST_DEPTH = 10.0
-MOST_DUTY = 0.42
+MIN_DEPTH = 10.0
+MAX_DUTY = 0.42
 """Share of the pitch a stroke may fill; bars of test targets and checks fill half."""
 PITCHES_PX = (3.0, 120.0)
-MOST = 0.8
+MIN_IN_STEP = 0.8
 """Of the longer strokes; glare may lengthen or hide one."""
 LINES_AT_ONCE = 128
 
@@ -80,10 +80,10 @@ def _ruler_along(lines: Grey) -> Ruler | None:
     if not rows:
         return None
     best = max(rows, key=lambda row: row.centres.size)
-    same = [row for row in rows if abs(row.pitch / best.pitch - 1) < 3 * MOST_SPREAD]
+    same = [row for row in rows if abs(row.pitch / best.pitch - 1) < 3 * MAX_SPREAD]
     pitches = np.array([row.pitch for row in same])
     spread = float(pitches.std() / pitches.mean())
-    if len(same) < LEAST_LINES or spread >= MOST_SPREAD or not _in_millimetres(lines, best):
+    if len(same) < MIN_LINES or spread >= MAX_SPREAD or not _in_millimetres(lines, best):
         return None
     ppi = float(np.median(pitches)) * MM_PER_INCH
     return Ruler(round(ppi, 1), round(spread, 4), best.centres.size)
@@ -92,7 +92,7 @@ def _ruler_along(lines: Grey) -> Ruler | None:
 def _rows_of(lines: Grey, first: int) -> Iterator[_Row]:
     """Every run of twenty strokes or more at one pitch, in each of these lines."""
     starts, ends, line = _strokes(lines)
-    if starts.size < LEAST_TICKS:
+    if starts.size < MIN_TICKS:
         return
     centres, widths = (starts + ends) / 2, ends - starts
     steps = np.diff(centres)
@@ -100,20 +100,20 @@ def _rows_of(lines: Grey, first: int) -> Iterator[_Row]:
     alike &= (line[2:] == line[:-2]) & (steps[1:] > PITCHES_PX[0]) & (steps[1:] < PITCHES_PX[1])
     edges = np.flatnonzero(np.diff(np.concatenate(([0], alike.astype(np.int8), [0]))))
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        if end - begin + 2 < LEAST_TICKS:
+        if end - begin + 2 < MIN_TICKS:
             continue
         part = slice(begin, end + 2)
         places = np.arange(end - begin + 2)
         pitch, offset = np.polyfit(places, centres[part], 1)
         strays = centres[part] - (pitch * places + offset)
         even = strays.std() < 0.08 * pitch
-        if even and np.median(widths[part]) < MOST_DUTY * pitch:
+        if even and np.median(widths[part]) < MAX_DUTY * pitch:
             yield _Row(first + int(line[begin]), centres[part], float(pitch))
 
 
 def _strokes(lines: Grey) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Where what is darker than its surroundings begins and ends, to parts of a pixel."""
-    depth = _means(lines) - lines - LEAST_DEPTH
+    depth = _means(lines) - lines - MIN_DEPTH
     dark = depth > 0
     dark[:, [0, -1]] = False
     line, at = np.nonzero(dark[:, 1:] != dark[:, :-1])
@@ -144,7 +144,7 @@ def _in_millimetres(lines: Grey, row: _Row) -> bool:
     longer = np.flatnonzero(lengths > 1.2 * np.percentile(lengths, 25) + 1)
     if longer.size < 2:
         return bool(np.median(lengths) > 0)
-    return bool(np.mean(np.diff(longer) % 5 == 0) >= MOST)
+    return bool(np.mean(np.diff(longer) % 5 == 0) >= MIN_IN_STEP)
 
 
 def _length(lines: Grey, line: int, at: int, pitch: float) -> int:
@@ -157,7 +157,7 @@ def _length(lines: Grey, line: int, at: int, pitch: float) -> int:
         lines[rows, max(0, at - 2 * reach - 1)].astype(int),
         lines[rows, min(lines.shape[1] - 1, at + 2 * reach + 1)],
     )
-    dark = middle < beside - LEAST_DEPTH
+    dark = middle < beside - MIN_DEPTH
     here = min(line, far)
     gaps = np.flatnonzero(~dark)
     above, below = gaps[gaps < here], gaps[gaps > here]

@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from hpc.runner.imaging.picture import Rgb
 from hpc.runner.imaging.rectangle import Box, Rectangle, rectangle_through
 
-LEAST_CONTRAST = 14.0
+MIN_CONTRAST = 14.0
 """Of 255 between paper and table; less may be shading."""
 NEAR = (8.0, 12.0, 18.0, 26.0, 38.0)
 """Of 255: how far from the paper's colour paper may be, where the table does not tell."""
 DOUBTFUL = 0.6
-LEAST_SIDE = 24
-LEAST_SUPPORT = 0.5
+MIN_SIDE = 24
+MIN_SUPPORT = 0.5
 """Of the ends of rows or columns of paper that lie on the line fitted to them."""
-LEAST_SHARE = 0.15
+MIN_SHARE = 0.15
 """Of the frame; a smaller piece of paper is a label."""
-LEAST_FILL = 0.3
+MIN_FILL = 0.3
 """Of its rectangle: plants and framed labels, which part the paper, cover the rest."""
-MOST_ANGLE = 12.0
+MAX_ANGLE = 12.0
 ON_THE_LINE = 2.0
 """Pixels from a side's line; ends further off are plants that overhang, or tears."""
 
@@ -53,14 +53,14 @@ class Sheet:
 
 def find_sheet(rgb: Rgb) -> Sheet | None:
     """The sheet; None when it fills the frame, or cannot be told from what is around it."""
-    if min(rgb.shape[:2]) < LEAST_SIDE:
+    if min(rgb.shape[:2]) < MIN_SIDE:
         return None
     pixels = rgb.astype(np.float32)
     paper = commonest(pixels[_middle(rgb.shape)])
     table = commonest(pixels[_border(rgb.shape)])
     contrast = float(np.abs(table - paper).max())
     found = []
-    if contrast >= LEAST_CONTRAST:
+    if contrast >= MIN_CONTRAST:
         share = ((pixels - paper) @ (table - paper)) / float((table - paper) @ (table - paper))
         found.append(_sheet_of(share < 0.5, min(1.0, contrast / 60.0), table))
     away = np.abs(pixels - paper).max(axis=2)
@@ -72,7 +72,7 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
 def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | None:
     """The sheet of which these pixels are; None when they do not make one."""
     mask = _largest(paper_like)
-    if mask is None or mask.mean() < LEAST_SHARE:
+    if mask is None or mask.mean() < MIN_SHARE:
         return None
     sides = _sides(mask)
     if sides is None:
@@ -82,7 +82,7 @@ def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | No
     free = _free_sides(box, mask.shape)
     support = min(side.support for side in sides.values())
     fill = float(mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].mean())
-    if free < (1 if table is not None else 2) or support < LEAST_SUPPORT or fill < LEAST_FILL:
+    if free < (1 if table is not None else 2) or support < MIN_SUPPORT or fill < MIN_FILL:
         return None
     confidence = sure * min(1.0, fill + 0.4) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
     return Sheet(outline, box, round(confidence, 3), mask, table)
@@ -161,7 +161,7 @@ def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
     half = along.size // 2
     slopes = (across[half : 2 * half] - across[:half]) / (along[half : 2 * half] - along[:half])
     slope = float(np.median(slopes))
-    if abs(slope) > math.tan(math.radians(MOST_ANGLE)):
+    if abs(slope) > math.tan(math.radians(MAX_ANGLE)):
         slope = 0.0
     strays = across - slope * along
     offset = float(np.median(strays))

@@ -5,6 +5,7 @@ or whose lines stand upright, is read again turned.
 """
 
 import functools
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,21 +15,20 @@ from numpy.typing import NDArray
 from rapidocr import RapidOCR
 
 from hpc.runner.imaging.blocks import blocks
-from hpc.runner.imaging.letters import as_printed
 from hpc.runner.imaging.ligature import Ligatures
 from hpc.runner.imaging.picture import as_grey, as_rgb, shrunk
+from hpc.runner.imaging.rectangle import Box, box_around
 
 LOOK_AT = 1600
 """Longer side, in pixels, of the copy on which labels are found."""
-MOST_REGIONS = 12
-LEAST_LETTERS = 3
+MAX_REGIONS = 12
+MIN_LETTERS = 3
 """A label has a line as long as that; the numbers of a ruler have not."""
 LOOK_AT_LABEL = 1600
 """Longer side, in pixels, of a label as it is read."""
-LEAST_SURE = 0.85
+MIN_SURE = 0.85
 """Mean confidence below which a label is tried the other way round."""
 BETTER = 0.05
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
         read = _read_best(image.crop(*region.box), region.upright_lines, threads)
         x, y = region.box[:2]
         for lines in read:
-            if any(len(line.text) >= LEAST_LETTERS for line in lines):
+            if any(len(line.text) >= MIN_LETTERS for line in lines):
                 placed = tuple(replace(line, box=_moved(line.box, x, y)) for line in lines)
                 alone = len(read) == 1
-                box = region.box if alone else _around([line.box for line in placed])
+                box = region.box if alone else box_around([line.box for line in placed])
                 labels.append(Label(box, placed))
     return sorted(labels, key=lambda label: (label.box[1], label.box[0]))
 
@@ -110,7 +110,7 @@ def find_regions(image: pyvips.Image, threads: int) -> list[LabelRegion]:
     regions = sorted(grouped(strips), key=lambda region: -region.box[2] * region.box[3])
     return [
         replace(region, box=_clipped(region.box, image.width, image.height))
-        for region in regions[:MOST_REGIONS]
+        for region in regions[:MAX_REGIONS]
     ]
 
 
@@ -125,7 +125,7 @@ def grouped(strips: list[Strip]) -> list[LabelRegion]:
             near = [j for j in range(i + 1, len(groups)) if _touch(box, groups[j][1])]
             if near:
                 joined = members + [strip for j in near for strip in groups[j][0]]
-                around = _around([box, *(groups[j][1] for j in near)])
+                around = box_around([box, *(groups[j][1] for j in near)])
                 rest = [group for j, group in enumerate(groups) if j != i and j not in near]
                 groups = [*rest, (joined, around)]
                 merged = True
@@ -143,7 +143,7 @@ def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[li
         lines = _read_turned(part, turn, threads)
         if not best or _sureness(lines) > _sureness(best) + BETTER:
             best = lines
-        if best and _sureness(best) >= LEAST_SURE:
+        if best and _sureness(best) >= MIN_SURE:
             break
     return best
 
@@ -252,14 +252,35 @@ def _touch(a: Box, b: Box) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
-def _around(boxes: list[Box]) -> Box:
-    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    right = max(box[0] + box[2] for box in boxes)
-    bottom = max(box[1] + box[3] for box in boxes)
-    return left, top, right - left, bottom - top
-
-
 def _clipped(box: Box, width: int, height: int) -> Box:
     left, top = max(0, box[0]), max(0, box[1])
     right, bottom = min(width, box[0] + box[2]), min(height, box[1] + box[3])
     return left, top, max(1, right - left), max(1, bottom - top)
+
+
+NO_SPACE = re.compile(r"(?<=[^\W\d_]\.)(?=[A-ZÆØÅ][a-zæøå])")
+"""The reader often drops the space of "Leg. K. Ølgaard"."""
+EMPTY_SET = re.compile(r"(?<=[^\W\d_])∅|(?<!\w)∅(?=[^\W\d_])")
+"""Beside a letter it is an O with a stroke: a capital one where a word begins."""
+
+
+def as_printed(text: str) -> str:
+    """A line as it stands on the label: Danish capitals, and lost spaces."""
+    return NO_SPACE.sub(" ", danish_capitals(EMPTY_SET.sub(_stroked_o, text)))
+
+
+def _stroked_o(found: re.Match[str]) -> str:
+    before = found.string[: found.start()]
+    return "ø" if before and before[-1].isalpha() else "Ø"
+
+
+def danish_capitals(text: str) -> str:
+    """Ø in words of capitals: SøNDERSø is SØNDERSØ."""
+    return " ".join(_capitals(word) for word in text.split(" "))
+
+
+def _capitals(word: str) -> str:
+    others = word.replace("ø", "")
+    if sum(letter.isupper() for letter in others) < 2 or any(map(str.islower, others)):
+        return word
+    return word.replace("ø", "Ø")

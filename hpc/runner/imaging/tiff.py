@@ -22,8 +22,8 @@ WANTED = frozenset(
         *(SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT),
     }
 )
-MOST_PAGES = 1000
-MOST_VALUES = 10_000_000
+MAX_PAGES = 1000
+MAX_VALUES = 10_000_000
 """Of one entry; a picture cut into more parts than that is a bomb."""
 KINDS = {1: "B", 3: "H", 4: "L", 5: "LL", 6: "b", 8: "h", 9: "l", 13: "L", 16: "Q", 18: "Q"}
 """How the kinds of numbers are stored; 5 are fractions, 13 and 18 places of directories."""
@@ -70,7 +70,7 @@ def directories(path: Path) -> list[Directory]:
         head = file.read(16)
         form, at = _form(head)
         seen: set[int] = set()
-        while form and at and at not in seen and len(found) < MOST_PAGES:
+        while form and at and at not in seen and len(found) < MAX_PAGES:
             seen.add(at)
             try:
                 tags, following = _read(file, at, form)
@@ -85,7 +85,7 @@ def directories(path: Path) -> list[Directory]:
 
 def _inside(file: IO[bytes], page: Directory, form: _Form) -> list[Directory]:
     inner = []
-    for number, at in enumerate(page.tags.get(SUB_DIRECTORIES, ())[:MOST_PAGES]):
+    for number, at in enumerate(page.tags.get(SUB_DIRECTORIES, ())[:MAX_PAGES]):
         try:
             tags, _ = _read(file, at, form)
         except (struct.error, OverflowError, ValueError):
@@ -127,7 +127,7 @@ def _read(file: IO[bytes], at: int, form: _Form) -> tuple[dict[int, tuple[Any, .
 
 def _values(file: IO[bytes], kind: int, count: int, value: bytes, form: _Form) -> tuple[Any, ...]:
     """The numbers of one entry; a fraction whose lower part is 0 is 0."""
-    if count > MOST_VALUES:
+    if count > MAX_VALUES:
         raise ValueError("an entry with too many values")
     layout = form.order + KINDS[kind] * count
     size = struct.calcsize(layout)

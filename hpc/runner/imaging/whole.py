@@ -25,11 +25,13 @@ def remarks(path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = Fa
     """
     open_image(path, max_pixels)
     picture = picture_of(path)
-    said = []
+    warnings = []
     if picture.alike > 1:
-        said.append(f"{path.name}: of its {picture.alike} pictures of full size the first counts")
+        warnings.append(
+            f"{path.name}: of its {picture.alike} pictures of full size the first counts"
+        )
     if picture.colours is not None:
-        said.append(f"{path.name}: samples beyond its colours (infrared?) were left out")
+        warnings.append(f"{path.name}: samples beyond its colours (infrared?) were left out")
     if picture.directory is not None:
         _check_parts(path, picture, accept_black)
     if picture.kind == "webp" and _ends_in_zeros(path):
@@ -39,8 +41,8 @@ def remarks(path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = Fa
             raise BadInput(
                 f"{path.name}: a part of its picture is missing ({damage.why}); {ONCE_MORE}"
             )
-        said.append(f"{path.name}: this JPEG is corrupt ({damage.why}), look for false blocks")
-    return said
+        warnings.append(f"{path.name}: this JPEG is corrupt ({damage.why}), look for false blocks")
+    return warnings
 
 
 def _check_parts(path: Path, picture: Picture, accept_black: bool) -> None:

@@ -58,7 +58,7 @@ def run(job: Job) -> Result:
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    said = remarks(path, max_pixels, accept_black=job.accept_black)
+    warnings = remarks(path, max_pixels, accept_black=job.accept_black)
     grey = read_grey(path, max_pixels)
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
     with naming(path):
@@ -76,7 +76,7 @@ def run(job: Job) -> Result:
             "seconds": reading.seconds,
             "cut": [{"text": code.text, "box": list(code.box)} for code in reading.cut],
         },
-        warnings=said + warnings_of(path.name, reading, kinds),
+        warnings=warnings + warnings_of(path.name, reading, kinds),
     )
 
 

@@ -14,11 +14,11 @@ TAKES = ("ppi", "scan_ppi", "cut", "longest_px", "least_px", "accept_black", "ma
 GIVES = ("derivatives", "details")
 
 PPI = (400, 72)
-LEAST_TIFF_PPI = 150
+MIN_TIFF_PPI = 150
 """Below it a copy is for looking at: a JPEG, a thumbnail. From it on, a TIFF to work with."""
 LONGEST_PX = 1600
 """Of a thumbnail's longer side: what a page shows, whatever the resolution is or is not."""
-LEAST_PX = {"tif": 200, "jpeg": 32}
+MIN_PX = {"tif": 200, "jpeg": 32}
 """Of the shorter side of a reduced copy: less comes of a resolution that is not the scan's."""
 DISAGREE = 0.05
 
@@ -35,7 +35,7 @@ class Resolution:
 
 @dataclass(frozen=True)
 class PixelLimits:
-    """Of derivatives, in pixels; `least_px` None: the usual ones of LEAST_PX."""
+    """Of derivatives, in pixels; `least_px` None: the usual ones of MIN_PX."""
 
     longest_px: int
     least_px: int | None
@@ -51,7 +51,7 @@ class PixelLimits:
 
     def least(self, file_format: str) -> int:
         """The least shorter side of a reduced copy in this format."""
-        return self.least_px or LEAST_PX[file_format]
+        return self.least_px or MIN_PX[file_format]
 
 
 def run(job: Job) -> Result:
@@ -116,14 +116,14 @@ def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
     """
     if not job.params.get("cut", False):
         return None
-    for stage, told in job.results.items():
-        if told.get("what") != "sheet" or told.get("image") != source.name:
+    for stage, found in job.results.items():
+        if found.get("what") != "sheet" or found.get("image") != source.name:
             continue
         try:
-            corners = [(float(x), float(y)) for x, y in told["corners"] or ()]
+            corners = [(float(x), float(y)) for x, y in found["corners"] or ()]
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(f"results.{stage}.corners: are not four points ({error!r})") from error
-        if told.get("sure") is True and len(corners) == 4:
+        if found.get("sure") is True and len(corners) == 4:
             return rectangle_through(corners)
     return None
 
@@ -134,11 +134,11 @@ def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
     from hpc.runner.imaging.ruler import read_ruler
 
     tags = job.metadata.get("tags") or {}
-    said = {
+    given = {
         "params": job.params.get("scan_ppi"),
         "metadata": job.metadata.get("scan_ppi") or tags.get("scan_ppi"),
     }
-    for where, value in said.items():
+    for where, value in given.items():
         if value is not None:
             return Resolution(checked_ppi(where, value), where)
     claimed = ppi_in_file(source)
@@ -182,7 +182,7 @@ def make(
     from hpc.runner.imaging.picture import MAX_PIXELS
     from hpc.runner.imaging.scaled import FORMATS, no_sense, write_scaled
 
-    file_format = "tif" if child.ppi >= LEAST_TIFF_PPI else "jpeg"
+    file_format = "tif" if child.ppi >= MIN_TIFF_PPI else "jpeg"
     target = inside(folder, f"{child.guid}{FORMATS[file_format]}")
     partial = target.with_name(f".{target.name}.{job.attempt}.part")
     try:

@@ -13,7 +13,7 @@ TAKES = ("min_confidence", "accept_black", "max_pixels")
 GIVES = ("metadata", "details")
 
 SURE = 0.8
-MOST_PIXELS = 150_000_000
+MAX_READ_PIXELS = 150_000_000
 """Of the image as it is read, half a gigabyte; a larger one is reduced to it first."""
 
 
@@ -30,7 +30,7 @@ def run(job: Job) -> Result:
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
     warnings = remarks(path, max_pixels, accept_black=job.accept_black)
-    image, size = read_colour(path, MOST_PIXELS, max_pixels)
+    image, size = read_colour(path, MAX_READ_PIXELS, max_pixels)
     with naming(path):
         labels = read_labels(image, job.threads)
     scale = max(size) / max(image.width, image.height)

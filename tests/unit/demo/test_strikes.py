@@ -10,7 +10,7 @@ from demo.ars.faults import Rule
 from demo.strikes import (
     ARCHIVE,
     LASTING,
-    MOST_STRIKES,
+    MAX_STRIKES,
     NAMES,
     WINDOW_S,
     Striker,
@@ -29,7 +29,7 @@ def test_the_same_seed_strikes_the_same_in_the_same_order(seed: int) -> None:
     strikes = schedule(random.Random(seed))
     assert strikes == schedule(random.Random(seed)) == sorted(strikes)
     begun = [strike for strike in strikes if not strike.undoes]
-    assert 1 <= len(begun) <= MOST_STRIKES
+    assert 1 <= len(begun) <= MAX_STRIKES
     assert all(0 < strike.at_s <= WINDOW_S for strike in begun)
 
 

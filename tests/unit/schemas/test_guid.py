@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.guid import (
     LONGEST,
-    MOST_RANDOM,
+    MAX_RANDOM,
     Guid,
     GuidError,
     check_file_name,
@@ -40,7 +40,7 @@ def test_the_wall_clock_is_kept_whatever_its_zone() -> None:
     st.integers(0, 15),
     st.integers(0, 4095),
     st.integers(0, 255),
-    st.integers(0, MOST_RANDOM),
+    st.integers(0, MAX_RANDOM),
 )
 def test_a_guid_that_is_built_is_parsed_back(
     captured: datetime, institution: int, collection: int, workstation: int, random: int

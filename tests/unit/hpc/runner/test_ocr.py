@@ -1,7 +1,13 @@
 """What is made of the lines that were read: their order, their labels, their Danish letters."""
 
-from hpc.runner.imaging.letters import as_printed, danish_capitals
-from hpc.runner.imaging.text import Strip, TextLine, grouped, in_reading_order
+from hpc.runner.imaging.text import (
+    Strip,
+    TextLine,
+    as_printed,
+    danish_capitals,
+    grouped,
+    in_reading_order,
+)
 
 
 def test_rows_are_read_before_columns() -> None:
