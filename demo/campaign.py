@@ -9,8 +9,6 @@ contain, and against what must never be true.
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +23,7 @@ from demo.judgement import Row, end_of, judged
 from demo.lab import victims
 from demo.run import look
 from demo.specimens.sessions import SampleSession, SpecimenEnd, write_sample_session
-from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
+from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, run_refinery, schedule
 from refinery import state
 from refinery.addresses import of_running
 from refinery.local import lifecycle
@@ -146,16 +144,7 @@ class Campaign:
         """Start the system when it does not run, as a person would. Raises RuntimeError."""
         if state.read(self._settings).running():
             return
-        words = (sys.executable, "-m", "refinery.cli", "up", "--detach")
-        started = subprocess.run(
-            words,
-            cwd=self._settings.project_dir,
-            env=dict(self._environment),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
+        started = run_refinery(self._settings, self._environment, "up", "--detach")
         if started.returncode != 0:
             raise RuntimeError(f"the system under fire does not come up: {started.stderr}")
 

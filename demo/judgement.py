@@ -23,7 +23,7 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
         "file_name": row["file_name"],
         "subject": row["subject"],
         "stages": [
-            StageRow(key=stage["key"], state=stage["state"], reason=told(stage))
+            StageRow(key=stage["key"], state=stage["state"], reason=shown_reason(stage))
             for stage in row["stages"]
         ],
         "barcodes": row["barcodes"],
@@ -34,7 +34,7 @@ def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
     return shown
 
 
-def told(stage: Row) -> str | None:
+def shown_reason(stage: Row) -> str | None:
     """A stage's reason, unless it only waits for an earlier one or repeats the quarantine of its
     specimen, or its site's queue is the ordinary thing to wait in."""
     reason: str | None = stage["reason"]

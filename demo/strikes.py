@@ -105,6 +105,21 @@ def schedule(chance: random.Random) -> list[Strike]:
     return sorted(strikes)
 
 
+def run_refinery(
+    settings: Settings, environment: Mapping[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Call `refinery` as a person would, and wait for its end; what it wrote to stderr."""
+    return subprocess.run(
+        (sys.executable, "-m", "refinery.cli", *arguments),
+        cwd=settings.project_dir,
+        env=dict(environment),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+
+
 def copy_pipelines(settings: Settings, source: Path, **throttle: int) -> None:
     """The project's pipelines, as a campaign's own, each with this throttle."""
     settings.pipelines.mkdir(parents=True, exist_ok=True)
@@ -151,10 +166,10 @@ class Striker:
             return bool(pids)
         return self._post(f"{of_running(self._settings).ars}/__sim/faults", ARCHIVE[name])
 
-    def _signal(self, service: str, word: signal.Signals) -> bool:
+    def _signal(self, service: str, number: signal.Signals) -> bool:
         found = victims.service(self._settings, service)
         pids = [*found, *(child.pid for pid in found for child in descendants(pid))]
-        victims.kill(pids, word)
+        victims.kill(pids, number)
         return bool(pids)
 
     def _post(self, url: str, body: dict[str, Any]) -> bool:
@@ -183,15 +198,7 @@ class Striker:
                 if pipeline["pipeline"] == PIPELINE:
                     change(pipeline)
             _write(path, found)
-        words = (sys.executable, "-m", "refinery.cli", "migrate")
-        loaded = subprocess.run(
-            words,
-            cwd=self._settings.project_dir,
-            env=dict(self._environment),
-            capture_output=True,
-            check=False,
-        )
-        return loaded.returncode == 0
+        return run_refinery(self._settings, self._environment, "migrate").returncode == 0
 
     def _write(self, work: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
         """Do what an operator does, in one transaction. False while the database is away."""

@@ -27,11 +27,11 @@ class ProcessId:
         """Whether this very process still runs; a zombie does not."""
         return find(self) is not None
 
-    def tell(self, word: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when the process has ended."""
         process = find(self)
         if process is not None:
-            tell(process, word)
+            tell(process, number)
 
 
 def identify(pid: int) -> ProcessId | None:
@@ -52,10 +52,10 @@ def find(identity: ProcessId) -> psutil.Process | None:
         return None
 
 
-def tell(process: psutil.Process, word: signal.Signals) -> None:
+def tell(process: psutil.Process, number: signal.Signals) -> None:
     """Send a signal to a process that may have ended meanwhile; psutil guards against reuse."""
     try:
-        process.send_signal(word)
+        process.send_signal(number)
     except psutil.NoSuchProcess:
         return
 

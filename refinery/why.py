@@ -28,7 +28,7 @@ def show(settings: Settings, what: str) -> None:
         found = asyncio.run(ask(of_running(settings).database, what))
     except CannotDo as error:
         raise ValueError(str(error)) from error
-    Console(highlight=False).print(told(found))
+    Console(highlight=False).print(explained(found))
 
 
 async def ask(database_url: str, what: str) -> list[Waits]:
@@ -70,7 +70,7 @@ def _as_uuid(what: str) -> UUID | None:
         return None
 
 
-def told(found: Sequence[Waits]) -> RenderableType:
+def explained(found: Sequence[Waits]) -> RenderableType:
     """Two lines for each job, or, of many, for each thing that they wait for, the most first."""
     found = [each for each in found if not each.reason.startswith(REPEATED)]
     if not found:

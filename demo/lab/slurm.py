@@ -123,8 +123,8 @@ async def prepare(site: Site) -> None:
         poll_interval=0.5,
     )
     if run.state is None or run.state.type != StateType.COMPLETED:
-        said = run.state.message if run.state else "it never ran"
-        raise NoSlurm(f"operate/prepare-site did not make the site ready: {said}")
+        message = run.state.message if run.state else "it never ran"
+        raise NoSlurm(f"operate/prepare-site did not make the site ready: {message}")
 
 
 async def forget(settings: Settings, engine: AsyncEngine, site: Site) -> None:

@@ -83,10 +83,10 @@ class SlurmLab:
         """What Slurm's commands need to find this cluster."""
         return {"SLURM_CONF": str(self.conf)}
 
-    def run(self, *words: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True) -> str:
         """One of Slurm's commands on this cluster; its stdout."""
         done = subprocess.run(
-            words,
+            command,
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
@@ -95,7 +95,7 @@ class SlurmLab:
             check=False,
         )
         if check and done.returncode:
-            raise RuntimeError(f"{words}: {done.stderr}")
+            raise RuntimeError(f"{command}: {done.stderr}")
         return done.stdout
 
     def root(self, name: str) -> Path:
@@ -166,10 +166,10 @@ class SlurmLab:
         path = self.folder / "log" / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def _spawn(self, name: str, *words: str) -> None:
+    def _spawn(self, name: str, *command: str) -> None:
         with (self.folder / "log" / f"{name.replace('/', '-')}.out").open("ab") as out:
             self.processes[name] = subprocess.Popen(
-                [_program(name.split("/")[0]) or name, *words],
+                [_program(name.split("/")[0]) or name, *command],
                 env={**os.environ, **self.environment, **self.given},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -69,11 +69,11 @@ KINDS: dict[str, Callable[[Settings], list[int]]] = {
 """Who can be killed, by name."""
 
 
-def kill(pids: Iterable[int], word: signal.Signals = signal.SIGKILL) -> None:
+def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to those that still live."""
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, word)
+            os.kill(pid, number)
 
 
 def alive(pids: Iterable[int]) -> list[int]:

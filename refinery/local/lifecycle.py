@@ -46,8 +46,8 @@ def up(settings: Settings, say: Say, work: Work) -> None:
                 say("stopping")
                 task.cancel()
 
-        for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(word, ask)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, ask)
         try:
             await task
         except asyncio.CancelledError:
@@ -70,7 +70,7 @@ def detach(settings: Settings, say: Say) -> state.SystemState:
     log = settings.logs / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        said = out.tell()
+        shown = out.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "refinery.cli", "up"],
             cwd=settings.project_dir,
@@ -80,7 +80,7 @@ def detach(settings: Settings, say: Say) -> state.SystemState:
             start_new_session=True,
         )
     while True:
-        said = relay(log, said, say)
+        shown = relay(log, shown, say)
         now = state.read(settings)
         if now.ready and now.supervisor and now.supervisor.pid == process.pid:
             # It outlives us on purpose; told so, Popen does not complain about a child left.

@@ -240,17 +240,17 @@ class EmbeddedPostgres:
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole: a killed one is not used."""
         self._write_secret()
-        draft, word = self.home / "data.new", self.home / "password.new"
+        draft, password = self.home / "data.new", self.home / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
-        word.write_text(self.password(), encoding="utf-8")
-        self.account.own(word)
+        password.write_text(self.password(), encoding="utf-8")
+        self.account.own(password)
         argv = [str(binaries(self.account) / "initdb"), "-D", str(draft), "-U", SUPERUSER]
-        argv += ["--pwfile", str(word), "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+        argv += ["--pwfile", str(password), "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         try:
             done = self.account.run([*argv, *(["--no-sync"] if self.fast else [])], self.home)
         finally:
-            word.unlink()
+            password.unlink()
         if done.returncode != 0:
             raise PostgresError(f"initdb could not make {self.data}: {done.stderr.strip()[-2000:]}")
         draft.rename(self.data)

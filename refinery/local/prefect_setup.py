@@ -65,8 +65,8 @@ async def wait_for(client: PrefectClient) -> None:
 
 async def deploy() -> int:
     """Deploy everything in prefect.yaml, by Prefect's own command; its exit code."""
-    words = ("-m", "prefect", "--no-prompt", "deploy", "--all")
-    process = await asyncio.create_subprocess_exec(sys.executable, *words)
+    command = ("-m", "prefect", "--no-prompt", "deploy", "--all")
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
     return await process.wait()
 
 

@@ -64,16 +64,6 @@ class Legality(Part):
     credit: str | None = None
 
 
-INHERITED = (
-    *("asset_subject", "barcode", "camera_setting_control", "complete_digitiser_list"),
-    *("date_asset_taken", "digitiser", "external_publishers", "funding", "legality"),
-    *("make_public", "metadata_source", "metadata_version", "mos_id", "multi_specimen"),
-    *("preparation_type", "push_to_specify", "restricted_access", "session_id"),
-    *("specimen_pid", "tags"),
-)
-"""What is as true of a derivative as of the image it was made of."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """One field, or one tag as `tags.<key>`, before and after, as JSON."""
@@ -151,21 +141,6 @@ class Metadata(Part):
     def parent_guid(self) -> str | None:
         """The asset it was made of, if it is a derivative."""
         return self.parent_guids[0] if self.parent_guids else None
-
-    def for_derivative(self, guid: str, file_format: str, payload_type: str) -> Self:
-        """The metadata of an image made of this asset's: the same, but for what is its own."""
-        fresh = type(self)(
-            asset_guid=guid,
-            collection=self.collection,
-            institution=self.institution,
-            pipeline_name=self.pipeline_name,
-            workstation_name=self.workstation_name,
-            parent_guids=(self.asset_guid,),
-            file_format=file_format,
-            payload_type=payload_type,
-        )
-        inherited = {field: getattr(self, field) for field in INHERITED}
-        return fresh.model_copy(update=inherited)
 
     def canonical(self) -> dict[str, Any]:
         """Every field as JSON, read back by `Metadata.model_validate`."""

@@ -20,10 +20,18 @@ from blocks.store import LocalStore
 from blocks.tier import NoTier
 from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP, SERVICE_SILENT, STORAGE_FILLING
 from tasks.archive.configured import open_tier
-from track.reports.alarms import ON, Subject, last_said, note_known, said_of, set_alarm
+from track.reports.alarms import (
+    ON,
+    Heard,
+    Subject,
+    last_said,
+    note_known,
+    said_of,
+    services_heard,
+    set_alarm,
+)
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue
-from track.reports.service_health import Heard, services_heard
 from track.schema.database import transact
 
 LOOKS = 3

@@ -15,11 +15,11 @@ ZEROS = "all zero, as a copy that was cut short leaves them"
 """What every note says that asks about an image of which a part may never have been written."""
 
 
-async def hold(tx: AsyncConnection, guid: str, told: Iterable[str], *, actor: str) -> None:
-    """Hold an asset until a person has seen what it is told; a note that is there stays."""
+async def hold(tx: AsyncConnection, guid: str, notes: Iterable[str], *, actor: str) -> None:
+    """Hold an asset until a person has seen these notes; a note that is there stays."""
     mine = select(asset.c.attention).where(asset.c.guid == guid)
     before = (await tx.execute(mine)).scalar_one()
-    new = [each for each in told if each not in (before or "")]
+    new = [each for each in notes if each not in (before or "")]
     if new:
         note = "; ".join(([before] if before else []) + new)
         await set_attention(tx, guid, note, actor=actor)

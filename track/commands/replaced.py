@@ -64,10 +64,10 @@ async def warn_of_ingest(tx: AsyncConnection, guid: str, what: str) -> None:
 
 
 async def note_replaced(
-    tx: AsyncConnection, session_id: UUID, said: Mapping[str, QuarantineEntry], *, actor: str
+    tx: AsyncConnection, session_id: UUID, changes: Mapping[str, QuarantineEntry], *, actor: str
 ) -> None:
     """Say on each asset that what lies in its folder is not what was taken in."""
-    for guid, what in ((guid, str(entry)) for guid, entry in said.items()):
+    for guid, what in ((guid, str(entry)) for guid, entry in changes.items()):
         await warn_of_ingest(tx, guid, what)
         await record(
             tx, actor=actor, what="asset.replaced", session_id=session_id,

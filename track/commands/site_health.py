@@ -81,14 +81,14 @@ async def note_silence(tx: AsyncConnection, *, actor: str) -> list[str]:
 
     Only what is news is told. A site's driver takes it back with its first good turn.
     """
-    told = []
+    news = []
     for row in (await tx.execute(SILENT)).all():
         why = row.degraded or _nobody(row)
         if await degrade(tx, row.name, why, actor=actor):
-            told.append(f"site {row.name}: {why}")
+            news.append(f"site {row.name}: {why}")
         if moved := await leave(tx, row.name, why=f"site {row.name}: {why}", actor=actor):
-            told.append(f"site {row.name}: {moved} queued jobs moved elsewhere")
-    return told
+            news.append(f"site {row.name}: {moved} queued jobs moved elsewhere")
+    return news
 
 
 def _nobody(row: Row[Any]) -> str:

@@ -48,11 +48,11 @@ async def note_lack(tx: AsyncConnection, name: str, run: str, why: str) -> None:
     given = {"site": name, "run": run, "why": why, "times": times}
     given["pause"] = PAUSES.pause_s(times)
     await tx.execute(NOTE, given)
-    told = f"it cannot run module {run}: {why}"
+    why_not = f"it cannot run module {run}: {why}"
     if times == 1:
-        await record(tx, actor=f"driver:{name}", what="site.lacks", old=None, new=told)
-        await announce(tx, events.SITE_DEGRADED, name, told)
-    await leave(tx, name, why=f"site {name}: {told}", run=run)
+        await record(tx, actor=f"driver:{name}", what="site.lacks", old=None, new=why_not)
+        await announce(tx, events.SITE_DEGRADED, name, why_not)
+    await leave(tx, name, why=f"site {name}: {why_not}", run=run)
 
 
 async def forget_lacks(tx: AsyncConnection, name: str, *, actor: str, run: str = "") -> None:
@@ -64,9 +64,9 @@ async def forget_lacks(tx: AsyncConnection, name: str, *, actor: str, run: str =
         return
     left = {each: lack for each, lack in lacks.items() if each not in gone}
     await tx.execute(update(site).where(site.c.name == name).values(lacks=left))
-    told = f"it runs module {', '.join(gone)} again"
-    await record(tx, actor=actor, what="site.lacks", old=str(lacks[gone[0]]["why"]), new=told)
-    await announce(tx, events.SITE_RECOVERED, name, told)
+    news = f"it runs module {', '.join(gone)} again"
+    await record(tx, actor=actor, what="site.lacks", old=str(lacks[gone[0]]["why"]), new=news)
+    await announce(tx, events.SITE_RECOVERED, name, news)
     await wake_where(tx, (stage.c.kind == "module") & any_of(stage.c.run, gone))
 
 

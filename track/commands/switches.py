@@ -139,7 +139,7 @@ async def set_priority(
     rows = (await tx.execute(others.with_for_update(key_share=True))).all()
     changed = any_of(asset.c.guid, [row.guid for row in rows])
     await tx.execute(update(asset).where(changed).values(priority=priority))
-    said = [
+    changes = [
         {
             "session_id": row.session_id,
             "asset_guid": row.guid,
@@ -148,7 +148,7 @@ async def set_priority(
         }
         for row in rows
     ]
-    await record_all(tx, said, actor=actor, what="asset.priority")
+    await record_all(tx, changes, actor=actor, what="asset.priority")
     await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
     return [ResultRow(row.guid, "", str(row.priority), str(priority)) for row in rows]
 

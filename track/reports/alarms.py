@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import system_event
 from track.records.outbox import announce
+from track.schema.database import SERVICE
 from track.schema.history import record
 
 ACTOR = "reconcile"
@@ -90,3 +91,26 @@ async def said_of(tx: AsyncConnection, kind: str) -> dict[str, str]:
     prefix = f"alarm.{kind}."
     rows = await tx.execute(RAISED, {"prefix": prefix})
     return {row.what.removeprefix(prefix): row.new for row in rows}
+
+
+CONNECTIONS = text("""
+    SELECT application_name AS name, CAST(extract(epoch FROM clock_timestamp()
+               - max(greatest(backend_start, state_change))) AS float) AS silent_s
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND starts_with(application_name, :prefix)
+    GROUP BY application_name
+""")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A service, and for how many seconds it has asked nothing."""
+
+    name: str
+    silent_s: float
+
+
+async def services_heard(tx: AsyncConnection) -> list[Heard]:
+    """The services that are connected to the database; each asks something every few seconds."""
+    rows = await tx.execute(CONNECTIONS, {"prefix": SERVICE})
+    return [Heard(row.name.removeprefix(SERVICE), row.silent_s) for row in rows]

@@ -73,7 +73,7 @@ class Ends:
         """Whether one that failed is well again: far from the line, or it would be said often."""
         return self.failed < FEW or self.failed * 4 < self.ends
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The same for a person."""
         mostly = f", mostly: {self.why}" if self.why else ""
         return (
@@ -84,7 +84,7 @@ class Ends:
 async def watch_stages(tx: AsyncConnection) -> list[str]:
     """Announce stages that have begun to fail, once each; a line for each that changed."""
     suspects = set((await tx.execute(SUSPECTS)).scalars())
-    failing = {name for name, said in (await said_of(tx, "stage")).items() if said == ON}
+    failing = {name for name, state in (await said_of(tx, "stage")).items() if state == ON}
     if not suspects | failing:
         return []
     lines = []
@@ -98,8 +98,8 @@ async def watch_stages(tx: AsyncConnection) -> list[str]:
                 f"operate/switch it off (pipeline={pipeline}, stage={stage}), mend its cause, "
                 "switch it on and operate/resubmit what failed"
             )
-            if await set_alarm(tx, subject, each.told(), remedy):
-                lines.append(each.told())
+            if await set_alarm(tx, subject, each.sentence(), remedy):
+                lines.append(each.sentence())
         elif each.is_well and await set_alarm(tx, subject, None):
             lines.append(f"stage {name} does not fail any more")
     return lines

@@ -67,7 +67,7 @@ class Full:
     held: int
 
 
-Told = tuple[Kind, str]
+Explanation = tuple[Kind, str]
 
 
 def explained(row: Row[Any], full: Full | None, load: Load | None) -> Waits:
@@ -93,8 +93,8 @@ def explained(row: Row[Any], full: Full | None, load: Load | None) -> Waits:
     )  # fmt: skip
 
 
-def _upstream(row: Row[Any]) -> Told:
-    parts = [said for edge in row.upstream or () if (said := _edge(row, edge))]
+def _upstream(row: Row[Any]) -> Explanation:
+    parts = [part for edge in row.upstream or () if (part := _edge(row, edge))]
     if row.state == "absent":
         return Kind.UPSTREAM, "its neighbour does not exist (yet): " + ("; ".join(parts) or "none")
     return Kind.UPSTREAM, "; ".join(parts) or "waits for its edges to be looked at again"
@@ -109,9 +109,9 @@ def _edge(row: Row[Any], edge: Mapping[str, Any]) -> str:
             return f"waits until it is known how many children it has, each to pass {stage}"
         if edge["good"] >= wanted:
             return ""
-        said = f"waits for {stage} of {wanted - edge['good']} of {wanted} children"
+        waits = f"waits for {stage} of {wanted - edge['good']} of {wanted} children"
         stopped = [each for each in others if each["state"] in ("failed", "cancelled")]
-        return said + (f"; {_state(stopped)}" if stopped else "")
+        return waits + (f"; {_state(stopped)}" if stopped else "")
     if edge["good"]:
         return ""
     if not others:
@@ -134,7 +134,7 @@ def _is(state: str) -> str:
     )
 
 
-def _ready(row: Row[Any], full: Full | None) -> Told:
+def _ready(row: Row[Any], full: Full | None) -> Explanation:
     """The first of what holds a ready job, in the order in which a claim asks."""
     if row.attention or row.parents_attention:
         whose = "" if row.attention else f" (its parent {row.parent_guid})"
@@ -201,13 +201,13 @@ def _no_room(row: Row[Any], full: Full) -> str:
     rooms = [(full.pipeline, full.room)]
     if full.room.whole is not None:
         rooms.append(("all pipelines", full.room.whole))
-    said = [_bound(row, whose, room, name) for whose, room in rooms for name in BOUNDS]
+    bounds = [_bound(row, whose, room, name) for whose, room in rooms for name in BOUNDS]
     held = (
         f"; {full.held} specimens inside need a person (attention, failed): see refinery why"
         if full.held
         else ""
     )
-    full_of = ", ".join(each for each in said if each)
+    full_of = ", ".join(each for each in bounds if each)
     return f"waits for room: {full_of or f'the throttle of {full.pipeline} is full'}{held}"
 
 
@@ -224,23 +224,23 @@ def _bound(row: Row[Any], whose: str, room: Room, name: str) -> str:
         "derivatives_mb": row.reserved_mb,
         "open_shares_mb": max(row.size_mb + row.reserved_mb, own_share),
     }[name]
-    field, words = BOUNDS[name]
+    field, sentence = BOUNDS[name]
     now = getattr(room, field)
     if name == "open_shares_mb":
         now += sum(room.loose.values()) - own_share
     if now + adds <= limit:
         return ""
     more = f" and it needs {adds}" if name.endswith("_mb") else ""
-    return f"{now} of {limit} {words.format(pipeline=whose)}{more}"
+    return f"{now} of {limit} {sentence.format(pipeline=whose)}{more}"
 
 
-def _in_hand(row: Row[Any], does: str) -> Told:
+def _in_hand(row: Row[Any], does: str) -> Explanation:
     if row.dispatcher:
         return Kind.WORK, f"its session's dispatcher {does}"
     return Kind.DISPATCHER, "its dispatcher has ended; the next one, or reconcile, goes on with it"
 
 
-def _at_site(row: Row[Any], load: Load | None) -> Told:
+def _at_site(row: Row[Any], load: Load | None) -> Explanation:
     site = row.site
     if row.cancelling:
         return Kind.CANCEL, f"{site} was asked to stop it and has not said that it ended"
@@ -281,7 +281,7 @@ def _queued(row: Row[Any], load: Load | None) -> str:
     return f"waits in the queue of {site} as {row.external_id or row.batch_key}{because}"
 
 
-def _returned(row: Row[Any]) -> Told:
+def _returned(row: Row[Any]) -> Explanation:
     if row.awaited:
         return Kind.OUTPUTS, f"its files are to be brought from {row.site}{_trouble(row)}"
     if row.said and row.dispatcher:
@@ -290,5 +290,5 @@ def _returned(row: Row[Any]) -> Told:
 
 
 def _decide(row: Row[Any]) -> str:
-    said = row.said or "nothing was said"
-    return f"{said}; a person decides: operate/resubmit or operate/skip"
+    why = row.said or "nothing was said"
+    return f"{why}; a person decides: operate/resubmit or operate/skip"

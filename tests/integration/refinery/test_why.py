@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.why import ask, told
+from refinery.why import ask, explained
 from tests.support.world import World, new
 from track.commands.selection import CannotDo
 from track.reports.waiting_words import Waits
@@ -31,7 +31,7 @@ async def world(engine: AsyncEngine) -> World:
 def shown(found: list[Waits]) -> list[str]:
     """The lines as a wide terminal has them, single-spaced."""
     console = Console(file=io.StringIO(), width=300)
-    console.print(told(found))
+    console.print(explained(found))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [" ".join(line.split()) for line in text.splitlines()]
 

@@ -10,10 +10,9 @@ from tests.support.world import World, new
 from track.commands import switches
 from track.jobs import verbs
 from track.records.outbox import announce_changed, due
-from track.reports.alarms import Subject, last_said, set_alarm
+from track.reports.alarms import Subject, last_said, services_heard, set_alarm
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue
-from track.reports.service_health import services_heard
 from track.schema.database import make_engine, transact
 from track.schema.states import State
 

@@ -280,15 +280,6 @@ def test_a_change_that_cannot_be_read_is_refused_and_nothing_is_written() -> Non
         read().apply({"collection": None}, ["collection"])
 
 
-def test_a_derivative_inherits_what_is_true_of_it_too() -> None:
-    parent = read(barcode="NHMD1", status="ARCHIVE", asset_pid="pid", tags={"ocr": "x"},
-                  date_asset_finalised="2024-01-01T00:00:00Z")  # fmt: skip
-    child = parent.for_derivative("g_400", "tif", "image")
-    assert (child.asset_guid, child.parent_guid, child.file_format) == ("g_400", "g", "tif")
-    assert (child.barcode, child.tags) == (parent.barcode, parent.tags)
-    assert (child.asset_pid, child.status, child.date_asset_finalised) == ((), None, None)
-
-
 def test_a_document_goes_to_v2_and_back_unchanged() -> None:
     metadata = read_document(V2).metadata
     assert set(to_v2(metadata)) == KEYS | {"_id"}
