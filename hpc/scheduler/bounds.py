@@ -86,12 +86,7 @@ def read_bounds(lines: Iterable[str]) -> Allowed:
 
 
 def _partition(name: str, words: Mapping[str, str]) -> JobBounds:
-    whose = f"partition {name}"
-    seconds, memory = _seconds(words.get("MaxTime", "")), _mib(words.get("MaxMemPerNode", ""))
-    return JobBounds(
-        (seconds, whose) if seconds else None,
-        (memory, whose) if memory else None,
-    )
+    return _bounds(words.get("MaxTime", ""), words.get("MaxMemPerNode", ""), f"partition {name}")
 
 
 def _with_nodes(name: str, bounds: JobBounds, largest: int) -> JobBounds:
@@ -103,11 +98,12 @@ def _with_nodes(name: str, bounds: JobBounds, largest: int) -> JobBounds:
 def _qos(name: str, value: str) -> JobBounds:
     wall, _, tres = value.partition("|")
     wishes = dict(word.split("=", 1) for word in tres.split(",") if "=" in word)
-    seconds, memory, whose = _seconds(wall), _mib(wishes.get("mem", "")), f"QOS {name}"
-    return JobBounds(
-        (seconds, whose) if seconds else None,
-        (memory, whose) if memory else None,
-    )
+    return _bounds(wall, wishes.get("mem", ""), f"QOS {name}")
+
+
+def _bounds(time: str, memory: str, whose: str) -> JobBounds:
+    time_s, mem_mb = _seconds(time), _mib(memory)
+    return JobBounds((time_s, whose) if time_s else None, (mem_mb, whose) if mem_mb else None)
 
 
 def _seconds(text: str) -> int | None:

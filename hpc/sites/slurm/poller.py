@@ -164,7 +164,8 @@ class Poller:
         return await self._report(verdicts) or news
 
     def _note_readable(self, queue: SchedulerAnswer) -> None:
-        """A queue of which some lines cannot be read proves no end; for long, it is a fault."""
+        """Note whether all of the queue could be read: else it proves no end, and, for long, it
+        is a fault."""
         if queue.complete:
             self.state.squeue.clear()
         else:
