@@ -11,13 +11,13 @@ from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import SlurmSite
 
 
-class ClosedDepot:
+class ClosedShares:
     """An archive that gives nothing and takes nothing."""
 
-    async def fetch(self, shelf: ShareLocation, file: FileFacts, to: Path) -> None:
+    async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
         raise ArchiveSharesError("closed")
 
-    async def send(self, shelf: ShareLocation, file: FileFacts, path: Path) -> None:
+    async def send(self, location: ShareLocation, file: FileFacts, path: Path) -> None:
         raise ArchiveSharesError("closed")
 
 
@@ -44,7 +44,7 @@ async def test_a_preempted_job_uses_no_try_whatever_its_runner_could_tell(
     site: SlurmSite, tmp_path: Path, network: bool
 ) -> None:
     """Its runner reported a failure at SIGTERM, before the scheduler's word was read."""
-    more: dict[str, Any] = {} if network else {"callback": "", "archive_shares": ClosedDepot()}
+    more: dict[str, Any] = {} if network else {"callback": "", "archive_shares": ClosedShares()}
     attempt = await stopped(site, tmp_path, **more)
     assert attempt["outcome"] == "preempted"
     assert "it had to make room for another job" in attempt["message"]

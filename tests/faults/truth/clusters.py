@@ -1,4 +1,4 @@
-"""The clusters of the property test: native jobs, a driver's evidence, and a bad post."""
+"""The clusters of the property test: native jobs, a driver's evidence, and a bad network."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Native:
 
 
 @dataclass
-class Letter:
+class Message:
     """A message that is under way."""
 
     what: str
@@ -43,35 +43,35 @@ class Letter:
 
 
 @dataclass
-class Post:
+class Network:
     """What is under way to us: it comes late, twice, in any order, or with an old fence."""
 
     truth: Truth
-    letters: list[Letter] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     me: Actor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.me = Actor(self.truth, "post")
+        self.me = Actor(self.truth, "network")
 
     async def run(self) -> None:
         """Deliver for ever."""
         while True:
-            if not self.letters:
+            if not self.messages:
                 await self.me.turn("nothing to deliver", 0.1)
                 continue
-            letter = self.me.rng.choice(self.letters)
+            message = self.me.rng.choice(self.messages)
             if not self.me.chance(0.3):
-                self.letters.remove(letter)
+                self.messages.remove(message)
             older = self.me.rng.choice((1, -1)) if self.me.chance(0.1) else 0
-            await self.deliver(letter, self.me, older)
+            await self.deliver(message, self.me, older)
 
-    async def deliver(self, letter: Letter, me: Actor, older: int = 0) -> None:
-        """Make the call a letter holds; what is refused has no effect."""
-        fence = letter.fence + older
+    async def deliver(self, message: Message, me: Actor, older: int = 0) -> None:
+        """Make the call a message holds; what is refused has no effect."""
+        fence = message.fence + older
         try:
             await me.do(
-                f"{letter.what} of attempt {letter.attempt}, fence {fence}",
-                lambda tx: letter.call(tx, letter.attempt, fence),
+                f"{message.what} of attempt {message.attempt}, fence {fence}",
+                lambda tx: message.call(tx, message.attempt, fence),
             )
         except protocol.MessageRefused as refusal:
             self.truth.turns.note(me.name, f"  refused: {refusal}")
@@ -82,11 +82,11 @@ class Cluster:
     """One site: its driver and whatever runs there. The driver may forget; the site does not."""
 
     truth: Truth
-    post: Post
+    network: Network
     site: str
     grants: dict[int, list[Native]] = field(default_factory=dict)
     batches: dict[int, list[Native]] = field(default_factory=dict)
-    results: dict[int, list[Letter]] = field(default_factory=dict)
+    results: dict[int, list[Message]] = field(default_factory=dict)
     born: int = 0
     me: Actor = field(init=False)
 
@@ -101,7 +101,7 @@ class Cluster:
             if alive and drawn < 0.7:
                 await self._step(*self.me.rng.choice(alive))
             elif self.batches and drawn < 0.3:
-                await self._settle()
+                await self._close_ended()
             else:
                 await self._take()
 
@@ -140,36 +140,36 @@ class Cluster:
         if not native.granted:
             await self._start(native)
             return
-        letter = Letter("its end", member.attempt, member.fence, self._ending(native))
+        message = Message("its end", member.attempt, member.fence, self._ending(native))
         native.over = True
         if self.me.chance(0.4):
-            self.post.letters.append(letter)
+            self.network.messages.append(message)
             if self.me.chance(0.5):
-                self.results.setdefault(batch_id, []).append(letter)
+                self.results.setdefault(batch_id, []).append(message)
             return
-        await self.post.deliver(letter, self.me)
+        await self.network.deliver(message, self.me)
 
     async def _start(self, native: Native) -> None:
         member, body = native.member, Start(**native.who)
-        letter = Letter("start", member.attempt, member.fence, _starting(body))
+        message = Message("start", member.attempt, member.fence, _starting(body))
         if self.me.chance(0.1):
-            self.post.letters.append(letter)  # its connection breaks: the call may still come
+            self.network.messages.append(message)  # its connection breaks: the call may still come
             return
         try:
             await self.me.do(
                 f"{native.name} starts {member.guid} {member.stage} (attempt {member.attempt})",
-                lambda tx: letter.call(tx, member.attempt, member.fence),
+                lambda tx: message.call(tx, member.attempt, member.fence),
             )
         except protocol.MessageRefused as refusal:
             self.truth.turns.note(self.site, f"  refused: {refusal}")
             native.over = True
             return
         native.granted = True
-        self._remember(native)
+        self._note_grant(native)
         if self.me.chance(0.1):
-            self.post.letters.append(letter)
+            self.network.messages.append(message)
 
-    def _remember(self, native: Native) -> None:
+    def _note_grant(self, native: Native) -> None:
         """Nothing happens twice: one process per attempt, and none beside one that still runs."""
         granted = self.grants.setdefault(native.member.attempt, [])
         assert all(other is native for other in granted), f"two grants: {native}, {granted}"
@@ -197,15 +197,15 @@ class Cluster:
             return {"derivatives": [_derivative(member.guid, ppi) for ppi in made]}
         return {}
 
-    async def _settle(self) -> None:
+    async def _close_ended(self) -> None:
         """The driver's evidence: what left a result is collected before anything is called lost."""
         await self._stop_cancelled()
         for batch_id, natives in list(self.batches.items()):
             if not natives:
                 await self._launch(batch_id)  # a driver that comes back adopts it
             elif all(native.over for native in natives):
-                for letter in self.results.pop(batch_id, []):
-                    await self.post.deliver(letter, self.me)
+                for message in self.results.pop(batch_id, []):
+                    await self.network.deliver(message, self.me)
                 await self._report(batch_id)
                 del self.batches[batch_id]
                 return

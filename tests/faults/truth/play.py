@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.sites import Site
-from tests.faults.truth.clusters import Cluster, Post
+from tests.faults.truth.clusters import Cluster, Network
 from tests.faults.truth.dispatchers import Dispatching
 from tests.faults.truth.invariants import check, history_replays
 from tests.faults.truth.people import Editor, Operator, Time, wake_all
@@ -43,12 +43,12 @@ async def play(engine: AsyncEngine, database: str, *, seed: int, turns: int, rac
 async def _play(truth: Truth, database: str, turns: int) -> None:
     await _sites(truth)
     await truth.setting()
-    post = Post(truth)
-    clusters = [Cluster(truth, post, site) for site in SITES]
+    network = Network(truth)
+    clusters = [Cluster(truth, network, site) for site in SITES]
     dispatchers = [Dispatching(truth, database, f"dispatcher {n}") for n in range(4)]
     workers = {each.name: each.run for each in dispatchers}
     workers |= {cluster.site: cluster.run for cluster in clusters}
-    workers |= {"post": post.run, "time": Time(truth).run, "silence": Silence(truth).run}
+    workers |= {"network": network.run, "time": Time(truth).run, "silence": Silence(truth).run}
     people = {"operator": Operator(truth).run, "editor": Editor(truth).run}
     people |= {"scripts": LateScripts(truth).run}
     snapshots = truth.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -63,7 +63,7 @@ async def _play(truth: Truth, database: str, turns: int) -> None:
     for _ in range(2):
         await _heal(truth)
         honest = {name: run() for name, run in workers.items()}
-        quiet = _Quiet(truth, post)
+        quiet = _Quiet(truth, network)
         await truth.turns.play(honest, turns=QUIET, check=holds, every=10, over=quiet)
         assert await quiet(), "honest work does not come to an end"
     async with truth.engine.connect() as tx:
@@ -94,12 +94,12 @@ class _Quiet:
     """Whether nothing moves by itself any more, and nothing is under way."""
 
     truth: Truth
-    post: Post
+    network: Network
 
     async def __call__(self) -> bool:
         async with self.truth.engine.connect() as tx:
             seen = [await outlook(tx, session_id) for session_id in self.truth.sessions]
-        return not self.post.letters and all(each.quiet for each in seen)
+        return not self.network.messages and all(each.quiet for each in seen)
 
 
 async def _sites(truth: Truth) -> None:

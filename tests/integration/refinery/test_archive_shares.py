@@ -19,7 +19,7 @@ FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(
 
 
 @pytest.fixture
-async def shelf(archive: Archive) -> ShareLocation:
+async def location(archive: Archive) -> ShareLocation:
     """An asset whose share is open."""
     guid = str(uuid.uuid4())
     async with ArsClient(archive.address) as ars:
@@ -34,36 +34,36 @@ def local(folder: Path, content: bytes = IMAGE) -> Path:
 
 
 async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
-    archive: Archive, shelf: ShareLocation, tmp_path: Path
+    archive: Archive, location: ShareLocation, tmp_path: Path
 ) -> None:
-    depot = ArsShares(archive.address)
-    await depot.send(shelf, FACTS, local(tmp_path))
-    await depot.send(shelf, FACTS, local(tmp_path))  # again is harmless, and takes no room
-    await depot.fetch(shelf, FACTS, tmp_path / "back.tif")
+    shares = ArsShares(archive.address)
+    await shares.send(location, FACTS, local(tmp_path))
+    await shares.send(location, FACTS, local(tmp_path))  # again is harmless, and takes no room
+    await shares.fetch(location, FACTS, tmp_path / "back.tif")
     assert (tmp_path / "back.tif").read_bytes() == IMAGE
     async with ArsClient(archive.address) as ars:
-        assert [row.holds(FACTS) for row in await ars.files.listed(shelf.guid)] == [True]
-    assert len(archive.requests(shelf.guid, "PUT", "assetfiles")) == 1
+        assert [row.holds(FACTS) for row in await ars.files.listed(location.guid)] == [True]
+    assert len(archive.requests(location.guid, "PUT", "assetfiles")) == 1
 
 
 async def test_a_file_that_is_another_one_is_not_sent(
-    archive: Archive, shelf: ShareLocation, tmp_path: Path
+    archive: Archive, location: ShareLocation, tmp_path: Path
 ) -> None:
     torn = local(tmp_path, bytes(len(IMAGE)))
     with pytest.raises(ArchiveSharesError, match="CRC"):
-        await ArsShares(archive.address).send(shelf, FACTS, torn)
+        await ArsShares(archive.address).send(location, FACTS, torn)
     async with ArsClient(archive.address) as ars:
-        assert not any(row.holds(FACTS) for row in await ars.files.listed(shelf.guid))
+        assert not any(row.holds(FACTS) for row in await ars.files.listed(location.guid))
 
 
 async def test_what_the_share_holds_otherwise_is_not_given(
-    archive: Archive, shelf: ShareLocation, tmp_path: Path
+    archive: Archive, location: ShareLocation, tmp_path: Path
 ) -> None:
-    depot = ArsShares(archive.address)
-    await depot.send(shelf, FACTS, local(tmp_path))
+    shares = ArsShares(archive.address)
+    await shares.send(location, FACTS, local(tmp_path))
     wanted = FACTS.model_copy(update={"crc32": 1})
     with pytest.raises(ArchiveSharesError, match="CRC"):
-        await depot.fetch(shelf, wanted, tmp_path / "back.tif")
+        await shares.fetch(location, wanted, tmp_path / "back.tif")
     assert [path.name for path in tmp_path.glob("back*")] == []
 
 
@@ -76,20 +76,22 @@ async def test_what_the_share_holds_otherwise_is_not_given(
         {"action": "status", "status": 503},
     ],
 )
-async def test_a_fault_of_the_archive_is_a_depots_error_and_sending_again_mends_it(
-    archive: Archive, shelf: ShareLocation, tmp_path: Path, fault: dict[str, object]
+async def test_a_fault_of_the_archive_is_an_error_of_its_shares_and_sending_again_mends_it(
+    archive: Archive, location: ShareLocation, tmp_path: Path, fault: dict[str, object]
 ) -> None:
-    depot, fault = ArsShares(archive.address), dict(fault)
+    shares, fault = ArsShares(archive.address), dict(fault)
     where = {} if fault["action"] == "corrupt_upload" else {"path_regex": "assetfiles"}
-    archive.fault(str(fault.pop("action")), guid=shelf.guid, **where, **fault)
+    archive.fault(str(fault.pop("action")), guid=location.guid, **where, **fault)
     with pytest.raises(ArchiveSharesError):
-        await depot.send(shelf, FACTS, local(tmp_path))
-    await depot.send(shelf, FACTS, local(tmp_path))
+        await shares.send(location, FACTS, local(tmp_path))
+    await shares.send(location, FACTS, local(tmp_path))
     async with ArsClient(archive.address) as ars:
-        assert [row.holds(FACTS) for row in await ars.files.listed(shelf.guid)] == [True]
+        assert [row.holds(FACTS) for row in await ars.files.listed(location.guid)] == [True]
 
 
-async def test_an_archive_that_is_away_is_a_depots_error(tmp_path: Path, archive: Archive) -> None:
+async def test_an_archive_that_is_away_is_an_error_of_its_shares(
+    tmp_path: Path, archive: Archive
+) -> None:
     away = ArsShares(Archive("http://127.0.0.1:9", "v2_11").address)
     with pytest.raises(ArchiveSharesError):
         await away.send(ShareLocation("g", "NHMD", "Vascular plants"), FACTS, local(tmp_path))

@@ -22,7 +22,7 @@ PARKED = {"partition": "parked"}
 
 
 @dataclass
-class SlowDepot:
+class SlowShares:
     """An archive that takes and gives a file only once it is told to."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +80,7 @@ async def leave_result(site: SlurmSite, guid: str, attempt: int) -> Path:
     return kept
 
 
-def driver_of(site: SlurmSite, archive_shares: SlowDepot, **more: Any) -> SlurmDriver:
+def driver_of(site: SlurmSite, archive_shares: SlowShares, **more: Any) -> SlurmDriver:
     return site.driver(callback="", archive_shares=archive_shares, **more)
 
 
@@ -99,7 +99,7 @@ async def test_while_a_large_result_is_sent_others_are_submitted_seen_and_cancel
 ) -> None:
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
-    archive_shares = SlowDepot()
+    archive_shares = SlowShares()
     driver = driver_of(far, archive_shares)
     await driver.turn()
     kept = await leave_result(far, "a-1", attempt)
@@ -152,7 +152,7 @@ async def test_while_large_inputs_are_carried_other_batches_go(far: SlurmSite) -
         " VALUES ('a-1', 'i.tif', 'image', :crc32, :size_bytes)",
         **FACTS,
     )
-    archive_shares = SlowDepot()
+    archive_shares = SlowShares()
     driver = driver_of(far, archive_shares)
 
     async def begun() -> bool:
@@ -182,7 +182,7 @@ async def test_few_files_move_at_once_and_all_of_them_arrive(far: SlurmSite) -> 
     far.options["resources"] = PARKED
     guids = [f"a-{n}" for n in range(5)]
     attempts = await far.queue(*guids, stage="other")
-    archive_shares = SlowDepot()
+    archive_shares = SlowShares()
     driver = driver_of(far, archive_shares)
     await driver.turn()
     for guid, attempt in zip(guids, attempts, strict=True):
@@ -205,7 +205,7 @@ async def test_few_files_move_at_once_and_all_of_them_arrive(far: SlurmSite) -> 
 async def test_a_driver_that_ends_in_the_middle_leaves_it_to_the_next(far: SlurmSite) -> None:
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
-    first = SlowDepot()
+    first = SlowShares()
     driver = driver_of(far, first)
     await driver.turn()
     kept = await leave_result(far, "a-1", attempt)
@@ -218,7 +218,7 @@ async def test_a_driver_that_ends_in_the_middle_leaves_it_to_the_next(far: Slurm
     assert first.at_once == 0
     assert kept.exists()
     assert await state(far, "a-1") == "running"
-    second = SlowDepot()
+    second = SlowShares()
     second.go_on.set()
     successor = driver_of(far, second)
     await successor.adopt()
@@ -236,7 +236,7 @@ async def test_what_is_gone_over_there_fails_its_attempt_and_not_the_site(
     monkeypatch.setattr("hpc.sites.retries.PAUSES", Backoff(0.1, 900.0))
     far.options["resources"] = PARKED
     (attempt,) = await far.queue("a-1", stage="other")
-    driver = driver_of(far, SlowDepot())
+    driver = driver_of(far, SlowShares())
     await driver.turn()
     await leave_result(far, "a-1", attempt)
     shutil.rmtree(far.root / "assets" / "a-1")
