@@ -52,7 +52,7 @@ async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
         return changed
 
     # Sites by themselves: a driver that holds the edges may wait for its site's row.
-    await transact(engine, lambda tx: known_sites.load_sites(tx, sites, actor=ACTOR))
+    await transact(engine, known_sites.load_sites, sites, actor=ACTOR)
     changed = await transact(engine, write)
     await back_fill(engine, within_s=BACK_FILL_S)
     return changed

@@ -143,7 +143,7 @@ def migrate(settings: Settings) -> list[str]:
     async def definitions() -> list[str]:
         engine = make_engine(addresses.database)
         try:
-            await transact(engine, lambda tx: name_file_proxy(tx, links))
+            await transact(engine, name_file_proxy, links)
             return await load(settings, engine)
         finally:
             await engine.dispose()

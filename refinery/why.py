@@ -38,7 +38,7 @@ async def ask(database_url: str, what: str) -> list[Waits]:
     """
     engine = make_engine(database_url, pool=1)
     try:
-        return await transact(engine, lambda tx: _read(tx, what))
+        return await transact(engine, _read, what)
     finally:
         await engine.dispose()
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class SshHop:
-    """One name with an sshd. `host_key` are the pinned public keys, any of which counts, as
-    `ssh-keyscan` prints them: `ssh-ed25519 AAAA…`; `private_key` is ours in OpenSSH format."""
+    """One name with an sshd.
+
+    `host_key` are the pinned public keys, any of which counts, as `ssh-keyscan` prints them:
+    `ssh-ed25519 AAAA…`. `private_key` is ours in OpenSSH format.
+    """
 
     host: str
     user: str

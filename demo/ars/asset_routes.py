@@ -1,4 +1,4 @@
-"""The asset service's calls that create, read, replace and delete an asset."""
+"""The asset service's calls that create, read and replace an asset."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from fastapi.responses import JSONResponse
 from demo.ars import allocation, assets, checks, events, shares, specify
 from demo.ars.allocation import HttpInfo
 from demo.ars.documents import AssetBody
-from demo.ars.errors import BadRequest, IllegalAction, Internal, Refusal, Upstream
+from demo.ars.errors import BadRequest, IllegalAction, Internal, Refusal
 from demo.ars.faults import Point
 from demo.ars.folders import AssetPlace
-from demo.ars.roles import Admin, AdminServiceDeveloper, Anyone, MayDelete, allowed
+from demo.ars.roles import AdminServiceDeveloper, Anyone, allowed
 from demo.ars.shares import ShareOrder
-from demo.ars.store import Connection, run
+from demo.ars.store import Connection
 from demo.ars.tokens import User
 from demo.ars.world import InWorld, World
 
@@ -131,40 +131,3 @@ async def list_events(guid: str, world: InWorld, _: Anyone) -> list[dict[str, An
         if await assets.load(db, guid) is None:
             raise BadRequest("Asset doesnt exist")
         return await events.of_asset(db, guid)
-
-
-@router.delete("/{guid}", status_code=204)
-async def mark_deleted(guid: str, world: InWorld, user: Admin) -> None:
-    """Mark only: metadata, files and share stay."""
-    async with world.store.transaction() as db:
-        row = await assets.load(db, guid, lock=True)
-        if row is None:
-            raise BadRequest("Asset doesnt exist!")
-        if row["deleted_date"] is not None:
-            raise BadRequest("Asset is already deleted")
-        if row["document"]["asset_locked"]:
-            raise IllegalAction("Asset is locked")
-        sql = "UPDATE asset SET deleted_date = %s, deleted_by = %s WHERE asset_guid = %s"
-        await run(db, sql, world.clock.now(), user.name, guid)
-        await events.record(db, world.clock, guid, events.DELETED, user=user.name)
-
-
-@router.delete("/{guid}/deleteMetadata")
-async def delete_metadata(guid: str, world: InWorld, _: MayDelete) -> Response:
-    """Remove the asset's metadata for good, its share first; files in ERDA stay."""
-    async with world.store.transaction() as db:
-        row = await assets.load(db, guid)
-    if row is None:
-        raise BadRequest("Asset doesnt exist!")
-    if world.faults.take(Point.FILE_PROXY_UNREACHABLE, guid):
-        raise Upstream("Failed to delete share, cannot contact file-proxy")
-    info = await shares.close_share(world, guid)
-    if info.http_allocation_status == "BAD_REQUEST":
-        raise Upstream(f"Failed to delete share: {info.allocation_status_text}")
-    async with world.store.transaction() as db:
-        await run(db, "DELETE FROM file WHERE asset_guid = %s", guid)
-        await run(db, "DELETE FROM asset WHERE asset_guid = %s", guid)
-    if world.profile.delete_metadata_status == 204:
-        return Response(status_code=204)
-    message = f"Asset {guid} was deleted"
-    return JSONResponse({"asset_guid": guid, "status": "deleted", "message": message})

@@ -1,13 +1,13 @@
-"""The asset service's calls about an asset's state: status, completion, locks, audits."""
+"""The asset service's calls about an asset's state: status, completion, locks."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from psycopg.types.json import Jsonb
 
-from demo.ars import assets, events
+from demo.ars import assets
 from demo.ars.asset_routes import GUID_MISMATCH
 from demo.ars.documents import ArsBody
-from demo.ars.errors import BadRequest, IllegalAction
+from demo.ars.errors import BadRequest
 from demo.ars.roles import AdminService, AdminServiceDeveloper, AnyRole
 from demo.ars.store import Connection, Row, run
 from demo.ars.world import InWorld
@@ -27,10 +27,6 @@ class Completion(ArsBody):
     pipeline: str | None = None
     workstation: str | None = None
     digitiser: str | None = None
-
-
-class Audit(ArsBody):
-    user: str | None = None
 
 
 async def _existing(db: Connection, guid: str) -> Row:
@@ -84,16 +80,3 @@ async def complete(
     async with world.store.transaction() as db:
         await _existing(db, guid)
         await assets.set_status(db, world, guid, assets.SYNCHRONISED)
-
-
-@router.post("/assetmetadata/{guid}/audit", status_code=204)
-async def audit(guid: str, world: InWorld, _: AnyRole, body: Audit | None = None) -> None:
-    if body is None or not body.user:
-        raise BadRequest("Audit must have a user!")
-    async with world.store.transaction() as db:
-        row = await _existing(db, guid)
-        if row["internal_status"] not in (assets.SYNCHRONISED, *assets.IN_SPECIFY):
-            raise IllegalAction("Asset must be complete before auditing")
-        if row["document"]["digitiser"] == body.user:
-            raise IllegalAction("Audit cannot be performed by the user who digitized the asset")
-        await events.record(db, world.clock, guid, events.AUDITED, user=body.user)

@@ -173,7 +173,6 @@ async def view(db: Connection, world: World, guid: str) -> dict[str, Any] | None
     if row is None:
         return None
     links = await _specimen_views(db, guid)
-    audit = await events.latest(db, guid, events.AUDITED)
     created = await events.latest(db, guid, events.CREATED)
     updated = await events.latest(db, guid, events.UPDATED)
     document = row["document"]
@@ -190,13 +189,13 @@ async def view(db: Connection, world: World, guid: str) -> dict[str, Any] | None
         "metadata_updated_by": row["updated_by"],
         "asset_created_by": created and created["username"],
         "asset_updated_by": updated and updated["username"],
-        "asset_deleted_by": row["deleted_by"],
+        "asset_deleted_by": None,
         "date_asset_created_ars": iso(created["at"]) if created else None,
         "date_asset_updated_ars": iso(updated["at"]) if updated else None,
-        "date_asset_deleted_ars": iso(row["deleted_date"]),
-        "audited": audit is not None,
-        "audited_by": audit and audit["username"],
-        "date_audited": iso(audit["at"]) if audit else None,
+        "date_asset_deleted_ars": None,
+        "audited": False,
+        "audited_by": None,
+        "date_audited": None,
         "date_pushed_to_specify": None,
         "error_message": row["error_message"],
         "error_timestamp": iso(row["error_timestamp"]),

@@ -46,7 +46,6 @@ class Profile:
     """What differs between the contract of v2.11 and that of v2.6."""
 
     specimen_by_barcode: bool
-    delete_metadata_status: int
     deletion_is_for_admins: bool
     completion_names_asset: bool
 
@@ -54,13 +53,11 @@ class Profile:
 PROFILES: dict[ProfileName, Profile] = {
     "v2_11": Profile(
         specimen_by_barcode=True,
-        delete_metadata_status=200,
         deletion_is_for_admins=True,
         completion_names_asset=True,
     ),
     "v2_6": Profile(
         specimen_by_barcode=False,
-        delete_metadata_status=204,
         deletion_is_for_admins=False,
         completion_names_asset=False,
     ),

@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from demo.ars import erda, seed
@@ -43,11 +43,8 @@ def control_app(world: World) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.world = world
     app.get("/requests")(read_requests)
-    app.delete("/requests", status_code=204)(forget_requests)
-    app.post("/faults")(add_fault)
-    app.get("/faults")(list_faults)
+    app.post("/faults", status_code=204)(add_fault)
     app.delete("/faults", status_code=204)(clear_faults)
-    app.delete("/faults/{number}", status_code=204)(remove_fault)
     app.post("/tick")(force_tick)
     app.post("/clock")(advance_clock)
     app.post("/disk", status_code=204)(set_disk)
@@ -80,27 +77,12 @@ async def read_requests(
     ]
 
 
-async def forget_requests(world: InWorld) -> None:
-    async with world.store.transaction() as db:
-        await run(db, "TRUNCATE request")
-
-
-async def add_fault(rule: Rule, world: InWorld) -> dict[str, int]:
-    return {"id": world.faults.add(rule)}
-
-
-async def list_faults(world: InWorld) -> list[dict[str, Any]]:
-    listing = world.faults.listing().items()
-    return [{"id": number, **rule.model_dump(mode="json")} for number, rule in listing]
+async def add_fault(rule: Rule, world: InWorld) -> None:
+    world.faults.add(rule)
 
 
 async def clear_faults(world: InWorld) -> None:
     world.faults.clear()
-
-
-async def remove_fault(number: int, world: InWorld) -> None:
-    if not world.faults.remove(number):
-        raise HTTPException(404, f"There is no fault {number}")
 
 
 async def force_tick(world: InWorld) -> dict[str, int]:

@@ -43,13 +43,6 @@ class IllegalAction(Refusal):
     files_status = 400
 
 
-class Upstream(Refusal):
-    """The other service could not be reached."""
-
-    code = "UPSTREAM_ERROR"
-    status = files_status = 502
-
-
 class Internal(Refusal):
     """Something inside broke; the asset service answers with its framework's page instead."""
 

@@ -29,7 +29,7 @@ class Point(StrEnum):
 
     CORRUPT_UPLOAD = "corrupt_upload"  # a byte changes on its way: CRC mismatch, 507
     OPEN_SHARE_FAILS = "open_share_fails"  # ERDA not ready: 500, and the guid lock leaks
-    FILE_PROXY_UNREACHABLE = "file_proxy_unreachable"  # creation 503, deleteMetadata 502
+    FILE_PROXY_UNREACHABLE = "file_proxy_unreachable"  # creation 503
     ERDA_UNREACHABLE = "erda_unreachable"  # a job run aborts, its attempts are used up
     ERDA_PUT_FAILS = "erda_put_fails"  # one asset's transfer fails
     COMPLETE_LOST = "complete_lost"  # files in ERDA, the asset is never told
@@ -91,20 +91,13 @@ class FaultRules:
         self._next = 1
         self._dice = random.Random(0)
 
-    def add(self, rule: Rule) -> int:
-        number, self._next = self._next, self._next + 1
-        self._rules[number] = rule.model_copy(deep=True)
-        return number
+    def add(self, rule: Rule) -> None:
+        self._rules[self._next] = rule.model_copy(deep=True)
+        self._next += 1
 
     def clear(self) -> None:
         self._rules.clear()
         self._dice.seed(0)
-
-    def remove(self, number: int) -> bool:
-        return self._rules.pop(number, None) is not None
-
-    def listing(self) -> dict[int, Rule]:
-        return dict(self._rules)
 
     def at_edge(self, method: str, path: str, guid: str | None) -> Rule | None:
         """The edge fault that strikes this request, if any."""

@@ -60,7 +60,6 @@ Visitor = Annotated[User | None, Depends(_maybe_signed_in)]
 AnyRole = Annotated[User, Depends(_require(ADMIN, USER, DEVELOPER, SERVICE))]
 AdminServiceDeveloper = Annotated[User, Depends(_require(ADMIN, SERVICE, DEVELOPER))]
 AdminService = Annotated[User, Depends(_require(ADMIN, SERVICE))]
-Admin = Annotated[User, Depends(_require(ADMIN))]
 MayDelete = Annotated[User, Depends(_may_delete)]
 
 

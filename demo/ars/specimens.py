@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse
 
 from demo.ars import lists
 from demo.ars.documents import AssetSpecimenBody, SpecimenBody
-from demo.ars.errors import BadRequest, IllegalAction
-from demo.ars.roles import Admin, AdminServiceDeveloper, Anyone
-from demo.ars.store import Connection, Row, one, run
+from demo.ars.errors import BadRequest
+from demo.ars.roles import AdminServiceDeveloper, Anyone
+from demo.ars.store import Connection, Row, one
 from demo.ars.world import InWorld
 
 by_barcode = APIRouter(prefix="/v1/institutions/{institution}/collections/{collection}")
@@ -92,16 +92,6 @@ async def _save(db: Connection, body: SpecimenBody) -> dict[str, Any]:
     return view(saved)
 
 
-async def _delete(db: Connection, found: Row | None) -> Response:
-    if found is None:
-        return Response(status_code=404)
-    attached = "SELECT 1 AS yes FROM asset_specimen WHERE specimen_id = %s"
-    if await one(db, attached, found["specimen_id"]):
-        raise IllegalAction("Specimen has assets attached")
-    await run(db, "DELETE FROM specimen WHERE specimen_id = %s", found["specimen_id"])
-    return JSONResponse(f"Specimen {found['specimen_pid']} deleted")
-
-
 @by_barcode.get("/specimen/{barcode}")
 async def get_by_barcode(
     institution: str, collection: str, barcode: str, world: InWorld, _: Anyone
@@ -125,14 +115,6 @@ async def put_by_barcode(
         return await _save(db, body.model_copy(update=address))
 
 
-@by_barcode.delete("/specimen/{barcode}")
-async def delete_by_barcode(
-    institution: str, collection: str, barcode: str, world: InWorld, _: Admin
-) -> Response:
-    async with world.store.transaction() as db:
-        return await _delete(db, await _by_barcode(db, institution, collection, barcode))
-
-
 @by_pid.get("/{pid}")
 async def get_by_pid(pid: str, world: InWorld, _: Anyone) -> Response:
     async with world.store.transaction() as db:
@@ -146,9 +128,3 @@ async def put_by_pid(
 ) -> dict[str, Any]:
     async with world.store.transaction() as db:
         return await _save(db, body.model_copy(update={"specimen_pid": pid}))
-
-
-@by_pid.delete("/{pid}")
-async def delete_by_pid(pid: str, world: InWorld, _: Admin) -> Response:
-    async with world.store.transaction() as db:
-        return await _delete(db, await _by_pid(db, pid))

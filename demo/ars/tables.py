@@ -71,8 +71,6 @@ CREATE TABLE IF NOT EXISTS ars.asset (
     created_by text NOT NULL,
     updated_date timestamptz NOT NULL,
     updated_by text,
-    deleted_date timestamptz,
-    deleted_by text,
     FOREIGN KEY (institution, collection) REFERENCES ars.collection (institution, name)
 );
 CREATE TABLE IF NOT EXISTS ars.asset_specimen (

@@ -111,7 +111,7 @@ async def make_known(settings: Settings, engine: AsyncEngine, site: Site, lab: S
     )
     await block.save(SITE, overwrite=True)
     sites = [*read_sites(settings), site]
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="demo"))
+    await transact(engine, load_sites, sites, actor="demo")
 
 
 async def prepare(site: Site) -> None:
@@ -131,7 +131,7 @@ async def forget(settings: Settings, engine: AsyncEngine, site: Site) -> None:
     """Take the block and the site away, and note that its folders are gone."""
     await SlurmSite.adelete(SITE)
     others = read_sites(settings)
-    await transact(engine, lambda tx: load_sites(tx, others, actor="demo"))
+    await transact(engine, load_sites, others, actor="demo")
     await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
 
 

@@ -24,7 +24,7 @@ async def watch_leases(engine: AsyncEngine) -> None:
         await asyncio.sleep(LOOK_S)
         try:
             for session_id in await transact(engine, abandoned):
-                if await transact(engine, lambda tx, s=session_id: request_dispatcher(tx, s)):  # type: ignore[misc]
+                if await transact(engine, request_dispatcher, session_id):
                     log.warning("session %s lost its dispatcher; it gets another", session_id)
         except (SQLAlchemyError, OSError) as error:
             log.info("leases cannot be looked at: %s", error)

@@ -31,7 +31,7 @@ class SpecimenBody(BaseModel):
 
 
 def specimens_of(metadata: Metadata, profile: Profile = "current") -> list[SpecimenBody]:
-    """One specimen per barcode; its pid is the document's if there are as many, else made
+    """One specimen per barcode. Its pid is the document's if there are as many, else made
     of institution, collection and barcode as ARS would.
 
     So it is, too, where v2_6 would have to find a URI in a path by it.

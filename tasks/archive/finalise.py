@@ -27,15 +27,15 @@ async def finalise(dispatcher: Dispatcher, claim: Claim) -> None:
     """
     guid = claim.guid
     await close_share(dispatcher, guid)
-    await transact(dispatcher.engine, lambda tx: _date(tx, guid, dispatcher.actor))
+    await transact(dispatcher.engine, _date, guid, dispatcher.actor)
     await _push_until_held(dispatcher, guid)
-    if await transact(dispatcher.engine, lambda tx: endings.to_be_locked(tx, claim.job_id)):
+    if await transact(dispatcher.engine, endings.to_be_locked, claim.job_id):
         await dispatcher.tier.lock(guid)
 
 
 async def is_final(dispatcher: Dispatcher, claim: Claim) -> bool:
     """Whether its end was noted: not when the stage has to be done again."""
-    return await transact(dispatcher.engine, lambda tx: endings.is_final(tx, claim.guid))
+    return await transact(dispatcher.engine, endings.is_final, claim.guid)
 
 
 async def _date(tx: AsyncConnection, guid: str, actor: str) -> None:
@@ -52,10 +52,10 @@ async def _push_until_held(dispatcher: Dispatcher, guid: str) -> None:
     unlike: tuple[str, ...] = ()
     for _ in range(ROUNDS):
         await push_pending(engine, tier, guid)
-        unlike = await tier.unlike(await transact(engine, lambda tx: read_document(tx, guid)))
+        unlike = await tier.unlike(await transact(engine, read_document, guid))
         if not unlike:
             return
-        await transact(engine, lambda tx: mark_unpushed(tx, [guid]))
+        await transact(engine, mark_unpushed, [guid])
     raise TierRefused(
         f"{tier.name} does not hold what it was told of {', '.join(unlike)}, {ROUNDS} times over:"
         f" compare {guid} there with its metadata here, then resubmit finalise"

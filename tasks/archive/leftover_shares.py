@@ -30,7 +30,7 @@ class Closed:
 async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
     """Close the shares that nobody has used for so long, as long as the archive answers."""
     found = Closed()
-    left = await transact(engine, lambda tx: shares.leftovers(tx, patience))
+    left = await transact(engine, shares.leftovers, patience)
     if not left:
         return found
     async with open_tier() as tier:
@@ -50,7 +50,7 @@ async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
 
 async def _close(engine: AsyncEngine, tier: Tier, each: Leftover, patience: timedelta) -> bool:
     """Close one while its asset is held, so that nobody takes it up meanwhile."""
-    await transact(engine, lambda tx: shares.closing(tx, each.guid))
+    await transact(engine, shares.closing, each.guid)
 
     async def work(tx: AsyncConnection) -> bool:
         if not await shares.hold_leftover(tx, each.guid, patience):

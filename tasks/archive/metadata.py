@@ -39,16 +39,16 @@ async def push_pending(engine: AsyncEngine, tier: Tier, guid: str) -> int | None
 
     Raises TierError.
     """
-    if await transact(engine, lambda tx: unpushed(tx, guid)) is None:
+    if await transact(engine, unpushed, guid) is None:
         return None
     pushed = None
     # A push holds one connection and needs another: many at once would wait for each other.
     async with tier.describing, engine.begin() as held:
         await hold_alone(held, f"push:{guid}")
-        while (pending := await transact(engine, lambda tx: unpushed(tx, guid))) is not None:
+        while (pending := await transact(engine, unpushed, guid)) is not None:
             pushed = pending.revision
             await tier.describe(pending.metadata, pending.told)
-            await transact(engine, lambda tx, it=pushed: mark_pushed(tx, guid, it))  # type: ignore[misc]
+            await transact(engine, mark_pushed, guid, pushed)
     return pushed
 
 
@@ -62,7 +62,7 @@ async def push_changed(dispatcher: Dispatcher, guid: str) -> None:
     the archive stays owed.
     """
     await _push_patiently(dispatcher, guid)
-    for other in await transact(dispatcher.engine, lambda tx: unpushed_relatives(tx, guid)):
+    for other in await transact(dispatcher.engine, unpushed_relatives, guid):
         try:
             await _push_patiently(dispatcher, other)
         except TierError as error:
@@ -88,7 +88,7 @@ async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> Pus
     archive that is away is left in peace.
     """
     told = PushResult()
-    guids = await transact(engine, lambda tx: unpushed_metadata(tx, patience))
+    guids = await transact(engine, unpushed_metadata, patience)
     if not guids:
         return told
     async with open_tier() as tier:
@@ -105,6 +105,4 @@ async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> Pus
 
 
 async def _note(engine: AsyncEngine, guid: str, why: str) -> None:
-    await transact(
-        engine, lambda tx: record(tx, actor=ACTOR, what=REFUSED, asset_guid=guid, why=why)
-    )
+    await transact(engine, record, actor=ACTOR, what=REFUSED, asset_guid=guid, why=why)

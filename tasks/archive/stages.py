@@ -29,19 +29,19 @@ async def create(dispatcher: Dispatcher, guid: str) -> None:
     """Have the archive know the asset, with a share open for files of which it has no copy."""
     row, metadata = await _asset(dispatcher, guid)
     tier, engine = dispatcher.tier, dispatcher.engine
-    pending = await transact(engine, lambda tx: unpushed(tx, guid))
+    pending = await transact(engine, unpushed, guid)
     number, metadata = (pending.revision, pending.metadata) if pending else (0, metadata)
     await tier.prepare(metadata)
-    await transact(engine, lambda tx: shares.opening(tx, guid, _share_mb(row)))
+    await transact(engine, shares.opening, guid, _share_mb(row))
     created = await tier.create(metadata, _share_mb(row))
     if created.new:
-        await transact(engine, lambda tx: mark_pushed(tx, guid, number))
+        await transact(engine, mark_pushed, guid, number)
     if created.share_open:
-        await transact(engine, lambda tx: shares.opened(tx, guid))
+        await transact(engine, shares.opened, guid)
     elif await _brings_more(dispatcher, guid):
         await open_share(dispatcher, guid)
     else:
-        await transact(engine, lambda tx: shares.closed(tx, guid))
+        await transact(engine, shares.closed, guid)
 
 
 async def upload(dispatcher: Dispatcher, guid: str) -> None:
@@ -49,7 +49,7 @@ async def upload(dispatcher: Dispatcher, guid: str) -> None:
     row, metadata = await _asset(dispatcher, guid)
     files = [_local(row, each) for each in await _files(dispatcher, guid)]
     names = [each.name for each in files]
-    first = await transact(dispatcher.engine, lambda tx: shares.opening(tx, guid, _share_mb(row)))
+    first = await transact(dispatcher.engine, shares.opening, guid, _share_mb(row))
     sent = await dispatcher.tier.put(metadata, files)
 
     async def note(tx: AsyncConnection) -> None:
@@ -108,7 +108,7 @@ async def _note_verdict(dispatcher: Dispatcher, guid: str, verdict: Verdict) -> 
         return
     if verdict.outcome is not Outcome.FAILED or not verdict.share_open:
         raise TierRefused(f"{guid} is not archived: {verdict.reason}")
-    refusal = await transact(dispatcher.engine, lambda tx: note_refusal(tx, guid))
+    refusal = await transact(dispatcher.engine, note_refusal, guid)
     where = dispatcher.tier.durable_name
     if refusal.is_final:
         others = f"{where} took other specimens' files meanwhile"
@@ -121,22 +121,22 @@ async def _note_verdict(dispatcher: Dispatcher, guid: str, verdict: Verdict) -> 
 async def open_share(dispatcher: Dispatcher, guid: str) -> None:
     """Open the asset's share again, for the clusters to fetch its files from."""
     row, metadata = await _asset(dispatcher, guid)
-    await transact(dispatcher.engine, lambda tx: shares.opening(tx, guid, _share_mb(row)))
+    await transact(dispatcher.engine, shares.opening, guid, _share_mb(row))
     await dispatcher.tier.open(metadata, _share_mb(row))
-    await transact(dispatcher.engine, lambda tx: shares.opened(tx, guid))
+    await transact(dispatcher.engine, shares.opened, guid)
 
 
 async def have_share_open(dispatcher: Dispatcher, claim: Claim) -> None:
     """Open the share of an asset, unless it is known to be open, for a stage about to start."""
-    if await transact(dispatcher.engine, lambda tx: shares.opening_for(tx, claim.job_id)):
+    if await transact(dispatcher.engine, shares.opening_for, claim.job_id):
         await open_share(dispatcher, claim.guid)
 
 
 async def close_share(dispatcher: Dispatcher, guid: str) -> None:
     """Close the asset's share."""
-    await transact(dispatcher.engine, lambda tx: shares.closing(tx, guid))
+    await transact(dispatcher.engine, shares.closing, guid)
     await dispatcher.tier.close(guid)
-    await transact(dispatcher.engine, lambda tx: shares.closed(tx, guid))
+    await transact(dispatcher.engine, shares.closed, guid)
 
 
 def _share_mb(row: AssetRow) -> int:

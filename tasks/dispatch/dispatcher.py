@@ -192,7 +192,7 @@ class Dispatcher:
             return None
         if self.started >= self.pace.subflows:
             return "handed over"
-        seen = await transact(self.engine, lambda tx: outlook(tx, self.session_id))
+        seen = await transact(self.engine, outlook, self.session_id)
         if seen.quiet and not self._open:
             return "finished"
         if seen.may_park and await self._has_waited(seen):
@@ -226,9 +226,10 @@ class Dispatcher:
             latest = self._latest(task, job_id)
             line = await transact(
                 self.engine,
-                lambda tx, it=latest: operations.cancel(  # type: ignore[misc]
-                    tx, it, actor=actor, why="its run was cancelled in Prefect"
-                ),
+                operations.cancel,
+                latest,
+                actor=actor,
+                why="its run was cancelled in Prefect",
             )
             if self._latest(task, latest) == latest:
                 break

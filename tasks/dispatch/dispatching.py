@@ -59,9 +59,10 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
     token = CURRENT.set(dispatcher)
     await transact(
         dispatcher.engine,
-        lambda tx: release_jobs(
-            tx, dispatcher.session_id, actor=dispatcher.actor, keep=dispatcher.id
-        ),
+        release_jobs,
+        dispatcher.session_id,
+        actor=dispatcher.actor,
+        keep=dispatcher.id,
     )
     dispatcher.callbacks.start()
     dispatcher.cancellations.start()

@@ -48,7 +48,7 @@ class SessionReport:
     async def show(self) -> None:
         """Write the table when it differs from what was written last."""
         session_id = self._dispatcher.session_id
-        rows = await transact(self._dispatcher.engine, lambda tx: session_progress(tx, session_id))
+        rows = await transact(self._dispatcher.engine, session_progress, session_id)
         table = json.dumps([_line(row) for row in rows], ensure_ascii=False)
         if table == self._shown:
             return

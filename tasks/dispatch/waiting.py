@@ -128,7 +128,7 @@ class EventWaiter:
     async def _states(self, ids: set[int]) -> dict[int, State]:
         if not ids:
             return {}
-        return await transact(self._engine, lambda tx: standing_at_sites(tx, ids))
+        return await transact(self._engine, standing_at_sites, ids)
 
     async def _listen(self) -> None:
         """Hear the session's events for as long as the dispatcher lives."""

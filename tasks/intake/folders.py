@@ -77,7 +77,7 @@ async def close_session_folder(dispatcher: Dispatcher) -> None:
     `imported_` when at least one specimen is in and the others are in, quarantined or left out
     by a person; `error_` when none is in. Done before: nothing happens.
     """
-    found = await transact(dispatcher.engine, lambda tx: _decided(tx, dispatcher))
+    found = await transact(dispatcher.engine, _decided, dispatcher)
     if found is None:
         return
     prefix = "imported_" if found.taken_in else "error_"
@@ -91,7 +91,7 @@ async def close_session_folder(dispatcher: Dispatcher) -> None:
     )
     if closed is not None:
         path = str(closed)
-        await transact(dispatcher.engine, lambda tx: rename(tx, dispatcher.session_id, path))
+        await transact(dispatcher.engine, rename, dispatcher.session_id, path)
 
 
 async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | None:

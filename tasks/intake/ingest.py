@@ -174,5 +174,5 @@ async def _ask_about_holes(dispatcher: Dispatcher, guid: str, image: Entry) -> l
         who = await cleared_by(connection, guid, note)
     if who is not None:
         return [f"{file}: {hole}, which {who} has accepted"]
-    await transact(dispatcher.engine, lambda tx: hold(tx, guid, [note], actor=dispatcher.actor))
+    await transact(dispatcher.engine, hold, guid, [note], actor=dispatcher.actor)
     raise AskedAPerson(image.path, what)

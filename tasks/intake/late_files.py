@@ -36,7 +36,7 @@ async def closable(
 
 
 async def _is_closable(engine: AsyncEngine, drive: NDrive, session: UUID, actor: str) -> bool:
-    known = await transact(engine, lambda tx: of_folder(tx, session))
+    known = await transact(engine, of_folder, session)
     folder = Path(known[0].path)
     try:
         seen = await MOUNTS.run(folder.parent, _look, folder, drive.root)
@@ -55,9 +55,7 @@ async def _is_closable(engine: AsyncEngine, drive: NDrive, session: UUID, actor:
     still = changed < since
     if listing.items and still and not _is_watched(drive, folder, known[0].workstation):
         fields = {"path": str(folder), "workstation": known[0].workstation}
-        opened = await transact(
-            engine, lambda tx: open_session(tx, **fields, listing_hash=content, actor=actor)
-        )
+        opened = await transact(engine, open_session, **fields, listing_hash=content, actor=actor)
         log.info("session %s opened: %s got files since it was taken", opened, folder)
     return False
 

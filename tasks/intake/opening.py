@@ -48,7 +48,7 @@ async def register_folder(
         "listing_hash": listing_hash(seen),
         "actor": actor,
     }
-    opened = await transact(engine, lambda tx: sessions.open_session(tx, **fields))
+    opened = await transact(engine, sessions.open_session, **fields)
     if opened is None:
         log.info("%s is known already, exactly as it lies there", path)
     else:
@@ -63,7 +63,7 @@ async def is_known(engine: AsyncEngine, drive: NDrive, folder: Path, content: st
     """
     path, _ = await MOUNTS.run(folder.parent, _located, drive.root, folder)
     found = {"path": str(path), "listing_hash": content}
-    return await transact(engine, lambda tx: sessions.is_known(tx, **found))
+    return await transact(engine, sessions.is_known, **found)
 
 
 def _located(_: Pulse, root: Path, folder: Path) -> tuple[Path, str]:

@@ -74,7 +74,5 @@ def _opens(path: Path) -> bool:
 
 async def _start_over(engine: AsyncEngine, each: UnreadableFiles, new: NewAsset) -> list[str]:
     """Its guid, unless somebody was quicker."""
-    again = await transact(
-        engine, lambda tx: register_assets(tx, each.session_id, [new], actor=ACTOR, again=True)
-    )
+    again = await transact(engine, register_assets, each.session_id, [new], actor=ACTOR, again=True)
     return again.reopened

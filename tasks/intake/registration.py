@@ -69,9 +69,7 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
         return None
     listing = await look_into(Path(path), dispatcher.drive.root)
     described = await MOUNTS.run(listing.folder.parent, _describe, listing, pipelines)
-    assets = await transact(
-        dispatcher.engine, lambda tx: with_own_guids(tx, dispatcher.session_id, described)
-    )
+    assets = await transact(dispatcher.engine, with_own_guids, dispatcher.session_id, described)
     others = await replaced(dispatcher, listing)
 
     found = Registered([], [], [])
@@ -90,9 +88,7 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
         found.known.extend(page.known)
     bases = {each.guid: each.file_name for each in assets}
     pairs = {guid: listing.items[bases[guid]] for guid in found.known}
-    await transact(
-        dispatcher.engine, lambda tx: _close(tx, dispatcher, listing.folder, pairs, others)
-    )
+    await transact(dispatcher.engine, _close, dispatcher, listing.folder, pairs, others)
     return found
 
 

@@ -108,7 +108,7 @@ async def _other_image(
         return _unreadable(entry, error)
     if read.sha256 != row.sha256:
         return QuarantineEntry(entry.name, *OTHER_IMAGE)
-    await transact(dispatcher.engine, lambda tx: same_after_all(tx, row.id, entry.mtime))
+    await transact(dispatcher.engine, same_after_all, row.id, entry.mtime)
     return None
 
 

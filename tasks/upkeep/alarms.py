@@ -63,7 +63,7 @@ async def watch_archive(engine: AsyncEngine) -> list[str]:
     try:
         async with open_tier() as tier:
             subject = Subject("archive", tier.name.lower(), ARCHIVE_DOWN, ARCHIVE_UP)
-            known = await transact(engine, lambda tx: last_said(tx, subject))
+            known = await transact(engine, last_said, subject)
             trouble = await tier.trouble()
             for _ in range(0 if known == ON else LOOKS - 1):
                 if trouble is None:
@@ -83,7 +83,7 @@ async def watch_services(engine: AsyncEngine) -> list[str]:
     """
     silent = await _silent(engine)
     for _ in range(LOOKS - 1):
-        known = await transact(engine, lambda tx: said_of(tx, "service"))
+        known = await transact(engine, said_of, "service")
         if all(trouble is None or known.get(name) == ON for name, trouble in silent.items()):
             break
         await asyncio.sleep(PAUSE_S)
@@ -140,7 +140,7 @@ async def watch_storage(engine: AsyncEngine, free_gb: float) -> list[str]:
     drive: NDrive = await NDrive.aload("default")
     places = {"store": store.root, "n-drive": drive.root}
     free = await asyncio.to_thread(_free, places)
-    raised = await transact(engine, lambda tx: said_of(tx, "storage"))
+    raised = await transact(engine, said_of, "storage")
     said: dict[Subject, str | None] = {}
     for name, gigabytes in free.items():
         enough = free_gb * (WELL_AGAIN if raised.get(name) == ON else 1)

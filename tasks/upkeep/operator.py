@@ -56,7 +56,7 @@ class OperatorRequest:
         lines = []
         for job_id in job_ids:
             try:
-                lines.append(await transact(self.engine, lambda tx, j=job_id: work(tx, j)))  # type: ignore[misc]
+                lines.append(await transact(self.engine, work, job_id))
             except StaleMove as error:
                 lines.append(ResultRow(f"job {job_id}", "", "", "", f"it moved meanwhile: {error}"))
         return lines

@@ -74,10 +74,10 @@ class Pruner:
     async def sweep(self) -> AsyncIterator[PruneOutcome]:
         """Settle every copy that is due, one after another."""
         self.at_other_sites = await transact(
-            self.engine, lambda tx: retention.leave_to_drivers(tx, dry_run=self.dry_run)
+            self.engine, retention.leave_to_drivers, dry_run=self.dry_run
         )
         after = 0
-        while page := await transact(self.engine, lambda tx, a=after: retention.due(tx, after=a)):  # type: ignore[misc]
+        while page := await transact(self.engine, retention.due, after=after):
             for copy in page:
                 yield await self.settle(copy)
             after = page[-1].id
@@ -97,7 +97,7 @@ class Pruner:
         except TierError as error:
             reason = f"the archive: {error}"
         if not self.dry_run:
-            await transact(self.engine, lambda tx: retention.note_kept(tx, copy, reason))
+            await transact(self.engine, retention.note_kept, copy, reason)
         return PruneOutcome(copy, False, reason)
 
     async def _tell(self, copy: Copy, error: NotAsTaken) -> None:
@@ -107,7 +107,7 @@ class Pruner:
         """
         if not self.dry_run and error.file.suffix.lower() != ".json":
             what = OTHER_ORIGINAL.format(name=error.file.name)
-            await transact(self.engine, lambda tx: note_suspect(tx, copy.guid, what, actor="prune"))
+            await transact(self.engine, note_suspect, copy.guid, what, actor="prune")
 
     async def _need_proof(self, copy: Copy) -> None:
         """Every copy that must exist exists. Raises Kept or TierError."""

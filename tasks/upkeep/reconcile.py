@@ -117,7 +117,7 @@ async def set_right(
     if not await back_fill(engine, within_s=BACK_FILL_S):
         found.notes.append("specimens are still being brought in line with an edited pipeline")
     await _forgotten_jobs(engine, patience, found)
-    silent = await transact(engine, lambda tx: note_silence(tx, actor=healing.ACTOR))
+    silent = await transact(engine, note_silence, actor=healing.ACTOR)
     found.sites_silent = len(silent)
     found.notes += silent
     await transact(engine, wake_for_probes)
@@ -125,9 +125,7 @@ async def set_right(
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)
     found.notes += [f"the files of {guid} may be read now: it is taken in" for guid in readmitted]
-    found.dispatchers_silent = len(
-        await transact(engine, lambda tx: healing.close_silent(tx, patience))
-    )
+    found.dispatchers_silent = len(await transact(engine, healing.close_silent, patience))
     try:
         async with get_client() as client:
             found.runs_orphaned = await end_orphans(client, engine, patience)
@@ -135,15 +133,15 @@ async def set_right(
     except (httpx.HTTPError, PrefectException) as error:
         found.notes.append(f"Prefect's runs could not be looked at: {error}")
         return found
-    neglected = await transact(engine, lambda tx: healing.neglected(tx, patience))
+    neglected = await transact(engine, healing.neglected, patience)
     left = [each for each in neglected if each not in coming]
     found.sessions_woken = await _take_up(engine, left, found, "work and no dispatcher")
     found.sessions_woken += await _look_at_parked(engine)
-    missing = await transact(engine, lambda tx: healing.unregistered(tx, registration))
+    missing = await transact(engine, healing.unregistered, registration)
     left = [each for each in missing if each not in coming]
     what = "specimens that nobody registered"
     found.sessions_without_registration = await _take_up(engine, left, found, what)
-    open_ = await transact(engine, lambda tx: healing.unclosed(tx, patience))
+    open_ = await transact(engine, healing.unclosed, patience)
     open_ = await closable(engine, open_, actor=healing.ACTOR)
     left = [each for each in open_ if each not in coming]
     what = "a folder that was not closed"
@@ -160,10 +158,10 @@ async def set_right(
 
 
 async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: ReconcileCounts) -> None:
-    suspects = await transact(engine, lambda tx: healing.forgotten(tx, patience))
+    suspects = await transact(engine, healing.forgotten, patience)
     if not suspects:
         return
-    wrong = await transact(engine, lambda tx: healing.re_evaluate(tx, suspects))
+    wrong = await transact(engine, healing.re_evaluate, suspects)
     found.jobs_forgotten = len(wrong)
     if wrong:
         found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
@@ -192,9 +190,9 @@ async def _look_at_parked(engine: AsyncEngine) -> int:
 
     The announcer's clock asks for these within a second or two, if it runs.
     """
-    before = await transact(engine, lambda tx: parked_longest(tx, AT_ONCE))
+    before = await transact(engine, parked_longest, AT_ONCE)
     for session_id in before:
-        await transact(engine, lambda tx, it=session_id: look(tx, it))  # type: ignore[misc]
+        await transact(engine, look, session_id)
     return len(await transact(engine, wake_due))
 
 
@@ -214,7 +212,7 @@ async def on_their_way(client: PrefectClient, engine: AsyncEngine) -> set[UUID]:
         runs += found
         if len(found) < CHUNK:
             break
-    known = await transact(engine, lambda tx: healing.known_runs(tx, [run.id for run in runs]))
+    known = await transact(engine, healing.known_runs, [run.id for run in runs])
     return {UUID(str(run.parameters["session"])) for run in runs if run.id not in known}
 
 
@@ -223,7 +221,7 @@ async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: time
 
     A dispatch run that never had a dispatcher, and began long ago, died before its lease.
     """
-    dead = await transact(engine, lambda tx: healing.dead_runs(tx, patience, within=WITHIN))
+    dead = await transact(engine, healing.dead_runs, patience, within=WITHIN)
     why = {each.flow_run_id: each.why for each in dead}
     ended = 0
     for chunk in _chunks(list(why)):
@@ -245,7 +243,7 @@ async def _without_dispatcher(
         limit=CHUNK,
     )
     ids = [run.id for run in runs if run.state is not None and run.state.timestamp < before]
-    known = await transact(engine, lambda tx: healing.known_runs(tx, ids))
+    known = await transact(engine, healing.known_runs, ids)
     return [each for each in ids if each not in known]
 
 

@@ -57,7 +57,7 @@ async def _waits(stack: Stack, engine: AsyncEngine, samples: int) -> list[float]
     keys = connections.token_keys(stack.settings)
     await define(engine, (samples + 1,))
     session = await open_with(engine, samples + 1, assets=1)
-    await transact(engine, lambda tx: wake_session(tx, session))
+    await transact(engine, wake_session, session)
     row = await _next(engine, session)
     waits = []
     async with httpx.AsyncClient(base_url=stack.addresses.clusters, timeout=30) as http:

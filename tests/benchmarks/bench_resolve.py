@@ -80,7 +80,7 @@ async def _fill(engine: AsyncEngine, assets: int) -> list[int]:
 
 async def _finish(engine: AsyncEngine, job_id: int) -> float:
     begun = time.perf_counter()
-    ready = await transact(engine, lambda tx: verbs.finish(tx, job_id, actor="bench"))
+    ready = await transact(engine, verbs.finish, job_id, actor="bench")
     assert len(ready) == 1
     return time.perf_counter() - begun
 

@@ -25,7 +25,7 @@ async def queue(world: World, found: Claim, site: str = "alpha") -> int:
 async def start(world: World, attempt: int, fence: int = 1, **who: str) -> Attempt:
     """Ask for the start of an attempt."""
     caller, body = RunnerCaller(attempt, fence), Start(**(WHO | who))
-    reply = await transact(world.engine, lambda tx: protocol.start(tx, caller, body))
+    reply = await transact(world.engine, protocol.start, caller, body)
     assert reply.attempt is not None
     return reply.attempt
 
@@ -35,17 +35,13 @@ async def complete(
 ) -> AttemptReply:
     """Bring an attempt's result."""
     body = Complete(**(WHO | who), result=Result.model_validate(result or {}))
-    return await transact(
-        world.engine, lambda tx: protocol.complete(tx, RunnerCaller(attempt, fence), body)
-    )
+    return await transact(world.engine, protocol.complete, RunnerCaller(attempt, fence), body)
 
 
 async def fail(world: World, attempt: int, status: str = "RETRY", fence: int = 1) -> AttemptReply:
     """Say that an attempt failed."""
     body = Fail(**WHO, fail_status=status, message="no luck")
-    return await transact(
-        world.engine, lambda tx: protocol.fail(tx, RunnerCaller(attempt, fence), body)
-    )
+    return await transact(world.engine, protocol.fail, RunnerCaller(attempt, fence), body)
 
 
 async def describe(world: World, *guids: str, **more: Any) -> None:

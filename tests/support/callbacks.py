@@ -109,7 +109,7 @@ class Cluster:
         app = create_app(config)
         world = await World.make(engine, CHILD, PARENT)
         sites = [HERE, HERE.model_copy(update={"name": "s1"})]
-        await transact(engine, lambda tx: install_sites(tx, sites))
+        await transact(engine, install_sites, sites)
         async with app.router.lifespan_context(app), client(app, LISTED[0]) as http:
             yield cls(app, world, http, engine)
 
@@ -135,7 +135,7 @@ class Cluster:
 
     async def finish_returned(self, job_id: int) -> None:
         """Do what remains of a job that came back."""
-        await transact(self.engine, lambda tx: verbs.finish(tx, job_id, actor="test"))
+        await transact(self.engine, verbs.finish, job_id, actor="test")
 
     async def job(self, guid: str, stage: str) -> dict[str, Any]:
         """A job's row."""

@@ -26,6 +26,6 @@ async def undispatched(
     made = await World.make(engine, pipeline)
     await made.sql("DELETE FROM track.dispatcher")
     await made.register(*assets)
-    await transact(engine, lambda tx: mark_registered(tx, made.session_id))
+    await transact(engine, mark_registered, made.session_id)
     await made.sql("UPDATE track.session SET wake_requested_at = NULL")
     return made

@@ -68,13 +68,11 @@ class Museum:
             self.drop(guid)
         opened = await transact(
             self.world.engine,
-            lambda tx: open_session(
-                tx,
-                path=str(self.folder),
-                workstation="WORKHERB0001",
-                listing_hash=listing_hash(list_session(self.folder)),
-                actor="test",
-            ),
+            open_session,
+            path=str(self.folder),
+            workstation="WORKHERB0001",
+            listing_hash=listing_hash(list_session(self.folder)),
+            actor="test",
         )
         assert opened is not None
         await self.turn_to(opened)

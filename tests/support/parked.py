@@ -49,7 +49,7 @@ class Museum:
     async def throttle(self, **throttle: int) -> None:
         """Give the pipeline another throttle."""
         known = [Pipeline.model_validate(pipeline(**throttle))]
-        await transact(self.engine, lambda tx: load_pipelines(tx, known, actor="t"))
+        await transact(self.engine, load_pipelines, known, actor="t")
 
     async def session(self, *guids: str, **fields: object) -> UUID:
         """A registered session of these specimens that nobody is at."""
@@ -63,7 +63,7 @@ class Museum:
         session_id = await transact(self.engine, work)
         world = World(self.engine, session_id, session_id)
         await world.register(*(new(guid, **fields) for guid in guids))
-        await transact(self.engine, lambda tx: mark_registered(tx, session_id))
+        await transact(self.engine, mark_registered, session_id)
         await world.sql("UPDATE track.session SET wake_requested_at = NULL, parked_at = NULL")
         self._worlds[session_id] = world
         return session_id
@@ -92,11 +92,14 @@ class Museum:
         guard = Guard(dispatcher_id=self.dispatchers[session_id])
         await transact(
             self.engine,
-            lambda tx: verbs.try_again(
-                tx, found.job_id, actor="t", why="away", uses_try=False, guard=guard,
-                delay_s=delay_s,
-            ),
-        )  # fmt: skip
+            verbs.try_again,
+            found.job_id,
+            actor="t",
+            why="away",
+            uses_try=False,
+            guard=guard,
+            delay_s=delay_s,
+        )
 
     async def park(self, session_id: UUID) -> Outlook:
         """Its dispatcher, if it has one, gives up the lease, and looks once more."""
@@ -105,11 +108,11 @@ class Museum:
         await self.sql(
             "UPDATE track.dispatcher SET ended_at = now() WHERE session_id = :id", id=session_id
         )
-        return (await transact(self.engine, lambda tx: look(tx, session_id)))[session_id]
+        return (await transact(self.engine, look, session_id))[session_id]
 
     async def outlook(self, session_id: UUID) -> Outlook:
         """What is before a session."""
-        return await transact(self.engine, lambda tx: outlook(tx, session_id))
+        return await transact(self.engine, outlook, session_id)
 
     async def asked(self, session_id: UUID) -> bool:
         """Whether a dispatcher was asked for."""
@@ -120,7 +123,7 @@ class Museum:
     async def neglected(self) -> list[UUID]:
         """What reconcile finds with a minute's patience."""
         minute = timedelta(minutes=1)
-        return await transact(self.engine, lambda tx: healing.neglected(tx, minute))
+        return await transact(self.engine, healing.neglected, minute)
 
     async def sql(self, statement: str, **values: object) -> list[tuple[object, ...]]:
         """Run one statement and return its rows."""

@@ -104,7 +104,7 @@ class SlurmSite:
 
     async def install(self) -> None:
         """Make the site known."""
-        await transact(self.engine, lambda tx: install_sites(tx, [self.site]))
+        await transact(self.engine, install_sites, [self.site])
 
     async def queue(self, *guids: str, stage: str = "clean") -> list[int]:
         """Register assets and hand a stage of each to the site; the attempts."""

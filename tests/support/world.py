@@ -29,7 +29,7 @@ HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"}
 async def edit(engine: AsyncEngine, *pipelines: dict[str, object]) -> list[str]:
     """Load definitions and carry them to every asset there is; the names that changed."""
     given = [Pipeline.model_validate(each) for each in pipelines]
-    changed = await transact(engine, lambda tx: load_pipelines(tx, given, actor="editor"))
+    changed = await transact(engine, load_pipelines, given, actor="editor")
     await back_fill(engine)
     return changed
 
@@ -78,9 +78,7 @@ class World:
 
     async def register(self, *assets: NewAsset) -> Registered:
         """Register assets in the session."""
-        return await transact(
-            self.engine, lambda tx: register_assets(tx, self.session_id, assets, actor="test")
-        )
+        return await transact(self.engine, register_assets, self.session_id, assets, actor="test")
 
     async def claim(self, limit: int = 10, guid: str | None = None) -> list[Claim]:
         """Claim what is ready."""
@@ -93,23 +91,23 @@ class World:
         who = self.dispatcher_id
         return await transact(
             self.engine,
-            lambda tx: verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=who, actor="test"),
+            verbs.enqueue_at_site,
+            job_id,
+            site,
+            dispatcher_id=who,
+            actor="test",
         )
 
     async def describe(self, *guids: str, **more: Any) -> None:
         """Give assets a document each."""
         for guid in guids:
             arrived = read_document(document(guid, **more))
-            await transact(
-                self.engine, lambda tx, g=guid, a=arrived: create_document(tx, g, a, actor="test")
-            )
+            await transact(self.engine, create_document, guid, arrived, actor="test")
 
     async def finish(self, found: Claim) -> list[int]:
         """Finish a claimed job."""
         guard = Guard(dispatcher_id=self.dispatcher_id)
-        return await transact(
-            self.engine, lambda tx: verbs.finish(tx, found.job_id, actor="test", guard=guard)
-        )
+        return await transact(self.engine, verbs.finish, found.job_id, actor="test", guard=guard)
 
     async def finish_all(self, *stages: str) -> None:
         """Claim and finish everything that becomes ready, or only these stages' jobs."""

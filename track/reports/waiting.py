@@ -159,8 +159,10 @@ async def of_asset(tx: AsyncConnection, guid: str) -> list[Waits]:
 
 
 async def of_session(tx: AsyncConnection, session_id: UUID, limit: int = 2000) -> list[Waits]:
-    """A session's jobs that are not over, `limit` at most; those that wait for others only
-    when there are no others in it."""
+    """A session's jobs that are not over, `limit` at most.
+
+    Those that wait for others are among them only when it has no others.
+    """
     given = {"session": session_id, "limit": limit}
     ids = (await tx.execute(OF_SESSION, given | {"not": ["waiting"]})).scalars().all()
     if not ids:

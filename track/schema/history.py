@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.schema.tables import history
 
 
-async def record(tx: AsyncConnection, *, actor: str, what: str, **row: Any) -> None:
+async def record(tx: AsyncConnection, /, *, actor: str, what: str, **row: Any) -> None:
     """Append one row; keyword names are the columns of `track.history`."""
     await tx.execute(insert(history).values(actor=actor, what=what, **row))
 

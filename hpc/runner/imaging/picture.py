@@ -166,8 +166,9 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> Grey:
 def read_colour(
     path: Path, most: int, max_pixels: int = MAX_PIXELS
 ) -> tuple[pyvips.Image, tuple[int, int]]:
-    """The whole image in sRGB, upright, in memory, reduced to `most` pixels where it has
-    more; and the full width and height. Raises BadInput, Transient.
+    """The whole image in sRGB, upright, in memory, and the full width and height.
+
+    It is reduced to `most` pixels where it has more. Raises BadInput, Transient.
     """
     image = open_image(path, max_pixels)
     size = upright_size(image)

@@ -52,8 +52,10 @@ class Rectangle:
         return Rectangle(self.x * by, self.y * by, self.width * by, self.height * by, self.angle)
 
     def stored(self, orientation: int, size: tuple[int, int]) -> "Rectangle":
-        """The same among the pixels as a file holds them, before its EXIF `orientation` is
-        applied; `size` is the upright image's."""
+        """The same among the pixels as a file holds them.
+
+        That is before its EXIF `orientation` is applied. `size` is the upright image's.
+        """
         right, bottom = size[0] - self.x, size[1] - self.y
         x, y = {
             1: (self.x, self.y),

@@ -115,8 +115,11 @@ def find_regions(image: pyvips.Image, threads: int) -> list[LabelRegion]:
 
 
 def grouped(strips: list[Strip]) -> list[LabelRegion]:
-    """Lines below each other and nearer than their height are one label; so are words of a
-    line. Beside each other, two thirds of that: there another label may begin."""
+    """The labels that these lines belong to.
+
+    Lines below each other and nearer than their height are one label, and so are words of a
+    line. Beside each other, two thirds of that: there another label may begin.
+    """
     groups = [([strip], _grown(strip)) for strip in strips]
     merged = True
     while merged:

@@ -175,8 +175,10 @@ def make(
     cut: Rectangle | None,
     bounds: PixelLimits,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """One derivative, under its name only when whole and of a size that makes sense; its
-    declaration and its measures. Raises BadInput, Transient, OSError.
+    """Make one derivative, and return its declaration and its measures.
+
+    It has its name only when it is whole and of a size that makes sense. Raises BadInput,
+    Transient, OSError.
     """
     from hpc.runner.files import crc32_of
     from hpc.runner.imaging.picture import MAX_PIXELS

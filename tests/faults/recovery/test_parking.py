@@ -45,7 +45,7 @@ async def at_site(engine: AsyncEngine) -> tuple[World, list[int]]:
     """A session of many assets, all of which a site runs now."""
     world = await World.make(engine, PIPELINE)
     sites = [Site.model_validate({"site": "alpha", "kind": "local", "root": "/nowhere"})]
-    await transact(engine, lambda tx: install_sites(tx, sites))
+    await transact(engine, install_sites, sites)
     await world.register(*(new(f"g{n}") for n in range(MANY)))
     attempts = [await queue(world, found) for found in await world.claim(limit=MANY)]
     for attempt in attempts:

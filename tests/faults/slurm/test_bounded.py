@@ -57,7 +57,7 @@ async def test_a_repeated_attempt_stays_within_its_partition_and_says_in_the_end
     shown = site.lab.run("scontrol", "show", "job", batch["external_id"])
     assert "MinMemoryNode=1000M" in shown
     # The lab's Slurm watches no memory; what it would say is told as the driver would.
-    (sent,) = await transact(site.engine, lambda tx: read_batches(tx, [batch["id"]]))
+    (sent,) = await transact(site.engine, read_batches, [batch["id"]])
     end = Meaning("out_of_memory", True, "its memory ran out")
     verdict = JobVerdict(SiteStatus.OVER, end=end)
     await driver.poller._report_end(sent.members[0], verdict)
@@ -87,5 +87,5 @@ async def test_a_job_that_never_starts_says_why_and_is_overdue_within_minutes(
     )
     (line,) = await transact(site.engine, announce_overdue)
     assert "PartitionTimeLimit" in line
-    waits = await transact(site.engine, lambda tx: of_asset(tx, "good-1"))
+    waits = await transact(site.engine, of_asset, "good-1")
     assert any(each.kind == "overdue" and "PartitionTimeLimit" in each.reason for each in waits)

@@ -10,9 +10,7 @@ from track.schema.database import transact
 
 async def cancel(site: SlurmSite, guid: str) -> None:
     job_id = await site.world.job_id(guid, "clean")
-    await transact(
-        site.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
-    )
+    await transact(site.engine, operations.cancel, job_id, actor="operator:ib", why="")
 
 
 async def test_a_cancel_ends_one_task_of_ours_and_never_what_has_its_id_now(

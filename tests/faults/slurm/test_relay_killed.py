@@ -39,7 +39,7 @@ async def queue_upload(site: SlurmSite) -> None:
     """Give the site the real module `upload` for a derivative that lies there."""
     stages = [{"key": "clean", "run": "module clean"}, {"key": "other", "run": "module upload"}]
     changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
-    await transact(site.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
+    await transact(site.engine, load_pipelines, [changed], actor="test")
     await site.world.register(new(PARENT))
     await site.world.register(new(CHILD, parent_guid=PARENT))
     await site.world.describe(PARENT, CHILD)

@@ -151,7 +151,10 @@ async def test_jobs_of_which_nothing_is_left_stay_unknown_until_a_person_decides
     job_id = await site.world.job_id("good-1", "clean")
     line = await transact(
         site.engine,
-        lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="the node burnt"),
+        declare_lost,
+        job_id,
+        actor="operator:ib",
+        why="the node burnt",
     )
     assert (line.was, line.now) == ("queued", "ready")
     await driver.turn()

@@ -104,7 +104,7 @@ class _Quiet:
 
 async def _sites(truth: Truth) -> None:
     sites = [Site.model_validate({"name": name, "kind": "local", "root": "/s"}) for name in SITES]
-    await transact(truth.engine, lambda tx: install_sites(tx, sites))
+    await transact(truth.engine, install_sites, sites)
     async with truth.engine.begin() as tx:
         await wake_all(tx)
 

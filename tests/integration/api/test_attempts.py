@@ -65,7 +65,10 @@ async def test_black_that_a_person_accepted_is_granted_to_the_modules_of_that_as
         for note in (said, None):
             await transact(
                 cluster.world.engine,
-                lambda tx, guid=guid, note=note: set_attention(tx, guid, note, actor="person:ib"),
+                set_attention,
+                guid,
+                note,
+                actor="person:ib",
             )
         granted = await cluster.start(await cluster.queue(guid, stage))
         assert granted["accept_black"] is (said == zeros)

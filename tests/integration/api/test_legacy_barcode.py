@@ -112,7 +112,7 @@ async def test_a_device_target_leaves_out_what_its_pipeline_says(cluster: Cluste
     await cluster.script("barcode", **sheet("g", asset_subject="device target"))
 
     job_id = await cluster.world.job_id("g", "barcode")
-    await transact(cluster.engine, lambda tx: verbs.finish(tx, job_id, actor="test"))
+    await transact(cluster.engine, verbs.finish, job_id, actor="test")
     states = await cluster.world.states("g")
     assert (states["ocr"], states["derivative"]) == (State.EXCLUDED, State.EXCLUDED)
     assert states["clean_up"] == State.READY

@@ -22,7 +22,7 @@ async def list_networks(cluster: Cluster, **networks: str) -> None:
         for name, network in networks.items()
     ]
     sites = [Site.model_validate(each) for each in given]
-    await transact(cluster.engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(cluster.engine, load_sites, sites, actor="test")
 
 
 @pytest.fixture
@@ -71,9 +71,7 @@ async def test_a_job_that_went_to_another_site_leaves_the_first_ones_calls_stale
     await cluster.asset("g")
     first = await cluster.queue("g", "assetLoader", "s1")
     job_id = (await cluster.attempt(first))["job_id"]
-    await transact(
-        cluster.engine, lambda tx: move_site(tx, job_id, "s2", actor="test", why="s1 is closed")
-    )
+    await transact(cluster.engine, move_site, job_id, "s2", actor="test", why="s1 is closed")
     answer = await script.post("/dev/api/v1/start_job", json=job("g"))
     assert answer.status_code == 200
     assert await cluster.inbox("start_job") == ["stale"]

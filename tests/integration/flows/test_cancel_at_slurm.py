@@ -40,7 +40,7 @@ async def site(
         await made.world.sql("DELETE FROM track.dispatcher")
         await made.world.register(new(GUID))
         await made.world.describe(GUID)
-        await transact(engine, lambda tx: mark_registered(tx, made.world.session_id))
+        await transact(engine, mark_registered, made.world.session_id)
         yield made
 
 

@@ -53,7 +53,7 @@ async def world(blocks: Path, engine: AsyncEngine) -> World:
     """A registered session of two assets and an open site, and no dispatcher yet."""
     made = await undispatched(engine, PIPELINE, new("g"), new("h"))
     sites = [Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})]
-    await transact(engine, lambda tx: install_sites(tx, sites))
+    await transact(engine, install_sites, sites)
     return made
 
 
@@ -149,9 +149,7 @@ async def test_a_cancelled_subflow_takes_its_queued_job_out_and_no_other(world: 
 async def test_a_started_job_is_cancelled_once_its_site_has_shown_the_end(world: World) -> None:
     async with dispatching(world), get_client() as client:
         attempt = await queued(world, "g")
-        (batch,) = await transact(
-            world.engine, lambda tx: take_batches(tx, "here", members=9, size=9)
-        )
+        (batch,) = await transact(world.engine, take_batches, "here", members=9, size=9)
         await start(world, attempt)
         run = await subflow(client, world, "g load")
         await client.set_flow_run_state(run.id, Cancelling())

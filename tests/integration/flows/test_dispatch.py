@@ -85,7 +85,7 @@ class FakeSite:
         self, word: Callable[..., Awaitable[Any]], attempt_id: int, fence: int, body: Any
     ) -> None:
         caller = protocol.RunnerCaller(attempt_id, fence)
-        await transact(self.world.engine, lambda tx: word(tx, caller, body))
+        await transact(self.world.engine, word, caller, body)
 
 
 def _native(attempt_id: int) -> dict[str, str]:
@@ -288,7 +288,7 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
 async def test_without_an_open_site_it_starts_nothing_and_goes_on_when_one_opens(
     world: World, site: FakeSite
 ) -> None:
-    await transact(world.engine, lambda tx: switch_site(tx, "here", False, actor="test"))
+    await transact(world.engine, switch_site, "here", False, actor="test")
     parked = await run(world, HASTY)
     assert (parked.name, await subflows(parked)) == ("Parked", [])
     assert await waking(world) is None
@@ -296,21 +296,21 @@ async def test_without_an_open_site_it_starts_nothing_and_goes_on_when_one_opens
         rows = await session_progress(connection, world.session_id)
     said = "no open site may take it: here is switched off"
     assert rows[0]["stages"][0]["reason"] == said
-    await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
+    await transact(world.engine, switch_site, "here", True, actor="test")
     assert await waking(world) is not None
     assert (await run(world)).name == "Finished"
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 
 
 async def test_a_live_dispatcher_sees_that_a_site_opens(world: World, site: FakeSite) -> None:
-    await transact(world.engine, lambda tx: switch_site(tx, "here", False, actor="test"))
+    await transact(world.engine, switch_site, "here", False, actor="test")
     running = asyncio.create_task(run(world))
 
     async def has_looked() -> bool:
         return bool(await world.sql("SELECT 1 FROM track.dispatcher"))
 
     await until(has_looked)
-    await transact(world.engine, lambda tx: switch_site(tx, "here", True, actor="test"))
+    await transact(world.engine, switch_site, "here", True, actor="test")
     assert (await running).name == "Finished"
 
 

@@ -37,9 +37,11 @@ async def world(silence: None, engine: AsyncEngine) -> World:
     for found in await made.claim():
         await transact(
             engine,
-            lambda tx, j=found.job_id: verbs.enqueue_at_site(
-                tx, j, "here", dispatcher_id=made.dispatcher_id, actor="test"
-            ),
+            verbs.enqueue_at_site,
+            found.job_id,
+            "here",
+            dispatcher_id=made.dispatcher_id,
+            actor="test",
         )
     return made
 
@@ -64,12 +66,12 @@ async def come_back(world: World, guid: str) -> None:
     assert isinstance(attempt_id, int) and isinstance(fence, int)
     native = {"native_id": "native", "nonce": "n"}
     start, done = Start(**native), Complete(**native, result=Result())
-    await transact(
-        world.engine, lambda tx: protocol.start(tx, protocol.RunnerCaller(attempt_id, fence), start)
-    )
+    await transact(world.engine, protocol.start, protocol.RunnerCaller(attempt_id, fence), start)
     await transact(
         world.engine,
-        lambda tx: protocol.complete(tx, protocol.RunnerCaller(attempt_id, fence), done),
+        protocol.complete,
+        protocol.RunnerCaller(attempt_id, fence),
+        done,
     )
 
 

@@ -71,7 +71,7 @@ async def test_the_end_of_a_locked_asset_may_be_done_again(
     world, guid = await finalised(engine, archive, {"lock": True})
     before, puts = await held(archive, guid), len(archive.requests(guid, "PUT"))
     job_id = await world.job_id(guid, "end")
-    await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="again"))
+    await transact(engine, resubmit, job_id, actor="test", why="again")
     await run_session(world)
     assert (await world.states(guid))["end"] == State.DONE
     assert await held(archive, guid) == before
@@ -87,7 +87,7 @@ async def test_a_stage_that_is_done_again_after_the_end_finds_the_share_open(
     assert await share_at_the_cluster(world, archive, guid) is not None
     assert await share(archive, guid) is None
     job_id = await world.job_id(guid, "ocr")
-    await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="a better reader"))
+    await transact(engine, resubmit, job_id, actor="test", why="a better reader")
     assert await share_at_the_cluster(world, archive, guid) is not None
     assert await share(archive, guid) is None
     assert (await world.states(guid))["end"] == State.DONE
@@ -101,7 +101,7 @@ async def test_an_archive_that_is_away_then_costs_no_try(
     await describe(world, guid, **NAMED)
     await share_at_the_cluster(world, archive, guid)
     job_id = await world.job_id(guid, "ocr")
-    await transact(engine, lambda tx: resubmit(tx, job_id, actor="test", why="again"))
+    await transact(engine, resubmit, job_id, actor="test", why="again")
     archive.fault("status", status=503, guid=guid, count=None)
     running = asyncio.create_task(run_session(world))
     try:

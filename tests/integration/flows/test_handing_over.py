@@ -108,7 +108,10 @@ async def test_results_that_came_back_are_taken_within_the_room_the_longest_back
     async def look(limit: int, *besides: int) -> list[str]:
         found = await transact(
             world.engine,
-            lambda tx: returned(tx, world.session_id, limit=limit, besides=besides),
+            returned,
+            world.session_id,
+            limit=limit,
+            besides=besides,
         )
         return [each.guid for each in found]
 

@@ -38,7 +38,7 @@ async def world(blocks: Path, engine: AsyncEngine) -> World:
         Site.model_validate({"site": name, "kind": "local", "root": f"/nowhere/{name}"})
         for name in ("local", "other")
     ]
-    await transact(engine, lambda tx: install_sites(tx, sites))
+    await transact(engine, install_sites, sites)
     await made.register(new("g"), new("h"))
     return made
 
@@ -64,7 +64,11 @@ async def fail(world: World) -> None:
     for found in await world.claim():
         await transact(
             world.engine,
-            lambda tx, j=found.job_id: verbs.end(tx, j, JobState.FAILED, actor="t", why="broke"),
+            verbs.end,
+            found.job_id,
+            JobState.FAILED,
+            actor="t",
+            why="broke",
         )
 
 
@@ -115,9 +119,11 @@ async def test_a_sites_queue_is_moved_away(world: World) -> None:
     for found in await world.claim():
         await transact(
             world.engine,
-            lambda tx, j=found.job_id: verbs.enqueue_at_site(
-                tx, j, "local", dispatcher_id=world.dispatcher_id, actor="t"
-            ),
+            verbs.enqueue_at_site,
+            found.job_id,
+            "local",
+            dispatcher_id=world.dispatcher_id,
+            actor="t",
         )
     assert "2 changed" in await said(operate.site, to="other", leaving="local")
     assert "0 changed" in await said(operate.site, to="other", leaving="local")

@@ -88,7 +88,7 @@ async def waking(world: World) -> object:
 async def arrive(world: World, trouble: str = "") -> None:
     ((attempt,),) = await world.sql("SELECT max(id) FROM track.attempt")
     assert isinstance(attempt, int)
-    await transact(world.engine, lambda tx: note_retrieved(tx, attempt, trouble))
+    await transact(world.engine, note_retrieved, attempt, trouble)
 
 
 async def test_it_parks_while_outputs_are_brought_and_their_end_wakes_it(
@@ -98,12 +98,10 @@ async def test_it_parks_while_outputs_are_brought_and_their_end_wakes_it(
     await until_back(world)
     assert (await run(world)).name == "Parked"
     assert await waking(world) is None
-    seen = await transact(world.engine, lambda tx: outlook(tx, world.session_id))
+    seen = await transact(world.engine, outlook, world.session_id)
     assert (seen.may_park, seen.quiet, seen.at_sites) == (True, False, 1)
-    assert await transact(world.engine, lambda tx: returned(tx, world.session_id)) == []
-    assert not await transact(
-        world.engine, lambda tx: healing.request_dispatcher(tx, world.session_id)
-    )
+    assert await transact(world.engine, returned, world.session_id) == []
+    assert not await transact(world.engine, healing.request_dispatcher, world.session_id)
     await arrive(world)
     assert await waking(world) is not None
     assert (await run(world)).name == "Finished"

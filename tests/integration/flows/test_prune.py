@@ -103,7 +103,7 @@ async def museum(blocks: Path, engine: AsyncEngine, archive: Archive) -> Museum:
     made = Museum(await World.make(engine, PIPELINE), archive, blocks)
     root = str(blocks / "site")
     site = Site.model_validate({"site": "local", "kind": "local", "root": root})
-    await transact(engine, lambda tx: install_sites(tx, [site]))
+    await transact(engine, install_sites, [site])
     made.drop()
     await made.record()
     return made

@@ -36,7 +36,7 @@ async def look(world: World, free_gb: float = 0) -> list[dict[str, Any]]:
     """The events that one look owes Prefect."""
     await world.sql("DELETE FROM track.outbox")
     lines = await raise_alarms(world.engine, free_gb)
-    found = [each.event for each in await transact(world.engine, lambda tx: due(tx, 100))]
+    found = [each.event for each in await transact(world.engine, due, 100)]
     assert len(lines) == len(found)
     return found
 

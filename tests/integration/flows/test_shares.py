@@ -56,8 +56,8 @@ async def on_record(world: World, guid: str, folder: Path) -> LocalFile:
     """A file of the asset in the store."""
     file = image(folder, "leaf.tif", 500_000)
     facts = FileFacts(name=file.name, crc32=file.crc32, size_bytes=file.size_bytes)
-    await transact(world.engine, lambda tx: taken_in(tx, guid, folder, 1))
-    await transact(world.engine, lambda tx: note_file(tx, guid, facts, mime_type="image/tiff"))
+    await transact(world.engine, taken_in, guid, folder, 1)
+    await transact(world.engine, note_file, guid, facts, mime_type="image/tiff")
     return file
 
 
@@ -85,15 +85,13 @@ async def test_a_share_that_nobody_uses_is_closed_and_opened_again_for_who_does(
     await until(lambda: world.sql(QUEUED))
     job_id = await world.job_id(guid, "ocr")
     assert (await close_leftovers(engine, timedelta(0))).guids == [], "a site is at it"
-    await transact(
-        engine, lambda tx: verbs.end(tx, job_id, State.CANCELLED, actor="test", why="half-way")
-    )
+    await transact(engine, verbs.end, job_id, State.CANCELLED, actor="test", why="half-way")
     await running
     assert await share(archive, guid) is not None
     assert (await close_leftovers(engine, timedelta(hours=1))).guids == [], "a person may be at it"
     assert (await close_leftovers(engine, timedelta(0))).guids == [guid]
     assert await share(archive, guid) is None and await world.sql(KNOWN) == [(None,)]
-    await transact(engine, lambda tx: verbs.resubmit(tx, job_id, actor="test", why="after all"))
+    await transact(engine, verbs.resubmit, job_id, actor="test", why="after all")
     assert await share_at_the_cluster(world, archive, guid) is not None
     assert await share(archive, guid) is None
 

@@ -81,7 +81,11 @@ class Object:
         """A script adds to the metadata."""
         await transact(
             self.world.engine,
-            lambda tx: change_document(tx, guid, TAG, writes=["tags"], actor="test"),
+            change_document,
+            guid,
+            TAG,
+            writes=["tags"],
+            actor="test",
         )
 
     async def tags(self, guid: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ class World:
 
     async def load(self, *sites: dict[str, Any]) -> None:
         known = [Site.model_validate(each) for each in sites]
-        await transact(self.engine, lambda tx: load_sites(tx, known, actor="test"))
+        await transact(self.engine, load_sites, known, actor="test")
 
     async def aload(self, name: str) -> SlurmSite:
         if not self.prefect_is_up:

@@ -129,64 +129,13 @@ def test_complete_makes_an_asset_synchronised_and_clears_its_error(archive: Arch
     assert (status["status"], status["error_message"]) == ("ERDA_SYNCHRONISED", None)
 
 
-def test_an_audit_needs_a_complete_asset_and_another_pair_of_eyes(archive: Archive) -> None:
-    guid = archive.create()
-    path = f"/assetmetadata/{guid}/audit"
-    answer = archive.ars("POST", path, json={})
-    assert (answer.status_code, answer.json()["errorMessage"]) == (400, "Audit must have a user!")
-    answer = archive.ars("POST", path, json={"user": "Auditor"})
-    assert answer.status_code == 403
-    assert answer.json()["errorMessage"] == "Asset must be complete before auditing"
-    archive.ars("POST", f"/assetmetadata/{guid}/complete", json={"asset_guid": guid})
-    answer = archive.ars("POST", path, json={"user": "Karen Blixen"})
-    message = "Audit cannot be performed by the user who digitized the asset"
-    assert (answer.status_code, answer.json()["errorMessage"]) == (403, message)
-    assert archive.ars("POST", path, json={"user": "Auditor"}).status_code == 204
-    now = archive.ars("GET", f"/assetmetadata/{guid}").json()
-    assert (now["audited"], now["audited_by"]) == (True, "Auditor")
-    assert archive.events(guid)[-1]["event"] == "AUDIT_ASSET"
-
-
-def test_marking_deleted_keeps_the_asset_and_happens_once(archive: Archive) -> None:
-    guid = archive.create()
-    path = f"/assetmetadata/{guid}"
-    assert archive.ars("DELETE", path, by="administrator").status_code == 204
-    assert archive.ars("GET", path).json()["asset_deleted_by"] == "service-account-administrator"
-    answer = archive.ars("DELETE", path, by="administrator")
-    assert answer.json()["errorMessage"] == "Asset is already deleted"
-
-
-def test_delete_metadata_removes_the_share_and_the_asset_but_not_the_copy_in_erda(
-    archive: Archive,
-) -> None:
-    guid = archive.archived()
-    archive.open_share(guid)
-    path = f"/assetmetadata/{guid}/deleteMetadata"
-    answer = archive.ars("DELETE", path, by="administrator")
-    assert answer.status_code == 200
-    assert (answer.json()["asset_guid"], answer.json()["status"]) == (guid, "deleted")
-    assert archive.ars("GET", f"/assetmetadata/{guid}").status_code == 204
-    assert not archive.share_folder(guid).exists()
-    assert (archive.erda_folder(guid) / "leaf.tif").read_bytes() == b"one leaf"
-    assert archive.ars("DELETE", path, by="administrator").status_code == 400
-
-
-def test_delete_metadata_is_502_when_the_share_cannot_be_closed(archive: Archive) -> None:
-    guid = archive.create()
-    archive.fault("file_proxy_unreachable", match={"guid": guid})
-    path = f"/assetmetadata/{guid}/deleteMetadata"
-    answer = archive.ars("DELETE", path, by="administrator")
-    assert (answer.status_code, answer.json()["errorCode"]) == (502, "UPSTREAM_ERROR")
-    assert archive.status(guid) == ("METADATA_RECEIVED", 10)
-
-
 def specimen(archive: Archive, barcode: str, **fields: Any) -> Any:
     path = f"/institutions/NHMD/collections/Vascular plants/specimen/{barcode}"
     body = {"institution": "NHMD", "collection": "Vascular plants", "barcode": barcode}
     return archive.ars("PUT", path, json=body | {"preparation_types": ["sheet"]} | fields)
 
 
-def test_a_specimen_is_put_read_and_kept_while_an_asset_needs_it(archive: Archive) -> None:
+def test_a_specimen_is_put_read_and_shown_by_its_asset(archive: Archive) -> None:
     barcode = uuid.uuid4().hex
     path = f"/institutions/NHMD/collections/Vascular plants/specimen/{barcode}"
     assert archive.ars("GET", path).status_code == 404
@@ -199,9 +148,7 @@ def test_a_specimen_is_put_read_and_kept_while_an_asset_needs_it(archive: Archiv
     [held] = archive.ars("GET", f"/assetmetadata/{guid}").json()["asset_specimen"]
     assert (held["specimen_id"], held["asset_preparation_type"]) == (made["specimen_id"], "sheet")
     assert held["specimen"]["barcode"] == barcode
-    assert archive.ars("DELETE", path, by="administrator").status_code == 403
     assert put(archive, guid).json()["asset_specimen"] == []
-    assert archive.ars("DELETE", path, by="administrator").status_code == 200
 
 
 def test_a_specimen_needs_known_preparation_types(archive: Archive) -> None:

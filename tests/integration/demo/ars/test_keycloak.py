@@ -111,8 +111,6 @@ def test_revoked_tokens_are_refused_and_new_ones_work(archive: Archive) -> None:
         ("plain-user", "GET", "/ars/api/v1/assetmetadata/x", 403),
         ("plain-user", "GET", "/ars/api/v1/assets/status/x", 404),
         ("developer", "PUT", "/ars/api/v1/assetmetadata/x/unlock", 403),
-        ("specimen-refinery", "DELETE", "/ars/api/v1/assetmetadata/x", 403),
-        ("specimen-refinery", "DELETE", "/ars/api/v1/assetmetadata/x/deleteMetadata", 403),
         ("stranger", "GET", "/ars/api/v1/assetmetadata/x/events", 400),
     ],
 )

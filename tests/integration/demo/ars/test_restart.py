@@ -86,14 +86,11 @@ def test_the_older_contract_differs_where_it_did(
         assert archive.ars("GET", "/specimens/pid-7").json()["barcode"] == "7"
         path = "/institutions/NHMD/collections/Entomology/specimen/7"
         assert archive.ars("GET", path).status_code == 404
-        assert archive.ars("DELETE", "/specimens/pid-7", by="administrator").status_code == 200
         guid = archive.create()
         assert archive.ars("POST", f"/assetmetadata/{guid}/complete", json={}).status_code == 204
         archive.upload(guid, "leaf.tif", b"leaf")
         leaf = f"/assetfiles/NHMD/Vascular plants/{guid}/leaf.tif"
         assert archive.proxy("DELETE", leaf).status_code == 204
-        gone = archive.ars("DELETE", f"/assetmetadata/{guid}/deleteMetadata")
-        assert (gone.status_code, gone.content) == (204, b"")
 
 
 def test_statuses_can_go_by_the_names_they_had_before(

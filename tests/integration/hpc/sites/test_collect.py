@@ -74,12 +74,12 @@ async def test_a_start_whose_answer_was_lost_uses_no_try(
     await world.register(new("g"))
     ((claim),) = await world.claim()
     attempt = await queue(world, claim)
-    taken = await transact(engine, lambda tx: take_batches(tx, "alpha", members=1, size=1))
+    taken = await transact(engine, take_batches, "alpha", members=1, size=1)
     await start(world, attempt)
-    (batch,) = await transact(engine, lambda tx: read_batches(tx, taken))
+    (batch,) = await transact(engine, read_batches, taken)
     (member,) = batch.members
     found = of_runner(code, started=member.started)
-    await transact(engine, lambda tx: report(tx, attempt, found, actor="a", exit_code=code))
+    await transact(engine, report, attempt, found, actor="a", exit_code=code)
     assert await world.sql(
         "SELECT t.outcome, j.tries FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
     ) == [(outcome, tries)]
@@ -103,7 +103,7 @@ async def test_what_nobody_explains_has_a_bound_and_says_how_often_it_came(
     await start(world, attempt)
     await world.sql("UPDATE track.job SET pauses = :n", n=before)
     found = of_job(Task("7_0", "b1", state, "", exit_code=143), started=True)
-    await transact(engine, lambda tx: report(tx, attempt, found, actor="driver:alpha"))
+    await transact(engine, report, attempt, found, actor="driver:alpha")
     ((used, reason, wait_s),) = await world.sql(
         "SELECT tries, reason, extract(epoch FROM available_at - now()) FROM track.job"
     )

@@ -51,7 +51,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 @pytest.fixture
 async def site(engine: AsyncEngine) -> Callable[[], Awaitable[bool]]:
     """Whether the site was seen since this was last asked."""
-    await transact(engine, lambda tx: load_sites(tx, [HERE], actor="test"))
+    await transact(engine, load_sites, [HERE], actor="test")
 
     async def was_seen() -> bool:
         async with engine.begin() as tx:

@@ -166,7 +166,7 @@ async def test_a_session_opened_while_nobody_announces_is_announced_by_whoever_c
     early = await transact(engine, a_session)
     async with announcing(engine, prefect.url, tick_s=3600):
         (event,) = await prefect.expect(SESSION_READY)
-        late = await transact(engine, lambda tx: a_session(tx, "/n/W/late"))
+        late = await transact(engine, a_session, "/n/W/late")
         _, second = await prefect.expect(SESSION_READY, 2)
     for session_id, found, path in ((early, event, "/n/W/s"), (late, second, "/n/W/late")):
         payload = {"session": str(session_id), "path": path, "workstation": "W"}
@@ -185,7 +185,7 @@ async def parked(engine: AsyncEngine) -> World:
 
 async def ask_again(world: World) -> None:
     await world.sql("UPDATE track.session SET wake_requested_at = NULL")
-    assert await transact(world.engine, lambda tx: wake_session(tx, world.session_id))
+    assert await transact(world.engine, wake_session, world.session_id)
 
 
 async def test_a_wake_is_the_event_that_the_schema_makes_and_one_asked_again_is_sent_again(
@@ -210,7 +210,7 @@ async def test_wakes_asked_for_while_prefect_is_away_are_one_for_each_session(
     engine: AsyncEngine, prefect: EventsServer
 ) -> None:
     world, other = await parked(engine), await parked(engine)
-    await transact(engine, lambda tx: wake_session(tx, other.session_id))
+    await transact(engine, wake_session, other.session_id)
     for _ in range(5):
         await ask_again(world)
     assert await owed(engine) == 2

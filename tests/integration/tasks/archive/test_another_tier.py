@@ -102,8 +102,8 @@ async def test_an_assets_whole_road_through_a_tier_that_is_not_ars(
     await describe(world, guid, **NAMED)
     file = image(tmp_path, "leaf.tif", 500_000)
     facts = FileFacts(name=file.name, crc32=file.crc32, size_bytes=file.size_bytes)
-    await transact(engine, lambda tx: taken_in(tx, guid, tmp_path, 1))
-    await transact(engine, lambda tx: note_file(tx, guid, facts, mime_type="image/tiff"))
+    await transact(engine, taken_in, guid, tmp_path, 1)
+    await transact(engine, note_file, guid, facts, mime_type="image/tiff")
     cellar = Cellar()
     tier: Tier = cellar
     dispatcher: Any = SimpleNamespace(engine=engine, tier=tier, actor="test")
@@ -120,6 +120,6 @@ async def test_an_assets_whole_road_through_a_tier_that_is_not_ars(
     assert list(cellar.shares[guid]) == [file.name]
     await finalise(dispatcher, SimpleNamespace(guid=guid, job_id=await world.job_id(guid, "end")))  # type: ignore[arg-type]
     assert cellar.shares == {} and cellar.locked == {guid}
-    assert cellar.said[guid] == await transact(engine, lambda tx: read_document(tx, guid))
+    assert cellar.said[guid] == await transact(engine, read_document, guid)
     assert cellar.said[guid].date_asset_finalised is not None
-    assert await transact(engine, lambda tx: unpushed(tx, guid)) is None
+    assert await transact(engine, unpushed, guid) is None

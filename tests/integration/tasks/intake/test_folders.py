@@ -165,7 +165,7 @@ async def test_a_refused_file_of_any_name_is_named_whole(museum: Museum, name: s
     wrong, to_do = entry["problem"], entry["remedy"]
     assert note.endswith(f"\r\n\r\n{name}.json\r\n  wrong:  {wrong}\r\n  to do:  {to_do}\r\n")
     session_id = museum.world.session_id
-    (row,) = await transact(museum.world.engine, lambda tx: session_progress(tx, session_id))
+    (row,) = await transact(museum.world.engine, session_progress, session_id)
     assert row["quarantine"] == said
     if not is_path_safe(name):
         return  # no specimen may be called so, and none comes back under it

@@ -37,7 +37,7 @@ async def attention(museum: Museum, guid: str) -> str | None:
 
 
 async def clear(museum: Museum, guid: str) -> None:
-    await transact(museum.world.engine, lambda tx: set_attention(tx, guid, None, actor=PERSON))
+    await transact(museum.world.engine, set_attention, guid, None, actor=PERSON)
 
 
 async def warning(museum: Museum, guid: str) -> str | None:

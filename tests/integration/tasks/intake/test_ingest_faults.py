@@ -402,7 +402,7 @@ async def test_an_ingest_that_a_person_ends_keeps_no_folder_open(
     await close_session_folder(museum.dispatcher)
     assert museum.folder.is_dir(), "one is not decided yet"
     job_id = await museum.world.job_id("h", "ingest")
-    await transact(museum.world.engine, lambda tx: verb(tx, job_id, actor="operator:t", why="no"))
+    await transact(museum.world.engine, verb, job_id, actor="operator:t", why="no")
     await close_session_folder(museum.dispatcher)
     closed = museum.folder.with_name(f"imported_{museum.folder.name}")
     note = (closed / "QUARANTINE.txt").read_text(encoding="utf-8")

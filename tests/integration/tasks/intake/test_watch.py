@@ -73,7 +73,7 @@ class World:
 
     async def events(self) -> list[dict[str, Any]]:
         """What Prefect is to be told."""
-        return [each.event for each in await transact(self.engine, lambda tx: due(tx, 100))]
+        return [each.event for each in await transact(self.engine, due, 100)]
 
 
 @pytest.fixture
@@ -341,8 +341,8 @@ async def test_a_session_that_was_not_committed_is_told_of_to_nobody(world: Worl
         assert await open_session(connection, **fields) is not None
         await connection.rollback()
     assert await world.rows() == await world.events() == []
-    opened = await transact(world.engine, lambda tx: open_session(tx, **fields))
-    assert await transact(world.engine, lambda tx: open_session(tx, **fields)) is None
+    opened = await transact(world.engine, open_session, **fields)
+    assert await transact(world.engine, open_session, **fields) is None
     [event] = await world.events()
     assert event["id"] == str(uuid5(NAMESPACE, f"{opened}/{SESSION_READY}"))
 

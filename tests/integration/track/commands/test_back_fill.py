@@ -29,11 +29,11 @@ def stage(key: str, *needs: Any, run: str = "module load", **more: Any) -> dict[
 async def only_load(engine: AsyncEngine, *definitions: dict[str, Any]) -> None:
     """The edit alone, as if it were killed before the first page."""
     given = [Pipeline.model_validate(each) for each in definitions]
-    await transact(engine, lambda tx: load_pipelines(tx, given, actor="editor"))
+    await transact(engine, load_pipelines, given, actor="editor")
 
 
 async def one_page(engine: AsyncEngine, size: int = 2) -> bool:
-    return await transact(engine, lambda tx: back_fill_page(tx, size))
+    return await transact(engine, back_fill_page, size)
 
 
 async def everything(world: World) -> list[tuple[object, ...]]:
@@ -153,9 +153,12 @@ async def test_a_stage_taken_out_is_left_out_in_pages_and_never_claimed_meanwhil
     for job_id in claimed:
         await transact(
             engine,
-            lambda tx, j=job_id: verbs.try_again(
-                tx, j, actor="t", why="", uses_try=False, delay_s=0
-            ),
+            verbs.try_again,
+            job_id,
+            actor="t",
+            why="",
+            uses_try=False,
+            delay_s=0,
         )
     await only_load(engine, pipeline(stage("a")))
     (first,) = [await world.claim(limit=1)]

@@ -33,7 +33,7 @@ async def world(engine: AsyncEngine) -> World:
 
 
 async def read(world: World, guid: str, barcode: Barcode) -> None:
-    await transact(world.engine, lambda tx: apply_barcode(tx, guid, barcode, actor="test"))
+    await transact(world.engine, apply_barcode, guid, barcode, actor="test")
 
 
 async def derive(tx: AsyncConnection, guid: str) -> None:
@@ -52,7 +52,7 @@ async def test_a_labels_derivative_gets_the_code_of_a_specimen_that_is_read_late
     world: World,
 ) -> None:
     await read(world, "label", LABEL)
-    await transact(world.engine, lambda tx: derive(tx, "label"))
+    await transact(world.engine, derive, "label")
     await read(world, "specimen", SPECIMEN)
     assert await codes(world, "label") == await codes(world, "label_72") == ("B1",)
 
@@ -61,7 +61,7 @@ async def test_a_corrected_code_reaches_the_derivatives_and_says_nothing_else_of
     world: World,
 ) -> None:
     await read(world, "specimen", SPECIMEN)
-    await transact(world.engine, lambda tx: derive(tx, "specimen"))
+    await transact(world.engine, derive, "specimen")
     right = SPECIMEN.model_copy(update={"barcodes": ("B2",), "asset_subject": "label"})
     await read(world, "specimen", right)
     assert await codes(world, "specimen_72") == ("B2",)
@@ -85,12 +85,12 @@ async def test_a_derivative_made_while_its_label_gets_a_code_has_it(world: World
 
 async def test_the_archive_is_owed_what_it_knows_of_and_lacks(world: World) -> None:
     await read(world, "label", LABEL)
-    await transact(world.engine, lambda tx: derive(tx, "label"))
+    await transact(world.engine, derive, "label")
     await world.finish_all()
     await world.sql("UPDATE metadata.document SET ars_revision = revision")
 
     async def owed() -> list[str]:
-        return await transact(world.engine, lambda tx: unpushed_relatives(tx, "specimen"))
+        return await transact(world.engine, unpushed_relatives, "specimen")
 
     assert await owed() == []
     await read(world, "specimen", SPECIMEN)

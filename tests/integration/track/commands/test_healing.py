@@ -48,23 +48,23 @@ async def dies(world: World) -> None:
 
 
 async def neglected(world: World) -> list[UUID]:
-    return await transact(world.engine, lambda tx: healing.neglected(tx, PATIENCE))
+    return await transact(world.engine, healing.neglected, PATIENCE)
 
 
 async def unregistered(world: World) -> list[UUID]:
-    return await transact(world.engine, lambda tx: healing.unregistered(tx, PATIENCE))
+    return await transact(world.engine, healing.unregistered, PATIENCE)
 
 
 async def request_dispatcher(world: World) -> bool:
-    return await transact(world.engine, lambda tx: healing.request_dispatcher(tx, world.session_id))
+    return await transact(world.engine, healing.request_dispatcher, world.session_id)
 
 
 async def test_in_quiet_nothing_is_found(world: World) -> None:
     await world.claim()
     await an_hour_passes(world)
     assert await neglected(world) == await unregistered(world) == []
-    assert await transact(world.engine, lambda tx: healing.forgotten(tx, PATIENCE)) == []
-    assert await transact(world.engine, lambda tx: healing.close_silent(tx, PATIENCE)) == []
+    assert await transact(world.engine, healing.forgotten, PATIENCE) == []
+    assert await transact(world.engine, healing.close_silent, PATIENCE) == []
 
 
 async def test_a_dead_dispatchers_claims_are_given_back_and_its_session_is_woken(
@@ -133,11 +133,11 @@ async def test_a_job_that_was_never_resolved_is_found(world: World) -> None:
         " WHERE s.id = j.stage_id AND s.key = 'load' AND j.asset_guid = 'g'"
     )
     await an_hour_passes(world)
-    found = await transact(world.engine, lambda tx: healing.forgotten(tx, PATIENCE))
+    found = await transact(world.engine, healing.forgotten, PATIENCE)
     assert found == [await world.job_id("g", "ocr")]
-    assert await transact(world.engine, lambda tx: healing.re_evaluate(tx, found)) == found
+    assert await transact(world.engine, healing.re_evaluate, found) == found
     assert (await world.states("g"))["ocr"] == State.READY
-    assert await transact(world.engine, lambda tx: healing.re_evaluate(tx, found)) == []
+    assert await transact(world.engine, healing.re_evaluate, found) == []
 
 
 async def test_a_silent_dispatcher_is_closed_unless_its_lock_is_held(
@@ -148,9 +148,9 @@ async def test_a_silent_dispatcher_is_closed_unless_its_lock_is_held(
     address = database.replace("postgresql+psycopg://", "postgresql://")
     async with await psycopg.AsyncConnection.connect(address, autocommit=True) as holder:
         await holder.execute("SELECT pg_advisory_lock(%s)", (key,))
-        assert await transact(world.engine, lambda tx: healing.close_silent(tx, PATIENCE)) == []
+        assert await transact(world.engine, healing.close_silent, PATIENCE) == []
         await holder.execute("SELECT pg_advisory_unlock(%s)", (key,))
-    closed = await transact(world.engine, lambda tx: healing.close_silent(tx, PATIENCE))
+    closed = await transact(world.engine, healing.close_silent, PATIENCE)
     assert closed == [world.dispatcher_id]
 
 
@@ -158,10 +158,10 @@ async def test_runs_of_the_dead_are_named_and_those_of_the_living_are_not(world:
     run = uuid4()
     day = timedelta(days=1)
     await world.sql("UPDATE track.dispatcher SET flow_run_id = :run", run=run)
-    found = await transact(world.engine, lambda tx: healing.dead_runs(tx, PATIENCE, within=day))
+    found = await transact(world.engine, healing.dead_runs, PATIENCE, within=day)
     assert found == []
     await dies(world)
-    found = await transact(world.engine, lambda tx: healing.dead_runs(tx, PATIENCE, within=day))
+    found = await transact(world.engine, healing.dead_runs, PATIENCE, within=day)
     assert {(each.flow_run_id, each.why) for each in found} == {(run, "silent")}
 
 
@@ -169,7 +169,7 @@ async def a_late_file(world: World) -> UUID:
     """A further session of the world's folder, with no specimen of its own."""
     ((path,),) = await world.sql("SELECT path FROM track.session")
     fields = {"path": str(path), "workstation": "W", "listing_hash": "late", "actor": "test"}
-    late = await transact(world.engine, lambda tx: open_session(tx, **fields))
+    late = await transact(world.engine, open_session, **fields)
     assert late is not None
     await world.sql("UPDATE track.session SET registered_at = now()")
     return late
@@ -185,7 +185,7 @@ async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_clos
     await world.sql("UPDATE track.session SET registered_at = now()")
 
     async def unclosed() -> list[UUID]:
-        return await transact(engine, lambda tx: healing.unclosed(tx, PATIENCE))
+        return await transact(engine, healing.unclosed, PATIENCE)
 
     async def ends() -> None:
         await world.sql("UPDATE track.session SET finished_at = now() - interval '1 hour'")
@@ -198,9 +198,7 @@ async def test_a_finished_session_whose_folder_is_still_open_is_taken_up_to_clos
     await world.sql("UPDATE track.job SET state = 'done'")
     assert await unclosed() == [world.session_id]
     assert not await request_dispatcher(world), "there is no work"
-    assert await transact(
-        engine, lambda tx: healing.request_dispatcher(tx, world.session_id, idle=True)
-    )
+    assert await transact(engine, healing.request_dispatcher, world.session_id, idle=True)
     assert await unclosed() == [], "a dispatcher was asked for"
     await world.sql("UPDATE track.session SET wake_requested_at = NULL")
     late = await a_late_file(world)

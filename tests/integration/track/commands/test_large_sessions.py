@@ -56,9 +56,9 @@ async def test_a_session_of_thousands_is_registered_and_every_verb_works_on_it(
     counts = await transact(engine, everywhere)
     assert counts == (SPECIMENS * STAGES, SPECIMENS, SPECIMENS * (STAGES - 1))
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")
-    given_back = await transact(engine, lambda tx: release_jobs(tx, world.session_id, actor="test"))
+    given_back = await transact(engine, release_jobs, world.session_id, actor="test")
     assert len(given_back) == SPECIMENS
-    assert await transact(engine, lambda tx: queued_at(tx, "here")) == []
+    assert await transact(engine, queued_at, "here") == []
 
 
 async def test_registering_again_changes_nothing(engine: AsyncEngine) -> None:

@@ -47,7 +47,7 @@ SITES = [
 async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, CHAIN)
     sites = [Site.model_validate(each) for each in SITES]
-    await transact(engine, lambda tx: install_sites(tx, sites))
+    await transact(engine, install_sites, sites)
     await made.register(new("g"))
     return made
 
@@ -56,9 +56,11 @@ async def queue(world: World, site: str = "local") -> int:
     (found,) = await world.claim()
     return await transact(
         world.engine,
-        lambda tx: verbs.enqueue_at_site(
-            tx, found.job_id, site, dispatcher_id=world.dispatcher_id, actor="test"
-        ),
+        verbs.enqueue_at_site,
+        found.job_id,
+        site,
+        dispatcher_id=world.dispatcher_id,
+        actor="test",
     )
 
 
@@ -75,7 +77,7 @@ async def start(world: World, attempt_id: int) -> None:
 async def do(world: World, verb: Any, key: str = "load", *more: str) -> ResultRow:
     job_id = await world.job_id("g", key)
     done: ResultRow = await transact(
-        world.engine, lambda tx: verb(tx, job_id, *more, actor="operator:ib", why="because")
+        world.engine, verb, job_id, *more, actor="operator:ib", why="because"
     )
     return done
 
@@ -87,9 +89,7 @@ async def open_attempts(world: World) -> int:
 async def test_a_failed_job_is_done_again_and_asking_twice_changes_nothing(world: World) -> None:
     job_id = await world.job_id("g", "load")
     await world.claim()
-    await transact(
-        world.engine, lambda tx: verbs.end(tx, job_id, State.FAILED, actor="test", why="broke")
-    )
+    await transact(world.engine, verbs.end, job_id, State.FAILED, actor="test", why="broke")
     first, second = await do(world, operations.resubmit), await do(world, operations.resubmit)
     assert (first.was, first.now, second.changed) == ("failed", "ready", False)
     actors = await world.sql("SELECT actor, why FROM track.history WHERE old = 'failed'")
@@ -130,7 +130,7 @@ async def test_what_waits_is_cancelled_at_once(world: World) -> None:
 async def test_a_queued_job_without_a_start_is_cancelled_at_once(world: World) -> None:
     attempt_id = await queue(world)
     assert (await do(world, operations.cancel)).now == State.CANCELLED
-    found = await transact(world.engine, lambda tx: find_attempt(tx, attempt_id))
+    found = await transact(world.engine, find_attempt, attempt_id)
     assert found is not None and not found.current and found.cancel_requested
 
 
@@ -144,9 +144,12 @@ async def test_a_running_job_is_cancelled_by_its_site(world: World) -> None:
     job_id = await world.job_id("g", "load")
     ended = await transact(
         world.engine,
-        lambda tx: verbs.try_again(
-            tx, job_id, actor="driver", why="gone", uses_try=False, guard=guard
-        ),
+        verbs.try_again,
+        job_id,
+        actor="driver",
+        why="gone",
+        uses_try=False,
+        guard=guard,
     )
     assert ended == State.CANCELLED
 
@@ -174,9 +177,7 @@ async def test_what_came_back_is_finished(world: World) -> None:
     attempt_id = await queue(world)
     await start(world, attempt_id)
     job_id = await world.job_id("g", "load")
-    await transact(
-        world.engine, lambda tx: verbs.mark_returned(tx, job_id, attempt_id=attempt_id, actor="a")
-    )
+    await transact(world.engine, verbs.mark_returned, job_id, attempt_id=attempt_id, actor="a")
     line = await do(world, operations.cancel)
     assert line.now == State.RETURNED and "stage that follows" in line.note
 
@@ -216,24 +217,26 @@ async def test_an_unknown_name_is_answered_with_the_nearest(
     world: World, wanted: Selection, says: str
 ) -> None:
     with pytest.raises(CannotDo, match=says):
-        await transact(world.engine, lambda tx: select_jobs(tx, wanted))
+        await transact(world.engine, select_jobs, wanted)
 
 
 async def test_a_selection_narrows_by_everything_given(world: World) -> None:
     await world.register(new("h"))
-    every = await transact(world.engine, lambda tx: select_jobs(tx, Selection(pipeline="P")))
+    every = await transact(world.engine, select_jobs, Selection(pipeline="P"))
     ready = await transact(
         world.engine,
-        lambda tx: select_jobs(tx, Selection(session=world.session_id), {State.READY}),
+        select_jobs,
+        Selection(session=world.session_id),
+        {State.READY},
     )
-    one = await transact(world.engine, lambda tx: select_jobs(tx, Selection("h", "ocr")))
+    one = await transact(world.engine, select_jobs, Selection("h", "ocr"))
     assert (len(every), len(ready), one) == (4, 2, [await world.job_id("h", "ocr")])
 
 
 async def batched(world: World, attempt_id: int) -> None:
     """A driver takes the attempt."""
-    taken = await transact(world.engine, lambda tx: take_batches(tx, "local", members=1, size=1))
-    await transact(world.engine, lambda tx: mark_array(tx, taken[0], "77"))
+    taken = await transact(world.engine, take_batches, "local", members=1, size=1)
+    await transact(world.engine, mark_array, taken[0], "77")
 
 
 async def test_an_attempt_declared_lost_is_done_again_without_losing_a_try(world: World) -> None:
@@ -254,9 +257,9 @@ async def test_what_may_be_left_of_a_lost_attempt_is_stopped_at_its_site(world: 
     attempt_id = await queue(world)
     await batched(world, attempt_id)
     await start(world, attempt_id)
-    assert await transact(world.engine, lambda tx: unwanted(tx, "local")) == []
+    assert await transact(world.engine, unwanted, "local") == []
     await do(world, operations.declare_lost)
-    found = await transact(world.engine, lambda tx: unwanted(tx, "local"))
+    found = await transact(world.engine, unwanted, "local")
     assert [(each.attempt, each.external_id) for each in found] == [(attempt_id, "77_0")]
 
 
@@ -293,9 +296,7 @@ async def came_back(world: World) -> int:
         " result = CAST(:result AS jsonb)",
         result=result,
     )
-    await transact(
-        world.engine, lambda tx: verbs.mark_returned(tx, job_id, attempt_id=attempt_id, actor="a")
-    )
+    await transact(world.engine, verbs.mark_returned, job_id, attempt_id=attempt_id, actor="a")
     return attempt_id
 
 
@@ -325,6 +326,6 @@ async def test_a_job_whose_outputs_never_come_is_a_persons_to_decide(
 
 async def test_one_whose_outputs_are_here_is_finished(world: World) -> None:
     attempt_id = await came_back(world)
-    await transact(world.engine, lambda tx: note_retrieved(tx, attempt_id))
+    await transact(world.engine, note_retrieved, attempt_id)
     assert (await do(world, operations.cancel)).now == State.RETURNED
     assert "being done" in (await do(world, operations.resubmit)).note

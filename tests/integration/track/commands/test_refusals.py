@@ -13,7 +13,7 @@ SYNC = {"pipeline": "P", "stages": [{"key": "sync", "run": "refinery.synchronise
 
 
 async def refused(world: World) -> RefusalRecord:
-    return await transact(world.engine, lambda tx: note_refusal(tx, "g"))
+    return await transact(world.engine, note_refusal, "g")
 
 
 async def test_an_outage_is_never_the_assets_failure_but_a_refusal_of_it_alone_is(
@@ -22,12 +22,12 @@ async def test_an_outage_is_never_the_assets_failure_but_a_refusal_of_it_alone_i
     world = await World.make(engine, SYNC)
     await world.register(new("g"), new("other"))
     facts = FileFacts(name="a.tif", crc32=1, size_bytes=1)
-    await transact(engine, lambda tx: note_file(tx, "other", facts, mime_type="image/tiff"))
+    await transact(engine, note_file, "other", facts, mime_type="image/tiff")
     await world.claim(guid="g")
     first = await refused(world)
     for _ in range(3 * FINAL):
         seen = await refused(world)
         assert not seen.is_final and seen.since == first.since
     assert seen.wait_s == PAUSES.longest_s > first.wait_s
-    await transact(engine, lambda tx: mark_synchronised(tx, "other"))
+    await transact(engine, mark_synchronised, "other")
     assert [(await refused(world)).is_final for _ in range(FINAL)] == [False] * (FINAL - 1) + [True]

@@ -52,7 +52,7 @@ LACKS = Fail(
 @pytest.fixture
 async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
-    await transact(engine, lambda tx: install_sites(tx, SITES))
+    await transact(engine, install_sites, SITES)
     await made.register(new("g"), new("h"))
     return made
 
@@ -93,13 +93,11 @@ async def queue(world: World, key: str, guid: str = "g") -> tuple[int, str]:
 
 async def lack(world: World, attempt: int, fence: int = 1) -> None:
     await start(world, attempt, fence)
-    await transact(
-        world.engine, lambda tx: protocol.fail(tx, protocol.RunnerCaller(attempt, fence), LACKS)
-    )
+    await transact(world.engine, protocol.fail, protocol.RunnerCaller(attempt, fence), LACKS)
 
 
 async def told(world: World) -> list[str]:
-    return await transact(world.engine, lambda tx: note_silence(tx, actor="reconcile"))
+    return await transact(world.engine, note_silence, actor="reconcile")
 
 
 async def site(world: World, name: str = "first") -> dict[str, Any]:
@@ -126,7 +124,7 @@ async def test_a_site_whose_driver_is_silent_gets_no_work_and_another_does(world
 
 async def test_a_site_may_be_given_more_patience(world: World) -> None:
     patient = Site.model_validate({**FAR, "silent_after_s": 600})
-    await transact(world.engine, lambda tx: load_sites(tx, [patient, SITES[1]], actor="test"))
+    await transact(world.engine, load_sites, [patient, SITES[1]], actor="test")
     await silent(world, "first")
     assert await chosen(world, "ocr") == "first"
 
@@ -164,7 +162,7 @@ async def test_what_waits_at_a_silent_site_goes_elsewhere_or_says_why_it_waits(
     assert str(reason).startswith("it waits for site first: nobody drives it")
     events = await world.sql("SELECT event ->> 'event' FROM track.outbox")
     assert events == [("specimen.site.degraded",)]
-    await transact(world.engine, lambda tx: recover(tx, "first"))
+    await transact(world.engine, recover, "first")
     key = "SELECT j.reason FROM track.job j JOIN track.stage s ON s.id = j.stage_id"
     assert await world.sql(f"{key} WHERE s.key = 'bound' AND j.state = 'queued'") == [(None,)]
 
@@ -183,10 +181,10 @@ async def test_many_that_may_go_nowhere_hide_none_that_may(world: World) -> None
 async def test_a_driver_that_is_seen_again_wakes_what_waited(world: World) -> None:
     await silent(world, "first", "second")
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")
-    await transact(world.engine, lambda tx: seen(tx, "second"))
+    await transact(world.engine, seen, "second")
     assert await is_woken(world)
     await world.sql("UPDATE track.session SET wake_requested_at = NULL")
-    await transact(world.engine, lambda tx: seen(tx, "second"))
+    await transact(world.engine, seen, "second")
     assert not await is_woken(world)
 
 
@@ -275,5 +273,5 @@ async def test_those_who_wait_for_a_module_are_woken(world: World, how: str) -> 
         await pause_over(world)
         await transact(world.engine, wake_for_probes)
     else:
-        await transact(world.engine, lambda tx: forget_lacks(tx, "first", actor="operator:ib"))
+        await transact(world.engine, forget_lacks, "first", actor="operator:ib")
     assert await is_woken(world)

@@ -116,7 +116,7 @@ async def test_a_code_that_names_no_specimen_holds_it_and_fails_nothing(
     assert code[:100] in str(await warning(world))
     assert await world.states("g") == {"barcode": State.DONE, "ocr": State.READY}
     assert await world.claim() == [], "a person looks at it first"
-    await transact(world.engine, lambda tx: set_attention(tx, "g", None, actor="operator:ib"))
+    await transact(world.engine, set_attention, "g", None, actor="operator:ib")
     assert [found.stage for found in await world.claim()] == ["ocr"]
 
 
@@ -128,7 +128,7 @@ async def test_a_uri_that_the_module_left_out_counts_once_a_pattern_knows_it(wor
     assert QR in str(await attention(world))
     await edit(world.engine, pipeline(patterns={"uri": MFN}))
     barcode = Barcode.model_validate(sheet(codes=[other]))
-    await transact(world.engine, lambda tx: apply_barcode(tx, "g", barcode, actor="test"))
+    await transact(world.engine, apply_barcode, "g", barcode, actor="test")
     assert (await known(world)).specimen_pid == (QR,)
 
 
@@ -172,9 +172,7 @@ async def test_a_stage_may_say_that_no_code_is_expected(world: World) -> None:
 
 async def test_what_the_workstation_wrote_outlives_a_look_that_read_nothing(world: World) -> None:
     typed = {"barcode": ["A-1"], "multi_specimen": True}
-    await transact(
-        world.engine, lambda tx: change_document(tx, "g", typed, writes=WRITES, actor="test")
-    )
+    await transact(world.engine, change_document, "g", typed, writes=WRITES, actor="test")
     await read(world, sheet())
     document = await known(world)
     assert (document.barcode, document.multi_specimen) == (("A-1",), True)
@@ -184,7 +182,7 @@ async def test_what_the_workstation_wrote_outlives_a_look_that_read_nothing(worl
 async def test_an_identifier_goes_with_the_barcode_it_was_of(world: World) -> None:
     await read(world, sheet(QR))
     other = Barcode.model_validate(sheet("A-1"))
-    await transact(world.engine, lambda tx: apply_barcode(tx, "g", other, actor="test"))
+    await transact(world.engine, apply_barcode, "g", other, actor="test")
     assert ((await known(world)).barcode, (await known(world)).specimen_pid) == (("A-1",), ())
 
 
@@ -194,9 +192,7 @@ async def test_a_label_sheet_gets_the_identifiers_with_the_codes(world: World) -
     label = sheet(asset_subject="label", label=True, disposable="D1")
     for guid, seen in (("label", label), ("g", sheet(QR, disposable="D1"))):
         barcode = Barcode.model_validate(seen)
-        await transact(
-            world.engine, lambda tx, g=guid, b=barcode: apply_barcode(tx, g, b, actor="test")
-        )
+        await transact(world.engine, apply_barcode, guid, barcode, actor="test")
     document = await known(world, "label")
     assert (document.barcode, document.specimen_pid) == (("115ff7",), (QR,))
 
@@ -206,12 +202,10 @@ async def test_uris_that_the_document_came_with_are_named_before_the_archive_is_
 ) -> None:
     unknown = "https://example.org/1"
     came = {"barcode": [QR, unknown]}
-    await transact(
-        world.engine, lambda tx: change_document(tx, "g", came, writes=WRITES, actor="test")
-    )
-    told = await transact(world.engine, lambda tx: name_documented(tx, "g", actor="test"))
+    await transact(world.engine, change_document, "g", came, writes=WRITES, actor="test")
+    told = await transact(world.engine, name_documented, "g", actor="test")
     document = await known(world)
     assert (document.barcode, document.specimen_pid) == (("115ff7",), (QR,))
     assert unknown in told[0]
     assert await attention(world) == told[0]
-    assert await transact(world.engine, lambda tx: name_documented(tx, "g", actor="test")) == []
+    assert await transact(world.engine, name_documented, "g", actor="test") == []

@@ -29,7 +29,7 @@ async def world(engine: AsyncEngine) -> World:
 
 
 async def do(world: World, verb: Any, *given: Any, **named: Any) -> Any:
-    return await transact(world.engine, lambda tx: verb(tx, *given, actor="operator:ib", **named))
+    return await transact(world.engine, verb, *given, actor="operator:ib", **named)
 
 
 async def park(world: World) -> None:
@@ -127,13 +127,13 @@ async def test_what_no_site_may_take_is_not_claimed_and_a_site_that_opens_wakes_
 
 
 async def test_a_site_that_recovers_wakes_what_waited_for_it(world: World) -> None:
-    await transact(world.engine, lambda tx: degrade(tx, "here", "no space"))
+    await transact(world.engine, degrade, "here", "no space")
     assert await world.claim() == []
     async with world.engine.connect() as connection:
         seen = await outlook(connection, world.session_id)
     assert (seen.ready, seen.without_site, seen.quiet, seen.may_park) == (0, 1, False, True)
     await park(world)
-    await transact(world.engine, lambda tx: recover(tx, "here"))
+    await transact(world.engine, recover, "here")
     assert await is_woken(world)
 
 

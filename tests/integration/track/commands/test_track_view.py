@@ -86,7 +86,7 @@ async def test_a_masters_flags_are_those_of_the_documented_table_at_every_step(
     seen = start | {"is_in_ars": "NO", "has_new_file": "YES"}
     assert await flags(world) == seen
     await advance(world, "create")  # asset_creator
-    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
+    await transact(engine, shares.opening, GUID, 1)
     seen |= {"is_in_ars": "YES", "has_open_share": "YES"}
     assert await flags(world) == seen
     await advance(world, "upload")  # file_uploader
@@ -96,11 +96,11 @@ async def test_a_masters_flags_are_those_of_the_documented_table_at_every_step(
     seen |= {"erda_sync": "AWAIT"}
     assert await flags(world) == seen
     await world.finish(sync)  # validate_sync_erda
-    await transact(engine, lambda tx: shares.closed(tx, GUID))
+    await transact(engine, shares.closed, GUID)
     seen |= {"erda_sync": "YES", "has_open_share": "NO", "has_new_file": "NO"}
     assert await flags(world) == seen
     await advance(world, "open_share")
-    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
+    await transact(engine, shares.opening, GUID, 1)
     seen |= {"has_open_share": "YES"}
     assert await flags(world) == seen
     (load,) = await world.claim()  # hpc_asset_creator

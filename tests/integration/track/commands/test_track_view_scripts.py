@@ -79,7 +79,7 @@ async def scripted(engine: AsyncEngine) -> World:
     world = await World.make(engine, CHILDREN, SCRIPTS)
     await world.register(new(GUID))
     await with_file(world, GUID)
-    await transact(engine, lambda tx: name_file_proxy(tx, PROXY))
+    await transact(engine, name_file_proxy, PROXY)
     await world.sql('UPDATE track.site SET definition = definition || \'{"scripts": "/s"}\'')
     return world
 
@@ -133,7 +133,11 @@ async def test_the_job_a_script_said_it_submitted_is_the_one_that_is_shown(
     who = world.dispatcher_id
     attempt = await transact(
         engine,
-        lambda tx: verbs.enqueue_at_site(tx, load.job_id, "here", dispatcher_id=who, actor="test"),
+        verbs.enqueue_at_site,
+        load.job_id,
+        "here",
+        dispatcher_id=who,
+        actor="test",
     )
     assert (await shown(world, GUID, "job_list -> 0 ->> 'hpc_job_id'")) == ["-9"]
     await world.sql(
@@ -172,7 +176,7 @@ async def test_an_open_share_shows_where_its_files_are(engine: AsyncEngine) -> N
     await advance(world, "ingest")
     assert await shown(world, GUID, "proxy_path", link) == ["", ""]
     await advance(world, "create")
-    await transact(engine, lambda tx: shares.opening(tx, GUID, 1))
+    await transact(engine, shares.opening, GUID, 1)
     path, seen = await shown(world, GUID, "proxy_path", link)
     body = {"asset_guid": GUID, "collection": "Vascular Plants & Ærø", "institution": "NHMD"}
     body |= {"pipeline_name": "P", "workstation_name": "W"}
@@ -180,7 +184,7 @@ async def test_an_open_share_shows_where_its_files_are(engine: AsyncEngine) -> N
     assert seen == file_url(PROXY, metadata, f"{GUID}.tif")
     assert path + "g%201.tif" == seen
     await advance(world, "upload", "synchronise")
-    await transact(engine, lambda tx: shares.closed(tx, GUID))
+    await transact(engine, shares.closed, GUID)
     assert await shown(world, GUID, "proxy_path", link) == ["", ""]
 
 

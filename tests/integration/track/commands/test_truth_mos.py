@@ -35,7 +35,7 @@ async def sheets(engine: AsyncEngine) -> World:
 
 
 async def read(world: World, guid: str) -> None:
-    await transact(world.engine, lambda tx: apply_barcode(tx, guid, SHEETS[guid], actor="test"))
+    await transact(world.engine, apply_barcode, guid, SHEETS[guid], actor="test")
 
 
 async def barcodes(world: World) -> dict[str, list[str]]:

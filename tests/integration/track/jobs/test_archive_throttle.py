@@ -17,9 +17,7 @@ def road(name: str, **throttle: int) -> dict[str, Any]:
 
 
 async def bounded(engine: AsyncEngine, **bound: int) -> bool:
-    return await transact(
-        engine, lambda tx: set_archive_throttle(tx, Throttle(**bound), actor="test")
-    )
+    return await transact(engine, set_archive_throttle, Throttle(**bound), actor="test")
 
 
 async def test_no_more_synchronise_at_once_than_the_archive_bears(engine: AsyncEngine) -> None:

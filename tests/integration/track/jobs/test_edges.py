@@ -132,7 +132,7 @@ async def test_doing_a_stage_again_undoes_what_was_built_on_it(engine: AsyncEngi
     await world.register(new("g"))
     await world.finish_all()
     job_id = await world.job_id("g", "a")
-    await transact(engine, lambda tx: verbs.resubmit(tx, job_id, actor="operator", why="again"))
+    await transact(engine, verbs.resubmit, job_id, actor="operator", why="again")
     assert await world.states("g") == {
         "a": State.READY,
         "b": State.WAITING,
@@ -148,7 +148,7 @@ async def test_a_stage_whose_ground_moved_while_it_ran_runs_again(engine: AsyncE
     (a,) = await world.claim()
     await world.finish(a)
     (b,) = await world.claim()
-    await transact(engine, lambda tx: verbs.resubmit(tx, a.job_id, actor="operator", why=""))
+    await transact(engine, verbs.resubmit, a.job_id, actor="operator", why="")
     await world.finish(b)
     assert await world.states("g") == {"a": State.READY, "b": State.WAITING}
     await world.finish_all()
@@ -192,14 +192,12 @@ async def test_a_quarantined_asset_is_opened_again_by_its_corrected_files(
     (claimed,) = await first.claim()
     await transact(
         engine,
-        lambda tx: quarantine(
-            tx,
-            "g",
-            claimed.job_id,
-            dispatcher_id=first.dispatcher_id,
-            entry=QuarantineEntry("g.tif", "truncated", "photograph it again"),
-            actor="test",
-        ),
+        quarantine,
+        "g",
+        claimed.job_id,
+        dispatcher_id=first.dispatcher_id,
+        entry=QuarantineEntry("g.tif", "truncated", "photograph it again"),
+        actor="test",
     )
     assert set((await first.states("g")).values()) == {State.FAILED}
     second = await World.make(engine, chain("a", "b"))

@@ -44,19 +44,17 @@ async def reach(world: World, stage: str) -> Claim:
 
 
 async def share_is_open(world: World, guid: str, mb: int = 1) -> None:
-    await transact(world.engine, lambda tx: shares.opening(tx, guid, mb))
+    await transact(world.engine, shares.opening, guid, mb)
 
 
 async def test_an_end_that_has_to_be_done_again_leaves_no_end_behind(world: World) -> None:
     end = await reach(world, "end")
     ocr = await world.job_id("g", "ocr")
-    await transact(world.engine, lambda tx: verbs.resubmit(tx, ocr, actor="o", why="again"))
+    await transact(world.engine, verbs.resubmit, ocr, actor="o", why="again")
     await world.finish(end)
     assert await world.sql(ENDED) == [(False, False)] and await world.sql(DUE) == []
     (found,) = await world.claim()
-    await transact(
-        world.engine, lambda tx: verbs.end(tx, found.job_id, State.FAILED, actor="t", why="torn")
-    )
+    await transact(world.engine, verbs.end, found.job_id, State.FAILED, actor="t", why="torn")
     assert await world.sql(ENDED) == [(False, True)] and await world.sql(DUE) == []
 
 
@@ -64,7 +62,7 @@ async def test_the_end_enters_every_copy_into_the_due_table(world: World) -> Non
     await queue(world, await reach(world, "ocr"), "here")
     await world.sql("UPDATE track.job SET state = 'returned' WHERE state = 'queued'")
     ocr = await world.job_id("g", "ocr")
-    await transact(world.engine, lambda tx: verbs.finish(tx, ocr, actor="t"))
+    await transact(world.engine, verbs.finish, ocr, actor="t")
     await world.finish(await reach(world, "end"))
     assert await world.sql(ENDED) == [(True, True)]
     assert await world.sql(DUE) == [("ndrive",), ("site",)]
@@ -84,7 +82,7 @@ async def test_a_stage_added_to_finished_assets_lets_them_in_again_and_redoes_th
     await world.finish(found)
     (end,) = await world.claim()
     assert (end.guid, end.stage) == (found.guid, "end"), "before anybody else is let in"
-    await transact(world.engine, lambda tx: shares.closed(tx, end.guid))
+    await transact(world.engine, shares.closed, end.guid)
     await world.finish(end)
     (other,) = await world.claim()
     assert other.guid != found.guid
@@ -114,16 +112,12 @@ async def test_a_failed_specimens_open_share_still_takes_its_room(world: World) 
     await world.sql("UPDATE track.asset SET priority = 9 WHERE guid = 'g'")
     (found,) = await world.claim()
     await share_is_open(world, "g", 60)
-    await transact(
-        world.engine, lambda tx: verbs.end(tx, found.job_id, State.FAILED, actor="t", why="no")
-    )
+    await transact(world.engine, verbs.end, found.job_id, State.FAILED, actor="t", why="no")
     assert await world.claim() == [], "60 MB are open, and 50 would be more than 100"
-    await transact(world.engine, lambda tx: verbs.resubmit(tx, found.job_id, actor="t", why=""))
+    await transact(world.engine, verbs.resubmit, found.job_id, actor="t", why="")
     assert [each.guid for each in await world.claim()] == ["g"], "its own share does not hold it"
-    await transact(
-        world.engine, lambda tx: verbs.end(tx, found.job_id, State.FAILED, actor="t", why="no")
-    )
-    await transact(world.engine, lambda tx: shares.closed(tx, "g"))
+    await transact(world.engine, verbs.end, found.job_id, State.FAILED, actor="t", why="no")
+    await transact(world.engine, shares.closed, "g")
     assert [each.guid for each in await world.claim()] == ["h"]
 
 
@@ -136,10 +130,17 @@ async def test_specimens_that_wait_with_open_shares_do_not_wait_for_one_another(
         await share_is_open(world, found.guid, 60)
         await transact(
             world.engine,
-            lambda tx, it=found.job_id: verbs.end(tx, it, State.FAILED, actor="t", why="no"),  # type: ignore[misc]
+            verbs.end,
+            found.job_id,
+            State.FAILED,
+            actor="t",
+            why="no",  # type: ignore[misc]
         )
         await transact(
             world.engine,
-            lambda tx, it=found.job_id: verbs.resubmit(tx, it, actor="t", why=""),  # type: ignore[misc]
+            verbs.resubmit,
+            found.job_id,
+            actor="t",
+            why="",  # type: ignore[misc]
         )
     assert len(await world.claim()) == 1

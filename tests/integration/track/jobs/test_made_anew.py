@@ -49,7 +49,7 @@ async def derive(
         for each in ppi
     ]
     await complete(world, attempt, fence, result={"derivatives": made})
-    await transact(world.engine, lambda tx: verbs.finish(tx, found.job_id, actor="test"))
+    await transact(world.engine, verbs.finish, found.job_id, actor="test")
 
 
 async def again(
@@ -57,7 +57,7 @@ async def again(
 ) -> None:
     """Have the derivatives made again, as an operator does."""
     job_id = await world.job_id("p", "derive")
-    await transact(world.engine, lambda tx: verbs.resubmit(tx, job_id, actor="o", why="again"))
+    await transact(world.engine, verbs.resubmit, job_id, actor="o", why="again")
     (found,) = await world.claim(guid="p")
     await derive(world, found, crc32, size_bytes, ppi)
 
@@ -139,7 +139,7 @@ async def test_finished_derivatives_stay_while_they_are_made_again_and_when_they
 ) -> None:
     await tied.finish_all()
     job_id = await tied.job_id("p", "derive")
-    await transact(tied.engine, lambda tx: verbs.resubmit(tx, job_id, actor="o", why="again"))
+    await transact(tied.engine, verbs.resubmit, job_id, actor="o", why="again")
     assert await tied.states("p_72") == await tied.states("p_400") == FINISHED
     (found,) = await tied.claim()
     await derive(tied, found, 1, ppi=(72, 400))
@@ -153,7 +153,7 @@ async def test_derivatives_on_their_way_go_on_and_those_not_begun_wait_for_their
 ) -> None:
     (create,) = await tied.claim(guid="p_72")
     job_id = await tied.job_id("p", "derive")
-    await transact(tied.engine, lambda tx: verbs.resubmit(tx, job_id, actor="o", why="again"))
+    await transact(tied.engine, verbs.resubmit, job_id, actor="o", why="again")
     assert (await tied.states("p_400"))["create"] == State.WAITING
     await tied.finish(create)
     assert (await tied.states("p_72"))["create"] == State.DONE

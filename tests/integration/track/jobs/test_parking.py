@@ -49,7 +49,7 @@ async def test_as_many_are_asked_for_as_the_room_serves_the_most_urgent_first(
     held = [await museum.session(f"b{n}") for n in range(4)]
     for each in held:
         await museum.park(each)
-    await transact(museum.engine, lambda tx: set_priority(tx, 5, session_id=held[2], actor="t"))
+    await transact(museum.engine, set_priority, 5, session_id=held[2], actor="t")
     await museum.finish(a, first)
     for expected in (held[2], held[0], held[1], held[3]):
         assert await due(museum) == [expected]
@@ -66,7 +66,7 @@ async def test_room_that_whoever_was_asked_does_not_use_is_the_next_ones(museum:
         await museum.park(each)
     await museum.finish(a, first)
     assert await due(museum) == [b]
-    await transact(museum.engine, lambda tx: set_attention(tx, "b", "look", actor="t"))
+    await transact(museum.engine, set_attention, "b", "look", actor="t")
     await museum.park(b)  # its dispatcher came and found nothing to claim
     assert await due(museum) == [c]
 
@@ -123,7 +123,7 @@ async def test_reconcile_leaves_alone_what_is_rightly_parked(museum: Museum) -> 
     # One that died before it could note anything is looked at, and parked.
     await museum.sql("UPDATE track.session SET parked_at = NULL, room = NULL")
     assert await museum.neglected() == [b]
-    assert not await transact(museum.engine, lambda tx: healing.request_dispatcher(tx, b))
+    assert not await transact(museum.engine, healing.request_dispatcher, b)
     assert await museum.neglected() == []
     assert not await museum.asked(b)
 
@@ -140,7 +140,7 @@ async def test_a_session_that_was_asked_for_in_vain_is_asked_for_again(museum: M
     )
     assert await transact(museum.engine, crowded)
     assert await museum.neglected() == [b]
-    assert await transact(museum.engine, lambda tx: healing.request_dispatcher(tx, b))
+    assert await transact(museum.engine, healing.request_dispatcher, b)
     assert await museum.neglected() == []
 
 
@@ -148,7 +148,7 @@ async def test_a_switch_asks_only_for_those_that_there_is_room_for(museum: Museu
     held = [await museum.session(f"b{n}") for n in range(3)]
 
     async def switch(on: bool) -> None:
-        await transact(museum.engine, lambda tx: switch_pipeline(tx, "P", on, actor="t"))
+        await transact(museum.engine, switch_pipeline, "P", on, actor="t")
 
     await switch(False)
     for each in held:

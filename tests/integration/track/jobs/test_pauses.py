@@ -28,11 +28,15 @@ async def put_off(world: World, *, delay_s: float = 30, grows_to_s: float | None
     guard = Guard(dispatcher_id=world.dispatcher_id)
     await transact(
         world.engine,
-        lambda tx: verbs.try_again(
-            tx, found.job_id, actor="t", why="the folder is gone", uses_try=False, guard=guard,
-            delay_s=delay_s, grows_to_s=grows_to_s,
-        ),
-    )  # fmt: skip
+        verbs.try_again,
+        found.job_id,
+        actor="t",
+        why="the folder is gone",
+        uses_try=False,
+        guard=guard,
+        delay_s=delay_s,
+        grows_to_s=grows_to_s,
+    )
     ((waits, tries),) = await world.sql(WAIT)
     assert tries == 0
     return int(str(waits))
@@ -62,7 +66,7 @@ async def test_a_success_ends_the_row(world: World) -> None:
     (found,) = await _claimed(world)
     await world.finish(found)
     job_id = found.job_id
-    await transact(world.engine, lambda tx: verbs.resubmit(tx, job_id, actor="t", why="again"))
+    await transact(world.engine, verbs.resubmit, job_id, actor="t", why="again")
     assert await put_off(world) == 30
 
 
@@ -73,9 +77,7 @@ async def test_a_person_who_resubmits_what_was_put_off_has_it_tried_at_once(
     assert await world.claim() == []
     job_id = await world.job_id("g", "ingest")
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")
-    line = await transact(
-        world.engine, lambda tx: operations.resubmit(tx, job_id, actor="ib", why="it is back")
-    )
+    line = await transact(world.engine, operations.resubmit, job_id, actor="ib", why="it is back")
     assert (line.now, line.note) == (State.READY, "it was put off, and is tried now")
     assert await world.sql("SELECT wake_requested_at IS NOT NULL FROM track.session") == [(True,)]
     await world.dispatch()

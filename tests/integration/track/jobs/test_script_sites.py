@@ -25,7 +25,7 @@ def site(name: str, kind: str, **more: Any) -> Site:
 
 async def world_with(engine: AsyncEngine, *sites: Site) -> World:
     world = await World.make(engine, PIPELINE)
-    await transact(engine, lambda tx: load_sites(tx, sites, actor="test"))
+    await transact(engine, load_sites, sites, actor="test")
     await world.sql("UPDATE track.site SET seen_at = now()")
     await world.register(new("g"))
     return world
@@ -33,7 +33,7 @@ async def world_with(engine: AsyncEngine, *sites: Site) -> World:
 
 async def chosen(world: World) -> str:
     job_id = await world.job_id("g", "uploader")
-    return await transact(world.engine, lambda tx: choose_site(tx, job_id))
+    return await transact(world.engine, choose_site, job_id)
 
 
 async def test_a_script_is_offered_only_to_sites_that_run_scripts(engine: AsyncEngine) -> None:
@@ -46,7 +46,7 @@ async def test_a_script_is_offered_only_to_sites_that_run_scripts(engine: AsyncE
         await chosen(world)
     assert not await world.claim()
     with_scripts = site("local", "local", scripts="/s")
-    await transact(engine, lambda tx: load_sites(tx, [with_scripts, far], actor="test"))
+    await transact(engine, load_sites, [with_scripts, far], actor="test")
     assert await chosen(world) == "local"
 
 
@@ -67,9 +67,7 @@ async def test_a_queued_script_is_not_moved_to_a_site_that_runs_none(engine: Asy
     world = await world_with(engine, site("one", "slurm"), site("local", "local"))
     (found,) = await world.claim()
     await world.enqueue(found.job_id, "one")
-    line = await transact(
-        engine, lambda tx: operations.move_to(tx, found.job_id, "local", actor="test", why="")
-    )
+    line = await transact(engine, operations.move_to, found.job_id, "local", actor="test", why="")
     assert (line.now, line.note) == ("one", "local runs no scripts: give it a folder `scripts`")
 
 
@@ -81,7 +79,5 @@ async def test_a_script_that_was_begun_is_not_cancelled_before_its_end_is_proven
     (found,) = await world.claim()
     await world.enqueue(found.job_id, "one")
     await world.sql("UPDATE track.attempt SET batch_id = 1")
-    line = await transact(
-        engine, lambda tx: operations.cancel(tx, found.job_id, actor="test", why="")
-    )
+    line = await transact(engine, operations.cancel, found.job_id, actor="test", why="")
     assert line.now == "queued"

@@ -92,22 +92,23 @@ async def test_a_cancel_does_not_reach_what_has_come_back(engine: AsyncEngine) -
     await ask_to_stop(world, attempt)
     await complete(world, attempt)
     mine = world.dispatcher_id
-    assert await transact(engine, lambda tx: take_returned(tx, job_id, mine))
+    assert await transact(engine, take_returned, job_id, mine)
     guard = Guard(dispatcher_id=mine)
     where = await transact(
         engine,
-        lambda tx: verbs.try_again(
-            tx, job_id, actor="t", why="archive down", uses_try=False, guard=guard
-        ),
+        verbs.try_again,
+        job_id,
+        actor="t",
+        why="archive down",
+        uses_try=False,
+        guard=guard,
     )
     assert where == State.READY
 
 
 async def test_another_site_is_a_new_attempt_and_uses_no_try(engine: AsyncEngine) -> None:
     world, job_id, first = await queued(engine)
-    second = await transact(
-        engine, lambda tx: verbs.move_site(tx, job_id, "beta", actor="o", why="quieter")
-    )
+    second = await transact(engine, verbs.move_site, job_id, "beta", actor="o", why="quieter")
     rows = await world.sql("SELECT n, fence, site, outcome FROM track.attempt ORDER BY n")
     assert rows == [(1, 1, "alpha", "superseded"), (2, 2, "beta", None)]
     with pytest.raises(protocol.MessageRefused):
@@ -137,13 +138,13 @@ async def test_a_job_that_is_being_cancelled_goes_to_no_other_site(engine: Async
     world, job_id, attempt = await queued(engine)
     await ask_to_stop(world, attempt)
     with pytest.raises(StaleMove):
-        await transact(engine, lambda tx: verbs.move_site(tx, job_id, "beta", actor="o", why=""))
+        await transact(engine, verbs.move_site, job_id, "beta", actor="o", why="")
 
 
 async def test_a_cancelled_attempt_is_put_into_no_batch(engine: AsyncEngine) -> None:
     world, _, attempt = await queued(engine)
     await ask_to_stop(world, attempt)
-    assert await transact(engine, lambda tx: take_batches(tx, "alpha", members=9, size=9)) == []
+    assert await transact(engine, take_batches, "alpha", members=9, size=9) == []
 
 
 async def test_a_repeated_start_is_granted_to_the_same_process_and_no_other(

@@ -69,9 +69,9 @@ async def test_what_was_built_on_an_accepted_failure_is_done_again_with_it(
     )
     await world.register(new("g"))
     (a,) = await world.claim()
-    await transact(engine, lambda tx: verbs.end(tx, a.job_id, State.FAILED, actor="t", why="no"))
+    await transact(engine, verbs.end, a.job_id, State.FAILED, actor="t", why="no")
     await world.finish_all()
-    await transact(engine, lambda tx: verbs.resubmit(tx, a.job_id, actor="test", why="again"))
+    await transact(engine, verbs.resubmit, a.job_id, actor="test", why="again")
     assert await world.states("g") == {"a": State.READY, "b": State.WAITING}
 
 
@@ -153,7 +153,11 @@ async def test_a_job_of_a_stage_taken_out_meanwhile_is_left_out_when_it_comes_ba
     await edit(engine, pipeline(stage("b")))
     await transact(
         engine,
-        lambda tx: verbs.try_again(tx, found["a"].job_id, actor="t", why="", uses_try=False),
+        verbs.try_again,
+        found["a"].job_id,
+        actor="t",
+        why="",
+        uses_try=False,
     )
     assert (await world.states("g"))["a"] == State.EXCLUDED
 
@@ -165,7 +169,7 @@ async def test_a_rule_still_holds_for_a_job_that_waits_again_later(engine: Async
     await world.finish_all()
     assert (await world.states("g"))["crop"] == State.EXCLUDED
     ocr = await world.job_id("g", "ocr")
-    await transact(engine, lambda tx: verbs.resubmit(tx, ocr, actor="operator", why="again"))
+    await transact(engine, verbs.resubmit, ocr, actor="operator", why="again")
     await world.finish_all()
     assert (await world.states("g"))["crop"] == State.EXCLUDED
 
@@ -179,12 +183,12 @@ async def test_a_rule_that_comes_true_while_its_stage_runs_keeps_it_from_running
     await world.finish_all("barcode", "ocr")
     (barcode, crop) = (await world.job_id("g", "barcode"), await world.job_id("g", "crop"))
     assert (await world.states("g"))["crop"] == State.CLAIMED
-    await transact(engine, lambda tx: verbs.resubmit(tx, barcode, actor="operator", why="again"))
+    await transact(engine, verbs.resubmit, barcode, actor="operator", why="again")
     await world.sql(
         'UPDATE metadata.document SET body = body || \'{"asset_subject": "device target"}\''
     )
     await world.finish_all("barcode", "ocr")
-    await transact(engine, lambda tx: verbs.finish(tx, crop, actor="test"))
+    await transact(engine, verbs.finish, crop, actor="test")
     assert (await world.states("g"))["crop"] == State.EXCLUDED
 
 
@@ -210,12 +214,15 @@ async def test_a_redo_takes_back_what_was_done_and_marks_what_is_under_way(
     await world.finish(claims["done"])
     await transact(
         engine,
-        lambda tx: verbs.try_again(
-            tx, claims["ready"].job_id, actor="t", why="", uses_try=False, delay_s=0
-        ),
+        verbs.try_again,
+        claims["ready"].job_id,
+        actor="t",
+        why="",
+        uses_try=False,
+        delay_s=0,
     )
     a = await world.job_id("g", "a")
-    await transact(engine, lambda tx: verbs.resubmit(tx, a, actor="operator", why="again"))
+    await transact(engine, verbs.resubmit, a, actor="operator", why="again")
     assert await world.states("g") == {
         "a": State.READY,
         "done": State.WAITING,
@@ -235,11 +242,9 @@ async def test_a_mark_to_do_it_again_ends_with_the_next_claim(engine: AsyncEngin
     await world.finish_all("a")
     job_id = await world.job_id("g", "b")
     a = await world.job_id("g", "a")
-    await transact(engine, lambda tx: verbs.resubmit(tx, a, actor="operator", why="again"))
+    await transact(engine, verbs.resubmit, a, actor="operator", why="again")
     assert await world.sql("SELECT redo FROM track.job WHERE id = :id", id=job_id) == [(True,)]
-    await transact(
-        engine, lambda tx: verbs.try_again(tx, job_id, actor="t", why="", uses_try=False, delay_s=0)
-    )
+    await transact(engine, verbs.try_again, job_id, actor="t", why="", uses_try=False, delay_s=0)
     assert (await world.states("g"))["b"] == State.WAITING
     await world.finish((await world.claim())[0])
     (b,) = await world.claim()
@@ -268,10 +273,10 @@ async def test_an_emitter_that_is_done_again_declares_anew(engine: AsyncEngine) 
         "file": {"name": "p_72.jpg", "crc32": 1, "size_bytes": 1},
     }
     await complete(world, attempt, result={"derivatives": [made]})
-    await transact(engine, lambda tx: verbs.finish(tx, derive.job_id, actor="test"))
+    await transact(engine, verbs.finish, derive.job_id, actor="test")
     await world.finish_all()
     assert (await world.states("p"))["clean"] == State.DONE
-    await transact(engine, lambda tx: verbs.resubmit(tx, derive.job_id, actor="o", why="again"))
+    await transact(engine, verbs.resubmit, derive.job_id, actor="o", why="again")
     assert await world.states("p") == {"derive": State.READY, "clean": State.WAITING}
 
 

@@ -189,9 +189,9 @@ async def test_a_dispatcher_whose_time_is_over_claims_nothing(engine: AsyncEngin
     await world.sql("UPDATE track.dispatcher SET alive_until = now() - interval '1 s'")
     assert await world.claim() == []
     mine = world.dispatcher_id
-    assert not await transact(engine, lambda tx: take_returned(tx, found.job_id, mine))
+    assert not await transact(engine, take_returned, found.job_id, mine)
     heir = await world.dispatch()
-    assert await transact(engine, lambda tx: take_returned(tx, found.job_id, heir))
+    assert await transact(engine, take_returned, found.job_id, heir)
 
 
 async def test_take_over_waits_for_a_claim_that_is_under_way_and_ends_the_one_before(
@@ -231,7 +231,7 @@ async def test_nothing_is_taken_from_a_slow_dispatcher_that_still_holds_the_lock
     with psycopg.connect(url, autocommit=True) as slow:
         slow.execute("SELECT pg_advisory_lock(%s)", (session_key(world.session_id),))
         release = lambda: transact(  # noqa: E731
-            engine, lambda tx: release_jobs(tx, world.session_id, actor="reconcile")
+            engine, release_jobs, world.session_id, actor="reconcile"
         )
         assert await release() == []
         slow.execute("SELECT pg_advisory_unlock(%s)", (session_key(world.session_id),))
@@ -249,7 +249,7 @@ async def test_a_wake_asked_for_while_a_dispatcher_was_late_does_not_silence_the
         await tx.execute(text(late))
         assert await wake_session(tx, world.session_id)
     await asyncio.to_thread(lease.release, "parked")
-    assert await transact(engine, lambda tx: wake_session(tx, world.session_id))
+    assert await transact(engine, wake_session, world.session_id)
 
 
 async def test_a_stranger_claims_nothing(engine: AsyncEngine) -> None:

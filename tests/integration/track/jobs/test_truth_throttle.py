@@ -64,12 +64,10 @@ async def test_a_specimen_done_again_waits_to_be_let_in_again(engine: AsyncEngin
     world = await World.make(engine, chain("a", "b", assets_in_flight=1))
     await world.register(new("g1"), new("g2"))
     (first,) = await world.claim()
-    await transact(
-        engine, lambda tx: verbs.end(tx, first.job_id, State.FAILED, actor="test", why="torn")
-    )
+    await transact(engine, verbs.end, first.job_id, State.FAILED, actor="test", why="torn")
     (second,) = await world.claim()
     assert second.guid == "g2"
-    await transact(engine, lambda tx: verbs.resubmit(tx, first.job_id, actor="test", why="again"))
+    await transact(engine, verbs.resubmit, first.job_id, actor="test", why="again")
     assert await world.sql(FLIGHT) == [(1,)]
     assert await world.claim() == []
     await world.finish(second)
@@ -84,11 +82,9 @@ async def test_a_specimen_whose_failed_stage_is_skipped_waits_to_be_let_in_again
     world = await World.make(engine, chain("a", "b", assets_in_flight=1))
     await world.register(new("g1"), new("g2"))
     (first,) = await world.claim()
-    await transact(
-        engine, lambda tx: verbs.end(tx, first.job_id, State.FAILED, actor="test", why="torn")
-    )
+    await transact(engine, verbs.end, first.job_id, State.FAILED, actor="test", why="torn")
     (second,) = await world.claim()
-    await transact(engine, lambda tx: verbs.skip(tx, first.job_id, actor="test", why=""))
+    await transact(engine, verbs.skip, first.job_id, actor="test", why="")
     assert await world.claim() == []
     await world.finish(second)
     (last,) = await world.claim()
@@ -101,7 +97,7 @@ async def test_a_specimen_whose_last_stage_is_skipped_makes_room(engine: AsyncEn
     await world.register(new("g1"), new("g2"))
     (first,) = await world.claim()
     last = await world.job_id("g1", "b")
-    await transact(engine, lambda tx: verbs.skip(tx, last, actor="test", why="not wanted"))
+    await transact(engine, verbs.skip, last, actor="test", why="not wanted")
     await world.finish(first)
     assert [found.guid for found in await world.claim()] == ["g2"]
 

@@ -29,7 +29,7 @@ async def world(engine: AsyncEngine) -> World:
     made = await World.make(engine, PIPELINE)
     local = Site.model_validate({"site": "local", "kind": "local", "root": "/r"})
     sites = [local, Site.model_validate(MUTE)]
-    await transact(engine, lambda tx: install_sites(tx, sites))
+    await transact(engine, install_sites, sites)
     await made.register(new("g"))
     await made.finish_all()
     await made.sql("UPDATE track.asset SET finalised_at = now()")
@@ -38,15 +38,15 @@ async def world(engine: AsyncEngine) -> World:
 
 async def enter(world: World, kind: str, location: str, keep_s: float = -1) -> None:
     keep = timedelta(seconds=keep_s)
-    await transact(world.engine, lambda tx: due_for_removal(tx, "g", kind, location, keep=keep))
+    await transact(world.engine, due_for_removal, "g", kind, location, keep=keep)
 
 
 async def due(world: World, after: int = 0) -> list[Copy]:
-    return await transact(world.engine, lambda tx: retention.due(tx, after=after))
+    return await transact(world.engine, retention.due, after=after)
 
 
 async def needed(world: World, copy: Copy) -> str | None:
-    return await transact(world.engine, lambda tx: retention.why_needed(tx, copy))
+    return await transact(world.engine, retention.why_needed, copy)
 
 
 async def test_only_what_has_had_its_time_is_due_and_a_page_goes_on_where_it_ended(
@@ -67,9 +67,7 @@ async def test_copies_at_other_sites_stay_due_and_say_who_removes_them(world: Wo
     await enter(world, "site", "mute")
     assert await due(world) == []
     for dry_run in (True, False, False):
-        left = await transact(
-            world.engine, lambda tx, d=dry_run: retention.leave_to_drivers(tx, dry_run=d)
-        )
+        left = await transact(world.engine, retention.leave_to_drivers, dry_run=dry_run)
         assert left == 1
     rows = await world.sql("SELECT outcome, done_at FROM track.retention")
     assert rows == [(retention.OTHERS_DRIVER, None)]
@@ -90,7 +88,7 @@ async def test_a_copy_stays_while_a_derivative_is_worked_on(world: World) -> Non
     (copy,) = await due(world)
     await world.register(new("g_400", parent_guid="g"))
     assert await needed(world, copy) == "g_400 is being worked on"
-    relatives = await transact(world.engine, lambda tx: retention.relatives(tx, copy))
+    relatives = await transact(world.engine, retention.relatives, copy)
     assert relatives == ["g", "g_400"]
 
 
@@ -103,6 +101,6 @@ async def test_a_held_row_is_nobody_elses_and_a_removed_one_is_not_due(world: Wo
             assert not await retention.hold(second, copy)
         await retention.note_removed(first, copy, "removed")
     assert await due(world) == []
-    assert not await transact(world.engine, lambda tx: retention.hold(tx, copy))
+    assert not await transact(world.engine, retention.hold, copy)
     history = await world.sql("SELECT new FROM track.history WHERE what = 'copy.removed'")
     assert history == [("store",)]

@@ -33,7 +33,7 @@ async def world(engine: AsyncEngine) -> World:
 
 async def events(world: World) -> list[dict[str, Any]]:
     """What Prefect is to be told of, in its order."""
-    return [each.event for each in await transact(world.engine, lambda tx: due(tx, 100))]
+    return [each.event for each in await transact(world.engine, due, 100)]
 
 
 async def names(world: World) -> list[str]:
@@ -159,7 +159,7 @@ async def test_failures_of_an_hour_ago_raise_no_alarm_and_end_one(world: World) 
 
 async def test_an_alarm_is_said_when_it_begins_and_when_it_ends(world: World) -> None:
     async def say(trouble: str | None) -> bool:
-        return await transact(world.engine, lambda tx: set_alarm(tx, ARCHIVE, trouble, "wait"))
+        return await transact(world.engine, set_alarm, ARCHIVE, trouble, "wait")
 
     assert not await say(None)  # nothing was ever wrong
     assert await say("no answer")
@@ -177,7 +177,7 @@ async def test_an_alarm_that_was_not_committed_was_not_raised(world: World) -> N
     async with world.engine.connect() as connection:
         assert await set_alarm(connection, ARCHIVE, "no answer")
         await connection.rollback()
-    assert await transact(world.engine, lambda tx: last_said(tx, ARCHIVE)) is None
+    assert await transact(world.engine, last_said, ARCHIVE) is None
     assert await events(world) == []
 
 
@@ -188,9 +188,12 @@ async def test_attention_and_changed_pipelines_are_announced_with_their_commit(
     for note in ("blurred", "blurred", None):
         await transact(
             world.engine,
-            lambda tx, n=note: switches.set_attention(tx, "g", n, actor="operator:ib"),  # type: ignore[misc]
+            switches.set_attention,
+            "g",
+            note,
+            actor="operator:ib",  # type: ignore[misc]
         )
-    await transact(world.engine, lambda tx: announce_changed(tx, ["P"], by="operator:ib"))
+    await transact(world.engine, announce_changed, ["P"], by="operator:ib")
     held, released, changed = await events(world)
     assert held["payload"] == {"attention": "blurred", "by": "operator:ib"}
     assert released["payload"]["attention"] is None

@@ -85,7 +85,7 @@ async def run(world: World) -> int:
 
 
 async def switch(world: World, verb: object, *given: object) -> None:
-    await transact(world.engine, lambda tx: verb(tx, *given, actor="test"))  # type: ignore[operator]
+    await transact(world.engine, verb, *given, actor="test")  # type: ignore[operator]
 
 
 async def test_a_waiting_job_names_the_stage_that_is_not_accepted(world: World) -> None:
@@ -138,7 +138,7 @@ async def test_switches_are_named(world: World) -> None:
 
 
 async def test_of_every_site_it_is_said_why_it_takes_nothing(world: World) -> None:
-    await transact(world.engine, lambda tx: degrade(tx, "here", "its disk is full"))
+    await transact(world.engine, degrade, "here", "its disk is full")
     found = await why(world, "load")
     assert found.kind == Kind.SITE
     assert found.reason == "no open site may take it: here is degraded: its disk is full"
@@ -221,7 +221,7 @@ async def test_what_a_site_was_not_sent_yet_says_whether_it_waits_for_room(world
     await world.sql("UPDATE track.batch SET state = 'submitted', external_id = '44'")
     await world.sql("UPDATE track.attempt SET external_id = '44_0' WHERE batch_id IS NOT NULL")
     await world.sql("UPDATE track.job SET reason = 'QOSMaxJobs' WHERE asset_guid = 'h'")
-    await transact(world.engine, lambda tx: degrade(tx, "here", "no answer"))
+    await transact(world.engine, degrade, "here", "no answer")
     assert (await why(world, "load", "h")).reason == (
         "waits in the queue of here as 44_0: QOSMaxJobs; here is degraded: no answer"
     )
@@ -247,7 +247,7 @@ async def test_what_runs_longer_than_it_asked_for_is_overdue(world: World) -> No
     found = await why(world, "load")
     assert found.kind == Kind.OVERDUE and "look there for 12_3" in found.reason
     job_id = await world.job_id("g", "load")
-    await transact(world.engine, lambda tx: cancel(tx, job_id, actor="test", why=""))
+    await transact(world.engine, cancel, job_id, actor="test", why="")
     assert (await why(world, "load")).kind == Kind.CANCEL
     assert attempt
 
@@ -290,8 +290,8 @@ async def test_a_sessions_table_says_what_a_specimen_waits_for_of_which_nothing_
 
 async def test_an_asset_and_a_session_can_be_asked_about(world: World) -> None:
     await world.register(new("g_1", "D", parent_guid="g"))
-    of_asset = await transact(world.engine, lambda tx: waiting.of_asset(tx, "g"))
+    of_asset = await transact(world.engine, waiting.of_asset, "g")
     assert {(each.guid, each.stage) for each in of_asset} >= {("g", "load"), ("g_1", "made")}
     session = world.session_id
-    of_session = await transact(world.engine, lambda tx: waiting.of_session(tx, session))
+    of_session = await transact(world.engine, waiting.of_session, session)
     assert [(each.guid, each.stage) for each in of_session] == [("g", "load")]

@@ -89,12 +89,15 @@ async def taken_over(engine: AsyncEngine, url: str, name: str) -> AsyncIterator[
     world = await session_of(engine, name)
     lease = Lease(url, world.session_id)
     await asyncio.to_thread(lease.take, lambda: None)
-    await transact(engine, lambda tx: driven(tx, "local"))
+    await transact(engine, driven, "local")
     world.dispatcher_id = lease.dispatcher_id
     try:
         await transact(
             engine,
-            lambda tx: release_jobs(tx, world.session_id, actor="t", keep=lease.dispatcher_id),
+            release_jobs,
+            world.session_id,
+            actor="t",
+            keep=lease.dispatcher_id,
         )
         yield world
     finally:
@@ -168,10 +171,8 @@ async def test_the_result_of_an_attempt_that_ran_meanwhile_is_applied(
         read = {"barcode": {"asset_subject": "specimen", "barcodes": ["00500001"]}}
         for answer in ("applied", "repeated"):
             assert (await complete(world, attempt, result=read, **who)).applied == answer
-        (back,) = await transact(engine, lambda tx: returned(tx, world.session_id))
-        assert await transact(
-            engine, lambda tx: take_returned(tx, back.job_id, world.dispatcher_id)
-        )
+        (back,) = await transact(engine, returned, world.session_id)
+        assert await transact(engine, take_returned, back.job_id, world.dispatcher_id)
         await world.finish(back)
         states = await world.states("running")
         assert (states["barcode"], states["derivative"]) == (State.DONE, State.READY)
@@ -181,18 +182,18 @@ async def test_one_that_came_back_is_done_once_its_outputs_are_here(
     engine: AsyncEngine, database: str
 ) -> None:
     async with taken_over(engine, database, "died") as world:
-        assert await transact(engine, lambda tx: returned(tx, world.session_id)) == []
-        (awaited,) = await transact(engine, lambda tx: wanted_outputs(tx, "slurm"))
+        assert await transact(engine, returned, world.session_id) == []
+        (awaited,) = await transact(engine, wanted_outputs, "slurm")
         assert (awaited.guid, awaited.files[0].path) == ("returned", "derivatives/returned.jpg")
-        await transact(engine, lambda tx: note_retrieved(tx, awaited.attempt))
-        (back,) = await transact(engine, lambda tx: returned(tx, world.session_id))
-        await transact(engine, lambda tx: take_returned(tx, back.job_id, world.dispatcher_id))
+        await transact(engine, note_retrieved, awaited.attempt)
+        (back,) = await transact(engine, returned, world.session_id)
+        await transact(engine, take_returned, back.job_id, world.dispatcher_id)
         await world.finish(back)
         assert (await world.states("returned"))["synchronise"] == State.READY
 
 
 async def test_metadata_that_was_not_pushed_is_found(engine: AsyncEngine) -> None:
-    found = await transact(engine, lambda tx: unpushed_metadata(tx, timedelta(0)))
+    found = await transact(engine, unpushed_metadata, timedelta(0))
     # Of `returned`, which is in hand, its subflow tells the archive.
     assert sorted(found) == ["emitted", "final"]
 
@@ -266,7 +267,7 @@ async def test_people_see_what_they_saw(
 
 
 async def test_objects_copies_and_records_are_kept(engine: AsyncEngine) -> None:
-    assert await transact(engine, lambda tx: links(tx, "emitted")) == ["returned"]
+    assert await transact(engine, links, "emitted") == ["returned"]
     due = await transact(engine, retention.due)
     assert {(each.kind, each.guid) for each in due} == {
         ("ndrive", "final"),

@@ -105,7 +105,7 @@ async def here(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
         async with serving(create_app(config), free_port()) as callback:
             made = Here(engine, await World.make(engine, PIPELINE), callback, tmp_path)
             site = made.driver().site
-            await transact(engine, lambda tx: install_sites(tx, [site]))
+            await transact(engine, install_sites, [site])
             made.root.mkdir()
             try:
                 yield made
@@ -251,9 +251,7 @@ async def test_a_cancelled_job_is_stopped_also_by_a_driver_that_did_not_start_it
         driver = here.driver()
         await driver.adopt()
     job_id = await here.world.job_id("slow-1", "a")
-    await transact(
-        here.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
-    )
+    await transact(here.engine, operations.cancel, job_id, actor="operator:ib", why="")
     await here.until(driver, "cancelled", "slow-1")
     assert not runner.is_running() or runner.status() == psutil.STATUS_ZOMBIE
 
@@ -264,7 +262,7 @@ async def test_outputs_of_this_machine_are_put_in_their_place_too(here: Here) ->
     await here.until(driver, "returned", "makes-1")
     job_id = await here.world.job_id("makes-1", "a")
     async with asyncio.timeout(60):
-        while await transact(here.engine, lambda tx: retrieval(tx, job_id)) != "":
+        while await transact(here.engine, retrieval, job_id) != "":
             await driver.turn()
             await asyncio.sleep(0.05)
     made = here.folder / "outputs" / "makes-1" / "a"
@@ -280,7 +278,7 @@ async def test_a_site_whose_runner_could_not_be_started_recovers_once_it_can_be(
     broken.site = broken.site.model_copy(update={"python": "/nowhere/python"})
     with pytest.raises(FileNotFoundError):
         await broken.turn()
-    await transact(here.engine, lambda tx: degrade(tx, "local", "its driver broke"))
+    await transact(here.engine, degrade, "local", "its driver broke")
     heir = here.driver()
     await heir.adopt()
     assert await here.states("good-1") == ["ready"]
@@ -291,9 +289,7 @@ async def test_a_site_whose_runner_could_not_be_started_recovers_once_it_can_be(
 
 async def cancel(here: Here, guid: str) -> None:
     job_id = await here.world.job_id(guid, "a")
-    await transact(
-        here.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
-    )
+    await transact(here.engine, operations.cancel, job_id, actor="operator:ib", why="")
 
 
 @pytest.mark.parametrize("kind", ["slow", "deaf"])
@@ -396,7 +392,7 @@ async def test_outputs_that_cannot_be_kept_hide_none_behind_them_and_say_why(
     async def are_here(guid: str) -> None:
         job_id = await here.world.job_id(guid, "a")
         async with asyncio.timeout(60):
-            while await transact(here.engine, lambda tx: retrieval(tx, job_id)) != "":
+            while await transact(here.engine, retrieval, job_id) != "":
                 await driver.turn()
                 await asyncio.sleep(0.05)
 

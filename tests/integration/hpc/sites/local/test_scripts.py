@@ -103,7 +103,7 @@ async def here(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
         config = cluster_config(database, events.url, tmp_path, legacy_callbacks=networks)
         async with serving(create_app(config), free_port()) as api:
             made = Here(engine, await World.make(engine, PIPELINE), api, tmp_path)
-            await transact(engine, lambda tx: install_sites(tx, [made.site]))
+            await transact(engine, install_sites, [made.site])
             (tmp_path / "scripts").mkdir()
             yield made
             for driver in made.drivers:
@@ -177,8 +177,6 @@ async def test_a_running_script_is_cancelled_to_its_end(here: Here) -> None:
         return (here.folder / "scripts" / "begun").exists()
 
     await here.until(driver, begun)
-    await transact(
-        here.engine, lambda tx: operations.cancel(tx, found.job_id, actor="test", why="a test")
-    )
+    await transact(here.engine, operations.cancel, found.job_id, actor="test", why="a test")
     await here.until_state(driver, "g-1", "cancelled")
     assert (await here.attempt())[0] == "cancelled"

@@ -274,9 +274,7 @@ async def test_a_job_given_up_while_the_link_is_down_is_told_to_stop_once_it_is_
     assert isinstance(driver.wire, SshLink)
     driver.wire.address = site.lab.sshd.address(port=1)
     job_id = await site.world.job_id("slow-1", "clean")
-    await transact(
-        site.engine, lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="unreachable")
-    )
+    await transact(site.engine, declare_lost, job_id, actor="operator:ib", why="unreachable")
     await driver.turn()
     driver.wire.address = site.lab.sshd.address()
     (batch,) = await site.batches()
@@ -297,9 +295,7 @@ async def test_a_cancel_that_the_link_lost_is_made_again_before_its_batch_is_clo
     driver = site.driver(ODD_RUNNER)
     await site.until_states(driver, ["slow-1"], "running")
     job_id = await site.world.job_id("slow-1", "clean")
-    await transact(
-        site.engine, lambda tx: declare_lost(tx, job_id, actor="operator:ib", why="unreachable")
-    )
+    await transact(site.engine, declare_lost, job_id, actor="operator:ib", why="unreachable")
     with monkeypatch.context() as cut:
         cut.setattr(driver.state.cluster, "cancel", _raising(LinkLost("cut")))
         await driver.turn()

@@ -19,7 +19,7 @@ async def degraded(site: SlurmSite) -> str:
 async def test_a_second_factor_is_on_the_site_at_once_whatever_was_there_before(
     site: SlurmSite, tmp_path: Path
 ) -> None:
-    await transact(site.engine, lambda tx: degrade(tx, site.name, "nobody answers"))
+    await transact(site.engine, degrade, site.name, "nobody answers")
     options = ("AuthenticationMethods publickey,password", "PasswordAuthentication yes")
     with running_sshd(tmp_path / "sshd", options=options) as server:
         driver = site.driver(ODD_RUNNER, wire=SshLink(server.address()))

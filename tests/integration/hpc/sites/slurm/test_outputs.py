@@ -27,7 +27,7 @@ GUID = "makes-a"
 
 async def state_of(site: SlurmSite) -> str | None:
     job_id = await site.world.job_id(GUID, "clean")
-    return await transact(site.engine, lambda tx: retrieval(tx, job_id))
+    return await transact(site.engine, retrieval, job_id)
 
 
 async def returned(site: SlurmSite, driver: SlurmDriver) -> None:
@@ -168,7 +168,7 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
         later += PAUSES.longest_s
     job_id = await site.world.job_id(GUID, "clean")
     mine = site.world.dispatcher_id
-    assert await transact(site.engine, lambda tx: take_returned(tx, job_id, mine))
+    assert await transact(site.engine, take_returned, job_id, mine)
     claim = SimpleNamespace(job_id=job_id)
     job = HeldJob(site.engine, claim, mine, "test")  # type: ignore[arg-type]
     ending = await outputs_here(job)

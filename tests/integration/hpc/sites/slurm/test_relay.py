@@ -130,9 +130,7 @@ async def test_of_two_jobs_of_one_attempt_the_shared_disk_lets_one_start(far: Sl
 
 async def cancel(site: SlurmSite, guid: str) -> str:
     job_id = await site.world.job_id(guid, "other")
-    line = await transact(
-        site.engine, lambda tx: operations.cancel(tx, job_id, actor="operator:ib", why="")
-    )
+    line = await transact(site.engine, operations.cancel, job_id, actor="operator:ib", why="")
     return line.now
 
 
@@ -421,7 +419,7 @@ async def test_declared_outputs_are_listed_by_the_runner_and_brought_here(
     stages = [dict(stage) for stage in PIPELINE["stages"]]
     stages[1]["outputs"] = ["*.tif"]
     changed = Pipeline.model_validate({**PIPELINE, "stages": stages})
-    await transact(far.engine, lambda tx: load_pipelines(tx, [changed], actor="test"))
+    await transact(far.engine, load_pipelines, [changed], actor="test")
     await far.queue("a-1", stage="other")
     archive_shares = await with_image(far, "a-1")
     driver = far.driver(callback="", archive_shares=archive_shares, outputs=tmp_path / "outputs")

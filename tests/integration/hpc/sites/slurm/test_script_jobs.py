@@ -29,7 +29,7 @@ async def script(site: SlurmSite) -> Path:
         {"key": "other", "run": "module load"},
     ]
     pipeline = Pipeline.model_validate({"pipeline": "P", "stages": stages})
-    await transact(site.engine, lambda tx: load_pipelines(tx, [pipeline], actor="test"))
+    await transact(site.engine, load_pipelines, [pipeline], actor="test")
     return folder / "job.sh"
 
 
@@ -113,9 +113,7 @@ async def test_a_running_scripts_job_is_cancelled_to_its_end(
             "UPDATE track.job SET state = 'running' WHERE attempt_id = :a", a=attempt_id
         )
     job_id = await site.world.job_id("a-1", "clean")
-    await transact(
-        site.engine, lambda tx: operations.cancel(tx, job_id, actor="test", why="a test")
-    )
+    await transact(site.engine, operations.cancel, job_id, actor="test", why="a test")
     await site.until_states(driver, ["a-1"], "cancelled")
     assert lab.run("squeue", "-h", "-t", "running,pending", "-o", "%A").split() == []
     (attempt,) = await site.attempts("a-1")
@@ -133,9 +131,7 @@ async def test_what_is_left_of_a_script_declared_lost_is_stopped(
     driver = site.driver()
     await submitted(site, driver)
     job_id = await site.world.job_id("a-1", "clean")
-    await transact(
-        site.engine, lambda tx: operations.declare_lost(tx, job_id, actor="test", why="")
-    )
+    await transact(site.engine, operations.declare_lost, job_id, actor="test", why="")
 
     async def stopped() -> bool:
         return lab.run("squeue", "-h", "-t", "running,pending", "-o", "%A").split() == []
@@ -193,9 +189,7 @@ async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
     script.write_text(f"echo Submitted batch job {native}\n")
     assert await submitted(site, driver) == native
     job_id = await site.world.job_id("a-1", "clean")
-    await transact(
-        site.engine, lambda tx: operations.cancel(tx, job_id, actor="test", why="a test")
-    )
+    await transact(site.engine, operations.cancel, job_id, actor="test", why="a test")
 
     async def said() -> bool:
         return "nothing shows how its job" in await reason(site)

@@ -28,7 +28,9 @@ async def scripts(site: SlurmSite) -> Path:
     }
     await transact(
         site.engine,
-        lambda tx: load_pipelines(tx, [Pipeline.model_validate(pipeline)], actor="test"),
+        load_pipelines,
+        [Pipeline.model_validate(pipeline)],
+        actor="test",
     )
     return folder
 

@@ -43,8 +43,8 @@ async def test_a_file_made_anew_finds_a_share_open_and_replaces_the_one_in_erda(
     await world.register(new(guid, size_mb=4))
     await describe(world, guid, **NAMED)
     first = image(tmp_path, "leaf.tif", 1_000_000)
-    await transact(engine, lambda tx: taken_in(tx, guid, tmp_path, 4))
-    await transact(engine, lambda tx: note_file(tx, guid, facts(first), mime_type="image/tiff"))
+    await transact(engine, taken_in, guid, tmp_path, 4)
+    await transact(engine, note_file, guid, facts(first), mime_type="image/tiff")
     dispatcher: Any = SimpleNamespace(engine=engine, tier=ArsTier(ars))
     for stage in ("create", "upload", "synchronise"):
         await stages.STAGES[stage](dispatcher, guid)
@@ -53,9 +53,12 @@ async def test_a_file_made_anew_finds_a_share_open_and_replaces_the_one_in_erda(
     second = image(tmp_path, "leaf.tif", 2_000_000)
     await transact(
         engine,
-        lambda tx: note_child_file(
-            tx, guid, facts(second), mime_type="image/tiff", site="here", actor="test"
-        ),
+        note_child_file,
+        guid,
+        facts(second),
+        mime_type="image/tiff",
+        site="here",
+        actor="test",
     )
     await stages.create(dispatcher, guid)
     assert await share(ars, guid) is not None
@@ -95,13 +98,11 @@ async def test_changes_pushed_at_once_from_many_sides_lose_nothing(
     async def side(n: int) -> None:
         async with ArsClient(ars.address) as own:
             changes = {"tags": {f"side {n}": "was here"}}
-            await transact(
-                engine, lambda tx: change_document(tx, guid, changes, writes=["tags"], actor="t")
-            )
+            await transact(engine, change_document, guid, changes, writes=["tags"], actor="t")
             await push_pending(engine, ArsTier(own), guid)
 
     await asyncio.gather(*(side(n) for n in range(6)))
     held = await ars.assets.get(guid)
     assert held is not None
     assert {f"side {n}" for n in range(6)} <= held["tags"].keys()
-    assert await transact(engine, lambda tx: unpushed(tx, guid)) is None
+    assert await transact(engine, unpushed, guid) is None
