@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = frozenset({"tests/acceptance"})
+TOGETHER = frozenset({"tests/acceptance", "tests/faults/recovery"})
 """Folders whose files share what costs too much to be started by several processes."""
 
 
