@@ -60,9 +60,12 @@ async def move(
 ) -> None:
     """Move one job; `values` are further columns of the same row.
 
-    Raises IllegalMove for a move that the table lacks, StaleMove when the job is
-    not there any more.
+    Raises IllegalMove for a move that the table lacks, StaleMove when the job is not there any
+    more; that too when it is guarded and has been moved where no such move begins: whoever held
+    it holds it no longer.
     """
+    if guard != ANYBODY and new not in MOVES[expected]:
+        raise StaleMove(f"job {job_id} is {expected}, in nobody's hands; wanted {new}")
     moved = await move_all(tx, [job_id], expected, new, actor=actor, why=why, guard=guard, **values)
     if moved != [job_id]:
         raise StaleMove(f"job {job_id} is not {expected} in the caller's hands; wanted {new}")

@@ -1,6 +1,8 @@
 """What an operator does to single jobs, on the real database."""
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from track.jobs import verbs
 from track.jobs.attempts import find_attempt
 from track.jobs.batches import mark_array
 from track.jobs.batching import take_batches
-from track.jobs.moves import Guard, IllegalMove, StaleMove, move
+from track.jobs.moves import Guard, StaleMove, move
 from track.jobs.outputs import note_retrieved, retrieval
 from track.jobs.site_load import unwanted
 from track.schema.database import transact
@@ -163,13 +165,23 @@ async def test_where_no_node_can_ask_us_only_the_driver_cancels_what_it_has_take
     assert "alone can say" in (await do(world, operations.move_to, "load", "other")).note
 
 
-async def test_a_claimed_job_is_cancelled_and_its_dispatcher_cannot_finish_it(
-    world: World,
+@pytest.mark.parametrize(
+    "verb",
+    [
+        verbs.finish,
+        partial(verbs.try_again, why="later", uses_try=False),
+        partial(verbs.end, new=State.FAILED, why="refused"),
+    ],
+    ids=["finish", "try_again", "end"],
+)
+async def test_a_claimed_job_is_cancelled_and_its_dispatcher_can_do_nothing_with_it(
+    world: World, verb: Callable[..., Awaitable[object]]
 ) -> None:
     (found,) = await world.claim()
     assert (await do(world, operations.cancel)).now == State.CANCELLED
-    with pytest.raises((StaleMove, IllegalMove)):
-        await world.finish(found)
+    guard = Guard(dispatcher_id=world.dispatcher_id)
+    with pytest.raises(StaleMove):
+        await transact(world.engine, verb, found.job_id, actor="test", guard=guard)
     assert (await world.states("g"))["load"] == State.CANCELLED
 
 
