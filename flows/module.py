@@ -5,7 +5,6 @@ from prefect.client.schemas.objects import State
 
 from tasks.archive.metadata import push_changed
 from tasks.archive.stages import have_share_open
-from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.held_job import held_job
 from tasks.dispatch.outcome import outcome
 from track.jobs.claims import Claim
@@ -19,7 +18,7 @@ async def run_module(claim: Claim) -> State | None:
     """
     job = held_job(claim)
     async with job.reschedule_on_error():
-        await have_share_open(this_dispatcher(), claim)
+        await have_share_open(job)
     await job.submit()
     return await follow_module(claim)
 
@@ -27,10 +26,9 @@ async def run_module(claim: Claim) -> State | None:
 @flow(name="module", flow_run_name="{claim.guid} {claim.stage}")
 async def follow_module(claim: Claim) -> State | None:
     """Await a stage's callback and outputs, push what it changed, let the next one run."""
-    job, dispatcher = held_job(claim), this_dispatcher()
+    job = held_job(claim)
     returned, ending = await outcome(job)
     if returned:
-        async with job.run_stage():
-            await push_changed(dispatcher, claim.guid)
-        dispatcher.notify()  # the next stage need not wait until Prefect has this run's end
+        async with job.run_stage(notify=True):
+            await push_changed(job)
     return ending

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import Tier, TierError
 from tasks.archive.configured import open_tier
-from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.dispatcher import Dispatcher, this_dispatcher
+from tasks.dispatch.held_job import HeldJob
 from track.commands.healing import ACTOR, REFUSED, unpushed_metadata
 from track.records.documents import mark_pushed, unpushed
 from track.records.mos import unpushed_relatives
@@ -52,7 +53,7 @@ async def push_pending(engine: AsyncEngine, tier: Tier, guid: str) -> int | None
     return pushed
 
 
-async def push_changed(dispatcher: Dispatcher, guid: str) -> None:
+async def push_changed(job: HeldJob) -> None:
     """Push what a stage changed, of its asset and of others.
 
     A label gets the codes of its specimens, derivatives those of their sheet, and their own
@@ -61,6 +62,7 @@ async def push_changed(dispatcher: Dispatcher, guid: str) -> None:
     TierRefused when a person has to act; for another asset that is not this one's fault, and
     the archive stays owed.
     """
+    dispatcher, guid = this_dispatcher(), job.claim.guid
     await _push_patiently(dispatcher, guid)
     for other in await transact(dispatcher.engine, unpushed_relatives, guid):
         try:

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blocks.tier import LocalFile, NoShare, Outcome, TierBusy, TierRefused, Verdict
 from schemas.metadata.document import Metadata
-from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.dispatcher import Dispatcher, this_dispatcher
+from tasks.dispatch.held_job import HeldJob
 from track.commands import shares
 from track.commands.refusals import note_refusal
 from track.commands.results import apply_uploaded
-from track.jobs.claims import Claim
 from track.records.documents import mark_pushed, read_document, unpushed
 from track.records.files import AssetRow, expected_files, mark_synchronised, read_asset
 from track.schema.database import transact
@@ -126,10 +126,10 @@ async def open_share(dispatcher: Dispatcher, guid: str) -> None:
     await transact(dispatcher.engine, shares.opened, guid)
 
 
-async def have_share_open(dispatcher: Dispatcher, claim: Claim) -> None:
-    """Open the share of an asset, unless it is known to be open, for a stage about to start."""
-    if await transact(dispatcher.engine, shares.opening_for, claim.job_id):
-        await open_share(dispatcher, claim.guid)
+async def have_share_open(job: HeldJob) -> None:
+    """Open the share of a job's asset, unless it is known to be open, before it starts."""
+    if await transact(job.engine, shares.opening_for, job.claim.job_id):
+        await open_share(this_dispatcher(), job.claim.guid)
 
 
 async def close_share(dispatcher: Dispatcher, guid: str) -> None:

@@ -80,11 +80,16 @@ class HeldJob:
         return await transact(self.engine, at_site.submit, job_id, self.holder, actor=self.actor)
 
     @asynccontextmanager
-    async def run_stage(self) -> AsyncIterator[None]:
-        """Hold it through its effects; finish it when they are all done."""
+    async def run_stage(self, *, notify: bool = False) -> AsyncIterator[None]:
+        """Hold it through its effects; finish it when they are all done.
+
+        `notify`: the dispatcher looks for work at once, not when Prefect has this run's end.
+        """
         async with self.reschedule_on_error():
             yield
         await self.finish()
+        if notify:
+            this_dispatcher().notify()
 
     @asynccontextmanager
     async def reschedule_on_error(self) -> AsyncIterator[None]:
