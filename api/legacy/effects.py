@@ -21,7 +21,7 @@ from schemas.callbacks import (
     JobBody,
     UpdateAssetBody,
 )
-from schemas.files import FileFacts
+from schemas.files import MB, FileFacts
 from track.commands.legacy import emitting_stage, stage_named, stage_running_module
 
 Message = Callable[..., Awaitable[AttemptReply]]
@@ -29,7 +29,6 @@ Translation = tuple[ScriptCall, Message]
 Who = RunnerCaller | SiteScript | None
 Words = dict[str, Any]
 
-MB = 1_000_000
 NOTHING = WorkDone(result=Result())
 
 

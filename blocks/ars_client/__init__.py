@@ -11,7 +11,6 @@ from blocks.ars_client.answers import (
     RECEIVED,
     AssetStatus,
     FileRow,
-    megabytes,
 )
 from blocks.ars_client.client import ArsClient
 from blocks.ars_client.token import AccessToken
@@ -25,5 +24,4 @@ __all__ = [
     "ArsClient",
     "AssetStatus",
     "FileRow",
-    "megabytes",
 ]

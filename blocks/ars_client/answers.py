@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blocks.tier import Facts
+from schemas.files import MB, megabytes
 
 RECEIVED = "ASSET_RECEIVED"
 """ARS is synchronising: nothing may be uploaded now, or it is lost with the share."""
@@ -26,8 +27,6 @@ IN_ERDA = frozenset(
 
 NOT_IN_ERDA = frozenset({"ERDA_FAILED", "ERDA_ERROR"})
 """Statuses that mean ARS gave up bringing the files to ERDA, in both vocabularies."""
-
-MB = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,6 @@ class FileRow:
 
         Scripts on clusters tell a file's size in whole MB only; with its checksum that does.
         """
-        told = (self.size_bytes, megabytes(self.size_bytes) * 1_000_000)
+        told = (self.size_bytes, megabytes(self.size_bytes) * MB)
         same = (self.name, self.crc32) == (wanted.name, wanted.crc32)
         return not self.leaving and same and wanted.size_bytes in told
-
-
-def megabytes(size_bytes: int) -> int:
-    """Bytes as ARS counts room: MB of 10^6, rounded up, at least 1."""
-    return max(1, -(-size_bytes // MB))

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from blocks.ars_client.address import ArsAddress
-from blocks.ars_client.answers import FileRow, megabytes
+from blocks.ars_client.answers import FileRow
 from blocks.ars_client.wire import SHARE_SECONDS, Call, Wire, parsed
 from blocks.tier import Facts, LocalFile, SourceLost, TierCorrupted, TierRefused
+from schemas.files import megabytes
 
 T = TypeVar("T")
 

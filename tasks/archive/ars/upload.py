@@ -7,8 +7,9 @@ the share.
 import asyncio
 from collections.abc import Sequence
 
-from blocks.ars_client import RECEIVED, ArsClient, AssetStatus, FileRow, megabytes
+from blocks.ars_client import RECEIVED, ArsClient, AssetStatus, FileRow
 from blocks.tier import LocalFile, TierBusy, TierCorrupted, TierUnknown
+from schemas.files import megabytes
 from tasks.archive.ars.share import ensure_share_open, known
 
 AGAIN = (0.5, 4.0)
