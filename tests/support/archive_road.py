@@ -8,7 +8,11 @@ from typing import Any
 from blocks.ars_client import ArsClient
 from blocks.tier import LocalFile, Verdict
 from tasks.archive.ars.create import ensure_created
-from tasks.archive.ars.synchronise import Pace, await_synchronised, ensure_synchronise_requested
+from tasks.archive.ars.synchronise import (
+    SynchronisePace,
+    await_synchronised,
+    ensure_synchronise_requested,
+)
 from tasks.archive.ars.upload import ensure_uploaded
 
 NHMD, PLANTS = "NHMD", "Vascular plants"
@@ -22,7 +26,7 @@ NAMED = {
     "status": "WORKING_COPY",
 }
 """What ARS wants to know of an asset, as its document says it."""
-QUICK = Pace(first=0.02, longest=0.1)
+QUICK = SynchronisePace(first=0.02, longest=0.1)
 """Looks often, and is as patient as the road: for what only has to be waited out."""
 IMPATIENT = replace(QUICK, stuck=4.0, share_open=0.3)
 """Does something soon: for faults that only a remedy ends."""
@@ -65,13 +69,13 @@ async def request(ars: ArsClient, guid: str) -> bool:
 
 
 async def await_done(
-    ars: ArsClient, guid: str, files: list[LocalFile], pace: Pace = QUICK
+    ars: ArsClient, guid: str, files: list[LocalFile], pace: SynchronisePace = QUICK
 ) -> Verdict:
     return await await_synchronised(ars, guid, files, STATION, PIPELINE, pace=pace)
 
 
 async def archive_all(
-    ars: ArsClient, guid: str, files: list[LocalFile], pace: Pace = QUICK
+    ars: ArsClient, guid: str, files: list[LocalFile], pace: SynchronisePace = QUICK
 ) -> None:
     await create(ars, guid)
     await upload(ars, guid, files)
