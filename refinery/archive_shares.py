@@ -29,7 +29,7 @@ class ArsShares:
 
         What is there already is not sent again: the archive would count both against the share.
         """
-        local = LocalFile(path=path, mime="application/octet-stream", **dict(file))
+        local = LocalFile(path, file.name, file.crc32, file.size_bytes, "application/octet-stream")
         try:
             async with ArsClient(self._address) as client:
                 if any(row.holds(local) for row in await client.files.listed(location.guid)):

@@ -264,8 +264,7 @@ def test_a_derivative_names_its_parent_its_specimens_and_its_kind_in_the_archive
 
 
 def test_no_share_is_left_open(road: Road) -> None:
-    ours = {path["assets"][0]["asset_guid"] for path in road.stack.shares()}
-    assert ours & road.assets.keys() == set()
+    assert road.stack.shared() & road.assets.keys() == set()
 
 
 def test_the_folder_is_renamed_and_its_note_names_the_two_and_no_others(road: Road) -> None:

@@ -17,6 +17,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
+from demo.harm import OPEN_SHARES
 from refinery import connections, state
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings
@@ -113,9 +114,11 @@ class Stack:
         """What the archive's file proxy serves."""
         return self._archive(f"/file_proxy/api/{path}").content
 
-    def shares(self) -> list[Any]:
-        """The shares that are open at the archive."""
-        return list(self._archive("/file_proxy/api/shares").json())
+    def shared(self) -> set[str]:
+        """The assets that have an open share at the archive."""
+        url = self.addresses.ars_database.replace("postgresql+psycopg://", "postgresql://")
+        with psycopg.connect(url, connect_timeout=60) as connection:
+            return {str(guid) for (guid,) in connection.execute(OPEN_SHARES.encode())}
 
     def _archive(self, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._archive_token}"}

@@ -17,7 +17,7 @@ from flows.module import follow_module, run_module
 from hpc import protocol
 from schemas.attempts import Complete, Fail, Result, Start
 from schemas.pace import Pace
-from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.held_job import HeldJob
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.commands.switches import switch_site
@@ -274,9 +274,9 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
     monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
     broke: list[str] = []
 
-    async def fragile(dispatcher: Dispatcher, guid: str) -> None:
-        if guid not in broke:
-            broke.append(guid)
+    async def fragile(job: HeldJob) -> None:
+        if job.claim.guid not in broke:
+            broke.append(job.claim.guid)
             raise RuntimeError("the disk is full")
 
     monkeypatch.setattr("flows.module.push_changed", fragile)
