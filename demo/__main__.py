@@ -5,6 +5,7 @@ imports this package.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -67,4 +68,4 @@ def ars(
 
 
 if __name__ == "__main__":
-    guarded(app)
+    guarded(partial(app, prog_name="refinery"))  # as its reader has called it
