@@ -208,7 +208,11 @@ class Folders(RuleBasedStateMachine):
         closed = close(Pulse(), decided, "imported_", self.root, since)
         if closed is None:
             return
-        assert not self.play.temporary() or self.play.now - self.play.changed_at >= N
+        lately = START + self.play.ticks - N
+        coming = {
+            name for name in self.play.temporary() if (closed / name).stat().st_mtime > lately
+        }
+        assert not coming, "a copy was under way"
         there = {each.name: each.read_bytes() for each in closed.iterdir()}
         assert there == self.play.files, "nothing is lost, nothing is added"
         assert listing_hash(list_session(closed)) in self.sessions, "all of it was seen"
