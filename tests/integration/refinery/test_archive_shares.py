@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.ars_client import ArsClient
-from hpc.sites.slurm.relay import ArchiveSharesError, ShareLocation
+from hpc.sites.slurm.relay import ArchiveSharesError, CarriedFile, ShareLocation
 from refinery.archive_shares import ArsShares
 from schemas.files import FileFacts
 from tests.support.archive import Archive
@@ -16,6 +16,7 @@ from tests.support.archive_road import create
 
 IMAGE = random.Random(2).randbytes(5_000_000)
 FACTS = FileFacts(name="Ærø 400.tif", crc32=zlib.crc32(IMAGE), size_bytes=len(IMAGE))
+CARRIED = CarriedFile(**dict(FACTS), path="g/other/another name.tif")
 
 
 @pytest.fixture
@@ -33,12 +34,13 @@ def local(folder: Path, content: bytes = IMAGE) -> Path:
     return path
 
 
+@pytest.mark.parametrize("file", [FACTS, CARRIED], ids=["facts", "carried"])
 async def test_a_file_goes_into_the_share_and_comes_back_as_it_was(
-    archive: Archive, location: ShareLocation, tmp_path: Path
+    archive: Archive, location: ShareLocation, tmp_path: Path, file: FileFacts
 ) -> None:
     shares = ArsShares(archive.address)
-    await shares.send(location, FACTS, local(tmp_path))
-    await shares.send(location, FACTS, local(tmp_path))  # again is harmless, and takes no room
+    await shares.send(location, file, local(tmp_path))
+    await shares.send(location, file, local(tmp_path))  # again is harmless, and takes no room
     await shares.fetch(location, FACTS, tmp_path / "back.tif")
     assert (tmp_path / "back.tif").read_bytes() == IMAGE
     async with ArsClient(archive.address) as ars:
