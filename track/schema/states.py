@@ -1,7 +1,7 @@
 """The life of a job: its states, what each means, and the only moves there are.
 
-This table is written once, here. `track.jobs.moves` enforces it, `docs/states.md` is
-generated from it, and a test compares it with the database's own check.
+This table is written once, here. `track.jobs.moves` enforces it; tests compare it with
+`docs/states.md` and with the database's own check.
 """
 
 from enum import StrEnum
@@ -53,9 +53,6 @@ MEANING: dict[State, str] = {
     S.CANCELLED: "stopped by a person; a person decides",
 }
 
-ACCEPTED = frozenset({S.DONE, S.EXCLUDED})
-"""What a downstream edge accepts unless it says otherwise."""
-
 IN_HAND = frozenset({S.CLAIMED, S.QUEUED, S.RUNNING, S.RETURNED})
 """Somebody is at work on it: a redo has to wait for the end."""
 
@@ -64,13 +61,3 @@ AT_SITE = frozenset({S.QUEUED, S.RUNNING})
 
 ENDED = frozenset({S.ABSENT, S.DONE, S.EXCLUDED, S.FAILED, S.CANCELLED})
 """Nothing moves it but a person or a changed upstream."""
-
-
-def as_markdown() -> str:
-    """This table as `docs/states.md` shows it."""
-    lines = ["| state | means | leaves to |", "|---|---|---|"]
-    lines += [
-        f"| {state} | {MEANING[state]} | {', '.join(s for s in State if s in MOVES[state])} |"
-        for state in State
-    ]
-    return "\n".join(lines) + "\n"

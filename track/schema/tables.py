@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.schema import SchemaItem
 
 from track.schema.states import State
 
@@ -47,9 +48,17 @@ def _id() -> Column[int]:
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-pipeline = Table(
+def _index(name: str, *columns: Any, where: str = "", unique: bool = False) -> Index:
+    condition = text(where) if where else None
+    return Index(name, *columns, unique=unique, postgresql_where=condition)
+
+
+def _table(name: str, *items: SchemaItem, schema: str = "track") -> Table:
+    return Table(name, catalogue, *items, schema=schema)
+
+
+pipeline = _table(
     "pipeline",
-    catalogue,
     _id(),
     Column("name", Text, nullable=False, unique=True),
     Column("definition", JSONB, nullable=False),
@@ -59,12 +68,10 @@ pipeline = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),
     _now("created_at"),
     _now("updated_at"),
-    schema="track",
 )
 
-stage = Table(
+stage = _table(
     "stage",
-    catalogue,
     _id(),
     Column("pipeline_id", ForeignKey("track.pipeline.id"), nullable=False),
     Column("key", Text, nullable=False),
@@ -85,15 +92,11 @@ stage = Table(
     Column("filled_to", Text),
     Column("judged_to", Text),
     CheckConstraint("kind IN ('builtin', 'module', 'script')", name="stage_kind"),
-    Index(
-        "stage_key", "pipeline_id", "key", unique=True, postgresql_where=text("archived_at IS NULL")
-    ),
-    schema="track",
+    _index("stage_key", "pipeline_id", "key", where="archived_at IS NULL", unique=True),
 )
 
-edge = Table(
+edge = _table(
     "edge",
-    catalogue,
     _id(),
     Column("stage_id", ForeignKey("track.stage.id"), nullable=False),
     Column("upstream_id", ForeignKey("track.stage.id"), nullable=False),
@@ -104,13 +107,11 @@ edge = Table(
     Column("accept", ARRAY(Text), nullable=False, server_default=text("'{done,excluded}'")),
     CheckConstraint("selector IN ('self', 'parent', 'children', 'offset')", name="edge_selector"),
     UniqueConstraint("stage_id", "upstream_id", "selector", "dx", "dy", "dz"),
-    Index("edge_upstream", "upstream_id"),
-    schema="track",
+    _index("edge_upstream", "upstream_id"),
 )
 
-session = Table(
+session = _table(
     "session",
-    catalogue,
     Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
     Column("path", Text, nullable=False),  # where the folder lies now
     Column("opened_as", Text, nullable=False),  # where it lay when first seen
@@ -127,23 +128,15 @@ session = Table(
     _when("wake_at"),
     Column("room", JSONB(none_as_null=True)),
     UniqueConstraint("opened_as", "listing_hash"),
-    Index(
-        "session_asked", "wake_requested_at", postgresql_where=text("wake_requested_at IS NOT NULL")
-    ),
-    Index("session_new", "opened_at", postgresql_where=text("registered_at IS NULL")),
-    Index(
-        "session_parked",
-        "parked_at",
-        postgresql_where=text("parked_at IS NOT NULL AND finished_at IS NULL"),
-    ),
-    Index("session_due", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
-    Index("session_room", "opened_at", postgresql_where=text("room IS NOT NULL")),
-    schema="track",
+    _index("session_asked", "wake_requested_at", where="wake_requested_at IS NOT NULL"),
+    _index("session_new", "opened_at", where="registered_at IS NULL"),
+    _index("session_parked", "parked_at", where="parked_at IS NOT NULL AND finished_at IS NULL"),
+    _index("session_due", "wake_at", where="wake_at IS NOT NULL"),
+    _index("session_room", "opened_at", where="room IS NOT NULL"),
 )
 
-asset = Table(
+asset = _table(
     "asset",
-    catalogue,
     Column("guid", Text, primary_key=True),
     Column("session_id", ForeignKey("track.session.id"), nullable=False),
     Column("pipeline_id", ForeignKey("track.pipeline.id"), nullable=False),
@@ -152,9 +145,7 @@ asset = Table(
     Column("batch_name", Text, nullable=False, server_default=text("''")),
     Column("subject", Text, nullable=False, server_default=text("'unknown'")),
     Column("ppi", Integer),  # of a derivative
-    Column("x", Integer),
-    Column("y", Integer),
-    Column("z", Integer),
+    *(Column(axis, Integer) for axis in "xyz"),
     Column("priority", Integer, nullable=False, server_default=text("0")),
     Column("attention", Text),
     Column("quarantine", JSONB(none_as_null=True)),  # file, problem, remedy
@@ -162,31 +153,25 @@ asset = Table(
     Column("local_path", Text),  # the folder in the store
     Column("size_mb", Integer, nullable=False, server_default=text("1")),
     Column("reserved_mb", Integer, nullable=False, server_default=text("0")),
-    _when("admitted_at"),
-    _when("released_at"),
-    _when("finalised_at"),
+    *map(_when, ("admitted_at", "released_at", "finalised_at")),
     _when("reopened_at"),  # since when it has something to do again after its end
     Column("share_mb", Integer),  # of its share in the archive, which is or may be open
     _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
-    Index("asset_session", "session_id"),
-    Index("asset_pipeline", "pipeline_id", "guid"),
-    Index("asset_parent", "parent_guid"),
-    Index("asset_batch", "batch_name"),
-    Index("asset_lattice", "pipeline_id", "z", "y", "x"),
-    Index(
-        "asset_in_flight",
-        "pipeline_id",
-        postgresql_where=text("admitted_at IS NOT NULL AND released_at IS NULL"),
+    _index("asset_session", "session_id"),
+    _index("asset_pipeline", "pipeline_id", "guid"),
+    _index("asset_parent", "parent_guid"),
+    _index("asset_batch", "batch_name"),
+    _index("asset_lattice", "pipeline_id", "z", "y", "x"),
+    _index(
+        "asset_in_flight", "pipeline_id", where="admitted_at IS NOT NULL AND released_at IS NULL"
     ),
-    Index("asset_share", "guid", postgresql_where=text("share_mb IS NOT NULL")),
-    Index("asset_reopened", "guid", postgresql_where=text("reopened_at IS NOT NULL")),
-    schema="track",
+    _index("asset_share", "guid", where="share_mb IS NOT NULL"),
+    _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
 )
 
-file = Table(
+file = _table(
     "file",
-    catalogue,
     _id(),
     Column("asset_guid", ForeignKey("track.asset.guid"), nullable=False),
     Column("name", Text, nullable=False),
@@ -198,17 +183,13 @@ file = Table(
     Column("site", Text),  # where a derivative's file was made
     Column("source_mtime", BigInteger),  # of the file that was taken in, whole s since 1970
     _now("added_at"),
-    _when("uploaded_at"),
-    _when("synchronised_at"),
-    _when("deleted_at"),
+    *map(_when, ("uploaded_at", "synchronised_at", "deleted_at")),
     UniqueConstraint("asset_guid", "name"),
-    Index("file_synchronised", "synchronised_at"),
-    schema="track",
+    _index("file_synchronised", "synchronised_at"),
 )
 
-job = Table(
+job = _table(
     "job",
-    catalogue,
     _id(),
     Column("asset_guid", ForeignKey("track.asset.guid"), nullable=False),
     Column("stage_id", ForeignKey("track.stage.id"), nullable=False),
@@ -229,20 +210,14 @@ job = Table(
         "state IN (" + ", ".join(f"'{state}'" for state in State) + ")", name="job_state"
     ),
     UniqueConstraint("asset_guid", "stage_id"),
-    Index("job_stage", "stage_id", "state"),
-    Index("job_ready", "available_at", postgresql_where=text("state = 'ready'")),
-    Index(
-        "job_moving",
-        "state",
-        postgresql_where=text("state IN ('claimed', 'queued', 'running', 'returned')"),
-    ),
-    Index("job_stopped", "updated_at", postgresql_where=text("state IN ('failed', 'cancelled')")),
-    schema="track",
+    _index("job_stage", "stage_id", "state"),
+    _index("job_ready", "available_at", where="state = 'ready'"),
+    _index("job_moving", "state", where="state IN ('claimed', 'queued', 'running', 'returned')"),
+    _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
 )
 
-attempt = Table(
+attempt = _table(
     "attempt",
-    catalogue,
     _id(),
     Column("job_id", ForeignKey("track.job.id"), nullable=False),
     Column("n", Integer, nullable=False),
@@ -254,11 +229,7 @@ attempt = Table(
     Column("started_by", Text),  # the native id the start was granted to
     Column("nonce", Text),
     _now("queued_at"),
-    _when("submitted_at"),
-    _when("started_at"),
-    _when("finished_at"),
-    _when("closed_at"),
-    _when("cancel_requested_at"),
+    *map(_when, ("submitted_at", "started_at", "finished_at", "closed_at", "cancel_requested_at")),
     # done, failed, unserved (by its site), lost, declared, cancelled, superseded, released
     Column("outcome", Text),
     Column("exit_code", Integer),
@@ -268,14 +239,12 @@ attempt = Table(
     Column("message", Text),
     Column("result", JSONB(none_as_null=True)),
     UniqueConstraint("job_id", "n"),
-    Index("attempt_open", "site", postgresql_where=text("closed_at IS NULL")),
-    Index("attempt_batch", "batch_id"),
-    schema="track",
+    _index("attempt_open", "site", where="closed_at IS NULL"),
+    _index("attempt_batch", "batch_id"),
 )
 
-batch = Table(
+batch = _table(
     "batch",
-    catalogue,
     _id(),
     Column("key", Text, nullable=False, unique=True),
     Column("site", Text, nullable=False),
@@ -288,13 +257,11 @@ batch = Table(
     _when("submitted_at"),
     _when("ended_at"),
     CheckConstraint("state IN ('intended', 'submitted', 'refused', 'ended')", name="batch_state"),
-    Index("batch_open", "site", postgresql_where=text("ended_at IS NULL")),
-    schema="track",
+    _index("batch_open", "site", where="ended_at IS NULL"),
 )
 
-dispatcher = Table(
+dispatcher = _table(
     "dispatcher",
-    catalogue,
     Column("id", Uuid, primary_key=True),
     Column("session_id", ForeignKey("track.session.id"), nullable=False),
     Column("host", Text, nullable=False),
@@ -304,13 +271,11 @@ dispatcher = Table(
     Column("alive_until", DateTime(timezone=True), nullable=False),
     _when("ended_at"),
     Column("ended_why", Text),
-    Index("dispatcher_live", "session_id", postgresql_where=text("ended_at IS NULL")),
-    schema="track",
+    _index("dispatcher_live", "session_id", where="ended_at IS NULL"),
 )
 
-inbox = Table(
+inbox = _table(
     "inbox",
-    catalogue,
     _id(),
     Column("dedupe_key", Text, nullable=False, unique=True),
     Column("path", Text, nullable=False),
@@ -320,27 +285,23 @@ inbox = Table(
     Column("payload", JSONB, nullable=False),
     Column("applied", Text, nullable=False),  # applied, stale, repeated, recorded
     _now("received_at"),
-    Index("inbox_asset", "asset_guid"),
-    schema="track",
+    _index("inbox_asset", "asset_guid"),
 )
 
-outbox = Table(
+outbox = _table(
     "outbox",
-    catalogue,
     _id(),
     Column("event", JSONB, nullable=False),
     _now("created_at"),
-    Index(
+    _index(
         "outbox_wake",
         text("(event #>> '{payload,session}')"),
-        postgresql_where=text("event ->> 'event' = 'specimen.session.wake'"),
+        where="event ->> 'event' = 'specimen.session.wake'",
     ),
-    schema="track",
 )
 
-history = Table(
+history = _table(
     "history",
-    catalogue,
     _id(),
     _now("at"),
     Column("actor", Text, nullable=False),
@@ -352,15 +313,13 @@ history = Table(
     Column("old", Text),
     Column("new", Text),
     Column("why", Text, nullable=False, server_default=text("''")),
-    Index("history_asset", "asset_guid", "id"),
-    Index("history_job", "job_id", "id"),
-    Index("history_alarm", "what", "id", postgresql_where=text("what LIKE 'alarm.%'")),
-    schema="track",
+    _index("history_asset", "asset_guid", "id"),
+    _index("history_job", "job_id", "id"),
+    _index("history_alarm", "what", "id", where="what LIKE 'alarm.%'"),
 )
 
-site = Table(
+site = _table(
     "site",
-    catalogue,
     Column("name", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("rank", Integer, nullable=False),  # the order of sites.yaml
@@ -372,12 +331,10 @@ site = Table(
     _when("seen_at"),  # when its driver was last at work
     _now("expected_at"),  # since when a driver should be at work: the last start of the system
     CheckConstraint("kind IN ('local', 'slurm', 'pull')", name="site_kind"),
-    schema="track",
 )
 
-retention = Table(
+retention = _table(
     "retention",
-    catalogue,
     _id(),
     Column("kind", Text, nullable=False),  # ndrive, store, site
     Column("asset_guid", ForeignKey("track.asset.guid"), nullable=False),
@@ -388,13 +345,11 @@ retention = Table(
     Column("outcome", Text),
     CheckConstraint("kind IN ('ndrive', 'store', 'site')", name="retention_kind"),
     UniqueConstraint("kind", "asset_guid", "location"),
-    Index("retention_due", "due_at", postgresql_where=text("done_at IS NULL")),
-    schema="track",
+    _index("retention_due", "due_at", where="done_at IS NULL"),
 )
 
-document = Table(
+document = _table(
     "document",
-    catalogue,
     Column("asset_guid", ForeignKey("track.asset.guid"), primary_key=True),
     Column("body", JSONB, nullable=False),  # canonical v3
     Column("arrived", JSONB, nullable=False),  # as it came
@@ -402,13 +357,12 @@ document = Table(
     Column("revision", Integer, nullable=False, server_default=text("1")),
     Column("ars_revision", Integer, nullable=False, server_default=text("0")),
     _now("updated_at"),
-    Index("document_owed", "asset_guid", postgresql_where=text("revision > ars_revision")),
+    _index("document_owed", "asset_guid", where="revision > ars_revision"),
     schema="metadata",
 )
 
-revision = Table(
+revision = _table(
     "revision",
-    catalogue,
     Column("asset_guid", ForeignKey("metadata.document.asset_guid"), primary_key=True),
     Column("revision", Integer, primary_key=True),
     _now("at"),
@@ -417,9 +371,8 @@ revision = Table(
     schema="metadata",
 )
 
-member = Table(
+member = _table(
     "member",
-    catalogue,
     Column("asset_guid", ForeignKey("track.asset.guid"), primary_key=True),
     Column("label", Boolean, nullable=False),
     Column("spid", Text, nullable=False),
@@ -427,6 +380,6 @@ member = Table(
     Column("unique_label_id", Text),  # null without a disposable label: no link
     Column("own_barcodes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _now("created_at"),
-    Index("member_label", "unique_label_id"),
+    _index("member_label", "unique_label_id"),
     schema="mos",
 )
