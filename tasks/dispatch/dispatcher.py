@@ -26,11 +26,11 @@ from tasks.dispatch.cancellation import Cancellations
 from tasks.dispatch.waiting import EventWaiter
 from tasks.files.recent_listing import RecentListing
 from track.commands import operations
-from track.jobs.claims import Claim, Taken, claim, returned
+from track.jobs.claims import Claim, claim, returned
 from track.jobs.leases import Lease
-from track.jobs.orphans import MENDING_S, put_back
 from track.jobs.outlook import Outlook, outlook
 from track.jobs.parking import crowded
+from track.jobs.takeover import RELEASE_AFTER_S, release_orphaned_jobs
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -109,9 +109,9 @@ class Dispatcher:
         while self.started < self.pace.subflows * STRETCH:
             self._notified.clear()
             taken = await self._take()
-            for found in taken.claims:
+            for found in taken:
                 yield found
-            if taken.claims:
+            if taken:
                 self._last_move = time.monotonic()
             elif (ending := await self._over()) is not None:
                 self.ending = ending
@@ -136,11 +136,11 @@ class Dispatcher:
         if self._ends:
             return None
 
-        async def work(tx: AsyncConnection) -> Taken:
+        async def work(tx: AsyncConnection) -> list[Claim]:
             return await claim(tx, self.session_id, self.id, limit=1, guid=guid, builtins=runs)
 
         taken = await transact(self.engine, work)
-        for found in taken.claims:
+        for found in taken:
             if (mine := asyncio.current_task()) is not None:
                 self._open[found.job_id] = mine
             return found
@@ -157,7 +157,7 @@ class Dispatcher:
         if error is not None:
             why = f"{task.get_name()} ended with {type(error).__name__}: {error}"
             log.warning("%s", why)
-            task.get_loop().call_later(MENDING_S, self._put_back, held, why)
+            task.get_loop().call_later(RELEASE_AFTER_S, self._put_back, held, why)
         self.notify()
 
     def _put_back(self, held: list[int], why: str) -> None:
@@ -165,19 +165,18 @@ class Dispatcher:
         self._broken |= dict.fromkeys((job_id for job_id in held if job_id not in self._open), why)
         self.notify()
 
-    async def _take(self) -> Taken:
+    async def _take(self) -> list[Claim]:
         room = max(0, self.pace.at_once - self.busy)
         broken, self._broken = self._broken, {}
 
-        async def work(tx: AsyncConnection) -> Taken:
+        async def work(tx: AsyncConnection) -> list[Claim]:
             if broken:
-                await put_back(tx, broken, self.id)
+                await release_orphaned_jobs(tx, broken, self.id)
             back = await returned(tx, self.session_id, limit=room, besides=self._open)
             taken = await claim(
                 tx, self.session_id, self.id, limit=room - len(back), besides=self._open
             )
-            taken.claims += back
-            return taken
+            return taken + back
 
         return await transact(self.engine, work)
 

@@ -84,7 +84,7 @@ class World:
         """Claim what is ready."""
         async with self.engine.begin() as tx:
             taken = await claim(tx, self.session_id, self.dispatcher_id, limit=limit, guid=guid)
-        return taken.claims
+        return taken
 
     async def enqueue(self, job_id: int, site: str) -> int:
         """Put a claimed job into a site's queue; the attempt's id."""

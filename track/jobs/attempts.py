@@ -63,12 +63,12 @@ class LockedAttempt:
     lacked: bool
 
 
-async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> tuple[int, int]:
-    """Insert the next attempt of a job whose row the caller holds; its id and number."""
+async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> int:
+    """Insert the next attempt of a job whose row the caller has locked; its id."""
     last = select(func.coalesce(func.max(attempt.c.n), 0)).where(attempt.c.job_id == job_id)
-    n = int((await tx.execute(last)).scalar_one()) + 1
+    n = last.scalar_subquery() + 1
     row = insert(attempt).values(job_id=job_id, n=n, fence=n, site=site)
-    return int((await tx.execute(row.returning(attempt.c.id))).scalar_one()), n
+    return int((await tx.execute(row.returning(attempt.c.id))).scalar_one())
 
 
 DECLARED = "declared"

@@ -129,15 +129,15 @@ async def stages_at(tx: AsyncConnection, site: str) -> set[int]:
 
 async def mark_submitted(tx: AsyncConnection, batch_id: int, external_id: str) -> None:
     """Note the id that the site gave to a batch."""
-    values = {"state": "submitted", "external_id": external_id}
     once = func.coalesce(batch.c.submitted_at, func.now())
     mine = update(batch).where(batch.c.id == batch_id, batch.c.ended_at.is_(None))
-    await tx.execute(mine.values(values | {"submitted_at": once}))
+    await tx.execute(mine.values(state="submitted", external_id=external_id, submitted_at=once))
 
 
-async def mark_ended(tx: AsyncConnection, batch_id: int) -> None:
-    """Note that nothing of a batch can come any more."""
-    await _close(tx, batch_id, "ended")
+async def mark_ended(tx: AsyncConnection, batch_id: int, *, refused: bool = False) -> None:
+    """Note that nothing of a batch can come any more; `refused`: its site will never take it."""
+    mine = update(batch).where(batch.c.id == batch_id)
+    await tx.execute(mine.values(state="refused" if refused else "ended", ended_at=func.now()))
 
 
 NAME_MEMBERS = text("""
@@ -178,20 +178,10 @@ async def went_well(tx: AsyncConnection, batch_id: int) -> bool:
     return (await tx.execute(others.limit(1))).first() is None
 
 
-async def mark_refused(tx: AsyncConnection, batch_id: int) -> None:
-    """Note that the site did not take a batch, and never will under its key."""
-    await _close(tx, batch_id, "refused")
-
-
-async def _close(tx: AsyncConnection, batch_id: int, state: str) -> None:
-    mine = update(batch).where(batch.c.id == batch_id)
-    await tx.execute(mine.values(state=state, ended_at=func.now()))
-
-
 LATE_RESULTS_S = 900.0
 """How long a batch is kept open of which an attempt ended without the result it should have.
 
-Its results are read on meanwhile: one that shows only then is told on its job.
+Its results are read on meanwhile: one that shows only then is noted on its job.
 """
 
 SPENT = text("""
@@ -206,8 +196,7 @@ SPENT = text("""
 
 async def spent_batches(tx: AsyncConnection, site: str) -> list[int]:
     """Open batches of which no attempt is open any more, and of which nothing can come."""
-    spent = await tx.execute(SPENT, {"site": site, "late": LATE_RESULTS_S})
-    return list(spent.scalars())
+    return list((await tx.execute(SPENT, {"site": site, "late": LATE_RESULTS_S})).scalars())
 
 
 async def still_open(tx: AsyncConnection, attempts: Collection[int]) -> set[int]:
@@ -240,5 +229,5 @@ async def release_declined(tx: AsyncConnection, batch_id: int, why: str) -> list
         return None
     await note_pending(tx, batch_id, why)
     await tx.execute(RELEASE_MEMBERS, {"batch": batch_id})
-    await mark_refused(tx, batch_id)
+    await mark_ended(tx, batch_id, refused=True)
     return [row.id for row in rows if row.unwanted]

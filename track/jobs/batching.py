@@ -98,7 +98,10 @@ async def take_batches(
 
 async def _groups(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[tuple[Queued, str]]:
     """The attempts that may share a batch, and what each of them asks for, as JSON."""
-    wanted = await _resources(tx, {row.stage_id for row in rows})
+    # Read once per stage: with every row it costs a third of a submission.
+    stages = any_of(stage.c.id, {row.stage_id for row in rows})
+    found = await tx.execute(select(stage.c.id, stage.c.resources).where(stages))
+    wanted = {row.id: row.resources for row in found}
     shapes: dict[tuple[object, ...], str] = {}
     groups: dict[tuple[object, ...], list[Row[Any]]] = {}
     for row in rows:
@@ -130,23 +133,12 @@ def _pieces(
             yield group[first : first + step], asked
 
 
-async def _resources(tx: AsyncConnection, stages: set[int]) -> dict[int, dict[str, Any]]:
-    """What stages ask for: read once each, for with every row it costs a third of a submission."""
-    rows = await tx.execute(select(stage.c.id, stage.c.resources).where(any_of(stage.c.id, stages)))
-    return {row.id: row.resources for row in rows}
-
-
 async def _insert(
     tx: AsyncConnection, site: str, members: Queued, resources: dict[str, Any]
 ) -> int:
     ids = [row.attempt for row in members]
-    row = {
-        "key": f"b{secrets.token_hex(6)}",
-        "site": site,
-        "stage_id": members[0].stage_id,
-        "resources": resources,
-        "members": ids,
-    }
-    batch_id = (await tx.execute(insert(batch).values(row).returning(batch.c.id))).scalar_one()
+    row = {"site": site, "stage_id": members[0].stage_id, "resources": resources, "members": ids}
+    new = insert(batch).values(row | {"key": f"b{secrets.token_hex(6)}"})
+    batch_id = (await tx.execute(new.returning(batch.c.id))).scalar_one()
     await tx.execute(NUMBER, {"batch": batch_id, "ids": ids})
     return int(batch_id)

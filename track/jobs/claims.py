@@ -5,7 +5,8 @@ dispatchers cannot both fill the last place; a bound of the archive as a whole i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -88,14 +89,6 @@ class Claim:
     parent_guid: str | None
 
 
-@dataclass
-class Taken:
-    """What one look found: the claims, and whether the throttle held something back."""
-
-    claims: list[Claim] = field(default_factory=list)
-    held: int = 0
-
-
 async def claim(
     tx: AsyncConnection,
     session_id: UUID,
@@ -105,7 +98,7 @@ async def claim(
     guid: str | None = None,
     builtins: Iterable[str] | None = None,
     besides: Iterable[int] = (),
-) -> Taken:
+) -> list[Claim]:
     """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
 
     `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
@@ -113,7 +106,7 @@ async def claim(
     to hear how that ended. A dispatcher whose lease has run out takes nothing.
     """
     if not await _is_live(tx, dispatcher_id):
-        return Taken()
+        return []
     await _lock_pipelines(tx, session_id)
     row = {
         "session": session_id,
@@ -123,23 +116,18 @@ async def claim(
         "wide": max(WIDE, limit * 4 + 64),
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()
-    counts = any(candidate.enters or candidate.synchronises for candidate in candidates)
-    pipelines = {candidate.pipeline_id for candidate in candidates}
+    counts = any(each.enters or each.synchronises for each in candidates)
+    pipelines = {each.pipeline_id for each in candidates}
     rooms = await rooms_of(tx, pipelines, to_count=counts)
-    chosen: list[Any] = []
-    taken = Taken()
-    for candidate in candidates:
-        if len(chosen) == limit:
-            break
-        if rooms[candidate.pipeline_id].admits(candidate):
-            chosen.append(candidate)
-        else:
-            taken.held += 1
-    await _judge(tx, [c.id for c in chosen if c.unjudged])
-    moved = await _take(tx, [c.id for c in chosen], dispatcher_id)
-    await _admit(tx, [c.guid for c in chosen if c.enters and c.id in moved])
-    taken.claims = [_claim(c) for c in chosen if c.id in moved]
-    return taken
+    admitted = (each for each in candidates if rooms[each.pipeline_id].admits(each))
+    chosen = list(islice(admitted, limit))
+    if unjudged := [each.id for each in chosen if each.unjudged]:
+        # An edit of its pipeline that has not come to it yet may let it run no more.
+        await wake(tx, await resolve(tx, unjudged))
+    moved = await _take(tx, [each.id for each in chosen], dispatcher_id)
+    taken = [each for each in chosen if each.id in moved]
+    await _admit(tx, [each.guid for each in taken if each.enters])
+    return [_claim(each) for each in taken]
 
 
 async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
@@ -147,14 +135,8 @@ async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, A
 
     A candidate's columns by name, and `alike`: how many there are of its kind.
     """
-    row: dict[str, Any] = {
-        "session": session_id,
-        "guid": None,
-        "builtins": None,
-        "besides": [],
-        "wide": WIDE,
-    }
-    return list((await tx.execute(LEAST, row)).scalars())
+    anything: dict[str, Any] = {"guid": None, "builtins": None, "besides": [], "wide": WIDE}
+    return list((await tx.execute(LEAST, {"session": session_id, **anything})).scalars())
 
 
 async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> list[bool]:
@@ -201,12 +183,6 @@ async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
     await tx.execute(rows.with_for_update(key_share=True))
 
 
-async def _judge(tx: AsyncConnection, ids: Sequence[int]) -> None:
-    """Hold back what an edit of its pipeline, which has not come to it yet, lets run no more."""
-    if ids:
-        await wake(tx, await resolve(tx, ids))
-
-
 async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:
     await lock(tx, ids)
     actor = f"dispatcher:{dispatcher_id}"
@@ -223,16 +199,9 @@ async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -
     """Take a returned job for its last effects by compare-and-set; its state stays."""
     if not await _is_live(tx, dispatcher_id):
         return False
-    mine = (
-        update(job)
-        .where(
-            job.c.id == job_id,
-            job.c.state == State.RETURNED,
-            (job.c.dispatcher_id.is_(None)) | (job.c.dispatcher_id == dispatcher_id),
-        )
-        .values(dispatcher_id=dispatcher_id)
-    )
-    return (await tx.execute(mine)).rowcount == 1
+    free = job.c.dispatcher_id.is_(None) | (job.c.dispatcher_id == dispatcher_id)
+    mine = update(job).where(job.c.id == job_id, job.c.state == State.RETURNED, free)
+    return (await tx.execute(mine.values(dispatcher_id=dispatcher_id))).rowcount == 1
 
 
 RETURNED = text(f"""

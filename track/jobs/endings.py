@@ -25,17 +25,12 @@ async def note_end(tx: AsyncConnection, guid: str) -> None:
     final = func.coalesce(asset.c.finalised_at, func.now())
     await tx.execute(mine.values(finalised_at=final, reopened_at=None))
     row = await read_asset(tx, guid)
-    if row.source_path is not None:
-        await due_for_removal(tx, guid, "ndrive", str(row.source_path), keep=KEEP["ndrive"])
-    if row.local_path is not None:
-        await due_for_removal(tx, guid, "store", str(row.local_path), keep=KEEP["store"])
-    visited = (
-        select(distinct(attempt.c.site))
-        .join(job, job.c.id == attempt.c.job_id)
-        .where(job.c.asset_guid == guid)
-    )
-    for site in (await tx.execute(visited)).scalars():
-        await due_for_removal(tx, guid, "site", site, keep=KEEP["site"])
+    visited = select(distinct(attempt.c.site)).join(job, job.c.id == attempt.c.job_id)
+    sites = (await tx.execute(visited.where(job.c.asset_guid == guid))).scalars()
+    copies = [("ndrive", row.source_path), ("store", row.local_path)]
+    for kind, place in [*copies, *(("site", site) for site in sites)]:
+        if place is not None:
+            await due_for_removal(tx, guid, kind, str(place), keep=KEEP[kind])
 
 
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.

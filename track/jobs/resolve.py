@@ -17,7 +17,7 @@ from track.jobs.edges import lock_edges
 from track.jobs.exclusions import left_out
 from track.jobs.moves import lock, move_all
 from track.schema.arrays import any_of
-from track.schema.states import ENDED, IN_HAND, State
+from track.schema.states import IN_HAND, State
 from track.schema.tables import job
 
 ACTOR = "resolve"
@@ -29,8 +29,9 @@ DOWNSTREAM = text("""
         WHERE j.id = ANY(:changed)
     )
     SELECT d.id FROM changed c
-      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'self'
-      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = c.asset_guid
+      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector IN ('self', 'children')
+      JOIN track.job d ON d.stage_id = e.stage_id
+       AND d.asset_guid = CASE e.selector WHEN 'self' THEN c.asset_guid ELSE c.parent_guid END
     UNION
     SELECT d.id FROM changed c
       JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'parent'
@@ -39,10 +40,6 @@ DOWNSTREAM = text("""
       JOIN track.stage u ON u.id = c.stage_id
       JOIN track.pipeline cp ON cp.id = child.pipeline_id
      WHERE CAST(:made AS boolean) OR u.emits IS DISTINCT FROM cp.name
-    UNION
-    SELECT d.id FROM changed c
-      JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'children'
-      JOIN track.job d ON d.stage_id = e.stage_id AND d.asset_guid = c.parent_guid
     UNION
     SELECT d.id FROM changed c
       JOIN track.edge e ON e.upstream_id = c.stage_id AND e.selector = 'offset'
@@ -57,8 +54,19 @@ DOWNSTREAM = text("""
       JOIN track.job d ON d.stage_id = own.id AND d.asset_guid = c.asset_guid
 """)
 
-JUDGE = text("""
-    SELECT j.id, j.state, own.archived_at IS NOT NULL AS archived,
+NEIGHBOURS = """
+    SELECT a.guid WHERE e.selector = 'self'
+    UNION ALL SELECT a.parent_guid WHERE e.selector = 'parent'
+    UNION ALL SELECT c.guid FROM track.asset c
+        WHERE e.selector = 'children' AND c.parent_guid = a.guid
+    UNION ALL SELECT n.guid FROM track.asset n
+        WHERE e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
+          AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
+"""
+"""Whose jobs edge `e` looks at, for asset `a`."""
+
+JUDGE = text(f"""
+    SELECT j.id AS job_id, j.state, own.archived_at IS NOT NULL AS archived,
            EXISTS (SELECT 1 FROM jsonb_array_elements(p.exclude) rule
                     WHERE rule -> 'stages' ? own.key) AS ruled,
            coalesce(bool_and(v.accepted), true) AS satisfied,
@@ -76,13 +84,7 @@ JUDGE = text("""
                count(*) FILTER (WHERE u.state NOT IN (
                    'absent', 'done', 'excluded', 'failed', 'cancelled')) AS to_come
         FROM (
-            SELECT a.guid WHERE e.selector = 'self'
-            UNION ALL SELECT a.parent_guid WHERE e.selector = 'parent'
-            UNION ALL SELECT c.guid FROM track.asset c
-                WHERE e.selector = 'children' AND c.parent_guid = a.guid
-            UNION ALL SELECT n.guid FROM track.asset n
-                WHERE e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
-                  AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
+{NEIGHBOURS}
         ) whose(guid) CROSS JOIN LATERAL (
             SELECT up_job.state FROM track.job up_job
             WHERE up_job.asset_guid = whose.guid AND up_job.stage_id = e.upstream_id OFFSET 0
@@ -129,29 +131,22 @@ class EdgeVerdict:
 
     def wanted(self) -> State | None:
         """The state the edges ask for, when it is another one."""
+        if self.state not in (State.ABSENT, State.WAITING, State.READY):
+            return None
         if self.archived:
-            return State.EXCLUDED if self.state in (State.WAITING, State.READY) else None
-        match self.state:
-            case State.ABSENT:
-                return None if self.missing else State.WAITING
-            case State.WAITING if self.missing:
-                return State.ABSENT
-            case State.WAITING if self.satisfied:
-                return State.READY
-            case State.READY if self.missing:
-                return State.ABSENT
-            case State.READY if not self.satisfied:
-                return State.WAITING
-        return None
+            return None if self.state == State.ABSENT else State.EXCLUDED
+        new = State.WAITING
+        if self.missing:
+            new = State.ABSENT
+        elif self.satisfied and self.state != State.ABSENT:
+            new = State.READY
+        return None if new == self.state else new
 
 
 async def judge(tx: AsyncConnection, affected: Iterable[int]) -> list[EdgeVerdict]:
     """Judge jobs against their edges as they stand now."""
     rows = await tx.execute(JUDGE, {"affected": sorted(affected)})
-    return [
-        EdgeVerdict(row.id, State(row.state), row.satisfied, row.missing, row.archived, row.ruled)
-        for row in rows
-    ]
+    return [EdgeVerdict(**{**row, "state": State(row["state"])}) for row in rows.mappings()]
 
 
 async def downstream(
@@ -244,8 +239,3 @@ async def _wait_for_maker(
     if made:
         await lock(tx, made)
         await move_all(tx, made, State.READY, State.WAITING, actor=actor, why=why)
-
-
-def finished(states: Iterable[State]) -> bool:
-    """Whether a session with jobs in these states can only be moved by a person."""
-    return all(state in ENDED or state == State.WAITING for state in states)

@@ -1,22 +1,30 @@
-"""Taking over from a dispatcher that ended: what it held goes back, and no try is used.
+"""Releasing what is held by nobody who acts: a dispatcher that ended, a subflow that broke.
 
-Built-in stages probe before they act, so one that was claimed is simply claimed
-again; a job that a site holds needs nobody to hold its hand.
+No try is used. Built-in stages probe before they act, so one that was claimed is simply
+claimed again; a job that a site has needs no holder.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.jobs import verbs
 from track.jobs.edges import HELD
 from track.jobs.leases import session_key
-from track.jobs.moves import move_all
+from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import resolve
 from track.records.wake import wake
 from track.schema.arrays import any_of
 from track.schema.states import State
 from track.schema.tables import asset, dispatcher, job
+
+RELEASE_AFTER_S = 30.0
+"""How long the job of a broken subflow is left alone, so that nothing breaks in a tight loop."""
+
+MAX_PAUSE_S = 1800.0
+"""What its pause after that grows to, from a second, when it breaks again and again."""
 
 
 async def release_jobs(
@@ -35,10 +43,8 @@ async def release_jobs(
         select(job.c.id, job.c.state)
         .join(asset, asset.c.guid == job.c.asset_guid)
         .where(asset.c.session_id == session_id, job.c.dispatcher_id.is_not(None), HELD)
-        .where(job.c.dispatcher_id.not_in(alive))
+        .where(job.c.dispatcher_id.not_in(alive), job.c.dispatcher_id.is_distinct_from(keep))
     )
-    if keep is not None:
-        held = held.where(job.c.dispatcher_id != keep)
     rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True, of=job))).all()
     claimed = [row.id for row in rows if row.state == State.CLAIMED]
     returned = [row.id for row in rows if row.state == State.RETURNED]
@@ -66,9 +72,38 @@ async def _end_dead(tx: AsyncConnection, session_id: UUID, keep: UUID | None) ->
         dispatcher.c.session_id == session_id,
         dispatcher.c.ended_at.is_(None),
         dispatcher.c.alive_until <= func.clock_timestamp(),
+        dispatcher.c.id.is_distinct_from(keep),
     )
-    if keep is not None:
-        dead = dead.where(dispatcher.c.id != keep)
     ids = list((await tx.execute(dead.order_by(dispatcher.c.id).with_for_update())).scalars())
     end = update(dispatcher).where(any_of(dispatcher.c.id, ids))
     await tx.execute(end.values(ended_at=func.now(), ended_why="its lease ran out"))
+
+
+async def release_orphaned_jobs(
+    tx: AsyncConnection, broken: Mapping[int, str], dispatcher_id: UUID
+) -> None:
+    """Release those of these jobs that this dispatcher still holds; values say what broke.
+
+    Its subflow ended without saying where the job goes: a fault of ours, or Prefect away while
+    the run was to be made. The job would be held for as long as its dispatcher lives, and the
+    dispatcher live for as long as the job is held. A claimed one is ready again; what came back
+    from a site is finished and only waits for somebody to do its last effects.
+    """
+    held = select(job.c.id, job.c.state).where(
+        any_of(job.c.id, broken), job.c.dispatcher_id == dispatcher_id, HELD
+    )
+    rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True))).all()
+    for row in rows:
+        if row.state != State.CLAIMED:
+            await tx.execute(update(job).where(job.c.id == row.id).values(dispatcher_id=None))
+            continue
+        await verbs.try_again(
+            tx,
+            row.id,
+            actor=f"dispatcher:{dispatcher_id}",
+            why=broken[row.id],
+            uses_try=False,
+            guard=Guard(dispatcher_id=dispatcher_id),
+            delay_s=1.0,
+            grows_to_s=MAX_PAUSE_S,
+        )

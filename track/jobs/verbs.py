@@ -23,10 +23,13 @@ from track.schema.history import record
 from track.schema.states import ENDED, State
 from track.schema.tables import asset, attempt, job, stage
 
-MOST_DOUBLED = 20
+MAX_DOUBLINGS = 20
 
 BACKOFF_S = 10.0
 """Delay before the first repetition; doubled with each further try, at most an hour."""
+
+FRESH: dict[str, Any] = {"redo": False, "tries": 0, "effects": {}, "declared": None}
+"""What a job starts with that is done again."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,14 @@ class LockedJob:
 async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
     """Lock a job and read how it stands."""
     await lock(tx, [job_id])
-    cancel = attempt.c.cancel_requested_at.is_not(None)
     finalises = (stage.c.kind == "builtin") & (stage.c.run == "finalise")
     statement = (
         select(
-            job,
+            *(job.c[each] for each in ("id", "state", "stage_id", "attempt_id", "tries", "redo")),
+            job.c.pauses,
+            job.c.asset_guid.label("guid"),
             stage.c.retries,
-            func.coalesce(cancel, False).label("cancelled"),
+            attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
             finalises.label("finalises"),
             func.now().label("at"),
         )
@@ -64,21 +68,8 @@ async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
         .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
         .where(job.c.id == job_id)
     )
-    row = (await tx.execute(statement)).one()
-    return LockedJob(
-        id=row.id,
-        state=State(row.state),
-        guid=row.asset_guid,
-        stage_id=row.stage_id,
-        attempt_id=row.attempt_id,
-        tries=row.tries,
-        retries=row.retries,
-        redo=row.redo,
-        cancel_requested=row.cancelled,
-        finalises=row.finalises,
-        pauses=row.pauses,
-        at=row.at,
-    )
+    row = dict((await tx.execute(statement)).one()._mapping)
+    return LockedJob(**row | {"state": State(row["state"])})
 
 
 async def enqueue_at_site(
@@ -86,13 +77,8 @@ async def enqueue_at_site(
 ) -> int:
     """Put a claimed job into a site's queue as a new attempt; the attempt's id."""
     await lock(tx, [job_id])
-    attempt_id, _ = await open_attempt(tx, job_id, site)
     guard = Guard(dispatcher_id=dispatcher_id)
-    await move(
-        tx, job_id, State.CLAIMED, State.QUEUED, actor=actor, guard=guard, attempt_id=attempt_id
-    )
-    await _tell_driver(tx, site)
-    return attempt_id
+    return await _queue(tx, job_id, State.CLAIMED, site, actor=actor, guard=guard)
 
 
 async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, why: str) -> int:
@@ -103,16 +89,16 @@ async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, 
     if now.cancel_requested:
         raise StaleMove(f"job {job_id} is being cancelled; it goes nowhere else")
     await close_attempt(tx, now.attempt_id, "superseded", message=why)
-    attempt_id, _ = await open_attempt(tx, job_id, site)
     guard = Guard(attempt_id=now.attempt_id)
-    queued = State.QUEUED
-    await move(tx, job_id, queued, queued, actor=actor, why=why, guard=guard, attempt_id=attempt_id)
-    await _tell_driver(tx, site)
-    return attempt_id
+    return await _queue(tx, job_id, State.QUEUED, site, actor=actor, why=why, guard=guard)
 
 
-async def _tell_driver(tx: AsyncConnection, site: str) -> None:
+async def _queue(tx: AsyncConnection, job_id: int, old: State, site: str, **by: Any) -> int:
+    """Open the next attempt at a site, move the job to it and notify the site's driver."""
+    attempt_id = await open_attempt(tx, job_id, site)
+    await move(tx, job_id, old, State.QUEUED, attempt_id=attempt_id, **by)
     await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+    return attempt_id
 
 
 async def mark_returned(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:
@@ -138,7 +124,8 @@ async def finish(
         return await _redo(tx, job_id, actor)
     if now.finalises:
         await note_end(tx, now.guid)
-        await _release_specimen(tx, now.guid)
+        # The end of a derivative is not that of its specimen.
+        await _release(tx, (asset.c.guid == now.guid) & asset.c.parent_guid.is_(None))
     left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
     return await _follow(tx, now.guid, [job_id, *left_out], final=now.finalises)
 
@@ -167,8 +154,7 @@ async def apply_rules(tx: AsyncConnection, job_id: int, *, actor: str) -> list[i
 async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
     """A job whose ground moved while it ran goes through its edges again."""
     why = "an earlier stage was done again meanwhile"
-    fresh: dict[str, Any] = {"redo": False, "tries": 0, "effects": {}, "declared": None}
-    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, **fresh)
+    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, **FRESH)
     ready = await resolve(tx, [job_id])
     await wake(tx, ready)
     return ready
@@ -210,7 +196,7 @@ async def try_again(
     if grows_to_s is not None:
         if now.pauses:
             why = f"{why}; put off {now.pauses + 1} times in a row by now"
-        pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MOST_DOUBLED))
+        pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MAX_DOUBLINGS))
         again = (now.at + timedelta(seconds=pause)).astimezone()
         why = f"{why}; it is tried again at {again:%H:%M:%S}"
         values["pauses"] = now.pauses + 1
@@ -246,13 +232,7 @@ async def end(
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
     now = await locked_job(tx, job_id)
-    return await _again(tx, now, actor=actor, why=why)
-
-
-async def _again(tx: AsyncConnection, now: LockedJob, *, actor: str, why: str) -> list[int]:
-    job_id = now.id
-    fresh: dict[str, Any] = {"tries": 0, "redo": False, "effects": {}, "declared": None}
-    fresh |= {"available_at": func.now(), "pauses": 0}
+    fresh = FRESH | {"available_at": func.now(), "pauses": 0}
     await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
     undone = await undo_downstream(tx, [job_id], actor=actor)
     await reopen(tx, [job_id, *undone])
@@ -333,15 +313,13 @@ async def release_if_over(
     if guid is not None:
         await _lock_kin(tx, guid)
     if goes_on:
-        final = (asset.c.guid == guid) & asset.c.finalised_at.is_not(None)
-        again = update(asset).where(final)
-        await tx.execute(again.values(finalised_at=None, reopened_at=func.now()))
+        final = update(asset).where(asset.c.guid == guid, asset.c.finalised_at.is_not(None))
+        await tx.execute(final.values(finalised_at=None, reopened_at=func.now()))
     one = "" if guid is None else " AND a.guid = :guid"
     closings = text(f"{CLOSINGS}{one} ORDER BY j.id")
     for job_id in (await tx.execute(closings, {"guid": guid} if one else {})).scalars().all():
-        now = await locked_job(tx, job_id)
-        if now.state == State.DONE:
-            await _again(tx, now, actor=ACTOR, why="its asset was opened again after its end")
+        if (await locked_job(tx, job_id)).state == State.DONE:
+            await resubmit(tx, job_id, actor=ACTOR, why="its asset was opened again after its end")
     theirs = asset.alias()
     open_ = (
         select(job.c.id)
@@ -373,11 +351,6 @@ def _root(guid: str) -> ColumnElement[str]:
 async def release_asset(tx: AsyncConnection, guid: str) -> None:
     """The specimen that this asset belongs to no longer counts against its throttle."""
     await _release(tx, asset.c.guid == _root(guid))
-
-
-async def _release_specimen(tx: AsyncConnection, guid: str) -> None:
-    """The same at the end of its road; the end of a derivative is not that of its specimen."""
-    await _release(tx, (asset.c.guid == guid) & asset.c.parent_guid.is_(None))
 
 
 async def _release(tx: AsyncConnection, which: ColumnElement[bool]) -> None:

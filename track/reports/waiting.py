@@ -15,22 +15,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.outputs import AWAITED
+from track.jobs.resolve import NEIGHBOURS
 from track.jobs.room import rooms_of
 from track.jobs.site_load import Load, read_load
 from track.jobs.sites import TAKES, WITHOUT_SITE
 from track.reports.overdue import OVERDUE
 from track.reports.waiting_words import Full, Waits, explained
-
-NEIGHBOURS = """
-    SELECT a.guid WHERE e.selector = 'self'
-    UNION ALL SELECT a.parent_guid WHERE e.selector = 'parent'
-    UNION ALL SELECT c.guid FROM track.asset c
-        WHERE e.selector = 'children' AND c.parent_guid = a.guid
-    UNION ALL SELECT n.guid FROM track.asset n
-        WHERE e.selector = 'offset' AND n.pipeline_id = a.pipeline_id
-          AND n.z = a.z + e.dz AND n.y = a.y + e.dy AND n.x = a.x + e.dx
-"""
-"""Whose jobs edge `e` looks at, for asset `a`."""
 
 UPSTREAM = f"""
     SELECT jsonb_agg(jsonb_build_object('stage', us.key, 'selector', e.selector, 'good', u.good,

@@ -35,7 +35,7 @@ from track.jobs.batches import (
 )
 from track.jobs.scripts import note_reason
 from track.jobs.site_load import silent_for
-from track.jobs.site_notes import note_fault, note_node
+from track.jobs.sites import note_fault, note_node
 from track.schema.database import transact
 
 SLOWER = 1.5

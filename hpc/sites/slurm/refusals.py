@@ -20,7 +20,7 @@ from schemas.backoff import Backoff
 from track.commands.site_lacks import note_lack
 from track.jobs.batches import Batch, mark_array, note_pending, release_declined, stages_at
 from track.jobs.batching import StageLimits
-from track.jobs.site_notes import note_fault
+from track.jobs.sites import note_fault
 from track.schema.database import transact
 
 OFTEN = 3

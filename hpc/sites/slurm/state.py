@@ -17,7 +17,7 @@ from hpc.sites.slurm.silence import Silence
 from hpc.tokens import Keys
 from schemas.backoff import Backoff
 from schemas.sites import Site
-from track.jobs.site_notes import failed_nodes, last_fault
+from track.jobs.sites import failed_nodes, last_fault
 
 NODE_AVOIDED_S = 4 * 3600.0
 DENIED_PAUSES = Backoff(15.0, 300.0)

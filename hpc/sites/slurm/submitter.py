@@ -22,7 +22,7 @@ from hpc.sites.slurm.refusals import Refusals
 from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError
 from schemas.backoff import Backoff
-from track.jobs.batches import Batch, mark_ended, mark_refused, read_batches, unconfirmed_batches
+from track.jobs.batches import Batch, mark_ended, read_batches, unconfirmed_batches
 from track.jobs.batching import take_batches
 from track.jobs.site_load import read_load
 from track.schema.database import transact
@@ -309,7 +309,7 @@ class Submitter:
         async def work(tx: AsyncConnection) -> None:
             for member in batch.members:
                 await refuse(tx, member, why=told, actor=self.state.actor)
-            await mark_refused(tx, batch.id)
+            await mark_ended(tx, batch.id, refused=True)
 
         await transact(self.state.engine, work)
         self.confirm(batch.id)

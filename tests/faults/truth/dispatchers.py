@@ -165,7 +165,7 @@ class Dispatching:
             taken = await claim(tx, session_id, mine, limit=limit)
             known = {each.job_id for each in self.held}
             back = [each for each in await returned(tx, session_id) if each.job_id not in known]
-            return taken.claims + back
+            return taken + back
 
         found = await self.me.do("claim", work)
         for each in found:

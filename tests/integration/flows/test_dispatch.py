@@ -215,7 +215,7 @@ async def test_a_final_error_fails_the_job_at_once_with_its_reason(
 async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.RELEASE_AFTER_S", 0.2)
     breaks = {"g": 1, "h": 2}
 
     async def fragile(claim: Claim) -> object:
@@ -252,7 +252,7 @@ async def test_a_site_has_a_job_before_prefect_makes_its_run(
 async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.RELEASE_AFTER_S", 0.2)
     broke: list[int] = []
 
     async def fragile(claim: Claim) -> object:
@@ -271,7 +271,7 @@ async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back
 async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.dispatcher.MENDING_S", 0.2)
+    monkeypatch.setattr("tasks.dispatch.dispatcher.RELEASE_AFTER_S", 0.2)
     broke: list[str] = []
 
     async def fragile(job: HeldJob) -> None:

@@ -201,7 +201,7 @@ async def test_take_over_waits_for_a_claim_that_is_under_way_and_ends_the_one_be
     await world.register(new("g"), new("h"))
     old = world.dispatcher_id
     async with engine.begin() as tx:
-        (found,) = (await claim(tx, world.session_id, old, limit=1)).claims
+        (found,) = await claim(tx, world.session_id, old, limit=1)
         await world.sql("UPDATE track.dispatcher SET alive_until = now() - interval '1 s'")
         heir = await world.dispatch()
         over = asyncio.create_task(
@@ -217,7 +217,7 @@ async def test_take_over_waits_for_a_claim_that_is_under_way_and_ends_the_one_be
         "UPDATE track.dispatcher SET alive_until = now() + interval '1 h' WHERE id = :id", id=old
     )
     async with engine.begin() as tx:
-        assert (await claim(tx, world.session_id, old, limit=1)).claims == []
+        assert await claim(tx, world.session_id, old, limit=1) == []
 
 
 async def test_nothing_is_taken_from_a_slow_dispatcher_that_still_holds_the_lock(
@@ -256,4 +256,4 @@ async def test_a_stranger_claims_nothing(engine: AsyncEngine) -> None:
     world = await World.make(engine, ONE)
     await world.register(new("g"))
     async with engine.begin() as tx:
-        assert (await claim(tx, world.session_id, uuid4(), limit=1)).claims == []
+        assert await claim(tx, world.session_id, uuid4(), limit=1) == []
