@@ -83,7 +83,7 @@ class Dispatcher:
         pace = self.pace
         self.callbacks = EventWaiter(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(
-            self.lease.holder.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
+            self.lease.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
         )
 
     @property

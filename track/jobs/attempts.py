@@ -4,15 +4,15 @@ An attempt is current while the job points at it and it is not closed; whatever
 arrives for another one is recorded and changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.edges import HELD
-from track.schema.states import State
+from track.schema.states import AT_SITE, State
 from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
 
@@ -186,3 +186,18 @@ async def ended_before(tx: AsyncConnection, attempt_id: int, days: int) -> bool:
     age = func.now() - func.make_interval(0, 0, 0, days)
     long_ago = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.closed_at < age)
     return (await tx.execute(long_ago)).first() is not None
+
+
+REASON = text("""
+    UPDATE track.job SET reason = :why
+    WHERE id = (SELECT job_id FROM track.attempt WHERE id = :attempt) AND attempt_id = :attempt
+      AND state = ANY(:states) AND reason IS DISTINCT FROM :why
+""")
+
+
+async def note_reason(
+    tx: AsyncConnection, attempt_id: int, why: str, states: Collection[State] = AT_SITE
+) -> None:
+    """Say what the job of a current attempt waits for; its next move says something else."""
+    row = {"attempt": attempt_id, "why": why, "states": sorted(map(str, states))}
+    await tx.execute(REASON, row)

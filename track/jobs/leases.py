@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import psycopg
@@ -27,6 +26,26 @@ RENEW_S = 3.0
 
 MIN_LEFT_S = 1.0
 """Nothing outside is begun with less than this left: two renewals are overdue by then."""
+
+
+LOCK_SESSION = "SELECT 1 FROM track.session WHERE id = %(session)s FOR NO KEY UPDATE"
+
+ALIVE = """
+    SELECT 1 FROM track.dispatcher
+    WHERE session_id = %(session)s AND ended_at IS NULL AND alive_until > now()
+"""
+
+INSERT = """
+    INSERT INTO track.dispatcher (id, session_id, host, process, flow_run_id, alive_until)
+    VALUES (%(id)s, %(session)s, %(host)s, %(process)s, %(run)s,
+            now() + make_interval(secs => %(ttl)s))
+"""
+
+CLEAR_WAKE = """
+    UPDATE track.session SET wake_requested_at = NULL, finished_at = NULL, parked_at = NULL,
+           wake_at = NULL, room = NULL
+    WHERE id = %(session)s
+"""
 
 
 def session_key(session_id: UUID) -> int:
@@ -46,15 +65,6 @@ class LeaseLost(Exception):
     """The connection that proves this dispatcher's lease is gone: stop every effect."""
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Who is asking, for the operator who looks at the row."""
-
-    session_id: UUID
-    flow_run_id: UUID | None
-    dispatcher_id: UUID
-
-
 class Lease:
     """One dispatcher's lease on one session; `take` it, then `release` it once.
 
@@ -64,8 +74,9 @@ class Lease:
 
     def __init__(self, url: str, session_id: UUID, flow_run_id: UUID | None = None) -> None:
         self._url = url.replace("postgresql+psycopg://", "postgresql://")
+        self.session_id = session_id
+        self.flow_run_id = flow_run_id
         self.dispatcher_id = uuid4()
-        self.holder = Holder(session_id, flow_run_id, self.dispatcher_id)
         self._stop = threading.Event()
         self._lost = threading.Event()
         self._thread: threading.Thread | None = None
@@ -80,7 +91,7 @@ class Lease:
         and when none comes the call is cut off there, since a successor may act from then on.
         Raises LeaseLost, at once when the time that is left is no time to start anything.
         """
-        lost = LeaseLost(f"session {self.holder.session_id}: the lease is lost")
+        lost = LeaseLost(f"session {self.session_id}: the lease is lost")
         if self._lost.is_set() or self._left_s() < MIN_LEFT_S:
             raise lost
         try:
@@ -113,8 +124,10 @@ class Lease:
         with ExitStack() as undo:
             undo.callback(connection.close)  # the lock goes with the connection
             connection.execute(SETTINGS)
-            if not self._lock(connection):
-                raise LeaseTaken(f"session {self.holder.session_id} has a dispatcher")
+            key = session_key(self.session_id)
+            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+            if locked != (True,):
+                raise LeaseTaken(f"session {self.session_id} has a dispatcher")
             asked_at = time.monotonic()
             self._insert(connection)
             self._proved_until = asked_at + TTL_S
@@ -123,45 +136,22 @@ class Lease:
         self._thread = threading.Thread(target=self._renew, args=(lost,), name="lease", daemon=True)
         self._thread.start()
 
-    def _lock(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-        key = session_key(self.holder.session_id)
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-        return row == (True,)
-
     def _insert(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         """Insert our row and clear the wake it answers, unless a silent one may still act."""
-        holder = self.holder
+        row: dict[str, object] = {
+            "session": self.session_id,
+            "id": self.dispatcher_id,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "run": self.flow_run_id,
+            "ttl": TTL_S,
+        }
         with connection.transaction():
-            connection.execute(
-                "SELECT 1 FROM track.session WHERE id = %s FOR NO KEY UPDATE", (holder.session_id,)
-            )
-            alive = connection.execute(
-                "SELECT 1 FROM track.dispatcher WHERE session_id = %s"
-                " AND ended_at IS NULL AND alive_until > now()",
-                (holder.session_id,),
-            ).fetchone()
-            if alive is not None:
-                raise SilentHolder(
-                    f"session {holder.session_id}: its last dispatcher may still act"
-                )
-            connection.execute(
-                "INSERT INTO track.dispatcher"
-                " (id, session_id, host, process, flow_run_id, alive_until)"
-                " VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s))",
-                (
-                    holder.dispatcher_id,
-                    holder.session_id,
-                    socket.gethostname(),
-                    os.getpid(),
-                    holder.flow_run_id,
-                    TTL_S,
-                ),
-            )
-            connection.execute(
-                "UPDATE track.session SET wake_requested_at = NULL, finished_at = NULL,"
-                " parked_at = NULL, wake_at = NULL, room = NULL WHERE id = %s",
-                (holder.session_id,),
-            )
+            connection.execute(LOCK_SESSION, row)
+            if connection.execute(ALIVE, row).fetchone() is not None:
+                raise SilentHolder(f"session {self.session_id}: its last dispatcher may still act")
+            connection.execute(INSERT, row)
+            connection.execute(CLEAR_WAKE, row)
 
     def _renew(self, lost: Callable[[], None]) -> None:
         while not self._stop.wait(RENEW_S):
@@ -205,14 +195,14 @@ class Lease:
             with connection.transaction():
                 connection.execute(
                     "UPDATE track.session SET wake_requested_at = NULL WHERE id = %s",
-                    (self.holder.session_id,),
+                    (self.session_id,),
                 )
                 connection.execute(
                     "UPDATE track.dispatcher SET ended_at = now(), ended_why = %s WHERE id = %s",
                     (why, self.dispatcher_id),
                 )
             # Said aloud, for the server notices a closed connection only a little later.
-            key = session_key(self.holder.session_id)
+            key = session_key(self.session_id)
             connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
         except psycopg.Error:
             # The connection is gone: the row ends by its clock, the lock with the connection.

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.files import Output
+from track.jobs.attempts import note_reason
 from track.records.wake import wake
-from track.schema.states import State
+from track.schema.states import AT_SITE, State
 
 AWAITED = """(j.state = 'returned' AND EXISTS (
     SELECT 1 FROM track.attempt o WHERE o.id = j.attempt_id AND o.outcome = 'done'
@@ -38,12 +39,6 @@ NOTE = text("""
     RETURNING job_id
 """)
 IS_AWAITED = text(f"SELECT {AWAITED} FROM track.job j WHERE j.id = :job")
-WAITS = text("""
-    UPDATE track.job j SET reason = :why
-    WHERE j.attempt_id = :attempt AND j.state IN ('queued', 'running', 'returned')
-      AND j.id = (SELECT t.job_id FROM track.attempt t WHERE t.id = :attempt)
-      AND j.reason IS DISTINCT FROM :why
-""")
 MISSING = text("""
     SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
                 ELSE t.result ->> 'retrieved' END
@@ -83,7 +78,7 @@ async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -
 
 async def note_waiting(tx: AsyncConnection, attempt: int, why: str) -> None:
     """Say why the files of an attempt, its inputs or what it made, are still on their way."""
-    await tx.execute(WAITS, {"attempt": attempt, "why": why})
+    await note_reason(tx, attempt, why, {*AT_SITE, State.RETURNED})
 
 
 async def outputs_awaited(tx: AsyncConnection, job_id: int) -> bool:

@@ -4,7 +4,6 @@ An asset is admitted once, at its root, with the megabytes its children will nee
 and closing stages are never held, so nothing can dead-lock. Shares count as they are.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +34,7 @@ IN_FLIGHT = text("""
            coalesce(sum(a.size_mb), 0) AS new_mb,
            coalesce(sum(a.reserved_mb), 0) AS derivatives_mb,
            coalesce(sum(greatest(a.size_mb + a.reserved_mb, share.mb)), 0) AS shares_mb,
-           (SELECT loose.mb FROM loose WHERE loose.pipeline_id = p.id) AS loose,
+           coalesce((SELECT loose.mb FROM loose WHERE loose.pipeline_id = p.id), '{}') AS loose,
            (SELECT count(*) FROM track.job j JOIN track.stage s ON s.id = j.stage_id
              WHERE s.pipeline_id = p.id AND s.kind = 'builtin' AND s.run = 'synchronise'
                AND j.state = 'claimed') AS synchronising
@@ -47,6 +46,10 @@ IN_FLIGHT = text("""
     GROUP BY p.id
 """)
 """What counts against the throttles; a specimen in flight has at least what was reserved for it."""
+
+
+COUNTED = ("assets", "new_mb", "derivatives_mb", "shares_mb", "synchronising")
+"""What of it adds up over pipelines."""
 
 
 @dataclass
@@ -133,32 +136,20 @@ async def rooms_of(
     """
     bound = await archive_throttle(tx, to_count=to_count)
     found = await tx.execute(IN_FLIGHT, {"pipelines": None if bound else sorted(pipelines)})
-    rooms = {row.id: _room(Throttle.model_validate(row.throttle), row) for row in found}
+    rooms = {row.id: _room(row) for row in found}
     if bound is not None:
-        whole = _together(bound, rooms.values())
-        for room in rooms.values():
+        parts = rooms.values()
+        counted = {name: sum(getattr(each, name) for each in parts) for name in COUNTED}
+        whole = Room(bound, **counted)
+        for room in parts:
+            whole.loose |= room.loose
             room.whole = whole
     return rooms
 
 
-def _room(throttle: Throttle, row: Any) -> Room:
-    return Room(
-        throttle, row.assets, row.new_mb, row.derivatives_mb, row.shares_mb, row.synchronising,
-        row.loose or {},
-    )  # fmt: skip
-
-
-def _together(throttle: Throttle, rooms: Iterable[Room]) -> Room:
-    """The room of all pipelines together."""
-    whole = Room(throttle)
-    for room in rooms:
-        whole.assets += room.assets
-        whole.new_mb += room.new_mb
-        whole.derivatives_mb += room.derivatives_mb
-        whole.shares_mb += room.shares_mb
-        whole.synchronising += room.synchronising
-        whole.loose |= room.loose
-    return whole
+def _room(row: Any) -> Room:
+    counted = {name: getattr(row, name) for name in COUNTED}
+    return Room(Throttle.model_validate(row.throttle), **counted, loose=row.loose)
 
 
 async def set_archive_throttle(tx: AsyncConnection, bound: Throttle, *, actor: str) -> bool:

@@ -9,11 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.model import Resources
-from track.schema.states import AT_SITE
 from track.schema.tables import asset, attempt, job, pipeline, stage
 
 _SAID = re.compile(r"\bSubmitted batch job (\d+)")
@@ -81,16 +80,6 @@ def _run(row: Any) -> ScriptRun:
         expected_s=Resources.model_validate(row.resources).time_s,
         told_at=math.inf if row.told_at is None else float(row.told_at),
     )
-
-
-async def note_reason(tx: AsyncConnection, attempt_id: int, why: str) -> None:
-    """Say what a job at a site waits for; its next move says something else."""
-    mine = update(job).where(
-        job.c.attempt_id == attempt_id,
-        job.c.state.in_(sorted(AT_SITE)),
-        job.c.reason.is_distinct_from(why),
-    )
-    await tx.execute(mine.values(reason=why))
 
 
 async def script_values(tx: AsyncConnection, attempt_id: int) -> tuple[dict[str, str], Resources]:

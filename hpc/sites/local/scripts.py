@@ -15,9 +15,9 @@ from hpc.sites.collect import report
 from hpc.sites.local.stops import Stop
 from hpc.sites.scripts import ScriptCommand
 from schemas.sites import Site
-from track.jobs.attempts import Attempt, find_attempt
+from track.jobs.attempts import Attempt, find_attempt, note_reason
 from track.jobs.batches import Batch, mark_ended, mark_submitted, went_well
-from track.jobs.scripts import note_reason, submitted_ids
+from track.jobs.scripts import submitted_ids
 from track.schema.database import transact
 
 KEPT_WORDS = 2000

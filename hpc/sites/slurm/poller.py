@@ -23,6 +23,7 @@ from hpc.sites.slurm.judge import (
     snapshots,
 )
 from hpc.sites.slurm.state import SiteState
+from track.jobs.attempts import note_reason
 from track.jobs.batches import (
     Batch,
     Member,
@@ -33,7 +34,6 @@ from track.jobs.batches import (
     spent_batches,
     still_open,
 )
-from track.jobs.scripts import note_reason
 from track.jobs.site_load import silent_for
 from track.jobs.sites import note_fault, note_node
 from track.schema.database import transact

@@ -17,7 +17,8 @@ from hpc.sites.collect import report
 from hpc.sites.slurm import poll_by_id
 from hpc.sites.slurm.judge import JobVerdict, SiteStatus, status_of
 from hpc.sites.slurm.state import SiteState
-from track.jobs.scripts import ScriptRun, note_reason, open_runs
+from track.jobs.attempts import note_reason
+from track.jobs.scripts import ScriptRun, open_runs
 from track.schema.database import transact
 
 GRACE_S = 60.0

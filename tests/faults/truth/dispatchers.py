@@ -36,7 +36,7 @@ CUT = """
 
 async def cut(truth: Truth, lease: Lease) -> None:
     """Cut a lease's connection, as a dead process or a broken network does."""
-    key = int.from_bytes(lease.holder.session_id.bytes[:8], signed=True)
+    key = int.from_bytes(lease.session_id.bytes[:8], signed=True)
     await truth.sql(CUT, high=(key >> 32) & 0xFFFFFFFF, low=key & 0xFFFFFFFF)
 
 
@@ -101,7 +101,7 @@ class Dispatching:
             ending = await self._work(lease)
         except Killed:
             return False
-        self.truth.unwatched.add(lease.holder.session_id)
+        self.truth.unwatched.add(lease.session_id)
         await self.me.turn(f"release: {ending}")
         await asyncio.to_thread(lease.release, ending)
         if self.me.chance(0.1):
@@ -111,7 +111,7 @@ class Dispatching:
         return True
 
     async def _look_once_more(self, lease: Lease, ending: str) -> None:
-        session_id = lease.holder.session_id
+        session_id = lease.session_id
 
         async def once_more(tx: AsyncConnection) -> None:
             await release_jobs(tx, session_id, actor=self.name)
@@ -126,7 +126,7 @@ class Dispatching:
 
     async def _work(self, lease: Lease) -> str:
         """Claim and carry on until there is nothing to do; why it ended."""
-        session_id, mine = lease.holder.session_id, lease.dispatcher_id
+        session_id, mine = lease.session_id, lease.dispatcher_id
         me = self.me
         await me.do(
             "take over", lambda tx: release_jobs(tx, session_id, actor=self.name, keep=mine)
@@ -150,10 +150,10 @@ class Dispatching:
         await self.me.turn("its lease is gone")
         await cut(self.truth, lease)
         await expire(self.truth, lease)
-        self.truth.unwatched.add(lease.holder.session_id)
+        self.truth.unwatched.add(lease.session_id)
         for _ in range(self.me.rng.choice((0, 0, 4, 8))):
             self.truth.turns.note(self.name, "a dead dispatcher goes on")
-            await self._claim(lease.holder.session_id, lease.dispatcher_id)
+            await self._claim(lease.session_id, lease.dispatcher_id)
             if self.held:
                 await self._carry_on(lease.dispatcher_id)
         raise Killed

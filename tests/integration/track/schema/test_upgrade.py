@@ -229,8 +229,7 @@ async def test_the_note_of_quarantined_specimens_reads_the_same(
             h=listing_hash(list_session(folder)),
             id=world.session_id,
         )
-        nobody = SimpleNamespace(flow_run_id=None)
-        lease = SimpleNamespace(dispatcher_id=world.dispatcher_id, holder=nobody)
+        lease = SimpleNamespace(dispatcher_id=world.dispatcher_id, flow_run_id=None)
         drive = NDrive(root=tmp_path, workstations=["*"], settle_seconds=0.01)
         store = LocalStore(root=tmp_path / "store")
         await close_session_folder(
