@@ -172,9 +172,9 @@ class Dispatcher:
         async def work(tx: AsyncConnection) -> list[Claim]:
             if broken:
                 await release_orphaned_jobs(tx, broken, self.id)
-            back = await returned(tx, self.session_id, limit=room, besides=self._open)
+            back = await returned(tx, self.session_id, limit=room, without=self._open)
             taken = await claim(
-                tx, self.session_id, self.id, limit=room - len(back), besides=self._open
+                tx, self.session_id, self.id, limit=room - len(back), without=self._open
             )
             return taken + back
 

@@ -17,7 +17,7 @@ from blocks.tier import OpenTier
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
 from track.jobs.leases import TTL_S, Lease, SilentHolder
-from track.jobs.parking import look
+from track.jobs.parking import wake_or_park
 from track.jobs.takeover import release_jobs
 from track.records.sessions import finish_if_registered as finish_session
 from track.records.wake import wake_session
@@ -83,7 +83,7 @@ async def _shut_down(dispatcher: Dispatcher) -> None:
 
     async def look_once_more(tx: AsyncConnection) -> None:
         await release_jobs(tx, dispatcher.session_id, actor=dispatcher.actor)
-        seen = (await look(tx, dispatcher.session_id))[dispatcher.session_id]
+        seen = (await wake_or_park(tx, dispatcher.session_id))[dispatcher.session_id]
         # If the last of it ended while this one wound down, its end has yet to be told.
         if dispatcher.ending == "handed over" or (dispatcher.ending == "parked" and seen.quiet):
             await wake_session(tx, dispatcher.session_id)

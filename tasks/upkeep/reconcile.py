@@ -40,7 +40,7 @@ from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence
 from track.commands.site_lacks import wake_for_probes
 from track.jobs import verbs
-from track.jobs.parking import look, parked_longest, wake_due
+from track.jobs.parking import parked_longest, wake_due, wake_or_park
 from track.schema.database import make_engine, transact
 from track.schema.lasting import hold_alone
 
@@ -192,7 +192,7 @@ async def _look_at_parked(engine: AsyncEngine) -> int:
     """
     before = await transact(engine, parked_longest, AT_ONCE)
     for session_id in before:
-        await transact(engine, look, session_id)
+        await transact(engine, wake_or_park, session_id)
     return len(await transact(engine, wake_due))
 
 

@@ -15,7 +15,7 @@ from track.jobs import verbs
 from track.jobs.claims import Claim
 from track.jobs.moves import Guard
 from track.jobs.outlook import Outlook, outlook
-from track.jobs.parking import look
+from track.jobs.parking import wake_or_park
 from track.records.sessions import mark_registered, open_session
 from track.schema.database import transact
 
@@ -108,7 +108,7 @@ class Museum:
         await self.sql(
             "UPDATE track.dispatcher SET ended_at = now() WHERE session_id = :id", id=session_id
         )
-        return (await transact(self.engine, look, session_id))[session_id]
+        return (await transact(self.engine, wake_or_park, session_id))[session_id]
 
     async def outlook(self, session_id: UUID) -> Outlook:
         """What is before a session."""

@@ -15,7 +15,7 @@ from sqlalchemy import func, literal_column, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.moves import lock
-from track.jobs.parking import look
+from track.jobs.parking import wake_or_park
 from track.jobs.resolve import judge, resolve
 from track.jobs.takeover import release_jobs
 from track.records.documents import is_unpushed
@@ -201,7 +201,7 @@ async def request_dispatcher(tx: AsyncConnection, session_id: UUID, *, idle: boo
     known, asked = (await tx.execute(row.where(session.c.id == session_id))).one()
     mine = session.c.id == session_id
     if known and not asked and not idle:
-        await look(tx, session_id)
+        await wake_or_park(tx, session_id)
         if (await tx.execute(select(session.c.wake_requested_at).where(mine))).scalar() is None:
             return False
     else:

@@ -16,7 +16,7 @@ from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
 from track.jobs.attempts import Attempt, LockedAttempt, lock_attempt
 from track.jobs.edges import HELD
-from track.jobs.scripts import told_ids
+from track.jobs.scripts import reported_ids
 from track.records.documents import change_document, read_document
 from track.schema.states import State
 from track.schema.tables import asset, attempt, batch, file, job, stage
@@ -157,11 +157,11 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
         locked=None if row.attempt is None else await lock_attempt(tx, row.attempt),
         native_ids=native_ids,
         returned=bool(row.last) and came_back,
-        said_ids=told_ids(row.said),
+        said_ids=reported_ids(row.said),
         earlier_ids=frozenset(
             each
             for external_id, started_by, said in row.earlier or ()
-            for each in (external_id, started_by, *told_ids(said))
+            for each in (external_id, started_by, *reported_ids(said))
             if each
         ),
     )

@@ -20,7 +20,7 @@ from track.commands.selection import (
     site_row,
     stage_row,
 )
-from track.jobs.parking import look
+from track.jobs.parking import wake_or_park
 from track.records.outbox import put
 from track.schema.arrays import any_of
 from track.schema.history import record, record_all
@@ -149,7 +149,8 @@ async def set_priority(
         for row in rows
     ]
     await record_all(tx, changes, actor=actor, what="asset.priority")
-    await look(tx, *{row.session_id for row in rows})  # who waits for room has another turn now
+    # Who waits for room has another turn now.
+    await wake_or_park(tx, *{row.session_id for row in rows})
     return [ResultRow(row.guid, "", str(row.priority), str(priority)) for row in rows]
 
 
@@ -176,4 +177,4 @@ async def wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> Non
         .where(concerned, job.c.state.in_([State.READY, State.RETURNED]))
         .distinct()
     )
-    await look(tx, *(await tx.execute(sessions)).scalars())
+    await wake_or_park(tx, *(await tx.execute(sessions)).scalars())

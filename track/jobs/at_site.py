@@ -1,4 +1,4 @@
-"""A job's way to a site and back into its subflow's hands; each is one transaction's worth."""
+"""A job's way to a site and back to its subflow; each step is one transaction's worth."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from track.schema.states import State
 from track.schema.tables import job
 
 NO_SITE_S = 5.0  # it was closed this very moment: the job is not claimed before one is open
-NO_SITE_AT_MOST_S = 300.0
+MAX_NO_SITE_S = 300.0
 
 
 async def submit(
@@ -39,7 +39,7 @@ async def submit(
             uses_try=False,
             guard=Guard(dispatcher_id=dispatcher_id),
             delay_s=NO_SITE_S,
-            grows_to_s=NO_SITE_AT_MOST_S,
+            grows_to_s=MAX_NO_SITE_S,
         )
         return None
     return await verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=dispatcher_id, actor=actor)
@@ -65,5 +65,5 @@ async def do_again(
 
 
 async def reason_of(tx: AsyncConnection, job_id: int) -> str:
-    """Why a job stands as it does; empty when nobody said."""
+    """Why a job stands as it does; empty without a reason."""
     return (await tx.execute(select(job.c.reason).where(job.c.id == job_id))).scalar_one() or ""

@@ -1,4 +1,4 @@
-"""Attempts: one row each time a job is handed to a site, fenced by its number.
+"""Attempts: one row each time a job is given to a site, fenced by its number.
 
 An attempt is current while the job points at it and it is not closed; whatever
 arrives for another one is recorded and changes nothing.
@@ -36,7 +36,7 @@ class Attempt:
 
     @property
     def native_id(self) -> str | None:
-        """The site's own job: the one that was granted the start, else the last one told."""
+        """The site's own job: the one that was granted the start, else the first one reported."""
         return self.started_by or self.external_id
 
     @property
@@ -175,7 +175,7 @@ async def note_native_id(tx: AsyncConnection, of: LockedAttempt, native_id: str)
 
 
 async def note_first_id(tx: AsyncConnection, attempt_id: int, native_id: str) -> None:
-    """Keep the first id that was told, so that a later attempt knows it for another's."""
+    """Keep the first id that was reported, so that a later attempt does not take it for its own."""
     unknown = attempt.c.external_id.is_(None) & attempt.c.started_by.is_(None)
     mine = update(attempt).where(attempt.c.id == attempt_id, unknown)
     await tx.execute(mine.values(external_id=native_id))

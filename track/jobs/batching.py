@@ -32,7 +32,7 @@ QUEUED = text("""
     FOR NO KEY UPDATE OF t SKIP LOCKED
 """).bindparams(bindparam("paused", type_=ARRAY(BigInteger)))
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit, as runners
-# of earlier versions told it themselves.
+# of earlier versions reported it themselves.
 
 NUMBER = text("""
     UPDATE track.attempt t SET batch_id = :batch, member = m.line - 1

@@ -29,8 +29,8 @@ ATTENTION = """
         SELECT 1 FROM track.asset p WHERE p.guid = a.parent_guid AND p.attention IS NOT NULL)
 """
 
-WIDE = 320
-"""How many of each kind one look sees at least, however few it may take."""
+MIN_WINDOW = 320
+"""How many ready jobs of each kind are read at least, however few may be claimed."""
 
 PLACED = f"""
     WITH candidate AS (
@@ -47,7 +47,7 @@ PLACED = f"""
         JOIN track.pipeline p ON p.id = s.pipeline_id
         WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
           AND s.active AND p.active AND {ATTENTION} AND NOT {WITHOUT_SITE}
-          AND j.id <> ALL(CAST(:besides AS bigint[]))
+          AND j.id <> ALL(CAST(:without AS bigint[]))
           AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
           AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
     ), placed AS (
@@ -61,15 +61,15 @@ PLACED = f"""
 """
 
 CANDIDATES = text(f"""{PLACED}
-    SELECT * FROM placed WHERE place <= :wide
+    SELECT * FROM placed WHERE place <= :window
     ORDER BY priority DESC, position DESC, available_at, id
 """)
 
-LEAST = text(f"""{PLACED}
+LEAST_NEEDS = text(f"""{PLACED}
     SELECT DISTINCT ON (pipeline_id, enters, synchronises)
            to_jsonb(placed) || jsonb_build_object('alike', count(*) OVER (
                PARTITION BY pipeline_id, enters, synchronises)) AS need
-    FROM placed WHERE place <= :wide
+    FROM placed WHERE place <= :window
     ORDER BY pipeline_id, enters, synchronises, size_mb + reserved_mb
 """)
 """Of each kind that a throttle can hold, the one that needs least room: if it may not start
@@ -78,7 +78,7 @@ now, none may, but for one that needs less of one measure and more of another.""
 
 @dataclass(frozen=True)
 class Claim:
-    """One job in this dispatcher's hands."""
+    """One job that this dispatcher holds."""
 
     job_id: int
     guid: str
@@ -97,13 +97,13 @@ async def claim(
     limit: int,
     guid: str | None = None,
     builtins: Iterable[str] | None = None,
-    besides: Iterable[int] = (),
+    without: Iterable[int] = (),
 ) -> list[Claim]:
     """Take up to `limit` ready jobs of a session, the most urgent and furthest along first.
 
-    `guid` and `builtins` narrow the look, for a subflow that goes on with its asset's
-    next stage of its kind. `besides` are jobs to leave: a subflow of an earlier try has yet
-    to hear how that ended. A dispatcher whose lease has run out takes nothing.
+    `guid` and `builtins` narrow the choice, for a subflow that goes on with its asset's
+    next stage of its kind. `without` are jobs to leave: a subflow of an earlier try has yet
+    to learn how that ended. A dispatcher whose lease has run out takes nothing.
     """
     if not await _is_live(tx, dispatcher_id):
         return []
@@ -112,8 +112,8 @@ async def claim(
         "session": session_id,
         "guid": guid,
         "builtins": None if builtins is None else sorted(builtins),
-        "besides": list(besides),
-        "wide": max(WIDE, limit * 4 + 64),
+        "without": list(without),
+        "window": max(MIN_WINDOW, limit * 4 + 64),
     }
     candidates = (await tx.execute(CANDIDATES, row)).all()
     counts = any(each.enters or each.synchronises for each in candidates)
@@ -135,8 +135,9 @@ async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, A
 
     A candidate's columns by name, and `alike`: how many there are of its kind.
     """
-    anything: dict[str, Any] = {"guid": None, "builtins": None, "besides": [], "wide": WIDE}
-    return list((await tx.execute(LEAST, {"session": session_id, **anything})).scalars())
+    row: dict[str, Any] = {"session": session_id, "window": MIN_WINDOW}
+    row |= {"guid": None, "builtins": None, "without": []}
+    return list((await tx.execute(LEAST_NEEDS, row)).scalars())
 
 
 async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> list[bool]:
@@ -213,18 +214,18 @@ RETURNED = text(f"""
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
       AND NOT {AWAITED}
-      AND j.id <> ALL(CAST(:besides AS bigint[]))
+      AND j.id <> ALL(CAST(:without AS bigint[]))
     ORDER BY j.updated_at, j.id
     LIMIT :limit
 """)
 
 
 async def returned(
-    tx: AsyncConnection, session_id: UUID, *, limit: int | None = None, besides: Iterable[int] = ()
+    tx: AsyncConnection, session_id: UUID, *, limit: int | None = None, without: Iterable[int] = ()
 ) -> list[Claim]:
-    """Jobs of the session that came back, outputs and all, and whose last effects nobody does.
+    """Jobs of the session that came back with their outputs and that no dispatcher holds.
 
-    The longest back first, at most `limit`; `besides` are left out.
+    Longest back first, at most `limit`; `without` are left out.
     """
-    row = {"session": session_id, "limit": limit, "besides": list(besides)}
+    row = {"session": session_id, "limit": limit, "without": list(without)}
     return [_claim(found) for found in await tx.execute(RETURNED, row)]

@@ -1,4 +1,4 @@
-"""Ends: of an asset's road, noted with its last stage, and of a job that can get no more.
+"""The end of an asset, noted with its last stage, and that of a job that can get no more.
 
 Here and nowhere else an asset becomes final: a stage that has to be done again meanwhile
 finishes too, and must leave none of this behind.

@@ -7,7 +7,7 @@ ready, since one may come back to waiting long after that stage was done.
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pipeline.load import Exclude
@@ -31,8 +31,9 @@ async def exclude_after(tx: AsyncConnection, guid: str, stage_id: int, *, actor:
     for written in found.exclude:
         rule = Exclude.model_validate(written)
         if rule.after == found.key and rule.when.holds(found.body or {}):
-            named = stage.c.key.in_(rule.stages) & stage.c.archived_at.is_(None)
-            left_out += await _exclude(tx, guid, found.id, named, actor, f"rule: {rule.when}")
+            own = (stage.c.pipeline_id == found.id) & stage.c.archived_at.is_(None)
+            named = own & stage.c.key.in_(rule.stages)
+            left_out += await _exclude(tx, guid, named, actor=actor, why=f"rule: {rule.when}")
     return left_out
 
 
@@ -65,14 +66,10 @@ async def left_out(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str
 
 
 async def _exclude(
-    tx: AsyncConnection, guid: str, pipeline_id: int, named: object, actor: str, why: str
+    tx: AsyncConnection, guid: str, named: ColumnElement[bool], *, actor: str, why: str
 ) -> list[int]:
-    mine = (
-        select(job.c.id)
-        .join(stage, stage.c.id == job.c.stage_id)
-        .where(job.c.asset_guid == guid, stage.c.pipeline_id == pipeline_id, named)  # type: ignore[arg-type]
-    )
-    ids = sorted((await tx.execute(mine)).scalars())
+    jobs = select(job.c.id).join(stage, stage.c.id == job.c.stage_id)
+    ids = sorted((await tx.execute(jobs.where(job.c.asset_guid == guid, named))).scalars())
     await lock(tx, ids)
     moved: list[int] = []
     for state in (State.WAITING, State.READY):

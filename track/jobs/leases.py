@@ -201,7 +201,7 @@ class Lease:
                     "UPDATE track.dispatcher SET ended_at = now(), ended_why = %s WHERE id = %s",
                     (why, self.dispatcher_id),
                 )
-            # Said aloud, for the server notices a closed connection only a little later.
+            # Explicitly, for the server notices a closed connection only a little later.
             key = session_key(self.session_id)
             connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
         except psycopg.Error:

@@ -25,7 +25,7 @@ class IllegalMove(Exception):
 
 
 class StaleMove(Exception):
-    """The job was not in the state, or not in the hands, that the caller believed.
+    """The job was not in the state, or not held by the one, that the caller believed.
 
     Somebody else moved it first. Read it again; never repeat the move blindly.
     """
@@ -40,8 +40,7 @@ class Guard:
 
     def fields(self) -> dict[str, UUID | int]:
         """The columns it names; one that is None guards nothing."""
-        found = {"dispatcher_id": self.dispatcher_id, "attempt_id": self.attempt_id}
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 ANYBODY = Guard()
@@ -65,10 +64,10 @@ async def move(
     it holds it no longer.
     """
     if guard != ANYBODY and new not in MOVES[expected]:
-        raise StaleMove(f"job {job_id} is {expected}, in nobody's hands; wanted {new}")
+        raise StaleMove(f"job {job_id} is {expected}, held by nobody; wanted {new}")
     moved = await move_all(tx, [job_id], expected, new, actor=actor, why=why, guard=guard, **values)
     if moved != [job_id]:
-        raise StaleMove(f"job {job_id} is not {expected} in the caller's hands; wanted {new}")
+        raise StaleMove(f"job {job_id} is not {expected} and held by the caller; wanted {new}")
 
 
 async def move_all(
@@ -84,16 +83,16 @@ async def move_all(
 ) -> list[int]:
     """Move those of `job_ids` that are still `expected`; the ids moved, in order.
 
-    Taking a job out of a dispatcher's hands clears `dispatcher_id` unless given.
+    A dispatcher no longer holds a job that moved, unless `dispatcher_id` is given.
     """
     if new not in MOVES[expected]:
         raise IllegalMove(f"{expected} → {new} (jobs {list(job_ids)[:5]})")
     if not job_ids:
         return []
     row = {"reason": why or None, "dispatcher_id": None} | values
-    said = {"actor": actor, "what": "job.state", "old": expected, "new": new, "why": why}
+    entry = {"actor": actor, "what": "job.state", "old": expected, "new": new, "why": why}
     held = guard.fields()
-    bound = {"ids": list(job_ids)} | said | {f"held_{name}": held[name] for name in held}
+    bound = {"ids": list(job_ids)} | entry | {f"held_{name}": held[name] for name in held}
     # Writing a statement costs as much as running it; one that holds SQL is written each time.
     if any(isinstance(value, ClauseElement) for value in row.values()):
         statement = _moving(row, held)

@@ -3,9 +3,8 @@
 A result lists them; the site's driver brings them; the attempt's result then says so.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,13 +57,12 @@ class Outputs:
 
 async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
     """What is to be brought from a site, oldest attempt first."""
-    rows = await tx.execute(WANTED, {"site": site})
-    return [Outputs(row.attempt, row.guid, row.stage, _files(row.outputs)) for row in rows]
-
-
-def _files(listed: Sequence[dict[str, Any]]) -> tuple[Output, ...]:
-    """Checked when the result came: a rule made since must not keep others from being brought."""
-    return tuple(Output.model_construct(**each) for each in listed)
+    found = []
+    for row in await tx.execute(WANTED, {"site": site}):
+        # Checked when the result came: a rule made since must not keep others from being brought.
+        files = tuple(Output.model_construct(**each) for each in row.outputs)
+        found.append(Outputs(row.attempt, row.guid, row.stage, files))
+    return found
 
 
 async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -> None:

@@ -1,21 +1,21 @@
-"""Parking: a session of which nothing can be done now holds no dispatcher, and says till when.
+"""Parking: a session of which nothing can be done now has no dispatcher, and notes till when.
 
 What it waits for is noted on its row: `wake_at`, the first time at which a job may run, and
 `room`, what the least of the jobs that the throttle holds need. Both notes and what they are
-compared with (the clock, the assets in flight) stand in the database, so nobody has to be
-told when a throttle has room: `wake_due` compares them, every second (the announcer). It
-costs what is parked, not what there is.
+compared with (the clock, the assets in flight) are in the database, so nobody has to report
+that a throttle has room: `wake_due` compares them, every second (the announcer). Its cost
+grows with what is parked, not with what there is.
 
 Nothing is missed, whichever comes first:
 
-- `look` locks the session's row, only then reads jobs and room, and asks for a dispatcher or
-  writes the note in the same transaction. Whoever makes a job ready locks the row too
-  (`track.records.wake`), so one of the two sees the other.
-- Room that is freed before the look is seen by it; room freed after it is seen by the next
+- `wake_or_park` locks the session's row, only then reads jobs and room, and asks for a
+  dispatcher or writes the note in the same transaction. Whoever makes a job ready locks the
+  row too (`track.records.wake`), so one of the two sees the other.
+- Room that is freed before it is seen by it; room freed after it is seen by the next
   `wake_due`, which needs no lock for that.
-- A dispatcher that died before its look has left no note (a lease clears it when it is
-  taken): reconcile finds ready jobs, nobody at them and no note, and looks itself. It also
-  looks again, a few at a time, at all that is parked.
+- A dispatcher that died before it has left no note (a lease clears it when it is taken):
+  reconcile finds ready jobs without dispatcher and without a note, and calls it. It also
+  calls it again, for a few at a time, for all that is parked.
 - A session that was asked for keeps its note until its dispatcher has the lease, and its
   need is served first: what is free is not promised twice. One that does not use it parks
   anew, and the room is the next one's.
@@ -33,8 +33,8 @@ from track.jobs.outlook import Outlook, outlook
 from track.records.wake import wake_sessions
 from track.schema.tables import session
 
-MOST = 500
-"""Sessions whose time has come that one look asks for; the next one asks for more."""
+MAX_ASKED = 500
+"""Sessions whose time has come that one call asks for; the next one asks for more."""
 
 NOTE = text("""
     UPDATE track.session s SET parked_at = now(), wake_at = :wake_at, room = CAST(:room AS jsonb)
@@ -60,26 +60,22 @@ CROWDED = text("""
 """)
 
 
-async def look(tx: AsyncConnection, *session_ids: UUID) -> dict[UUID, Outlook]:
+async def wake_or_park(tx: AsyncConnection, *session_ids: UUID) -> dict[UUID, Outlook]:
     """Ask for dispatchers where there is something to do now, else note what is waited for.
 
     Of those that the throttle holds, as many are asked for as there is room for. While a
-    dispatcher is at a session nothing is asked or noted: it looks by itself.
+    dispatcher is at a session nothing is asked or noted: it calls this at its end.
     """
     mine = select(session.c.id).where(session.c.id == any_(cast(list(session_ids), ARRAY(Uuid))))
     await tx.execute(mine.order_by(session.c.id).with_for_update(key_share=True))
     seen = {each: await outlook(tx, each) for each in sorted(session_ids)}
     for each, found in seen.items():
-        await _note(tx, each, found)
+        needs = sorted(found.needs, key=lambda need: -need["priority"])
+        room = json.dumps(needs) if needs else None
+        await tx.execute(NOTE, {"session": each, "wake_at": found.next_at, "room": room})
     now = {each for each, found in seen.items() if found.claimed or found.returned}
     await wake_sessions(tx, sorted(now | seen.keys() & await _served(tx)))
     return seen
-
-
-async def _note(tx: AsyncConnection, session_id: UUID, seen: Outlook) -> None:
-    needs = sorted(seen.needs, key=lambda need: -need["priority"])
-    room = json.dumps(needs) if needs else None
-    await tx.execute(NOTE, {"session": session_id, "wake_at": seen.next_at, "room": room})
 
 
 async def wake_due(tx: AsyncConnection) -> list[UUID]:
@@ -90,7 +86,7 @@ async def wake_due(tx: AsyncConnection) -> list[UUID]:
     due = select(session.c.id).where(
         session.c.wake_at <= func.now(), session.c.wake_requested_at.is_(None)
     )
-    ids = set((await tx.execute(due.order_by(session.c.wake_at).limit(MOST))).scalars())
+    ids = set((await tx.execute(due.order_by(session.c.wake_at).limit(MAX_ASKED))).scalars())
     return await wake_sessions(tx, sorted(ids | await _served(tx)))
 
 

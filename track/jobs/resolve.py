@@ -8,7 +8,6 @@ and the join waits for ever.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -180,7 +179,8 @@ async def _apply(
     for verdict in verdicts:
         new = State.EXCLUDED if verdict.job_id in ruled_out else verdict.wanted()
         if new is not None:
-            why = ruled_out.get(verdict.job_id, ARCHIVED if verdict.archived else "")
+            archived = "its stage was taken out of the pipeline" if verdict.archived else ""
+            why = ruled_out.get(verdict.job_id, archived)
             groups.setdefault((verdict.state, new, why), []).append(verdict.job_id)
     changed: dict[int, State] = {}
     for (old, new, why), ids in groups.items():
@@ -192,9 +192,6 @@ async def _apply(
     return changed
 
 
-ARCHIVED = "its stage was taken out of the pipeline"
-
-
 async def _ruled_out(tx: AsyncConnection, verdicts: list[EdgeVerdict]) -> dict[int, str]:
     """Those about to become ready that an exclude rule leaves out, with the rule."""
     asked = [each.job_id for each in verdicts if each.ruled and each.wanted() == State.READY]
@@ -204,7 +201,7 @@ async def _ruled_out(tx: AsyncConnection, verdicts: list[EdgeVerdict]) -> dict[i
 async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: str) -> list[int]:
     """Follow jobs that left an accepted state: what was built on them has to be done again.
 
-    Finished and ready downstream jobs go back to waiting, those in somebody's hands are
+    Finished and ready downstream jobs go back to waiting, those that are claimed or at a site are
     marked `redo` and go back when they end. The ids of the finished ones. What an emitting
     stage has made only waits where it has not begun: when it is made anew, those go back
     whose file is another.
@@ -217,12 +214,11 @@ async def undo_downstream(tx: AsyncConnection, left: Iterable[int], *, actor: st
     while frontier:
         await lock(tx, frontier)
         again: list[int] = []
-        for state in (State.DONE, State.EXCLUDED, State.READY):
-            fresh: dict[str, Any] = {"declared": None} if state != State.READY else {}
-            moved = await move_all(
-                tx, frontier, state, State.WAITING, actor=actor, why=why, **fresh
+        for state in (State.DONE, State.EXCLUDED):
+            again += await move_all(
+                tx, frontier, state, State.WAITING, actor=actor, why=why, declared=None
             )
-            again.extend(moved if state != State.READY else [])
+        await move_all(tx, frontier, State.READY, State.WAITING, actor=actor, why=why)
         undone += again
         busy = any_of(job.c.id, frontier) & job.c.state.in_(sorted(IN_HAND))
         await tx.execute(update(job).where(busy).values(redo=True))

@@ -1,6 +1,6 @@
-"""Scripts of the sites' own, which submit for themselves: the job ids they told, and when.
+"""Scripts of the sites' own, which submit for themselves: the job ids they reported, and when.
 
-Ids in what a script said are kept with its batch, those in its calls with its attempt:
+Ids in a script's output are kept with its batch, those in its calls with its attempt:
 whichever of them runs may be at work on the asset.
 """
 
@@ -15,28 +15,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.pipeline.model import Resources
 from track.schema.tables import asset, attempt, job, pipeline, stage
 
-_SAID = re.compile(r"\bSubmitted batch job (\d+)")
-_TOLD = re.compile(r"\d+(,\d+)*")
+_SUBMITTED = re.compile(r"\bSubmitted batch job (\d+)")
+_IDS = re.compile(r"\d+(,\d+)*")
 
 
-def submitted_ids(said: str) -> list[str]:
-    """The job ids in what a script said, as `sbatch` writes them."""
-    return list(dict.fromkeys(_SAID.findall(said)))
+def submitted_ids(output: str) -> list[str]:
+    """The job ids in a script's output, as `sbatch` writes them."""
+    return list(dict.fromkeys(_SUBMITTED.findall(output)))
 
 
-def told_ids(external_id: str | None) -> frozenset[str]:
-    """The job ids kept with a script's batch; none when its script said none."""
-    told = external_id or ""
-    return frozenset(told.split(",")) if _TOLD.fullmatch(told) else frozenset()
+def reported_ids(external_id: str | None) -> frozenset[str]:
+    """The job ids kept with a script's batch; none when its script reported none."""
+    ids = external_id or ""
+    return frozenset(ids.split(",")) if _IDS.fullmatch(ids) else frozenset()
 
 
 @dataclass(frozen=True)
 class ScriptRun:
     """An open attempt whose script has ended and whose job has not reported its end.
 
-    `native_ids` are all that were told for it, the last of them at `told_at`, in seconds since
-    1970 by the database's clock; `age_s` are the seconds since its start, or
-    since it was handed over; `expected_s` what its stage asks for.
+    `native_ids` are all that were reported for it, the last of them at `reported_at`, in
+    seconds since 1970 by the database's clock; `age_s` are the seconds since its start, or
+    since it was queued; `expected_s` what its stage asks for.
     """
 
     attempt: int
@@ -46,14 +46,14 @@ class ScriptRun:
     cancelled: bool
     age_s: float
     expected_s: int | None
-    told_at: float = math.inf
+    reported_at: float = math.inf
 
 
 RUNS = text("""
-    SELECT t.id, j.asset_guid, b.external_id AS said, t.external_id, t.started_by,
+    SELECT t.id, j.asset_guid, b.external_id AS reported, t.external_id, t.started_by,
            t.cancel_requested_at IS NOT NULL AS cancelled, s.resources,
            extract(epoch FROM now() - coalesce(t.started_at, t.queued_at)) AS age_s,
-           extract(epoch FROM greatest(t.submitted_at, t.started_at, b.submitted_at)) AS told_at
+           extract(epoch FROM greatest(t.submitted_at, t.started_at, b.submitted_at)) AS reported_at
     FROM track.batch b
     JOIN track.stage s ON s.id = b.stage_id AND s.kind = 'script'
     JOIN track.attempt t ON t.batch_id = b.id AND t.closed_at IS NULL
@@ -69,7 +69,7 @@ async def open_runs(tx: AsyncConnection, site: str) -> list[ScriptRun]:
 
 
 def _run(row: Any) -> ScriptRun:
-    ids = {row.external_id, row.started_by, *told_ids(row.said)}
+    ids = {row.external_id, row.started_by, *reported_ids(row.reported)}
     return ScriptRun(
         attempt=row.id,
         guid=row.asset_guid,
@@ -78,13 +78,12 @@ def _run(row: Any) -> ScriptRun:
         cancelled=row.cancelled,
         age_s=float(row.age_s),
         expected_s=Resources.model_validate(row.resources).time_s,
-        told_at=math.inf if row.told_at is None else float(row.told_at),
+        reported_at=math.inf if row.reported_at is None else float(row.reported_at),
     )
 
 
 async def script_values(tx: AsyncConnection, attempt_id: int) -> tuple[dict[str, str], Resources]:
-    """What an attempt's script may be told of its asset, by placeholder, and what its stage asks
-    for."""
+    """The values for the placeholders of an attempt's script, and its stage's resources."""
     statement = (
         select(
             asset.c.guid,

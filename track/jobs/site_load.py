@@ -1,4 +1,4 @@
-"""What a site has of ours: how many attempts, how long without a word, what is to be stopped."""
+"""What a site has of ours: how many attempts, how long since any news, what is to be stopped."""
 
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ async def silent_for(tx: AsyncConnection, site: str) -> float | None:
 class Unwanted:
     """An attempt that need not run, and its native job.
 
-    `told_at`: by when a script had told that job's id, in seconds since 1970; None where we
+    `reported_at`: by when a script had reported that job's id, in seconds since 1970; None where we
     named it ourselves, by its batch's `key`.
     """
 
@@ -68,7 +68,7 @@ class Unwanted:
     key: str
     started: bool
     open: bool
-    told_at: float | None = None
+    reported_at: float | None = None
 
 
 async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
@@ -81,7 +81,7 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
                t.closed_at IS NULL AS open,
                CASE WHEN s.kind = 'script' THEN CAST(extract(epoch FROM coalesce(
                    greatest(t.submitted_at, t.started_at, b.submitted_at), now()))
-                   AS double precision) END AS told_at
+                   AS double precision) END AS reported_at
         FROM track.attempt t
         JOIN track.batch b ON b.id = t.batch_id AND b.ended_at IS NULL
         JOIN track.stage s ON s.id = b.stage_id
@@ -92,7 +92,7 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
              WHERE s.kind = 'script' AND b.external_id ~ '^[0-9]+(,[0-9]+)*$') n(native)
         WHERE t.site = :site
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL
-               -- A script's job that is done without having told its start is at its last lines.
+               -- A script's job that is done and reported no start is at its last lines.
                OR t.closed_at IS NOT NULL AND t.outcome IS DISTINCT FROM 'done'
                   AND (t.started_by IS NULL OR t.outcome = 'declared'))
         ORDER BY t.id

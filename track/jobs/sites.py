@@ -56,7 +56,7 @@ a script ensures no inputs."""
 
 PATIENCE = f"""make_interval(secs => coalesce(
     CAST(t.definition ->> 'silent_after_s' AS double precision), {SILENT_AFTER_S}))"""
-"""How long site `t` may go without a word from its driver."""
+"""How long site `t` may go without a sign of life of its driver."""
 
 DRIVEN = f"(t.seen_at IS NOT NULL AND t.seen_at > now() - {PATIENCE})"
 """Whether somebody drives site `t`: what is queued at another lies there for ever."""

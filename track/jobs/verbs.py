@@ -45,7 +45,7 @@ class LockedJob:
     retries: int
     redo: bool
     cancel_requested: bool
-    finalises: bool  # its stage is the end of its asset's road
+    finalises: bool  # its stage is the last of its asset
     pauses: int
     at: datetime
 
@@ -118,7 +118,7 @@ async def finish(
     """
     now = await locked_job(tx, job_id)
     if now.state not in (State.CLAIMED, State.RETURNED):
-        raise StaleMove(f"job {job_id} is {now.state}; only one in hand can be finished")
+        raise StaleMove(f"job {job_id} is {now.state}; one is finished when claimed or returned")
     await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why, pauses=0)
     if now.redo:
         return await _redo(tx, job_id, actor)

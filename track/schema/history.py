@@ -21,6 +21,6 @@ async def record_all(
     tx: AsyncConnection, rows: Iterable[Mapping[str, Any]], *, actor: str, what: str
 ) -> None:
     """Append a row for each of `rows`, which all name the same columns; any number of them."""
-    said = [{"actor": actor, "what": what, **row} for row in rows]
-    if said:
-        await tx.execute(insert(history), said)
+    written = [{"actor": actor, "what": what, **row} for row in rows]
+    if written:
+        await tx.execute(insert(history), written)

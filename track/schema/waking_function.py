@@ -1,11 +1,11 @@
-"""The question that every callback ends with, asked inside the database.
+"""Asking for dispatchers inside the database, which every callback does at its end.
 
 Two statements must see two moments, before a session's lock and after it; from outside
-that costs every callback two more journeys. What it asks, Prefect is told by the outbox.
+that costs every callback two more round trips. The outbox brings the event to Prefect.
 """
 
 CHANNEL = "refinery_announce"
-"""Where an announcer listens; a lost notice costs only its next look at the clock."""
+"""Where an announcer listens; a lost notice only delays an event until its next round."""
 
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION track.ask_for_dispatchers(wanted uuid[], due timestamptz[])
@@ -55,7 +55,7 @@ BEGIN
     END IF;
 END $$
 """
-"""`due`: since when each has something to do, beside it in `wanted`; null: now."""
+"""`due`: since when each of `wanted` has something to do; null: now."""
 
 UNATTENDED = """
 CREATE OR REPLACE VIEW track.unattended AS

@@ -55,10 +55,10 @@ class Canceller:
         named: dict[str, list[str]] = {}
         told: dict[str, float] = {}
         for each in due:
-            if each.told_at is None:
+            if each.reported_at is None:
                 named.setdefault(each.key, []).append(each.external_id)
             else:
-                told[each.external_id] = max(each.told_at, told.get(each.external_id, 0.0))
+                told[each.external_id] = max(each.reported_at, told.get(each.external_id, 0.0))
         if named and (silence := await self.state.cluster.cancel(named)):
             self.state.squeue.note(silence, self.state.clock())
             return False

@@ -83,7 +83,7 @@ class ScriptEnds:
     async def _poll_some(self, runs: Sequence[ScriptRun]) -> None:
         told: dict[str, float] = {}
         for run in runs:
-            told |= {each: max(run.told_at, told.get(each, 0.0)) for each in _asked(run)}
+            told |= {each: max(run.reported_at, told.get(each, 0.0)) for each in _asked(run)}
         shown = await poll_by_id.poll(self.state, told) if told else {}
         if shown is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)

@@ -16,7 +16,7 @@ from track.jobs.claims import Claim, claim, returned, take_returned
 from track.jobs.leases import Lease, LeaseTaken
 from track.jobs.moves import Guard, StaleMove
 from track.jobs.outlook import outlook
-from track.jobs.parking import look
+from track.jobs.parking import wake_or_park
 from track.jobs.sites import NoSite, choose_site, is_driven
 from track.jobs.takeover import release_jobs
 from track.records.sessions import finish_if_registered
@@ -115,7 +115,7 @@ class Dispatching:
 
         async def once_more(tx: AsyncConnection) -> None:
             await release_jobs(tx, session_id, actor=self.name)
-            seen = (await look(tx, session_id))[session_id]
+            seen = (await wake_or_park(tx, session_id))[session_id]
             if ending == "handed over" and not seen.quiet:
                 await wake_session(tx, session_id)
             elif seen.quiet:

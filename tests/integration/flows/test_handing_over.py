@@ -105,13 +105,13 @@ async def test_results_that_came_back_are_taken_within_the_room_the_longest_back
     )
     job = await world.job_id("q3", "create")
 
-    async def look(limit: int, *besides: int) -> list[str]:
+    async def look(limit: int, *without: int) -> list[str]:
         found = await transact(
             world.engine,
             returned,
             world.session_id,
             limit=limit,
-            besides=besides,
+            without=without,
         )
         return [each.guid for each in found]
 

@@ -6,7 +6,7 @@ from hpc.ends import Meaning
 from hpc.scheduler import by_id
 from hpc.sites.slurm.judge import JobVerdict, SiteStatus
 from hpc.sites.slurm.script_ends import judge, patience_s
-from track.jobs.scripts import ScriptRun, submitted_ids, told_ids
+from track.jobs.scripts import ScriptRun, reported_ids, submitted_ids
 
 
 def run(*native_ids: str, cancelled: bool = False, started: bool = True) -> ScriptRun:
@@ -78,8 +78,8 @@ def test_a_job_that_has_not_started_may_wait_in_the_queue_for_an_hour() -> None:
 def test_the_ids_a_script_said_are_those_of_sbatch() -> None:
     said = "Submitted batch job 77\nhello\nSubmitted batch job 78\nSubmitted batch job 77\n"
     assert submitted_ids(said) == ["77", "78"]
-    assert told_ids("77,78") == {"77", "78"}
-    assert told_ids("script b12") == told_ids(None) == frozenset()
+    assert reported_ids("77,78") == {"77", "78"}
+    assert reported_ids("script b12") == reported_ids(None) == frozenset()
 
 
 def test_a_job_submitted_after_its_id_was_told_is_anothers_unless_it_was_begun_anew() -> None:
