@@ -38,9 +38,10 @@ import secrets
 import shlex
 from importlib.resources import files
 
-from hpc.scheduler.prelude import prelude_lines
+from hpc.scheduler.batch_script import prelude_lines
 from hpc.scheduler.refusals import lost_answer_pattern
-from hpc.transport.base import CommandAnswer, Sink, SiteWire, Stdin
+from hpc.transport.channel import CommandAnswer, Sink, Stdin
+from hpc.transport.ssh import SshLink
 
 _COMMAND = (
     "exec /bin/sh -c 'IFS= read -r line && case $line in"
@@ -63,7 +64,7 @@ def new_mark() -> str:
 
 
 async def run_script(
-    wire: SiteWire,
+    wire: SshLink,
     script: str,
     mark: str,
     *words: str,
@@ -74,7 +75,7 @@ async def run_script(
 ) -> CommandAnswer:
     """Run `<script>.sh` over there with these words, after the site's prelude.
 
-    Raises WireError; see `SiteWire.run` for the deadline and the sink.
+    Raises WireError; see `SshLink.run` for the deadline and the sink.
     """
     first = program(script, mark, *words, prelude=prelude)
     given = first + stdin if isinstance(stdin, bytes) else itertools.chain((first,), stdin)

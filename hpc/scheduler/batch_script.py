@@ -4,7 +4,6 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from hpc.scheduler.prelude import prelude_lines
 from schemas.pipeline.model import Resources
 
 SIGNAL_LEAD_S = 90
@@ -104,3 +103,14 @@ def _signal(time_s: int | None) -> str | None:
         return None
     lead = SIGNAL_LEAD_S if time_s is None else min(SIGNAL_LEAD_S, time_s // 6)
     return f"B:USR1@{lead}"
+
+
+def prelude_lines(prelude: str) -> str:
+    """What to put before a script of ours, on the login node or in a job; nothing for none.
+
+    The prelude is the site's own shell text. What it prints is thrown away, and what it sets
+    stays, but for `set -e` and `set -u`, which would end a script that does not expect them.
+    """
+    if not prelude.strip():
+        return ""
+    return f"{{ {prelude}\n}} >/dev/null 2>&1 </dev/null\nset +eu\n"

@@ -12,15 +12,19 @@ import re
 from enum import Enum
 
 
-class Complaint(Enum):
-    """What an unsuccessful `sbatch` leaves us with; only the last may have left a job."""
+class SubmitOutcome(Enum):
+    """What is known of a submission."""
 
-    PERMANENT = "permanent"  # wrong as it is written; the same again fails again
+    KNOWN = "known"  # it has an id
+    BUSY = "busy"  # an earlier try of ours is still under way over there
+    ABSENT = "absent"  # tried before, without an answer, and the queue shows no such job now
+    QUEUE_UNREADABLE = "unreadable"  # tried before, and the queue cannot be asked
+    REFUSED = "refused"  # wrong as it is written; the same again fails again
     FULL = "full"  # the queue takes nothing just now
     FEWER = "fewer"  # it takes no more than so many at a time
     ARRAY = "array"  # a larger array than it takes, or it takes none at all
-    UNWILLING = "unwilling"  # the site says no, and nothing of it is the job's fault
-    AMBIGUOUS = "ambiguous"  # the job may exist: look for it before anything else
+    UNWILLING = "unwilling"  # the site refuses, and nothing of it is the job's fault
+    UNKNOWN = "unknown"  # tried now, and the job may exist: look for it before anything else
 
 
 _TRANSPORT = re.compile(
@@ -112,52 +116,52 @@ def answered(exit_code: int, stderr: str) -> bool:
     return exit_code == 0 and re.search(lost_answer_pattern(), _plain(stderr)) is None
 
 
-def classify(stderr: str) -> Complaint:
+def classify(stderr: str) -> SubmitOutcome:
     """What to make of an unsuccessful `sbatch`, from what it wrote.
 
-    Doubt wins: a text that names both a limit and a lost connection is AMBIGUOUS, and so is
+    Doubt wins: a text that names both a limit and a lost connection is UNKNOWN, and so is
     one in which neither the controller nor anything known on the login node speaks. Colours,
     case, line breaks and lines around the answer change nothing.
     """
     text = _plain(stderr)
     if _TRANSPORT.search(text):
-        return Complaint.AMBIGUOUS
+        return SubmitOutcome.UNKNOWN
     _, failed, said = text.rpartition(_FAILED)
     if failed:
         return _answered(said.strip(), text)
     if _NAMED.search(text):
         return _policy(text)
     if _WRONG_WORDS.search(text):
-        return Complaint.PERMANENT
-    return Complaint.UNWILLING if _NOT_ASKED.search(text) else Complaint.AMBIGUOUS
+        return SubmitOutcome.REFUSED
+    return SubmitOutcome.UNWILLING if _NOT_ASKED.search(text) else SubmitOutcome.UNKNOWN
 
 
-def _answered(said: str, text: str) -> Complaint:
+def _answered(said: str, text: str) -> SubmitOutcome:
     if said.startswith(_POLICY):
         return _policy(text)
     for pattern, complaint in (
-        (_PERMANENT, Complaint.PERMANENT),
-        (_FULL, Complaint.FULL),
-        (_FEWER, Complaint.FEWER),
-        (_ARRAY, Complaint.ARRAY),
+        (_PERMANENT, SubmitOutcome.REFUSED),
+        (_FULL, SubmitOutcome.FULL),
+        (_FEWER, SubmitOutcome.FEWER),
+        (_ARRAY, SubmitOutcome.ARRAY),
     ):
         if pattern.match(said):
             return complaint
-    return Complaint.UNWILLING
+    return SubmitOutcome.UNWILLING
 
 
-def _policy(text: str) -> Complaint:
+def _policy(text: str) -> SubmitOutcome:
     """A breach of policy, by the limit named; without one it is most often one on how many
     may be submitted, and where it is not, trying ever fewer comes to an end as well."""
     for pattern, complaint in (
-        (_SUBMITTED, Complaint.FEWER),
-        (_PER_JOB, Complaint.PERMANENT),
-        (_USED_UP, Complaint.UNWILLING),
-        (_OTHER_LIMIT, Complaint.FULL),
+        (_SUBMITTED, SubmitOutcome.FEWER),
+        (_PER_JOB, SubmitOutcome.REFUSED),
+        (_USED_UP, SubmitOutcome.UNWILLING),
+        (_OTHER_LIMIT, SubmitOutcome.FULL),
     ):
         if pattern.search(text):
             return complaint
-    return Complaint.FEWER
+    return SubmitOutcome.FEWER
 
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")

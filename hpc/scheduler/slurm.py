@@ -6,9 +6,9 @@ and an incomplete answer never shows that a job is absent.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hpc.scheduler.refusals import Complaint, answered, classify, on_one_line
+from hpc.scheduler.refusals import SubmitOutcome, answered, classify, on_one_line
 from hpc.scheduler.states import JobState, slurm_state
 
 QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
@@ -24,18 +24,13 @@ _SUBMITTED = re.compile(r"(\d+)(?:;[\w.-]+)?")
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """Slurm took it; its array job id."""
+class SubmitResult:
+    """What became of one batch. `others` are further jobs under its name: duplicates."""
 
-    job_id: str
-
-
-@dataclass(frozen=True)
-class Declined:
-    """No id came back. `complaint` says whether it may exist all the same."""
-
-    complaint: Complaint
-    why: str
+    outcome: SubmitOutcome
+    job_id: str = ""
+    why: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,6 @@ class Limits:
     max_jobs: int = 10_000
     min_job_age_s: int = 300
     message_timeout_s: int = 10
-    accounting: bool = True
-    settings: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def largest_array(self) -> int:
@@ -91,17 +84,16 @@ def sbatch_command(key: str) -> list[str]:
     return ["sbatch", "--parsable", f"--job-name={key}", f"--comment={key}", "job.sh"]
 
 
-def read_submission(exit_code: int | None, stdout: str, stderr: str) -> Accepted | Declined:
+def read_submission(exit_code: int | None, stdout: str, stderr: str) -> SubmitResult:
     """What became of a submission. An id counts even when the exit code is not 0: it exists."""
     for line in reversed(stdout.splitlines()):
         found = _SUBMITTED.fullmatch(line.strip())
         if found:
-            return Accepted(found[1])
+            return SubmitResult(SubmitOutcome.KNOWN, found[1])
     said = f"{stderr}\n{stdout}"
     why = on_one_line(said)[-MAX_CHARACTERS:] or f"no answer, exit code {exit_code}"
-    if exit_code in (0, None):
-        return Declined(Complaint.AMBIGUOUS, why)
-    return Declined(classify(said), why)
+    outcome = SubmitOutcome.UNKNOWN if exit_code in (0, None) else classify(said)
+    return SubmitResult(outcome, why=why)
 
 
 def squeue_by_key_command(key: str) -> list[str]:
@@ -134,25 +126,18 @@ def read_queue(
 
     A name that is none of `names` is a line cut short.
     """
-    if not answered(exit_code, stderr):
-        return None
-    return _collect(lines, _queue_tasks, names)
+    return _collect(lines, _queue_tasks, names) if answered(exit_code, stderr) else None
 
 
 def _queue_tasks(line: str) -> list[Task]:
     array, tasks, word, name, node, reason = line.split("|", 5)
     if not array.isdecimal():
         raise ValueError(line)
+    single = tasks in ("N/A", "")
+    natives = [array] if single else [f"{array}_{index}" for index in expand(tasks)]
     return [
-        Task(native, name, slurm_state(word), word, reason=reason, node=node)
-        for native in _natives(array, tasks)
+        Task(native, name, slurm_state(word), word, reason=reason, node=node) for native in natives
     ]
-
-
-def _natives(array: str, tasks: str) -> list[str]:
-    if tasks in ("N/A", ""):
-        return [array]
-    return [f"{array}_{index}" for index in expand(tasks)]
 
 
 def expand(tasks: str) -> list[int]:
@@ -181,9 +166,7 @@ def read_accounting(
     exit_code: int, lines: Sequence[str], stderr: str, names: Collection[str] = ()
 ) -> SchedulerAnswer | None:
     """The tasks sacct shows; None when there is no accounting or no answer."""
-    if not answered(exit_code, stderr):
-        return None
-    return _collect(lines, _accounting_tasks, names)
+    return _collect(lines, _accounting_tasks, names) if answered(exit_code, stderr) else None
 
 
 def _accounting_tasks(line: str) -> list[Task]:
@@ -216,8 +199,6 @@ def read_limits(lines: Iterable[str]) -> Limits:
         max_jobs=_number(settings, "MaxJobCount", Limits.max_jobs),
         min_job_age_s=_number(settings, "MinJobAge", Limits.min_job_age_s),
         message_timeout_s=_number(settings, "MessageTimeout", Limits.message_timeout_s),
-        accounting="none" not in settings.get("AccountingStorageType", "").lower(),
-        settings=settings,
     )
 
 

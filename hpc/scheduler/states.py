@@ -34,7 +34,7 @@ class JobState(Enum):
 _S = JobState
 
 SLURM = {
-    # squeue(1) and sacct(1), JOB STATE CODES; the short codes are what `squeue %t` prints.
+    # squeue(1) and sacct(1), JOB STATE CODES.
     "BOOT_FAIL": _S.NODE_FAIL,
     "CANCELLED": _S.CANCELLED,
     "COMPLETED": _S.COMPLETED,
@@ -65,35 +65,8 @@ SLURM = {
 }
 """What each of Slurm's words means."""
 
-_CODES = {
-    "BF": "BOOT_FAIL",
-    "CA": "CANCELLED",
-    "CD": "COMPLETED",
-    "CF": "CONFIGURING",
-    "CG": "COMPLETING",
-    "DL": "DEADLINE",
-    "F": "FAILED",
-    "NF": "NODE_FAIL",
-    "OOM": "OUT_OF_MEMORY",
-    "PD": "PENDING",
-    "PR": "PREEMPTED",
-    "R": "RUNNING",
-    "RD": "RESV_DEL_HOLD",
-    "RF": "REQUEUE_FED",
-    "RH": "REQUEUE_HOLD",
-    "RQ": "REQUEUED",
-    "RS": "RESIZING",
-    "RV": "REVOKED",
-    "S": "SUSPENDED",
-    "SE": "SPECIAL_EXIT",
-    "SI": "SIGNALING",
-    "SO": "STAGE_OUT",
-    "ST": "STOPPED",
-    "TO": "TIMEOUT",
-}
-
 
 def slurm_state(word: str) -> JobState:
     """What a word of squeue or sacct means; `CANCELLED by 1000` and `RUNNING+` are understood."""
     first = word.strip().split(" ", 1)[0].rstrip("+*").upper()
-    return SLURM.get(_CODES.get(first, first), JobState.UNKNOWN)
+    return SLURM.get(first, JobState.UNKNOWN)

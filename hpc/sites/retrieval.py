@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.remote import TruncatedAnswer, new_mark, run_script
 from hpc.sites.retries import Retries
-from hpc.transport.base import SiteWire
 from hpc.transport.errors import WireError
+from hpc.transport.ssh import SshLink
 from schemas.files import Output
 from schemas.guid import check_guid
 from track.jobs.outputs import Outputs, note_retrieved, note_waiting, wanted_outputs
@@ -171,7 +171,7 @@ class RemoteSource:
 
     tries = TRIES_UNTIL_GONE
 
-    def __init__(self, wire: SiteWire, root: str, prelude: str = "") -> None:
+    def __init__(self, wire: SshLink, root: str, prelude: str = "") -> None:
         self._wire, self._root, self._prelude = wire, root, prelude
 
     async def fetch(self, guid: str, paths: Sequence[str], size: int, into: Path) -> None:

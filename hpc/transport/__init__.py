@@ -1,1 +1,1 @@
-"""Ways to run a command at a site: over SSH, or on this machine. They know no scheduler."""
+"""Runs commands at a site over SSH. It knows no scheduler."""

@@ -7,22 +7,42 @@ the channel is closed explicitly: a server counts it until then.
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
-from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.connect import SshConnection
-from hpc.transport.errors import DeadlinePassed, LinkLost, NotBegun, TooMuch, WireError
+from hpc.transport.errors import DeadlinePassed, LinkLost, NotBegun, TooMuch
 
-E = TypeVar("E", bound=WireError)
+Stdin: TypeAlias = bytes | Iterable[bytes]
+Sink: TypeAlias = Callable[[bytes], object]
 
 PIECE = 32_768
 MAX_OUTPUT = 256_000_000
-PEEK_S = 0.2
+POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class CommandAnswer:
+    """What a command answered. `exit_code` None: it ended without an exit code."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass
+class Counts:
+    """What was asked of a site since the link was made; `lost` are connections that broke."""
+
+    connections: int = 0
+    commands: int = 0
+    refused_channels: int = 0
+    lost: int = 0
 
 
 class ChannelCall:
@@ -46,7 +66,7 @@ class ChannelCall:
 
     def run(self, command: str, stdin: Stdin, sink: Sink | None) -> CommandAnswer:
         """Run the command. Raises WireError."""
-        # paramiko waits for the server's word on an exec without any deadline of its own.
+        # paramiko waits for the server's answer to an exec without any deadline of its own.
         alarm = threading.Timer(self._deadline_s, self.abort)
         alarm.daemon = True
         alarm.start()
@@ -69,11 +89,15 @@ class ChannelCall:
         except ChannelException as error:
             raise NotBegun(f"the host opens no further session: {error}") from error
         except (SSHException, OSError, EOFError) as error:
+            trouble: LinkLost | DeadlinePassed
             if not transport.is_active():
-                raise _not_begun(LinkLost(f"the connection is gone: {error}")) from error
-            if "Unable to open channel" in str(error):
+                trouble = LinkLost(f"the connection is gone: {error}")
+            elif "Unable to open channel" in str(error):
                 raise NotBegun("the host opens no further session") from error
-            raise _not_begun(DeadlinePassed(f"no session was opened in time: {error}")) from error
+            else:
+                trouble = DeadlinePassed(f"no session was opened in time: {error}")
+            trouble.begun = False
+            raise trouble from error
         self._channel = channel
         return channel
 
@@ -86,7 +110,7 @@ class ChannelCall:
         feed: bytes | None = b""
         total = 0
         while True:
-            self._look_at_the_clock(channel)
+            self._check_deadline(channel)
             moved = 0
             while channel.recv_ready() and (piece := channel.recv(PIECE * 8)):
                 take(piece)
@@ -107,15 +131,13 @@ class ChannelCall:
     def _feed(
         self, channel: paramiko.Channel, feed: bytes, pieces: Iterator[bytes]
     ) -> bytes | None:
-        """Send some; what is left to send, None after the end was told."""
+        """Send some; what is left to send, None after the end was sent."""
         if not feed:
             feed = next(pieces, b"")
         if not feed:
             channel.shutdown_write()
             return None
-        sent = channel.send(feed[:PIECE])
-        self._counts.sent_bytes += sent
-        return feed[sent:]
+        return feed[channel.send(feed[:PIECE]) :]
 
     def _is_over(self, channel: paramiko.Channel) -> bool:
         drained = channel.eof_received and not channel.recv_ready()
@@ -124,9 +146,9 @@ class ChannelCall:
     def _wait(self, channel: paramiko.Channel, *, feeding: bool) -> None:
         """Until something arrives, at most a moment."""
         if channel.eof_received:
-            channel.status_event.wait(PEEK_S)
+            channel.status_event.wait(POLL_S)
         else:
-            select.select([channel], [], [], 0.005 if feeding else PEEK_S)
+            select.select([channel], [], [], 0.005 if feeding else POLL_S)
 
     def _exit_code(self, channel: paramiko.Channel) -> int | None:
         """None when a signal ended the command over there. Raises LinkLost, DeadlinePassed."""
@@ -136,7 +158,7 @@ class ChannelCall:
             raise self._trouble(None)
         return None
 
-    def _look_at_the_clock(self, channel: paramiko.Channel) -> None:
+    def _check_deadline(self, channel: paramiko.Channel) -> None:
         if time.monotonic() > self._until or self._gone.is_set():
             raise DeadlinePassed(f"no answer within {self._deadline_s:.0f} s")
         if not self._connection.transport.is_active() and not channel.status_event.is_set():
@@ -146,12 +168,6 @@ class ChannelCall:
         if self._gone.is_set() or time.monotonic() > self._until:
             return DeadlinePassed(f"no answer within {self._deadline_s:.0f} s")
         return LinkLost(f"the connection broke: {error or 'it is closed'}")
-
-
-def _not_begun(error: E) -> E:
-    """The same trouble before the command was sent."""
-    error.begun = False
-    return error
 
 
 def _pieces(stdin: Stdin) -> Iterator[bytes]:

@@ -74,7 +74,7 @@ class SshConnection:
 
 
 def connect(address: SshAddress, generation: int) -> SshConnection:
-    """Open a connection; blocks. Raises WireError in plain words."""
+    """Open a connection; blocks. Raises WireError."""
     first = address.jump or address.node
     try:
         base = _dial(first)
@@ -100,7 +100,7 @@ def connect(address: SshAddress, generation: int) -> SshConnection:
 
 
 def _of_jump(address: SshAddress, error: WireError) -> WireError:
-    """The same trouble, said to be the jump host's; what only a person can mend stays so."""
+    """The same error, named as the jump host's; what only a person can mend stays so."""
     if address.jump is None or isinstance(error, JumpDown):
         return error
     kind = type(error) if error.needs_operator else JumpDown
@@ -131,7 +131,7 @@ def _tunnel(jump: paramiko.Transport, address: SshAddress) -> paramiko.Channel:
 
 
 def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Transport:
-    """Check the host, then ourselves."""
+    """Check the host's key, then log in with ours."""
     pinned = read_host_keys(hop)
     key = read_private_key(hop)
     try:
@@ -158,7 +158,7 @@ def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Tra
         refused = isinstance(error, AuthenticationException) and transport.is_active()
         said = _banner(transport)
         transport.close()
-        raise _in_our_words(error, hop, pinned, refused=refused, said=said) from error
+        raise _as_wire_error(error, hop, pinned, refused=refused, said=said) from error
     return transport
 
 
@@ -170,11 +170,14 @@ def _banner(transport: paramiko.Transport) -> str:
     return f"; it says: {words[-LONGEST_BANNER:]}" if words else ""
 
 
-def _in_our_words(
+def _as_wire_error(
     error: Exception, hop: SshHop, pinned: HostKeys, *, refused: bool, said: str
 ) -> WireError:
-    """`refused`: the host is still there and refused us. A link that breaks while we log in
-    looks much the same to paramiko, and must not count as a key that is not accepted."""
+    """What paramiko's error means. `refused`: the host still answers and refused us.
+
+    A link that breaks while we log in looks much the same to paramiko, and must not count as a
+    key that is not accepted.
+    """
     if isinstance(error, BadAuthenticationType) and "publickey" not in error.allowed_types:
         wanted = " or ".join(error.allowed_types)
         return KeyRefused(f"{hop.name} takes no key, or not as the first: it wants {wanted}{said}")
@@ -198,7 +201,7 @@ def _check_host(transport: paramiko.Transport, hop: SshHop, pinned: HostKeys) ->
 
 
 def read_private_key(hop: SshHop) -> paramiko.PKey:
-    """Our key. Raises BadAddress without a word of its text."""
+    """Our key. Raises BadAddress, whose text has nothing of the key."""
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
         try:
             return kind.from_private_key(io.StringIO(hop.private_key), hop.passphrase)

@@ -1,4 +1,4 @@
-"""What can go wrong on the wire, told apart by what is known of the command.
+"""What can go wrong over SSH, told apart by whether the command may have run.
 
 The class docstring is what an operator does about it.
 """
@@ -21,7 +21,7 @@ class LoginBackoff(Backoff):
 class WireError(Exception):
     """A command could not be run to its end. `begun` says whether it may have been.
 
-    `needs_operator` is what only a person can mend, `pauses` how soon we knock again.
+    `needs_operator`: only a person can mend it; `pauses`: how soon we connect again.
     """
 
     begun = False

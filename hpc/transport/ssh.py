@@ -6,17 +6,15 @@ generation number: trouble on an old one never takes down the new one.
 
 import asyncio
 import contextlib
-import functools
 import logging
 import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
-from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.breaker import Breaker
-from hpc.transport.channel import ChannelCall
+from hpc.transport.channel import ChannelCall, CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.connect import SshConnection, connect
 from hpc.transport.errors import CircuitOpen, DeadlinePassed, HungUp, LinkLost, NotBegun, WireError
 from schemas.backoff import Backoff
@@ -30,19 +28,20 @@ ROOM_S = 15.0
 
 PAUSES = Backoff(0.05, 1.0)
 IDLE_S = 45.0
-"""After so long a silence a connection proves that it is alive before it is trusted."""
+"""A connection that was idle for longer is probed before it is used."""
 
 PROBE_S = 5.0
 GRACE_S = 3.0
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 log = logging.getLogger(__name__)
 
 
 class SshLink:
-    """A wire to one login node; opens when first used and again when it broke.
+    """A link to one login node; opens when first used and again when it broke.
 
-    `host_key` is the kind and fingerprint of the one last seen.
+    `host_key` is the kind and fingerprint of the one last seen, empty before.
     """
 
     def __init__(self, address: SshAddress, *, breaker: Breaker | None = None) -> None:
@@ -66,7 +65,11 @@ class SshLink:
         deadline_s: float = 60.0,
         sink: Sink | None = None,
     ) -> CommandAnswer:
-        """Run a shell command to its end. Raises WireError; see `begun` there."""
+        """Run a shell command to its end within `deadline_s` seconds.
+
+        `sink` is given stdout piece by piece, on another thread, instead of the answer.
+        Raises WireError; its `begun` says whether the command may have run.
+        """
         async with self._places:
             until = time.monotonic() + min(ROOM_S, deadline_s)
             tries = 0
@@ -87,7 +90,7 @@ class SshLink:
         await self._connected()
 
     async def close(self) -> None:
-        """Let go of the connection; the link may be used again."""
+        """Close the connection; the link may be used again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await self._in_thread(connection.close)
@@ -101,8 +104,7 @@ class SshLink:
         sink: Sink | None,
     ) -> CommandAnswer:
         call = ChannelCall(connection, self.counts, deadline_s)
-        work = self._in_thread(functools.partial(call.run, command, stdin, sink))
-        task = asyncio.ensure_future(work)
+        task = self._in_thread(call.run, command, stdin, sink)
         try:
             answer = await asyncio.wait_for(asyncio.shield(task), deadline_s + GRACE_S)
         except asyncio.CancelledError:
@@ -113,11 +115,11 @@ class SshLink:
             self._drop(connection)
             raise
         except DeadlinePassed:
-            await self._suspect(connection)
+            await self._probe(connection)
             raise
         except TimeoutError as error:
             task.add_done_callback(_forget)
-            await self._suspect(connection)
+            await self._probe(connection)
             raise DeadlinePassed(f"no answer within {deadline_s:.0f} s") from error
         self._used_at = time.monotonic()
         self._prove(connection)
@@ -130,7 +132,7 @@ class SshLink:
             if found is not None and not found.transport.is_active():
                 self._drop(found)
             elif found is not None and time.monotonic() - self._used_at > IDLE_S:
-                await self._suspect(found)
+                await self._probe(found)
             if self._connection is None:
                 self._connection = await self._open()
             self._used_at = time.monotonic()
@@ -143,9 +145,7 @@ class SshLink:
         self._generation += 1
         try:
             self.counts.connections += 1
-            opened = await self._in_thread(
-                functools.partial(connect, self.address, self._generation)
-            )
+            opened = await self._in_thread(connect, self.address, self._generation)
         except WireError as error:
             wait = self.breaker.failed(time.monotonic(), str(error), error.pauses)
             log.warning("%s; next try in %.0f s", error, wait)
@@ -153,12 +153,10 @@ class SshLink:
         self.host_key = opened.host_key
         return opened
 
-    async def _suspect(self, connection: SshConnection) -> None:
+    async def _probe(self, connection: SshConnection) -> None:
         """Keep a connection that still answers, drop one that does not."""
         call = ChannelCall(connection, self.counts, PROBE_S)
-        work = asyncio.ensure_future(
-            self._in_thread(functools.partial(call.run, "true", b"", None))
-        )
+        work = self._in_thread(call.run, "true", b"", None)
         try:
             await asyncio.wait_for(asyncio.shield(work), PROBE_S + GRACE_S)
         except NotBegun:
@@ -176,8 +174,8 @@ class SshLink:
     def _drop(self, connection: SshConnection) -> None:
         """Forget a connection, unless a newer one is in its place already.
 
-        One that never carried a command to its end was a failure to connect, lest a host that
-        lets us in and throws us out is knocked at for ever.
+        One that never carried a command to its end counts as a failure to connect: else a host
+        that lets us in and ends every session would be tried again without a pause for ever.
         """
         if self._connection is not None and self._connection.generation == connection.generation:
             self._connection = None
@@ -187,11 +185,11 @@ class SshLink:
                 self.breaker.failed(time.monotonic(), why, HungUp.pauses)
         connection.cut()
 
-    def _in_thread(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+    def _in_thread(self, work: Callable[[*Args], T], *args: *Args) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 
 def _forget(task: "asyncio.Future[CommandAnswer]") -> None:
-    """Nobody waits for its outcome any more; look at it so that nobody is warned either."""
+    """Read the outcome that nobody awaits any more, so that asyncio does not warn of it."""
     with contextlib.suppress(asyncio.CancelledError):
         task.exception()

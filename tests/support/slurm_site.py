@@ -18,7 +18,6 @@ from api.clusters import create_app
 from demo.lab.slurm_lab import SlurmLab
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.transport.base import SiteWire
 from hpc.transport.breaker import Breaker
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
@@ -83,7 +82,7 @@ class SlurmSite:
     def driver(
         self,
         runner: Path | None = None,
-        wire: SiteWire | None = None,
+        wire: SshLink | None = None,
         callback: str | None = None,
         **more: Any,
     ) -> SlurmDriver:

@@ -1,53 +1,17 @@
 """What a cluster's answers say, as plain facts: the lines of `hpc/remote` are read here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 
 from hpc.scheduler import slurm
-from hpc.scheduler.refusals import Complaint, answered, is_silence
+from hpc.scheduler.refusals import SubmitOutcome, answered, is_silence
+from hpc.scheduler.slurm import SubmitResult
 
 Lines = list[tuple[str, str]]
 
 
 class SiteTrouble(Exception):
     """The site's own fault, in its own words: a full disk, a folder that cannot be written."""
-
-
-class SubmitOutcome(Enum):
-    """What is known of a submission."""
-
-    KNOWN = "known"  # it has an id
-    BUSY = "busy"  # an earlier try of ours is still at it over there
-    ABSENT = "absent"  # tried before, without an answer, and the queue shows no such job now
-    QUEUE_UNREADABLE = "unreadable"  # tried before, and the queue cannot be asked
-    REFUSED = "refused"  # wrong as it is written
-    FULL = "full"  # the queue takes no more just now
-    FEWER = "fewer"  # nor so many at a time
-    ARRAY = "array"  # nor so large an array
-    UNWILLING = "unwilling"  # the site refuses; of these four no job exists
-    UNKNOWN = "unknown"  # tried now, and no one knows
-
-
-OUTCOMES = {
-    Complaint.PERMANENT: SubmitOutcome.REFUSED,
-    Complaint.FULL: SubmitOutcome.FULL,
-    Complaint.FEWER: SubmitOutcome.FEWER,
-    Complaint.ARRAY: SubmitOutcome.ARRAY,
-    Complaint.UNWILLING: SubmitOutcome.UNWILLING,
-    Complaint.AMBIGUOUS: SubmitOutcome.UNKNOWN,
-}
-"""What each complaint of `sbatch` makes of a submission."""
-
-
-@dataclass(frozen=True)
-class SubmitResult:
-    """What became of one batch. `others` are further jobs under its name: duplicates."""
-
-    outcome: SubmitOutcome
-    job_id: str = ""
-    why: str = ""
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +23,6 @@ class Hello:
 
     user: str
     clock_skew_s: float
-    rtt_s: float
     free_mb: int | None
     has_runner: bool
     tools: frozenset[str]
@@ -97,7 +60,6 @@ def read_hello(lines: Lines, runner: str, began: float, ended: float) -> Hello:
     return Hello(
         user=said.get("user", ""),
         clock_skew_s=_seconds(said.get("clock", ""), began) - (began + ended) / 2,
-        rtt_s=ended - began,
         free_mb=int(space) * 1024 // 1_000_000 if space.isdecimal() else None,
         has_runner=said.get("runner") == runner,
         tools=frozenset(text for kind, text in lines if kind == "tool"),
@@ -170,9 +132,7 @@ def read_outcomes(lines: Lines) -> dict[str, SubmitResult]:
                 outcomes[key] = SubmitResult(SubmitOutcome.KNOWN, job_id=rest)
             case "double":
                 known = outcomes[key]
-                outcomes[key] = SubmitResult(
-                    SubmitOutcome.KNOWN, known.job_id, others=(*known.others, rest)
-                )
+                outcomes[key] = replace(known, others=(*known.others, rest))
             case "busy" | "absent" | "unreadable":
                 outcomes[key] = SubmitResult(SubmitOutcome(kind), why=rest)
             case "out":
@@ -180,14 +140,7 @@ def read_outcomes(lines: Lines) -> dict[str, SubmitResult]:
             case "err":
                 err.append(text)
             case "failed":
-                outcomes[key] = _declined(rest, "\n".join(out), "\n".join(err))
+                code = int(rest) if rest.isdecimal() else None
+                outcomes[key] = slurm.read_submission(code, "\n".join(out), "\n".join(err))
                 out, err = [], []
     return outcomes
-
-
-def _declined(code: str, out: str, err: str) -> SubmitResult:
-    exit_code = int(code) if code.isdecimal() else None
-    answer = slurm.read_submission(exit_code, out, err)
-    if isinstance(answer, slurm.Accepted):
-        return SubmitResult(SubmitOutcome.KNOWN, job_id=answer.job_id)
-    return SubmitResult(OUTCOMES[answer.complaint], why=answer.why)

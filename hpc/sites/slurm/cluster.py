@@ -13,13 +13,13 @@ from pathlib import Path
 from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
 from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
+from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.shipping import Parcel, pack
 from hpc.sites.slurm.answers import (
     Hello,
     Lines,
     PollResult,
     SiteTrouble,
-    SubmitResult,
     by_attempt,
     program_answer,
     raise_trouble,
@@ -27,7 +27,8 @@ from hpc.sites.slurm.answers import (
     read_outcomes,
     read_poll,
 )
-from hpc.transport.base import SiteWire, Stdin
+from hpc.transport.channel import Stdin
+from hpc.transport.ssh import SshLink
 
 LONG_DEADLINE_S = 300.0
 SLOWEST_BYTES_S = 500_000
@@ -40,13 +41,11 @@ MAX_SENT = 200
 
 @dataclass
 class Cluster:
-    """Asks and tells one cluster. `polls` counts questions to its queue."""
+    """One cluster, at the end of a link."""
 
-    wire: SiteWire
+    wire: SshLink
     root: str
     prelude: str = ""
-    polls: int = 0
-    submissions: int = 0
     clock: Callable[[], float] = time.time
 
     async def hello(self, runner: str) -> Hello:
@@ -104,7 +103,6 @@ class Cluster:
                 shlex.join(slurm.squeue_by_key_command(each.key)),
                 shlex.join(slurm.sacct_by_key_command(each.key)) if accounting else "",
             ]
-        self.submissions += len(parcels)
         content = pack(parcels, runner)
         lines = await self._say("send", *words, stdin=content, deadline_s=LONG_DEADLINE_S)
         outcomes = read_outcomes(lines)
@@ -131,7 +129,6 @@ class Cluster:
         back = {None: "", "disk": "none"}.get(history)
         if back is None:
             back = shlex.join(slurm.sacct_command(keys))
-        self.polls += queue
         lines = await self._say(
             "watch",
             *(self.root, question, back, str(MAX_RESULTS), "starts" if starts else ""),

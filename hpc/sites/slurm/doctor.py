@@ -15,8 +15,8 @@ from hpc.sites.slurm.answers import Hello
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.probe import run_probe
 from hpc.sites.slurm.programs import lacking, remedy
-from hpc.transport.base import SiteWire
 from hpc.transport.errors import WireError
+from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 
 SLOW_EXEC_S = 0.25
@@ -49,7 +49,7 @@ class SiteFinding:
     remedy: str = ""
 
 
-async def examine(site: Site, wire: SiteWire, prelude: str, runner: Path) -> list[SiteFinding]:
+async def examine(site: Site, wire: SshLink, prelude: str, runner: Path) -> list[SiteFinding]:
     """Look at everything that work at a site depends on; one job is submitted to it.
 
     Never raises for what is wrong with the site: that is a finding.

@@ -30,8 +30,8 @@ from hpc.sites.slurm.state import SiteState
 from hpc.sites.slurm.submitter import Submitter
 from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
-from hpc.transport.base import SiteWire
 from hpc.transport.errors import CircuitOpen, WireError
+from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
 from track.jobs.batches import open_keys
@@ -55,7 +55,7 @@ class SlurmDriver:
     keys: Keys
     callback: str
     runner: Path
-    wire: SiteWire
+    wire: SshLink
     prelude: str = ""
     file_proxy: str = ""
     outputs: Path | None = None

@@ -20,7 +20,6 @@ async def poll(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | 
     cluster, skew = state.cluster, state.hello.clock_skew_s if state.hello else 0.0
     told = {each: at + skew + CLOCKS_APART_S for each, at in told_at.items()}
     ids = sorted(told)
-    cluster.polls += 1
     code, output, complaint = await cluster.run(by_id.squeue_command(ids))
     shown = by_id.read_queue(code, output.splitlines(), complaint, ids)
     if shown is None:

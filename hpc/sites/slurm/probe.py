@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpc.scheduler.ladder import asked_for
+from hpc.scheduler.refusals import SubmitOutcome
 from hpc.sites.shipping import Parcel, batch_script
-from hpc.sites.slurm.answers import Hello, SiteTrouble, SubmitOutcome
+from hpc.sites.slurm.answers import Hello, SiteTrouble
 from hpc.sites.slurm.cluster import Cluster
 from schemas.sites import Site
 from track.jobs.batches import ALONE

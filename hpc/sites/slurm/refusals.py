@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import Meaning
+from hpc.scheduler.refusals import SubmitOutcome
+from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.collect import report
-from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
 from hpc.sites.slurm.silence import Silence
 from hpc.sites.slurm.state import SiteState
 from schemas.backoff import Backoff

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.remote import TruncatedAnswer
 from hpc.scheduler.ladder import asked_for
+from hpc.scheduler.refusals import SubmitOutcome
+from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.collect import refuse
 from hpc.sites.shipping import Parcel, batch_script, parcel
-from hpc.sites.slurm.answers import SiteTrouble, SubmitOutcome, SubmitResult
+from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.refusals import Refusals
 from hpc.sites.slurm.state import SiteState
 from hpc.transport.errors import WireError

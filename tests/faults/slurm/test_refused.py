@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import SlurmLab, running_lab
+from hpc.scheduler.refusals import SubmitOutcome
+from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
 from hpc.sites.slurm.judge import RESULT_GRACE_S
 from tests.support.refusing_site import (
     FAILED,

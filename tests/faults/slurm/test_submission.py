@@ -15,8 +15,9 @@ import pytest
 from demo.lab.slurm_lab import MESSAGE_TIMEOUT_S, SlurmLab
 from hpc.remote import TruncatedAnswer
 from hpc.scheduler.batch_script import ArraySpec, render
+from hpc.scheduler.refusals import SubmitOutcome
+from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.answers import SubmitOutcome, SubmitResult
 from hpc.sites.slurm.cluster import Cluster
 from hpc.transport.errors import LinkLost, WireError
 from hpc.transport.ssh import SshLink

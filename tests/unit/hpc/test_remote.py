@@ -12,7 +12,7 @@ import pytest
 
 import hpc.remote
 from hpc.remote import TruncatedAnswer, command, new_mark, program, read_lines
-from hpc.transport.base import CommandAnswer
+from hpc.transport.channel import CommandAnswer
 
 KINDS = ("sh", "bash", "dash", "zsh", "mksh", "fish", "tcsh", "bsd-csh")
 # In CI none may be lacking: the test set-up installs them.

@@ -8,14 +8,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.scheduler.refusals import Complaint, classify, is_silence
+from hpc.scheduler.refusals import SubmitOutcome, classify, is_silence
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXTS: list[Any] = yaml.safe_load((GOLDEN / "refusals.yaml").read_text())
 ERRNO: dict[str, list[str]] = yaml.safe_load((GOLDEN / "slurm_errno.yaml").read_text())
 FAILED = "sbatch: error: Batch job submission failed: "
 
-TRANSPORT = ERRNO["ambiguous"] + ["Connection reset by peer", "Munge encode failed"]
+TRANSPORT = ERRNO["unknown"] + ["Connection reset by peer", "Munge encode failed"]
 """Words of a transport that failed, as Slurm prints them."""
 
 NOISE = (
@@ -35,7 +35,7 @@ words = st.sampled_from([(case["err"], case["is"]) for case in TEXTS])
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda case: case["err"][-50:])
 def test_a_real_text_is_taken_for_what_it_means(case: Any) -> None:
-    assert classify(case["err"]) is Complaint(case["is"])
+    assert classify(case["err"]) is SubmitOutcome(case["is"])
 
 
 @pytest.mark.parametrize("kind", ERRNO)
@@ -50,7 +50,7 @@ def test_no_text_is_too_odd_and_a_submission_that_failed_in_any_words_has_an_ans
 ) -> None:
     classify(said)
     found = classify(f"{FAILED}{said}")
-    assert (found is Complaint.AMBIGUOUS) == is_silence(said)
+    assert (found is SubmitOutcome.UNKNOWN) == is_silence(said)
 
 
 @given(st.lists(st.one_of(st.text(), words.map(lambda each: each[0])), max_size=4), st.data())
@@ -59,7 +59,7 @@ def test_a_word_of_a_failed_transport_leaves_it_open_whatever_else_is_said(
 ) -> None:
     lines = [*around, data.draw(st.sampled_from(TRANSPORT))]
     text = "\n".join(data.draw(st.permutations(lines)))
-    assert classify(text) is Complaint.AMBIGUOUS
+    assert classify(text) is SubmitOutcome.UNKNOWN
 
 
 @given(
@@ -80,4 +80,4 @@ def test_noise_case_colours_and_line_breaks_change_nothing(
     how = data.draw(st.sampled_from((str, str.upper, str.lower, str.title)))
     colour = data.draw(st.sampled_from(COLOURS))
     whole = "\n".join([*before, f"{colour}{how(text)}\x1b[0m", *after])
-    assert classify(whole) is Complaint(kind)
+    assert classify(whole) is SubmitOutcome(kind)

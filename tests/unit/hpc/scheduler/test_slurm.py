@@ -9,10 +9,8 @@ import yaml
 
 from hpc.scheduler.batch_script import ArraySpec, render
 from hpc.scheduler.ladder import escalate_resources, merge
-from hpc.scheduler.refusals import Complaint
+from hpc.scheduler.refusals import SubmitOutcome
 from hpc.scheduler.slurm import (
-    Accepted,
-    Declined,
     expand,
     read_accounting,
     read_limits,
@@ -37,12 +35,9 @@ def cases(name: str) -> list[Any]:
 @pytest.mark.parametrize("case", cases("submissions.yaml"))
 def test_an_answer_to_a_submission_is_accepted_or_declined_with_what_to_do(case: Any) -> None:
     answer = read_submission(case["code"], case["out"], case["err"])
-    if case["is"] == "accepted":
-        assert answer == Accepted(case["id"])
-    else:
-        assert isinstance(answer, Declined)
-        assert answer.complaint is Complaint(case["is"])
-        assert answer.why
+    assert answer.outcome is SubmitOutcome(case["is"])
+    assert answer.job_id == case.get("id", "")
+    assert answer.job_id or answer.why
 
 
 @pytest.mark.parametrize("case", cases("queues.yaml"))
@@ -144,7 +139,6 @@ def test_the_limits_of_a_site_are_read_from_its_configuration() -> None:
     limits = read_limits((GOLDEN / "config.txt").read_text().splitlines())
     assert (limits.version, limits.max_array, limits.max_jobs) == ("22.05.8", 10001, 20000)
     assert (limits.min_job_age_s, limits.message_timeout_s) == (300, 30)
-    assert limits.accounting
 
 
 def test_limits_that_cannot_be_read_keep_slurms_defaults() -> None:
@@ -161,8 +155,7 @@ def test_a_list_of_tasks_that_was_cut_is_refused_by_name() -> None:
     ("word", "state"),
     [
         ("CANCELLED by 1000", JobState.CANCELLED),
-        ("CA", JobState.CANCELLED),
-        ("oom", JobState.OUT_OF_MEMORY),
+        ("out_of_memory", JobState.OUT_OF_MEMORY),
         ("RUNNING+", JobState.RUNNING),
         ("COMPLETED*", JobState.COMPLETED),
         ("", JobState.UNKNOWN),

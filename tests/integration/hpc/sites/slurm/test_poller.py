@@ -16,8 +16,8 @@ from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.poller import Poller
 from hpc.sites.slurm.state import SiteState
 from hpc.tokens import Keys
-from hpc.transport.local import LocalWire
 from schemas.sites import Site
+from tests.support.local_wire import LocalWire
 from tests.support.world import World, new
 
 KEYS = Keys.parse("k:00112233445566778899aabbccddeeff")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hpc.scheduler.refusals import SubmitOutcome
 from hpc.sites.shipping import Parcel
-from hpc.sites.slurm.answers import SiteTrouble, SubmitOutcome
+from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.cluster import MAX_SENT, Cluster
-from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
-from hpc.transport.local import LocalWire
+from hpc.transport.channel import CommandAnswer, Counts, Sink, Stdin
+from tests.support.local_wire import LocalWire
 
 HASTY_CAT = """#!/bin/sh
 /bin/cat "$@"

@@ -1,11 +1,11 @@
-"""The same wire for a scheduler on this very machine: commands as subprocesses."""
+"""A link to this very machine: it runs commands as subprocesses."""
 
 import asyncio
 import os
 import signal
 from contextlib import suppress
 
-from hpc.transport.base import CommandAnswer, Counts, Sink, Stdin
+from hpc.transport.channel import CommandAnswer, Counts, Sink, Stdin
 from hpc.transport.errors import DeadlinePassed
 
 
@@ -43,7 +43,6 @@ class LocalWire:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             raise DeadlinePassed(f"no answer within {deadline_s:.0f} s") from error
-        self.counts.sent_bytes += len(given)
         if sink is not None:
             sink(out)
             out = b""
