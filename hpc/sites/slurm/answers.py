@@ -10,6 +10,11 @@ from hpc.scheduler.slurm import SubmitResult
 Lines = list[tuple[str, str]]
 
 
+SLURM = ("sbatch", "scancel", "squeue")
+TOOLS = ("awk", "find", "gzip", "sed", "tar")
+"""Programs that our scripts need on a login node, beyond coreutils, which come together."""
+
+
 class SiteTrouble(Exception):
     """The site's own fault, in its own words: a full disk, a folder that cannot be written."""
 
@@ -31,6 +36,24 @@ class Hello:
     accounting: bool
     troubles: tuple[str, ...] = ()
     silence: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The programs it lacks."""
+        return tuple(name for name in (*SLURM, *TOOLS) if name not in self.tools)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about those: Slurm comes by its module, a tool from the administrators."""
+        words = []
+        if any(name in SLURM for name in self.missing):
+            words.append("set the block's prelude, such as `module load slurm`")
+        if tools := [name for name in self.missing if name in TOOLS]:
+            words.append(
+                f"ask the cluster's administrators for {' and '.join(tools)}, or put a folder that "
+                "has it into the PATH by the block's prelude"
+            )
+        return "; ".join(words)
 
 
 @dataclass(frozen=True)

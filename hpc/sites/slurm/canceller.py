@@ -1,4 +1,4 @@
-"""Ends at a cluster what nobody wants any more: told again now and then until its end is seen."""
+"""Cancels jobs at a cluster that nobody wants any more, again and again until their end is seen."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc.ends import Meaning
 from hpc.scheduler.by_id import NATIVE
+from hpc.scheduler.slurm import scancel_command
 from hpc.sites.collect import report
-from hpc.sites.slurm import poll_by_id
+from hpc.sites.slurm.script_ends import poll_ids
 from hpc.sites.slurm.state import SiteState
 from track.jobs.site_load import Unwanted, unwanted
 from track.schema.database import transact
@@ -17,13 +18,13 @@ CANCEL_AGAIN_S = 30.0
 
 @dataclass
 class Canceller:
-    """Ends jobs of one site. `again_at` is when each attempt's job may be told again."""
+    """Ends jobs of one site. `again_at` is when each attempt's job may be cancelled again."""
 
     state: SiteState
     again_at: dict[int, float] = field(default_factory=dict)
 
     async def cancel(self) -> bool:
-        """End what nobody wants, all in one command; whether any was told to end.
+        """End what nobody wants, all in one command; whether any was.
 
         Its end is seen at a later poll. Raises WireError, TruncatedAnswer, SiteTrouble.
         """
@@ -41,7 +42,7 @@ class Canceller:
         await self._end_unstarted(due)
         if not await self._end_jobs(due):
             return False
-        # Only now: what a lost link kept from them is told again at once.
+        # Only now: what a lost link kept from them is sent again at once.
         for each in due:
             self.again_at[each.attempt] = now + CANCEL_AGAIN_S
         return True
@@ -62,7 +63,13 @@ class Canceller:
         if named and (silence := await self.state.cluster.cancel(named)):
             self.state.squeue.note(silence, self.state.clock())
             return False
-        return not told or await poll_by_id.stop(self.state, told)
+        shown = await poll_ids(self.state, told) if told else {}
+        if shown is None:
+            return False
+        alive = {task.native_id for tasks in shown.values() for task in tasks if task.state.alive}
+        if alive:
+            await self.state.cluster.run(scancel_command(sorted(alive)))
+        return True
 
     async def _end_unstarted(self, due: list[Unwanted]) -> None:
         """Where the shared disk decides: what was never started is over once we have its start."""

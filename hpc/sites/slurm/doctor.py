@@ -14,7 +14,6 @@ from hpc.remote import TruncatedAnswer
 from hpc.sites.slurm.answers import Hello
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.probe import run_probe
-from hpc.sites.slurm.programs import lacking, remedy
 from hpc.transport.errors import WireError
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
@@ -157,15 +156,14 @@ async def _speed(cluster: Cluster) -> SiteFinding:
 
 def _slurm(site: Site, hello: Hello) -> list[SiteFinding]:
     limits = hello.limits
-    missing = lacking(hello.tools)
     mute = "slurmctld does not answer" if "scontrol" in hello.tools else "there is no scontrol"
     arrays = f"arrays of {limits.max_array}, {limits.max_jobs} jobs in all"
     return [
         SiteFinding(
             "programs",
-            not missing,
-            f"missing: {', '.join(missing)}" if missing else "all there",
-            remedy(missing),
+            not hello.missing,
+            f"missing: {', '.join(hello.missing)}" if hello.missing else "all there",
+            hello.remedy,
         ),
         SiteFinding(
             "flock",

@@ -22,7 +22,6 @@ from hpc.sites.slurm.canceller import Canceller
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.leftovers import find_orphans, sweep
 from hpc.sites.slurm.poller import Poller
-from hpc.sites.slurm.programs import lacking, remedy
 from hpc.sites.slurm.relay import ArchiveShares, OfflineRelay
 from hpc.sites.slurm.script_ends import ScriptEnds
 from hpc.sites.slurm.scripts import SiteScripts
@@ -159,8 +158,8 @@ class SlurmDriver:
         hello = await self._hello()
         if hello.troubles:
             raise SiteTrouble("; ".join(hello.troubles))
-        if missing := lacking(hello.tools):
-            raise SiteTrouble(f"no {', '.join(missing)} in the PATH there: {remedy(missing)}")
+        if hello.missing:
+            raise SiteTrouble(f"no {', '.join(hello.missing)} in the PATH there: {hello.remedy}")
         self._greet_at = self.clock() + (GREET_S if hello.answers else GREET_AGAIN_S)
         if hello.silence:
             state.scontrol.note(hello.silence, self.clock())
@@ -192,7 +191,9 @@ class SlurmDriver:
         """
         spent = await self.poller.spent_batches()
         if await self.canceller.cancel():
-            self.poller.due_at = min(self.poller.due_at, self.clock() + 1.0)
+            soon = self.clock() + 1.0
+            self.poller.due_at = min(self.poller.due_at, soon)
+            self.script_ends.due_at = min(self.script_ends.due_at, soon)
         await self.poller.close_batches(spent)
 
     async def _retrieve(self) -> None:

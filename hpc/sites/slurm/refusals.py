@@ -15,7 +15,7 @@ from hpc.ends import Meaning
 from hpc.scheduler.refusals import SubmitOutcome
 from hpc.scheduler.slurm import SubmitResult
 from hpc.sites.collect import report
-from hpc.sites.slurm.silence import Silence
+from hpc.sites.faults import ProgramFailures
 from hpc.sites.slurm.state import SiteState
 from schemas.backoff import Backoff
 from track.commands.site_lacks import note_lack
@@ -204,12 +204,14 @@ class Refusals:
         had.narrow(size, 1, now)
         return not crowded
 
-    async def _bound(self, batch: Batch, times: int, often: int, all_of: Silence, why: str) -> None:
+    async def _bound(
+        self, batch: Batch, times: int, often: int, all_of: ProgramFailures, why: str
+    ) -> None:
         """What a refusal comes to in the end: the site is held for broken when it takes nothing;
         when others' jobs were taken meanwhile, it gets none of this module."""
         state, name, now = self.state, self.state.site.name, self.state.clock()
         if all_of is state.denied and all_of.proven(now) and not self.noted:
-            await transact(state.engine, note_fault, name, all_of.told(now))
+            await transact(state.engine, note_fault, name, all_of.describe(now))
             self.noted = True
         if times >= often and all_of.times < times:
             run = batch.members[0].run

@@ -1,20 +1,18 @@
-"""The ends of jobs that scripts submitted for themselves: seen by id, for nobody here named them.
+"""The ends of jobs that scripts submitted for themselves: seen by id, for we did not name them.
 
-Such a job tells its end itself. One that died cannot: when the scheduler proves that every
-job told for an attempt is over, and no call comes within a while, the attempt has ended.
-Absence proves nothing; then the job says that a person has to.
+Such a job reports its end itself. One that died cannot: when the scheduler proves that every
+job reported for an attempt is over, and no call comes within a while, the attempt has ended.
+Absence proves nothing; then the job's reason says that a person has to decide.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hpc.ends import Meaning, of_script_job
 from hpc.scheduler import by_id
-from hpc.scheduler.slurm import scancel_command
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import report
-from hpc.sites.slurm import poll_by_id
 from hpc.sites.slurm.judge import JobVerdict, SiteStatus, status_of
 from hpc.sites.slurm.state import SiteState
 from track.jobs.attempts import note_reason
@@ -24,10 +22,14 @@ from track.schema.database import transact
 GRACE_S = 60.0
 """How long after the end of its job a script's last call may be on its way."""
 
-STOP_AGAIN_S = 30.0
 SOON_S = 1.0
+"""Until what is cancelled is polled once more."""
+
 EXPECTED_S = 3600
-"""How long a job may be silent whose stage asks for no time, or that has not told its start."""
+"""How long a job may be silent whose stage asks for no time, or that has not reported its start."""
+
+CLOCKS_APART_S = 60.0
+"""How far clocks may be apart, in seconds, beyond what was measured when the site was greeted."""
 
 IDS_AT_ONCE = 400
 
@@ -46,13 +48,13 @@ class ProvenEnd:
 
 @dataclass
 class ScriptEnds:
-    """Polls when it is time to, stops what is cancelled, reports what is proven to be over."""
+    """Polls when it is time to, at once for what is newly cancelled, and reports proven ends."""
 
     state: SiteState
     grace_s: float = GRACE_S
     due_at: float = 0.0
     proven: dict[int, ProvenEnd] = field(default_factory=dict)
-    stopped: dict[int, float] = field(default_factory=dict)
+    cancelled: set[int] = field(default_factory=set)
     silent: set[int] = field(default_factory=set)
 
     async def poll(self) -> bool:
@@ -62,10 +64,11 @@ class ScriptEnds:
         self._forget(runs)
         runs = [run for run in runs if not await self._reported(run)]
         now = self.state.clock()
-        pressing = any(run.cancelled and run.attempt not in self.stopped for run in runs)
-        if not runs or (now < self.due_at and not pressing):
+        news = {run.attempt for run in runs if run.cancelled} - self.cancelled
+        if not runs or (now < self.due_at and not news):
             return False
-        self.due_at = now + self.state.site.poll_s
+        self.due_at = now + (SOON_S if news else self.state.site.poll_s)
+        self.cancelled |= news
         for first in range(0, len(runs), IDS_AT_ONCE):
             await self._poll_some(runs[first : first + IDS_AT_ONCE])
         return True
@@ -75,20 +78,19 @@ class ScriptEnds:
         self.proven = {
             each: proof
             for each, proof in self.proven.items()
-            if open_now.get(each) == proof.native_ids  # a job told since then may be alive
+            if open_now.get(each) == proof.native_ids  # a job reported since then may be alive
         }
-        self.stopped = {each: at for each, at in self.stopped.items() if each in open_now}
+        self.cancelled &= open_now.keys()
         self.silent &= open_now.keys()
 
     async def _poll_some(self, runs: Sequence[ScriptRun]) -> None:
         told: dict[str, float] = {}
         for run in runs:
             told |= {each: max(run.reported_at, told.get(each, 0.0)) for each in _asked(run)}
-        shown = await poll_by_id.poll(self.state, told) if told else {}
+        shown = await poll_ids(self.state, told) if told else {}
         if shown is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
             return
-        await self._stop(runs, shown)
         for run in runs:
             verdict = judge(run, shown)
             if verdict.end is not None:
@@ -98,21 +100,6 @@ class ScriptEnds:
                 await self._reported(run)
             else:
                 await self._explain(run, verdict)
-
-    async def _stop(self, runs: Sequence[ScriptRun], shown: by_id.Shown) -> None:
-        """End those jobs of what is cancelled that are ours and alive; seen at a later poll."""
-        now = self.state.clock()
-        ending = []
-        for run in runs:
-            alive = [
-                task.native_id for each in _asked(run) for task in shown[each] if task.state.alive
-            ]
-            if run.cancelled and now >= self.stopped.get(run.attempt, 0.0):
-                self.stopped[run.attempt] = now + STOP_AGAIN_S
-                ending += alive
-        if ending:
-            await self.state.cluster.run(scancel_command(ending))
-            self.due_at = min(self.due_at, now + SOON_S)
 
     async def _reported(self, run: ScriptRun) -> bool:
         """Report a proven end once its time is up; whether it was."""
@@ -146,6 +133,32 @@ class ScriptEnds:
         else:
             return
         await transact(self.state.engine, note_reason, run.attempt, why)
+
+
+async def poll_ids(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | None:
+    """What the queue shows of ids, and accounting of what the queue does not; None: no answer.
+
+    `told_at`: by when each id had been told to us, in seconds since 1970. Of a job that has an
+    id now and was submitted later nothing is shown: it is somebody else's. Raises WireError,
+    TruncatedAnswer.
+    """
+    cluster, skew = state.cluster, state.hello.clock_skew_s if state.hello else 0.0
+    told = {each: at + skew + CLOCKS_APART_S for each, at in told_at.items()}
+    ids = sorted(told)
+    code, output, complaint = await cluster.run(by_id.squeue_command(ids))
+    shown = by_id.read_queue(code, output.splitlines(), complaint, ids)
+    if shown is None:
+        state.squeue.note(complaint.strip() or f"it ended with code {code}", state.clock())
+        return None
+    if others := by_id.strangers(shown, told):
+        _, output, _ = await cluster.run(by_id.restart_command(sorted(others)))
+        shown = by_id.without(shown, others - by_id.read_restarted(output.splitlines()))
+    gone = [each for each in ids if not shown[each]]
+    if not gone or not state.accounting:
+        return shown
+    code, output, complaint = await cluster.run(by_id.sacct_command(gone))
+    past = by_id.read_accounting(code, output.splitlines(), complaint, gone, told)
+    return {**shown, **(past or {})}
 
 
 def patience_s(run: ScriptRun) -> float:

@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.scheduler.bounds import Allowed
 from hpc.scheduler.slurm import Limits
-from hpc.sites.faults import FAULT_S, SiteFaults
+from hpc.sites.faults import FAULT_S, ProgramFailures, SiteFaults
 from hpc.sites.slurm.answers import Hello
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.relay import OfflineRelay
-from hpc.sites.slurm.silence import Silence
 from hpc.tokens import Keys
 from schemas.backoff import Backoff
 from schemas.sites import Site
@@ -26,8 +26,8 @@ DENIED_PAUSES = Backoff(15.0, 300.0)
 FULL_S = 1800.0
 """How long a site may take nothing, though none of ours is there, until work goes elsewhere."""
 
-DENIES = "has refused every job"
-FILLED = "has had no place for any job, and none of ours is there,"
+DENIES = ("has refused every job", DENIED_PAUSES)
+FILLED = ("has had no place for any job, and none of ours is there,", DENIED_PAUSES, FULL_S)
 
 
 @dataclass
@@ -50,11 +50,11 @@ class SiteState:
     allowed: Allowed = field(default_factory=Allowed)
     bad_nodes: dict[str, float] = field(default_factory=dict)
     faults: SiteFaults = field(default_factory=SiteFaults)
-    scontrol: Silence = field(default_factory=lambda: Silence("scontrol"))
-    squeue: Silence = field(default_factory=lambda: Silence("squeue"))
-    sbatch: Silence = field(default_factory=lambda: Silence("sbatch"))
-    denied: Silence = field(default_factory=lambda: Silence("sbatch", DENIES, DENIED_PAUSES))
-    full: Silence = field(default_factory=lambda: Silence("sbatch", FILLED, DENIED_PAUSES, FULL_S))
+    scontrol: ProgramFailures = field(default_factory=partial(ProgramFailures, "scontrol"))
+    squeue: ProgramFailures = field(default_factory=partial(ProgramFailures, "squeue"))
+    sbatch: ProgramFailures = field(default_factory=partial(ProgramFailures, "sbatch"))
+    denied: ProgramFailures = field(default_factory=partial(ProgramFailures, "sbatch", *DENIES))
+    full: ProgramFailures = field(default_factory=partial(ProgramFailures, "sbatch", *FILLED))
 
     @property
     def actor(self) -> str:
@@ -97,15 +97,10 @@ class SiteState:
         return self.faults.held(self.clock())
 
     @property
-    def silences(self) -> tuple[Silence, ...]:
-        """The scheduler's programs, as far as they answer."""
-        return self.scontrol, self.squeue, self.sbatch
-
-    @property
     def unsure(self) -> bool:
-        """Whether any of the scheduler's programs gave no answer when it was last asked, or
-        sbatch refused."""
-        return any(each.open for each in (*self.silences, self.denied))
+        """Whether a program of the scheduler gave no answer when it was last asked, or sbatch
+        refused."""
+        return any(each.open for each in (self.scontrol, self.squeue, self.sbatch, self.denied))
 
     @property
     def quiet(self) -> bool:
@@ -118,7 +113,7 @@ class SiteState:
     def unanswered(self) -> str:
         """Why the site cannot work though its login node answers, or nothing."""
         now = self.clock()
-        for each in (*self.silences, self.denied, self.full):
+        for each in (self.scontrol, self.squeue, self.sbatch, self.denied, self.full):
             if each.proven(now):
-                return each.told(now)
+                return each.describe(now)
         return ""

@@ -182,7 +182,7 @@ async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
     site: SlurmSite, script: Path, lab: SlurmLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A controller that lost its state had given another job the id."""
-    monkeypatch.setattr("hpc.sites.slurm.poll_by_id.CLOCKS_APART_S", -3600.0)
+    monkeypatch.setattr("hpc.sites.slurm.script_ends.CLOCKS_APART_S", -3600.0)
     await site.queue("a-1")
     driver = site.driver()
     native = lab.run("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 600").strip()
@@ -201,7 +201,7 @@ async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
     await site.drive(driver, runs)
 
     # Begun anew by Slurm it counts as submitted later, too; but it is the same job.
-    driver.script_ends.stopped.clear()
+    driver.canceller.again_at.clear()
     lab.run("scontrol", "requeue", native)
     await site.until_states(driver, ["a-1"], "cancelled")
     assert lab.run("squeue", "-h", "-t", "running,pending", "-o", "%A").split() == []
