@@ -1,9 +1,9 @@
 """Slurm as text, for jobs that others submitted: asked by their ids, whatever their names.
 
 An id may be that of a single job, of an array, of one of its tasks (`77_3`), or the number
-that a task has for itself; all of them are told of a line. An id alone is no proof of whose
+that a task has for itself; a line is found by any of them. An id alone is no proof of whose
 the job is: a controller that lost its state counts from the beginning again. A job that was
-submitted after its id had been told to us is another's, unless Slurm began it anew.
+submitted after its id was reported to us is another's, unless Slurm requeued it.
 """
 
 import re
@@ -15,14 +15,14 @@ from hpc.scheduler.slurm import Task, exit_code_of, is_noise
 from hpc.scheduler.states import slurm_state
 
 NATIVE = re.compile(r"\d+(_\d+)?")
-"""What may be a job's id; whatever else a script calls its job is asked of nobody."""
+"""What may be a job's id; whatever else a script calls its job is not asked for."""
 
 QUEUE_FORMAT = "%A|%F|%K|%T|%N|%V|%j"
 ACCOUNTING_FIELDS = "JobIDRaw,JobID,State,ExitCode,NodeList,Submit,JobName"
 RESTARTS_FORMAT = "JobID:20|,RestartCnt:10|"
 _ABSENT = "Invalid job id specified"
 _CLOCK = ("env", "SLURM_TIME_FORMAT=%s")
-"""Has Slurm tell times in seconds since 1970, whatever its login node's zone."""
+"""Has Slurm print times in seconds since 1970, whatever its login node's zone."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class SeenJob(Task):
 Shown = Mapping[str, Sequence[SeenJob]]
 """The native jobs that an id may mean, by each id that was asked for."""
 
-Told = Mapping[str, float]
-"""By when an id had been told to us, in seconds by the cluster's clock."""
+Reported = Mapping[str, float]
+"""By when an id had been reported to us, in seconds by the cluster's clock."""
 
 
 def squeue_command(ids: Iterable[str]) -> list[str]:
@@ -58,13 +58,11 @@ def read_queue(
     """
     if exit_code != 0 and _ABSENT in stderr and not any(line.strip() for line in lines):
         return {each: () for each in ids}
-    if not answered(exit_code, stderr):
-        return None
-    return _sorted(lines, _queue_line, ids)
+    return _by_id(lines, _queue_line, ids) if answered(exit_code, stderr) else None
 
 
 def restart_command(numbers: Iterable[str]) -> list[str]:
-    """How often Slurm began these jobs anew."""
+    """How often Slurm requeued these jobs."""
     return [
         *("squeue", "--me", "--noheader", "--states=all", f"--jobs={','.join(numbers)}"),
         f"--Format={RESTARTS_FORMAT}",
@@ -72,18 +70,18 @@ def restart_command(numbers: Iterable[str]) -> list[str]:
 
 
 def read_restarted(lines: Iterable[str]) -> set[str]:
-    """The numbers of those jobs that were begun anew."""
+    """The numbers of those jobs that were requeued."""
     rows = [[word.strip() for word in line.split("|")] for line in lines]
     return {row[0] for row in rows if len(row) > 1 and row[1].isdecimal() and row[1] != "0"}
 
 
-def strangers(shown: Shown, told: Told) -> set[str]:
-    """The numbers of those jobs that were submitted after their id had been told to us."""
+def submitted_later(shown: Shown, reported: Reported) -> set[str]:
+    """The numbers of those jobs that were submitted after their id was reported to us."""
     return {
         task.number
         for each, tasks in shown.items()
         for task in tasks
-        if task.submitted is not None and task.submitted > told.get(each, task.submitted)
+        if task.submitted is not None and task.submitted > reported.get(each, task.submitted)
     }
 
 
@@ -105,22 +103,24 @@ def sacct_command(ids: Iterable[str]) -> list[str]:
 
 
 def read_accounting(
-    exit_code: int, lines: Sequence[str], stderr: str, ids: Iterable[str], told: Told | None = None
+    exit_code: int,
+    lines: Sequence[str],
+    stderr: str,
+    ids: Iterable[str],
+    reported: Reported | None = None,
 ) -> Shown | None:
     """What sacct shows of each id; None when there is no accounting or no answer.
 
-    Of several jobs that had one id the one counts that had it when it was told to us, and
-    any later one of the same name: that is the same, begun anew.
+    Of several jobs that had one id the one counts that had it when it was reported to us, and
+    any later one of the same name: that is the same, requeued.
     """
-    if not answered(exit_code, stderr):
-        return None
-    shown = _sorted(lines, _accounting_line, ids)
+    shown = _by_id(lines, _accounting_line, ids) if answered(exit_code, stderr) else None
     if shown is None:
         return None
-    return {each: _ours(tasks, (told or {}).get(each)) for each, tasks in shown.items()}
+    return {each: _ours(tasks, (reported or {}).get(each)) for each, tasks in shown.items()}
 
 
-def _ours(tasks: Sequence[SeenJob], told: float | None) -> list[SeenJob]:
+def _ours(tasks: Sequence[SeenJob], reported: float | None) -> list[SeenJob]:
     by_native: dict[str, list[SeenJob]] = {}
     for task in tasks:
         by_native.setdefault(task.native_id, []).append(task)
@@ -129,16 +129,16 @@ def _ours(tasks: Sequence[SeenJob], told: float | None) -> list[SeenJob]:
         names = {
             each.name
             for each in records
-            if told is None or each.submitted is None or each.submitted <= told
+            if reported is None or each.submitted is None or each.submitted <= reported
         }
         found += [each for each in records if each.name in names][-1:]
     return found
 
 
-def _sorted(
+def _by_id(
     lines: Sequence[str], read: Callable[[str], tuple[set[str], SeenJob]], ids: Iterable[str]
 ) -> Shown | None:
-    """A line that cannot be read takes the answer's word away; one without columns is none."""
+    """The jobs of each id; None when a line cannot be read. One without columns is skipped."""
     found: dict[str, list[SeenJob]] = {each: [] for each in ids}
     for line in lines:
         if is_noise(line):
@@ -169,13 +169,7 @@ def _accounting_line(line: str) -> tuple[set[str], SeenJob]:
 
 
 def _job(
-    native: str,
-    name: str,
-    word: str,
-    node: str,
-    number: str,
-    submitted: str,
-    exit_code: int | None = None,
+    native: str, name: str, word: str, node: str, number: str, at: str, code: int | None = None
 ) -> SeenJob:
-    at = float(submitted) if submitted.isdecimal() else None
-    return SeenJob(native, name, slurm_state(word), word, "", node, exit_code, number, at)
+    submitted = float(at) if at.isdecimal() else None
+    return SeenJob(native, name, slurm_state(word), word, "", node, code, number, submitted)

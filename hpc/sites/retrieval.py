@@ -11,10 +11,9 @@ import logging
 import os
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -105,21 +104,13 @@ async def _bring(wanted: Outputs, source: OutputSource, outputs: Path) -> str:
     missing = await asyncio.to_thread(_missing, wanted.files, home)
     if not missing:
         return ""
-    with _beside(home) as fetched:
-        size = sum(each.size_bytes for each in missing)
-        await source.fetch(wanted.guid, [each.path for each in missing], size, fetched)
-        return await asyncio.to_thread(_place, missing, fetched, home)
-
-
-@contextmanager
-def _beside(home: Path) -> Iterator[Path]:
-    """A folder on the same disk, gone afterwards."""
     home.mkdir(parents=True, exist_ok=True)
-    made = tempfile.mkdtemp(prefix=".incoming-", dir=home.parent)
-    try:
-        yield Path(made)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    with TemporaryDirectory(
+        prefix=".incoming-", dir=home.parent, ignore_cleanup_errors=True
+    ) as same_disk:
+        size = sum(each.size_bytes for each in missing)
+        await source.fetch(wanted.guid, [each.path for each in missing], size, Path(same_disk))
+        return await asyncio.to_thread(_place, missing, Path(same_disk), home)
 
 
 def _missing(files: Sequence[Output], home: Path) -> list[Output]:
@@ -201,18 +192,16 @@ class RemoteSource:
 class _AfterMark:
     """Passes on what comes after a mark; what comes before is a banner."""
 
-    def __init__(self, mark: bytes, write: object) -> None:
+    def __init__(self, mark: bytes, write: Callable[[bytes], object]) -> None:
         self._mark, self._write, self._before, self.begun = mark, write, b"", False
 
     def __call__(self, piece: bytes) -> None:
+        if not self.begun:
+            self._before += piece
+            _, found, piece = self._before.partition(self._mark)
+            self.begun = bool(found)
         if self.begun:
-            self._write(piece)  # type: ignore[operator]
-            return
-        self._before += piece
-        _, found, rest = self._before.partition(self._mark)
-        if found:
-            self.begun, self._before = True, b""
-            self._write(rest)  # type: ignore[operator]
+            self._write(piece)
 
 
 def _unpack(packed: Path, wanted: set[str], into: Path) -> None:

@@ -6,7 +6,8 @@ The same batch gives the same files, whenever and by whomever it is sent.
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from schemas.pipeline.model import Resources
 from schemas.sites import Site
 from track.jobs.batches import ALONE, Batch
 
+PIECE = 1 << 20
 SEAL = "sealed"
-"""The tar's last member: a stream cut where one file ends would else pass for a whole one."""
+"""The tar's last member: a stream cut where one file ends would else pass for a complete one."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,30 @@ def pack(parcels: Iterable[Parcel], runner: Path | None = None) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
         if runner is not None:
-            add(tar, f"bin/{runner.name}", runner.read_bytes(), 0o755)
+            _add(tar, f"bin/{runner.name}", runner.read_bytes(), 0o755)
         for each in parcels:
             for name in ("log", "results", "ended"):
                 _add_folder(tar, f"{each.key}/{name}")
             for name, content in each.files.items():
-                add(tar, f"{each.key}/{name}", content, 0o600 if name in each.secret else 0o644)
-        add(tar, SEAL, b"", 0o644)
+                _add(tar, f"{each.key}/{name}", content, 0o600 if name in each.secret else 0o644)
+        _add(tar, SEAL, b"", 0o644)
     return packed.getvalue()
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
-    """Add a file to a tar."""
+def tar_pieces(files: Mapping[str, Path], *, seal: bool = False) -> Iterator[bytes]:
+    """A tar of files by their names in it, piece by piece; `seal`: with SEAL at its end."""
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, path in files.items():
+                tar.add(path, arcname=name)
+            if seal:
+                _add(tar, SEAL, b"", 0o644)
+        packed.seek(0)
+        while piece := packed.read(PIECE):
+            yield piece
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     tar.addfile(entry, io.BytesIO(content))

@@ -1,8 +1,7 @@
-"""The local site: the cluster's own runner as a subprocess of this machine.
+"""Drives the local site: the cluster's own runner as a subprocess of this machine.
 
 Whether a runner is still at a batch is read from a lock that it inherits
-(`hpc.sites.local.process`). So a driver that was killed finds out on its return what ended
-meanwhile.
+(`hpc.sites.local.process`). So the driver that follows a killed one sees what ended meanwhile.
 """
 
 import asyncio
@@ -18,19 +17,19 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc.ends import blames_site, by_code, of_runner
+from hpc.ends import AS_ASKED, Meaning, blames_site, by_code, of_runner
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder, write_batch
-from hpc.sites.local.process import is_alive, spawn, tell
-from hpc.sites.local.stops import GRACE_S, Stop, due_stop
+from hpc.sites.local.process import is_alive, send_signal, spawn
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
 from hpc.sites.transfers import BackgroundTransfers
 from hpc.tokens import Keys
+from schemas.pipeline.model import Resources
 from schemas.sites import Site
 from track.commands.site_health import degrade, leave, recover
 from track.jobs.batches import (
@@ -51,6 +50,20 @@ log = logging.getLogger(__name__)
 SWEEP_S = 3600.0
 MEMBERS_AT_ONCE = 8
 """Assets that one runner takes one after another, so that libraries load once."""
+
+GRACE_S = 30.0
+"""What a runner is given to report how far it came before it is killed."""
+
+
+@dataclass
+class Stop:
+    """One member that is being stopped since `at`, in seconds of the driver's clock."""
+
+    attempt: int
+    signal: signal.Signals
+    meaning: Meaning
+    at: float
+    killed: bool = False
 
 
 @dataclass
@@ -120,8 +133,8 @@ class LocalDriver:
         await degrade(tx, self.site.name, fault)
         await leave(tx, self.site.name, why=f"site {self.site.name}: {fault}")
 
-    def _judge(self, members: Sequence[Member], exit_code: int | None) -> None:
-        """Note of a runner that ended by itself whether it got as far as a start."""
+    def _note_fault(self, members: Sequence[Member], exit_code: int | None) -> None:
+        """Note whether a runner that ended by itself got as far as a start."""
         if any(member.started for member in members):
             self.faults.clear()
         elif any(member.open for member in members) and blames_site(
@@ -184,21 +197,20 @@ class LocalDriver:
 
     def _still_runs(self, batch: Batch) -> bool:
         process = self.running.get(batch.id)
-        if process is not None and not batch.is_script:
-            return process.poll() is None
-        if process is not None and process.poll() is None:
-            return True
-        return is_alive(self._folder(batch))  # a script may have left something behind it
+        if process is not None and (process.poll() is None or not batch.is_script):
+            return process.returncode is None
+        return is_alive(self._folder(batch))  # what a script started may outlive it
 
     async def _finish(self, batch: Batch, *, exit_code: int | None) -> None:
-        """Apply what a gone runner left behind, and say what ended without a word.
+        """Apply what a gone runner left, and report what ended without a result.
 
         Members after one that was stopped go on: nothing is wrong with them.
         """
         folder = self._folder(batch)
         stop = self.stops.pop(batch.id, None)
         if batch.is_script:
-            well = await scripts.close_batch(self.engine, batch, folder, self._actor(), stop)
+            stopped = None if stop is None else stop.meaning
+            well = await scripts.close_batch(self.engine, batch, folder, self._actor(), stopped)
             await asyncio.to_thread(clear_folder, folder, well=well)
             return
         await collect_results(self.engine, folder / "results")
@@ -207,7 +219,7 @@ class LocalDriver:
             members = (await read_batches(tx, [batch.id]))[0].members
             unfinished = [member for member in members if member.open]
             if stop is None:
-                self._judge(members, exit_code)
+                self._note_fault(members, exit_code)
             left = []
             for member in unfinished:
                 if stop is not None and not member.started and member.attempt != stop.attempt:
@@ -242,7 +254,7 @@ class LocalDriver:
                 await asyncio.to_thread(self._signal, batch, signal.SIGKILL)
 
     def _signal(self, batch: Batch, number: signal.Signals) -> None:
-        tell(self._folder(batch), self.running.get(batch.id), number)
+        send_signal(self._folder(batch), self.running.get(batch.id), number)
 
     async def _sweep(self) -> None:
         """Remove what ended batches left, also one whose driver was killed before it did."""
@@ -264,3 +276,24 @@ class LocalDriver:
 
     def _actor(self) -> str:
         return f"driver:{self.site.name}"
+
+
+def due_stop(batch: Batch, now: float) -> Stop | None:
+    """What has to be stopped of a batch that runs, if anything.
+
+    Members run one after another: the one that is started is stopped, and those after it go on in
+    a runner of their own. As at a scheduler, a time limit is signalled to the runner first, which
+    then reports it itself.
+    """
+    unfinished = [member for member in batch.members if member.open]
+    at_work = [member for member in unfinished if member.started][:1]
+    concerned = at_work or unfinished
+    if concerned and all(member.cancelled for member in concerned):
+        cancelled = Meaning("cancelled", False, AS_ASKED)
+        return Stop(concerned[0].attempt, signal.SIGTERM, cancelled, now)
+    limit = Resources.model_validate(batch.resources).time_s
+    for member in at_work:
+        if limit is not None and member.runs_s is not None and member.runs_s > limit:
+            why = f"its time ran out: it may run for {limit} s (resources.time)"
+            return Stop(member.attempt, signal.SIGUSR1, Meaning("timeout", True, why), now)
+    return None

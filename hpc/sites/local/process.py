@@ -1,7 +1,7 @@
 """A batch's process on this machine, and the lock by which it is known to be alive.
 
 The process inherits the lock, and so does all that it starts; the kernel drops it with the
-last of them. So no pid is ever believed.
+last of them. A pid proves nothing, for it may be another's by now.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from schemas.proxies import proxies, unproxied
 
 
 def spawn(folder: Path, command: Sequence[str], callback: str) -> subprocess.Popen[bytes]:
-    """Start a batch's process with the batch's lock in its hands."""
+    """Start a batch's process, which inherits the batch's lock."""
     with (
         (folder / "alive").open("w") as held,
         (folder / "log" / "runner.log").open("ab") as log,
@@ -47,7 +47,9 @@ def is_alive(folder: Path) -> bool:
     return False
 
 
-def tell(folder: Path, process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:
+def send_signal(
+    folder: Path, process: subprocess.Popen[bytes] | None, number: signal.Signals
+) -> None:
     """Send a signal to a batch's process and all that it started; None: an earlier driver's."""
     for pid in _holders(folder) if process is None else {process.pid}:
         with suppress(ProcessLookupError):
@@ -58,7 +60,7 @@ def _holders(folder: Path) -> set[int]:
     """The process groups that hold the batch's lock, by the kernel's own list of open files."""
     wanted, found = str(folder / "alive"), set()
     for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # it may end while it is looked at
+        with suppress(OSError):  # it may end while it is read
             if os.readlink(handle) == wanted:
                 found.add(os.getpgid(int(handle.parts[2])))
     return found - {os.getpgrp()}

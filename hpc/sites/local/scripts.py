@@ -1,4 +1,4 @@
-"""Scripts on this machine: one subprocess each, its exit code kept where its batch lies.
+"""Scripts on this machine: one subprocess each, its exit code kept in its batch's folder.
 
 They report by the paths they have always called, as at a cluster. What a script started and
 did not set free holds its batch's lock, so it is over when nobody holds that any more. Only
@@ -10,9 +10,8 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hpc.ends import of_script
+from hpc.ends import Meaning, of_script
 from hpc.sites.collect import report
-from hpc.sites.local.stops import Stop
 from hpc.sites.scripts import ScriptCommand
 from schemas.sites import Site
 from track.jobs.attempts import Attempt, find_attempt, note_reason
@@ -20,8 +19,8 @@ from track.jobs.batches import Batch, mark_ended, mark_submitted, went_well
 from track.jobs.scripts import submitted_ids
 from track.schema.database import transact
 
-KEPT_WORDS = 2000
-"""Bytes of what a script said that are read."""
+MAX_OUTPUT = 2000
+"""Bytes of a script's output that are read."""
 
 _WRAPPER = """\
 folder=$1 scripts=$2
@@ -33,10 +32,10 @@ printf '%s\\n' "$?" >"$folder/.code" && mv "$folder/.code" "$folder/code"
 
 @dataclass(frozen=True)
 class ScriptExit:
-    """How a script ended: its exit code, or None when it was killed, and what it said."""
+    """How a script ended: its exit code, or None when it was killed, and what it printed."""
 
     code: int | None
-    said: str
+    output: str
 
 
 def wrapped(command: ScriptCommand, folder: Path, site: Site) -> list[str]:
@@ -47,25 +46,25 @@ def wrapped(command: ScriptCommand, folder: Path, site: Site) -> list[str]:
 
 def read_end(folder: Path) -> ScriptExit:
     """What a script left in its batch's folder."""
-    said = "".join(_tail(folder / name) for name in ("err", "out"))
+    output = "".join(_tail(folder / name) for name in ("err", "out"))
     code = _tail(folder / "code").strip()
-    return ScriptExit(int(code) if code.isdecimal() else None, said)
+    return ScriptExit(int(code) if code.isdecimal() else None, output)
 
 
 async def close_batch(
-    engine: AsyncEngine, batch: Batch, folder: Path, actor: str, stop: Stop | None
+    engine: AsyncEngine, batch: Batch, folder: Path, actor: str, stopped: Meaning | None
 ) -> bool:
-    """Draw the conclusion from the end of a script and of all that it started here.
+    """Close the batch of a script of which, and of all that it started here, nothing runs.
 
-    `stop` says that its driver stopped it. Whether it went well.
+    `stopped` is what its end means when its driver stopped it. Whether it went well.
     """
     end, member = read_end(folder), batch.members[0]
-    ids = submitted_ids(end.said)
+    ids = submitted_ids(end.output)
 
     async def work(tx: AsyncConnection) -> bool:
         found = await find_attempt(tx, member.attempt, lock=True)
         if found is not None and found.current:
-            await _conclude(tx, found, end, ids, actor, stop)
+            await _conclude(tx, found, end, ids, actor, stopped)
         if ids:
             await mark_submitted(tx, batch.id, ",".join(ids))
         await mark_ended(tx, batch.id)
@@ -80,25 +79,25 @@ async def _conclude(
     end: ScriptExit,
     ids: list[str],
     actor: str,
-    stop: Stop | None,
+    stopped: Meaning | None,
 ) -> None:
     """End an attempt of which nothing is at work any more; one that a scheduler has waits."""
     # One that has started called from here, or would have held the lock.
     queued = None if found.started_by is not None else found.external_id
     if ids or queued is not None:
-        told = ", ".join(ids) or queued
-        why = f"its script has ended, and job {told}, which it submitted, has yet to report"
+        job = ", ".join(ids) or queued
+        why = f"its script has ended, and job {job}, which it submitted, has yet to report"
         await note_reason(tx, found.id, why)
         return
-    meaning = of_script(end.code, end.said[-400:].strip(), cancelled=found.cancel_requested)
-    if stop is not None and stop.attempt == found.id:
-        meaning = stop.meaning
+    meaning = stopped or of_script(
+        end.code, end.output[-400:].strip(), cancelled=found.cancel_requested
+    )
     await report(tx, found.id, meaning, actor=actor, exit_code=end.code)
 
 
 def _tail(path: Path) -> str:
     """The last bytes of a small file; nothing when it is not there."""
     try:
-        return path.read_bytes()[-KEPT_WORDS:].decode(errors="replace")
+        return path.read_bytes()[-MAX_OUTPUT:].decode(errors="replace")
     except FileNotFoundError:
         return ""

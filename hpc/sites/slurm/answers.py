@@ -1,4 +1,4 @@
-"""What a cluster's answers say, as plain facts: the lines of `hpc/remote` are read here."""
+"""Reads the answers of the scripts in `hpc/remote`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,8 @@ from hpc.scheduler.refusals import SubmitOutcome, answered, is_silence
 from hpc.scheduler.slurm import SubmitResult
 
 Lines = list[tuple[str, str]]
+ProgramAnswer = tuple[int, list[str], str]
+"""A program's exit code, output and complaints."""
 
 
 SLURM = ("sbatch", "scancel", "squeue")
@@ -58,11 +60,11 @@ class Hello:
 
 @dataclass(frozen=True)
 class PollResult:
-    """What one poll shows: the queue (None: no information), what accounting and the disk tell.
+    """What one poll shows: the queue (None: no information), accounting, and the disk.
 
     `ended` are exit codes by key and native id; `results` files by `<key>/<name>`,
     `starts` what jobs without a network wrote when they won theirs, by attempt. `silence`
-    is what squeue says instead of the queue.
+    is what squeue printed instead of the queue.
     """
 
     queue: slurm.SchedulerAnswer | None = None
@@ -76,20 +78,21 @@ class PollResult:
 
 def read_hello(lines: Lines, runner: str, began: float, ended: float) -> Hello:
     """What `hello.sh` says of a site that was asked between two times, in seconds since 1970."""
-    said = dict(lines)
+    values = dict(lines)
     code, config, complaint = program_answer(lines, "config")
     history = program_answer(lines, "history")
-    space = said.get("free_kb", "")
+    clock = values.get("clock", "")
+    space = values.get("free_kb", "")
     return Hello(
-        user=said.get("user", ""),
-        clock_skew_s=_seconds(said.get("clock", ""), began) - (began + ended) / 2,
+        user=values.get("user", ""),
+        clock_skew_s=(float(clock) if clock.isdecimal() else began) - (began + ended) / 2,
         free_mb=int(space) * 1024 // 1_000_000 if space.isdecimal() else None,
-        has_runner=said.get("runner") == runner,
-        tools=frozenset(text for kind, text in lines if kind == "tool"),
+        has_runner=values.get("runner") == runner,
+        tools=frozenset(texts(lines, "tool")),
         limits=slurm.read_limits(config),
         answers=answered(code, complaint),
         accounting=answered(history[0], history[2]),
-        troubles=tuple(text for kind, text in lines if kind == "trouble"),
+        troubles=tuple(texts(lines, "trouble")),
         silence=complaint.strip() if code != 0 and is_silence(complaint) else "",
     )
 
@@ -97,9 +100,9 @@ def read_hello(lines: Lines, runner: str, began: float, ended: float) -> Hello:
 def read_poll(lines: Lines, keys: Sequence[str], *, queue: bool) -> PollResult:
     """What `watch.sh` shows of the batches of these keys; `queue`: it was asked as well."""
     ended: dict[str, dict[str, int]] = {}
-    for key, native, code in (text.split(" ") for kind, text in lines if kind == "ended"):
+    for key, native, code in (text.split(" ") for text in texts(lines, "ended")):
         ended.setdefault(key, {})[native] = int(code) if code.isdecimal() else 1
-    found = (text.partition(" ") for kind, text in lines if kind == "result")
+    found = (text.partition(" ") for text in texts(lines, "result"))
     shown = program_answer(lines, "queue")
     return PollResult(
         queue=slurm.read_queue(*shown, keys) if queue else None,
@@ -108,43 +111,42 @@ def read_poll(lines: Lines, keys: Sequence[str], *, queue: bool) -> PollResult:
         results={name: text for name, _, text in found},
         starts=by_attempt(lines, "started"),
         more=any(kind == "more" for kind, _ in lines),
-        silence=_silence(shown) if queue else "",
+        silence=failure(shown) if queue else "",
     )
 
 
 def by_attempt(lines: Lines, kind: str) -> dict[int, str]:
     """Lines of a kind that begin with an attempt's number: the rest of each by it."""
-    found = (text.partition(" ") for each, text in lines if each == kind)
+    found = (text.partition(" ") for text in texts(lines, kind))
     return {int(number): rest for number, _, rest in found if number.isdecimal()}
 
 
-def _seconds(said: str, else_: float) -> float:
-    return float(said) if said.isdecimal() else else_
+def texts(lines: Lines, kind: str) -> list[str]:
+    """The lines of a kind."""
+    return [text for each, text in lines if each == kind]
 
 
 def raise_trouble(lines: Lines) -> None:
-    troubles = [text for kind, text in lines if kind == "trouble"]
-    if troubles:
+    """Raise SiteTrouble when a script reported any."""
+    if troubles := texts(lines, "trouble"):
         raise SiteTrouble("; ".join(troubles))
 
 
-def program_answer(lines: Lines, kind: str) -> tuple[int, list[str], str]:
-    """Exit code, output and complaints of a line that was asked; 1 when there is no trace."""
-    output = [text for each, text in lines if each == kind]
-    complaint = "\n".join(text for each, text in lines if each == f"{kind}-complaint")
+def program_answer(lines: Lines, kind: str) -> ProgramAnswer:
+    """What a program answered that a script ran; code 1 when there is no trace."""
+    output, complaint = texts(lines, kind), "\n".join(texts(lines, f"{kind}-complaint"))
     code = output.pop() if output and output[-1].startswith("@") else "@1"
     return int(code[1:]) if code[1:].isdecimal() else 1, output, complaint
 
 
-def _silence(shown: tuple[int, list[str], str]) -> str:
-    """What a program said that failed, or whose controller did not answer; else nothing."""
-    code, _, complaint = shown
-    if answered(code, complaint):
-        return ""
-    return complaint.strip() or f"it ended with code {code}"
+def failure(answer: ProgramAnswer) -> str:
+    """What a program printed that failed, or whose controller did not answer; else nothing."""
+    code, _, complaint = answer
+    return "" if answered(code, complaint) else complaint.strip() or f"it ended with code {code}"
 
 
 def read_outcomes(lines: Lines) -> dict[str, SubmitResult]:
+    """What `send.sh` says became of each batch, by key."""
     outcomes: dict[str, SubmitResult] = {}
     out: list[str] = []
     err: list[str] = []

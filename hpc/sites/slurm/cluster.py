@@ -1,7 +1,7 @@
-"""A cluster that speaks Slurm, at the end of a wire: a command each way, text both ways.
+"""Runs commands on a Slurm cluster's login node.
 
-What to say comes from `hpc.scheduler`, how it gets there from `hpc.transport`, and what is told
-is read by `hpc.sites.slurm.answers`. Nothing here decides anything.
+Their text comes from `hpc.scheduler`, the connection from `hpc.transport`, and the answers are
+read by `hpc.sites.slurm.answers`. Nothing here decides anything.
 """
 
 import shlex
@@ -14,18 +14,22 @@ from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
 from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
 from hpc.scheduler.slurm import SubmitResult
+from hpc.sites.retrieval import RemoteSource
 from hpc.sites.shipping import Parcel, pack
 from hpc.sites.slurm.answers import (
     Hello,
     Lines,
     PollResult,
+    ProgramAnswer,
     SiteTrouble,
     by_attempt,
+    failure,
     program_answer,
     raise_trouble,
     read_hello,
     read_outcomes,
     read_poll,
+    texts,
 )
 from hpc.transport.channel import Stdin
 from hpc.transport.ssh import SshLink
@@ -48,6 +52,11 @@ class Cluster:
     prelude: str = ""
     clock: Callable[[], float] = time.time
 
+    @property
+    def outputs(self) -> RemoteSource:
+        """The assets' folders over there."""
+        return RemoteSource(self.wire, self.root, self.prelude)
+
     async def hello(self, runner: str) -> Hello:
         """Make the site's folders and see what it is like. Raises WireError, TruncatedAnswer."""
         words = (self.root, runner, "scontrol show config", "sacct -n -X -S now -o JobID")
@@ -58,8 +67,7 @@ class Cluster:
     async def allowed(self, *, accounting: bool) -> Allowed:
         """What its partitions let one job ask for. Raises WireError, TruncatedAnswer."""
         line = f"{ASK}; {ASK_QOS}" if accounting else ASK
-        _, output, _ = await self.run(["sh", "-c", line])
-        return read_bounds(output.splitlines())
+        return read_bounds((await self.ask(["sh", "-c", line]))[1])
 
     async def send(
         self,
@@ -72,9 +80,9 @@ class Cluster:
         """Ship batches and submit each once, as many in one tar as one command can name; what
         became of each, by key. Without any batch the runner goes alone.
 
-        `again` are keys of which it is proven that no job exists.
-        Raises WireError, TruncatedAnswer,
-        and SiteTrouble when nothing was submitted; trouble later on leaves the rest untold.
+        `again` are keys of which it is proven that no job exists. Raises WireError,
+        TruncatedAnswer, and SiteTrouble when nothing was submitted; trouble later on leaves the
+        rest out.
         """
         outcomes: dict[str, SubmitResult] = {}
         for first in range(0, max(1, len(parcels)), MAX_SENT):
@@ -121,7 +129,7 @@ class Cluster:
     ) -> PollResult:
         """Poll every job of these keys. Raises WireError, TruncatedAnswer.
 
-        `known` are results, by `<key>/<name>`, that are not to be told again.
+        `known` are results, by `<key>/<name>`, that are not to be read again.
         `history`: None asks for no ends, `disk` for those that jobs left on the disk,
         `accounting` for those that accounting knows as well.
         """
@@ -153,7 +161,7 @@ class Cluster:
     async def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """The sizes in bytes of those files that are there, named `<guid>/<file>`."""
         lines = await self._say("sizes", self.root, stdin=_rows(names))
-        found = (text.partition(" ") for kind, text in lines if kind == "size")
+        found = (text.partition(" ") for text in texts(lines, "size"))
         return {name: int(size) for size, _, name in found}
 
     async def place(self, packed: Stdin, size: int) -> None:
@@ -176,40 +184,44 @@ class Cluster:
 
         Only what the queue shows under its name is ended: an id alone may be another's, since a
         controller that lost its state counts from the beginning again. (`scancel --name` with
-        some tasks of an array that waits would end them all.) What squeue said instead of its
+        some tasks of an array that waits would end them all.) What squeue printed instead of its
         answer, else nothing. Raises WireError, TruncatedAnswer.
         """
-        shown = await self.run(slurm.squeue_command(jobs))
-        answer = slurm.read_queue(shown[0], shown[1].splitlines(), shown[2], jobs)
-        if answer is None:
-            return shown[2].strip() or f"it ended with code {shown[0]}"
-        if alive := slurm.shown_alive(answer, jobs):
+        answer = await self.ask(slurm.squeue_command(jobs))
+        shown = slurm.read_queue(*answer, jobs)
+        if shown is None:
+            return failure(answer)
+        if alive := slurm.shown_alive(shown, jobs):
             await self.run(slurm.scancel_command(alive))
         return ""
 
     async def tidy(self, open_keys: Iterable[str], days: int) -> list[str]:
         """Remove what ended batches left; the folders removed."""
         lines = await self._say("tidy", self.root, str(days), stdin=_rows(open_keys))
-        return [text for kind, text in lines if kind == "removed"]
+        return texts(lines, "removed")
 
     async def old_scratch(self, days: int) -> list[str]:
         """The folders of assets that were left alone for so many days."""
-        lines = await self._say("scratch", self.root, str(days))
-        return [text for kind, text in lines if kind == "old"]
+        return texts(await self._say("scratch", self.root, str(days)), "old")
 
     async def remove(self, guids: Iterable[str]) -> list[str]:
         """Remove the folders of assets; those that are gone."""
         lines = await self._say("remove", self.root, stdin=_rows(guids), deadline_s=LONG_DEADLINE_S)
-        return [text for kind, text in lines if kind == "gone"]
+        return texts(lines, "gone")
+
+    async def ask(self, words: Sequence[str], deadline_s: float = 60.0) -> ProgramAnswer:
+        """Run one command over there. Raises WireError, TruncatedAnswer."""
+        return program_answer(
+            await self._say("run", shlex.join(words), deadline_s=deadline_s), "line"
+        )
 
     async def run(self, words: Sequence[str], deadline_s: float = 60.0) -> tuple[int, str, str]:
-        """One command over there: exit code, output, complaints."""
-        lines = await self._say("run", shlex.join(words), deadline_s=deadline_s)
-        code, output, complaint = program_answer(lines, "line")
+        """The same, with its output as one text."""
+        code, output, complaint = await self.ask(words, deadline_s)
         return code, "\n".join(output), complaint
 
     async def script(self, key: str, folder: str, words: Sequence[str]) -> tuple[str, str]:
-        """Run a script of the site's own, once per key: (exit code, what it said).
+        """Run a script of the site's own, once per key: (exit code, what it printed).
 
         Instead of a code `busy` while it runs, `unknown` when it was begun and its end is
         nowhere to be seen. Raises WireError, TruncatedAnswer, SiteTrouble.
@@ -217,12 +229,11 @@ class Cluster:
         lines = await self._say(
             "script", self.root, key, folder, shlex.join(words), deadline_s=LONG_DEADLINE_S
         )
-        said = "\n".join(text for kind, text in lines if kind in ("err", "out"))
         raise_trouble(lines)
-        for kind, text in lines:
-            if kind == "code":
-                return text, said
-        return lines[0][0] if lines else "unknown", said
+        output = "\n".join(text for kind, text in lines if kind in ("err", "out"))
+        if codes := texts(lines, "code"):
+            return codes[0], output
+        return lines[0][0] if lines else "unknown", output
 
     async def _say(
         self, script: str, *words: str, stdin: Stdin = b"", deadline_s: float = 60.0

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.remote import TruncatedAnswer
 from hpc.sites.retries import Retries
-from hpc.sites.retrieval import RemoteSource, retrieve
+from hpc.sites.retrieval import retrieve
 from hpc.sites.slurm.answers import Hello, SiteTrouble
 from hpc.sites.slurm.canceller import Canceller
 from hpc.sites.slurm.cluster import Cluster
@@ -202,8 +202,7 @@ class SlurmDriver:
             self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
 
     async def _bring_outputs(self, outputs: Path) -> None:
-        cluster = self.state.cluster
-        source = RemoteSource(cluster.wire, cluster.root, cluster.prelude)
+        source = self.state.cluster.outputs
         await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
 
     async def _tidy(self) -> None:

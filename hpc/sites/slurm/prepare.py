@@ -5,16 +5,13 @@ them. What is there already is left alone; the same again changes nothing.
 """
 
 import shlex
-import tarfile
-import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hpc.sites.shipping import tar_pieces
 from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.cluster import Cluster
 from schemas.sites import Site
 
-PIECE = 1 << 20
 BUILD_S = 1800.0
 IMAGING = (
     "numpy",
@@ -90,14 +87,4 @@ async def _send_wheels(cluster: Cluster, wheelhouse: Path) -> None:
     wheels = sorted(wheelhouse.glob("*.whl"))
     if not wheels:
         raise SiteTrouble(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
-    await cluster.place_wheels(_tar(wheels), BUILD_S)
-
-
-def _tar(wheels: Iterable[Path]) -> Iterator[bytes]:
-    with tempfile.TemporaryFile() as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for wheel in wheels:
-                tar.add(wheel, arcname=wheel.name)
-        packed.seek(0)
-        while piece := packed.read(PIECE):
-            yield piece
+    await cluster.place_wheels(tar_pieces({each.name: each for each in wheels}), BUILD_S)

@@ -1,9 +1,9 @@
 """What follows when a site declines a batch: it goes back to the queue, and is sent again later.
 
-A refusal is never held against a specimen. It is said on the jobs, and they are sent again
+A refusal is never held against a specimen. It is the jobs' reason, and they are sent again
 after a growing pause, one batch at a time; smaller ones where their number was too large. When
-it was refused often enough, the site is taken for broken or, if it takes other stages' jobs,
-gets none of that module.
+a stage was refused often enough, the site is taken for broken or, if it takes other stages'
+jobs, gets none of that module.
 """
 
 import logging
@@ -90,7 +90,7 @@ class Refusals:
         return self.stages.setdefault(batch.stage_id, StageRecord())
 
     def limits(self) -> StageLimits:
-        """What is to be minded when the next batches are made."""
+        """The limits within which the next batches are made."""
         now, stages = self.state.clock(), self.stages.items()
         return StageLimits(
             max_sizes={each: had.size for each, had in stages if had.size is not None},
@@ -99,7 +99,7 @@ class Refusals:
         )
 
     def lapse(self) -> None:
-        """Where nothing is left to be refused, the next work finds out."""
+        """Note that nothing is left to be refused: the next work finds out."""
         for each in (self.state.denied, self.state.full):
             each.lapse(self.state.clock())
 
@@ -125,12 +125,12 @@ class Refusals:
         Raises WireError, TruncatedAnswer, SiteTrouble where the shared disk grants starts.
         """
         state = self.state
-        why = self._words(batch, sent)
-        if not await self._go_back(batch, why):
+        why = self._reason(batch, sent)
+        if not await self._release(batch, why):
             return False
         log.warning("site %s: %s: %s", state.site.name, batch.key, why)
         there = await transact(state.engine, stages_at, state.site.name)
-        if self._smaller(batch, sent.outcome, bool(there)):
+        if self._shrink(batch, sent.outcome, bool(there)):
             return True
         now, had = state.clock(), self.of(batch)
         had.refused(now)
@@ -141,25 +141,23 @@ class Refusals:
             state.full.clear()
         else:
             state.full.note(sent.why, now)
-        if (
-            sent.outcome in (SubmitOutcome.FULL, SubmitOutcome.FEWER)
-            and batch.stage_id not in there
-        ):
+        crowded = sent.outcome in (SubmitOutcome.FULL, SubmitOutcome.FEWER)
+        if crowded and batch.stage_id not in there:
             await self._bound(batch, had.times, OFTEN_FULL, state.full, why)
         return True
 
     async def unanswered(self, batch: Batch, times: int, why: str) -> None:
         """Nobody knows whether the site took a batch, so many times in a row."""
-        told = await self.tell(batch, f"did not say whether it took it: {why}")
-        await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, told)
+        reason = await self.note(batch, f"did not say whether it took it: {why}")
+        await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, reason)
 
-    async def tell(self, batch: Batch, what: str) -> str:
-        """Say on a batch's jobs what its site does; the whole of what is said."""
-        told = f"site {self.state.site.name} {what}"
-        await transact(self.state.engine, note_pending, batch.id, told)
-        return told
+    async def note(self, batch: Batch, what: str) -> str:
+        """Note on a batch's jobs what its site does; the reason as it is noted."""
+        reason = f"site {self.state.site.name} {what}"
+        await transact(self.state.engine, note_pending, batch.id, reason)
+        return reason
 
-    def _words(self, batch: Batch, sent: SubmitResult) -> str:
+    def _reason(self, batch: Batch, sent: SubmitResult) -> str:
         name = self.state.site.name
         match sent.outcome:
             case SubmitOutcome.ARRAY if not batch.alone:
@@ -168,7 +166,7 @@ class Refusals:
                 return f"site {name} takes no more just now: {sent.why}"
         return f"site {name} refuses it, for no fault of the specimen's: {sent.why}"
 
-    async def _go_back(self, batch: Batch, why: str) -> bool:
+    async def _release(self, batch: Batch, why: str) -> bool:
         """Put a batch's attempts back; those that were to be cancelled are, for no job exists."""
         state = self.state
         if state.relay is not None:
@@ -187,8 +185,8 @@ class Refusals:
 
         return await transact(state.engine, work)
 
-    def _smaller(self, batch: Batch, outcome: SubmitOutcome, crowded: bool) -> bool:
-        """Whether its number was too large, and it may be tried with fewer at once.
+    def _shrink(self, batch: Batch, outcome: SubmitOutcome, crowded: bool) -> bool:
+        """Whether the batch was too large, and a smaller one may be tried at once.
 
         Where `crowded` with ours, too many at a time says nothing of one array's size; unless
         there is never room for it, since smaller ones are quicker.
@@ -207,8 +205,8 @@ class Refusals:
     async def _bound(
         self, batch: Batch, times: int, often: int, all_of: ProgramFailures, why: str
     ) -> None:
-        """What a refusal comes to in the end: the site is held for broken when it takes nothing;
-        when others' jobs were taken meanwhile, it gets none of this module."""
+        """After many refusals, hold the site for broken when it takes nothing; when other stages'
+        jobs were taken meanwhile, give it none of this module."""
         state, name, now = self.state, self.state.site.name, self.state.clock()
         if all_of is state.denied and all_of.proven(now) and not self.noted:
             await transact(state.engine, note_fault, name, all_of.describe(now))

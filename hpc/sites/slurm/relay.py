@@ -7,9 +7,8 @@ declared over, its start is taken on the shared disk, so that no job can have it
 
 import json
 import logging
-import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,8 @@ from hpc import protocol
 from hpc.ends import Meaning
 from hpc.sites.collect import collect_result, report
 from hpc.sites.retries import Retries
-from hpc.sites.retrieval import TRIES_UNTIL_GONE, RemoteSource
-from hpc.sites.shipping import SEAL, add
+from hpc.sites.retrieval import TRIES_UNTIL_GONE
+from hpc.sites.shipping import tar_pieces
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.transfers import BackgroundTransfers
 from schemas.attempts import Grant, LinkedFile, Start, Token
@@ -35,7 +34,6 @@ from track.jobs.outputs import note_waiting
 from track.records.documents import NoDocument, read_document
 from track.schema.database import transact
 
-PIECE = 1 << 20
 NO_TOKEN = Token(token="", expires_in=0)
 
 log = logging.getLogger(__name__)
@@ -171,7 +169,8 @@ class OfflineRelay:
                     log.warning("%s of %s is not carried: %s", file.name, guid, error)
             if fetched:
                 size = sum(file.size_bytes for file in files)
-                await self.cluster.place(_tar(guid, Path(name), fetched), size)
+                files_there = {f"{guid}/{each}": Path(name) / each for each in fetched}
+                await self.cluster.place(tar_pieces(files_there, seal=True), size)
 
     async def _location(self, guid: str) -> ShareLocation:
         async with self.engine.connect() as tx:
@@ -268,9 +267,8 @@ class OfflineRelay:
 
     async def _forward(self, location: ShareLocation, file: CarriedFile) -> None:
         owner, _, inner = file.path.partition("/")
-        source = RemoteSource(self.cluster.wire, self.cluster.root, self.cluster.prelude)
         with tempfile.TemporaryDirectory(prefix="carried-") as name:
-            await source.fetch(owner, [inner], file.size_bytes, Path(name))
+            await self.cluster.outputs.fetch(owner, [inner], file.size_bytes, Path(name))
             path = Path(name) / inner
             if not path.is_file():
                 raise FileMissing(file.path)
@@ -301,14 +299,3 @@ def _read_start(text: str) -> Start | None:
         return Start.model_validate_json(text)
     except ValidationError:
         return None
-
-
-def _tar(guid: str, folder: Path, names: Sequence[str]) -> Iterator[bytes]:
-    with tempfile.TemporaryFile() as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for name in names:
-                tar.add(folder / name, arcname=f"{guid}/{name}")
-            add(tar, SEAL, b"", 0o644)
-        packed.seek(0)
-        while piece := packed.read(PIECE):
-            yield piece

@@ -13,6 +13,7 @@ from hpc.ends import Meaning, of_script_job
 from hpc.scheduler import by_id
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import report
+from hpc.sites.slurm.answers import failure
 from hpc.sites.slurm.judge import JobVerdict, SiteStatus, status_of
 from hpc.sites.slurm.state import SiteState
 from track.jobs.attempts import note_reason
@@ -84,10 +85,10 @@ class ScriptEnds:
         self.silent &= open_now.keys()
 
     async def _poll_some(self, runs: Sequence[ScriptRun]) -> None:
-        told: dict[str, float] = {}
+        ids: dict[str, float] = {}
         for run in runs:
-            told |= {each: max(run.reported_at, told.get(each, 0.0)) for each in _asked(run)}
-        shown = await poll_ids(self.state, told) if told else {}
+            ids |= {each: max(run.reported_at, ids.get(each, 0.0)) for each in _native_ids(run)}
+        shown = await poll_ids(self.state, ids) if ids else {}
         if shown is None:
             log.warning("site %s: its queue cannot be asked", self.state.site.name)
             return
@@ -121,11 +122,11 @@ class ScriptEnds:
         return True
 
     async def _explain(self, run: ScriptRun, verdict: JobVerdict) -> None:
-        """Say of a job that is silent for too long why nothing here can end it."""
+        """Note on a job that is silent for too long why nothing here can end it."""
         unknown = verdict.status is SiteStatus.UNKNOWN
         if unknown and (run.cancelled or run.age_s > patience_s(run)):
-            told = "its cancel waits for proof of its end" if run.cancelled else "it is overdue"
-            why = f"{told}: {verdict.why}; once you know that it is over, operate/lost"
+            what = "its cancel waits for proof of its end" if run.cancelled else "it is overdue"
+            why = f"{what}: {verdict.why}; once you know that it is over, operate/lost"
             self.silent.add(run.attempt)
         elif not unknown and run.attempt in self.silent:
             self.silent.discard(run.attempt)
@@ -135,29 +136,28 @@ class ScriptEnds:
         await transact(self.state.engine, note_reason, run.attempt, why)
 
 
-async def poll_ids(state: SiteState, told_at: Mapping[str, float]) -> by_id.Shown | None:
+async def poll_ids(state: SiteState, reported_at: Mapping[str, float]) -> by_id.Shown | None:
     """What the queue shows of ids, and accounting of what the queue does not; None: no answer.
 
-    `told_at`: by when each id had been told to us, in seconds since 1970. Of a job that has an
+    `reported_at`: by when each id was reported to us, in seconds since 1970. Of a job that has an
     id now and was submitted later nothing is shown: it is somebody else's. Raises WireError,
     TruncatedAnswer.
     """
     cluster, skew = state.cluster, state.hello.clock_skew_s if state.hello else 0.0
-    told = {each: at + skew + CLOCKS_APART_S for each, at in told_at.items()}
-    ids = sorted(told)
-    code, output, complaint = await cluster.run(by_id.squeue_command(ids))
-    shown = by_id.read_queue(code, output.splitlines(), complaint, ids)
+    reported = {each: at + skew + CLOCKS_APART_S for each, at in reported_at.items()}
+    ids = sorted(reported)
+    answer = await cluster.ask(by_id.squeue_command(ids))
+    shown = by_id.read_queue(*answer, ids)
     if shown is None:
-        state.squeue.note(complaint.strip() or f"it ended with code {code}", state.clock())
+        state.squeue.note(failure(answer) or "a line cannot be read", state.clock())
         return None
-    if others := by_id.strangers(shown, told):
-        _, output, _ = await cluster.run(by_id.restart_command(sorted(others)))
-        shown = by_id.without(shown, others - by_id.read_restarted(output.splitlines()))
+    if others := by_id.submitted_later(shown, reported):
+        _, lines, _ = await cluster.ask(by_id.restart_command(sorted(others)))
+        shown = by_id.without(shown, others - by_id.read_restarted(lines))
     gone = [each for each in ids if not shown[each]]
     if not gone or not state.accounting:
         return shown
-    code, output, complaint = await cluster.run(by_id.sacct_command(gone))
-    past = by_id.read_accounting(code, output.splitlines(), complaint, gone, told)
+    past = by_id.read_accounting(*await cluster.ask(by_id.sacct_command(gone)), gone, reported)
     return {**shown, **(past or {})}
 
 
@@ -169,13 +169,14 @@ def patience_s(run: ScriptRun) -> float:
 
 def judge(run: ScriptRun, shown: by_id.Shown) -> JobVerdict:
     """How an attempt stands by what is shown of its jobs; over only if every one of them is."""
-    asked = _asked(run)
-    if not asked:
-        return JobVerdict(SiteStatus.UNKNOWN, why="no job id was told, so its end cannot be seen")
-    tasks = [task for each in asked for task in shown[each]]
+    ids = _native_ids(run)
+    if not ids:
+        why = "no job id was reported, so its end cannot be seen"
+        return JobVerdict(SiteStatus.UNKNOWN, why=why)
+    tasks = [task for each in ids for task in shown[each]]
     if status := status_of(tasks):
         return JobVerdict(status)
-    missing = [each for each in asked if not shown[each]]
+    missing = [each for each in ids if not shown[each]]
     missing += [task.native_id for task in tasks if not task.state.ended]
     if missing:
         return JobVerdict(SiteStatus.UNKNOWN, why=f"nothing shows how its job {missing[0]} ended")
@@ -185,5 +186,5 @@ def judge(run: ScriptRun, shown: by_id.Shown) -> JobVerdict:
     return JobVerdict(SiteStatus.OVER, end=found, exit_code=end.exit_code)
 
 
-def _asked(run: ScriptRun) -> list[str]:
+def _native_ids(run: ScriptRun) -> list[str]:
     return [each for each in run.native_ids if by_id.NATIVE.fullmatch(each)]

@@ -1,14 +1,14 @@
 """Sends a site its batches: each committed first, submitted once, adopted when no answer came.
 
 All that waits goes together in one tar and one command. A batch whose answer was lost is
-sent again under its key; over there its id is told, or its job looked for by name. Only
-when two searches, further apart than a message can travel, both found nothing may it be
-submitted a second time. What a site declines is `hpc.sites.slurm.refusals`' to deal with.
+sent again under its key; the script over there answers its id, or looks for its job by name.
+Only when two searches, further apart than a message can travel, both found nothing may it be
+submitted a second time. What a site declines is the subject of `hpc.sites.slurm.refusals`.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,7 +43,7 @@ UNANSWERED_PAUSES = Backoff(2.0, 300.0)
 """The least time between submissions of one batch of which sbatch gave no answer."""
 
 MAX_AT_ONCE = 20_000
-STILL_AT_IT = "an earlier sbatch of ours is still under way there"
+STILL_BUSY = "an earlier sbatch of ours is still under way there"
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,8 @@ class Submitter:
         again = {batch.key for batch in batches if self.unconfirmed[batch.id].proven}
         for batch in batches:
             # Should this process end now, the next one finds nothing proven; nor may we.
-            self._put_off(batch, AGAIN_S, proven=False)
+            self.unconfirmed[batch.id].proven = False
+            self._put_off(batch, AGAIN_S)
         try:
             outcomes = await state.cluster.send(
                 [self._parcel(batch, grants[batch.id]) for batch in batches],
@@ -181,22 +182,20 @@ class Submitter:
             )
         except (WireError, TruncatedAnswer) as error:
             log.warning("site %s: %s; its batches are unconfirmed", state.site.name, error)
-            if isinstance(error, TruncatedAnswer):  # of the wire its breaker takes care
+            if isinstance(error, TruncatedAnswer):  # of the link its breaker takes care
                 self._note_no_answer(batches, str(error))
             raise
         except SiteTrouble:
             self._back_off(batches)
             raise
         state.runner_there = True
+        missing = SubmitResult(SubmitOutcome.UNKNOWN, why="not told")
         for batch in batches:
-            untold = SubmitResult(SubmitOutcome.UNKNOWN, why="not told")
-            await self._apply(batch, outcomes.get(batch.key, untold))
+            await self._apply(batch, outcomes.get(batch.key, missing))
 
-    def _put_off(self, batch: Batch, seconds: float, until: float = 0.0, **changes: bool) -> None:
+    def _put_off(self, batch: Batch, seconds: float, until: float = 0.0) -> None:
         """Send a batch again after so many seconds, and not before `until`."""
-        due_at = max(self.state.clock() + seconds, until)
-        was = self.unconfirmed[batch.id]
-        self.unconfirmed[batch.id] = replace(was, due_at=due_at, **changes)
+        self.unconfirmed[batch.id].due_at = max(self.state.clock() + seconds, until)
 
     def _back_off(self, batches: Iterable[Batch]) -> None:
         """Send nothing for a while: the site has trouble of its own."""
@@ -229,42 +228,35 @@ class Submitter:
         """Draw the conclusions from what became of a submission. Raises WireError,
         TruncatedAnswer, SiteTrouble."""
         state = self.state
-        self._note_answer(batch, sent)
-        match sent.outcome:
-            case SubmitOutcome.KNOWN:
-                await self._accepted(batch, sent)
-            case SubmitOutcome.REFUSED:
-                await self._refuse(batch, sent.why)
-            case SubmitOutcome.ABSENT:
-                self._note_absence(batch)
-            case SubmitOutcome.QUEUE_UNREADABLE:
-                self._put_off(batch, UNREADABLE_S, state.squeue.again_at)
-                why = f"cannot be asked whether it took it: {sent.why}"
-                await self.refusals.tell(batch, why)
-            case SubmitOutcome.BUSY:
-                self._put_off(batch, AGAIN_S, state.sbatch.again_at)
-                await self.refusals.tell(batch, f"has not taken it yet: {STILL_AT_IT}")
-            case SubmitOutcome.UNKNOWN:
-                await self._unanswered(batch, sent.why)
-            case _:
-                if await self.refusals.declined(batch, sent):
-                    self.confirm(batch.id)
-
-    def _note_answer(self, batch: Batch, sent: SubmitResult) -> None:
-        """Note what a submission's outcome says of sbatch and squeue over there."""
-        state = self.state
         match sent.outcome:
             case SubmitOutcome.UNKNOWN:
                 self._note_no_answer([batch], sent.why)
+                await self._unanswered(batch, sent.why)
             case SubmitOutcome.BUSY:
-                self._note_no_answer([batch], STILL_AT_IT)
+                self._note_no_answer([batch], STILL_BUSY)
+                self._put_off(batch, AGAIN_S, state.sbatch.again_at)
+                await self.refusals.note(batch, f"has not taken it yet: {STILL_BUSY}")
             case SubmitOutcome.QUEUE_UNREADABLE:
                 state.squeue.note(sent.why, state.clock())
+                self._put_off(batch, UNREADABLE_S, state.squeue.again_at)
+                why = f"cannot be asked whether it took it: {sent.why}"
+                await self.refusals.note(batch, why)
             case SubmitOutcome.ABSENT:
                 state.squeue.clear()
+                self._note_absence(batch)
             case _:
                 state.sbatch.clear()
                 self.unanswered.discard(batch.id)
+                await self._conclude(batch, sent)
+
+    async def _conclude(self, batch: Batch, sent: SubmitResult) -> None:
+        """Draw the conclusions from an answer of sbatch's own."""
+        if sent.outcome is SubmitOutcome.KNOWN:
+            await self._accepted(batch, sent)
+        elif sent.outcome is SubmitOutcome.REFUSED:
+            await self._refuse(batch, sent.why)
+        elif await self.refusals.declined(batch, sent):
+            self.confirm(batch.id)
 
     def _note_no_answer(self, batches: Iterable[Batch], why: str) -> None:
         """Note that sbatch gave no answer: it is asked again after a growing pause."""
@@ -286,13 +278,14 @@ class Submitter:
 
     def _note_absence(self, batch: Batch) -> None:
         """Note that a search found no job; long enough after the first, none can exist."""
-        state, was, now = self.state, self.unconfirmed[batch.id], self.state.clock()
-        since = now if was.absent_since is None else was.absent_since
-        proven = now - since > state.limits.message_timeout_s + MARGIN_S
-        due = now + AGAIN_S * (not proven)
-        if proven:  # the next is a submission
-            due = max(due, state.sbatch.again_at, was.again_at)
-        self.unconfirmed[batch.id] = replace(was, due_at=due, absent_since=since, proven=proven)
+        state, found, now = self.state, self.unconfirmed[batch.id], self.state.clock()
+        if found.absent_since is None:
+            found.absent_since = now
+        found.proven = now - found.absent_since > state.limits.message_timeout_s + MARGIN_S
+        if found.proven:  # the next is a submission
+            found.due_at = max(now, state.sbatch.again_at, found.again_at)
+        else:
+            found.due_at = now + AGAIN_S
 
     async def _unanswered(self, batch: Batch, why: str) -> None:
         """Nobody knows whether a submission reached the controller."""
@@ -306,11 +299,11 @@ class Submitter:
 
     async def _refuse(self, batch: Batch, why: str) -> None:
         """The same again would be refused again: the jobs fail, with Slurm's own words."""
-        told = f"{self.state.site.name} refuses what the stage asks for: {why}"
+        words = f"{self.state.site.name} refuses what the stage asks for: {why}"
 
         async def work(tx: AsyncConnection) -> None:
             for member in batch.members:
-                await refuse(tx, member, why=told, actor=self.state.actor)
+                await refuse(tx, member, why=words, actor=self.state.actor)
             await mark_ended(tx, batch.id, refused=True)
 
         await transact(self.state.engine, work)

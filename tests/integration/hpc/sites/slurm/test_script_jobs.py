@@ -159,7 +159,7 @@ async def test_a_silent_job_of_which_nothing_is_known_says_so_when_it_is_overdue
         return await reason(site) != ""
 
     await site.drive(driver, said)
-    assert "it is overdue: no job id was told" in await reason(site)
+    assert "it is overdue: no job id was reported" in await reason(site)
     assert await site.states("a-1") == ["queued"]
 
 

@@ -86,7 +86,7 @@ def test_a_job_submitted_after_its_id_was_told_is_anothers_unless_it_was_begun_a
     ids = ("77", "78")
     shown = queue("77|77|N/A|RUNNING|n1|900|x", "78|78|N/A|RUNNING|n1|2000|a|b", ids=ids)
     told = {"77": 1000.0, "78": 1000.0}
-    assert by_id.strangers(shown, told) == {"78"}
+    assert by_id.submitted_later(shown, told) == {"78"}
     assert judge(run("78"), by_id.without(shown, {"78"})).status is SiteStatus.UNKNOWN
     assert by_id.read_restarted(["77  |0  |", "78  |1  |", "Slurm is slow today"]) == {"78"}
 
