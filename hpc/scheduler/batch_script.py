@@ -16,10 +16,10 @@ class ArraySpec:
     """One array to submit: task `i` runs line `i` of the manifest in its folder.
 
     `runner` is relative to the batch's folder, `throttle` the most tasks at a time, `prelude`
-    the site's, run before. `alone` is one job that is no array, for a cluster that takes none.
+    the site's shell text, run before. `alone`: one job that is no array, for a cluster that takes
+    none.
     """
 
-    key: str
     size: int
     python: str
     runner: str

@@ -1,7 +1,7 @@
-"""What a partition, its nodes and a QOS let one job ask for, as Slurm tells it.
+"""The most that a partition, its nodes and a QOS let one job ask for, as Slurm reports it.
 
-Only a repeated attempt's larger wish is cut by it. What a stage itself asks for is Slurm's to
-refuse. A bound that cannot be read is none.
+Only a repeated attempt's larger request is capped by it. What a stage itself asks for is Slurm's
+to refuse. A bound that cannot be read is none.
 """
 
 import re
@@ -76,17 +76,14 @@ def read_bounds(lines: Iterable[str]) -> Allowed:
         elif line.startswith("PartitionName="):
             words = dict(word.split("=", 1) for word in line.split() if "=" in word)
             name = words["PartitionName"]
-            partitions[name] = _partition(name, words)
+            time, memory = words.get("MaxTime", ""), words.get("MaxMemPerNode", "")
+            partitions[name] = _bounds(time, memory, f"partition {name}")
             partition_qos[name] = words.get("QoS", "")
             if words.get("Default") == "YES":
                 default = name
     for name, bounds in partitions.items():
         partitions[name] = _with_nodes(name, bounds, largest.get(name, 0))
     return Allowed(partitions, partition_qos, qos, default)
-
-
-def _partition(name: str, words: Mapping[str, str]) -> JobBounds:
-    return _bounds(words.get("MaxTime", ""), words.get("MaxMemPerNode", ""), f"partition {name}")
 
 
 def _with_nodes(name: str, bounds: JobBounds, largest: int) -> JobBounds:
@@ -97,8 +94,8 @@ def _with_nodes(name: str, bounds: JobBounds, largest: int) -> JobBounds:
 
 def _qos(name: str, value: str) -> JobBounds:
     wall, _, tres = value.partition("|")
-    wishes = dict(word.split("=", 1) for word in tres.split(",") if "=" in word)
-    return _bounds(wall, wishes.get("mem", ""), f"QOS {name}")
+    limits = dict(word.split("=", 1) for word in tres.split(",") if "=" in word)
+    return _bounds(wall, limits.get("mem", ""), f"QOS {name}")
 
 
 def _bounds(time: str, memory: str, whose: str) -> JobBounds:

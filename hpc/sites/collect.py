@@ -1,7 +1,7 @@
-"""What a driver does for attempts whose runner is gone: late results first, then the end.
+"""Reports attempts whose runner is gone: late results first, then the end.
 
-Result files are the very calls that could not be made; they are read before anything
-is declared lost, so that a finished result always wins.
+Result files are the calls that could not be made; they are read before anything is declared
+lost, so that a finished result always wins.
 """
 
 import json
@@ -81,7 +81,7 @@ async def report(
     actor: str,
     exit_code: int | None = None,
 ) -> None:
-    """Say how an attempt ended, as its site's driver found out; a result that came first wins."""
+    """Report how an attempt ended, as its site's driver found out; an earlier result wins."""
     attempt = await find_attempt(tx, attempt_id, lock=True)
     if attempt is None or not attempt.current:
         return
@@ -98,7 +98,7 @@ async def report(
 
 
 async def refuse(tx: AsyncConnection, member: Member, *, why: str, actor: str) -> None:
-    """Say that a site will never take an attempt as it is asked for: a person must change it."""
+    """Report that a site will never take an attempt as it is asked for: a person must change it."""
     found = await find_attempt(tx, member.attempt, lock=True)
     if found is not None and found.current:
         await protocol.refused(tx, found, why=why, actor=actor)

@@ -1,8 +1,8 @@
-"""What every site's driver does: one per site, woken by the queue, silent otherwise.
+"""Runs a site's driver: one per site, woken by the queue and by the clock.
 
 A driver holds the site's advisory lock, so a second one stands by; losing it stops what the
-driver is at. It takes what is queued, hands it to the site, watches, and reports the end of
-what ended without a word.
+driver does. It takes what is queued, hands it to the site, polls, and reports the end of what
+ended without a result.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from track.schema.database import transact
 TICK_S = 2.0
 SEEN_EVERY_S = 15.0
 LONGEST_TURN_S = 1800.0
-"""A turn that lasts longer hangs: its site is then one that nobody drives."""
+"""A turn that lasts longer hangs: its site then counts as not driven."""
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +29,24 @@ class SiteDriver(Protocol):
     """How one kind of site is driven."""
 
     async def adopt(self) -> None:
-        """Take up what an earlier driver of this site left under way."""
+        """Continue with what an earlier driver of this site left under way."""
 
     async def turn(self) -> None:
         """Send what is queued, poll what is under way, report what ended."""
 
     async def close(self) -> None:
-        """Let go; what runs over there goes on."""
+        """Close connections; what runs over there goes on."""
 
 
 async def drive(url: str, engine: AsyncEngine, site: str, driver: SiteDriver) -> None:
     """Drive one site until cancelled; stands by while another driver has it.
 
-    Raises LockLost once it may be another's: whatever was under way here is cut off by then.
+    Raises LockLost once it may be another's: whatever was under way here is cancelled by then.
     """
     async with hold(url, site) as lock:
         log.info("site %s: this driver has it", site)
         presence = Presence(engine, site)
-        # The lock first: when it is lost, that is why anything else failed beside it.
+        # The lock first: when it is lost, that is why the other tasks failed as well.
         tasks = [
             asyncio.create_task(lock.watch(), name=f"lock of {site}"),
             asyncio.create_task(presence.keep(), name=f"presence at {site}"),
@@ -74,7 +74,7 @@ async def _turns(lock: SiteLock, presence: "Presence", driver: SiteDriver) -> No
 
 
 class Presence:
-    """Notes in the database that a site is driven, also while a long turn is under way.
+    """Notes in the database that a site is driven, also during a long turn.
 
     `clock` is monotonic, in seconds.
     """

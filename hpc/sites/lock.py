@@ -23,10 +23,10 @@ CHECK_S = 2.0
 ANSWER_S = 10.0
 """How long the database may take to show that the session lives."""
 FENCE_S = CHECK_S + ANSWER_S + 1.0
-"""By then a holder has seen that its lock is lost, and its effects are cut off."""
+"""By then a holder has seen that its lock is lost, and has no effect any more."""
 TRY_S = 0.5
 STOOD_BY_S = 2.0
-"""Who got the lock sooner met only the end of a driver that let it go."""
+"""Who waited for less only met a driver that released the lock as it ended."""
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
@@ -44,7 +44,7 @@ class SiteLock:
         self.notified = asyncio.Event()
 
     async def watch(self) -> None:
-        """Hear notices, and ask the connection again and again. Raises LockLost."""
+        """Receive notices, and check the connection again and again. Raises LockLost."""
         while True:
             try:
                 async for notice in self._connection.notifies(timeout=CHECK_S):
@@ -63,7 +63,7 @@ class SiteLock:
         self.notified.clear()
 
     async def _check(self) -> None:
-        """See that the session is the one that took the lock, which a pooler may have changed."""
+        """Check that the session is the one that took the lock: a pooler may have changed it."""
         asking = asyncio.ensure_future(self._ask())
         try:
             # Not wait_for: it waits for a cancelled query's end, over a dead network for long.
@@ -83,7 +83,7 @@ class SiteLock:
 
 
 def _forget(task: asyncio.Task[object]) -> None:
-    """Take note of how a check ended for which nobody waits any more."""
+    """Read how a check ended that nobody awaits any more, so that asyncio does not warn of it."""
     if not task.cancelled():
         task.exception()
 

@@ -1,6 +1,6 @@
-"""What failed and is tried again, by a key: after a pause that grows, so that others come first.
+"""What failed and is tried again, by a key: after a growing pause, so that others come first.
 
-Nothing here is remembered for good: after a restart everything is tried once.
+Nothing here is kept: after a restart everything is tried once.
 """
 
 import time
@@ -44,7 +44,3 @@ class Retries(Generic[Key]):
     def is_due(self, key: Key) -> bool:
         """Whether it may be tried now."""
         return self.clock() >= self._failed.get(key, (0, 0.0))[1]
-
-    def paused(self) -> list[Key]:
-        """What is not due yet."""
-        return [key for key in self._failed if not self.is_due(key)]

@@ -1,7 +1,7 @@
-"""Brings a stage's outputs from its site: streamed, checked, put in place, then noted.
+"""Fetches a stage's outputs from its site: streamed, checked, put in place, then noted.
 
-A file lies at `<outputs>/<guid>/<stage>/<path>`, whole or not at all. Whoever is killed in
-between leaves what is in place; the next one fetches the rest.
+A file lies at `<outputs>/<guid>/<stage>/<path>`, complete or not at all. After a kill what is
+in place stays, and the rest is fetched next time.
 """
 
 import asyncio
@@ -57,10 +57,11 @@ async def retrieve(
     outputs: Path,
     retries: Retries[int] | None = None,
 ) -> int:
-    """Bring everything that is wanted from a site and due; of how many attempts.
+    """Fetch all outputs that are wanted from a site and due; of how many attempts.
 
-    One that cannot be kept here waits, by `retries`, and says so, and the others are brought.
-    Raises what `source` raises; what is in place then stays, and others come first next time.
+    One that cannot be kept here waits, by `retries`, with that as its reason, and the others are
+    fetched. Raises what `source` raises; what is in place then stays, and others come first next
+    time.
     """
     retries = Retries() if retries is None else retries
     found = await transact(engine, wanted_outputs, site)
@@ -68,7 +69,7 @@ async def retrieve(
     brought = 0
     for each in [each for each in found if retries.is_due(each.attempt)]:
         try:
-            trouble = await _bring(each, source, outputs)
+            trouble = await _fetch(each, source, outputs)
         except OSError as error:  # our own disk: nothing is wrong with the site
             await _note_waiting(engine, each, error, retries)
             if error.errno in DISK_FULL:
@@ -98,8 +99,8 @@ async def _note_waiting(
     await transact(engine, note_waiting, wanted.attempt, why)
 
 
-async def _bring(wanted: Outputs, source: OutputSource, outputs: Path) -> str:
-    """Bring one attempt's outputs; why that is impossible, or nothing."""
+async def _fetch(wanted: Outputs, source: OutputSource, outputs: Path) -> str:
+    """Fetch one attempt's outputs; why that is impossible, or nothing."""
     home = outputs / check_guid(wanted.guid) / check_guid(wanted.stage)
     missing = await asyncio.to_thread(_missing, wanted.files, home)
     if not missing:
@@ -125,7 +126,7 @@ def _matches(path: Path, wanted: Output) -> bool:
 
 
 def _place(files: Sequence[Output], fetched: Path, home: Path) -> str:
-    """Move what is as it was announced; what is not, in words."""
+    """Move what is as it was announced; which file is not, in words."""
     for each in files:
         source, place = fetched / each.path, home / each.path
         if not _matches(source, each):
@@ -158,7 +159,7 @@ class LocalSource:
 
 
 class RemoteSource:
-    """The assets' folders at the end of a wire."""
+    """The assets' folders at a site that is reached over SSH."""
 
     tries = TRIES_UNTIL_GONE
 
@@ -190,7 +191,7 @@ class RemoteSource:
 
 
 class _AfterMark:
-    """Passes on what comes after a mark; what comes before is a banner."""
+    """Passes on what comes after a mark; what comes before is a login banner."""
 
     def __init__(self, mark: bytes, write: Callable[[bytes], object]) -> None:
         self._mark, self._write, self._before, self.begun = mark, write, b"", False

@@ -1,7 +1,7 @@
-"""What a script of a site's own is given: its words, and what its stage asks of the scheduler.
+"""The command line of a script of a site's own, and what its stage asks of the scheduler.
 
 The same at every kind of site. `sbatch` reads what is asked for from its environment, where
-it outweighs the script's own `#SBATCH` lines, and not what is written after `sbatch`.
+it overrides the script's own `#SBATCH` lines, and not what is written after `sbatch`.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class ScriptCommand:
         given = [f"{name}={value}" for name, value in self.environment.items()]
         return ["env", *given, *self.words] if given else [*self.words]
 
-    def ended(self, code: str, said: str) -> str:
+    def ended(self, code: str, output: str) -> str:
         """That it ended with a code other than 0, in words."""
-        return f"{self.words[0]} {self.words[-1]} ended with code {code}: {said[-400:]}".strip()
+        return f"{self.words[0]} {self.words[-1]} ended with code {code}: {output[-400:]}".strip()
 
 
 async def script_command(tx: AsyncConnection, member: Member, file_proxy: str) -> ScriptCommand:

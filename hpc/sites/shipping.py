@@ -1,4 +1,4 @@
-"""What goes to a cluster for a batch, as one tar: manifest, tokens, batch script, the runner.
+"""Packs what goes to a cluster for a batch: manifest, tokens, batch script, the runner.
 
 The same batch gives the same files, whenever and by whomever it is sent.
 """
@@ -26,7 +26,7 @@ SEAL = "sealed"
 
 @dataclass(frozen=True)
 class Parcel:
-    """A batch's folder: files by name. `secret` names are for their owner's eyes alone."""
+    """A batch's folder: files by name. Only their owner may read the `secret` ones."""
 
     key: str
     files: Mapping[str, bytes]
@@ -36,7 +36,7 @@ class Parcel:
 def parcel(
     batch: Batch, script: str, keys: Keys, *, callback: str, root: str, grants: str = ""
 ) -> Parcel:
-    """A batch as it lies in `<root>/batches/<key>/`; `grants` go along where none can be asked."""
+    """A batch as it lies in `<root>/batches/<key>/`; `grants` where jobs cannot ask for one."""
     files = {
         "manifest.jsonl": manifest(batch, callback, root),
         "tokens": tokens(batch, keys),
@@ -49,7 +49,6 @@ def parcel(
 
 def batch_script(
     site: Site,
-    key: str,
     size: int,
     asked: Mapping[str, Any],
     *,
@@ -57,7 +56,7 @@ def batch_script(
     prelude: str,
     exclude: tuple[str, ...] = (),
 ) -> str:
-    """The script of an array of `size` jobs at a site, the doctor's as well as the driver's.
+    """The script of an array of `size` jobs at a site.
 
     `asked` is what each asks for, with `throttle` and `alone`; `runner` is relative to the
     batch's folder.
@@ -66,7 +65,6 @@ def batch_script(
     throttle, alone = resources.pop("throttle", None), resources.pop(ALONE, False)
     resources.pop(BOUNDED, None)
     spec = ArraySpec(
-        key=key,
         size=size,
         python=site.python or "python3",
         runner=runner,

@@ -1,7 +1,7 @@
-"""Moves bytes beside a driver's turns, so that a large file delays no poll, send or cancel.
+"""Moves files while a driver's turns go on, so that a large one delays no poll, send or cancel.
 
 A few at once, each under a name and never twice: the driver keeps the other channels of the
-site's connection. Nothing here is remembered: who is killed leaves what shows that it is due.
+site's connection. Nothing here is kept: after a kill the database and the site show what is due.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ AT_ONCE = 2
 
 @dataclass
 class BackgroundTransfers:
-    """What is being moved, by name."""
+    """Transfers under way, by name."""
 
     _under_way: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))

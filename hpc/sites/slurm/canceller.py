@@ -76,11 +76,11 @@ class Canceller:
         quiet = [each for each in due if each.open and not each.started]
         if self.state.relay is None or not quiet:
             return
-        taken = await self.state.relay.take((each.key, each.attempt) for each in quiet)
+        ours, _ = await self.state.relay.take((each.key, each.attempt) for each in quiet)
 
         async def work(tx: AsyncConnection) -> None:
             gone = Meaning("cancelled", False, "it was cancelled before it started")
-            for attempt in sorted(taken.ours):
+            for attempt in sorted(ours):
                 await report(tx, attempt, gone, actor=self.state.actor)
 
         await transact(self.state.engine, work)

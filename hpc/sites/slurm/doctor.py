@@ -1,4 +1,4 @@
-"""What a doctor finds at a cluster, and says in plain words with a remedy."""
+"""Checks a cluster and reports what it finds in plain words, with a remedy."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ WRONG_CLOCK_S = 60.0
 LITTLE_SPACE_MB = 20_000
 PROBES = 5
 
-UNHEARD = (
+NO_ANSWER = (
     "log in by hand and run `true`: a password that has expired, a shell that lets nobody in, a "
     "mistake in the prelude, or start-up files that end the shell or read its stdin"
 )
@@ -40,7 +40,7 @@ fi
 
 @dataclass(frozen=True)
 class SiteFinding:
-    """One thing looked at. `well` None: it could not be told."""
+    """One thing checked. `well` None: it could not be found out."""
 
     what: str
     well: bool | None
@@ -49,19 +49,17 @@ class SiteFinding:
 
 
 async def examine(site: Site, wire: SshLink, prelude: str, runner: Path) -> list[SiteFinding]:
-    """Look at everything that work at a site depends on; one job is submitted to it.
+    """Check everything that work at a site depends on; one job is submitted to it.
 
     Never raises for what is wrong with the site: that is a finding.
     """
     findings: list[SiteFinding] = []
     try:
         await _examine(findings, site, Cluster(wire, site.root, prelude), runner)
-    except (WireError, TruncatedAnswer) as error:
-        remedy = (
-            UNHEARD
-            if isinstance(error, TruncatedAnswer)
-            else " ".join((error.__doc__ or "").split())
-        )
+    except TruncatedAnswer as error:
+        findings.append(SiteFinding("connection", False, str(error), NO_ANSWER))
+    except WireError as error:
+        remedy = " ".join((error.__doc__ or "").split())
         findings.append(SiteFinding("connection", False, str(error), remedy))
     return findings
 
@@ -105,7 +103,7 @@ def _host(site: Site, hello: Hello) -> list[SiteFinding]:
 
 
 async def _quota(site: Site, cluster: Cluster) -> SiteFinding:
-    """Our quota where the root lies, by Lustre's word or the system's."""
+    """Our quota where the root lies, as Lustre or the system reports it."""
     line = QUOTA.format(root=shlex.quote(site.root))
     _, output, _ = await cluster.run(["/bin/sh", "-c", line])
     rows = read_quotas(output)
@@ -129,14 +127,12 @@ def read_quotas(output: str) -> list[tuple[int, int]]:
     found = []
     for line in output.splitlines():
         words = line.split()
-        if len(words) < 4 or not words[1].rstrip("*").isdecimal():
+        if len(words) < 4:
             continue
-        if not (words[2].isdecimal() and words[3].isdecimal()):
-            continue
-        limit = int(words[2]) or int(words[3])
-        if limit:
-            found.append((int(words[1].rstrip("*")), limit))
-    return found
+        used, soft, hard = words[1].rstrip("*"), words[2], words[3]
+        if used.isdecimal() and soft.isdecimal() and hard.isdecimal():
+            found.append((int(used), int(soft) or int(hard)))
+    return [row for row in found if row[1]]
 
 
 async def _speed(cluster: Cluster) -> SiteFinding:
@@ -196,9 +192,9 @@ def _slurm(site: Site, hello: Hello) -> list[SiteFinding]:
 async def _python(site: Site, cluster: Cluster) -> SiteFinding:
     words = [site.python or "python3", "-c", "import sys; print(sys.version.split()[0])"]
     code, output, complaint = await cluster.run(words)
-    version = output.strip().split("\n")[-1].strip() if output.strip() else ""
-    told = re.match(r"(\d+)\.(\d+)", version)
-    new_enough = code == 0 and told is not None and (int(told[1]), int(told[2])) >= (3, 11)
+    version = output.strip().rpartition("\n")[2].strip()
+    found = re.match(r"(\d+)\.(\d+)", version)
+    new_enough = code == 0 and found is not None and (int(found[1]), int(found[2])) >= (3, 11)
     return SiteFinding(
         "python",
         new_enough,
@@ -208,19 +204,19 @@ async def _python(site: Site, cluster: Cluster) -> SiteFinding:
 
 
 async def _prelude(cluster: Cluster) -> list[SiteFinding]:
-    """What the prelude says when it runs where a job begins: with hardly any environment."""
+    """What the prelude prints when it runs where a job begins: with hardly any environment."""
     if not cluster.prelude.strip():
         return []
     line = 'exec env -i PATH="$PATH" HOME="$HOME" USER="$USER" /bin/sh -c "$1"'
     bare = Cluster(cluster.wire, cluster.root)
     code, _, complaint = await bare.run(["/bin/sh", "-c", line, "sh", cluster.prelude])
-    said = " ".join(complaint.split())[-300:]
-    well = False if code else None if said else True
+    printed = " ".join(complaint.split())[-300:]
+    well = False if code else None if printed else True
     return [
         SiteFinding(
             "prelude",
             well,
-            said or (f"it ends with code {code}" if code else "runs without a word"),
+            printed or (f"it ends with code {code}" if code else "runs without a word"),
             "it runs in /bin/sh before every command and in every job, without your own start-up "
             "files: begin it with what defines its commands, such as `. /etc/profile`",
         )
@@ -242,7 +238,7 @@ async def _node(site: Site, cluster: Cluster, hello: Hello, runner: Path) -> lis
 
 
 def node_findings(site: Site, report: Mapping[str, Any]) -> list[SiteFinding]:
-    """What the doctor's job tells of its node."""
+    """What the doctor's job reports of its node."""
     modules = report["modules"]
     missing = sorted({each for names in modules.get("missing", {}).values() for each in names})
     lacks = modules.get("trouble") or ("lacks " + ", ".join(missing) if missing else "")

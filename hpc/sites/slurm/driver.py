@@ -1,6 +1,6 @@
-"""Drives a Slurm cluster over one connection: sends what is queued, watches, cancels, tidies.
+"""Drives a Slurm cluster over one connection: sends what is queued, polls, cancels, tidies.
 
-Each turn does what is due and no more. Trouble on the wire changes no job: a batch of which
+Each turn does what is due and no more. A broken connection changes no job: a batch of which
 nothing is known stays unconfirmed until it can be looked for, and a site that stays out of
 reach is degraded, so that what waits for it may go elsewhere.
 """
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class SlurmDriver:
-    """Drives one site through `wire`; what it must not lose is in the database."""
+    """Drives one site over `wire`; what must not be lost is in the database."""
 
     site: Site
     engine: AsyncEngine
@@ -72,7 +72,7 @@ class SlurmDriver:
     _failing_since: float | None = None
     _greet_at: float = 0.0
     _tidy_at: float = 0.0
-    _last_words: str = ""
+    _last_answer: str = ""
 
     def __post_init__(self) -> None:
         cluster = Cluster(self.wire, self.site.root, self.prelude)
@@ -97,7 +97,7 @@ class SlurmDriver:
         self.canceller = Canceller(self.state)
 
     async def adopt(self) -> None:
-        """Take up what an earlier driver of this site meant to send or had sent."""
+        """Continue with what an earlier driver of this site meant to send or had sent."""
         await self.state.recall()
         await self.submitter.adopt()
 
@@ -107,10 +107,9 @@ class SlurmDriver:
             self.transfers.reap_finished()
             await self.greet()
             await self._do_steps()
-        except CircuitOpen as pause:
-            await self._troubled(pause)
         except (WireError, TruncatedAnswer, SiteTrouble) as error:
-            log.warning("site %s: %s", self.site.name, error)
+            if not isinstance(error, CircuitOpen):
+                log.warning("site %s: %s", self.site.name, error)
             await self._troubled(error)
         else:
             await self._well()
@@ -140,12 +139,12 @@ class SlurmDriver:
             raise troubles[0]
 
     async def close(self) -> None:
-        """Let go of the connection; what runs over there goes on."""
+        """Close the connection; what runs over there goes on."""
         await self.transfers.close()
         await self.wire.close()
 
     async def greet(self) -> None:
-        """See what the site is like, at first and now and then. Raises SiteTrouble."""
+        """Ask the site for its state, at first and now and then. Raises SiteTrouble."""
         state = self.state
         due = state.scontrol.again_at if state.scontrol.open else self._greet_at
         if state.hello is not None and self.clock() < due:
@@ -170,15 +169,15 @@ class SlurmDriver:
             state.allowed = await state.cluster.allowed(accounting=hello.accounting)
 
     async def _hello(self) -> Hello:
-        """What the site says of itself; after an answer that is none of ours, such as that a
+        """What the site says of itself. After an answer that is not our script's, such as that a
         password has expired, it is asked again after a growing pause."""
         if not self.greeting.is_due("hello"):
-            raise CircuitOpen(f"left alone for a while: {self._last_words}")
+            raise CircuitOpen(f"left alone for a while: {self._last_answer}")
         try:
             hello = await self.state.cluster.hello(self.state.runner.name)
         except TruncatedAnswer as error:
             self.greeting.fail("hello")
-            self._last_words = str(error)
+            self._last_answer = str(error)
             raise
         self.greeting.forget("hello")
         return hello
@@ -187,7 +186,7 @@ class SlurmDriver:
         """End what nobody wants; then close the batches that are over, whose jobs are not
         cancelled any more.
 
-        Which those are is read first: what is given up meanwhile was not told to stop yet.
+        Which those are is read first: what is given up meanwhile was not cancelled yet.
         """
         spent = await self.poller.spent_batches()
         if await self.canceller.cancel():
@@ -197,7 +196,7 @@ class SlurmDriver:
         await self.poller.close_batches(spent)
 
     async def _retrieve(self) -> None:
-        """Have stages' outputs brought here."""
+        """Have stages' outputs fetched."""
         if self.outputs is not None:
             self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
 
@@ -213,13 +212,13 @@ class SlurmDriver:
         self._tidy_at = now + TIDY_S
         keys = await transact(self.engine, open_keys, self.site.name)
         await self.state.cluster.tidy(sorted(keys), KEPT_DAYS)
-        if nobodys := await find_orphans(self.state, KEPT_DAYS):
+        if orphans := await find_orphans(self.state, KEPT_DAYS):
             log.warning(
                 "site %s: %d folders under assets/ belong to no asset of ours, such as %s; "
                 "they are left alone",
                 self.site.name,
-                len(nobodys),
-                nobodys[0],
+                len(orphans),
+                orphans[0],
             )
         self.transfers.begin("sweep", self._sweep)
 
@@ -228,7 +227,7 @@ class SlurmDriver:
             log.info("site %s: the folders of %d assets are removed", self.site.name, removed)
 
     async def _troubled(self, error: Exception) -> None:
-        """After a while of trouble, or at once where only a person can help: degraded."""
+        """Degrade the site after a while of trouble, or at once where only a person can help."""
         now = self.clock()
         self._failing_since = now if self._failing_since is None else self._failing_since
         needs_operator = isinstance(error, WireError) and error.needs_operator

@@ -1,8 +1,8 @@
-"""What is known of an attempt at a cluster, decided from what was seen. Pure.
+"""Decides how an attempt stands at a cluster, from what a poll showed; a pure function.
 
-Absence is never an end: an attempt of which the queue shows nothing is unknown since
-then. It is over only when there is evidence for every native job of its name, and what
-became of it is told by the one that was granted the start.
+Absence is never an end: an attempt of which the queue shows nothing is unknown. It is over
+only when there is evidence for every native job of its name, and its outcome is that of the
+one that was granted the start.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,9 +38,9 @@ class SiteStatus(Enum):
 class JobVerdict:
     """How an attempt stands over there; `end` what its end means, when it is over.
 
-    `why` says what is missing when it is unknown. `unknown_since`: since when it is not seen;
-    `ended_since`: its job has ended, but what it left, or why, may still show. `site_fault` is
-    what the site should be told of; `node` the one to keep away from.
+    `why` says what is missing when it is unknown; `ending`: its job has ended, but what it left,
+    or why it ended, may still show. `site_fault` is the site's own fault, if it was one; `node`
+    the one to keep away from.
     """
 
     status: SiteStatus
@@ -49,22 +49,20 @@ class JobVerdict:
     exit_code: int | None = None
     node: str = ""
     site_fault: str = ""
-    unknown_since: float | None = None
-    ended_since: float | None = None
+    ending: bool = False
 
 
 @dataclass(frozen=True)
 class WatchedAttempt:
     """A member of a batch and the array jobs that exist under the batch's name.
 
-    `unknown_since` is when it was first not seen, `ended_since` when its end first was, on
-    the clock that `decide` is given; `alone`: they are jobs that are no arrays.
+    `ended_since` is when its end was first seen, on the clock that `judge` is given; `alone`:
+    they are jobs that are no arrays.
     """
 
     member: Member
     key: str
     arrays: tuple[str, ...]
-    unknown_since: float | None = None
     alone: bool = False
     ended_since: float | None = None
 
@@ -78,9 +76,9 @@ class WatchedAttempt:
 
 @dataclass(frozen=True)
 class BatchSnapshot:
-    """What one poll shows of one batch, by native id. `queue` None: it could not be asked."""
+    """What one poll shows of one batch, by native id; `complete`: of the queue, all of it."""
 
-    queue: Mapping[str, Task] | None
+    queue: Mapping[str, Task]
     complete: bool = True
     past: Mapping[str, Task] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
@@ -92,7 +90,7 @@ def snapshots(keys: Iterable[str], seen: PollResult) -> dict[str, BatchSnapshot]
     past = _by_key(seen.history.tasks if seen.history else ())
     return {
         key: BatchSnapshot(
-            queue=None if seen.queue is None else queue.get(key, {}),
+            queue=queue.get(key, {}),
             complete=seen.queue is not None and seen.queue.complete,
             past=past.get(key, {}),
             left=seen.ended.get(key, {}),
@@ -110,25 +108,22 @@ def _by_key(tasks: Iterable[Task]) -> dict[str, dict[str, Task]]:
 
 def arrays_of(known: Iterable[str], snapshot: BatchSnapshot) -> tuple[str, ...]:
     """The array jobs of a batch: those known, and any other that shows under its name."""
-    natives = [*known, *(snapshot.queue or ()), *snapshot.past, *snapshot.left]
+    natives = [*known, *snapshot.queue, *snapshot.past, *snapshot.left]
     return tuple(dict.fromkeys(native.partition("_")[0] for native in natives))
 
 
 def judge(watched: WatchedAttempt, snapshot: BatchSnapshot, now: float) -> JobVerdict:
     """How an attempt stands, after one poll."""
-    if snapshot.queue is None:
-        return _unknown(watched.unknown_since, "the queue could not be asked")
     shown = [snapshot.queue[each] for each in watched.natives if each in snapshot.queue]
     if status := status_of(shown):
         return JobVerdict(status)
     ends = [_end(native, snapshot) for native in watched.natives]
     if not ends or None in ends or not snapshot.complete:
-        since = now if watched.unknown_since is None else watched.unknown_since
-        return _unknown(since, "no evidence of its end")
+        return JobVerdict(SiteStatus.UNKNOWN, why="no evidence of its end")
     end = next(end for end in ends if end is not None)
     since = now if watched.ended_since is None else watched.ended_since
     if (awaited := _awaited(watched, snapshot, end)) and now - since < awaited[0]:
-        return JobVerdict(SiteStatus.UNKNOWN, why=awaited[1], ended_since=since)
+        return JobVerdict(SiteStatus.UNKNOWN, why=awaited[1], ending=True)
     return _over(watched, end)
 
 
@@ -143,9 +138,9 @@ def _awaited(
         return None
     if end.state is JobState.COMPLETED:
         return RESULT_GRACE_S, "it ended well, and its result does not show yet"
-    places = (snapshot.queue or {}, snapshot.past)
-    told = any(end.native_id in shown and shown[end.native_id].state.ended for shown in places)
-    if end.exit_code in SIGNALLED and not told:
+    places = (snapshot.queue, snapshot.past)
+    shown = any(end.native_id in place and place[end.native_id].state.ended for place in places)
+    if end.exit_code in SIGNALLED and not shown:
         return CAUSE_GRACE_S, "it was told to stop, and the scheduler has not said why yet"
     return None
 
@@ -158,31 +153,25 @@ def status_of(shown: Iterable[Task]) -> SiteStatus | None:
     return SiteStatus.RUNNING if JobState.RUNNING in alive else SiteStatus.PENDING
 
 
-def _unknown(since: float | None, why: str) -> JobVerdict:
-    return JobVerdict(SiteStatus.UNKNOWN, why=why, unknown_since=since)
-
-
 def _end(native: str, snapshot: BatchSnapshot) -> Task | None:
     """The evidence that a native job ended: shown by the queue, by accounting, or left by it."""
     code = snapshot.left.get(native)
-    for shown in (snapshot.queue or {}, snapshot.past):
+    for shown in (snapshot.queue, snapshot.past):
         task = shown.get(native)
         if task is not None and task.state.ended:
             return replace(task, exit_code=task.exit_code if code is None else code)
-    if code is None:
-        return None
-    return by_code(code, native)
+    return None if code is None else by_code(code, native)
 
 
 def _over(watched: WatchedAttempt, end: Task) -> JobVerdict:
     """What an end means for the job: whether it used a try, and whose fault it was."""
     member = watched.member
     found = of_job(end, started=member.started, cancelled=member.cancelled)
-    unheard = " before it reported" if found.outcome == "failed" else ""
+    silent = " before it reported" if found.outcome == "failed" else ""
     blamed = not member.cancelled and blames_site(end, started=member.started)
     return JobVerdict(
         SiteStatus.OVER,
-        end=replace(found, why=f"{found.why}{unheard} ({end.label})"),
+        end=replace(found, why=f"{found.why}{silent} ({end.label})"),
         exit_code=end.exit_code,
         node=end.node if end.state is JobState.NODE_FAIL else "",
         site_fault=_fault(end) if blamed else "",

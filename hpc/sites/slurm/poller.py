@@ -1,7 +1,7 @@
 """Polls a site for its batches: all of them at once, and not while they report by themselves.
 
-A poll changes nothing by what it does not show. What jobs left on the disk is applied
-before anything is said to have ended.
+What a poll does not show changes nothing. The results that jobs left on the disk are applied
+before any attempt is reported as ended.
 """
 
 import logging
@@ -25,7 +25,6 @@ from hpc.sites.slurm.judge import (
 from hpc.sites.slurm.state import SiteState
 from track.jobs.attempts import note_reason
 from track.jobs.batches import (
-    Batch,
     Member,
     mark_ended,
     note_pending,
@@ -43,6 +42,11 @@ SLOWEST = 5
 MAX_POSTPONED = 10
 KEYS_AT_ONCE = 400
 
+OpenArrays = Mapping[int, tuple[str, str]]
+"""Batches by id: their key and their array job."""
+
+Judged = tuple[WatchedAttempt, JobVerdict]
+
 log = logging.getLogger(__name__)
 
 
@@ -50,8 +54,8 @@ log = logging.getLogger(__name__)
 class Poller:
     """Polls one site when it is time to.
 
-    `unknown` holds since when an attempt is not seen, `ended` since when its job is known to be
-    over and more of it may still show, `pending` what was last said of why a batch has not
+    `unknown` holds attempts that are not seen, `ended` since when an attempt's job is known to
+    be over and more of it may still show, `pending` the last known reason why a batch has not
     begun, `arrays` the array jobs known of a batch.
     """
 
@@ -60,7 +64,7 @@ class Poller:
     due_at: float = 0.0
     postponed: int = 0
     arrays: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    unknown: dict[int, float] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)
     ended: dict[int, float] = field(default_factory=dict)
     pending: dict[int, str] = field(default_factory=dict)
 
@@ -131,7 +135,7 @@ class Poller:
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
 
-    async def _poll_some(self, found: Mapping[int, tuple[str, str]]) -> bool:
+    async def _poll_some(self, found: OpenArrays) -> bool:
         """Poll some batches; whether anything was news."""
         keys = [key for key, _ in found.values()]
         relay = self.state.relay
@@ -158,9 +162,9 @@ class Poller:
                 sorted(unsure), queue=False, history=source, starts=starts, known=known
             )
             news |= await self._collect(more)
-            whole = PollResult(seen.queue, more.history, more.ended)
+            both = PollResult(seen.queue, more.history, more.ended)
             some = {each: pair for each, pair in found.items() if pair[0] in unsure}
-            verdicts = await self._judge(some, whole)
+            verdicts = await self._judge(some, both)
         return await self._report(verdicts) or news
 
     def _note_readable(self, queue: SchedulerAnswer) -> None:
@@ -172,10 +176,8 @@ class Poller:
             cut = f"a line of its answer cannot be read: {queue.unreadable[0]!r}"
             self.state.squeue.note(cut, self.state.clock())
 
-    async def _note_pending(
-        self, found: Mapping[int, tuple[str, str]], queue: SchedulerAnswer
-    ) -> None:
-        """Say on jobs why the scheduler has not begun them, in its own words, when that is news."""
+    async def _note_pending(self, found: OpenArrays, queue: SchedulerAnswer) -> None:
+        """Note on jobs why the scheduler has not begun them, in its own words, when that is new."""
         shown = {
             task.name: task.reason
             for task in queue.tasks
@@ -212,9 +214,7 @@ class Poller:
             self.due_at = 0.0
         return bool(seen.results)
 
-    async def _judge(
-        self, found: Mapping[int, tuple[str, str]], seen: PollResult
-    ) -> list[tuple[WatchedAttempt, JobVerdict]]:
+    async def _judge(self, found: OpenArrays, seen: PollResult) -> list[Judged]:
         """Every open attempt of these batches, and how it stands."""
         batches = await transact(self.state.engine, read_batches, list(found))
         now = self.state.clock()
@@ -224,29 +224,28 @@ class Poller:
             snapshot = shown[batch.key]
             known = self.arrays.get(batch.id, (found[batch.id][1],))
             self.arrays[batch.id] = arrays = arrays_of(known, snapshot)
-            for member in _open(batch):
-                if member.attempt in held:
+            for member in batch.members:
+                if not member.open or member.attempt in held:
                     continue
-                since = self.unknown.get(member.attempt)
                 ended = self.ended.get(member.attempt)
-                watched = WatchedAttempt(member, batch.key, arrays, since, batch.alone, ended)
+                watched = WatchedAttempt(member, batch.key, arrays, batch.alone, ended)
                 verdicts.append((watched, judge(watched, snapshot, now)))
-        await self._note_verdicts(verdicts)
+        await self._note_verdicts(verdicts, now)
         return verdicts
 
-    async def _note_verdicts(self, verdicts: Iterable[tuple[WatchedAttempt, JobVerdict]]) -> None:
-        """Keep since when attempts are unknown or ended, and say on their jobs what is awaited."""
+    async def _note_verdicts(self, verdicts: Iterable[Judged], now: float) -> None:
+        """Keep which attempts are unknown, and since when ended; note on jobs what is awaited."""
         ending = []
         for watched, verdict in verdicts:
             attempt = watched.member.attempt
-            if verdict.unknown_since is None:
-                self.unknown.pop(attempt, None)
-            elif attempt not in self.unknown:
-                self.unknown[attempt] = verdict.unknown_since
+            if verdict.status is SiteStatus.UNKNOWN and not verdict.ending:
+                self.unknown.add(attempt)
+            else:
+                self.unknown.discard(attempt)
             if verdict.status in (SiteStatus.PENDING, SiteStatus.RUNNING):
                 self.ended.pop(attempt, None)
-            elif verdict.ended_since is not None and attempt not in self.ended:
-                self.ended[attempt] = verdict.ended_since
+            elif verdict.ending and attempt not in self.ended:
+                self.ended[attempt] = now
                 ending.append((attempt, f"{verdict.why}; it is looked for"))
             if watched.member.started:
                 self.state.faults.clear()
@@ -259,19 +258,19 @@ class Poller:
             await transact(self.state.engine, work)
 
     async def _forget_closed(self) -> None:
-        """What has come back by itself is awaited no more."""
-        awaited = self.unknown.keys() | self.ended.keys()
+        """Forget attempts that have reported by themselves."""
+        awaited = self.unknown | self.ended.keys()
         if awaited:
             still = await transact(self.state.engine, still_open, awaited)
-            self.unknown = {each: at for each, at in self.unknown.items() if each in still}
+            self.unknown &= still
             self.ended = {each: at for each, at in self.ended.items() if each in still}
 
-    async def _report(self, verdicts: Sequence[tuple[WatchedAttempt, JobVerdict]]) -> bool:
+    async def _report(self, verdicts: Iterable[Judged]) -> bool:
         over = [(w, v) for w, v in verdicts if v.status is SiteStatus.OVER]
         over = await self._never_started(over)
         for watched, verdict in over:
             await self._report_end(watched.member, verdict)
-            self.unknown.pop(watched.member.attempt, None)
+            self.unknown.discard(watched.member.attempt)
             self.ended.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
             fault = verdict.site_fault
@@ -279,9 +278,7 @@ class Poller:
                 await transact(self.state.engine, note_fault, self.state.site.name, fault)
         return bool(over)
 
-    async def _never_started(
-        self, over: list[tuple[WatchedAttempt, JobVerdict]]
-    ) -> list[tuple[WatchedAttempt, JobVerdict]]:
+    async def _never_started(self, over: list[Judged]) -> list[Judged]:
         """Without those that had begun unseen, where only the shared disk can tell.
 
         What they left is read at the next poll. Raises WireError, TruncatedAnswer, SiteTrouble.
@@ -289,8 +286,8 @@ class Poller:
         quiet = [watched for watched, _ in over if not watched.member.started]
         if self.state.relay is None or not quiet:
             return over
-        taken = await self.state.relay.take((w.key, w.member.attempt) for w in quiet)
-        begun = {attempt for attempt, start in taken.started.items() if start is not None}
+        _, started = await self.state.relay.take((w.key, w.member.attempt) for w in quiet)
+        begun = {attempt for attempt, start in started.items() if start is not None}
         if begun:
             self.due_at = 0.0
         return [(w, v) for w, v in over if w.member.attempt not in begun]
@@ -308,7 +305,3 @@ class Poller:
             )
 
         await transact(self.state.engine, work)
-
-
-def _open(batch: Batch) -> list[Member]:
-    return [member for member in batch.members if member.open]

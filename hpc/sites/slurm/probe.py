@@ -1,7 +1,7 @@
 """The doctor's job: sent, started and read back as every job of the driver's is.
 
-What differs is what the job runs, `hpc/runner/probe.py` in the runner's place. So where it does
-well, real jobs find the same Python, the same environment and the same way to us.
+It runs `hpc/runner/probe.py` in the runner's place. So where it succeeds, real jobs find the same
+Python, the same environment and the same network.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ MAX_CHARACTERS = 300
 
 
 class Probe(NamedTuple):
-    """What came of it: the job's report, or why there is none. `ended` False: it may still come."""
+    """The job's report, or why there is none. `ended` False: it may still come."""
 
     report: dict[str, Any] | None
     why: str = ""
@@ -58,7 +58,7 @@ def _parcel(site: Site, cluster: Cluster, hello: Hello, key: str, runner: Path) 
     asked = asked_for(site.resources, {}, ())
     if hello.limits.largest_array == 0:
         asked = {**asked, ALONE: True}
-    script = batch_script(site, key, 1, asked, runner="probe.py", prelude=cluster.prelude)
+    script = batch_script(site, 1, asked, runner="probe.py", prelude=cluster.prelude)
     line = {"callback": site.callback or "", "runner": f"{site.root}/bin/{runner.name}"}
     return Parcel(
         key,
@@ -78,15 +78,15 @@ async def _await_report(cluster: Cluster, key: str, folder: str) -> Probe:
         if text := shown.results.get(f"{key}/probe.json"):
             return Probe(json.loads(text))
         if codes := shown.ended.get(key):
-            return Probe(None, await _last_words(cluster, folder, *codes.values()))
+            return Probe(None, await _log_tail(cluster, folder, *codes.values()))
         tasks = shown.queue.tasks if shown.queue else ()
         waits = next((f": {task.word} {task.reason}" for task in tasks), waits)
     return Probe(None, f"the job did not end within {PATIENCE_S:.0f} s{waits}", ended=False)
 
 
-async def _last_words(cluster: Cluster, folder: str, *codes: int) -> str:
-    """What a job said that ended without a report."""
+async def _log_tail(cluster: Cluster, folder: str, *codes: int) -> str:
+    """How a job ended without a report, and the end of its log."""
     line = 'cat "$1"/log/slurm-*.out'
     _, output, _ = await cluster.run(["/bin/sh", "-c", line, "sh", folder])
-    said = " ".join(output.split())[-MAX_CHARACTERS:] or "it said nothing"
-    return f"the job ended with code {max(codes)}: {said}"
+    log = " ".join(output.split())[-MAX_CHARACTERS:] or "it said nothing"
+    return f"the job ended with code {max(codes)}: {log}"

@@ -172,8 +172,8 @@ class Refusals:
         if state.relay is not None:
             # Should a job exist after all, it has lost its start before another may get one.
             mine = {member.attempt for member in batch.members if member.open}
-            taken = await state.relay.take((batch.key, attempt) for attempt in mine)
-            if not mine <= taken.ours:
+            ours, _ = await state.relay.take((batch.key, attempt) for attempt in mine)
+            if not mine <= ours:
                 return False
 
         async def work(tx: AsyncConnection) -> bool:

@@ -1,4 +1,4 @@
-"""Carries messages and bytes for a site whose nodes have no network.
+"""Carries messages and files for a site whose nodes have no network.
 
 Grants and inputs go there with the batch, starts and results are fetched, and what a job
 made for the archive is sent on from here. Before an attempt that was never started is
@@ -72,17 +72,9 @@ class CarriedFile(FileFacts):
     path: InnerPath
 
 
-@dataclass(frozen=True)
-class TakenStarts:
-    """Attempts whose start is ours now, and those that a job has: by whom, if it said so."""
-
-    ours: frozenset[int]
-    started: Mapping[int, Start | None]
-
-
 @dataclass
 class OfflineRelay:
-    """One site's relay; `transfers` move bytes beside the driver's turns.
+    """One site's relay; `transfers` move files while the driver's turns go on.
 
     `carried` are the batches whose inputs were brought, as far as the archive gives them;
     `waiting` the results that want something archived first, by name, and their attempts;
@@ -144,7 +136,7 @@ class OfflineRelay:
         await transact(self.engine, note_waiting, attempt_id, why)
 
     async def _grant(self, attempt_id: int) -> Grant | None:
-        """An attempt's grant; None, of which its job complains, when nothing is known of it."""
+        """An attempt's grant; None, which its job reports, when nothing is known of it."""
 
         async def work(tx: AsyncConnection) -> Grant | None:
             found = await find_attempt(tx, attempt_id)
@@ -177,11 +169,13 @@ class OfflineRelay:
             document = await read_document(tx, guid)
         return ShareLocation(guid, document.institution, document.collection)
 
-    async def note_starts(self, starts: Mapping[int, str]) -> None:
-        """Apply starts as the shared disk tells them, by attempt."""
-        for attempt_id, text in starts.items():
-            if (start := _read_start(text)) is not None:
+    async def note_starts(self, starts: Mapping[int, str]) -> dict[int, Start | None]:
+        """Apply starts as they lie on the shared disk, by attempt; None: one that is unreadable."""
+        found = {attempt_id: _read_start(text) for attempt_id, text in starts.items()}
+        for attempt_id, start in found.items():
+            if start is not None:
                 await self._note_start(attempt_id, start)
+        return found
 
     async def _note_start(self, attempt_id: int, start: Start) -> None:
         async def work(tx: AsyncConnection) -> None:
@@ -197,11 +191,11 @@ class OfflineRelay:
             log.info("attempt %d: %s", attempt_id, refusal)
 
     def send_first(self, name: str, text: str) -> int | None:
-        """Have what a result wants archived sent beside the turns, and then the result applied.
+        """Send what a result wants archived while turns go on, and then apply the result.
 
         The attempt, which is not over before; None when the result has nothing to wait for.
         """
-        attempt_id, files = _wishes(text)
+        attempt_id, files = _to_archive(text)
         if not files:
             return None
         self.waiting[name] = attempt_id
@@ -210,7 +204,7 @@ class OfflineRelay:
         return attempt_id
 
     def known(self) -> list[str]:
-        """Results that need not be read again now: they would hide those behind them."""
+        """Results that need not be read again now: they would take the place of others."""
         return [
             name
             for name in self.waiting
@@ -274,24 +268,26 @@ class OfflineRelay:
                 raise FileMissing(file.path)
             await self.archive_shares.send(location, file, path)
 
-    async def take(self, attempts: Iterable[tuple[str, int]]) -> TakenStarts:
+    async def take(
+        self, attempts: Iterable[tuple[str, int]]
+    ) -> tuple[frozenset[int], dict[int, Start | None]]:
         """Take the starts of attempts, by batch key and id; starts that jobs have are applied.
 
+        Those that are ours now, and those that a job has: by whom, if that can be read.
         Raises WireError, TruncatedAnswer, SiteTrouble.
         """
-        ours, said = await self.cluster.take(attempts)
-        await self.note_starts(said)
-        return TakenStarts(ours, {each: _read_start(text) for each, text in said.items()})
+        ours, starts = await self.cluster.take(attempts)
+        return ours, await self.note_starts(starts)
 
 
-def _wishes(text: str) -> tuple[int, list[CarriedFile]]:
+def _to_archive(text: str) -> tuple[int, list[CarriedFile]]:
     """A result's attempt, and what it wants sent to the archive: nothing, if it is unreadable."""
     try:
         message = json.loads(text)
         files = [CarriedFile.model_validate(each) for each in message["body"].get("carry", ())]
         return int(str(message["path"]).split("/")[2]), files
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, ValidationError):
-        return 0, []  # it is told as unreadable by whoever applies it
+        return 0, []  # whoever applies it reports that it is unreadable
 
 
 def _read_start(text: str) -> Start | None:

@@ -1,7 +1,7 @@
 """Scripts that are already at a site: run once per attempt on its login node.
 
 They submit for themselves and report by the paths they have always called. A script that
-was begun and whose exit code nobody saw is never run again: it may have submitted. Nor is
+was begun and whose exit code is not known is never run again: it may have submitted. Nor is
 one that failed once its job was known: that job asks for no start, so two would both work.
 """
 
@@ -51,20 +51,20 @@ class SiteScripts:
         async with state.engine.connect() as connection:
             command = await script_command(connection, member, self.file_proxy)
         folder = state.site.scripts or state.site.root
-        # Under its key the first to come runs: what is cancelled is begun by nobody any more.
+        # Each key runs once: a cancelled script can be begun by nobody after this.
         words = ["false"] if member.cancelled else command.with_environment
-        code, said = await state.cluster.script(batch.key, folder, words)
+        code, output = await state.cluster.script(batch.key, folder, words)
         if code == "busy":
             return
         if code == "unknown":
-            told = shlex.join(command.words)
-            log.error("%s: %s was begun and its end is not known", batch.key, told)
+            line = shlex.join(command.words)
+            log.error("%s: %s was begun and its end is not known", batch.key, line)
 
         async def work(tx: AsyncConnection) -> None:
-            ids = submitted_ids(said)
+            ids = submitted_ids(output)
             await mark_submitted(tx, batch.id, ",".join(ids) or f"script {batch.key}")
             if code not in ("0", "unknown"):
-                await self._failed(tx, member.attempt, code, command.ended(code, said), ids)
+                await self._failed(tx, member.attempt, code, command.ended(code, output), ids)
 
         await transact(state.engine, work)
         self.submitter.confirm(batch.id)
@@ -76,9 +76,9 @@ class SiteScripts:
         found = await find_attempt(tx, attempt_id, lock=True)
         native_id = (found and found.native_id) or next(iter(ids), None)
         if found is not None and found.current and native_id is not None:
-            told = f"its job {native_id} may still run, though {why}"
-            log.warning("attempt %d of %s: %s", attempt_id, found.guid, told)
-            await warn(tx, found.job_id, told)
+            warning = f"its job {native_id} may still run, though {why}"
+            log.warning("attempt %d of %s: %s", attempt_id, found.guid, warning)
+            await warn(tx, found.job_id, warning)
             return
         outcome = "cancelled" if found is not None and found.cancel_requested else "failed"
         await report(

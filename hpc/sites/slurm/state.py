@@ -1,4 +1,4 @@
-"""What one Slurm driver remembers between its turns; what must outlive it is noted as well."""
+"""What one Slurm driver keeps between its turns; what must outlive it is in the database too."""
 
 import time
 from collections.abc import Callable
@@ -83,7 +83,7 @@ class SiteState:
         return tuple(sorted(self.bad_nodes))
 
     async def recall(self) -> None:
-        """Take up what earlier drivers found out: nodes that failed, and why the site was held."""
+        """Read what earlier drivers found out: nodes that failed, and why the site was held."""
         async with self.engine.connect() as tx:
             nodes = await failed_nodes(tx, self.site.name, NODE_AVOIDED_S)
             held = await last_fault(tx, self.site.name, FAULT_S)

@@ -208,7 +208,6 @@ class Submitter:
         state = self.state
         script = batch_script(
             state.site,
-            batch.key,
             len(batch.members),
             batch.resources,
             runner=f"../../bin/{state.runner.name}",

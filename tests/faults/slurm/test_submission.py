@@ -31,7 +31,7 @@ PARKED = Resources.model_validate({"partition": "parked"})
 
 
 def a_parcel(key: str) -> Parcel:
-    script = render(ArraySpec(key, 3, "/usr/bin/python3", "../../bin/r.pyz", PARKED))
+    script = render(ArraySpec(3, "/usr/bin/python3", "../../bin/r.pyz", PARKED))
     noise = secrets.token_hex(8000).encode()
     return Parcel(key, {"job.sh": script.encode(), "tokens": b"t\n", "manifest.jsonl": noise})
 

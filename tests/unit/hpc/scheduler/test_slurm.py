@@ -76,7 +76,6 @@ def test_an_array_is_rendered_as_the_golden_script() -> None:
         }
     )
     spec = ArraySpec(
-        key="b0a1",
         size=500,
         python="/opt/my python/bin/python",
         runner="../../bin/runner-1.pyz",
@@ -92,7 +91,7 @@ def test_the_prelude_runs_in_the_job_before_its_python_and_may_be_careless(
 ) -> None:
     """What it sets stays, what it says goes nowhere, and its `set -eu` ends no job."""
     prelude = "set -eu\nexport WHO='the museum'; echo loaded"
-    spec = ArraySpec("k", 1, "/usr/bin/printenv", "WHO", Resources(), prelude=prelude)
+    spec = ArraySpec(1, "/usr/bin/printenv", "WHO", Resources(), prelude=prelude)
     text = render(spec).replace(
         '--batch . --index "$SLURM_ARRAY_TASK_ID" --native-id "$native"', ""
     )
@@ -105,7 +104,7 @@ def test_the_prelude_runs_in_the_job_before_its_python_and_may_be_careless(
 
 
 def test_a_stage_that_asks_for_nothing_gets_a_script_without_wishes() -> None:
-    text = render(ArraySpec("k", 1, "/usr/bin/python3", "r.pyz", Resources(), throttle=9))
+    text = render(ArraySpec(1, "/usr/bin/python3", "r.pyz", Resources(), throttle=9))
     assert "#SBATCH --array=0-0\n" in text
     assert "--signal=B:USR1@90" in text
     for wish in ("--time", "--mem", "--gres", "--exclude", "--account"):
@@ -114,7 +113,7 @@ def test_a_stage_that_asks_for_nothing_gets_a_script_without_wishes() -> None:
 
 def test_a_job_of_a_minute_gets_no_warning_that_would_come_at_its_start() -> None:
     asked = Resources.model_validate({"time": 1})
-    assert "--signal" not in render(ArraySpec("k", 1, "/p", "r.pyz", asked))
+    assert "--signal" not in render(ArraySpec(1, "/p", "r.pyz", asked))
 
 
 def test_commands_are_words_for_a_shell_to_quote() -> None:
@@ -204,6 +203,6 @@ def test_no_arrays_and_few_jobs_are_limits() -> None:
 
 
 def test_a_job_that_is_no_array_runs_its_only_line() -> None:
-    text = render(ArraySpec("k", 1, "/usr/bin/python3", "r.pyz", Resources(), alone=True))
+    text = render(ArraySpec(1, "/usr/bin/python3", "r.pyz", Resources(), alone=True))
     assert "--array" not in text and "--output=log/slurm-%j.out" in text
     assert 'native="$SLURM_JOB_ID"\n' in text and "--index 0 " in text

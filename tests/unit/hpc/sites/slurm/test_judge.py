@@ -30,7 +30,6 @@ def watched(
     *,
     started_by: str | None = None,
     cancelled: bool = False,
-    since: float | None = None,
     ended: float | None = LONG_AGO,
 ) -> WatchedAttempt:
     member = Member(
@@ -45,7 +44,7 @@ def watched(
         started_by=started_by,
         cancelled=cancelled,
     )
-    return WatchedAttempt(member, KEY, ("7",), since, ended_since=ended)
+    return WatchedAttempt(member, KEY, ("7",), ended_since=ended)
 
 
 def end_of(verdict: JobVerdict) -> Meaning:
@@ -69,17 +68,16 @@ def test_what_the_queue_shows_alive_is_alive(state: JobState, status: SiteStatus
     assert judge(watched(), shown(task(state)), 0.0).status is status
 
 
-def test_absence_is_unknown_since_it_was_first_seen_and_stays_so_for_ever() -> None:
-    first = judge(watched(), shown(), 100.0)
-    assert (first.status, first.unknown_since) == (SiteStatus.UNKNOWN, 100.0)
-    later = judge(watched(since=100.0), shown(), 1e9)
-    assert (later.status, later.unknown_since) == (SiteStatus.UNKNOWN, 100.0)
+@pytest.mark.parametrize("now", [100.0, 1e9])
+def test_absence_is_unknown_and_stays_so_for_ever(now: float) -> None:
+    verdict = judge(watched(), shown(), now)
+    assert (verdict.status, verdict.ending) == (SiteStatus.UNKNOWN, False)
 
 
-def test_a_look_that_failed_changes_nothing() -> None:
-    verdict = judge(watched(), BatchSnapshot(None, left={"7_3": 1}), 5.0)
-    assert (verdict.status, verdict.unknown_since) == (SiteStatus.UNKNOWN, None)
-    assert judge(watched(since=2.0), BatchSnapshot(None), 5.0).unknown_since == 2.0
+def test_a_poll_that_failed_changes_nothing() -> None:
+    found = snapshots([KEY], PollResult(ended={KEY: {"7_3": 1}}))
+    verdict = judge(watched(), found[KEY], 5.0)
+    assert (verdict.status, verdict.ending) == (SiteStatus.UNKNOWN, False)
 
 
 def test_in_an_answer_that_was_cut_even_evidence_waits_for_a_whole_one() -> None:
@@ -145,7 +143,7 @@ def test_why_a_job_was_told_to_stop_is_the_schedulers_word(
 def test_what_a_signal_ended_waits_a_while_for_the_schedulers_word(code: int, outcome: str) -> None:
     seen = watched(started_by="7_3", ended=None)
     first = judge(seen, shown(left={"7_3": code}), 5.0)
-    assert (first.status, first.ended_since) == (SiteStatus.UNKNOWN, 5.0)
+    assert (first.status, first.ending) == (SiteStatus.UNKNOWN, True)
     told = watched(started_by="7_3", ended=5.0)
     assert end_of(judge(told, shown(left={"7_3": code}), 5.0 + CAUSE_GRACE_S)).outcome == outcome
     past = {"7_3": task(JobState.PREEMPTED)}
@@ -164,7 +162,7 @@ def test_who_is_stopped_before_its_start_lays_nothing_to_its_site() -> None:
 def test_a_job_that_ended_well_is_not_lost_while_its_result_may_still_show() -> None:
     done = shown(task(JobState.COMPLETED), left={"7_3": 0})
     first = judge(watched(started_by="7_3", ended=None), done, 7.0)
-    assert (first.status, first.ended_since) == (SiteStatus.UNKNOWN, 7.0)
+    assert (first.status, first.ending) == (SiteStatus.UNKNOWN, True)
     seen = watched(started_by="7_3", ended=7.0)
     assert judge(seen, done, 6.0 + RESULT_GRACE_S).status is SiteStatus.UNKNOWN
     assert end_of(judge(seen, done, 7.0 + RESULT_GRACE_S)).outcome == "lost"
