@@ -1,8 +1,8 @@
-"""What we say to a login node: small POSIX shell scripts, sent with each command.
+"""Small POSIX shell scripts that are sent to a login node with each command.
 
 Nothing has to be installed over there and no version can differ. Every line of an answer
-carries a mark drawn for that call, so that banners and start-up files are told from it,
-and the last line says `end`: an answer without it was cut.
+carries a mark drawn for that call, which no banner or start-up file prints,
+and the last line is `end`: an answer without it was cut.
 
 A server hands a command to the account's login shell, whichever that is. So the command is
 always the same line but for the mark, one that all shells read alike, and the script is the
@@ -10,8 +10,8 @@ first line of its stdin, which a POSIX shell reads and never a byte further: wha
 the script's.
 
 What each script answers, a line's kind and its text, and who reads it (`hpc.sites.slurm.cluster`,
-but for the outputs). Every script but `run` may also say `trouble TEXT`: the site's own fault. A
-kind with `+` is a program that was asked: its output, `@CODE` at last, and its complaints under
+but for the outputs). Every script but `run` may also print `trouble TEXT`: the site's own fault. A
+kind with `+` is a program that was run: its output, `@CODE` at last, and its complaints under
 `KIND-complaint`.
 
     hello    clock SECONDS, user NAME, runner NAME, free_kb KB, tool NAME,
@@ -115,10 +115,10 @@ def read_lines(answer: CommandAnswer, mark: str) -> list[tuple[str, str]]:
             kind, _, text = line[len(mark) + 1 :].partition(" ")
             lines.append((kind, text))
     if not lines or lines[-1][0] != "end":
-        # A shell that lets nobody in says so on stdout.
-        said = (answer.stderr.strip() or answer.stdout.strip()).decode(errors="replace")[-500:]
+        # A shell that refuses logins says so on stdout.
+        text = (answer.stderr.strip() or answer.stdout.strip()).decode(errors="replace")[-500:]
         raise TruncatedAnswer(
-            f"no whole answer (exit code {answer.exit_code}): {said or 'nothing said'}"
+            f"no whole answer (exit code {answer.exit_code}): {text or 'nothing said'}"
         )
     return lines[:-1]
 

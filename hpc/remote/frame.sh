@@ -1,15 +1,16 @@
-# Before each script: what every answer is made of. The first word is the call's mark.
+# Comes before each script: how answers are written. The first argument is the call's mark.
 mark=$1
 shift
 umask 077
-# A link that breaks must not stop what has begun: a submission half made is the worst of all.
+# A link that breaks must not stop what has begun, least of all half a submission.
 trap '' HUP PIPE
 say() { printf '%s %s\n' "$mark" "$*"; }
-tell() { sed "s|^|$mark $1 |"; }
-# ask KIND LINE: run a line; its output, then its exit code and what it had to complain of.
+label() { sed "s|^|$mark $1 |"; }
+# label KIND: the lines of stdin as lines of that kind.
+# ask KIND LINE: run a line; print its output, its exit code and what it wrote to stderr.
 ask() {
-    { complaint=$( { { eval "$2"; printf '\n@%s\n' "$?"; } </dev/null | tell "$1" >&3; } 2>&1); } 3>&1
-    printf '%s\n' "$complaint" | tell "$1-complaint"
+    { complaint=$( { { eval "$2"; printf '\n@%s\n' "$?"; } </dev/null | label "$1" >&3; } 2>&1); } 3>&1
+    printf '%s\n' "$complaint" | label "$1-complaint"
 }
 # lost FILE: whether a program's complaints are those of an answer that did not come; $lost_words
 # is set before this, from where answers are read (hpc/scheduler/refusals.py).

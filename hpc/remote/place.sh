@@ -1,4 +1,4 @@
-# place.sh ROOT: a tar of GUID/NAME files on stdin; each appears under assets/ whole or not at all.
+# place.sh ROOT: a tar of GUID/NAME files on stdin; each appears under assets/ complete or not at all.
 cd "$1" || { say trouble "there is no folder $1"; finish; }
 incoming="incoming/$mark"
 mkdir -p "$incoming" || { say trouble "$incoming cannot be made"; finish; }

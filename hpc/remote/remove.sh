@@ -1,4 +1,4 @@
-# remove.sh ROOT: remove the folders of assets, a name a line on stdin; those gone are told.
+# remove.sh ROOT: remove the folders of assets, a name a line on stdin; those gone are listed.
 cd "$1/assets" || { say trouble "there is no folder $1/assets"; finish; }
 while IFS= read -r name; do
     case $name in '' | .* | */*) continue ;; esac

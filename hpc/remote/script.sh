@@ -9,7 +9,7 @@ flock -n 9 2>/dev/null
 if [ ! -s "$folder/code" ]; then
     mkdir "$folder/try" 2>/dev/null || {
         say unknown
-        tail -c 2000 "$folder/out" 2>/dev/null | tell out
+        tail -c 2000 "$folder/out" 2>/dev/null | label out
         finish
     }
     cd "$scripts" || { rm -rf "$folder"; say trouble "there is no folder $scripts"; finish; }
@@ -17,6 +17,6 @@ if [ ! -s "$folder/code" ]; then
     printf '%s\n' "$?" >"$folder/.code" && mv "$folder/.code" "$folder/code"
 fi
 say code "$(cat "$folder/code")"
-tail -c 2000 "$folder/out" | tell out
-tail -c 2000 "$folder/err" | tell err
+tail -c 2000 "$folder/out" | label out
+tail -c 2000 "$folder/err" | label err
 finish

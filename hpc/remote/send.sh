@@ -1,5 +1,5 @@
-# send.sh ROOT {KEY first|again SUBMIT LOOK HISTORY}...: a tar on stdin, then one submission each.
-# A key is submitted once: whoever comes later gets its id, or looks for its job by name.
+# send.sh ROOT {KEY first|again SUBMIT QUEUE HISTORY}...: a tar on stdin, then one submission each.
+# A key is submitted once: a later call gets its id, or looks for its job by name.
 root=$1
 shift
 cd "$root" || { say trouble "there is no folder $root"; finish; }
@@ -26,13 +26,13 @@ keep() {
     say id "$1 $2"
 }
 
-# adopt KEY LOOK HISTORY: 0 when the outcome of an earlier try is told, 1 when there is none to find.
+# adopt KEY QUEUE HISTORY: 0 when the outcome of an earlier try is printed, 1 when none is found.
 adopt() {
     folder="batches/$1"
     for question in "$2" "$3"; do
         [ -n "$question" ] || continue
-        found=$(eval "$question" 2>"$folder/look.err" </dev/null) && ! lost "$folder/look.err" || {
-            say unreadable "$1 $(tr '\n' ' ' <"$folder/look.err")"
+        found=$(eval "$question" 2>"$folder/adopt.err" </dev/null) && ! lost "$folder/adopt.err" || {
+            say unreadable "$1 $(tr '\n' ' ' <"$folder/adopt.err")"
             return 0
         }
         ids=$(printf '%s\n' "$found" | sed -n 's/^[[:space:]]*\([0-9][0-9]*\)[^[:space:]]*[[:space:]]*$/\1/p' | sort -u)
@@ -45,14 +45,14 @@ adopt() {
 }
 
 submit() (
-    key=$1 again=$2 line=$3 look=$4 history=$5
+    key=$1 again=$2 line=$3 queue=$4 history=$5
     folder="batches/$key"
     exec 9>"batches/.locks/$key"
     flock -n 9 2>/dev/null
     [ "$?" -ne 1 ] || { say busy "$key"; return; }
     [ -s "$folder/id" ] && { say id "$key $(cat "$folder/id")"; return; }
     if [ -d "$folder/try" ]; then
-        adopt "$key" "$look" "$history" && return
+        adopt "$key" "$queue" "$history" && return
         [ "$again" = again ] || { say absent "$key"; return; }
     else
         rm -rf "$folder" && mv "$incoming/$key" "$folder" || { say trouble "cannot place $key"; return; }
@@ -64,8 +64,8 @@ submit() (
     id=$(sed -n 's/^[[:space:]]*\([0-9][0-9]*\)\(;[^ ]*\)\{0,1\}[[:space:]]*$/\1/p' answer | tail -n 1)
     cd "$root" || return
     [ -n "$id" ] && { keep "$key" "$id"; return; }
-    tell out <"$folder/answer"
-    tell err <"$folder/complaint"
+    label out <"$folder/answer"
+    label err <"$folder/complaint"
     say failed "$key $code"
 )
 

@@ -1,8 +1,8 @@
 # take.sh ROOT: KEY ATTEMPT a line on stdin; take the start of each, so that no job can have it.
-# One that a job has already is told with who it is, as far as that was written.
+# One that a job has already is listed with what that job wrote of itself.
 cd "$1/batches" || { say trouble "there is no folder $1/batches"; finish; }
 while read -r key attempt; do
-    # Made, not looked for: that this machine does not see a batch's folder proves nothing.
+    # Created without a check: that this machine does not see a batch's folder proves nothing.
     mkdir -p "$key/started"
     mine="$key/started/$attempt"
     if mkdir "$mine" 2>/dev/null; then

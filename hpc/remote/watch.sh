@@ -3,7 +3,7 @@
 # With it the folders are read as they are now, not as this machine last saw them.
 # STARTS set: who started, where no job can say so itself.
 # Results are read after ends: what a job left is there before its end can be seen.
-# Starts are read after results: no result is told without the start it belongs to.
+# Starts are read after results: no result is printed without the start it belongs to.
 root=$1 queue=$2 history=$3 most=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
 keys='' known=' '

@@ -1,1 +1,1 @@
-"""Schedulers as text: what to say to one, and what its answers mean. No I/O, no clock."""
+"""Schedulers as text: their commands, and what their answers mean. No I/O, no clock."""

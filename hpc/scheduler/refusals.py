@@ -79,7 +79,7 @@ _WRONG_WORDS = re.compile(
     r"sbatch: (error|fatal): (invalid (--)?(mem|time|gres|tres|cpu|gpu|node|number|numeric|size)|"
     r"memory specification can not be satisfied)"
 )
-"""sbatch's own complaint of what it was given: it asked nobody."""
+"""sbatch's own complaint of its options: it asked no controller."""
 
 _NOT_ASKED = re.compile(
     r"disk quota exceeded|no space left on device|read-only file system|input/output error|"
@@ -90,7 +90,7 @@ _NOT_ASKED = re.compile(
     r"account is currently not available|unrecogni[sz]ed option|invalid option|"
     r"unable to open file|batch script|cli_filter"
 )
-"""The login node's own trouble, of which no controller heard."""
+"""The login node's own trouble, which reached no controller."""
 
 
 def is_silence(stderr: str) -> bool:
@@ -110,8 +110,8 @@ def lost_answer_pattern() -> str:
 def answered(exit_code: int, stderr: str) -> bool:
     """Whether a program of Slurm's that was asked something gave its answer.
 
-    A warning beside it (a plugin's, a deprecation, a locale) changes nothing: only words of a
-    failed transport take the answer's word away.
+    A warning with it (a plugin's, a deprecation, a locale) changes nothing: only words of a
+    failed transport make the answer worthless.
     """
     return exit_code == 0 and re.search(lost_answer_pattern(), _plain(stderr)) is None
 
@@ -126,9 +126,9 @@ def classify(stderr: str) -> SubmitOutcome:
     text = _plain(stderr)
     if _TRANSPORT.search(text):
         return SubmitOutcome.UNKNOWN
-    _, failed, said = text.rpartition(_FAILED)
+    _, failed, answer = text.rpartition(_FAILED)
     if failed:
-        return _answered(said.strip(), text)
+        return _answered(answer.strip(), text)
     if _NAMED.search(text):
         return _policy(text)
     if _WRONG_WORDS.search(text):
@@ -136,8 +136,8 @@ def classify(stderr: str) -> SubmitOutcome:
     return SubmitOutcome.UNWILLING if _NOT_ASKED.search(text) else SubmitOutcome.UNKNOWN
 
 
-def _answered(said: str, text: str) -> SubmitOutcome:
-    if said.startswith(_POLICY):
+def _answered(answer: str, text: str) -> SubmitOutcome:
+    if answer.startswith(_POLICY):
         return _policy(text)
     for pattern, complaint in (
         (_PERMANENT, SubmitOutcome.REFUSED),
@@ -145,7 +145,7 @@ def _answered(said: str, text: str) -> SubmitOutcome:
         (_FEWER, SubmitOutcome.FEWER),
         (_ARRAY, SubmitOutcome.ARRAY),
     ):
-        if pattern.match(said):
+        if pattern.match(answer):
             return complaint
     return SubmitOutcome.UNWILLING
 
@@ -168,7 +168,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def on_one_line(text: str) -> str:
-    """What was said, without colours and line breaks."""
+    """A text without colours and line breaks."""
     return " ".join(_COLOURS.sub("", text).split())
 
 

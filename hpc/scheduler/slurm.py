@@ -1,4 +1,4 @@
-"""Slurm as text: the commands that ask and tell, and what their answers say.
+"""Slurm as text: its commands, and what their answers mean.
 
 Answers are read with suspicion: a line that cannot be read makes the answer incomplete,
 and an incomplete answer never shows that a job is absent.
@@ -16,7 +16,7 @@ QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
 MAX_CHARACTERS = 500
-"""Characters kept of what was said instead of an id; the last ones, where the answer is."""
+"""Characters kept of what was printed instead of an id; the last ones, where the answer is."""
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _ARRAY_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:%\d+)?\]))?")
@@ -90,9 +90,9 @@ def read_submission(exit_code: int | None, stdout: str, stderr: str) -> SubmitRe
         found = _SUBMITTED.fullmatch(line.strip())
         if found:
             return SubmitResult(SubmitOutcome.KNOWN, found[1])
-    said = f"{stderr}\n{stdout}"
-    why = on_one_line(said)[-MAX_CHARACTERS:] or f"no answer, exit code {exit_code}"
-    outcome = SubmitOutcome.UNKNOWN if exit_code in (0, None) else classify(said)
+    text = f"{stderr}\n{stdout}"
+    why = on_one_line(text)[-MAX_CHARACTERS:] or f"no answer, exit code {exit_code}"
+    outcome = SubmitOutcome.UNKNOWN if exit_code in (0, None) else classify(text)
     return SubmitResult(outcome, why=why)
 
 
@@ -109,7 +109,7 @@ def sacct_by_key_command(key: str) -> list[str]:
 def squeue_command(names: Iterable[str]) -> list[str]:
     """Asks for every job of these names, ended ones included while Slurm shows them.
 
-    Slurm cuts a list of array tasks at 64 characters unless told otherwise.
+    Slurm cuts a list of array tasks at 64 characters by default.
     """
     return [
         *("env", "SLURM_BITSTR_LEN=0"),
@@ -180,9 +180,9 @@ def _accounting_tasks(line: str) -> list[Task]:
     return [Task(n, name, state, word, node=node, exit_code=value) for n in natives]
 
 
-def exit_code_of(told: str) -> int:
-    """The exit code in `CODE:SIGNAL`, as a shell tells it. Raises ValueError."""
-    code, _, by_signal = told.partition(":")
+def exit_code_of(text: str) -> int:
+    """The exit code in `CODE:SIGNAL`, as a shell reports it. Raises ValueError."""
+    code, _, by_signal = text.partition(":")
     return 128 + int(by_signal) if by_signal not in ("", "0") else int(code)
 
 

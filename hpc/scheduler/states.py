@@ -1,6 +1,6 @@
-"""Job states in two levels: a scheduler's own word, and what that means to us.
+"""Job states in two levels: a scheduler's own, and what that means to us.
 
-An unknown word is kept and means UNKNOWN: it never stops a poll and never ends a job.
+A word that is not known means UNKNOWN: it never stops a poll and never ends a job.
 """
 
 from enum import Enum

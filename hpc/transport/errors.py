@@ -1,4 +1,4 @@
-"""What can go wrong over SSH, told apart by whether the command may have run.
+"""What can go wrong over SSH, by whether the command may have run.
 
 The class docstring is what an operator does about it.
 """

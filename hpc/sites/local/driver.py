@@ -88,7 +88,7 @@ class LocalDriver:
     stops: dict[int, Stop] = field(default_factory=dict)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     faults: SiteFaults = field(default_factory=SiteFaults)
-    bringing: Retries[int] = field(default_factory=Retries)
+    retrievals: Retries[int] = field(default_factory=Retries)
     _sweep_at: float = 0.0
 
     @property
@@ -115,7 +115,7 @@ class LocalDriver:
                 await self._finish(batch, exit_code=None if process is None else process.returncode)
         await self._stop_due()
         if self.outputs is not None:
-            self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
+            self.transfers.begin("outputs", partial(self._retrieve_outputs, self.outputs))
         fault = self.faults.held(self.clock())
         while not fault and (free := self.site.capacity - len(self.under_way)) > 0:
             if not await self._start_more(free):
@@ -147,23 +147,24 @@ class LocalDriver:
             )
             self.faults.note(why, self.clock())
 
-    async def _bring_outputs(self, outputs: Path) -> None:
+    async def _retrieve_outputs(self, outputs: Path) -> None:
         source = LocalSource(self.root)
-        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
+        await retrieve(self.engine, self.site.name, source, outputs, self.retrievals)
 
     async def close(self) -> None:
         """Runners outlive their driver: what they report is applied without it."""
         await self.transfers.close()
 
     async def _start_more(self, free: int) -> bool:
-        async def take(tx: AsyncConnection) -> list[int]:
-            shape = partial(asked_for, self.site.resources)
-            size = MEMBERS_AT_ONCE
-            return await take_batches(
-                tx, self.site.name, members=free * size, size=size, batches=free, shape=shape
-            )
-
-        taken = await transact(self.engine, take)
+        taken = await transact(
+            self.engine,
+            take_batches,
+            self.site.name,
+            members=free * MEMBERS_AT_ONCE,
+            size=MEMBERS_AT_ONCE,
+            batches=free,
+            shape=partial(asked_for, self.site.resources),
+        )
         for batch in await self._read(taken):
             await self._launch(batch)
         return bool(taken)

@@ -1,7 +1,7 @@
 """The folders of batches on this machine: what lies in them, and what goes when they are over.
 
 Tokens never stay. Of a batch that did not go well its logs stay for a while, and so does a
-result that nobody could read.
+result that is unreadable.
 """
 
 import os
@@ -15,7 +15,7 @@ from track.jobs.batches import Batch
 
 KEPT_DAYS = 14
 KEPT = ("log", "results", "out", "err")
-"""Logs, results that were not taken, and what a script said."""
+"""Logs, results that were not taken, and what a script printed."""
 
 
 def write_batch(folder: Path, batch: Batch, keys: Keys, callback: str, root: Path) -> None:
@@ -60,7 +60,7 @@ def batch_folders(root: Path) -> list[Path]:
 
 
 def sweep_folder(folder: Path) -> None:
-    """Remove an ended batch's folder after its time; before, what nobody cleared of it."""
+    """Remove an ended batch's folder after KEPT_DAYS; before, all but its logs, if that is left."""
     age_s = time.time() - folder.stat().st_mtime
     if age_s > KEPT_DAYS * 86_400:
         shutil.rmtree(folder, ignore_errors=True)

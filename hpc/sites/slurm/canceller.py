@@ -54,16 +54,16 @@ class Canceller:
     async def _end_jobs(self, due: list[Unwanted]) -> bool:
         """End native jobs; False when the queue cannot be asked whose they are."""
         named: dict[str, list[str]] = {}
-        told: dict[str, float] = {}
+        ids: dict[str, float] = {}
         for each in due:
             if each.reported_at is None:
                 named.setdefault(each.key, []).append(each.external_id)
             else:
-                told[each.external_id] = max(each.reported_at, told.get(each.external_id, 0.0))
+                ids[each.external_id] = max(each.reported_at, ids.get(each.external_id, 0.0))
         if named and (silence := await self.state.cluster.cancel(named)):
             self.state.squeue.note(silence, self.state.clock())
             return False
-        shown = await poll_ids(self.state, told) if told else {}
+        shown = await poll_ids(self.state, ids) if ids else {}
         if shown is None:
             return False
         alive = {task.native_id for tasks in shown.values() for task in tasks if task.state.alive}

@@ -14,7 +14,7 @@ from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
 from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
 from hpc.scheduler.slurm import SubmitResult
-from hpc.sites.retrieval import RemoteSource
+from hpc.sites.retrieval import SLOWEST_BYTES_S, RemoteSource
 from hpc.sites.shipping import Parcel, pack
 from hpc.sites.slurm.answers import (
     Hello,
@@ -35,7 +35,6 @@ from hpc.transport.channel import Stdin
 from hpc.transport.ssh import SshLink
 
 LONG_DEADLINE_S = 300.0
-SLOWEST_BYTES_S = 500_000
 MAX_RESULTS = 300
 """Result files read in one poll; the next one takes the rest."""
 

@@ -67,7 +67,7 @@ class SlurmDriver:
     script_ends: ScriptEnds = field(init=False)
     canceller: Canceller = field(init=False)
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
-    bringing: Retries[int] = field(default_factory=Retries)
+    retrievals: Retries[int] = field(default_factory=Retries)
     greeting: Retries[str] = field(init=False)
     _failing_since: float | None = None
     _greet_at: float = 0.0
@@ -198,11 +198,11 @@ class SlurmDriver:
     async def _retrieve(self) -> None:
         """Have stages' outputs fetched."""
         if self.outputs is not None:
-            self.transfers.begin("outputs", partial(self._bring_outputs, self.outputs))
+            self.transfers.begin("outputs", partial(self._retrieve_outputs, self.outputs))
 
-    async def _bring_outputs(self, outputs: Path) -> None:
+    async def _retrieve_outputs(self, outputs: Path) -> None:
         source = self.state.cluster.outputs
-        await retrieve(self.engine, self.site.name, source, outputs, self.bringing)
+        await retrieve(self.engine, self.site.name, source, outputs, self.retrievals)
 
     async def _tidy(self) -> None:
         """Now and then, remove what ended batches left over there."""

@@ -1,4 +1,4 @@
-"""Scratch at a cluster: the folders of assets that are done with, by the table of due copies.
+"""Removes the folders of assets at a cluster that are due by the table of copies.
 
 Only the site's driver can reach them. One goes when its asset is finalised, nothing of it
 is being worked on, and the archive has every file of it and of what was made of it.
@@ -27,7 +27,7 @@ AT_ONCE = 100
 async def sweep(state: SiteState) -> int:
     """Remove all that is due at this site, a page in one command; how many assets.
 
-    What may not go yet is looked at again later, and hides nothing.
+    What may not go yet is due again later, and keeps nothing behind it from going.
     Raises WireError, TruncatedAnswer.
     """
     removed, after = 0, START
@@ -52,8 +52,8 @@ async def _sweep_page(tx: AsyncConnection, state: SiteState, after: Place) -> tu
 
 
 async def find_orphans(state: SiteState, days: int) -> list[str]:
-    """Have old folders swept that came about after their asset was done with, as a job that
-    everybody had forgotten makes them; the names of those that belong to no asset of ours.
+    """Make old folders due again that appeared after their asset's were removed, as a job declared
+    lost may make them; the names of those that belong to no asset of ours.
 
     Raises WireError, TruncatedAnswer.
     """

@@ -50,8 +50,12 @@ async def prepare(
     if await _usable(cluster, site.python, runner, site.root):
         return [*done, f"{site.python} runs every module already"]
     if wheelhouse is not None:
-        await _send_wheels(cluster, wheelhouse)
-        done.append(f"{len(list(wheelhouse.glob('*.whl')))} wheels sent")
+        wheels = {each.name: each for each in sorted(wheelhouse.glob("*.whl"))}
+        if not wheels:
+            raise SiteTrouble(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
+        # One stream: many files one by one would cost a round trip each.
+        await cluster.place_wheels(tar_pieces(wheels), BUILD_S)
+        done.append(f"{len(wheels)} wheels sent")
     await _build(site, cluster, base or "python3", wheels=wheelhouse is not None)
     if not await _usable(cluster, site.python, runner, site.root):
         raise SiteTrouble(f"{site.python} was built and still does not run every module")
@@ -78,13 +82,5 @@ async def _build(site: Site, cluster: Cluster, base: str, *, wheels: bool) -> No
     line = f"{shlex.join([base, '-m', 'venv', str(venv)])} && {shlex.join(pip)}"
     code, output, complaint = await cluster.run(["/bin/sh", "-c", line], deadline_s=BUILD_S)
     if code != 0:
-        said = (complaint or output).strip()[-600:]
-        raise SiteTrouble(f"the venv {venv} could not be built with {base}: {said}")
-
-
-async def _send_wheels(cluster: Cluster, wheelhouse: Path) -> None:
-    """As one stream, since many files one by one cost a round trip each."""
-    wheels = sorted(wheelhouse.glob("*.whl"))
-    if not wheels:
-        raise SiteTrouble(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
-    await cluster.place_wheels(tar_pieces({each.name: each for each in wheels}), BUILD_S)
+        text = (complaint or output).strip()[-600:]
+        raise SiteTrouble(f"the venv {venv} could not be built with {base}: {text}")

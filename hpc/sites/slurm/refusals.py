@@ -93,9 +93,9 @@ class Refusals:
         """The limits within which the next batches are made."""
         now, stages = self.state.clock(), self.stages.items()
         return StageLimits(
-            max_sizes={each: had.size for each, had in stages if had.size is not None},
-            paused={each for each, had in stages if now < had.until},
-            probing={each for each, had in stages if had.times},
+            max_sizes={each: record.size for each, record in stages if record.size is not None},
+            paused={each for each, record in stages if now < record.until},
+            probing={each for each, record in stages if record.times},
         )
 
     def lapse(self) -> None:
@@ -105,8 +105,8 @@ class Refusals:
 
     async def took(self, batch: Batch, job_id: str) -> None:
         """The site took a batch: note its id, and that nothing holds its jobs any more."""
-        had = self.of(batch)
-        held = had.times > 0 or had.size is not None
+        record = self.of(batch)
+        held = record.times > 0 or record.size is not None
 
         async def work(tx: AsyncConnection) -> None:
             await mark_array(tx, batch.id, job_id, alone=batch.alone)
@@ -114,7 +114,7 @@ class Refusals:
                 await note_pending(tx, batch.id, None)
 
         await transact(self.state.engine, work)
-        had.taken(self.state.clock())
+        record.taken(self.state.clock())
         self.state.denied.clear()
         self.state.full.clear()
         self.noted = False
@@ -132,18 +132,18 @@ class Refusals:
         there = await transact(state.engine, stages_at, state.site.name)
         if self._shrink(batch, sent.outcome, bool(there)):
             return True
-        now, had = state.clock(), self.of(batch)
-        had.refused(now)
+        now, record = state.clock(), self.of(batch)
+        record.refused(now)
         if sent.outcome in (SubmitOutcome.UNWILLING, SubmitOutcome.ARRAY):
             state.denied.note(sent.why, now)
-            await self._bound(batch, had.times, OFTEN, state.denied, why)
+            await self._bound(batch, record.times, OFTEN, state.denied, why)
         elif there:
             state.full.clear()
         else:
             state.full.note(sent.why, now)
         crowded = sent.outcome in (SubmitOutcome.FULL, SubmitOutcome.FEWER)
         if crowded and batch.stage_id not in there:
-            await self._bound(batch, had.times, OFTEN_FULL, state.full, why)
+            await self._bound(batch, record.times, OFTEN_FULL, state.full, why)
         return True
 
     async def unanswered(self, batch: Batch, times: int, why: str) -> None:
@@ -191,15 +191,15 @@ class Refusals:
         Where `crowded` with ours, too many at a time says nothing of one array's size; unless
         there is never room for it, since smaller ones are quicker.
         """
-        had, size, now = self.of(batch), len(batch.members), self.state.clock()
+        record, size, now = self.of(batch), len(batch.members), self.state.clock()
         if outcome is SubmitOutcome.ARRAY and not batch.alone:
-            had.narrow(size, 0, now)
+            record.narrow(size, 0, now)
             return True
         if outcome is not SubmitOutcome.FEWER or size == 1:
             return False
-        if crowded and had.times < OFTEN:
+        if crowded and record.times < OFTEN:
             return False
-        had.narrow(size, 1, now)
+        record.narrow(size, 1, now)
         return not crowded
 
     async def _bound(

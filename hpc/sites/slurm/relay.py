@@ -245,19 +245,14 @@ class OfflineRelay:
             if self.missed[attempt_id] < TRIES_UNTIL_GONE:
                 await self._note_waiting(attempt_id, f"its result waits for {error} to show there")
                 return False
-            await self._fail(attempt_id, f"{error} is not at the site any more")
+            gone = Meaning("failed", True, f"{error} is not at the site any more")
+            await transact(self.engine, report, attempt_id, gone, actor="relay")
         except OSError as error:  # our own disk: nothing is wrong with the site or the job
             log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
             await self._note_waiting(attempt_id, f"its result waits, no room here: {error}")
             return False
         self.missed.pop(attempt_id, None)
         return True
-
-    async def _fail(self, attempt_id: int, why: str) -> None:
-        async def work(tx: AsyncConnection) -> None:
-            await report(tx, attempt_id, Meaning("failed", True, why), actor="relay")
-
-        await transact(self.engine, work)
 
     async def _forward(self, location: ShareLocation, file: CarriedFile) -> None:
         owner, _, inner = file.path.partition("/")

@@ -170,5 +170,5 @@ def test_the_table_of_answers_names_every_script_and_every_kind_of_line() -> Non
     assert told.keys() == scripts.keys()
     for name, path in scripts.items():
         code = re.sub(r"(?m)^ *#.*$", "", path.read_text())
-        said = re.findall(r"\b(?:say|tell|ask) ([a-z_]+)\b", code)
+        said = re.findall(r"\b(?:say|label|ask) ([a-z_]+)\b", code)
         assert set(said) - {"trouble"} <= told[name], name
