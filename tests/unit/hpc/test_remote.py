@@ -35,7 +35,7 @@ def run(shell: str, first: bytes, stdin: bytes = b"", home: Path | None = None) 
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_any_login_shell_runs_a_script_and_words_stay_whole(shell: str) -> None:
+def test_any_login_shell_runs_a_script_with_unchanged_arguments(shell: str) -> None:
     mark = new_mark()
     line = f"printf '[%s]' {_quoted(ODD)}; echo oops >&2; exit 3"
     lines = read_lines(run(shell, program("run", mark, f"sh -c {_quoted(line)}")), mark)
@@ -104,7 +104,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def test_a_prelude_runs_first_and_its_words_are_thrown_away() -> None:
+def test_a_prelude_runs_first_and_its_output_is_thrown_away() -> None:
     mark = new_mark()
     first = program(
         "run", mark, "echo $GREETING", prelude="GREETING=hello; export GREETING; set -eu; echo x"
@@ -114,7 +114,7 @@ def test_a_prelude_runs_first_and_its_words_are_thrown_away() -> None:
     assert ("line", "x") not in lines
 
 
-def test_a_prelude_may_have_words_of_its_own_without_taking_ours() -> None:
+def test_a_prelude_may_set_arguments_of_its_own_without_changing_ours() -> None:
     mark = new_mark()
     lines = read_lines(run("sh", program("run", mark, "echo ours", prelude="set -- a b")), mark)
     assert ("line", "ours") in lines
@@ -127,7 +127,7 @@ def test_a_script_that_arrives_cut_is_not_begun(tmp_path: Path) -> None:
     assert not (tmp_path / "begun").exists()
 
 
-def test_an_account_that_lets_nobody_in_is_quoted() -> None:
+def test_what_a_shell_that_refuses_logins_prints_is_quoted() -> None:
     with pytest.raises(
         TruncatedAnswer, match=r"exit code 1\): This account is currently not available"
     ):
@@ -149,7 +149,7 @@ def test_a_start_up_file_that_leaves_its_line_open_takes_no_row_along(tmp_path: 
 
 
 @pytest.mark.parametrize("cut", [0, 5, 30, 45])
-def test_an_answer_without_its_end_is_garbled(cut: int) -> None:
+def test_an_answer_without_its_end_is_truncated(cut: int) -> None:
     mark = "refinery-0123456789abcdef"
     whole = f"{mark} id b1 7\n{mark} end\n".encode()
     with pytest.raises(TruncatedAnswer):

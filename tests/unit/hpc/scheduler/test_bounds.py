@@ -48,7 +48,7 @@ def test_the_largest_node_is_a_bound_where_the_partition_sets_none() -> None:
     )
 
 
-def test_nothing_told_bounds_nothing() -> None:
+def test_nothing_reported_bounds_nothing() -> None:
     assert read_bounds([]).of(Resources()) == JobBounds()
 
 

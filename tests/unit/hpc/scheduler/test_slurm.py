@@ -41,7 +41,7 @@ def test_an_answer_to_a_submission_is_accepted_or_declined_with_what_to_do(case:
 
 
 @pytest.mark.parametrize("case", cases("queues.yaml"))
-def test_a_look_at_the_queue_shows_states_and_whether_absence_counts(case: Any) -> None:
+def test_an_answer_of_the_queue_shows_states_and_whether_absence_counts(case: Any) -> None:
     answer = read_queue(case["code"], case["out"], case.get("err", ""))
     if case["states"] is None:
         assert answer is None
@@ -103,7 +103,7 @@ def test_the_prelude_runs_in_the_job_before_its_python_and_may_be_careless(
     assert len(list((tmp_path / "ended").iterdir())) == 1
 
 
-def test_a_stage_that_asks_for_nothing_gets_a_script_without_wishes() -> None:
+def test_a_stage_that_asks_for_nothing_gets_a_script_without_limits() -> None:
     text = render(ArraySpec(1, "/usr/bin/python3", "r.pyz", Resources(), throttle=9))
     assert "#SBATCH --array=0-0\n" in text
     assert "--signal=B:USR1@90" in text
@@ -161,7 +161,7 @@ def test_a_list_of_tasks_that_was_cut_is_refused_by_name() -> None:
         ("LEVITATING", JobState.UNKNOWN),
     ],
 )
-def test_slurms_words_mean_one_of_ten_things(word: str, state: JobState) -> None:
+def test_slurms_states_mean_one_of_ten_things(word: str, state: JobState) -> None:
     assert slurm_state(word) is state
 
 
@@ -177,12 +177,12 @@ def test_what_ran_out_is_doubled_for_each_time_it_did() -> None:
     assert (climbed.time_s, climbed.mem_mb) == (2400, 4096)
 
 
-def test_a_stage_that_never_said_how_much_starts_its_ladder_somewhere() -> None:
+def test_a_stage_that_never_asked_for_any_gets_a_default_when_it_runs_out() -> None:
     climbed = escalate_resources(Resources(), ["out_of_memory", "out_of_memory", "timeout"])
     assert (climbed.mem_mb, climbed.time_s) == (8192, 3600)
 
 
-def test_a_sites_wishes_stand_where_a_stage_has_none() -> None:
+def test_a_sites_resources_stand_where_a_stage_has_none() -> None:
     site = Resources.model_validate({"partition": "standard", "time": "01:00"})
     stage = Resources.model_validate({"time": "00:05"})
     merged = merge(site, stage)

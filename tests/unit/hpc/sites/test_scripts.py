@@ -4,7 +4,7 @@ from hpc.sites.scripts import ScriptCommand, sbatch_environment
 from schemas.pipeline.model import Resources
 
 
-def test_what_a_stage_asks_for_is_said_as_sbatch_reads_it_from_its_environment() -> None:
+def test_what_a_stage_asks_for_is_in_the_environment_of_sbatch() -> None:
     asked = {"time": "00:30:30", "mem": "2G", "gpus": 1, "partition": "p", "account": "a"}
     assert sbatch_environment(Resources.model_validate(asked | {"qos": "q"})) == {
         "SBATCH_TIMELIMIT": "31",

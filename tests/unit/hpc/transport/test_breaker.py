@@ -50,7 +50,7 @@ def test_what_only_a_person_can_mend_is_hardly_tried_at_all(
     assert kind.needs_operator
 
 
-def test_a_host_that_hangs_up_is_knocked_at_less_and_less_down_to_once_an_hour() -> None:
+def test_a_host_that_hangs_up_is_tried_less_and_less_down_to_once_an_hour() -> None:
     breaker = Breaker(rng=random.Random(3))
     waits = [breaker.failed(0.0, "hung up", HungUp.pauses) for _ in range(20)]
     assert waits[0] <= 1

@@ -112,7 +112,7 @@ async def here(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
                     process.wait(10)
 
 
-async def test_a_script_gets_its_words_whole_and_its_call_brings_the_job_back(here: Here) -> None:
+async def test_a_script_gets_its_arguments_unchanged_and_its_call_ends_the_job(here: Here) -> None:
     """It was once handed to the runner, which knew no module of that name."""
     here.script(f'printf "%s|" "$@" "$SBATCH_QOS" >>said; {DONE.format(api=here.api)}')
     await here.queue("g-1")
@@ -120,7 +120,7 @@ async def test_a_script_gets_its_words_whole_and_its_call_brings_the_job_back(he
     assert (here.folder / "scripts" / "said").read_text() == "g-1|W_2026-01-01|long|"
 
 
-async def test_a_script_that_fails_fails_its_attempt_with_what_it_said(here: Here) -> None:
+async def test_a_script_that_fails_fails_its_attempt_with_its_output(here: Here) -> None:
     here.script("printf '%s' \"$1\" >said; echo 'no such asset' >&2; exit 9")
     await here.queue(ODD_GUID)
     await here.until_state(here.driver(), ODD_GUID, "ready")
@@ -131,7 +131,7 @@ async def test_a_script_that_fails_fails_its_attempt_with_what_it_said(here: Her
     assert ((scripts / "said").read_text(), (scripts / "pwned").exists()) == (ODD_GUID, False)
 
 
-async def test_a_script_that_ends_well_without_a_word_has_failed(here: Here) -> None:
+async def test_a_script_that_ends_well_without_a_call_has_failed(here: Here) -> None:
     here.script("exit 0")
     await here.queue("g-1")
     await here.until_state(here.driver(), "g-1", "ready")

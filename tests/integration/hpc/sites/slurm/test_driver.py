@@ -60,7 +60,7 @@ async def test_tokens_lie_in_a_closed_file_and_nowhere_else(site: SlurmSite) -> 
     (site.root / "go-on").touch()
 
 
-async def test_results_that_could_not_be_called_back_are_collected_and_silence_is_told_apart(
+async def test_results_that_could_not_be_called_back_are_collected_and_silence_is_no_result(
     site: SlurmSite,
 ) -> None:
     _, silent, *_ = await site.queue("mute-1", "quiet-1", "fails-1", "good-1")
@@ -152,7 +152,7 @@ async def test_what_slurm_refuses_for_good_fails_with_its_own_words(site: SlurmS
     assert batch["state"] == "refused"
 
 
-async def test_a_full_queue_lets_the_stage_rest_and_uses_no_try(
+async def test_a_full_queue_pauses_the_stage_and_uses_no_try(
     site: SlurmSite, tmp_path: Path
 ) -> None:
     fake = tmp_path / "bin"
@@ -264,7 +264,7 @@ async def test_what_is_queued_while_the_link_is_down_is_held_by_no_batch(
     await site.until_states(driver, ["good-1"], "returned")
 
 
-async def test_a_job_given_up_while_the_link_is_down_is_told_to_stop_once_it_is_back(
+async def test_a_job_given_up_while_the_link_is_down_is_cancelled_once_it_is_back(
     site: SlurmSite,
 ) -> None:
     await site.queue("slow-1")
@@ -309,7 +309,7 @@ async def test_a_cancel_that_the_link_lost_is_made_again_before_its_batch_is_clo
     await site.drive(driver, stopped)
 
 
-async def test_a_site_that_has_no_room_for_a_batch_is_still_looked_at_and_tidied(
+async def test_a_site_that_has_no_room_for_a_batch_is_still_polled_and_tidied(
     site: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await site.queue("slow-1")

@@ -49,9 +49,7 @@ async def test_an_account_whose_commands_are_refused_is_asked_less_and_less(
     assert "Password change required but no TTY available" in await degraded(site)
 
 
-async def test_a_login_node_without_a_program_that_is_needed_is_told_by_its_name(
-    site: SlurmSite, tmp_path: Path
-) -> None:
+async def test_a_program_that_a_login_node_lacks_is_named(site: SlurmSite, tmp_path: Path) -> None:
     """Its Slurm comes by a module nobody loaded, and it has no sed, which all answers need."""
     bare = tmp_path / "bin"
     bare.mkdir()

@@ -19,7 +19,7 @@ SHELLS = ("bsd-csh", "tcsh", "fish")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-async def test_a_site_is_made_ready_looked_at_and_driven_through_any_login_shell(
+async def test_a_site_is_prepared_examined_and_driven_through_any_login_shell(
     site: SlurmSite, tmp_path: Path, shell: str
 ) -> None:
     """`ForceCommand` is what sshd itself does with an account's shell: `SHELL -c COMMAND`."""

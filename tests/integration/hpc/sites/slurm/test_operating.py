@@ -26,7 +26,7 @@ def runner(tmp_path: Path) -> Path:
     return build_runner(tmp_path / "built")
 
 
-async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
+async def test_a_healthy_site_is_found_well_and_a_node_reaches_us(
     site: SlurmSite, runner: Path
 ) -> None:
     link = SshLink(site.lab.sshd.address())
@@ -40,7 +40,7 @@ async def test_a_healthy_site_is_told_to_be_well_and_a_node_reaches_us(
     assert "exit codes" in findings["accounting"].remedy
 
 
-async def test_a_callback_address_that_no_node_reaches_is_told(
+async def test_a_callback_address_that_no_node_reaches_is_a_finding(
     site: SlurmSite, runner: Path
 ) -> None:
     site.callback = f"http://127.0.0.1:{free_port()}"
@@ -52,7 +52,7 @@ async def test_a_callback_address_that_no_node_reaches_is_told(
     assert "refused" in findings["callback"].found
 
 
-async def test_what_is_wrong_is_told_with_what_to_do(site: SlurmSite, runner: Path) -> None:
+async def test_what_is_wrong_is_reported_with_what_to_do(site: SlurmSite, runner: Path) -> None:
     site.options = {"python": "/nowhere/bin/python"}
     link = SshLink(site.lab.sshd.address())
     found = await examine(site.site, link, "", runner)
@@ -104,7 +104,7 @@ async def test_what_only_start_up_files_set_reaches_no_job_and_the_doctor_says_s
     assert "prelude exports" in found["job"].remedy
 
 
-async def test_a_job_that_sbatch_does_not_take_is_told_in_its_words(
+async def test_a_job_that_sbatch_does_not_take_is_reported_in_its_words(
     site: SlurmSite, runner: Path
 ) -> None:
     site.options = {"resources": {"partition": "nowhere"}}
@@ -119,7 +119,7 @@ async def test_a_job_that_sbatch_does_not_take_is_told_in_its_words(
 
 
 @pytest.mark.parametrize(("used", "well"), [(400_000, True), (960_000, False)])
-async def test_a_quota_is_told_and_that_it_is_almost_used_up(
+async def test_a_quota_is_reported_and_that_it_is_almost_used_up(
     site: SlurmSite, runner: Path, tmp_path: Path, used: int, well: bool
 ) -> None:
     fake = tmp_path / "bin" / "quota"

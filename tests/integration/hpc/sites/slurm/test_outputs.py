@@ -119,7 +119,7 @@ async def test_a_link_cut_in_the_middle_leaves_nothing_torn_and_the_rest_is_fetc
     assert files_under(outputs) == {f"{GUID}/clean/{name}": c for name, c in there.items()}
 
 
-async def test_a_full_disk_of_ours_is_told_and_takes_no_site_down(
+async def test_a_full_disk_of_ours_is_reported_and_takes_no_site_down(
     site: SlurmSite,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,

@@ -86,14 +86,14 @@ async def pass_time(poller: Poller, seconds: int) -> int:
     return len(cluster.asked) - before
 
 
-async def test_silent_jobs_are_looked_at_less_and_less_but_before_slurm_forgets(
+async def test_silent_jobs_are_polled_less_and_less_but_before_slurm_forgets(
     poller: Poller,
 ) -> None:
     polls = await pass_time(poller, 3600)
     assert 3600 / 150 - 2 <= polls <= 30
 
 
-async def test_while_jobs_report_by_themselves_nobody_looks_for_a_long_time(
+async def test_while_jobs_report_by_themselves_they_are_not_polled_for_a_long_time(
     poller: Poller, engine: AsyncEngine
 ) -> None:
     await pass_time(poller, 2)
@@ -102,7 +102,7 @@ async def test_while_jobs_report_by_themselves_nobody_looks_for_a_long_time(
     assert await pass_time(poller, 600) <= 1
 
 
-async def test_without_work_nobody_looks(poller: Poller, engine: AsyncEngine) -> None:
+async def test_without_work_nothing_is_polled(poller: Poller, engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
         await tx.exec_driver_sql("UPDATE track.batch SET ended_at = now()")
     assert await pass_time(poller, 600) == 0

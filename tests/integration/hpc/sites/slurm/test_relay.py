@@ -261,7 +261,7 @@ async def test_a_file_that_a_shared_disk_does_not_show_yet_is_looked_for_some_ti
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] == "failed"
 
 
-async def test_all_results_are_read_before_a_job_is_said_to_have_ended_without_one(
+async def test_all_results_are_read_before_a_job_counts_as_ended_without_one(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpc.sites.slurm.cluster.MAX_RESULTS", 1)
@@ -329,7 +329,7 @@ async def test_results_that_wait_for_the_archive_hide_none_behind_them(
     await far.drive(driver, told)
 
 
-async def test_a_job_that_starts_and_ends_between_two_looks_has_done_its_work(
+async def test_a_job_that_starts_and_ends_between_two_polls_has_done_its_work(
     far: SlurmSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second poll, which asks for evidence of ends, is the first that finds its traces."""
@@ -385,7 +385,7 @@ async def test_a_job_that_ends_unseen_before_it_started_is_taken_before_it_is_tr
 
 
 @pytest.mark.parametrize("by", ["", '{"native_id": "%s", "nonce": "n"}'])
-async def test_a_job_that_ends_after_it_began_unseen_is_told_as_one_that_had_begun(
+async def test_a_job_that_ends_after_an_unseen_start_counts_as_started(
     far: SlurmSite, by: str
 ) -> None:
     """It was killed between winning its start and saying who it is, or right after."""

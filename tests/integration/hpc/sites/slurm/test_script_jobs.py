@@ -52,7 +52,7 @@ async def reason(site: SlurmSite) -> str:
     return str(found)
 
 
-async def test_a_scripts_job_that_dies_without_a_word_ends_its_attempt(
+async def test_a_scripts_job_that_dies_without_a_report_ends_its_attempt(
     site: SlurmSite, script: Path, lab: SlurmLab
 ) -> None:
     """It was never noticed: the job stood at its site for ever."""
@@ -163,7 +163,7 @@ async def test_a_silent_job_of_which_nothing_is_known_says_so_when_it_is_overdue
     assert await site.states("a-1") == ["queued"]
 
 
-async def test_a_script_cancelled_before_it_was_begun_is_begun_by_nobody(
+async def test_a_script_cancelled_before_it_was_begun_is_never_begun(
     site: SlurmSite, script: Path
 ) -> None:
     script.write_text(f"touch {script.parent}/begun\n")
@@ -178,7 +178,7 @@ async def test_a_script_cancelled_before_it_was_begun_is_begun_by_nobody(
     assert not (script.parent / "begun").exists()
 
 
-async def test_a_job_that_got_a_told_id_later_is_not_stopped_and_proves_no_end(
+async def test_a_job_that_got_a_reported_id_later_is_not_stopped_and_proves_no_end(
     site: SlurmSite, script: Path, lab: SlurmLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A controller that lost its state had given another job the id."""

@@ -35,7 +35,7 @@ async def scripts(site: SlurmSite) -> Path:
     return folder
 
 
-async def test_a_script_gets_its_words_whole_and_is_run_once(
+async def test_a_script_gets_its_arguments_unchanged_and_is_run_once(
     site: SlurmSite, scripts: Path
 ) -> None:
     (scripts / "loader.sh").write_text('printf "%s|" "$@" >>said; echo >>said\n')
@@ -50,7 +50,7 @@ async def test_a_script_gets_its_words_whole_and_is_run_once(
     assert (batch["state"], batch["size"]) == ("submitted", 1)
 
 
-async def test_a_script_that_fails_fails_its_attempt_with_what_it_said(
+async def test_a_script_that_fails_fails_its_attempt_with_its_output(
     site: SlurmSite, scripts: Path
 ) -> None:
     (scripts / "loader.sh").write_text("echo 'no such asset' >&2\nexit 9\n")
@@ -84,7 +84,7 @@ async def test_a_script_begun_by_a_driver_that_died_is_not_run_again(
     assert batch["state"] == "submitted"
 
 
-async def test_a_script_whose_end_nobody_saw_waits_for_a_person(
+async def test_a_script_whose_end_is_not_known_waits_for_a_person(
     site: SlurmSite, scripts: Path, lab: SlurmLab
 ) -> None:
     (scripts / "loader.sh").write_text("echo ran >>said\n")
@@ -100,7 +100,7 @@ async def test_a_script_whose_end_nobody_saw_waits_for_a_person(
 
 
 @pytest.mark.parametrize("call", ["queue_job", "start_job"])
-async def test_a_script_that_fails_after_its_job_was_told_is_not_run_again(
+async def test_a_script_that_fails_after_it_reported_its_job_is_not_run_again(
     site: SlurmSite, scripts: Path, call: str
 ) -> None:
     """Its `sbatch` worked, and its last `curl` did not: the job that is there may be at work."""

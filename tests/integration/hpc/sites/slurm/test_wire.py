@@ -75,7 +75,7 @@ async def test_a_command_ended_by_a_signal_has_no_exit_code(server: Sshd) -> Non
         assert (await link.run("kill -9 $$")).exit_code is None
 
 
-async def test_much_goes_both_ways_at_once_and_comes_back_whole(server: Sshd) -> None:
+async def test_much_goes_both_ways_at_once_and_comes_back_complete(server: Sshd) -> None:
     given = bytes(range(256)) * 40_000
     async with link_to(server.address()) as link:
         answer = await link.run("tee /dev/stderr", given)
@@ -266,7 +266,7 @@ async def test_a_node_with_another_kind_of_key_is_known_by_it(server: Sshd, tmp_
 SECOND_FACTOR = ("AuthenticationMethods publickey,password", "PasswordAuthentication yes")
 
 
-async def test_a_second_factor_after_the_key_is_told_at_once_and_costs_one_login(
+async def test_a_second_factor_after_the_key_is_reported_at_once_and_costs_one_login(
     tmp_path: Path,
 ) -> None:
     with running_sshd(tmp_path, options=SECOND_FACTOR) as server:
@@ -281,7 +281,9 @@ async def test_a_second_factor_after_the_key_is_told_at_once_and_costs_one_login
     assert link.breaker.wait_s(time.monotonic()) > 3600
 
 
-async def test_a_second_factor_at_the_jump_host_is_told_of_it(server: Sshd, tmp_path: Path) -> None:
+async def test_a_second_factor_at_the_jump_host_is_reported_as_its(
+    server: Sshd, tmp_path: Path
+) -> None:
     with running_sshd(tmp_path / "jump", options=SECOND_FACTOR) as jump:
         async with link_to(server.address(jump=jump.hop)) as link:
             with pytest.raises(SecondFactor, match=r"the jump host .* second factor"):
@@ -307,7 +309,7 @@ async def test_a_host_that_wants_a_password_first_takes_no_key_and_is_left_alone
     assert link.counts.connections == 1
 
 
-async def test_what_the_host_says_while_it_refuses_is_told(tmp_path: Path) -> None:
+async def test_what_the_host_says_while_it_refuses_is_reported(tmp_path: Path) -> None:
     notice = tmp_path / "notice"
     notice.write_text("Down for maintenance\nuntil Monday.\n")
     options = (f"Banner {notice}", "DenyUsers *")
@@ -345,7 +347,7 @@ async def test_a_host_with_too_many_logins_hangs_up_and_gets_time(tmp_path: Path
     assert link.breaker.failures == 1
 
 
-async def test_a_host_that_lets_us_in_and_throws_us_out_is_not_knocked_at_for_ever(
+async def test_a_host_that_ends_every_session_is_not_tried_without_a_pause_for_ever(
     server: Sshd, tmp_path: Path
 ) -> None:
     """A login says nothing yet: only a command that came to its end does."""
@@ -359,7 +361,7 @@ async def test_a_host_that_lets_us_in_and_throws_us_out_is_not_knocked_at_for_ev
     assert link.counts.connections == 1
 
 
-async def test_a_key_that_cannot_be_read_is_said_so_before_anybody_is_bothered(
+async def test_a_key_that_cannot_be_read_is_reported_before_anything_connects(
     server: Sshd,
 ) -> None:
     async with link_to(SshAddress(replace(server.hop, private_key="no key"))) as link:

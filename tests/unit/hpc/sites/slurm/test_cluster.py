@@ -37,11 +37,11 @@ async def test_no_result_is_seen_without_its_start_however_fast_the_job_was(
         path.parent.mkdir(parents=True)
         path.write_text("{}")
     cluster = Cluster(LocalWire(), str(tmp_path), f"PATH={cat.parent}:$PATH")
-    sight = await cluster.poll(["b0", "b1"], queue=False, starts=True)
+    seen = await cluster.poll(["b0", "b1"], queue=False, starts=True)
     assert (tmp_path / "batches" / "b0" / "results" / "40.json").exists()
-    ended = {int(Path(name).stem) for name in sight.results}
+    ended = {int(Path(name).stem) for name in seen.results}
     assert 41 in ended
-    assert ended <= set(sight.starts)
+    assert ended <= set(seen.starts)
 
 
 async def test_a_folder_is_written_to_before_what_it_lacks_counts(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ LOST = "slurm_load_jobs error: Unable to contact slurm controller (connect failu
         (f"{NOISY}exit 1", SubmitOutcome.QUEUE_UNREADABLE),
     ],
 )
-async def test_a_harmless_line_blinds_no_look_for_a_job_and_a_lost_answer_does(
+async def test_a_harmless_line_hides_no_job_that_is_looked_for_and_a_lost_answer_does(
     tmp_path: Path, squeue: str, outcome: SubmitOutcome
 ) -> None:
     programs = {"squeue": squeue, "sbatch": "#!/bin/sh\nexit 1"}
@@ -144,7 +144,7 @@ async def test_ever_so_many_batches_go_in_as_many_commands_as_it_takes(tmp_path:
     assert [len(words) // 5 for words in wire.commands] == [MAX_SENT] * 3 + [100]
 
 
-async def test_what_was_sent_before_the_site_had_trouble_is_told_and_the_rest_is_not() -> None:
+async def test_what_was_sent_before_the_site_had_trouble_is_reported_and_the_rest_is_not() -> None:
     sent = await Cluster(Sbatch(room=1), "/root").send(parcels(MAX_SENT + 5))
     assert list(sent) == [each.key for each in parcels(MAX_SENT)]
     with pytest.raises(SiteTrouble, match="disk is full"):

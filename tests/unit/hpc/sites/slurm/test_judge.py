@@ -80,7 +80,7 @@ def test_a_poll_that_failed_changes_nothing() -> None:
     assert (verdict.status, verdict.ending) == (SiteStatus.UNKNOWN, False)
 
 
-def test_in_an_answer_that_was_cut_even_evidence_waits_for_a_whole_one() -> None:
+def test_in_an_answer_that_was_cut_even_evidence_waits_for_a_complete_one() -> None:
     verdict = judge(watched(), shown(complete=False, left={"7_3": 1}), 5.0)
     assert verdict.status is SiteStatus.UNKNOWN
 
@@ -127,7 +127,7 @@ def test_each_end_has_its_own_meaning(
         (JobState.FAILED, "interrupted", False),
     ],
 )
-def test_why_a_job_was_told_to_stop_is_the_schedulers_word(
+def test_why_a_job_was_stopped_is_what_the_scheduler_says(
     state: JobState, outcome: str, uses_try: bool, code: int
 ) -> None:
     verdict = judge(watched(started_by="7_3"), shown(task(state), left={"7_3": code}), 0.0)
@@ -140,7 +140,9 @@ def test_why_a_job_was_told_to_stop_is_the_schedulers_word(
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(143, "interrupted"), (138, "timeout")])
-def test_what_a_signal_ended_waits_a_while_for_the_schedulers_word(code: int, outcome: str) -> None:
+def test_what_a_signal_ended_waits_a_while_for_the_schedulers_reason(
+    code: int, outcome: str
+) -> None:
     seen = watched(started_by="7_3", ended=None)
     first = judge(seen, shown(left={"7_3": code}), 5.0)
     assert (first.status, first.ending) == (SiteStatus.UNKNOWN, True)
@@ -189,7 +191,7 @@ def test_an_exit_code_left_on_the_disk_is_evidence_without_accounting(
     assert verdict.exit_code == code
 
 
-def test_a_start_whose_answer_was_lost_uses_no_try_and_is_told_of_the_site() -> None:
+def test_a_start_whose_answer_was_lost_uses_no_try_and_is_a_fault_of_the_site() -> None:
     verdict = judge(watched(started_by="7_3"), shown(left={"7_3": 75}), 0.0)
     assert (end_of(verdict).outcome, end_of(verdict).uses_try, verdict.exit_code) == (
         "lost",
@@ -219,7 +221,7 @@ def test_it_is_over_only_when_every_job_of_the_name_is() -> None:
     assert end_of(judge(seen, both, 0.0)).outcome == "timeout"
 
 
-def test_the_one_that_was_started_tells_how_it_ended() -> None:
+def test_the_end_is_that_of_the_job_that_was_started() -> None:
     seen = WatchedAttempt(watched(started_by="8_3").member, KEY, ("7", "8"), ended_since=LONG_AGO)
     both = shown(task(JobState.COMPLETED), task(JobState.OUT_OF_MEMORY, "8_3"))
     assert end_of(judge(seen, both, 0.0)).outcome == "out_of_memory"
@@ -232,14 +234,14 @@ def test_a_site_is_blamed_for_jobs_that_end_before_they_start() -> None:
     assert "prepare the site again" in broken.site_fault
 
 
-def test_a_look_is_sorted_by_batch_and_shows_arrays_nobody_knew_of() -> None:
-    sight = PollResult(
+def test_a_poll_is_sorted_by_batch_and_shows_arrays_that_were_not_known() -> None:
+    seen = PollResult(
         queue=SchedulerAnswer(
             (task(JobState.RUNNING, "8_3"), Task("5_0", "b2", JobState.PENDING, ""))
         ),
         ended={KEY: {"9_3": 0}},
     )
-    found = snapshots([KEY, "b2", "b3"], sight)
+    found = snapshots([KEY, "b2", "b3"], seen)
     assert arrays_of(["7"], found[KEY]) == ("7", "8", "9")
     assert arrays_of([], found["b2"]) == ("5",)
     assert found["b3"].queue == {}

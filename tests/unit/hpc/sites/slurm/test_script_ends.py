@@ -24,7 +24,7 @@ def queue(*lines: str, ids: tuple[str, ...]) -> by_id.Shown:
     return shown
 
 
-def test_an_end_counts_only_when_every_job_that_was_told_has_ended() -> None:
+def test_an_end_counts_only_when_every_job_that_was_reported_has_ended() -> None:
     ids = ("77", "78")
     dead, alive = "77|77|N/A|CANCELLED|n1|1000|x", "78|78|N/A|RUNNING|n1|1000|x"
     assert judge(run(*ids), queue(dead, alive, ids=ids)).status is SiteStatus.RUNNING
@@ -50,7 +50,7 @@ def test_an_array_is_over_with_its_last_task_and_a_task_is_found_by_either_name(
     assert judge(run("80"), queue(waiting, ids=("80",))).status is SiteStatus.PENDING
 
 
-def test_what_is_no_schedulers_id_is_asked_of_nobody() -> None:
+def test_what_is_no_schedulers_id_is_not_asked_for() -> None:
     assert judge(run("mock_id"), {}).status is SiteStatus.UNKNOWN
 
 
@@ -82,7 +82,7 @@ def test_the_ids_a_script_said_are_those_of_sbatch() -> None:
     assert reported_ids("script b12") == reported_ids(None) == frozenset()
 
 
-def test_a_job_submitted_after_its_id_was_told_is_anothers_unless_it_was_begun_anew() -> None:
+def test_a_job_submitted_after_its_id_was_reported_is_anothers_unless_it_was_requeued() -> None:
     ids = ("77", "78")
     shown = queue("77|77|N/A|RUNNING|n1|900|x", "78|78|N/A|RUNNING|n1|2000|a|b", ids=ids)
     told = {"77": 1000.0, "78": 1000.0}
@@ -91,7 +91,7 @@ def test_a_job_submitted_after_its_id_was_told_is_anothers_unless_it_was_begun_a
     assert by_id.read_restarted(["77  |0  |", "78  |1  |", "Slurm is slow today"]) == {"78"}
 
 
-def test_of_jobs_that_had_one_id_accounting_shows_the_one_that_was_told() -> None:
+def test_of_jobs_that_had_one_id_accounting_shows_the_one_that_was_reported() -> None:
     lines = [
         "77|77|NODE_FAIL|0:0|n1|900|mine",
         "77|77|COMPLETED|0:0|n1|1500|mine",
