@@ -1,7 +1,7 @@
 """The pinned host keys of a login node: any of them counts, since a name may have many nodes.
 
 They are written as `ssh-keyscan` or a `known_hosts` file has them: a line each, with or
-without the host's name, plain or hashed. A form with one line only loses nothing.
+without the host's name, plain or hashed. A form field that joins the lines to one is read too.
 """
 
 import base64

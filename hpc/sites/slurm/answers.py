@@ -25,7 +25,7 @@ class SiteTrouble(Exception):
 class Hello:
     """What a site is like; times in seconds, space in MB of 10^6 bytes.
 
-    `silence` is what it says when its controller does not answer; `answers` is for certain.
+    `answers`: its controller does; `silence` is what scontrol printed when it surely does not.
     """
 
     user: str

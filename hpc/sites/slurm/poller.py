@@ -129,14 +129,14 @@ class Poller:
         """Poll less often while nothing happens, yet before Slurm forgets what ended."""
         shortest = float(self.state.site.poll_s)
         longest = max(shortest, min(SLOWEST * shortest, self.state.limits.min_job_age_s / 2))
-        # Where the driver carries, nobody else says that a job started or ended.
+        # Where there is a relay, only polls show that a job started or ended.
         slower = shortest if self.state.relay else min(longest, self.interval_s * SLOWER)
         self.interval_s = shortest if changed or self.unknown or self.ended else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0
 
     async def _poll_some(self, found: OpenArrays) -> bool:
-        """Poll some batches; whether anything was news."""
+        """Poll some batches; whether anything was new."""
         keys = [key for key, _ in found.values()]
         relay = self.state.relay
         starts, known = relay is not None, [] if relay is None else relay.known()
@@ -279,7 +279,7 @@ class Poller:
         return bool(over)
 
     async def _never_started(self, over: list[Judged]) -> list[Judged]:
-        """Without those that had begun unseen, where only the shared disk can tell.
+        """Without those that had started unseen, where only the shared disk shows starts.
 
         What they left is read at the next poll. Raises WireError, TruncatedAnswer, SiteTrouble.
         """

@@ -25,10 +25,10 @@ from track.jobs.sites import note_fault
 from track.schema.database import transact
 
 OFTEN = 3
-"""So often in a row a stage alone is refused until its module goes elsewhere."""
+"""How often in a row one stage is refused until its module goes elsewhere."""
 
 OFTEN_FULL = 10
-"""The same where there is no place for it, or no answer: after half an hour about."""
+"""The same where there is no place for it, or no answer: after about half an hour."""
 
 REFUSED_PAUSES = Backoff(15.0, 300.0)
 WIDER_AFTER_S = 600.0
@@ -59,14 +59,14 @@ class StageRecord:
         self.narrowed_at = now
 
     def refused(self, now: float) -> None:
-        """The site did not take it: it is left alone, longer each time."""
+        """Note that the site did not take it: the next pause is longer."""
         if self.times and now < self.until:
             return  # another of the same command's
         self.times += 1
         self.until = now + REFUSED_PAUSES.pause_s(self.times)
 
     def taken(self, now: float) -> None:
-        """The site took what was sent."""
+        """Note that the site took what was sent."""
         self.times, self.until = 0, 0.0
         if self.size is not None and now - self.narrowed_at >= WIDER_AFTER_S:
             wider = max(1, 2 * self.size)
@@ -77,8 +77,8 @@ class StageRecord:
 class Refusals:
     """Deals with what one site declines.
 
-    `stages` is what is known of each stage, by its id; `noted`: a restart would still know
-    that the site refuses everything.
+    `stages` is what is known of each stage, by its id; `noted`: that the site refuses everything
+    is in the database already.
     """
 
     state: SiteState
@@ -104,7 +104,7 @@ class Refusals:
             each.lapse(self.state.clock())
 
     async def took(self, batch: Batch, job_id: str) -> None:
-        """The site took a batch: note its id, and that nothing holds its jobs any more."""
+        """Note the id of a batch that the site took, and that its jobs wait no more."""
         record = self.of(batch)
         held = record.times > 0 or record.size is not None
 
@@ -120,7 +120,7 @@ class Refusals:
         self.noted = False
 
     async def declined(self, batch: Batch, sent: SubmitResult) -> bool:
-        """The site took none of a batch; False when a job of it was started all the same.
+        """Release a batch that the site took nothing of; False when a job of it has started.
 
         Raises WireError, TruncatedAnswer, SiteTrouble where the shared disk grants starts.
         """
@@ -147,7 +147,7 @@ class Refusals:
         return True
 
     async def unanswered(self, batch: Batch, times: int, why: str) -> None:
-        """Nobody knows whether the site took a batch, so many times in a row."""
+        """Note that so many times in a row the site did not answer whether it took a batch."""
         reason = await self.note(batch, f"did not say whether it took it: {why}")
         await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, reason)
 

@@ -93,7 +93,7 @@ class OfflineRelay:
     async def provide(self, batch: Batch) -> str | None:
         """The grants of a batch's members, a line each; None while their inputs are carried.
 
-        An input that the archive does not give now is left out: its job will say so.
+        An input that the archive does not give now is left out: its job will report it.
         Raises WireError, TruncatedAnswer.
         """
         if self.transfers.has(batch.key) or not self.retries.is_due(batch.key):

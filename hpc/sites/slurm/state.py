@@ -32,9 +32,9 @@ FILLED = ("has had no place for any job, and none of ours is there,", DENIED_PAU
 
 @dataclass
 class SiteState:
-    """A site, the way to it, and what is known of it. `clock` is monotonic, in seconds.
+    """A site, how it is reached, and what is known of it. `clock` is monotonic, in seconds.
 
-    `relay` is there where nodes have no network, and only there.
+    There is a `relay` where nodes have no network, and only there.
     """
 
     site: Site
@@ -72,7 +72,7 @@ class SiteState:
         return self.hello is not None and self.hello.accounting
 
     def avoid(self, node: str) -> None:
-        """Keep new work away from a node that failed."""
+        """Send no new work to a node that failed, for a while."""
         if node:
             self.bad_nodes[node] = self.clock() + NODE_AVOIDED_S
 

@@ -83,7 +83,7 @@ class Submitter:
         self.refusals = Refusals(self.state)
 
     async def adopt(self) -> None:
-        """Take up the batches that an earlier driver meant to send."""
+        """Read the batches that an earlier driver meant to send."""
         state = self.state
         for batch_id in await transact(state.engine, unconfirmed_batches, state.site.name):
             self.unconfirmed.setdefault(batch_id, UnconfirmedBatch(due_at=state.clock()))
@@ -94,7 +94,7 @@ class Submitter:
         Raises WireError, TruncatedAnswer, SiteTrouble; the batches then stay unconfirmed.
         """
         now = self.state.clock()
-        # First the wire: what no batch holds yet can still go to another site.
+        # Connect first: what no batch holds yet can still go to another site.
         await self.state.cluster.wire.open()
         for batch_id in await self._take():
             self.unconfirmed[batch_id] = UnconfirmedBatch(due_at=now)
@@ -113,12 +113,12 @@ class Submitter:
         return [batch_id for batch_id, batch in self.unconfirmed.items() if batch.due_at <= now]
 
     def confirm(self, batch_id: int) -> None:
-        """It is known what became of a batch."""
+        """Forget a batch of which it is known what became of it."""
         self.unconfirmed.pop(batch_id, None)
         self.unanswered.discard(batch_id)
 
     async def _grants(self, batches: Iterable[Batch]) -> dict[int, str]:
-        """What goes along with each batch that may go; one whose inputs are on their way waits."""
+        """The grants of each batch that may be sent; one whose inputs are on their way waits."""
         relay = self.state.relay
         if relay is None:
             return {batch.id: "" for batch in batches}
