@@ -1,10 +1,10 @@
-# watch.sh ROOT QUEUE HISTORY MOST STARTS: what the queue shows, and what batches left on the disk.
+# watch.sh ROOT QUEUE HISTORY MAX STARTS: what the queue shows, and what batches left on the disk.
 # The keys come on stdin, and as KEY/NAME the results that are known already. HISTORY empty: no question to accounting, and no evidence of ends.
 # With it the folders are read as they are now, not as this machine last saw them.
 # STARTS set: who started, where no job can say so itself.
 # Results are read after ends: what a job left is there before its end can be seen.
 # Starts are read after results: no result is printed without the start it belongs to.
-root=$1 queue=$2 history=$3 most=$4 starts=$5
+root=$1 queue=$2 history=$3 max=$4 starts=$5
 cd "$root" || { say trouble "there is no folder $root"; finish; }
 keys='' known=' '
 for word in $(cat); do
@@ -28,8 +28,8 @@ for key in $keys; do
     for file in "batches/$key/results"/*.json; do
         [ -e "$file" ] || continue
         case $known in *" $key/${file##*/} "*) continue ;; esac
-        [ "$most" -gt 0 ] || { say more; break 2; }
-        most=$((most - 1))
+        [ "$max" -gt 0 ] || { say more; break 2; }
+        max=$((max - 1))
         text=$(cat "$file") && say result "$key/${file##*/} $(printf '%s' "$text" | tr '\n' ' ')"
     done
 done

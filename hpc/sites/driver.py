@@ -19,7 +19,7 @@ from track.schema.database import transact
 
 TICK_S = 2.0
 SEEN_EVERY_S = 15.0
-LONGEST_TURN_S = 1800.0
+MAX_TURN_S = 1800.0
 """A turn that lasts longer hangs: its site then counts as not driven."""
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,6 @@ class Presence:
     async def keep(self) -> None:
         """Note it now and then until cancelled. Raises what the database raises."""
         while True:
-            if self._clock() - self._turned_at < LONGEST_TURN_S:
+            if self._clock() - self._turned_at < MAX_TURN_S:
                 await transact(self._engine, seen, self._site)
             await asyncio.sleep(SEEN_EVERY_S)

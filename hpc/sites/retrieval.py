@@ -28,7 +28,7 @@ from track.jobs.outputs import Outputs, note_retrieved, note_waiting, wanted_out
 from track.schema.database import transact
 
 CHUNK = 1 << 20
-SLOWEST_BYTES_S = 500_000
+MIN_BYTES_S = 500_000
 PATIENCE_S = 120.0
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What the next one would meet as well."""
@@ -170,7 +170,7 @@ class RemoteSource:
         """Stream them as one tar. Raises WireError, TruncatedAnswer."""
         mark = new_mark()
         names = "".join(f"./{path}\n" for path in paths).encode()
-        deadline = PATIENCE_S + size / SLOWEST_BYTES_S
+        deadline = PATIENCE_S + size / MIN_BYTES_S
         packed = into / ".tar"
         with packed.open("w+b") as kept:
             cut = _AfterMark(f"{mark} begin\n".encode(), kept.write)

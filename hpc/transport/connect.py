@@ -34,7 +34,7 @@ from schemas.ssh_address import SshAddress, SshHop
 
 CONNECT_S = 15.0
 KEEPALIVE_S = 30
-LONGEST_BANNER = 300
+MAX_BANNER = 300
 DEAD_PEER_MS = 20_000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -167,7 +167,7 @@ def _banner(transport: paramiko.Transport) -> str:
     banner = transport.auth_handler.banner if transport.auth_handler else b""
     text = banner.decode(errors="replace") if isinstance(banner, bytes) else banner or ""
     words = " ".join(text.split())
-    return f"; it says: {words[-LONGEST_BANNER:]}" if words else ""
+    return f"; it says: {words[-MAX_BANNER:]}" if words else ""
 
 
 def _as_wire_error(

@@ -23,7 +23,7 @@ from schemas.ssh_address import SshAddress
 CHANNELS = 5
 """Servers allow 10 by default and count a closed one a while longer."""
 
-ROOM_S = 15.0
+MAX_WAIT_S = 15.0
 """How long a command waits for a host that has no room for another session."""
 
 PAUSES = Backoff(0.05, 1.0)
@@ -71,7 +71,7 @@ class SshLink:
         Raises WireError; its `begun` says whether the command may have run.
         """
         async with self._places:
-            until = time.monotonic() + min(ROOM_S, deadline_s)
+            until = time.monotonic() + min(MAX_WAIT_S, deadline_s)
             tries = 0
             while True:
                 tries += 1

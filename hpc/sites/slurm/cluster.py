@@ -14,7 +14,7 @@ from hpc.remote import new_mark, read_lines, run_script
 from hpc.scheduler import slurm
 from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
 from hpc.scheduler.slurm import SubmitResult
-from hpc.sites.retrieval import SLOWEST_BYTES_S, RemoteSource
+from hpc.sites.retrieval import MIN_BYTES_S, RemoteSource
 from hpc.sites.shipping import Parcel, pack
 from hpc.sites.slurm.answers import (
     Hello,
@@ -168,7 +168,7 @@ class Cluster:
 
         Raises WireError, TruncatedAnswer, SiteTrouble.
         """
-        deadline = LONG_DEADLINE_S + size / SLOWEST_BYTES_S
+        deadline = LONG_DEADLINE_S + size / MIN_BYTES_S
         raise_trouble(await self._say("place", self.root, stdin=packed, deadline_s=deadline))
 
     async def place_wheels(self, packed: Stdin, deadline_s: float) -> None:

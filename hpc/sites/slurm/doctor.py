@@ -18,9 +18,9 @@ from hpc.transport.errors import WireError
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 
-SLOW_EXEC_S = 0.25
-WRONG_CLOCK_S = 60.0
-LITTLE_SPACE_MB = 20_000
+MAX_COMMAND_S = 0.25
+MAX_SKEW_S = 60.0
+MIN_SPACE_MB = 20_000
 PROBES = 5
 
 NO_ANSWER = (
@@ -28,7 +28,7 @@ NO_ANSWER = (
     "mistake in the prelude, or start-up files that end the shell or read its stdin"
 )
 
-ALMOST = 0.9
+MAX_QUOTA_SHARE = 0.9
 QUOTA = """\
 if command -v lfs >/dev/null 2>&1 && lfs getname {root} >/dev/null 2>&1; then
     lfs quota -q -u "$(id -un)" {root}
@@ -83,7 +83,7 @@ def _host(site: Site, hello: Hello) -> list[SiteFinding]:
     return [
         SiteFinding(
             "clock",
-            abs(hello.clock_skew_s) < WRONG_CLOCK_S,
+            abs(hello.clock_skew_s) < MAX_SKEW_S,
             skew,
             "nothing of ours depends on it, but its times in logs mislead: tell its administrators",
         ),
@@ -95,7 +95,7 @@ def _host(site: Site, hello: Hello) -> list[SiteFinding]:
         ),
         SiteFinding(
             "space",
-            None if hello.free_mb is None else hello.free_mb > LITTLE_SPACE_MB,
+            None if hello.free_mb is None else hello.free_mb > MIN_SPACE_MB,
             space,
             "prune the site, or ask for a larger quota; each asset needs about its image's size",
         ),
@@ -112,7 +112,7 @@ async def _quota(site: Site, cluster: Cluster) -> SiteFinding:
     used, limit = max(rows, key=lambda row: row[0] / row[1])
     return SiteFinding(
         "quota",
-        used < ALMOST * limit,
+        used < MAX_QUOTA_SHARE * limit,
         f"{used / 1e6:.1f} of {limit / 1e6:.1f} GB used",
         "prune the site, or ask its administrators for more; a full quota stops every job",
     )
@@ -144,7 +144,7 @@ async def _speed(cluster: Cluster) -> SiteFinding:
     median = statistics.median(took)
     return SiteFinding(
         "speed",
-        median < SLOW_EXEC_S,
+        median < MAX_COMMAND_S,
         f"{median * 1000:.0f} ms a command",
         "a slow login shell: let ~/.bashrc end early when it is not interactive",
     )

@@ -37,8 +37,8 @@ from track.jobs.batches import open_keys
 from track.schema.database import transact
 
 DEGRADED_AFTER_S = 30.0
-GREET_S = 900.0
-GREET_AGAIN_S = 30.0
+HELLO_S = 900.0
+HELLO_AGAIN_S = 30.0
 TIDY_S = 3600.0
 KEPT_DAYS = 14
 
@@ -159,7 +159,7 @@ class SlurmDriver:
             raise SiteTrouble("; ".join(hello.troubles))
         if hello.missing:
             raise SiteTrouble(f"no {', '.join(hello.missing)} in the PATH there: {hello.remedy}")
-        self._greet_at = self.clock() + (GREET_S if hello.answers else GREET_AGAIN_S)
+        self._greet_at = self.clock() + (HELLO_S if hello.answers else HELLO_AGAIN_S)
         if hello.silence:
             state.scontrol.note(hello.silence, self.clock())
         else:

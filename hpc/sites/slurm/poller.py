@@ -37,8 +37,8 @@ from track.jobs.site_load import silent_for
 from track.jobs.sites import note_fault, note_node
 from track.schema.database import transact
 
-SLOWER = 1.5
-SLOWEST = 5
+SLOWDOWN = 1.5
+MAX_SLOWDOWN = 5
 MAX_POSTPONED = 10
 KEYS_AT_ONCE = 400
 
@@ -128,9 +128,9 @@ class Poller:
     def _pace(self, changed: bool) -> None:
         """Poll less often while nothing happens, yet before Slurm forgets what ended."""
         shortest = float(self.state.site.poll_s)
-        longest = max(shortest, min(SLOWEST * shortest, self.state.limits.min_job_age_s / 2))
+        longest = max(shortest, min(MAX_SLOWDOWN * shortest, self.state.limits.min_job_age_s / 2))
         # Where there is a relay, only polls show that a job started or ended.
-        slower = shortest if self.state.relay else min(longest, self.interval_s * SLOWER)
+        slower = shortest if self.state.relay else min(longest, self.interval_s * SLOWDOWN)
         self.interval_s = shortest if changed or self.unknown or self.ended else slower
         self.due_at = self.state.clock() + self.interval_s
         self.postponed = 0

@@ -24,10 +24,10 @@ from track.jobs.batching import StageLimits
 from track.jobs.sites import note_fault
 from track.schema.database import transact
 
-OFTEN = 3
+MAX_REFUSALS = 3
 """How often in a row one stage is refused until its module goes elsewhere."""
 
-OFTEN_FULL = 10
+MAX_FULL = 10
 """The same where there is no place for it, or no answer: after about half an hour."""
 
 REFUSED_PAUSES = Backoff(15.0, 300.0)
@@ -136,20 +136,20 @@ class Refusals:
         record.refused(now)
         if sent.outcome in (SubmitOutcome.UNWILLING, SubmitOutcome.ARRAY):
             state.denied.note(sent.why, now)
-            await self._bound(batch, record.times, OFTEN, state.denied, why)
+            await self._bound(batch, record.times, MAX_REFUSALS, state.denied, why)
         elif there:
             state.full.clear()
         else:
             state.full.note(sent.why, now)
         crowded = sent.outcome in (SubmitOutcome.FULL, SubmitOutcome.FEWER)
         if crowded and batch.stage_id not in there:
-            await self._bound(batch, record.times, OFTEN_FULL, state.full, why)
+            await self._bound(batch, record.times, MAX_FULL, state.full, why)
         return True
 
     async def unanswered(self, batch: Batch, times: int, why: str) -> None:
         """Note that so many times in a row the site did not answer whether it took a batch."""
         reason = await self.note(batch, f"did not say whether it took it: {why}")
-        await self._bound(batch, times, OFTEN_FULL, self.state.sbatch, reason)
+        await self._bound(batch, times, MAX_FULL, self.state.sbatch, reason)
 
     async def note(self, batch: Batch, what: str) -> str:
         """Note on a batch's jobs what its site does; the reason as it is noted."""
@@ -197,7 +197,7 @@ class Refusals:
             return True
         if outcome is not SubmitOutcome.FEWER or size == 1:
             return False
-        if crowded and record.times < OFTEN:
+        if crowded and record.times < MAX_REFUSALS:
             return False
         record.narrow(size, 1, now)
         return not crowded

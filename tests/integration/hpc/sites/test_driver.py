@@ -88,7 +88,7 @@ async def test_a_turn_that_hangs_is_no_driver_at_work(
     task = asyncio.create_task(presence.keep())
     try:
         await until(site)
-        now = driving.LONGEST_TURN_S
+        now = driving.MAX_TURN_S
 
         async def quiet() -> bool:
             before = await site()
