@@ -76,7 +76,7 @@ class CarriedFile(FileFacts):
 class OfflineRelay:
     """One site's relay; `transfers` move files while the driver's turns go on.
 
-    `carried` are the batches whose inputs were brought, as far as the archive gives them;
+    `carried` are the batches whose inputs were carried, as far as the archive gives them;
     `waiting` the results that want something archived first, by name, and their attempts;
     `missed` how often a file of an attempt was looked for in vain.
     """
@@ -98,20 +98,17 @@ class OfflineRelay:
         """
         if self.transfers.has(batch.key) or not self.retries.is_due(batch.key):
             return None
-        lines = [await self._grant(member.attempt) for member in batch.members]
+        lines = [await transact(self.engine, _grant, each.attempt) for each in batch.members]
         grants = [grant for grant in lines if grant is not None]
         there = await self.cluster.sizes(
             f"{grant.guid}/{file.name}" for grant in grants for file in grant.inputs
         )
-        missing = {
-            grant.guid: [
-                file
-                for file in grant.inputs
-                if there.get(f"{grant.guid}/{file.name}") != file.size_bytes
-            ]
-            for grant in grants
-        }
-        if any(missing.values()) and batch.key not in self.carried:
+        missing: dict[str, list[LinkedFile]] = {}
+        for grant in grants:
+            for file in grant.inputs:
+                if there.get(f"{grant.guid}/{file.name}") != file.size_bytes:
+                    missing.setdefault(grant.guid, []).append(file)
+        if missing and batch.key not in self.carried:
             self.transfers.begin(batch.key, partial(self._carry, batch, missing))
             return None
         self.carried.discard(batch.key)
@@ -120,8 +117,7 @@ class OfflineRelay:
     async def _carry(self, batch: Batch, missing: Mapping[str, Sequence[LinkedFile]]) -> None:
         try:
             for guid, files in missing.items():
-                if files:
-                    await self._bring(guid, files)
+                await self._carry_inputs(guid, files)
         except OSError as error:  # our own disk: nothing is wrong with the site
             self.retries.fail(batch.key)
             log.error("the inputs of %s wait: they cannot be kept here: %s", batch.key, error)
@@ -135,34 +131,20 @@ class OfflineRelay:
     async def _note_waiting(self, attempt_id: int, why: str) -> None:
         await transact(self.engine, note_waiting, attempt_id, why)
 
-    async def _grant(self, attempt_id: int) -> Grant | None:
-        """An attempt's grant; None, which its job reports, when nothing is known of it."""
-
-        async def work(tx: AsyncConnection) -> Grant | None:
-            found = await find_attempt(tx, attempt_id)
-            if found is None:
-                return None
-            try:
-                return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
-            except NoDocument:
-                return None
-
-        return await transact(self.engine, work)
-
-    async def _bring(self, guid: str, files: Sequence[LinkedFile]) -> None:
+    async def _carry_inputs(self, guid: str, files: Sequence[LinkedFile]) -> None:
         location = await self._location(guid)
         with tempfile.TemporaryDirectory(prefix="carried-") as name:
-            fetched = []
+            fetched = {}
             for file in files:
+                path = Path(name) / file.name
                 try:
-                    await self.archive_shares.fetch(location, file, Path(name) / file.name)
-                    fetched.append(file.name)
+                    await self.archive_shares.fetch(location, file, path)
+                    fetched[f"{guid}/{file.name}"] = path
                 except ArchiveSharesError as error:
                     log.warning("%s of %s is not carried: %s", file.name, guid, error)
             if fetched:
                 size = sum(file.size_bytes for file in files)
-                files_there = {f"{guid}/{each}": Path(name) / each for each in fetched}
-                await self.cluster.place(tar_pieces(files_there, seal=True), size)
+                await self.cluster.place(tar_pieces(fetched, seal=True), size)
 
     async def _location(self, guid: str) -> ShareLocation:
         async with self.engine.connect() as tx:
@@ -273,6 +255,17 @@ class OfflineRelay:
         """
         ours, starts = await self.cluster.take(attempts)
         return ours, await self.note_starts(starts)
+
+
+async def _grant(tx: AsyncConnection, attempt_id: int) -> Grant | None:
+    """An attempt's grant; None, which its job reports, when nothing is known of it."""
+    found = await find_attempt(tx, attempt_id)
+    if found is None:
+        return None
+    try:
+        return await make_grant(tx, found, file_proxy="", token=NO_TOKEN)
+    except NoDocument:
+        return None
 
 
 def _to_archive(text: str) -> tuple[int, list[CarriedFile]]:
