@@ -17,6 +17,7 @@ from api.callers import AttemptCaller
 from api.context import Context, Here
 from api.outputs import put_in_place, received
 from hpc import protocol
+from hpc.callers import MessageRefused
 from hpc.protocol import AttemptReply
 from schemas.attempts import (
     Complete,
@@ -163,6 +164,6 @@ async def _answer(here: Context, kind: str, attempt_id: int, message: Message) -
 async def _counted(here: Context, kind: str, message: Message) -> AttemptReply:
     try:
         return await here.transact(message)
-    except (protocol.MessageRefused, protocol.TooLate):
+    except (MessageRefused, protocol.TooLate):
         here.metrics.callback(kind, "refused")
         raise

@@ -12,7 +12,7 @@ from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Here, Network
-from hpc.protocol import RunnerCaller, SiteScript
+from hpc.callers import RunnerCaller, SiteScript
 from hpc.tokens import BadAttemptToken
 from track.commands.legacy_sites import sites_admitting
 

@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from api.outputs import Damaged
-from hpc.protocol import MessageRefused, NotTheirs, TooLate
+from hpc.callers import MessageRefused, NotTheirs
+from hpc.protocol import TooLate
 from track.jobs.moves import StaleMove
 from track.records.documents import NoDocument
 from track.schema.database import never_fits

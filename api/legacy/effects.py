@@ -11,7 +11,8 @@ from typing import Any
 
 from api.legacy.documents import DerivativeDocument
 from hpc import protocol
-from hpc.protocol import QUEUE_FULL, AttemptReply, RunnerCaller, ScriptCall, SiteScript
+from hpc.callers import QUEUE_FULL, RunnerCaller, ScriptCall, SiteScript
+from hpc.protocol import AttemptReply
 from schemas.attempts import Result, WorkDone, WorkFailed
 from schemas.callbacks import (
     BarcodeBody,

@@ -16,7 +16,8 @@ from api.context import Context, Here
 from api.legacy import effects
 from api.legacy.documents import read_child, readable
 from api.problems import problem
-from hpc.protocol import NotTheirs, RunnerCaller, ScriptCall, SiteScript, TooLate, check_was_at
+from hpc.callers import NotTheirs, RunnerCaller, ScriptCall, SiteScript, check_was_at
+from hpc.protocol import TooLate
 from schemas.callbacks import (
     LEGACY_PATHS,
     BarcodeBody,

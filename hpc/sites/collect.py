@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import Meaning
 from schemas.attempts import Complete, Fail
 from track.commands.late import note_late_result
@@ -39,7 +40,7 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
     try:
         message = json.loads(text)
         await transact(engine, _apply, message)
-    except protocol.MessageRefused as refusal:
+    except MessageRefused as refusal:
         log.info("%s: %s", name, refusal)
     except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         log.warning("%s is not a result that can be read: %s", name, error)
@@ -58,8 +59,8 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
     attempt_id = int(number)
     found = await find_attempt(tx, attempt_id)
     if found is None:
-        raise protocol.MessageRefused(f"there is no attempt {attempt_id}")
-    caller = protocol.RunnerCaller(attempt_id, found.fence, relayed=True)
+        raise MessageRefused(f"there is no attempt {attempt_id}")
+    caller = RunnerCaller(attempt_id, found.fence, relayed=True)
     match verb:
         case "complete":
             body = Complete.model_validate(message["body"])
@@ -85,16 +86,7 @@ async def report(
     attempt = await find_attempt(tx, attempt_id, lock=True)
     if attempt is None or not attempt.current:
         return
-    await protocol.ended(
-        tx,
-        attempt,
-        outcome=found.outcome,
-        why=found.why,
-        uses_try=found.uses_try,
-        actor=actor,
-        exit_code=exit_code,
-        free=found.free,
-    )
+    await protocol.ended(tx, attempt, found, actor=actor, exit_code=exit_code)
 
 
 async def refuse(tx: AsyncConnection, member: Member, *, why: str, actor: str) -> None:

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
-from hpc.protocol import AttemptReply, RunnerCaller
+from hpc.callers import RunnerCaller
+from hpc.protocol import AttemptReply
 from schemas.attempts import Complete, Fail, Result, Start
 from tests.support.world import World
 from track.jobs.attempts import Attempt

@@ -25,13 +25,13 @@ MAY_IMPORT = {
     "refinery": set(ROOMS) - {"demo"},
     "demo": set(ROOMS),
 }
-FROM_HPC_TO_API = {"hpc.protocol", "hpc.tokens"}
+FROM_HPC_TO_API = {"hpc.callers", "hpc.protocol", "hpc.tokens"}
 BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
     "tasks": ("errors", "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
         ("runner", "scheduler", "transport", "tokens"), ("remote", "ends", "runner_archive"),
-        "protocol", "sites",
+        "callers", "protocol", "sites",
     ),
     "hpc.sites": (
         ("faults", "lock", "retries", "scripts", "transfers"),

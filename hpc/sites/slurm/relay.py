@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import Meaning
 from hpc.sites.collect import collect_result, report
 from hpc.sites.retries import Retries
@@ -163,13 +164,11 @@ class OfflineRelay:
         async def work(tx: AsyncConnection) -> None:
             found = await find_attempt(tx, attempt_id)
             if found is not None and found.started_by is None:
-                await protocol.start(
-                    tx, protocol.RunnerCaller(attempt_id, found.fence, relayed=True), start
-                )
+                await protocol.start(tx, RunnerCaller(attempt_id, found.fence, relayed=True), start)
 
         try:
             await transact(self.engine, work)
-        except protocol.MessageRefused as refusal:
+        except MessageRefused as refusal:
             log.info("attempt %d: %s", attempt_id, refusal)
 
     def send_first(self, name: str, text: str) -> int | None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.legacy import effects
 from api.legacy.effects import Translation
-from hpc.protocol import RunnerCaller
+from hpc.callers import RunnerCaller
 from schemas.callbacks import BarcodeBody, FailJobBody, UpdateAssetBody
 from tests.faults.truth.world import Actor, Truth
 from track.commands.legacy import bind_job, stage_named

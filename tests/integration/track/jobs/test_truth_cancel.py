@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
+from hpc.ends import Meaning
 from schemas.attempts import Start
 from tests.support.at_site import complete, fail, queue, start, until_blocked
 from tests.support.world import World, new
@@ -45,9 +46,7 @@ async def ask_to_stop(world: World, attempt: int) -> None:
 async def lost(world: World, attempt: int) -> None:
     async def say(tx):  # type: ignore[no-untyped-def]
         found = await find_attempt(tx, attempt)
-        await protocol.ended(
-            tx, found, outcome="lost", why="gone", uses_try=False, actor="driver:alpha"
-        )
+        await protocol.ended(tx, found, Meaning("lost", False, "gone"), actor="driver:alpha")
 
     await transact(world.engine, say)
 
