@@ -64,10 +64,10 @@ def _remarks(path: Path) -> list[str]:
     if importlib.util.find_spec(LOOKS_WITH) is None:
         picture_of(path)  # a server without libvips judges the kind alone
         return []
-    from hpc.runner.imaging.whole import remarks
+    from hpc.runner.imaging.integrity import check_integrity
 
     # Zeros at the end of the pixels are ingest's own question, which a person may answer.
-    return remarks(path, accept_black=True)
+    return check_integrity(path, accept_black=True)
 
 
 def _parted(path: Path, error: BadInput) -> tuple[str, str]:

@@ -7,11 +7,12 @@ the header pointed to it; the pixels stay where they are.
 
 import io
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from hpc.runner.imaging.tiff import TiffForm, form_of, number
 
 EXIF, GPS = 0x8769, 0x8825
 TEXTS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
@@ -24,23 +25,8 @@ BROKEN = (struct.error, ValueError, SyntaxError, KeyError, TypeError, OverflowEr
 Tags = dict[int, Any]
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """How a little-endian TIFF counts its entries and says where things are."""
-
-    head: bytes
-    place: str
-    count: str
-    entry: int
-
-    @property
-    def place_at(self) -> int:
-        """Where the header says where the directory is."""
-        return len(self.head) - struct.calcsize(self.place)
-
-
-CLASSIC = _Kind(b"II*\0" + struct.pack("<L", 8), "<L", "<H", 12)
-BIG = _Kind(b"II+\0\x08\0\0\0" + struct.pack("<Q", 16), "<Q", "<Q", 20)
+HEAD = b"II*\0" + struct.pack("<L", 8)
+"""Of a small TIFF, as an EXIF block is one: its directory follows."""
 
 
 def tags_of_tiff(path: Path) -> Tags:
@@ -56,31 +42,30 @@ def tags_of_blob(blob: bytes) -> Tags:
 
 def blob_of(tags: Tags) -> bytes:
     """An EXIF block for a JPEG."""
-    return b"Exif\0\0" + CLASSIC.head + _directory(tags, 8, CLASSIC)
+    return b"Exif\0\0" + HEAD + _directory(tags, len(HEAD), HEAD)
 
 
 def graft(path: Path, tags: Tags) -> bool:
     """Add `tags` to a little-endian TIFF; what it says already stays. False: another kind."""
     with path.open("r+b") as file:
-        start = file.read(4)
-        kind = next((kind for kind in (CLASSIC, BIG) if kind.head[:4] == start), None)
-        if kind is None:
+        head = file.read(16)
+        form, own_at = form_of(head)
+        if form is None or form.order != "<":
             return False
-        file.seek(kind.place_at)
-        own = _entries(file, _number(file, kind.place), kind)
+        own = _entries(file, own_at, form)
         missing = {tag: value for tag, value in tags.items() if tag not in own}
         values_at = _even_end(file)
-        file.write(_directory(missing, values_at, kind))
-        added = _entries(file, values_at, kind)
-        if kind is BIG:
+        file.write(_directory(missing, values_at, head[: 2 * form.place_bytes]))
+        added = _entries(file, values_at, form)
+        if form.place_bytes == 8:
             added = {tag: _with_long_place(tag, entry) for tag, entry in added.items()}
         merged = sorted({**added, **own}.items())
         directory_at = _even_end(file)
-        file.write(struct.pack(kind.count, len(merged)))
-        file.write(b"".join(entry for _, entry in merged) + struct.pack(kind.place, 0))
+        file.write(struct.pack(form.count, len(merged)))
+        file.write(b"".join(entry for _, entry in merged) + struct.pack(form.place, 0))
         # Last of all: until the header points there, the file is what it was.
-        file.seek(kind.place_at)
-        file.write(struct.pack(kind.place, directory_at))
+        file.seek(form.place_bytes)
+        file.write(struct.pack(form.place, directory_at))
     return True
 
 
@@ -104,18 +89,18 @@ def _carried(source: IO[bytes]) -> Tags:
     return tags
 
 
-def _directory(tags: Tags, offset: int, kind: _Kind) -> bytes:
-    """A TIFF directory to stand at `offset` of a file, its values after it."""
-    directory = ImageFileDirectory_v2(kind.head)
+def _directory(tags: Tags, offset: int, head: bytes) -> bytes:
+    """A directory to stand at `offset` of a TIFF that begins so, its values after it."""
+    directory = ImageFileDirectory_v2(head)
     for tag, value in tags.items():
         directory[tag] = value
     return bytes(directory.tobytes(offset))
 
 
-def _entries(file: IO[bytes], offset: int, kind: _Kind) -> dict[int, bytes]:
+def _entries(file: IO[bytes], offset: int, form: TiffForm) -> dict[int, bytes]:
     """The raw entries of the directory at `offset`, by tag."""
     file.seek(offset)
-    entries = [file.read(kind.entry) for _ in range(_number(file, kind.count))]
+    entries = [file.read(form.entry_bytes) for _ in range(number(file, form.count))]
     return {struct.unpack("<H", entry[:2])[0]: entry for entry in entries}
 
 
@@ -124,11 +109,6 @@ def _with_long_place(tag: int, entry: bytes) -> bytes:
     if tag not in (EXIF, GPS):
         return entry
     return entry[:2] + struct.pack("<H", LONG8) + entry[4:]
-
-
-def _number(file: IO[bytes], form: str) -> int:
-    (number,) = struct.unpack(form, file.read(struct.calcsize(form)))
-    return int(number)
 
 
 def _even_end(file: IO[bytes]) -> int:

@@ -1,8 +1,8 @@
 """Damage in a JPEG that decodes to its end all the same.
 
 libjpeg warns of coded pixels that end too early, and decodes the rest as grey. Of ones left
-over, as where a damaged code swallowed others, it is silent: so the last bytes are held back,
-which a sound file cannot do without.
+over, as where a damaged code swallowed others, it is silent: so it is decoded once more without
+the last bytes, which a sound file cannot do without.
 """
 
 import mmap
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyvips
 
-from hpc.runner.imaging.picture import naming
+from hpc.runner.imaging.picture import image_errors
 
 Bytes = bytes | mmap.mmap
 
@@ -23,7 +23,7 @@ WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers that no length follows."""
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 HUFFMAN = frozenset({BASELINE, EXTENDED, PROGRESSIVE})
-HELD_BACK = 4
+LAST_BYTES = 4
 HOLE = bytes(512)
 """A block of a disk that was never written; coded pixels are hardly ever that even."""
 ENDED_EARLY = ("premature end", "found marker 0xd9")
@@ -69,9 +69,9 @@ def damage_of(path: Path) -> Damage | None:
             return Damage(True, "it has no end")
         if frame.kind not in HUFFMAN:
             return None
-        with naming(path):
+        with image_errors(path):
             why = _warning(data, frame, 0)
-            if why is None and _warning(data, frame, HELD_BACK) is None:
+            if why is None and _warning(data, frame, LAST_BYTES) is None:
                 why = "its coded pixels do not end with its last row"
         if why is None:
             return None
@@ -103,7 +103,7 @@ def frame_of(data: Bytes) -> Frame:
     return Frame(first, None)
 
 
-def _warning(data: Bytes, frame: Frame, held_back: int) -> str | None:
+def _warning(data: Bytes, frame: Frame, left_out: int) -> str | None:
     """What libjpeg warns of, without the last bytes if so asked. Raises pyvips.Error when the
     header cannot be read.
 
@@ -112,7 +112,7 @@ def _warning(data: Bytes, frame: Frame, held_back: int) -> str | None:
     (progressive) or a block row ahead (halved colours) before.
     """
     end = frame.end or len(data)
-    content = bytearray(bytes(data[: end - held_back]).rstrip(b"\xff") + b"\xff\xd9")
+    content = bytearray(bytes(data[: end - left_out]).rstrip(b"\xff") + b"\xff\xd9")
     rows = frame.rows
     whole = -(-rows // STRIP) * STRIP
     ahead = frame.v > 1 or frame.kind == PROGRESSIVE or frame.scans > 1
@@ -130,7 +130,7 @@ def _warning(data: Bytes, frame: Frame, held_back: int) -> str | None:
 
 def _ends_flat(path: Path) -> bool:
     """Whether the last rows are of one colour all over, as where the data ended."""
-    with naming(path):
+    with image_errors(path):
         image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
         rows = min(FLAT_ROWS, image.height)
         last = image.crop(0, image.height - rows, image.width, rows).copy_memory()

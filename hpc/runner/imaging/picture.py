@@ -5,6 +5,7 @@ cannot be read becomes an error naming the file; what merely fails for lack of d
 is told apart, since that may pass.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ Rgb = NDArray[np.uint8]
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def image_errors(path: Path) -> Iterator[None]:
     """libvips's errors, and too little memory, as BadInput or Transient naming `path`."""
     try:
         yield
@@ -72,7 +73,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
     picture = picture_of(path)
     if picture.kind == "jp2":
         return _open_jp2(path, max_pixels)
-    with naming(path):
+    with image_errors(path):
         # `truncated` would let a TIFF pass that ends in the middle of its pixels.
         image = pyvips.Image.new_from_file(
             str(path), access="sequential", fail_on="error", **_place(picture)
@@ -84,7 +85,11 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
 def _open_jp2(path: Path, max_pixels: int) -> pyvips.Image:
     """The picture of a JPEG 2000, which the libvips of the wheels cannot read, with its profile."""
     try:
-        with naming(path), path.open("rb") as stream, Jpeg2KImageFile(stream, str(path)) as image:
+        with (
+            image_errors(path),
+            path.open("rb") as stream,
+            Jpeg2KImageFile(stream, str(path)) as image,
+        ):
             check_size(path, image.width, image.height, max_pixels)
             image.load()
             read = image.convert("RGB") if image.mode == "YCbCr" else image
@@ -159,49 +164,34 @@ def read_grey(path: Path, max_pixels: int = MAX_PIXELS) -> Grey:
     Raises BadInput, Transient.
     """
     image = open_image(path, max_pixels)
-    with naming(path):
+    with image_errors(path):
         return as_grey(_upright(plain(image).colourspace("b-w")))
 
 
 def read_colour(
-    path: Path, most: int, max_pixels: int = MAX_PIXELS
+    path: Path,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    max_side: float = math.inf,
+    max_read: float = math.inf,
 ) -> tuple[pyvips.Image, tuple[int, int]]:
-    """The whole image in sRGB, upright, in memory, and the full width and height.
+    """A copy in sRGB, upright, in memory, and the full width and height.
 
-    It is reduced to `most` pixels where it has more. Raises BadInput, Transient.
+    It is reduced to a longer side of `max_side` and to `max_read` pixels where it has more;
+    memory stays near that of the copy. Raises BadInput, Transient.
     """
     image = open_image(path, max_pixels)
     size = upright_size(image)
-    with naming(path):
+    scale = min(max_side / max(size), (max_read / (size[0] * size[1])) ** 0.5)
+    with image_errors(path):
         image = plain(image).colourspace("srgb")
-        if size[0] * size[1] > most:
-            image = image.resize((most / (size[0] * size[1])) ** 0.5)
-        return _upright(image).copy_memory(), size
-
-
-def read_small(
-    path: Path, side: int, max_pixels: int = MAX_PIXELS
-) -> tuple[pyvips.Image, tuple[int, int]]:
-    """A copy in sRGB, upright, longer side at most `side`; and the full width and height.
-
-    Memory stays near that of the copy. Raises BadInput, Transient.
-    """
-    image = open_image(path, max_pixels)
-    with naming(path):
-        small = _upright(shrunk(plain(image).colourspace("srgb"), side))
-        return small.copy_memory(), upright_size(image)
+        return _upright(image if scale >= 1 else image.resize(scale)).copy_memory(), size
 
 
 def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:
     """`image` with its longer side at most `side` pixels; never enlarged."""
     longer = max(image.width, image.height)
     return image if longer <= side else image.resize(side / longer)
-
-
-def as_rgb(image: pyvips.Image) -> Rgb:
-    """The pixels of a 3-band image."""
-    pixels: Rgb = image.numpy()
-    return pixels
 
 
 def as_grey(image: pyvips.Image) -> Grey:

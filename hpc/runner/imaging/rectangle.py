@@ -1,16 +1,71 @@
-"""A rectangle that may lie turned in its image: how a sheet is told and how it is cut out."""
+"""Upright boxes, and rectangles that may lie turned in their image, as a sheet does."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-Box = tuple[int, int, int, int]
-"""x, y, width, height in pixels."""
 Point = tuple[float, float]
 
 MIRRORED = frozenset({2, 4, 5, 7})
 LYING = frozenset({5, 6, 7, 8})
 """EXIF orientations whose pixels are stored with rows for columns."""
+
+
+class Box(NamedTuple):
+    """An upright box in pixels: its left top corner, its width and its height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height
+
+    @property
+    def centre(self) -> Point:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def pixels(self, margin: int = 0) -> tuple[slice, slice]:
+        """Its rows and columns in an array, with a margin around them."""
+        top, left = max(0, self.y - margin), max(0, self.x - margin)
+        return slice(top, self.bottom + margin), slice(left, self.right + margin)
+
+    def gaps(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """How far left, top, right and bottom are from the edges of an array."""
+        return self.x, self.y, shape[1] - self.right, shape[0] - self.bottom
+
+    def scaled(self, by: float) -> "Box":
+        """The same in an image `by` times as large, not under a pixel."""
+        x, y, width, height = (round(value * by) for value in self)
+        return Box(x, y, max(1, width), max(1, height))
+
+    def clipped(self, width: int, height: int) -> "Box":
+        """The part of it within a frame of that size, not under a pixel."""
+        left, top = max(0, self.x), max(0, self.y)
+        right, bottom = min(width, self.right), min(height, self.bottom)
+        return Box(left, top, max(1, right - left), max(1, bottom - top))
+
+
+def box_between(left: int, top: int, right: int, bottom: int) -> Box:
+    """The box from its left top corner to its right bottom one."""
+    return Box(left, top, right - left, bottom - top)
+
+
+def box_around(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds them all."""
+    return box_between(
+        min(box.x for box in boxes),
+        min(box.y for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
 
 
 @dataclass(frozen=True)
@@ -23,24 +78,21 @@ class Rectangle:
     height: float
     angle: float
 
-    def corners(self) -> tuple[Point, Point, Point, Point]:
+    def corners(self) -> list[Point]:
         """Clockwise from its own top left."""
         across, down = self.width / 2, self.height / 2
         signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-        first, second, third, fourth = (self._out(u * across, v * down) for u, v in signs)
-        return first, second, third, fourth
+        return [self._out(u * across, v * down) for u, v in signs]
 
     def box(self, width: int, height: int) -> Box:
         """The upright box around it, within a frame of that size."""
         xs, ys = zip(*self.corners(), strict=True)
-        left, top = max(0, round(min(xs))), max(0, round(min(ys)))
-        right, bottom = min(width, round(max(xs))), min(height, round(max(ys)))
-        return left, top, max(1, right - left), max(1, bottom - top)
+        edges = (round(edge) for edge in (min(xs), min(ys), max(xs), max(ys)))
+        return box_between(*edges).clipped(width, height)
 
     def around(self, box: Box) -> "Rectangle":
         """As large as it must be to hold `box` too; its sides keep their direction."""
-        x, y, width, height = box
-        points = [self._in(a, b) for a in (x, x + width) for b in (y, y + height)]
+        points = [self._in(x, y) for x in (box.x, box.right) for y in (box.y, box.bottom)]
         us, vs = zip(*points, strict=True)
         left, right = min(-self.width / 2, *us), max(self.width / 2, *us)
         top, bottom = min(-self.height / 2, *vs), max(self.height / 2, *vs)
@@ -96,17 +148,3 @@ def rectangle_through(corners: Sequence[Point], angle: float | None = None) -> R
         height=(math.dist(a, d) + math.dist(b, c)) / 2,
         angle=angle,
     )
-
-
-def box_around(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds them all."""
-    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    right = max(box[0] + box[2] for box in boxes)
-    bottom = max(box[1] + box[3] for box in boxes)
-    return left, top, right - left, bottom - top
-
-
-def upright(box: Box) -> Rectangle:
-    """A box as a rectangle that is not turned."""
-    x, y, width, height = box
-    return Rectangle(x + width / 2, y + height / 2, width, height, 0.0)

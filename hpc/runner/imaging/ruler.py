@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpc.runner.imaging.picture import MAX_PIXELS, Grey, as_grey, naming, open_image, plain
+from hpc.runner.imaging.picture import MAX_PIXELS, Grey, as_grey, image_errors, open_image, plain
 
 MM_PER_INCH = 25.4
 MIN_TICKS = 20
@@ -60,7 +60,7 @@ def read_ruler(path: Path, max_pixels: int = MAX_PIXELS) -> Ruler | None:
     rulers = []
     for upright in (False, True):
         image = open_image(path, max_pixels)
-        with naming(path):
+        with image_errors(path):
             grey = plain(image).colourspace("b-w")
             if upright:
                 lines = as_grey(grey.shrinkh(min(TOGETHER, grey.width))).T

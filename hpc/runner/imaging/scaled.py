@@ -14,7 +14,7 @@ from hpc.runner.errors import BadInput
 from hpc.runner.imaging import exif
 from hpc.runner.imaging.picture import (
     MAX_PIXELS,
-    naming,
+    image_errors,
     open_image,
     orientation_of,
     plain,
@@ -56,26 +56,26 @@ def write_scaled(
     file_format: str,
     ppi: float,
     source_ppi: float | None,
-    longest_px: int | None = None,
+    max_side: int | None = None,
     cut: Rectangle | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Scaled:
     """Write `source` at `ppi` to `target` ("tif": LZW, "jpeg": quality 85).
 
-    Unknown source resolution: pixel for pixel. `longest_px` bounds the longer side, whatever
+    Unknown source resolution: pixel for pixel. `max_side` bounds the longer side, whatever
     the resolution. `cut`, in pixels of the upright image: that part alone, its sides upright.
     Raises BadInput, Transient, OSError; BadInput also for a size that makes no sense.
     """
     image = open_image(source, max_pixels)
-    with naming(source):
+    with image_errors(source):
         tags = _tags(source, image)
         if image.interpretation not in LASTING:
             image = plain(image)
         part = cut and cut.stored(orientation_of(image), upright_size(image))
         size_before = _size_before(image, part)
         scale = min(1.0, ppi / source_ppi) if source_ppi else 1.0
-        if longest_px is not None:
-            scale = min(scale, longest_px / max(size_before))
+        if max_side is not None:
+            scale = min(scale, max_side / max(size_before))
         made = image if scale == 1.0 else image.resize(scale)
         if part is not None:
             made = cut_out(made, part.scaled(scale))
@@ -99,10 +99,10 @@ def _size_before(image: pyvips.Image, part: Rectangle | None) -> tuple[float, fl
     return part.width, part.height
 
 
-def no_sense(made: Scaled, least_px: int) -> str | None:
+def size_problem(made: Scaled, min_side: int) -> str | None:
     """Why the size of what was made makes no sense; None: it does.
 
-    A reduced copy whose shorter side is under `least_px`, one larger than what it was made of,
+    A reduced copy whose shorter side is under `min_side`, one larger than what it was made of,
     or of another shape than rounding to whole pixels explains.
     """
     sides = ((made.width, made.size_before[0]), (made.height, made.size_before[1]))
@@ -111,8 +111,8 @@ def no_sense(made: Scaled, least_px: int) -> str | None:
     if any(side > before + ROUNDING_PX for side, before in sides):
         return "it is larger than what it was made of"
     small_before = min(made.size_before) < SMALL_PX
-    if made.scale < 1 and min(made.width, made.height) < least_px and not small_before:
-        return f"its shorter side is under {least_px} pixels"
+    if made.scale < 1 and min(made.width, made.height) < min_side and not small_before:
+        return f"its shorter side is under {min_side} pixels"
     return None
 
 

@@ -8,14 +8,13 @@ what overhangs it or lies across its edge does not move them.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
+from hpc.runner.imaging.masks import Mask, border_of, pieces, sums_around
 from hpc.runner.imaging.picture import Rgb
-from hpc.runner.imaging.rectangle import Box, Rectangle, rectangle_through
+from hpc.runner.imaging.rectangle import Box, Point, Rectangle, rectangle_through
 
 MIN_CONTRAST = 14.0
 """Of 255 between paper and table; less may be shading."""
@@ -30,24 +29,24 @@ MIN_SHARE = 0.15
 MIN_FILL = 0.3
 """Of its rectangle: plants and framed labels, which part the paper, cover the rest."""
 MAX_ANGLE = 12.0
-ON_THE_LINE = 2.0
+MAX_OFF_LINE = 2.0
 """Pixels from a side's line; ends further off are plants that overhang, or tears."""
+MIN_GAP = 2
+"""Pixels between a side and the frame's own edge: nearer, the frame cuts the sheet there."""
 
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """`outline`, and the upright `box` around it, in pixels of what was looked at.
+    """`outline`, and the upright `box` around it, in pixels of the copy that was judged.
 
-    `mask`: the pixels that are paper. `table`: the colour around it, None where none shows.
+    `table`: the colour around it, None where none shows.
     """
 
     outline: Rectangle
     box: Box
     confidence: float
-    mask: Mask
     table: Floats | None
 
 
@@ -56,8 +55,9 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
     if min(rgb.shape[:2]) < MIN_SIDE:
         return None
     pixels = rgb.astype(np.float32)
-    paper = commonest(pixels[_middle(rgb.shape)])
-    table = commonest(pixels[_border(rgb.shape)])
+    rows, columns = (slice(side // 6, -side // 6 or None) for side in rgb.shape[:2])
+    paper = commonest(pixels[rows, columns].reshape(-1, 3))
+    table = commonest(pixels[border_of(rgb.shape, 0.012)])
     contrast = float(np.abs(table - paper).max())
     found = []
     if contrast >= MIN_CONTRAST:
@@ -72,20 +72,20 @@ def find_sheet(rgb: Rgb) -> Sheet | None:
 def _sheet_of(paper_like: Mask, sure: float, table: Floats | None) -> Sheet | None:
     """The sheet of which these pixels are; None when they do not make one."""
     mask = _largest(paper_like)
-    if mask is None or mask.mean() < MIN_SHARE:
+    if mask.mean() < MIN_SHARE:
         return None
     sides = _sides(mask)
     if sides is None:
         return None
     outline = _outline(sides, mask.shape)
     box = outline.box(mask.shape[1], mask.shape[0])
-    free = _free_sides(box, mask.shape)
+    free = sum(gap > MIN_GAP for gap in box.gaps(mask.shape))
     support = min(side.support for side in sides.values())
-    fill = float(mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]].mean())
+    fill = float(mask[box.pixels()].mean())
     if free < (1 if table is not None else 2) or support < MIN_SUPPORT or fill < MIN_FILL:
         return None
     confidence = sure * min(1.0, fill + 0.4) * min(1.0, support + 0.3) * (0.6 + 0.1 * free)
-    return Sheet(outline, box, round(confidence, 3), mask, table)
+    return Sheet(outline, box, round(confidence, 3), table)
 
 
 def commonest(chosen: NDArray[np.float32]) -> Floats:
@@ -93,39 +93,16 @@ def commonest(chosen: NDArray[np.float32]) -> Floats:
     coarse = (chosen // 16).astype(np.int64) @ np.array([256, 16, 1])
     cells = np.bincount(coarse, minlength=4096).reshape(16, 16, 16)
     # Neighbouring cells count too, for a colour that lies on a boundary.
-    padded = np.pad(cells, 1)
-    around = sum(
-        padded[r : r + 16, g : g + 16, b : b + 16]
-        for r in range(3)
-        for g in range(3)
-        for b in range(3)
-    )
-    best = np.array(np.unravel_index(int(np.argmax(around)), cells.shape))
+    best = np.array(np.unravel_index(int(np.argmax(sums_around(cells))), cells.shape))
     near = np.abs(chosen // 16 - best).max(axis=1) <= 1
     return np.asarray(np.median(chosen[near], axis=0), dtype=np.float64)
 
 
-def _middle(shape: tuple[int, ...]) -> Mask:
-    where = np.zeros(shape[:2], dtype=bool)
-    where[shape[0] // 6 : -shape[0] // 6 or None, shape[1] // 6 : -shape[1] // 6 or None] = True
-    return where
-
-
-def _border(shape: tuple[int, ...]) -> Mask:
-    depth = max(2, round(0.012 * min(shape[:2])))
-    where = np.ones(shape[:2], dtype=bool)
-    where[depth:-depth, depth:-depth] = False
-    return where
-
-
-def _largest(mask: Mask) -> Mask | None:
+def _largest(mask: Mask) -> Mask:
     """The largest connected piece of it."""
-    if not mask.any():
-        return None
-    labels: Any = pyvips.Image.new_from_array(mask.astype(np.uint8)).labelregions().numpy()
-    labels = labels.reshape(mask.shape)
-    sizes = np.bincount(labels[mask])
-    largest: Mask = mask & (labels == int(np.argmax(sizes)))
+    _, areas, piece = pieces(mask)
+    largest = np.zeros_like(mask)
+    largest[mask] = piece == np.argmax(areas) if areas.size else False
     return largest
 
 
@@ -165,7 +142,7 @@ def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
         slope = 0.0
     strays = across - slope * along
     offset = float(np.median(strays))
-    on_it = np.abs(strays - offset) <= ON_THE_LINE
+    on_it = np.abs(strays - offset) <= MAX_OFF_LINE
     if on_it.sum() > 2:
         slope, offset = (float(value) for value in np.polyfit(along[on_it], across[on_it], 1))
     return _Side(slope, offset, float(on_it.mean()))
@@ -188,19 +165,13 @@ def _outline(sides: dict[str, _Side], shape: tuple[int, ...]) -> Rectangle:
             ("top", 1, top, 0),
             ("bottom", 1, bottom, shape[0]),
         )
-        if abs(at - end) > 2
+        if abs(at - end) > MIN_GAP
     ]
     angle = math.degrees(math.atan(float(np.median(slopes)))) if slopes else 0.0
     return rectangle_through(corners, angle)
 
 
-def _crossing(upright: _Side, level: _Side) -> tuple[float, float]:
+def _crossing(upright: _Side, level: _Side) -> Point:
     """Where the two lines meet."""
     x = (upright.slope * level.offset + upright.offset) / (1 - upright.slope * level.slope)
     return x, level.slope * x + level.offset
-
-
-def _free_sides(box: Box, shape: tuple[int, ...]) -> int:
-    """How many sides lie inside the frame."""
-    gaps = (box[0], box[1], shape[1] - box[0] - box[2], shape[0] - box[1] - box[3])
-    return sum(gap > 2 for gap in gaps)

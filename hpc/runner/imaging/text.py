@@ -6,6 +6,7 @@ or whose lines stand upright, is read again turned.
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,24 +17,23 @@ from rapidocr import RapidOCR
 
 from hpc.runner.imaging.blocks import blocks
 from hpc.runner.imaging.ligature import Ligatures
-from hpc.runner.imaging.picture import as_grey, as_rgb, shrunk
+from hpc.runner.imaging.picture import as_grey, shrunk
 from hpc.runner.imaging.rectangle import Box, box_around
 
-LOOK_AT = 1600
-"""Longer side, in pixels, of the copy on which labels are found."""
+COPY_SIDE = 1600
+"""Longer side, in pixels, of the copy on which labels are found, and of a label as it is read."""
 MAX_REGIONS = 12
 MIN_LETTERS = 3
 """A label has a line as long as that; the numbers of a ruler have not."""
-LOOK_AT_LABEL = 1600
-"""Longer side, in pixels, of a label as it is read."""
-MIN_SURE = 0.85
+MIN_CONFIDENCE = 0.85
 """Mean confidence below which a label is tried the other way round."""
-BETTER = 0.05
+MIN_GAIN = 0.05
+"""In confidence, of a label that counts as read turned."""
 
 
 @dataclass(frozen=True)
 class TextLine:
-    """`box` is x, y, width, height in pixels of the image read; `confidence` 0 to 1."""
+    """`box` is in pixels of the image read; `confidence` 0 to 1."""
 
     text: str
     confidence: float
@@ -70,10 +70,10 @@ def engine(threads: int) -> Any:
     reader: Any = RapidOCR(
         params={
             "Global.log_level": "critical",
-            "Global.max_side_len": max(LOOK_AT, LOOK_AT_LABEL),
+            "Global.max_side_len": COPY_SIDE,
             # As it comes, it enlarges the smallest scrap until its shorter side is 736.
             "Det.limit_type": "max",
-            "Det.limit_side_len": max(LOOK_AT, LOOK_AT_LABEL),
+            "Det.limit_side_len": COPY_SIDE,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
@@ -89,27 +89,26 @@ def read_labels(image: pyvips.Image, threads: int = 1) -> list[Label]:
     labels = []
     for region in find_regions(image, threads):
         read = _read_best(image.crop(*region.box), region.upright_lines, threads)
-        x, y = region.box[:2]
         for lines in read:
             if any(len(line.text) >= MIN_LETTERS for line in lines):
-                placed = tuple(replace(line, box=_moved(line.box, x, y)) for line in lines)
+                placed = tuple(replace(line, box=_moved(line.box, region.box)) for line in lines)
                 alone = len(read) == 1
                 box = region.box if alone else box_around([line.box for line in placed])
                 labels.append(Label(box, placed))
-    return sorted(labels, key=lambda label: (label.box[1], label.box[0]))
+    return sorted(labels, key=lambda label: (label.box.y, label.box.x))
 
 
 def find_regions(image: pyvips.Image, threads: int) -> list[LabelRegion]:
     """Where text stands, in full-size pixels: the largest dozen at most."""
-    small = shrunk(image, LOOK_AT)
+    small = shrunk(image, COPY_SIDE)
     found = engine(threads)(_bgr(small), use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
         return []
     scale = image.width / small.width
     strips = [_strip(quad, scale) for quad in found.boxes]
-    regions = sorted(grouped(strips), key=lambda region: -region.box[2] * region.box[3])
+    regions = sorted(grouped(strips), key=lambda region: -region.box.width * region.box.height)
     return [
-        replace(region, box=_clipped(region.box, image.width, image.height))
+        replace(region, box=region.box.clipped(image.width, image.height))
         for region in regions[:MAX_REGIONS]
     ]
 
@@ -120,40 +119,37 @@ def grouped(strips: list[Strip]) -> list[LabelRegion]:
     Lines below each other and nearer than their height are one label, and so are words of a
     line. Beside each other, two thirds of that: there another label may begin.
     """
-    groups = [([strip], _grown(strip)) for strip in strips]
-    merged = True
-    while merged:
-        merged = False
-        for i, (members, box) in enumerate(groups):
-            near = [j for j in range(i + 1, len(groups)) if _touch(box, groups[j][1])]
-            if near:
-                joined = members + [strip for j in near for strip in groups[j][0]]
-                around = box_around([box, *(groups[j][1] for j in near)])
-                rest = [group for j, group in enumerate(groups) if j != i and j not in near]
-                groups = [*rest, (joined, around)]
-                merged = True
-                break
+    groups: list[tuple[list[Strip], Box]] = []
+    for strip in strips:
+        members, box = [strip], _grown(strip)
+        while near := [group for group in groups if _touch(box, group[1])]:
+            members = [*members, *(other for strips, _ in near for other in strips)]
+            box = box_around([box, *(around for _, around in near)])
+            groups = [group for group in groups if group not in near]
+        groups.append((members, box))
     return [
-        LabelRegion(box, 2 * sum(_stands(strip) for strip in strips) > len(strips))
-        for strips, box in groups
+        LabelRegion(box, 2 * sum(_stands(strip) for strip in members) > len(members))
+        for members, box in groups
     ]
 
 
 def _read_best(part: pyvips.Image, upright_lines: bool, threads: int) -> list[list[TextLine]]:
     """The lines of each label of a region as it lies or, if that reads better, turned."""
     best: list[list[TextLine]] = []
+    confidence = 0.0
     for turn in ("d90", "d270") if upright_lines else ("d0", "d180"):
-        lines = _read_turned(part, turn, threads)
-        if not best or _sureness(lines) > _sureness(best) + BETTER:
-            best = lines
-        if best and _sureness(best) >= MIN_SURE:
+        labels = _read_turned(part, turn, threads)
+        found = mean_confidence(line for lines in labels for line in lines)
+        if not best or found > confidence + MIN_GAIN:
+            best, confidence = labels, found
+        if best and confidence >= MIN_CONFIDENCE:
             break
     return best
 
 
 def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[list[TextLine]]:
     """The lines of `part` turned clockwise, by label in reading order, with boxes as it lies."""
-    shown = shrunk(part.rot(turn), LOOK_AT_LABEL)
+    shown = shrunk(part.rot(turn), COPY_SIDE)
     scale = max(part.width, part.height) / max(shown.width, shown.height)
     size = (part.width, part.height)
     lines = [
@@ -163,33 +159,32 @@ def _read_turned(part: pyvips.Image, turn: str, threads: int) -> list[list[TextL
     ]
     if not lines:
         return []
-    grey = as_grey(shown.colourspace("b-w"))
     return [
         [
-            replace(line, box=_turned_back(_enlarged(line.box, scale), turn, size))
+            replace(line, box=_turned_back(line.box.scaled(scale), turn, size))
             for line in in_reading_order(block)
         ]
-        for block in blocks(lines, lambda line: line.box, grey)
+        for block in blocks(lines, lambda line: line.box, as_grey(shown.colourspace("b-w")))
     ]
 
 
-def _sureness(read: list[list[TextLine]]) -> float:
-    lines = [line for label in read for line in label]
-    length = sum(len(line.text) for line in lines)
-    return sum(len(line.text) * line.confidence for line in lines) / length if length else 0.0
+def mean_confidence(lines: Iterable[TextLine]) -> float:
+    """Over all characters, so that one short doubtful line weighs little; 0 without text."""
+    weighed = [(len(line.text), line.confidence) for line in lines]
+    length = sum(letters for letters, _ in weighed)
+    return sum(letters * value for letters, value in weighed) / length if length else 0.0
 
 
 def in_reading_order(lines: list[TextLine]) -> list[TextLine]:
     """Rows from the top, in each row from the left. Same row: centres within half a line."""
     rows: list[list[TextLine]] = []
-    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3] / 2):
-        centre = line.box[1] + line.box[3] / 2
-        last = rows[-1][0] if rows else None
-        if last and abs(centre - (last.box[1] + last.box[3] / 2)) < last.box[3] / 2:
+    for line in sorted(lines, key=lambda line: line.box.centre[1]):
+        box = rows[-1][0].box if rows else None
+        if box and abs(line.box.centre[1] - box.centre[1]) < box.height / 2:
             rows[-1].append(line)
         else:
             rows.append([line])
-    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
+    return [line for row in rows for line in sorted(row, key=lambda line: line.box.x)]
 
 
 def _read(bgr: NDArray[np.uint8], threads: int) -> list[tuple[Any, str, float]]:
@@ -202,7 +197,7 @@ def _read(bgr: NDArray[np.uint8], threads: int) -> list[tuple[Any, str, float]]:
 
 
 def _bgr(image: pyvips.Image) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(as_rgb(image)[:, :, ::-1])
+    return np.ascontiguousarray(image.numpy()[:, :, ::-1])
 
 
 def _strip(quad: Any, scale: float) -> Strip:
@@ -211,12 +206,12 @@ def _strip(quad: Any, scale: float) -> Strip:
     x, y = points.min(axis=0)
     right, bottom = points.max(axis=0)
     height = min(float(np.hypot(*(points[n + 1] - points[n]))) for n in (0, 1))
-    box = (round(x), round(y), max(1, round(right - x)), max(1, round(bottom - y)))
+    box = Box(round(x), round(y), max(1, round(right - x)), max(1, round(bottom - y)))
     return Strip(box, max(1, round(height)))
 
 
 def _stands(strip: Strip) -> bool:
-    return strip.box[3] > 1.5 * strip.box[2]
+    return strip.box.height > 1.5 * strip.box.width
 
 
 def _grown(strip: Strip) -> Box:
@@ -224,41 +219,30 @@ def _grown(strip: Strip) -> Box:
     after it, three quarters above and below."""
     x, y, width, height = strip.box
     along, across = round(0.35 * strip.height), round(0.75 * strip.height)
-    beside, above = (across, along) if _stands(strip) else (along, across)
-    return x - beside, y - above, width + 2 * beside, height + 2 * above
+    left, above = (across, along) if _stands(strip) else (along, across)
+    return Box(x - left, y - above, width + 2 * left, height + 2 * above)
 
 
-def _enlarged(box: Box, scale: float) -> Box:
-    x, y, width, height = (round(value * scale) for value in box)
-    return x, y, max(1, width), max(1, height)
-
-
-def _moved(box: Box, x: int, y: int) -> Box:
-    return box[0] + x, box[1] + y, box[2], box[3]
+def _moved(box: Box, part: Box) -> Box:
+    """A box of a part of an image, in the image."""
+    return box._replace(x=box.x + part.x, y=box.y + part.y)
 
 
 def _turned_back(box: Box, turn: str, size: tuple[int, int]) -> Box:
     """A box of an image that was turned clockwise, in the image of `size` as it lay."""
-    x, y, width, height = box
-    across, down = size
+    width, height = size
     match turn:
         case "d90":
-            return y, down - x - width, height, width
+            return Box(box.y, height - box.right, box.height, box.width)
         case "d180":
-            return across - x - width, down - y - height, width, height
+            return Box(width - box.right, height - box.bottom, box.width, box.height)
         case "d270":
-            return across - y - height, x, height, width
+            return Box(width - box.bottom, box.x, box.height, box.width)
     return box
 
 
 def _touch(a: Box, b: Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
-
-
-def _clipped(box: Box, width: int, height: int) -> Box:
-    left, top = max(0, box[0]), max(0, box[1])
-    right, bottom = min(width, box[0] + box[2]), min(height, box[1] + box[3])
-    return left, top, max(1, right - left), max(1, bottom - top)
+    return a.x < b.right and b.x < a.right and a.y < b.bottom and b.y < a.bottom
 
 
 NO_SPACE = re.compile(r"(?<=[^\W\d_]\.)(?=[A-ZÆØÅ][a-zæøå])")

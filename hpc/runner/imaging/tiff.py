@@ -6,6 +6,7 @@ Both byte orders, classic and BigTIFF, the chain of pages and the pictures insid
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +23,8 @@ WANTED = frozenset(
         *(SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT),
     }
 )
+DAMAGED = (struct.error, OverflowError, ValueError)
+"""What reading a damaged directory raises."""
 MAX_PAGES = 1000
 MAX_VALUES = 10_000_000
 """Of one entry; a picture cut into more parts than that is a bomb."""
@@ -55,84 +58,84 @@ class Directory:
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How this file writes numbers: byte order, and the widths of counts and places."""
+class TiffForm:
+    """How a file writes numbers: byte order, and that with the widths of counts and places."""
 
     order: str
     count: str
     place: str
+
+    @property
+    def place_bytes(self) -> int:
+        """Bytes of a place; so far into the file stands that of the first directory."""
+        return struct.calcsize(self.place)
+
+    @property
+    def entry_bytes(self) -> int:
+        """Bytes of an entry: tag, kind, count, and the value or its place."""
+        return 4 + 2 * self.place_bytes
 
 
 def directories(path: Path) -> list[Directory]:
     """The pictures of a TIFF file, as far as they can be read; none: it is no TIFF."""
     found: list[Directory] = []
     with path.open("rb") as file:
-        head = file.read(16)
-        form, at = _form(head)
+        form, at = form_of(file.read(16))
         seen: set[int] = set()
         while form and at and at not in seen and len(found) < MAX_PAGES:
+            page = len(seen)
             seen.add(at)
             try:
                 tags, following = _read(file, at, form)
-            except (struct.error, OverflowError, ValueError):
-                break  # the rest is damaged; what decodes the pixels says so
-            page = Directory(len(seen) - 1, None, tags)
-            found.append(page)
-            found += _inside(file, page, form)
+            except DAMAGED:
+                break  # what decodes the pixels says so
+            found.append(Directory(page, None, tags))
+            for sub, sub_at in enumerate(tags.get(SUB_DIRECTORIES, ())[:MAX_PAGES]):
+                with suppress(*DAMAGED):
+                    found.append(Directory(page, sub, _read(file, sub_at, form)[0]))
             at = following
     return found
 
 
-def _inside(file: IO[bytes], page: Directory, form: _Form) -> list[Directory]:
-    inner = []
-    for number, at in enumerate(page.tags.get(SUB_DIRECTORIES, ())[:MAX_PAGES]):
-        try:
-            tags, _ = _read(file, at, form)
-        except (struct.error, OverflowError, ValueError):
-            continue
-        inner.append(Directory(page.page, number, tags))
-    return inner
-
-
-def _form(head: bytes) -> tuple[_Form | None, int]:
+def form_of(head: bytes) -> tuple[TiffForm | None, int]:
     """How the numbers of a file that begins so are written, and where its first page is."""
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 16:
         return None, 0
-    kind = struct.unpack(order + "H", head[2:4])[0]
-    if kind == 42:
-        return _Form(order, "H", "L"), struct.unpack(order + "L", head[4:8])[0]
-    if kind == 43:
-        return _Form(order, "Q", "Q"), struct.unpack(order + "Q", head[8:16])[0]
-    return None, 0
+    widths = {42: "HL", 43: "QQ"}.get(struct.unpack(order + "H", head[2:4])[0])
+    if widths is None:
+        return None, 0
+    form = TiffForm(order, order + widths[0], order + widths[1])
+    return form, struct.unpack_from(form.place, head, form.place_bytes)[0]
 
 
-def _read(file: IO[bytes], at: int, form: _Form) -> tuple[dict[int, tuple[Any, ...]], int]:
+def _read(file: IO[bytes], at: int, form: TiffForm) -> tuple[dict[int, tuple[Any, ...]], int]:
     """The tags wanted of the directory at `at`, and where the next page is (0: nowhere)."""
     _go_to(file, at)
-    (entries,) = _numbers(file, form.order + form.count)
+    entries = number(file, form.count)
     if entries > 65535:
         raise ValueError("more tags than there are numbers for them")
-    width = struct.calcsize("=" + form.place)
-    raw = file.read(int(entries) * (4 + 2 * width))
-    (following,) = _numbers(file, form.order + form.place)
+    raw = file.read(entries * form.entry_bytes)
+    following = number(file, form.place)
     tags = {}
-    for start in range(0, len(raw), 4 + 2 * width):
-        tag, kind, count = struct.unpack_from(form.order + "HH" + form.place, raw, start)
+    for start in range(0, len(raw), form.entry_bytes):
+        tag, kind, count = struct.unpack_from(form.order + "HH" + form.place[1], raw, start)
         if tag in WANTED and kind in KINDS:
-            value = raw[start + 4 + width : start + 4 + 2 * width]
-            tags[tag] = _values(file, kind, count, value, form)
-    return tags, int(following)
+            end = start + form.entry_bytes
+            tags[tag] = _values(file, kind, count, raw[end - form.place_bytes : end], form)
+    return tags, following
 
 
-def _values(file: IO[bytes], kind: int, count: int, value: bytes, form: _Form) -> tuple[Any, ...]:
+def _values(
+    file: IO[bytes], kind: int, count: int, value: bytes, form: TiffForm
+) -> tuple[Any, ...]:
     """The numbers of one entry; a fraction whose lower part is 0 is 0."""
     if count > MAX_VALUES:
         raise ValueError("an entry with too many values")
     layout = form.order + KINDS[kind] * count
     size = struct.calcsize(layout)
     if size > len(value):
-        _go_to(file, struct.unpack(form.order + form.place, value)[0])
+        _go_to(file, struct.unpack(form.place, value)[0])
         value = file.read(size)
     numbers = struct.unpack(layout, value[:size])
     if kind != 5:
@@ -147,5 +150,6 @@ def _go_to(file: IO[bytes], at: int) -> None:
     file.seek(at)
 
 
-def _numbers(file: IO[bytes], layout: str) -> tuple[int, ...]:
-    return struct.unpack(layout, file.read(struct.calcsize(layout)))
+def number(file: IO[bytes], layout: str) -> int:
+    """The whole number that comes next in a file. Raises struct.error at its end."""
+    return int(struct.unpack(layout, file.read(struct.calcsize(layout)))[0])

@@ -20,27 +20,19 @@ SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device
 IGNORED, OTHER = "ignored", "other"
 URI = r"(?i:[a-z][a-z0-9+.-]*://|(?:urn|doi|ark|hdl):)"
 """How an identifier of the web begins: it names a specimen only where a pattern says so."""
-PATTERNS = {
-    "disposable": "^DISP",
-    "label": "^LBL",
-    "device_target": "^DEVICE-TARGET",
-    "ignored": None,
-    "uri": None,
-    "specimen": f"^(?!{URI})",
+PATTERNS: dict[str, tuple[str, str | None]] = {
+    "disposable": (DISPOSABLE, "^DISP"),
+    "label": (LABEL, "^LBL"),
+    "device_target": (TARGET, "^DEVICE-TARGET"),
+    "ignored": (IGNORED, None),
+    "uri": (SPECIMEN, None),
+    "specimen": (SPECIMEN, f"^(?!{URI})"),
 }
-"""By default; None matches nothing."""
-KINDS = {
-    "disposable": DISPOSABLE,
-    "label": LABEL,
-    "device_target": TARGET,
-    "ignored": IGNORED,
-    "uri": SPECIMEN,
-    "specimen": SPECIMEN,
-}
-NOBODYS = (OTHER, IGNORED)
+"""By parameter: the kind of a code, and its pattern by default; None matches nothing."""
+NOT_OURS = (OTHER, IGNORED)
 
 Kinds = Sequence[tuple[str, re.Pattern[str]]]
-"""What a code stands for, and how it looks then; the first that fits counts."""
+"""Kinds of codes and their patterns; the first that fits counts."""
 
 
 def run(job: Job) -> Result:
@@ -52,27 +44,31 @@ def run(job: Job) -> Result:
     or the parameter.
     """
     from hpc.runner.imaging.codes import BUDGET_S, FORMATS, read_codes
-    from hpc.runner.imaging.picture import MAX_PIXELS, naming, read_grey
-    from hpc.runner.imaging.whole import remarks
+    from hpc.runner.imaging.integrity import check_integrity
+    from hpc.runner.imaging.picture import MAX_PIXELS, image_errors, read_grey
 
     patterns = compiled(job.params.get("patterns", {}))
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = remarks(path, max_pixels, accept_black=job.accept_black)
+    warnings = check_integrity(path, max_pixels, accept_black=job.accept_black)
     grey = read_grey(path, max_pixels)
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
-    with naming(path):
+    with image_errors(path):
         reading = read_codes(grey, tuple(job.params.get("formats", FORMATS)), budget_s)
     kinds = [kind_of(code.text, patterns) for code in reading.codes]
     barcode = barcode_of(reading.codes, kinds)
-    ours = any(kind not in NOBODYS for kind in kinds)
+    metadata = {
+        "barcode": barcode["barcodes"],
+        "asset_subject": barcode["asset_subject"],
+        "multi_specimen": barcode["multi_specimen"],
+    }
     return result(
-        metadata=metadata_of(barcode) if ours else {},
+        metadata={} if all(kind in NOT_OURS for kind in kinds) else metadata,
         barcode=barcode,
         details={
             "image": path.name,
             "size": [grey.shape[1], grey.shape[0]],
-            "looks": reading.looks,
+            "looks": reading.reads,
             "seconds": reading.seconds,
             "cut": [{"text": code.text, "box": list(code.box)} for code in reading.cut],
         },
@@ -96,10 +92,11 @@ def compiled(patterns: Mapping[str, Any]) -> Kinds:
     if unknown:
         raise BadInput(f"params.patterns: {unknown} are unknown; there are {sorted(PATTERNS)}")
     made = []
-    for name, given in {**PATTERNS, **patterns}.items():
+    for name, (kind, usual) in PATTERNS.items():
+        given = patterns.get(name, usual)
         for text in _each(given) if name == "uri" else [given]:
             try:
-                made += [(KINDS[name], re.compile(text))] if text is not None else []
+                made += [(kind, re.compile(text))] if text is not None else []
             except (re.error, TypeError) as error:
                 why = f"{text!r} is no pattern ({error})"
                 raise BadInput(f"params.patterns.{name}: {why}") from error
@@ -124,16 +121,11 @@ def barcode_of(codes: "list[FoundCode]", kinds: list[str]) -> dict[str, Any]:
     Several specimens on one image: multi_specimen. A disposable code: one of several images
     of the same object, multi_object. A target outranks a label as the image's subject.
     """
-    texts = [code.text for code in codes]
-    specimens = list(
-        dict.fromkeys(text for text, kind in zip(texts, kinds, strict=True) if kind == SPECIMEN)
-    )
-    disposables = [text for text, kind in zip(texts, kinds, strict=True) if kind == DISPOSABLE]
+    found = list(zip(codes, kinds, strict=True))
+    specimens = list(dict.fromkeys(code.text for code, kind in found if kind == SPECIMEN))
+    disposables = [code.text for code, kind in found if kind == DISPOSABLE]
     return {
-        "codes": [
-            {**asdict(code), "box": list(code.box), "kind": kind}
-            for code, kind in zip(codes, kinds, strict=True)
-        ],
+        "codes": [{**asdict(code), "box": list(code.box), "kind": kind} for code, kind in found],
         "barcodes": specimens,
         "disposable": disposables[0] if disposables else None,
         "label": LABEL in kinds,
@@ -143,29 +135,19 @@ def barcode_of(codes: "list[FoundCode]", kinds: list[str]) -> dict[str, Any]:
     }
 
 
-def metadata_of(barcode: Mapping[str, Any]) -> dict[str, Any]:
-    """What the codes say about the asset, in v3 names."""
-    return {
-        "barcode": barcode["barcodes"],
-        "asset_subject": barcode["asset_subject"],
-        "multi_specimen": barcode["multi_specimen"],
-    }
-
-
 def warnings_of(name: str, reading: "CodeReading", kinds: list[str]) -> list[str]:
     """What a person should know of: nothing found, a code cut off, the budget spent."""
     warnings = []
-    if all(kind in NOBODYS for kind in kinds):
+    if all(kind in NOT_OURS for kind in kinds):
         warnings.append(f"no code found in {name}")
-    if kinds.count(DISPOSABLE) > 1:
-        several = kinds.count(DISPOSABLE)
+    if (several := kinds.count(DISPOSABLE)) > 1:
         warnings.append(f"{several} disposable codes in {name}; the topmost counts")
     if reading.cut:
         texts = ", ".join(_shown(code.text) for code in reading.cut)
         warnings.append(f"{texts}: cut by the edge of {name}, not counted")
-    if reading.unseen:
+    if reading.unread:
         warnings.append(
-            f"{reading.unseen} places in {name} that may hold a code were not looked at "
+            f"{reading.unread} places in {name} that may hold a code were not looked at "
             f"in {reading.seconds:.0f} s; raise params.seconds"
         )
     return warnings

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpc.runner.errors import BadInput
-from hpc.runner.imaging.rectangle import Box, Rectangle, upright
+from hpc.runner.imaging.rectangle import Box, Rectangle
 from hpc.runner.job import Job, Result, result
 
 if TYPE_CHECKING:
@@ -15,21 +15,21 @@ NEEDS = ("PIL", "numpy", "pyvips")
 TAKES = ("keep", "min_confidence", "accept_black", "max_pixels")
 GIVES = ("details",)
 
-LOOK_AT = 800
+COPY_SIDE = 800
 """Longer side, in pixels, of the copy that is judged; a box need not be finer."""
-SURE = 0.3
-BESIDE = ("chart", "ruler")
+MIN_CONFIDENCE = 0.3
+MAY_KEEP = ("chart", "ruler")
 
 
 @dataclass(frozen=True)
 class FoundOutline:
-    """`what` is "sheet" or "specimen"; `beside` what else was recognised, by kind."""
+    """`what` is "sheet" or "specimen"; `items` what else was recognised, by kind."""
 
     what: str
     outline: Rectangle | None
     confidence: float
     why: str
-    beside: tuple[tuple[str, Box], ...] = ()
+    items: tuple[tuple[str, Box], ...] = ()
 
 
 def run(job: Job) -> Result:
@@ -43,33 +43,30 @@ def run(job: Job) -> Result:
     `min_confidence` (0.3), `accept_black`, `max_pixels`. Raises BadInput naming the
     file or the parameter.
     """
-    from hpc.runner.imaging.picture import MAX_PIXELS, as_rgb, read_small
-    from hpc.runner.imaging.whole import remarks
+    from hpc.runner.imaging.integrity import check_integrity
+    from hpc.runner.imaging.picture import MAX_PIXELS, read_colour
 
     keep = kinds_kept(job.params.get("keep", []))
     path = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = remarks(path, max_pixels, accept_black=job.accept_black)
-    small, size = read_small(path, LOOK_AT, max_pixels)
-    found = look(as_rgb(small))
+    warnings = check_integrity(path, max_pixels, accept_black=job.accept_black)
+    small, size = read_colour(path, max_pixels, max_side=COPY_SIDE)
+    found = find_outline(small.numpy())
     scale = max(size) / max(small.width, small.height)
     outline = found.outline
-    for kind, beside in found.beside:
+    for kind, box in found.items:
         if outline is not None and kind in keep:
-            outline = outline.around(beside)
-    sure = outline is not None and found.confidence >= job.params.get("min_confidence", SURE)
+            outline = outline.around(box)
+    sure = outline and found.confidence >= job.params.get("min_confidence", MIN_CONFIDENCE)
     details = {
         "image": path.name,
         "size": list(size),
         "what": found.what,
-        **placed(outline.scaled(scale) if outline else None, size),
+        **placed(outline and outline.scaled(scale), size),
         "confidence": found.confidence,
-        "sure": sure,
+        "sure": bool(sure),
         "why": found.why,
-        "beside": [
-            {"kind": kind, "box": [round(value * scale) for value in box]}
-            for kind, box in found.beside
-        ],
+        "beside": [{"kind": kind, "box": list(box.scaled(scale))} for kind, box in found.items],
     }
     if outline is None:
         warnings.append(f"{path.name}: could not tell specimen from background: {found.why}")
@@ -79,7 +76,7 @@ def run(job: Job) -> Result:
 
 
 def placed(outline: Rectangle | None, size: tuple[int, int]) -> dict[str, Any]:
-    """Box, corners and angle as they are told; all null where nothing was found."""
+    """Box, corners and angle as they are reported; all null where nothing was found."""
     if outline is None:
         return {"box": None, "corners": None, "angle": None}
     return {
@@ -90,26 +87,27 @@ def placed(outline: Rectangle | None, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def kinds_kept(keep: Any) -> frozenset[str]:
-    """What the box shall take in beside the sheet; raises BadInput naming what is unknown."""
-    unknown = [kind for kind in keep if kind not in BESIDE] if isinstance(keep, list) else [keep]
+    """What the box shall take in besides the sheet; raises BadInput naming what is unknown."""
+    unknown = [kind for kind in keep if kind not in MAY_KEEP] if isinstance(keep, list) else [keep]
     if unknown:
-        raise BadInput(f"params.keep: {unknown} is unknown; it is a list of {list(BESIDE)}")
+        raise BadInput(f"params.keep: {unknown} is unknown; it is a list of {list(MAY_KEEP)}")
     return frozenset(keep)
 
 
-def look(rgb: "Rgb") -> FoundOutline:
+def find_outline(rgb: "Rgb") -> FoundOutline:
     """The sheet if one can be told from its table, else the specimen on its background."""
-    from hpc.runner.imaging.beside import find_chart, things_beside
     from hpc.runner.imaging.extent import find_extent
     from hpc.runner.imaging.sheet import find_sheet
+    from hpc.runner.imaging.table_items import find_chart, items_on_table
 
     sheet = find_sheet(rgb)
     if sheet is not None:
-        beside = tuple((thing.kind, thing.box) for thing in things_beside(rgb, sheet))
+        items = tuple((item.kind, item.box) for item in items_on_table(rgb, sheet))
         why = "paper on a table of another colour"
-        return FoundOutline("sheet", sheet.outline, sheet.confidence, why, beside)
+        return FoundOutline("sheet", sheet.outline, sheet.confidence, why, items)
     chart = find_chart(rgb)
     extent = find_extent(rgb, but=chart)
-    beside = (("chart", chart),) if chart else ()
-    outline = upright(extent.box) if extent.box else None
-    return FoundOutline("specimen", outline, extent.confidence, extent.why, beside)
+    box = extent.box
+    outline = Rectangle(*box.centre, box.width, box.height, 0.0) if box else None
+    items = (("chart", chart),) if chart else ()
+    return FoundOutline("specimen", outline, extent.confidence, extent.why, items)

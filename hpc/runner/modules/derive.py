@@ -20,7 +20,8 @@ LONGEST_PX = 1600
 """Of a thumbnail's longer side: what a page shows, whatever the resolution is or is not."""
 MIN_PX = {"tif": 200, "jpeg": 32}
 """Of the shorter side of a reduced copy: less comes of a resolution that is not the scan's."""
-DISAGREE = 0.05
+MAX_DIFFERENCE = 0.05
+"""Between the ruler's resolution and the file's, relative, without a warning."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +34,6 @@ class Resolution:
     doubt: str | None = None
 
 
-@dataclass(frozen=True)
-class PixelLimits:
-    """Of derivatives, in pixels; `least_px` None: the usual ones of MIN_PX."""
-
-    longest_px: int
-    least_px: int | None
-
-    @classmethod
-    def asked(cls, job: Job) -> "PixelLimits":
-        """Those of the parameters; raises BadInput for what is no number of pixels."""
-        for name in ("longest_px", "least_px"):
-            value = job.params.get(name, 1)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise BadInput(f"params.{name}: {value!r} is not a number of pixels above 0")
-        return cls(job.params.get("longest_px", LONGEST_PX), job.params.get("least_px"))
-
-    def least(self, file_format: str) -> int:
-        """The least shorter side of a reduced copy in this format."""
-        return self.least_px or MIN_PX[file_format]
-
-
 def run(job: Job) -> Result:
     """Make `<root>/assets/<guid>/derived/<child guid>.tif|.jpg` for each ppi asked.
 
@@ -64,38 +44,44 @@ def run(job: Job) -> Result:
     earlier stage was sure of is cut out and set straight. Making them again gives the same.
     Raises BadInput, also for a derivative whose size makes no sense, Transient, OSError.
     """
+    from hpc.runner.imaging.integrity import check_integrity
     from hpc.runner.imaging.picture import MAX_PIXELS
-    from hpc.runner.imaging.whole import remarks
 
     children = children_asked(job)
-    bounds = PixelLimits.asked(job)
+    max_side, min_side = pixels_asked(job, "longest_px"), pixels_asked(job, "least_px")
     source = job.image()
     max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = remarks(source, max_pixels, accept_black=job.accept_black)
+    warnings = check_integrity(source, max_pixels, accept_black=job.accept_black)
     resolution = source_resolution(job, source, max_pixels)
     cut = sheet_to_cut(job, source)
-    folder = job.folder / "derived"
-    folder.mkdir(exist_ok=True)
-    derivatives, made = [], []
-    for child in children:
-        derivative, scaled = make(job, child, source, folder, resolution, cut, bounds)
-        derivatives.append(derivative)
-        made.append(scaled)
+    (job.folder / "derived").mkdir(exist_ok=True)
+    made = [
+        make(job, child, source, resolution, cut, max_side or LONGEST_PX, min_side)
+        for child in children
+    ]
     details = {
         "image": source.name,
         "source_ppi": resolution.ppi,
         "source_ppi_from": resolution.said_by,
         "ruler": resolution.ruler,
-        "cut": {"angle": round(cut.angle, 2), "size": [round(cut.width), round(cut.height)]}
-        if cut
-        else None,
-        "made": made,
+        "cut": cut
+        and {"angle": round(cut.angle, 2), "size": [round(cut.width), round(cut.height)]},
+        "made": [measures for _, measures in made],
     }
     if resolution.doubt:
         warnings.append(f"{source.name}: {resolution.doubt}")
     if resolution.ppi is None:
         warnings.append(f"{source.name}: scan resolution unknown, not resampled to a ppi")
+    derivatives = [derivative for derivative, _ in made]
     return result(derivatives=derivatives, details=details, warnings=warnings)
+
+
+def pixels_asked(job: Job, name: str) -> int | None:
+    """A parameter that is a number of pixels; None where it is not given. Raises BadInput."""
+    value = job.params.get(name, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadInput(f"params.{name}: {value!r} is not a number of pixels above 0")
+    return value if name in job.params else None
 
 
 def children_asked(job: Job) -> list[GrantedChild]:
@@ -109,7 +95,7 @@ def children_asked(job: Job) -> list[GrantedChild]:
 
 
 def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
-    """The sheet as an earlier stage that looked for one in this very image told it.
+    """The sheet as an earlier stage found it in this very image.
 
     Only one it was sure of: a cut takes away what nobody will see again. Raises BadInput
     naming the stage when its corners are none.
@@ -145,14 +131,11 @@ def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
     ruler = read_ruler(source, max_pixels)
     if ruler is None:
         return Resolution(claimed.ppi, "file" if claimed.ppi else "nobody", doubt=claimed.doubt)
-    agree = claimed.ppi is None or abs(claimed.ppi / ruler.ppi - 1) < DISAGREE
-    doubt = f"the ruler says {ruler.ppi} ppi, the file {claimed.ppi}; the ruler counts"
-    return Resolution(
-        ruler.ppi,
-        "ruler",
-        {"ticks": ruler.ticks, "spread": ruler.spread},
-        claimed.doubt if agree else doubt,
-    )
+    doubt = claimed.doubt
+    if claimed.ppi and abs(claimed.ppi / ruler.ppi - 1) >= MAX_DIFFERENCE:
+        doubt = f"the ruler says {ruler.ppi} ppi, the file {claimed.ppi}; the ruler counts"
+    details = {"ticks": ruler.ticks, "spread": ruler.spread}
+    return Resolution(ruler.ppi, "ruler", details, doubt)
 
 
 def checked_ppi(where: str, value: Any) -> float:
@@ -170,22 +153,23 @@ def make(
     job: Job,
     child: GrantedChild,
     source: Path,
-    folder: Path,
     resolution: Resolution,
     cut: Rectangle | None,
-    bounds: PixelLimits,
+    max_side: int,
+    min_side: int | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Make one derivative, and return its declaration and its measures.
 
-    It has its name only when it is whole and of a size that makes sense. Raises BadInput,
-    Transient, OSError.
+    `max_side` bounds a thumbnail's longer side; a reduced copy's shorter side under `min_side`
+    (None: the usual one) makes no sense. It has its name only when it is whole and of a size
+    that does. Raises BadInput, Transient, OSError.
     """
     from hpc.runner.files import crc32_of
     from hpc.runner.imaging.picture import MAX_PIXELS
-    from hpc.runner.imaging.scaled import FORMATS, no_sense, write_scaled
+    from hpc.runner.imaging.scaled import FORMATS, size_problem, write_scaled
 
     file_format = "tif" if child.ppi >= MIN_TIFF_PPI else "jpeg"
-    target = inside(folder, f"{child.guid}{FORMATS[file_format]}")
+    target = inside(job.folder / "derived", f"{child.guid}{FORMATS[file_format]}")
     partial = target.with_name(f".{target.name}.{job.attempt}.part")
     try:
         scaled = write_scaled(
@@ -194,30 +178,27 @@ def make(
             file_format=file_format,
             ppi=child.ppi,
             source_ppi=resolution.ppi,
-            longest_px=bounds.longest_px if file_format == "jpeg" else None,
+            max_side=max_side if file_format == "jpeg" else None,
             cut=cut,
             max_pixels=job.params.get("max_pixels", MAX_PIXELS),
         )
-        if wrong := no_sense(scaled, bounds.least(file_format)):
+        if problem := size_problem(scaled, min_side or MIN_PX[file_format]):
             raise BadInput(
                 f"{source.name}: its {child.ppi} ppi derivative would be {scaled.width} x "
-                f"{scaled.height} pixels, and {wrong}; its resolution is {resolution.ppi} ppi by "
+                f"{scaled.height} pixels, and {problem}; its resolution is {resolution.ppi} ppi by "
                 f"the {resolution.said_by}: give the right one in params.scan_ppi, or set "
                 "params.least_px if that size is right"
             )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+    size = target.stat().st_size
     derivative = {
         "guid": child.guid,
         "ppi": child.ppi,
         "file_format": file_format,
         "payload_type": "image" if file_format == "tif" else "thumbnail",
-        "file": {
-            "name": target.name,
-            "crc32": crc32_of(target),
-            "size_bytes": target.stat().st_size,
-        },
+        "file": {"name": target.name, "crc32": crc32_of(target), "size_bytes": size},
     }
     measures = {
         "name": target.name,

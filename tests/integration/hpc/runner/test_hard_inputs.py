@@ -10,7 +10,7 @@ import pyvips
 from PIL import Image
 
 from hpc.runner.errors import BadInput, Transient
-from hpc.runner.imaging.picture import naming
+from hpc.runner.imaging.picture import image_errors
 from hpc.runner.job import GrantedChild
 from hpc.runner.modules import barcode, crop, derive, ocr
 
@@ -140,7 +140,10 @@ def test_a_single_pixel_is_a_result(make_job, module) -> None:
 
 
 def test_too_little_memory_is_told_with_the_file_and_may_pass(tmp_path: Path) -> None:
-    with pytest.raises(Transient, match=r"s\.tif.*resources\.mem"), naming(tmp_path / "s.tif"):
+    with (
+        pytest.raises(Transient, match=r"s\.tif.*resources\.mem"),
+        image_errors(tmp_path / "s.tif"),
+    ):
         raise MemoryError
 
 
@@ -150,5 +153,5 @@ def test_a_job_without_any_input_says_so(make_job) -> None:
 
 
 def test_libvips_out_of_disk_is_not_blamed_on_the_file(tmp_path: Path) -> None:
-    with pytest.raises(Transient, match=r"s\.tif.*No space left"), naming(tmp_path / "s.tif"):
+    with pytest.raises(Transient, match=r"s\.tif.*No space left"), image_errors(tmp_path / "s.tif"):
         raise pyvips.Error("wbuffer_write: write failed\nunix error: No space left on device")

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpc.runner.errors import BadInput
-from hpc.runner.imaging.busy import busy_regions
+from hpc.runner.imaging.code_regions import code_regions
 from hpc.runner.imaging.codes import read_codes
-from hpc.runner.imaging.looks import EVERY_LOOK, looks_at
-from hpc.runner.imaging.picture import read_grey, read_small
+from hpc.runner.imaging.picture import read_colour, read_grey
 from hpc.runner.imaging.ruler import read_ruler
+from hpc.runner.imaging.variants import ALL_RECIPES, variants
 from hpc.runner.modules import crop
 
 FEW = settings(max_examples=25)
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n")
-MOST = 10**7
+MAX_PIXELS = 10**7
 """Pixels; a sound image that is larger would only be slow to read."""
 SIDES = st.integers(1, 90)
 
@@ -55,7 +55,7 @@ def test_any_header_is_read_or_refused_by_name(tmp_path: Path, **claims: int) ->
     path = tmp_path / "claims.tif"
     path.write_bytes(tiff_header(**claims))
     try:
-        small, size = read_small(path, 100, MOST)
+        small, size = read_colour(path, MAX_PIXELS, max_side=100)
     except BadInput as error:
         assert "claims.tif" in str(error)
     else:
@@ -75,16 +75,16 @@ def test_any_bytes_after_a_magic_number_are_refused_by_name(
 
 @FEW
 @given(width=SIDES, height=SIDES, seed=st.integers(0, 9))
-def test_an_image_of_any_size_is_looked_at(tmp_path: Path, width, height, seed) -> None:
+def test_an_image_of_any_size_is_read(tmp_path: Path, width, height, seed) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
     path = tmp_path / "any.png"
     Image.fromarray(pixels).save(path)
     grey = read_grey(path)
     assert read_codes(grey, budget_s=0.1).codes == []
     assert read_ruler(path) is None
-    for x, y, w, h in (region.box for region in busy_regions(grey)):
-        assert 0 <= x < x + w <= width
-        assert 0 <= y < y + h <= height
+    for box in (region.box for region in code_regions(grey)):
+        assert 0 <= box.x < box.right <= width
+        assert 0 <= box.y < box.bottom <= height
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (3, 3)])
@@ -94,11 +94,11 @@ def test_a_sliver_is_a_result(make_job, size: tuple[int, int]) -> None:
     assert read_ruler(job.image()) is None
 
 
-def test_every_look_knows_where_its_points_lie() -> None:
+def test_every_variant_knows_where_its_points_lie() -> None:
     part = np.full((100, 200), 255, dtype=np.uint8)
-    for look in looks_at(part, EVERY_LOOK):
-        height, width = look.pixels.shape
-        middle = look.back(width / 2, height / 2)
+    for variant in variants(part, ALL_RECIPES):
+        height, width = variant.pixels.shape
+        middle = variant.in_part(width / 2, height / 2)
         assert middle == pytest.approx((100, 50), abs=1.5)
-        along = look.back(width / 2 + 30 * look.scale, height / 2 - 40 * look.scale)
+        along = variant.in_part(width / 2 + 30 * variant.scale, height / 2 - 40 * variant.scale)
         assert np.hypot(along[0] - middle[0], along[1] - middle[1]) == pytest.approx(50, abs=0.5)

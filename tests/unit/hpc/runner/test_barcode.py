@@ -197,7 +197,7 @@ def test_a_nul_in_a_code_is_shown_since_no_database_text_has_one(make_job, draw)
 def test_a_busy_machine_takes_nothing_from_the_budget(make_job, draw, monkeypatch) -> None:
     """A second on the wall passes at every look at the clock, and none at the processor."""
     walls = iter(range(10**6))
-    monkeypatch.setattr(codes, "PATIENCE", 10**6)
+    monkeypatch.setattr(codes, "MAX_WALL_TIMES", 10**6)
     seen_by(monkeypatch, codes, "time", monotonic=lambda: float(next(walls)))
     sheet = draw({(100, 100): ("NHMD-1", "QRCode")})
     sheet.paste(Image.effect_noise((200, 200), 120), (900, 700))

@@ -6,11 +6,12 @@ from PIL import Image, ImageDraw
 
 from demo.specimens.lettering import write
 from hpc.runner.imaging.blocks import blocks
+from hpc.runner.imaging.rectangle import Box
 from hpc.runner.modules import ocr
 
 PAPER, GROUND, INK = 240, 150, 40
-LEFT = [(20, y, 200, 30) for y in (20, 70, 120)]
-RIGHT = [(260, y, 200, 30) for y in (20, 70, 120)]
+LEFT = [Box(20, y, 200, 30) for y in (20, 70, 120)]
+RIGHT = [Box(260, y, 200, 30) for y in (20, 70, 120)]
 
 
 def paper() -> np.ndarray:
@@ -43,22 +44,23 @@ def test_a_stroke_across_the_gap_is_no_edge() -> None:
 
 
 def test_lines_at_other_heights_are_of_two_labels_without_an_edge() -> None:
-    lower = [(x, y + 22, width, height) for x, y, width, height in RIGHT]
+    lower = [box._replace(y=box.y + 22) for box in RIGHT]
     assert parts(LEFT + lower, paper()) == [LEFT, lower]
 
 
 def test_a_label_below_both_joins_them_not() -> None:
     grey = paper()
     grey[:160, 235:245] = GROUND
-    wide = (20, 170, 440, 30)
+    wide = Box(20, 170, 440, 30)
     assert parts([*LEFT, *RIGHT, wide], grey) == [LEFT, RIGHT, [wide]]
     lifted = np.roll(grey, 50, axis=0)
-    down = [[(x, y + 50, w, h) for x, y, w, h in side] for side in (LEFT, RIGHT)]
-    assert parts([(20, 20, 440, 30), *down[0], *down[1]], lifted) == [[(20, 20, 440, 30)], *down]
+    down = [[box._replace(y=box.y + 50) for box in side] for side in (LEFT, RIGHT)]
+    above = Box(20, 20, 440, 30)
+    assert parts([above, *down[0], *down[1]], lifted) == [[above], *down]
 
 
 def test_lines_one_above_the_other_are_never_parted() -> None:
-    steps = [(20, 20, 90, 30), (200, 70, 90, 30), (380, 120, 90, 30)]
+    steps = [Box(20, 20, 90, 30), Box(200, 70, 90, 30), Box(380, 120, 90, 30)]
     assert parts(steps, paper()) == [steps]
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from hpc.runner.errors import WrongKind
+from hpc.runner.imaging.integrity import check_integrity
 from hpc.runner.imaging.pages import picture_of
-from hpc.runner.imaging.whole import remarks
 from hpc.runner.job import GrantedChild, Job
 from hpc.runner.modules import barcode, crop, derive, ocr
 from tests.support.zoo import COLOURLESS, FULL, READ, RED, REFUSED, SIZE, Page, save_tiff
@@ -60,11 +60,11 @@ def test_every_module_refuses_what_none_can_read_and_says_what_to_do(make_job, n
 
 def test_samples_left_out_and_further_pictures_are_told_of(tmp_path: Path) -> None:
     READ["infrared.tif"](tmp_path / "a.tif")
-    assert "infrared" in remarks(tmp_path / "a.tif")[0]
+    assert "infrared" in check_integrity(tmp_path / "a.tif")[0]
     save_tiff(tmp_path / "b.tif", FULL, FULL)
-    assert "of its 2 pictures" in remarks(tmp_path / "b.tif")[0]
+    assert "of its 2 pictures" in check_integrity(tmp_path / "b.tif")[0]
     READ["thumbnail_first.tif"](tmp_path / "c.tif")
-    assert remarks(tmp_path / "c.tif") == []
+    assert check_integrity(tmp_path / "c.tif") == []
 
 
 def test_a_thumbnail_inside_a_page_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from hpc.runner.imaging.rectangle import Rectangle, rectangle_through, upright
+from hpc.runner.imaging.rectangle import Box, Rectangle, rectangle_through
 
 SIZES = st.floats(10, 1000)
 TURNED = st.floats(-12, 12)
@@ -20,20 +20,20 @@ def test_its_corners_say_it_all(**given: float) -> None:
 
 
 def test_an_upright_one_is_its_box() -> None:
-    assert upright((10, 20, 30, 40)).box(200, 200) == (10, 20, 30, 40)
+    assert Rectangle(25, 40, 30, 40, 0.0).box(200, 200) == Box(10, 20, 30, 40)
 
 
 @given(angle=TURNED, x=st.integers(0, 900), y=st.integers(0, 900))
 def test_what_it_is_drawn_around_lies_inside(angle: float, x: int, y: int) -> None:
     sheet = Rectangle(400, 500, 300, 200, angle)
-    grown = sheet.around((x, y, 50, 30))
+    grown = sheet.around(Box(x, y, 50, 30))
     assert grown.angle == angle
     assert min(grown.width - 300, grown.height - 200) >= -1e-6
-    left, top, width, height = grown.box(2000, 2000)
-    assert left <= x + 1
-    assert top <= y + 1
-    assert left + width >= x + 49
-    assert top + height >= y + 29
+    box = grown.box(2000, 2000)
+    assert box.x <= x + 1
+    assert box.y <= y + 1
+    assert box.right >= x + 49
+    assert box.bottom >= y + 29
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

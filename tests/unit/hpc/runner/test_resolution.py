@@ -9,7 +9,7 @@ from PIL import Image
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging.rectangle import Rectangle
 from hpc.runner.imaging.resolution import ppi_in_file
-from hpc.runner.imaging.scaled import no_sense, write_scaled
+from hpc.runner.imaging.scaled import size_problem, write_scaled
 from hpc.runner.job import GrantedChild
 from hpc.runner.modules import derive
 
@@ -160,4 +160,4 @@ def test_a_sheet_cut_out_of_its_image_has_the_shape_it_was_found_in(
             source_ppi=600,
             cut=sheet,
         )
-        assert no_sense(copy, 100) is None
+        assert size_problem(copy, 100) is None

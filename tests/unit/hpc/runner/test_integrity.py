@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hpc.runner.errors import BadInput
+from hpc.runner.imaging.integrity import check_integrity
 from hpc.runner.imaging.jpeg import damage_of, frame_of
-from hpc.runner.imaging.whole import remarks
 from hpc.runner.job import GrantedChild
 from hpc.runner.modules import barcode, crop, derive
 from tests.support.jobs_on_disk import job_on_disk
@@ -83,15 +83,15 @@ def test_a_jpeg_that_ends_where_a_restart_was_to_come_lacks_a_part(tmp_path: Pat
         path.write_bytes(whole[:start] + b"\xff\xd9")
         if n < 9:
             with pytest.raises(BadInput, match=f"{n}.jpg: a part of its picture is missing"):
-                remarks(path)
+                check_integrity(path)
         else:  # less than two rows of blocks are no grey rim, and a warning
-            assert len(remarks(path)) == 1
+            assert len(check_integrity(path)) == 1
 
 
 def test_a_whole_file_of_each_kind_passes_without_a_word(tmp_path: Path) -> None:
     for name, content in WHOLE.items():
         (tmp_path / name).write_bytes(content)
-        assert remarks(tmp_path / name) == []
+        assert check_integrity(tmp_path / name) == []
 
 
 def with_strips_of_zeros(path: Path, compression: str | None) -> None:
@@ -136,7 +136,7 @@ def test_a_narrow_black_rim_is_a_pictures_own(tmp_path: Path) -> None:
     image = grainy(200, 400)
     image.paste((0, 0, 0), (0, 392, 200, 400))
     image.save(tmp_path / "a.tif")
-    assert remarks(tmp_path / "a.tif") == []
+    assert check_integrity(tmp_path / "a.tif") == []
 
 
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])

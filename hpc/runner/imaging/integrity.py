@@ -1,7 +1,7 @@
 """Whether the picture of a file is all there, and what a person should know of it.
 
 Decoders fill what is missing with black or grey and go on. What a file cut short leaves is
-looked for here in the bytes themselves: a module must not depend on who looked before it.
+looked for here in the bytes themselves: a module must not depend on who checked before it.
 """
 
 from pathlib import Path
@@ -9,15 +9,19 @@ from pathlib import Path
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging import tiff
 from hpc.runner.imaging.jpeg import damage_of
-from hpc.runner.imaging.pages import Picture, picture_of
+from hpc.runner.imaging.pages import picture_of
 from hpc.runner.imaging.picture import MAX_PIXELS, open_image
+from hpc.runner.imaging.tiff import Directory
 from hpc.runner.imaging.zeros import CUT_SHARE, zeros_at_end
 
-BLOCK = 512
-ONCE_MORE = "copy it again from where it was made"
+LAST_BLOCK = 512
+"""Bytes at the end of a WebP file, which has no checksum: one is zero that was never written."""
+COPY_AGAIN = "copy it again from where it was made"
 
 
-def remarks(path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = False) -> list[str]:
+def check_integrity(
+    path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = False
+) -> list[str]:
     """What a person should know of a picture that is all there: warnings without `; `.
 
     `accept_black`: a person says that the zeros at the end of the picture are its own. Raises
@@ -25,6 +29,8 @@ def remarks(path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = Fa
     """
     open_image(path, max_pixels)
     picture = picture_of(path)
+    size = path.stat().st_size
+    last = max(0, size - LAST_BLOCK)
     warnings = []
     if picture.alike > 1:
         warnings.append(
@@ -33,40 +39,32 @@ def remarks(path: Path, max_pixels: int = MAX_PIXELS, *, accept_black: bool = Fa
     if picture.colours is not None:
         warnings.append(f"{path.name}: samples beyond its colours (infrared?) were left out")
     if picture.directory is not None:
-        _check_parts(path, picture, accept_black)
-    if picture.kind == "webp" and _ends_in_zeros(path):
-        raise BadInput(f"{path.name}: ends in zeros, it was never written whole; {ONCE_MORE}")
+        _check_parts(path, picture.directory, accept_black)
+    if picture.kind == "webp" and zeros_at_end(path, [(last, size - last)]) == size - last:
+        raise BadInput(f"{path.name}: ends in zeros, it was never written whole; {COPY_AGAIN}")
     if picture.kind == "jpeg" and (damage := damage_of(path)):
         if damage.missing:
             raise BadInput(
-                f"{path.name}: a part of its picture is missing ({damage.why}); {ONCE_MORE}"
+                f"{path.name}: a part of its picture is missing ({damage.why}); {COPY_AGAIN}"
             )
         warnings.append(f"{path.name}: this JPEG is corrupt ({damage.why}), look for false blocks")
     return warnings
 
 
-def _check_parts(path: Path, picture: Picture, accept_black: bool) -> None:
+def _check_parts(path: Path, directory: Directory, accept_black: bool) -> None:
     """Raise BadInput where strips or tiles of a TIFF lie beyond its end or were never written."""
-    assert picture.directory is not None
-    parts, size = picture.directory.parts, path.stat().st_size
+    parts, size = directory.parts, path.stat().st_size
     if missing := sum(not count or offset + count > size for offset, count in parts):
         raise BadInput(
             f"{path.name}: {missing} of {len(parts)} parts of its picture are not in the file, "
-            f"it was cut short; {ONCE_MORE}"
+            f"it was cut short; {COPY_AGAIN}"
         )
-    if accept_black or picture.directory.first(tiff.COMPRESSION, 1) != 1:
+    if accept_black or directory.first(tiff.COMPRESSION, 1) != 1:
         return  # most packings cannot be unpacked from zeros; ingest has asked of the others
     total = sum(count for _, count in parts)
     zeros = zeros_at_end(path, parts)
     if total and zeros >= CUT_SHARE * total:
         raise BadInput(
             f"{path.name}: the last {zeros / total:.0%} of its pixels are all zero, as a copy cut "
-            f"short leaves them; {ONCE_MORE}, or set params.accept_black if they are right"
+            f"short leaves them; {COPY_AGAIN}, or set params.accept_black if they are right"
         )
-
-
-def _ends_in_zeros(path: Path) -> bool:
-    """Whether the last block of a file was never written: WebP has no checksum to tell."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - BLOCK))
-        return not file.read().strip(b"\0")
