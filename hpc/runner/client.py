@@ -10,8 +10,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ CALL_S = 120.0
 """All that one call to the server may take; CALL_TIMEOUT_S is for each of its waits."""
 LONGEST_PAUSE_S = 30.0
 APPLIED = frozenset({"applied", "repeated", "stale"})
-NOES = frozenset({400, 401, 403, 409, 413, 422})
+REFUSALS = frozenset({400, 401, 403, 409, 413, 422})
 """Statuses under which our server refuses."""
 GRANTED = frozenset({"guid", "params", "metadata"})
 """Fields that every grant has, whatever they hold."""
@@ -41,11 +41,11 @@ class Deadline:
         self._hurry = hurry
         self._tries = 0
 
-    def wait(self, least: float = 0.0) -> bool:
+    def wait(self, min_s: float = 0.0) -> bool:
         """Pause before the next try; False when the deadline would pass meanwhile."""
         ceiling = min(LONGEST_PAUSE_S, 0.25 * 2.0 ** min(self._tries, 10))
         self._tries += 1
-        wake = time.monotonic() + max(min(least, LONGEST_PAUSE_S), random.uniform(0, ceiling))
+        wake = time.monotonic() + max(min(min_s, LONGEST_PAUSE_S), random.uniform(0, ceiling))
         if wake > self._until:
             return False
         # Short naps: the scheduler's signal must be able to end the wait, and a signal
@@ -58,6 +58,7 @@ class Deadline:
 
 
 MakeDeadline = Callable[[], Deadline]
+Ask = Callable[[], AbstractContextManager[http.client.HTTPResponse]]
 Known = Callable[[Any, int], bool]
 """Whether an answer's JSON is our server's about an attempt."""
 
@@ -100,7 +101,8 @@ def is_token(body: Any, attempt: int) -> bool:
 
 def is_refusal(status: int, body: Any, attempt: int) -> bool:
     """Whether an answer is our server's own no to `attempt`."""
-    if status not in NOES or not isinstance(body, dict) or not isinstance(body.get("error"), str):
+    is_error = isinstance(body, dict) and isinstance(body.get("error"), str)
+    if status not in REFUSALS or not is_error:
         return False
     if "refused" in body:
         return isinstance(body["refused"], str) and body.get("attempt") == attempt
@@ -115,9 +117,9 @@ class AttemptClient:
         self, base: str, attempt: int, token: str, native_id: str, make_deadline: MakeDeadline
     ) -> None:
         self._base = f"{base.rstrip('/')}/attempts/{attempt}"
-        self._attempt = attempt
+        self.attempt = attempt
         self._token = token
-        self._make_deadline = make_deadline
+        self.make_deadline = make_deadline
         self.native_id = native_id
         self.path = f"/attempts/{attempt}"
 
@@ -125,7 +127,7 @@ class AttemptClient:
         """The grant. Raises NotGranted on 409, Refused on another no, Unreachable."""
         body = {"native_id": self.native_id, "nonce": nonce}
         try:
-            grant: dict[str, Any] = self._post("start", body, is_grant)
+            grant: dict[str, Any] = self.post("start", body, known=is_grant)
         except Refused as no:
             if no.status == http.client.CONFLICT:
                 raise NotGranted(str(no)) from no
@@ -134,52 +136,44 @@ class AttemptClient:
 
     def renew(self) -> ArsToken:
         """A fresh token for the archive."""
-        return ars_token(self._post("token", {}, is_token))
+        return ars_token(self.post("token", {}, known=is_token))
 
-    def post(self, verb: str, body: dict[str, Any], deadline: Deadline | None = None) -> None:
+    def post(
+        self, verb: str, body: Any, deadline: Deadline | None = None, known: Known = is_outcome
+    ) -> Any:
         """POST `/attempts/{id}/{verb}`; safe to repeat, the server knows the pair again.
 
         Returns once the server has acknowledged it. Raises Refused, Unreachable.
         """
-        self._post(verb, body, is_outcome, deadline)
+        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        headers = {"Content-Type": "application/json"}
+        request = partial(make_request, "POST", f"{self._base}/{verb}", self._token, headers, data)
+        return self._call(
+            f"POST {self.path}/{verb}",
+            lambda: answered(request(), CALL_TIMEOUT_S, CALL_S),
+            known,
+            deadline,
+        )
 
     def show(self, path: Path, name: str) -> None:
         """PUT `path` to `/attempts/{id}/outputs/{name}`."""
         query = urlencode({"crc32": crc32_of(path), "size_bytes": path.stat().st_size})
         url = f"{self._base}/outputs/{quote(name, safe='')}?{query}"
+        self._call(f"PUT {name}", partial(put, path, url, self._token), is_outcome)
+
+    def _call(self, what: str, ask: Ask, known: Known, deadline: Deadline | None = None) -> Any:
+        """Ask until our server itself answers: with JSON that is `known`, or with its own no."""
 
         def once() -> Any:
-            with self._asked(), put(path, url, self._token) as answer:
-                return self._known(answer, is_outcome)
-
-        retried(f"PUT {name}", self._make_deadline(), once)
-
-    def _post(
-        self, verb: str, body: dict[str, Any], known: Known, deadline: Deadline | None = None
-    ) -> Any:
-        data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        headers = {"Content-Type": "application/json"}
-        request = partial(make_request, "POST", f"{self._base}/{verb}", self._token, headers, data)
-
-        def once() -> Any:
-            with self._asked(), answered(request(), CALL_TIMEOUT_S, CALL_S) as answer:
-                return self._known(answer, known)
-
-        return retried(f"POST {self.path}/{verb}", deadline or self._make_deadline(), once)
-
-    def _known(self, answer: http.client.HTTPResponse, known: Known) -> Any:
-        """The answer's JSON when it is one of the server's. Raises Again."""
-        body = read_json(answer)
-        if not known(body, self._attempt):
+            try:
+                with ask() as answer:
+                    body = read_json(answer)
+            except Denied as no:
+                if is_refusal(no.status, no.body, self.attempt):
+                    raise Refused(str(no), no.status) from no
+                raise Again(str(no), no.after) from no
+            if known(body, self.attempt):
+                return body
             raise Again(f"{answer.status} with an answer that is not our server's: {shown(body)}")
-        return body
 
-    @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Tell our server's own no, which is Refused, from that of others in between."""
-        try:
-            yield
-        except Denied as no:
-            if is_refusal(no.status, no.body, self._attempt):
-                raise Refused(str(no), no.status) from no
-            raise Again(str(no), no.after) from no
+        return retried(what, deadline or self.make_deadline(), once)

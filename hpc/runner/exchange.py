@@ -13,7 +13,8 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +22,11 @@ from urllib.parse import urlsplit
 from hpc.runner.errors import BadInput
 
 MAX_ANSWER = 64 << 20
-"""Bytes of JSON that are read at most; the largest grant is a few MB."""
+"""Bytes of JSON; the largest grant is a few MB."""
 MAX_REFUSAL = 64 << 10
 TRANSFER_TIMEOUT_S = 120.0
-SHOWN = 500
-"""Characters of an answer that are told."""
+MAX_SHOWN = 500
+"""Characters of an answer that are reported."""
 
 NO_ANSWER = (OSError, http.client.HTTPException, ValueError)
 """What the standard library raises for a connection that fails and for bytes that are no HTTP."""
@@ -48,81 +49,68 @@ class Denied(Exception):
         self.status, self.body, self.after = status, body, after
 
 
-class _Cut:
+class _TimeLimit:
     """Ends a connection when the time for all of a call is over.
 
-    A socket's own timeout begins anew with every byte, so that a slow enough talker never
-    meets it. Without `seconds` nothing is cut.
+    A socket's own timeout begins anew with every byte, so that a slow enough sender never
+    meets it. Without `seconds` nothing is ended.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._socket: socket.socket | None = None
-        self._over = False
-        self._timer = threading.Timer(seconds, self._end) if seconds is not None else None
-
-    def watch(self, connected: socket.socket) -> None:
-        self._socket = connected
-        if self._over:
-            self._end()
-
-    def begin(self) -> None:
-        if self._timer is not None:
-            self._timer.daemon = True
+        self._is_over = False
+        self._timer = threading.Timer(seconds or 0.0, self._end)
+        self._timer.daemon = True
+        if seconds is not None:
             # Where a job may have no more threads, the socket's own timeout has to do.
             with suppress(RuntimeError):
                 self._timer.start()
 
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def watch(self, connected: socket.socket) -> None:
+        self._socket = connected
+        if self._is_over:
+            self._end()
+
+    def close(self) -> None:
+        self._timer.cancel()
 
     def _end(self) -> None:
-        self._over = True
+        self._is_over = True
         if self._socket is not None:
             # The plain method: TLS must not be torn from under the thread that reads.
             with suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class _Line(http.client.HTTPConnection):
-    cut: _Cut
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, *args: Any, limit: _TimeLimit, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._limit = limit
 
     def connect(self) -> None:
         super().connect()
-        self.cut.watch(self.sock)
+        self._limit.watch(self.sock)
 
 
-class _SecureLine(http.client.HTTPSConnection):
-    cut: _Cut
-
-    def connect(self) -> None:
-        super().connect()
-        self.cut.watch(self.sock)
+class _SecureConnection(_Connection, http.client.HTTPSConnection):
+    pass
 
 
-class _Lines(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections that `cut` may end."""
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections that `limit` may end."""
 
-    def __init__(self, cut: _Cut) -> None:
+    def __init__(self, limit: _TimeLimit) -> None:
         urllib.request.HTTPHandler.__init__(self)
-        self._cut = cut
+        self._limit = limit
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._line(_Line), req)
+        return self.do_open(partial(_Connection, limit=self._limit), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._line(_SecureLine), req)
-
-    def _line(self, kind: Any) -> Any:
-        def make(host: str, **more: Any) -> Any:
-            line = kind(host, **more)
-            line.cut = self._cut
-            return line
-
-        return make
+        return self.do_open(partial(_SecureConnection, limit=self._limit), req)
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def _stay(self, *_args: Any, **_kwargs: Any) -> None:
         """A redirect is an answer like any other; where it leads is not even read."""
 
@@ -142,26 +130,21 @@ def make_request(
 
 @contextmanager
 def answered(
-    request: urllib.request.Request, timeout: float, whole: float | None = None
+    request: urllib.request.Request, timeout: float, total: float | None = None
 ) -> Iterator[http.client.HTTPResponse]:
     """The answer with its body still to be read, for as long as the block lasts.
 
-    `timeout` bounds each wait, `whole` all of it, in seconds. Raises Denied for an answer
+    `timeout` bounds each wait, `total` all of it, in seconds. Raises Denied for an answer
     other than 2xx and Again for none; what reading the body raises is NO_ANSWER.
     """
-    cut = _Cut(whole)
-    opener = urllib.request.build_opener(_StayHere, _Lines(cut))
-    cut.begin()
-    try:
-        with _opened(opener, request, timeout) as response:
-            yield response
-    finally:
-        cut.stop()
+    with closing(_TimeLimit(total)) as limit, _opened(request, timeout, limit) as response:
+        yield response
 
 
 def _opened(
-    opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float
+    request: urllib.request.Request, timeout: float, limit: _TimeLimit
 ) -> http.client.HTTPResponse:
+    opener = urllib.request.build_opener(_NoRedirects, _Handler(limit))
     try:
         response: http.client.HTTPResponse = opener.open(request, timeout=timeout)
         return response
@@ -175,20 +158,13 @@ def _denied(answer: urllib.error.HTTPError) -> Denied:
     content = b""
     with answer, suppress(*NO_ANSWER):
         content = answer.read(MAX_REFUSAL)
-    text = content.decode("utf-8", "replace").strip()[:SHOWN]
-    message = f"{answer.code} {answer.reason}: {text}"
-    return Denied(message, answer.code, _json(content), _seconds(answer.headers.get("Retry-After")))
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _seconds(value: str | None) -> float:
-    return float(value) if value and value.isdecimal() else 0.0
+    body = None
+    with suppress(ValueError, RecursionError):
+        body = json.loads(content)
+    text = content.decode("utf-8", "replace").strip()[:MAX_SHOWN]
+    after = answer.headers.get("Retry-After", "")
+    seconds = float(after) if after.isdecimal() else 0.0
+    return Denied(f"{answer.code} {answer.reason}: {text}", answer.code, body, seconds)
 
 
 def read_json(response: http.client.HTTPResponse) -> Any:
@@ -202,7 +178,7 @@ def read_json(response: http.client.HTTPResponse) -> Any:
 
 def shown(body: Any) -> str:
     """What an answer is that is none, in a few plain characters."""
-    return ascii(list(body) if isinstance(body, dict) else body)[:SHOWN]
+    return ascii(list(body) if isinstance(body, dict) else body)[:MAX_SHOWN]
 
 
 @contextmanager

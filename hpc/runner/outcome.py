@@ -10,13 +10,12 @@ import time
 import traceback
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from hpc.runner.errors import JobError, Terminated
 from hpc.runner.job import Result
 
-LONGEST_TRACE = 4000
+MAX_TRACE = 4000
 
 
 class UsageMeter:
@@ -27,8 +26,7 @@ class UsageMeter:
     """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._cpu_before = self._cpu()
+        self._began, self._cpu_before = time.monotonic(), time.process_time()
         # Fails on old kernels and in some containers; then the peak is the process's.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
@@ -37,14 +35,9 @@ class UsageMeter:
         """Wall seconds, CPU seconds and peak resident memory in MB of 10^6 bytes."""
         return {
             "seconds": round(time.monotonic() - self._began, 3),
-            "cpu_s": round(self._cpu() - self._cpu_before, 3),
+            "cpu_s": round(time.process_time() - self._cpu_before, 3),
             "max_rss_mb": round(_peak_kib() * 1024 / 1_000_000, 1),
         }
-
-    @staticmethod
-    def _cpu() -> float:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        return used.ru_utime + used.ru_stime
 
 
 def _peak_kib() -> int:
@@ -66,39 +59,33 @@ class RunOutcome(AbstractContextManager["RunOutcome"]):
         self.failure: dict[str, Any] | None = None
         self._usage = UsageMeter()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if error is not None and not isinstance(error, Exception | Terminated):
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if error is None:
+            if self.result is not None:
+                self.result["usage"] = self._usage.so_far()
             return False
-        if isinstance(error, Terminated):
-            self.result = None
-        elif error is not None:
-            self.result = None
+        self.result = None
+        if isinstance(error, Exception):
             self.failure = {**failure_of(error), "usage": self._usage.so_far()}
-        elif self.result is not None:
-            self.result["usage"] = self._usage.so_far()
-        return True
+        return isinstance(error, Exception | Terminated)
 
 
 def failure_of(error: BaseException) -> dict[str, Any]:
     """The `fail` body for `error`, without native id, nonce and usage."""
-    status, message = "ERROR", str(error)
-    if isinstance(error, JobError):
-        status = error.fail_status
-    elif isinstance(error, MemoryError):
-        status = "RETRY"
-        message = f"not enough memory; raise the stage's resources.mem ({error})"
-    elif isinstance(error, ImportError):
-        status = "RETRY"
-        message = f"a library does not load on this site; prepare the site again ({error})"
-    elif isinstance(error, OSError):
-        status, message = "RETRY", f"the site's disk or network: {error}"
-    else:
-        message = f"an error in the module itself: {type(error).__name__}: {error}"
+    match error:
+        case JobError():
+            status, message = error.fail_status, str(error)
+        case MemoryError():
+            status = "RETRY"
+            message = f"not enough memory; raise the stage's resources.mem ({error})"
+        case ImportError():
+            status = "RETRY"
+            message = f"a library does not load on this site; prepare the site again ({error})"
+        case OSError():
+            status, message = "RETRY", f"the site's disk or network: {error}"
+        case _:
+            status = "ERROR"
+            message = f"an error in the module itself: {type(error).__name__}: {error}"
     return {
         "fail_status": status,
         "message": message,
@@ -113,4 +100,4 @@ def _named(error: BaseException) -> str:
     if isinstance(error, JobError):
         return name
     trace = "".join(traceback.format_exception(error))
-    return f"{name}\n{trace[-LONGEST_TRACE:]}"
+    return f"{name}\n{trace[-MAX_TRACE:]}"

@@ -20,7 +20,7 @@ from hpc.runner.errors import NotGranted, Refused, Unreachable
 from hpc.runner.files import listed
 from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer
-from hpc.runner.outcome import RunOutcome
+from hpc.runner.outcome import RunOutcome, failure_of
 from hpc.runner.registry import load_prepared
 from hpc.runner.share import ArchiveShare
 from hpc.runner.signals import Signals
@@ -87,7 +87,7 @@ class Runner:
         if isinstance(server, Spool):
             return server
         token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
-        return ArchiveShare(server, token, line.attempt, self._deadline)
+        return ArchiveShare(server, token)
 
     def _outcome(
         self, line: ManifestLine, grant: dict[str, Any], server: Server
@@ -120,7 +120,7 @@ class Runner:
         and keeping before the patient tries, since a kill may come at any moment."""
         try:
             try:
-                self._tell(line, server, verb, body)
+                self._send(line, server, verb, body)
             except Unreachable as silence:
                 LOG.error("%r: %s; the outcome waits in results/", line, silence)
             except Refused as no:
@@ -130,7 +130,7 @@ class Runner:
             return os.EX_IOERR
         return 0
 
-    def _tell(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> None:
+    def _send(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> None:
         if self.signals.ended:
             self._keep(line, server, verb, body)
         try:
@@ -143,12 +143,7 @@ class Runner:
             self._forget(line)
 
     def _refused(
-        self,
-        line: ManifestLine,
-        server: Server,
-        verb: str,
-        body: dict[str, Any],
-        no: Refused,
+        self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any], no: Refused
     ) -> int:
         """The server said no: an outdated attempt is nobody's business; a bad result fails.
 
@@ -162,13 +157,10 @@ class Runner:
         if verb != "complete" or no.status not in RESULT_NOT_TAKEN:
             self._forget(line)
             return 0
-        failure = {
+        failure = failure_of(no) | {
             "native_id": body["native_id"],
             "nonce": body["nonce"],
-            "fail_status": "ERROR",
             "message": f"the server does not take the result of module {line.module}: {no}",
-            "exception": "Refused",
-            "exit_code": None,
             "usage": body["result"]["usage"],
         }
         return self._deliver(line, server, "fail", failure)
@@ -184,7 +176,7 @@ class Runner:
 
     @contextmanager
     def _log(self, line: ManifestLine) -> Iterator[None]:
-        """What happens to a line is told in `log/<index>.log`."""
+        """What happens to a line is logged in `log/<index>.log`."""
         folder = self.folder / "log"
         folder.mkdir(exist_ok=True)
         handler = logging.FileHandler(folder / f"{line.index}.log", encoding="utf-8")

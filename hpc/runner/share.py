@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
-from hpc.runner.client import AttemptClient, MakeDeadline, retried
+from hpc.runner.client import AttemptClient, retried
 from hpc.runner.errors import Refused, Transient, Unreachable
 from hpc.runner.exchange import (
     NO_ANSWER,
@@ -29,9 +29,9 @@ from hpc.runner.files import CHUNK, matches, must_match
 from hpc.runner.grant import ArsToken
 from hpc.runner.job import RemoteFile
 
-SHARE_SAYS = frozenset({400, 401, 403, 404, 409, 413})
-"""Noes of the archive, or of what bounds it: they depend on its share, not on our file. 507 is
-how it says that the checksum did not match."""
+SHARE_REFUSALS = frozenset({400, 401, 403, 404, 409, 413})
+"""Statuses with which the archive, or what bounds it, refuses: they depend on its share, not on
+our file. 507 is how it says that the checksum did not match."""
 RENEW_BEFORE_S = 30.0
 WRONG_CRC_TRIES = 3
 
@@ -39,12 +39,8 @@ WRONG_CRC_TRIES = 3
 class ArchiveShare:
     """The archive's open share, read and written with a short-lived token renewed as needed."""
 
-    def __init__(
-        self, callbacks: AttemptClient, token: ArsToken, attempt: int, make_deadline: MakeDeadline
-    ) -> None:
-        self._callbacks = callbacks
-        self._attempt = attempt
-        self._make_deadline = make_deadline
+    def __init__(self, server: AttemptClient, token: ArsToken) -> None:
+        self._server = server
         self._keep(token)
 
     def fetch(self, file: RemoteFile, to: Path) -> None:
@@ -56,7 +52,7 @@ class ArchiveShare:
         if matches(to, file):
             return
         # Named by the attempt: a forgotten native job of an earlier one may still be writing.
-        partial = to.with_name(f".{to.name}.{self._attempt}.part")
+        partial = to.with_name(f".{to.name}.{self._server.attempt}.part")
         try:
             for _ in range(WRONG_CRC_TRIES):
                 what = f"download of {file.name}"
@@ -93,7 +89,7 @@ class ArchiveShare:
 
     def show(self, path: Path, name: str) -> None:
         """Send a small file to the server itself."""
-        self._callbacks.show(path, name)
+        self._server.show(path, name)
 
     def _keep(self, token: ArsToken) -> None:
         self._token = token.token
@@ -104,22 +100,22 @@ class ArchiveShare:
 
         def attempt() -> Any:
             if time.monotonic() >= self._renew_at:
-                self._keep(self._callbacks.renew())
+                self._keep(self._server.renew())
             try:
                 return once()
             except Denied as no:
-                if no.status in SHARE_SAYS:
+                if no.status in SHARE_REFUSALS:
                     raise Refused(str(no), no.status) from no
                 raise Again(str(no), no.after) from no
 
         try:
             try:
-                retried(what, self._make_deadline(), attempt)
+                retried(what, self._server.make_deadline(), attempt)
             except Refused as no:
                 if no.status not in (401, 403):
                     raise
-                self._keep(self._callbacks.renew())
-                retried(what, self._make_deadline(), attempt)
+                self._keep(self._server.renew())
+                retried(what, self._server.make_deadline(), attempt)
         except Refused as no:
             raise Transient(f"{what}: the share answered {no}") from no
 
@@ -150,20 +146,20 @@ class ArchiveShare:
         with answered(request, TRANSFER_TIMEOUT_S) as answer:
             resumed = answer.status == http.client.PARTIAL_CONTENT
             with partial.open("ab" if resumed else "wb") as out:
-                _pour(answer, out, file.size_bytes - have * resumed + 1)
+                _copy(answer, out, file.size_bytes - have * resumed + 1)
                 size = out.tell()
         if size < file.size_bytes:
             raise Again(f"the connection ended after {size} of {file.size_bytes} bytes")
 
 
-def _pour(answer: http.client.HTTPResponse, out: IO[bytes], most: int) -> None:
-    """Copy up to `most` bytes of a body to a file; only the reading side may be tried again, a
+def _copy(answer: http.client.HTTPResponse, out: IO[bytes], max_bytes: int) -> None:
+    """Copy up to `max_bytes` of a body to a file; only the reading side may be tried again, a
     full disk may not."""
-    while most > 0:
+    while max_bytes > 0:
         try:
-            chunk = answer.read(min(CHUNK, most))
+            chunk = answer.read(min(CHUNK, max_bytes))
         except NO_ANSWER as trouble:
             raise Again(f"{type(trouble).__name__}: {trouble}") from trouble
         if not chunk:
             return
-        most -= out.write(chunk)
+        max_bytes -= out.write(chunk)

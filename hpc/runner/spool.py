@@ -26,7 +26,11 @@ class Spool:
 
     def start(self, nonce: str) -> dict[str, Any]:
         """The grant that came with the batch. Raises NotGranted when another has the folder."""
-        grant = self._grant()
+        path = self._folder / "grants.jsonl"
+        try:
+            grant = json.loads(rows(path)[self._line.index])
+        except (BatchError, IndexError, ValueError) as error:
+            raise Refused(f"{path}, line {self._line.index}: {error}", 0) from error
         mine = self._folder / "started" / str(self._line.attempt)
         mine.parent.mkdir(exist_ok=True)
         try:
@@ -34,17 +38,9 @@ class Spool:
         except FileExistsError:
             raise NotGranted(f"{mine} is another's") from None
         write_whole(mine / "by", json.dumps({"native_id": self.native_id, "nonce": nonce}))
-        return grant
-
-    def _grant(self) -> dict[str, Any]:
-        path = self._folder / "grants.jsonl"
-        try:
-            grant = json.loads(rows(path)[self._line.index])
-        except (BatchError, IndexError, ValueError) as error:
-            raise Refused(f"{path}, line {self._line.index}: {error}", 0) from error
         return grant if isinstance(grant, dict) else {}
 
-    def post(self, verb: str, body: dict[str, Any], _: Deadline | None = None) -> Any:
+    def post(self, verb: str, body: dict[str, Any], _: Deadline | None = None) -> None:
         """Leave a message for the driver, with what it is to carry. Raises OSError."""
         message = {**body, "carry": self._sent} if self._sent else body
         keep_for_driver(self._folder, self._line.attempt, f"{self.path}/{verb}", message)

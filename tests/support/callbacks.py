@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
-from hpc.runner.client import NOES, is_grant, is_outcome, is_refusal, is_token
+from hpc.runner.client import REFUSALS, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
 from refinery.announce.announcer import announcing
 from tests.support.sites import install_sites
@@ -197,7 +197,7 @@ class Cluster:
         known = (is_outcome, is_grant, is_token)
         if status == 200:
             assert any(each(answer.json(), attempt_id) for each in known), answer.text
-        if status in NOES:
+        if status in REFUSALS:
             assert is_refusal(status, answer.json(), attempt_id), answer.text
         return answer.json()
 

@@ -37,7 +37,9 @@ BELOW = {
         ("faults", "lock", "retries", "scripts", "transfers"),
         ("collect", "driver", "retrieval", "shipping"), ("slurm", "local"),
     ),
-    "hpc.runner": ("errors", "job", ("client", "imaging"), "modules", ("registry", "runner")),
+    "hpc.runner": (
+        "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
+    ),
     "schemas": ("metadata", "pipeline"),
     "api": (("outputs", "totals"), "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (

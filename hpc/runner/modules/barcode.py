@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpc.runner.errors import BadInput
 from hpc.runner.job import Job, Result, result
+from hpc.runner.source import source_image
 
 if TYPE_CHECKING:
     from hpc.runner.imaging.codes import CodeReading, FoundCode
@@ -44,13 +45,10 @@ def run(job: Job) -> Result:
     or the parameter.
     """
     from hpc.runner.imaging.codes import BUDGET_S, FORMATS, read_codes
-    from hpc.runner.imaging.integrity import check_integrity
-    from hpc.runner.imaging.picture import MAX_PIXELS, image_errors, read_grey
+    from hpc.runner.imaging.picture import image_errors, read_grey
 
     patterns = compiled(job.params.get("patterns", {}))
-    path = job.image()
-    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = check_integrity(path, max_pixels, accept_black=job.accept_black)
+    path, max_pixels, warnings = source_image(job)
     grey = read_grey(path, max_pixels)
     budget_s = seconds_of(job.params.get("seconds", BUDGET_S))
     with image_errors(path):

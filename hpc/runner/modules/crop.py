@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging.rectangle import Box, Rectangle
 from hpc.runner.job import Job, Result, result
+from hpc.runner.source import source_image
 
 if TYPE_CHECKING:
     from hpc.runner.imaging.picture import Rgb
@@ -43,13 +44,10 @@ def run(job: Job) -> Result:
     `min_confidence` (0.3), `accept_black`, `max_pixels`. Raises BadInput naming the
     file or the parameter.
     """
-    from hpc.runner.imaging.integrity import check_integrity
-    from hpc.runner.imaging.picture import MAX_PIXELS, read_colour
+    from hpc.runner.imaging.picture import read_colour
 
     keep = kinds_kept(job.params.get("keep", []))
-    path = job.image()
-    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = check_integrity(path, max_pixels, accept_black=job.accept_black)
+    path, max_pixels, warnings = source_image(job)
     small, size = read_colour(path, max_pixels, max_side=COPY_SIDE)
     found = find_outline(small.numpy())
     scale = max(size) / max(small.width, small.height)

@@ -7,6 +7,7 @@ from typing import Any
 from hpc.runner.errors import BadInput
 from hpc.runner.imaging.rectangle import Rectangle, rectangle_through
 from hpc.runner.job import GrantedChild, Job, Result, inside, result
+from hpc.runner.source import source_image
 
 NAME = "derive"
 NEEDS = ("PIL", "numpy", "pyvips")
@@ -44,21 +45,14 @@ def run(job: Job) -> Result:
     earlier stage was sure of is cut out and set straight. Making them again gives the same.
     Raises BadInput, also for a derivative whose size makes no sense, Transient, OSError.
     """
-    from hpc.runner.imaging.integrity import check_integrity
-    from hpc.runner.imaging.picture import MAX_PIXELS
-
     children = children_asked(job)
     max_side, min_side = pixels_asked(job, "longest_px"), pixels_asked(job, "least_px")
-    source = job.image()
-    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = check_integrity(source, max_pixels, accept_black=job.accept_black)
+    source, max_pixels, warnings = source_image(job)
     resolution = source_resolution(job, source, max_pixels)
     cut = sheet_to_cut(job, source)
     (job.folder / "derived").mkdir(exist_ok=True)
-    made = [
-        make(job, child, source, resolution, cut, max_side or LONGEST_PX, min_side)
-        for child in children
-    ]
+    bounds = max_pixels, max_side or LONGEST_PX, min_side
+    made = [make(job, child, source, resolution, cut, *bounds) for child in children]
     details = {
         "image": source.name,
         "source_ppi": resolution.ppi,
@@ -155,6 +149,7 @@ def make(
     source: Path,
     resolution: Resolution,
     cut: Rectangle | None,
+    max_pixels: int,
     max_side: int,
     min_side: int | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -165,7 +160,6 @@ def make(
     that does. Raises BadInput, Transient, OSError.
     """
     from hpc.runner.files import crc32_of
-    from hpc.runner.imaging.picture import MAX_PIXELS
     from hpc.runner.imaging.scaled import FORMATS, size_problem, write_scaled
 
     file_format = "tif" if child.ppi >= MIN_TIFF_PPI else "jpeg"
@@ -180,7 +174,7 @@ def make(
             source_ppi=resolution.ppi,
             max_side=max_side if file_format == "jpeg" else None,
             cut=cut,
-            max_pixels=job.params.get("max_pixels", MAX_PIXELS),
+            max_pixels=max_pixels,
         )
         if problem := size_problem(scaled, min_side or MIN_PX[file_format]):
             raise BadInput(

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from hpc.runner.job import Job, Result, result
+from hpc.runner.source import source_image
 
 NAME = "ocr"
 NEEDS = ("PIL", "numpy", "pyvips", "rapidocr", "onnxruntime")
@@ -20,13 +21,10 @@ def run(job: Job) -> Result:
     No text, or a mean confidence below `min_confidence` (0.8), is a result with a warning.
     Params: `min_confidence`, `accept_black`, `max_pixels`. Raises BadInput naming the file.
     """
-    from hpc.runner.imaging.integrity import check_integrity
-    from hpc.runner.imaging.picture import MAX_PIXELS, image_errors, read_colour
+    from hpc.runner.imaging.picture import image_errors, read_colour
     from hpc.runner.imaging.text import mean_confidence, read_labels
 
-    path = job.image()
-    max_pixels = job.params.get("max_pixels", MAX_PIXELS)
-    warnings = check_integrity(path, max_pixels, accept_black=job.accept_black)
+    path, max_pixels, warnings = source_image(job)
     image, size = read_colour(path, max_pixels, max_read=MAX_READ_PIXELS)
     with image_errors(path):
         labels = read_labels(image, job.threads)

@@ -17,7 +17,7 @@ def test_patience_ends_at_its_deadline() -> None:
 
 
 def test_patience_ends_when_told_to_hurry() -> None:
-    assert not Deadline(60, hurry=lambda: True).wait(least=5)
+    assert not Deadline(60, hurry=lambda: True).wait(min_s=5)
 
 
 def test_no_patience_is_one_try() -> None:
