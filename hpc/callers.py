@@ -23,7 +23,7 @@ QUEUE_FULL = "-1"
 """The job id a script reports when its cluster took no job."""
 
 KINDS = {"submitted": "queued", "complete": "finished", "fail": "failed", "outputs": "output"}
-"""What the inbox calls a runner's message, where that is not its path's last word."""
+"""What the inbox calls a runner's message, where that is not the last part of its path."""
 
 
 class MessageRefused(Exception):
@@ -61,7 +61,7 @@ class SiteScript:
 class ScriptCall:
     """A call of an existing script: who made it, which job it means, how the inbox keeps it.
 
-    `who` is the attempt whose token it shows, or None when it may speak for every site's;
+    `who` is the attempt whose token it shows, or None when it may call for every site's;
     `native_id` the job id it names; `says` what makes another call the same, and `brings` what
     would be lost if it were not taken.
     """
@@ -88,11 +88,11 @@ class ScriptCall:
         return "" if self.native_id == QUEUE_FULL else self.native_id
 
     def inbox_entry(self, at: BoundJob | None) -> Received:
-        """How the inbox keeps it: under one key for the same words about the same attempt."""
+        """How the inbox keeps it: under one key for the same call about the same attempt."""
         attempt = at.attempt if at else None
-        words = json.dumps(self.says, sort_keys=True)
+        says = json.dumps(self.says, sort_keys=True)
         ids = f"{at.job_id if at else 0}|{attempt.id if attempt else 0}"
-        key = hashlib.sha256(f"{self.kind}|{self.about or self.guid}|{ids}|{words}".encode())
+        key = hashlib.sha256(f"{self.kind}|{self.about or self.guid}|{ids}|{says}".encode())
         return Received(
             f"script|{key.hexdigest()}",
             f"/api/v1/{self.kind}",

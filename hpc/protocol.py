@@ -1,4 +1,4 @@
-"""What a cluster and we say to each other about an attempt: the same messages at every site.
+"""The messages of a cluster about an attempt: the same at every site.
 
 Every message is one transaction: the attempt is locked, the call judged by who makes it and by
 the attempt's state, written to the inbox, applied with all that follows, and queued for
@@ -171,7 +171,7 @@ async def ended(
 
 
 async def refused(tx: AsyncConnection, found: Attempt, *, why: str, actor: str) -> AttemptReply:
-    """A driver's word that the site will never take an attempt as it is asked for."""
+    """A driver's report that the site will never take an attempt as it is asked for."""
     driver = RunnerCaller(found.id, found.fence, relayed=True)
     call = await judge_call(tx, driver, "refused", {"why": why, "by": actor}, kind="failed")
     return await _end(tx, call, Ending("failed", why, final=True))
@@ -252,16 +252,17 @@ def _ending(of: LockedAttempt, body: WorkFailed, why: str) -> Ending:
     cause, found = failure_cause(body), of.attempt
     is_specimens = cause is FailureCause.SPECIMEN
     lacks = cause is FailureCause.SITE_LACKS_LIBRARY and bool(of.module)
-    pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(found.n - 1, 10))
-    if lacks:
-        pause_s = 0.0  # it waits for no time, but for a site that has the library
+    delay_s = None
+    if not is_specimens:  # one that lacks a library waits for a site that has it, for no time
+        grown_s = FIRST_PAUSE_S * 2.0 ** min(found.n - 1, 10)
+        delay_s = 0.0 if lacks else min(LONGEST_PAUSE_S, grown_s)
     outcome = "failed" if is_specimens else "unserved"
     return Ending(
         "cancelled" if found.cancel_requested else outcome,
         why,
         final=body.fail_status == "ERROR",
         uses_try=is_specimens,
-        delay_s=None if is_specimens else pause_s,
+        delay_s=delay_s,
         lacks=lacks,
         exit_code=body.exit_code,
         usage=body.usage,

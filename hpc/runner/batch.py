@@ -12,8 +12,10 @@ from typing import Any
 from hpc.runner.errors import BatchError
 from hpc.runner.files import write_whole
 
-TEXTS = ("guid", "stage", "module", "callback", "root")
-NUMBERS = ("attempt", "fence")
+FIELDS: dict[str, type] = {
+    **dict.fromkeys(("guid", "stage", "module", "callback", "root"), str),
+    **dict.fromkeys(("attempt", "fence"), int),
+}
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,14 @@ def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> M
         raise BatchError(f"{where}: is not JSON ({error})") from error
     if not isinstance(row, dict):
         raise BatchError(f"{where}: is not an object")
-    for field, kind in [(name, str) for name in TEXTS] + [(name, int) for name in NUMBERS]:
+    for field, kind in FIELDS.items():
         if not isinstance(row.get(field), kind):
             raise BatchError(f"{where}, field {field!r}: is missing or not a {kind.__name__}")
-    if not Path(row["root"]).is_absolute() or Path(row["root"]) == Path(Path(row["root"]).anchor):
+    root = Path(row["root"])
+    if not root.is_absolute() or root == Path(root.anchor):
         raise BatchError(f"{where}, field 'root': {row['root']!r} is not the folder of a site")
-    return ManifestLine(
-        index=index,
-        root=Path(row["root"]),
-        token=tokens[index].strip(),
-        **{name: row[name] for name in (*NUMBERS, *TEXTS) if name != "root"},
-    )
+    known = {name: row[name] for name in FIELDS} | {"root": root}
+    return ManifestLine(index=index, token=tokens[index].strip(), **known)
 
 
 def keep_for_driver(folder: Path, attempt: int, path: str, body: dict[str, Any]) -> Path:

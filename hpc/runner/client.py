@@ -2,7 +2,7 @@
 
 Every call has a deadline and is retried with full-jitter backoff until our server itself has
 answered. Between a node and the server stand proxies, gateways and portals, and each of them
-has a yes and a no of its own: an answer that has not the shape told here says nothing.
+answers for itself: an answer that has not the shape known here does not count.
 """
 
 import http.client
@@ -34,7 +34,7 @@ GRANTED = frozenset({"guid", "params", "metadata"})
 
 
 class Deadline:
-    """How long to keep trying: `seconds` from now, or no longer once `hurry` says so."""
+    """How long to keep trying: `seconds` from now, or no longer once `hurry` is true."""
 
     def __init__(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         self._until = time.monotonic() + seconds
@@ -79,7 +79,7 @@ def is_outcome(body: Any, attempt: int) -> bool:
         isinstance(body, dict)
         and isinstance(body.get("applied"), str)
         and body["applied"] in APPLIED
-        # A server of an earlier version does not say which.
+        # A server of an earlier version does not name the attempt.
         and body.get("attempt", attempt) == attempt
     )
 
@@ -106,7 +106,7 @@ def is_refusal(status: int, body: Any, attempt: int) -> bool:
         return False
     if "refused" in body:
         return isinstance(body["refused"], str) and body.get("attempt") == attempt
-    # A server of an earlier version gives nothing but its words, and they name the attempt.
+    # A server of an earlier version gives nothing but a text, which names the attempt.
     return body.keys() == {"error"} and bool(re.search(rf"\battempt {attempt}\b", body["error"]))
 
 

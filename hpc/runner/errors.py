@@ -1,12 +1,12 @@
-"""What can go wrong on a cluster, in the words the server is told.
+"""What can go wrong on a cluster, as it is reported to the server.
 
 The class decides what the server does next: a bad input is final, a passing trouble is
-worth another try. The class's docstring says what an operator does about it.
+worth another try. The class's docstring is what an operator does about it.
 """
 
 
 class JobError(Exception):
-    """A job that cannot give a result. `fail_status` is what the server is told."""
+    """A job that cannot give a result. `fail_status` is what is reported to the server."""
 
     fail_status = "ERROR"
 
@@ -42,7 +42,7 @@ class Refused(JobError):
 
 
 class NotGranted(Exception):
-    """Another native job runs this attempt, or nobody wants it any more: touch nothing."""
+    """Another native job runs this attempt, or it is not wanted any more: touch nothing."""
 
 
 class BatchError(Exception):

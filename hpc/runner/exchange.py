@@ -1,7 +1,7 @@
 """One request over HTTP and what came back, within a deadline. Standard library only.
 
-Whoever asks says which answers it knows. Anything else (a gateway's page, a portal's login,
-half a body) is `Again`: it says nothing about what was asked. Redirects are not followed:
+The caller decides which answers it knows. Anything else (a gateway's page, a portal's login,
+half a body) is `Again`: it does not answer what was asked. Redirects are not followed:
 one would carry the bearer token to another host.
 """
 

@@ -1,4 +1,4 @@
-"""Files on the site's disk: their checksums, writing one whole, and a stage's outputs."""
+"""Files on the site's disk: their checksums, writing one at once, and a stage's outputs."""
 
 import hashlib
 import os

@@ -1,7 +1,7 @@
 """The answer to `start`, read once and strictly, so that no module meets a missing field."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpc.runner.batch import ManifestLine
@@ -11,13 +11,10 @@ from hpc.runner.job import FileTransfer, GrantedChild, Job, RemoteFile
 
 @dataclass(frozen=True)
 class ArsToken:
-    """A bearer token of the archive and the seconds it lives. Its repr hides it."""
+    """A bearer token of the archive and the seconds it lives."""
 
-    token: str
+    token: str = field(repr=False)
     expires_in: float
-
-    def __repr__(self) -> str:
-        return f"ArsToken(for {self.expires_in:.0f} s)"
 
 
 def ars_token(body: Mapping[str, Any]) -> ArsToken:

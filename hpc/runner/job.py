@@ -83,7 +83,7 @@ class FileTransfer(Protocol):
 @dataclass(frozen=True)
 class Job:
     """One granted attempt. `threads` is how many a module may use, `black_accepted` whether a
-    person has said of this very image that zeros in it are right."""
+    person has accepted the zeros in this very image."""
 
     attempt: int
     guid: str
@@ -108,7 +108,7 @@ class Job:
 
     @property
     def accept_black(self) -> bool:
-        """Whether an image that ends in zeros is right, by the stage's or by a person's word."""
+        """Whether an image that ends in zeros is right, as the stage or a person has it."""
         return self.black_accepted or self.params.get("accept_black", False) is True
 
     def ensure_inputs(self) -> list[Path]:

@@ -51,7 +51,7 @@ def _peak_kib() -> int:
 class RunOutcome(AbstractContextManager["RunOutcome"]):
     """Surrounds a run: afterwards `result` or `failure` is set, and neither if a signal ended it.
 
-    Nobody here knows who sent a signal, so that is no failure.
+    A signal does not name its sender, so that is no failure.
     """
 
     def __init__(self) -> None:
@@ -86,18 +86,7 @@ def failure_of(error: BaseException) -> dict[str, Any]:
         case _:
             status = "ERROR"
             message = f"an error in the module itself: {type(error).__name__}: {error}"
-    return {
-        "fail_status": status,
-        "message": message,
-        "exception": _named(error),
-        "exit_code": None,
-    }
-
-
-def _named(error: BaseException) -> str:
-    """The class first, then where; for our own errors, which say it all, the class alone."""
-    name = type(error).__name__
-    if isinstance(error, JobError):
-        return name
-    trace = "".join(traceback.format_exception(error))
-    return f"{name}\n{trace[-MAX_TRACE:]}"
+    exception = type(error).__name__
+    if not isinstance(error, JobError):  # our own need no traceback
+        exception += "\n" + "".join(traceback.format_exception(error))[-MAX_TRACE:]
+    return {"fail_status": status, "message": message, "exception": exception, "exit_code": None}

@@ -1,4 +1,4 @@
-"""What a doctor's job runs in the runner's place: it looks round on the node, and says so.
+"""What a doctor's job runs in the runner's place: it checks the node, and reports.
 
 Standard library only. The report goes where results go, `results/probe.json`.
 """
@@ -19,7 +19,7 @@ CALL_S = 20.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Look and report; the exit code is 0 whatever was found."""
+    """Check and report; the exit code is 0 whatever was found."""
     parser = argparse.ArgumentParser()
     for name in ("--batch", "--index", "--native-id"):
         parser.add_argument(name, required=True)
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def modules(runner: str) -> dict[str, Any]:
-    """What the runner says of this Python: what each module lacks, or why it says nothing."""
+    """What the runner reports of this Python: what each module lacks, or why it reports nothing."""
     command = [sys.executable, runner, "--check"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_S, check=False)

@@ -62,8 +62,8 @@ class Runner:
         except NotGranted as no:
             LOG.info("%r: not granted, nothing touched: %s", line, no)
             return 0
-        except Unreachable as silence:
-            LOG.error("%r: %s", line, silence)
+        except Unreachable as error:
+            LOG.error("%r: %s", line, error)
             return os.EX_TEMPFAIL
         except Refused as no:
             LOG.error("%r: the server refuses the start: %s", line, no)
@@ -71,7 +71,7 @@ class Runner:
         LOG.info("%r: granted to %s", line, self.native_id)
         outcome = self._outcome(line, grant, server)
         if outcome is None:
-            return 0  # `run` tells the signal by its exit code
+            return 0  # the exit code of `run` names the signal
         verb, body = outcome
         who = {"native_id": self.native_id, "nonce": nonce}
         return self._deliver(line, server, verb, {**who, **body})
@@ -92,7 +92,7 @@ class Runner:
     def _outcome(
         self, line: ManifestLine, grant: dict[str, Any], server: Server
     ) -> tuple[str, dict[str, Any]] | None:
-        """Run the module; the verb and the body that tell what became of it.
+        """Run the module; the verb and the body that report what became of it.
 
         None when a signal ended it: whether that was the time limit, somebody's cancel or
         another job's right of way is known to the scheduler alone, whom the driver asks.
@@ -117,12 +117,12 @@ class Runner:
 
     def _deliver(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> int:
         """Call back; what cannot be called back is kept. One quick try comes before keeping,
-        and keeping before the patient tries, since a kill may come at any moment."""
+        and keeping before the further tries, since a kill may come at any moment."""
         try:
             try:
                 self._send(line, server, verb, body)
-            except Unreachable as silence:
-                LOG.error("%r: %s; the outcome waits in results/", line, silence)
+            except Unreachable as error:
+                LOG.error("%r: %s; the outcome waits in results/", line, error)
             except Refused as no:
                 return self._refused(line, server, verb, body, no)
         except OSError as trouble:
@@ -135,8 +135,8 @@ class Runner:
             self._keep(line, server, verb, body)
         try:
             server.post(verb, body, Deadline(0))
-        except Unreachable as silence:
-            LOG.warning("%r: %s", line, silence)
+        except Unreachable as error:
+            LOG.warning("%r: %s", line, error)
             self._keep(line, server, verb, body)
             server.post(verb, body)
         if line.callback:
@@ -145,10 +145,10 @@ class Runner:
     def _refused(
         self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any], no: Refused
     ) -> int:
-        """The server said no: an outdated attempt is nobody's business; a bad result fails.
+        """The server refused: an outdated attempt is forgotten; a bad result fails.
 
-        What is said to our token alone is no word about the result: the driver, which needs
-        none, decides. Raises OSError.
+        A refusal of our token alone is none of the result: the driver, which needs no token,
+        decides. Raises OSError.
         """
         LOG.error("%r: the server refuses %s: %s", line, verb, no)
         if no.status in TOKEN_NOT_TAKEN:

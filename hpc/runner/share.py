@@ -128,7 +128,7 @@ class ArchiveShare:
             raise Again(f"{answer.status} without the file's checksum: {shown(body)}")
 
     def _holds(self, file: RemoteFile) -> bool:
-        """Whether the share has the very bytes of `file`; False when it does not say."""
+        """Whether the share has the very bytes of `file`; False when it does not answer."""
         request = make_request("GET", file.url, self._token, {})
         size = crc = 0
         try:

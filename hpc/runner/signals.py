@@ -1,4 +1,4 @@
-"""The scheduler's signals: a job that is told to stop does so at once, and says so by its code.
+"""The scheduler's signals: a job that is told to stop does so at once; its exit code says which.
 
 The handler raises only inside `interruptible`; while an outcome is being delivered it
 merely notes the signal, so that the delivery is cut short but never torn.

@@ -1,6 +1,6 @@
 """Where nodes have no network: the shared disk decides who starts, the driver carries.
 
-A start is won by making one folder; what a job has to say is left in its batch's `results`.
+A start is won by making one folder; what a job reports is left in its batch's `results`.
 Inputs were brought before, and what is to be sent is named for the driver to fetch.
 """
 
@@ -59,5 +59,5 @@ class Spool:
         self._sent.append({**facts, "path": str(inner)})
 
     def show(self, path: Path, name: str) -> None:
-        """Keep a small file at the site, beside the batch's logs."""
+        """Keep a small file at the site, with the batch's logs."""
         (self._folder / "log" / f"{self._line.index}-{name}").write_bytes(path.read_bytes())

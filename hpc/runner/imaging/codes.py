@@ -178,9 +178,9 @@ class _Search:
 
     def _alike(self, boxes: list[Box]) -> list[Box]:
         """Those before the last that held a code, but not what is far larger: leaves."""
-        held = [rank for rank, box in enumerate(boxes) if self._is_explained(box)]
-        max_side = MAX_TIMES_LONGER * max((_side(boxes[rank]) for rank in held), default=0)
-        return [box for box in boxes[: max(held, default=0)] if _side(box) <= max_side]
+        explained = [rank for rank, box in enumerate(boxes) if self._is_explained(box)]
+        max_side = MAX_TIMES_LONGER * max((_side(boxes[rank]) for rank in explained), default=0)
+        return [box for box in boxes[: max(explained, default=0)] if _side(box) <= max_side]
 
     def read_tiles(self) -> None:
         """The frame in overlapping tiles, and enlarged where it is not too large for that."""
@@ -260,7 +260,7 @@ class _Search:
             self.codes.append(code)
 
     def _is_explained(self, region: Box) -> bool:
-        """Whether the codes read in `region` span half of it: beside one, there may be another."""
+        """Whether the codes read in `region` span half of it: next to one, there may be another."""
         axis = 0 if region.width >= region.height else 1
         inside = [code.box for code in self.codes if _lies_in(code.box, region)]
         begin = min((box[axis] for box in inside), default=0)
@@ -275,14 +275,9 @@ def _format(name: str) -> Any:
     return known
 
 
-def _box(position: Any, variant: Variant, corner: tuple[int, int]) -> Box:
+def _box(at: Any, variant: Variant, corner: tuple[int, int]) -> Box:
     """The upright box around a code, in pixels of the frame."""
-    corners = (
-        position.top_left,
-        position.top_right,
-        position.bottom_right,
-        position.bottom_left,
-    )
+    corners = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
     points = np.array([variant.in_part(point.x, point.y) for point in corners]) + corner
     x, y = (round(value) for value in points.min(axis=0))
     right, bottom = (round(value) for value in points.max(axis=0))

@@ -46,7 +46,7 @@ def blob_of(tags: Tags) -> bytes:
 
 
 def graft(path: Path, tags: Tags) -> bool:
-    """Add `tags` to a little-endian TIFF; what it says already stays. False: another kind."""
+    """Add `tags` to a little-endian TIFF; what it holds already stays. False: another kind."""
     with path.open("r+b") as file:
         head = file.read(16)
         form, own_at = form_of(head)
@@ -105,7 +105,7 @@ def _entries(file: IO[bytes], offset: int, form: TiffForm) -> dict[int, bytes]:
 
 
 def _with_long_place(tag: int, entry: bytes) -> bytes:
-    """An inner directory's entry that holds its place in eight bytes; the writer says four."""
+    """An inner directory's entry that holds its place in eight bytes; the writer gives four."""
     if tag not in (EXIF, GPS):
         return entry
     return entry[:2] + struct.pack("<H", LONG8) + entry[4:]

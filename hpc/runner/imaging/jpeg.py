@@ -37,7 +37,7 @@ STRIP, BEYOND, MAX_ROWS = 8, 64, 65_500
 class Frame:
     """Where things are in a JPEG: its coded pixels from `first` to `end` (None: it does not).
 
-    `rows` tall, said at `rows_at`; `v` is the most samples down a colour has.
+    `rows` tall, as given at `rows_at`; `v` is the most samples down a colour has.
     """
 
     first: int
@@ -58,7 +58,7 @@ class Damage:
 
 
 def damage_of(path: Path) -> Damage | None:
-    """What is damaged in the first picture of a JPEG; None: nothing that can be told.
+    """What is damaged in the first picture of a JPEG; None: nothing that can be seen.
 
     A flipped bit after which the code falls into step again is not seen. It is decoded twice.
     Raises BadInput for what cannot be decoded at all, Transient, OSError.
@@ -107,18 +107,18 @@ def _warning(data: Bytes, frame: Frame, left_out: int) -> str | None:
     """What libjpeg warns of, without the last bytes if so asked. Raises pyvips.Error when the
     header cannot be read.
 
-    libvips asks for warnings before each strip of rows, so what is wrong with the last is told
-    only if one more is read: the picture is made to claim some more, unless it was decoded whole
-    (progressive) or a block row ahead (halved colours) before.
+    libvips asks for warnings before each strip of rows, so those of the last come only with one
+    more: the picture is made to claim some more, unless it was decoded in full (progressive) or a
+    block row ahead (halved colours) before.
     """
     end = frame.end or len(data)
     content = bytearray(bytes(data[: end - left_out]).rstrip(b"\xff") + b"\xff\xd9")
     rows = frame.rows
-    whole = -(-rows // STRIP) * STRIP
+    full_rows = -(-rows // STRIP) * STRIP
     ahead = frame.v > 1 or frame.kind == PROGRESSIVE or frame.scans > 1
-    if not ahead and whole + BEYOND <= MAX_ROWS:
-        content[frame.rows_at : frame.rows_at + 2] = (whole + BEYOND).to_bytes(2, "big")
-        rows = whole + STRIP
+    if not ahead and full_rows + BEYOND <= MAX_ROWS:
+        content[frame.rows_at : frame.rows_at + 2] = (full_rows + BEYOND).to_bytes(2, "big")
+        rows = full_rows + STRIP
     image = pyvips.Image.new_from_buffer(bytes(content), "", access="sequential", fail_on="warning")
     try:
         image.crop(0, 0, image.width, rows).avg()

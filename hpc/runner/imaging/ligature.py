@@ -1,7 +1,7 @@
-"""Æ, which the reader of text never says: it says AE, E or /E, or A where all letters are as wide.
+"""Æ, which the reader of text never reads: it gives AE, E or /E, or A in letters of one width.
 
-Its alphabet holds Æ, and where one stands it is held for a thousand times likelier than at
-any A or E, though never for likeliest. So it is asked for that instead of for another picture.
+Its alphabet holds Æ, and where one stands its likelihood is a thousand times that at any A
+or E, though never the greatest. So that is asked for instead of another picture.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class LineLikelihoods:
         return found - 0.5 * self._near("e", step) - 0.5 * usual > ONLY_E
 
     def _near(self, letter: str, step: int) -> float:
-        """The most a letter is at a step or beside it, where no other letter is read."""
+        """The greatest value of a letter at a step or next to it, where no other letter is read."""
         near = range(max(0, step - 1), min(len(self.read), step + 2))
         return max(
             float(self.logs[letter][n]) for n in near if self.read[n] in ("", self.read[step])

@@ -37,7 +37,7 @@ COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
 """None, fax, LZW, JPEG, deflate, PackBits: what every build of libtiff has."""
 ALPHA = (1, 2)
 UNSIGNED = frozenset({1, 4})
-"""SampleFormat: whole numbers without a sign, and not said."""
+"""SampleFormat: whole numbers without a sign, and not given."""
 DEPTHS = frozenset({1, 2, 4, 8, 16})
 
 

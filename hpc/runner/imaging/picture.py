@@ -124,9 +124,14 @@ def _colours_only(image: pyvips.Image, picture: Picture) -> pyvips.Image:
     colours = picture.colours
     if colours is None or colours >= image.bands:
         return image
+    return _first_bands(image, colours)
+
+
+def _first_bands(image: pyvips.Image, bands: int) -> pyvips.Image:
+    """The first 1, 3 or 4 samples of each pixel, as grey, RGB or CMYK."""
     deep = image.format == "ushort"
-    names = {1: "grey16" if deep else "b-w", 3: "rgb16" if deep else "srgb", 4: "cmyk"}
-    return image.extract_band(0, n=colours).copy(interpretation=names[colours])
+    kinds = {1: "grey16" if deep else "b-w", 3: "rgb16" if deep else "srgb", 4: "cmyk"}
+    return image.extract_band(0, n=bands).copy(interpretation=kinds[bands])
 
 
 def orientation_of(image: pyvips.Image) -> int:
@@ -143,10 +148,7 @@ def upright_size(image: pyvips.Image) -> tuple[int, int]:
 def plain(image: pyvips.Image) -> pyvips.Image:
     """8-bit sRGB or grey without alpha, whatever it was: CMYK, 16 bit, palette, Lab."""
     if image.interpretation == "multiband":
-        image = image[0] if image.bands < 3 else image[0:3]
-        deep = image.format == "ushort"
-        grey, colour = ("grey16", "rgb16") if deep else ("b-w", "srgb")
-        image = image.copy(interpretation=grey if image.bands == 1 else colour)
+        image = _first_bands(image, 1 if image.bands < 3 else 3)
     image = image.colourspace("b-w" if image.bands < 3 else "srgb")
     if image.hasalpha():
         image = image.flatten(background=255)

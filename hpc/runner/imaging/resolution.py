@@ -1,7 +1,7 @@
 """The resolution a file claims, pixels per inch, as far as it can be believed.
 
 Baseline TIFF 6.0: ResolutionUnit 1 is no unit, 2 inch (and the default), 3 centimetre. JFIF:
-unit 0 is an aspect ratio only; PNG's pHYs likewise. JPEG and PNG may carry EXIF beside.
+unit 0 is an aspect ratio only; PNG's pHYs likewise. JPEG and PNG may carry EXIF too.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from hpc.runner.imaging.pages import picture_of
 
 CM_PER_INCH = 2.54
 NOT_A_SCAN = frozenset({1.0, 25.4, 72.0, 96.0})
-"""What programs write when they do not know: these say nothing about the scanner."""
+"""What programs write when they do not know the scanner's."""
 PLAUSIBLE = (20.0, 10_000.0)
 """From a poster photographed whole to a microscope; beyond it something was miscounted."""
-UNEQUAL = 0.01
+MAX_UNEQUAL = 0.01
 """Relative; pixels that are less square than that would make a distorted copy."""
-DISAGREE = 0.05
+MAX_DIFFERENCE = 0.05
 PER_INCH = {2: 1.0, 3: CM_PER_INCH}
 READERS: dict[str, type[ImageFile]] = {
     "jpeg": JpegImageFile,
@@ -39,7 +39,7 @@ BROKEN = (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticEr
 
 @dataclass(frozen=True)
 class Claimed:
-    """`ppi` None: the file says nothing that can be believed, and `doubt` why, if it tried."""
+    """`ppi` None: the file claims nothing that can be believed, and `doubt` is why, if it does."""
 
     ppi: float | None
     doubt: str | None = None
@@ -58,7 +58,7 @@ def ppi_in_file(path: Path) -> Claimed:
     believed = [claimed.ppi for claimed in judged if claimed.ppi]
     if not believed:
         return Claimed(None, next((claimed.doubt for claimed in judged if claimed.doubt), None))
-    if max(believed) / min(believed) - 1 > DISAGREE:
+    if max(believed) / min(believed) - 1 > MAX_DIFFERENCE:
         both = " and ".join(f"{ppi:g}" for ppi in believed)
         return Claimed(None, f"the file claims {both} ppi at once, and none is believed")
     return Claimed(believed[0])
@@ -72,7 +72,7 @@ def judge(x: float, y: float) -> Claimed:
     if not PLAUSIBLE[0] <= x <= PLAUSIBLE[1]:
         low, high = (f"{bound:g}" for bound in PLAUSIBLE)
         return Claimed(None, f"the file claims {x:g} ppi, not within {low} to {high}: not believed")
-    if abs(x - y) > UNEQUAL * x:
+    if abs(x - y) > MAX_UNEQUAL * x:
         return Claimed(None, f"the file claims {x:g} ppi across and {y:g} down: not believed")
     return Claimed(ppi)
 
@@ -86,18 +86,16 @@ def _of_tags(tags: dict[int, tuple[Any, ...]]) -> tuple[float, float] | None:
 
 
 def _of_headers(path: Path, reader: type[ImageFile]) -> list[tuple[float, float] | None]:
-    """The container's word first, then that of the EXIF in it."""
+    """The container's own claim first, then that of the EXIF in it."""
     try:
         with path.open("rb") as stream, reader(stream, str(path)) as image:
             exif = image.getexif()
             info = image.info
     except BROKEN:
         return []
-    tags = {tag: (exif[tag],) for tag in (tiff.UNIT,) if tag in exif}
-    for tag in (tiff.X_RESOLUTION, tiff.Y_RESOLUTION):
-        if (value := _number(exif.get(tag))) is not None:
-            tags[tag] = (value,)
-    claims = [_of_tags(tags)]
+    values = {tag: _number(exif.get(tag)) for tag in (tiff.X_RESOLUTION, tiff.Y_RESOLUTION)}
+    values[tiff.UNIT] = exif.get(tiff.UNIT)
+    claims = [_of_tags({tag: (value,) for tag, value in values.items() if value is not None})]
     # Without a unit of JFIF's own, Pillow's `dpi` of a JPEG is EXIF's, or made up.
     if reader is not JpegImageFile or info.get("jfif_unit") in (1, 2):
         own = [_number(value) for value in info.get("dpi") or ()]

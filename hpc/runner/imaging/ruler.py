@@ -1,8 +1,8 @@
-"""How many pixels an inch are, read off a millimetre ruler that lies beside the specimen.
+"""How many pixels an inch are, read off a millimetre ruler next to the specimen.
 
 Along each line of the image, both ways, dark strokes at equal distances are looked for: at
 least twenty in a row, thinner than the gaps. Lines that agree within 2 % are a ruler, and
-its longer strokes must not say that it is divided in something else than millimetres.
+its longer strokes must not show that it is divided in something else than millimetres.
 """
 
 from collections.abc import Iterator
@@ -153,11 +153,11 @@ def _length(lines: Grey, line: int, at: int, pitch: float) -> int:
     far = max(4, round(12 * pitch / TOGETHER))
     rows = slice(max(0, line - far), line + far + 1)
     middle = lines[rows, max(0, at - reach) : at + reach + 1].min(axis=1).astype(int)
-    beside = np.minimum(
+    around = np.minimum(
         lines[rows, max(0, at - 2 * reach - 1)].astype(int),
         lines[rows, min(lines.shape[1] - 1, at + 2 * reach + 1)],
     )
-    dark = middle < beside - MIN_DEPTH
+    dark = middle < around - MIN_DEPTH
     here = min(line, far)
     gaps = np.flatnonzero(~dark)
     above, below = gaps[gaps < here], gaps[gaps > here]

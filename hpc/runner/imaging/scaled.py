@@ -37,7 +37,7 @@ FORMATS = {"tif": ".tif", "jpeg": ".jpg"}
 
 @dataclass(frozen=True)
 class Scaled:
-    """What was made: `ppi` is what the file truly has, None where nobody knows.
+    """What was made: `ppi` is what the file truly has, None where it is unknown.
 
     `size_before` is that of the image as stored, or of the part cut out of it, at full size.
     """
@@ -145,9 +145,9 @@ def cut_out(image: pyvips.Image, part: Rectangle) -> pyvips.Image:
 
 
 def _tags(source: Path, image: pyvips.Image) -> exif.Tags:
-    if "exif-data" in image.get_fields():
-        return exif.tags_of_blob(bytes(image.get("exif-data")))
     fields = image.get_fields()
+    if "exif-data" in fields:
+        return exif.tags_of_blob(bytes(image.get("exif-data")))
     is_tiff = "vips-loader" in fields and str(image.get("vips-loader")).startswith("tiffload")
     return exif.tags_of_tiff(source) if is_tiff else {}
 

@@ -19,7 +19,7 @@ from hpc.runner.imaging.rectangle import Box, Point, Rectangle, rectangle_throug
 MIN_CONTRAST = 14.0
 """Of 255 between paper and table; less may be shading."""
 NEAR = (8.0, 12.0, 18.0, 26.0, 38.0)
-"""Of 255: how far from the paper's colour paper may be, where the table does not tell."""
+"""Of 255: how far from the paper's colour paper may be, where the table's colour is no help."""
 DOUBTFUL = 0.6
 MIN_SIDE = 24
 MIN_SUPPORT = 0.5
@@ -149,24 +149,15 @@ def _fitted(along: NDArray[np.intp], across: NDArray[np.intp]) -> _Side:
 
 
 def _outline(sides: dict[str, _Side], shape: tuple[int, ...]) -> Rectangle:
-    """The rectangle between the four lines, turned as those of them that tell."""
+    """The rectangle between the four lines, turned as those that lie inside the frame."""
     places = (("left", "top"), ("right", "top"), ("right", "bottom"), ("left", "bottom"))
     corners = [_crossing(sides[upright], sides[level]) for upright, level in places]
-    (left, top), (right, bottom) = (
-        (pick(point[0] for point in corners), pick(point[1] for point in corners))
-        for pick in (min, max)
-    )
-    # A side at the frame's own edge says nothing about the angle.
-    slopes = [
-        sign * sides[name].slope
-        for name, sign, at, end in (
-            ("left", -1, left, 0),
-            ("right", -1, right, shape[1]),
-            ("top", 1, top, 0),
-            ("bottom", 1, bottom, shape[0]),
-        )
-        if abs(at - end) > MIN_GAP
-    ]
+    xs, ys = zip(*corners, strict=True)
+    # A side at the frame's own edge has not the sheet's angle.
+    gaps = {"left": min(xs), "right": shape[1] - max(xs)}
+    slopes = [-sides[name].slope for name, gap in gaps.items() if abs(gap) > MIN_GAP]
+    gaps = {"top": min(ys), "bottom": shape[0] - max(ys)}
+    slopes += [sides[name].slope for name, gap in gaps.items() if abs(gap) > MIN_GAP]
     angle = math.degrees(math.atan(float(np.median(slopes)))) if slopes else 0.0
     return rectangle_through(corners, angle)
 

@@ -21,7 +21,7 @@ MIN_PATCH_PX, MAX_PATCH_PX = 4, 80
 MIN_AREA = 0.0008
 """Of the frame; less is dirt on the table."""
 MIN_TABLE = 0.02
-"""Of the frame; on less nothing lies that could be told."""
+"""Of the frame; on less nothing that lies there can be recognised."""
 CHART_MARGIN = 0.35
 """Of the patches' shorter side: how far the chart's card may reach beyond them."""
 MIN_RULER_RATIO = 3.5

@@ -117,7 +117,7 @@ def grouped(strips: list[Strip]) -> list[LabelRegion]:
     """The labels that these lines belong to.
 
     Lines below each other and nearer than their height are one label, and so are words of a
-    line. Beside each other, two thirds of that: there another label may begin.
+    line. Side by side, two thirds of that: there another label may begin.
     """
     groups: list[tuple[list[Strip], Box]] = []
     for strip in strips:
@@ -248,7 +248,7 @@ def _touch(a: Box, b: Box) -> bool:
 NO_SPACE = re.compile(r"(?<=[^\W\d_]\.)(?=[A-ZÆØÅ][a-zæøå])")
 """The reader often drops the space of "Leg. K. Ølgaard"."""
 EMPTY_SET = re.compile(r"(?<=[^\W\d_])∅|(?<!\w)∅(?=[^\W\d_])")
-"""Beside a letter it is an O with a stroke: a capital one where a word begins."""
+"""Next to a letter it is an O with a stroke: a capital one where a word begins."""
 
 
 def as_printed(text: str) -> str:

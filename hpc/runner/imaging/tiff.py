@@ -1,4 +1,4 @@
-"""The directories of a TIFF file: what each of its pictures says of itself.
+"""The directories of a TIFF file: the tags of each of its pictures.
 
 Both byte orders, classic and BigTIFF, the chain of pages and the pictures inside a page
 (SubIFDs, where a DNG keeps its full picture). Nothing is decoded.
@@ -50,7 +50,7 @@ class Directory:
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """Offset and bytes of each strip or tile; empty where the file does not say."""
+        """Offset and bytes of each strip or tile; empty where the file does not name them."""
         for offsets, counts in ((TILE_OFFSETS, TILE_COUNTS), (OFFSETS, COUNTS)):
             if offsets in self.tags:
                 return list(zip(self.tags[offsets], self.tags.get(counts, ()), strict=False))
@@ -88,7 +88,7 @@ def directories(path: Path) -> list[Directory]:
             try:
                 tags, following = _read(file, at, form)
             except DAMAGED:
-                break  # what decodes the pixels says so
+                break  # what decodes the pixels will fail
             found.append(Directory(page, None, tags))
             for sub, sub_at in enumerate(tags.get(SUB_DIRECTORIES, ())[:MAX_PAGES]):
                 with suppress(*DAMAGED):

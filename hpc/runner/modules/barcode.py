@@ -1,4 +1,4 @@
-"""Which specimen is it? Reads the codes of an image and says what each stands for."""
+"""Which specimen is it? The codes of an image, and what each stands for."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ GIVES = ("metadata", "barcode", "details")
 SPECIMEN, LABEL, DISPOSABLE, TARGET = "specimen", "label", "disposable", "device target"
 IGNORED, OTHER = "ignored", "other"
 URI = r"(?i:[a-z][a-z0-9+.-]*://|(?:urn|doi|ark|hdl):)"
-"""How an identifier of the web begins: it names a specimen only where a pattern says so."""
+"""How an identifier of the web begins: it names a specimen only where a pattern is given."""
 PATTERNS: dict[str, tuple[str, str | None]] = {
     "disposable": (DISPOSABLE, "^DISP"),
     "label": (LABEL, "^LBL"),
@@ -152,5 +152,5 @@ def warnings_of(name: str, reading: "CodeReading", kinds: list[str]) -> list[str
 
 
 def _shown(text: str) -> str:
-    """A code in a line of words: what is not printed shows as an escape."""
+    """A code within a sentence: what cannot be printed shows as an escape."""
     return text if text.isprintable() else repr(text)[1:-1]

@@ -27,7 +27,7 @@ MAX_DIFFERENCE = 0.05
 
 @dataclass(frozen=True)
 class Resolution:
-    """Of the scan, in ppi; None: nobody says. `doubt` is a warning."""
+    """Of the scan, in ppi; None: unknown. `said_by`: its source. `doubt` is a warning."""
 
     ppi: float | None
     said_by: str
@@ -109,7 +109,7 @@ def sheet_to_cut(job: Job, source: Path) -> Rectangle | None:
 
 
 def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
-    """Pixels per inch of the scan, and who says so. Raises BadInput when it is no number."""
+    """Pixels per inch of the scan, and their source. Raises BadInput when it is no number."""
     from hpc.runner.imaging.resolution import ppi_in_file
     from hpc.runner.imaging.ruler import read_ruler
 
@@ -133,7 +133,7 @@ def source_resolution(job: Job, source: Path, max_pixels: int) -> Resolution:
 
 
 def checked_ppi(where: str, value: Any) -> float:
-    """`value` as a resolution; raises BadInput naming `where` it was said."""
+    """`value` as a resolution; raises BadInput naming `where` it stands."""
     try:
         ppi = float(value)
     except (TypeError, ValueError) as error:
@@ -156,8 +156,8 @@ def make(
     """Make one derivative, and return its declaration and its measures.
 
     `max_side` bounds a thumbnail's longer side; a reduced copy's shorter side under `min_side`
-    (None: the usual one) makes no sense. It has its name only when it is whole and of a size
-    that does. Raises BadInput, Transient, OSError.
+    (None: the usual one) makes no sense. It has its name only when it is complete and of a
+    size that does. Raises BadInput, Transient, OSError.
     """
     from hpc.runner.files import crc32_of
     from hpc.runner.imaging.scaled import FORMATS, size_problem, write_scaled
