@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.runner.errors import BatchError
-from hpc.runner.files import write_whole
+from hpc.runner.files import write_atomically
 
 FIELDS: dict[str, type] = {
     **dict.fromkeys(("guid", "stage", "module", "callback", "root"), str),
@@ -95,11 +95,11 @@ def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> M
 
 
 def keep_for_driver(folder: Path, attempt: int, path: str, body: dict[str, Any]) -> Path:
-    """Write the call that could not be made to `results/<attempt>.json`, whole or not at all.
+    """Write the call that could not be made to `results/<attempt>.json`, all of it or nothing.
 
     The site's driver collects these; raises OSError when even that is impossible.
     """
     kept = folder / "results" / f"{attempt}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, json.dumps({"path": path, "body": body}, ensure_ascii=False))
+    write_atomically(kept, json.dumps({"path": path, "body": body}, ensure_ascii=False))
     return kept

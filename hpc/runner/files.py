@@ -45,7 +45,7 @@ def must_match(path: Path, file: RemoteFile) -> None:
         )
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write `text` to the disk under this name, all of it or nothing. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8", errors="replace") as out:

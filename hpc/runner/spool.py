@@ -11,7 +11,7 @@ from typing import Any
 from hpc.runner.batch import ManifestLine, keep_for_driver, rows
 from hpc.runner.client import Deadline
 from hpc.runner.errors import BatchError, NotGranted, Refused, Transient
-from hpc.runner.files import matches, must_match, write_whole
+from hpc.runner.files import matches, must_match, write_atomically
 from hpc.runner.job import RemoteFile
 
 
@@ -37,7 +37,7 @@ class Spool:
             mine.mkdir()
         except FileExistsError:
             raise NotGranted(f"{mine} is another's") from None
-        write_whole(mine / "by", json.dumps({"native_id": self.native_id, "nonce": nonce}))
+        write_atomically(mine / "by", json.dumps({"native_id": self.native_id, "nonce": nonce}))
         return grant if isinstance(grant, dict) else {}
 
     def post(self, verb: str, body: dict[str, Any], _: Deadline | None = None) -> None:

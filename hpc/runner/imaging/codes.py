@@ -20,13 +20,7 @@ from hpc.runner.errors import BadInput
 from hpc.runner.imaging.code_regions import CodeRegion, code_regions
 from hpc.runner.imaging.picture import Grey, as_grey
 from hpc.runner.imaging.rectangle import Box
-from hpc.runner.imaging.variants import (
-    ALL_RECIPES,
-    FIRST_RECIPES,
-    USUAL_RECIPES,
-    Variant,
-    variants,
-)
+from hpc.runner.imaging.variants import ALL_RECIPES, FIRST_RECIPES, MAIN_RECIPES, Variant, variants
 
 FORMATS = (
     "QRCode",
@@ -48,9 +42,9 @@ BUDGET_S = 20.0
 """Seconds of processor time, of all threads."""
 MAX_WALL_TIMES = 15
 """Times the budget, on the clock: something else is wrong by then."""
-MIN_SOLID_FILL, MAX_SOLID, MAX_SOLID_USUAL = 0.4, 20, 8
+MIN_SOLID_FILL, MAX_SOLID, MAX_SOLID_MAIN = 0.4, 20, 8
 """Of the regions that fill so much of their box, so many are read after the first recipes, and
-so many of these after the usual ones. The weak ones have their turn when these gave nothing."""
+so many of these after the main ones. The weak ones have their turn when these gave nothing."""
 MAX_LIKELY = 40
 """So many regions at most are read after every recipe then."""
 MAX_TIMES_LONGER = 1.5
@@ -162,7 +156,7 @@ class _Search:
         solid = [region for region in regions if region.fill >= MIN_SOLID_FILL]
         solid.sort(key=lambda region: region.solidity, reverse=True)
         for rank, region in enumerate(solid[:MAX_SOLID]):
-            recipes = USUAL_RECIPES if rank < MAX_SOLID_USUAL else FIRST_RECIPES
+            recipes = MAIN_RECIPES if rank < MAX_SOLID_MAIN else FIRST_RECIPES
             self._read_region(region.box, len(recipes))
 
     def read_likely(self, boxes: list[Box]) -> None:
@@ -218,7 +212,7 @@ class _Search:
         for variant in variants(self._part(box), ALL_RECIPES[region.variants :]):
             region.variants += 1
             codes, is_unclear = self._read(variant, box)
-            max_variants = max(max_variants, len(USUAL_RECIPES) if is_unclear else 0)
+            max_variants = max(max_variants, len(MAIN_RECIPES) if is_unclear else 0)
             for code in codes:
                 what = (code.symbology, code.text)
                 if code.symbology in CORRECTED or what in region.read:

@@ -58,7 +58,8 @@ def graft(path: Path, tags: Tags) -> bool:
         file.write(_directory(missing, values_at, head[: 2 * form.place_bytes]))
         added = _entries(file, values_at, form)
         if form.place_bytes == 8:
-            added = {tag: _with_long_place(tag, entry) for tag, entry in added.items()}
+            for tag in added.keys() & {EXIF, GPS}:  # the writer gives their places four bytes
+                added[tag] = added[tag][:2] + struct.pack("<H", LONG8) + added[tag][4:]
         merged = sorted({**added, **own}.items())
         directory_at = _even_end(file)
         file.write(struct.pack(form.count, len(merged)))
@@ -102,13 +103,6 @@ def _entries(file: IO[bytes], offset: int, form: TiffForm) -> dict[int, bytes]:
     file.seek(offset)
     entries = [file.read(form.entry_bytes) for _ in range(number(file, form.count))]
     return {struct.unpack("<H", entry[:2])[0]: entry for entry in entries}
-
-
-def _with_long_place(tag: int, entry: bytes) -> bytes:
-    """An inner directory's entry that holds its place in eight bytes; the writer gives four."""
-    if tag not in (EXIF, GPS):
-        return entry
-    return entry[:2] + struct.pack("<H", LONG8) + entry[4:]
 
 
 def _even_end(file: IO[bytes]) -> int:

@@ -84,15 +84,15 @@ class LineLikelihoods:
 
         `before`: where the letter before begins. Both are `step` when there is no half.
         """
-        least = 0 if before is None else self.end(before) + 1
+        first = 0 if before is None else self.end(before) + 1
         slash = before is not None and self.read[before] == "/" and before >= step - BACK
         if slash:
-            least = before or 0
-        steps = range(max(least, step - BACK), step)
+            first = before or 0
+        steps = range(max(first, step - BACK), step)
         half = max(steps, key=lambda n: float(self.logs["A"][n]), default=step)
-        if half == step or self.logs["A"][half] <= PERHAPS_A:
+        if self.logs["A"][half] <= PERHAPS_A:
             half = step
-        return half, least if slash else half
+        return half, first if slash else half
 
 
 def ligatures(line: LineLikelihoods) -> list[tuple[int, int]]:

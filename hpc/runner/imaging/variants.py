@@ -24,7 +24,7 @@ FIRST_RECIPES: tuple[Recipe, ...] = (
     (2, 0, "sharpened"),
 )
 """Enough to tell whether a part is worth the others."""
-USUAL_RECIPES = (
+MAIN_RECIPES = (
     *FIRST_RECIPES,
     (2, 30, "sharpened"),
     (2, 60, "sharpened"),
@@ -37,7 +37,7 @@ USUAL_RECIPES = (
 """Each reads codes that those before it do not. The reader itself turns by 90 degrees, and
 forgives 15 either way."""
 ALL_RECIPES = (
-    *USUAL_RECIPES,
+    *MAIN_RECIPES,
     (1.5, 0, "closed"),
     (1.5, 0, "sharpened"),
     (2, 0, "sharpened much"),
