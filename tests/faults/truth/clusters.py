@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hpc import protocol
+from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import of_runner
 from hpc.sites.collect import report
 from schemas.attempts import Complete, Fail, Result, Start
@@ -73,7 +74,7 @@ class Network:
                 f"{message.what} of attempt {message.attempt}, fence {fence}",
                 lambda tx: message.call(tx, message.attempt, fence),
             )
-        except protocol.MessageRefused as refusal:
+        except MessageRefused as refusal:
             self.truth.turns.note(me.name, f"  refused: {refusal}")
 
 
@@ -160,7 +161,7 @@ class Cluster:
                 f"{native.name} starts {member.guid} {member.stage} (attempt {member.attempt})",
                 lambda tx: message.call(tx, member.attempt, member.fence),
             )
-        except protocol.MessageRefused as refusal:
+        except MessageRefused as refusal:
             self.truth.turns.note(self.site, f"  refused: {refusal}")
             native.over = True
             return
@@ -181,12 +182,10 @@ class Cluster:
             status = "RETRY" if drawn < 0.16 else "ERROR"
             failure = Fail(**native.who, fail_status=status, message="no luck")
             return lambda tx, attempt, fence: protocol.fail(
-                tx, protocol.RunnerCaller(attempt, fence), failure
+                tx, RunnerCaller(attempt, fence), failure
             )
         body = Complete(**native.who, result=Result.model_validate(self._result(native.member)))
-        return lambda tx, attempt, fence: protocol.complete(
-            tx, protocol.RunnerCaller(attempt, fence), body
-        )
+        return lambda tx, attempt, fence: protocol.complete(tx, RunnerCaller(attempt, fence), body)
 
     def _result(self, member: Member) -> dict[str, Any]:
         if member.run == "barcode":
@@ -232,9 +231,7 @@ class Cluster:
 
 
 def _starting(body: Start) -> Callable[[AsyncConnection, int, int], Awaitable[object]]:
-    return lambda tx, attempt, fence: protocol.start(
-        tx, protocol.RunnerCaller(attempt, fence), body
-    )
+    return lambda tx, attempt, fence: protocol.start(tx, RunnerCaller(attempt, fence), body)
 
 
 def _derivative(guid: str, ppi: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Cancelling
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
-from hpc import protocol
+from hpc.callers import MessageRefused
 from hpc.ends import of_runner
 from hpc.sites.collect import report
 from schemas.pace import Pace
@@ -196,7 +196,7 @@ async def test_a_run_set_to_cancelled_by_force_ends_its_job_too(world: World) ->
         run = await subflow(client, world, "g load")
         await client.set_flow_run_state(run.id, Cancelled(), force=True)
         await is_load(world, "g", JobState.CANCELLED)
-        with pytest.raises(protocol.MessageRefused):
+        with pytest.raises(MessageRefused):
             await start(world, attempt)
         assert (await ended(client, run)).type == StateType.CANCELLED
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from flows.dispatch import dispatch
 from flows.module import follow_module, run_module
 from hpc import protocol
+from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Fail, Result, Start
 from schemas.pace import Pace
 from tasks.dispatch.held_job import HeldJob
@@ -84,7 +85,7 @@ class FakeSite:
     async def _say(
         self, word: Callable[..., Awaitable[Any]], attempt_id: int, fence: int, body: Any
     ) -> None:
-        caller = protocol.RunnerCaller(attempt_id, fence)
+        caller = RunnerCaller(attempt_id, fence)
         await transact(self.world.engine, word, caller, body)
 
 

@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
+from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Result, Start
 from tasks.dispatch.waiting import EventWaiter
 from tests.support.ports import free_port
@@ -66,11 +67,11 @@ async def come_back(world: World, guid: str) -> None:
     assert isinstance(attempt_id, int) and isinstance(fence, int)
     native = {"native_id": "native", "nonce": "n"}
     start, done = Start(**native), Complete(**native, result=Result())
-    await transact(world.engine, protocol.start, protocol.RunnerCaller(attempt_id, fence), start)
+    await transact(world.engine, protocol.start, RunnerCaller(attempt_id, fence), start)
     await transact(
         world.engine,
         protocol.complete,
-        protocol.RunnerCaller(attempt_id, fence),
+        RunnerCaller(attempt_id, fence),
         done,
     )
 

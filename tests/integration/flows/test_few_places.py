@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
+from hpc.callers import RunnerCaller
 from refinery.announce.announcer import Announcer
 from schemas.attempts import Complete, Result, Start
 from schemas.pace import Pace
@@ -108,13 +109,13 @@ async def test_everybody_comes_to_an_end_with_two_places_and_one_in_flight(
                 await transact(
                     museum.engine,
                     lambda tx, a=attempt, f=fence, b=start: protocol.start(
-                        tx, protocol.RunnerCaller(a, f), b
+                        tx, RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
                 await transact(
                     museum.engine,
                     lambda tx, a=attempt, f=fence, b=done: protocol.complete(
-                        tx, protocol.RunnerCaller(a, f), b
+                        tx, RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
             while await museum.sql(STILL) != [(0,)]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flows.dispatch import dispatch
 from hpc import protocol
+from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Result, Start
 from schemas.files import Output
 from schemas.pace import Pace
@@ -58,9 +59,9 @@ async def _end(world: World, attempt: int, fence: int) -> None:
     native = {"native_id": f"n{attempt}", "nonce": "n"}
 
     async def both(tx: AsyncConnection) -> None:
-        await protocol.start(tx, protocol.RunnerCaller(attempt, fence), Start(**native))
+        await protocol.start(tx, RunnerCaller(attempt, fence), Start(**native))
         done = Complete(**native, result=Result(outputs=(OUTPUT,)))
-        await protocol.complete(tx, protocol.RunnerCaller(attempt, fence), done)
+        await protocol.complete(tx, RunnerCaller(attempt, fence), done)
 
     await transact(world.engine, both)
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
+from hpc.callers import RunnerCaller
 from schemas.attempts import Fail
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
@@ -93,7 +94,7 @@ async def queue(world: World, key: str, guid: str = "g") -> tuple[int, str]:
 
 async def lack(world: World, attempt: int, fence: int = 1) -> None:
     await start(world, attempt, fence)
-    await transact(world.engine, protocol.fail, protocol.RunnerCaller(attempt, fence), LACKS)
+    await transact(world.engine, protocol.fail, RunnerCaller(attempt, fence), LACKS)
 
 
 async def told(world: World) -> list[str]:

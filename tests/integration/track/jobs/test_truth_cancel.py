@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
+from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import Meaning
 from schemas.attempts import Start
 from tests.support.at_site import complete, fail, queue, start, until_blocked
@@ -54,7 +55,7 @@ async def lost(world: World, attempt: int) -> None:
 async def test_a_start_is_refused_once_a_cancel_was_asked_for(engine: AsyncEngine) -> None:
     world, _, attempt = await queued(engine)
     await ask_to_stop(world, attempt)
-    with pytest.raises(protocol.MessageRefused):
+    with pytest.raises(MessageRefused):
         await start(world, attempt)
 
 
@@ -110,7 +111,7 @@ async def test_another_site_is_a_new_attempt_and_uses_no_try(engine: AsyncEngine
     second = await transact(engine, verbs.move_site, job_id, "beta", actor="o", why="quieter")
     rows = await world.sql("SELECT n, fence, site, outcome FROM track.attempt ORDER BY n")
     assert rows == [(1, 1, "alpha", "superseded"), (2, 2, "beta", None)]
-    with pytest.raises(protocol.MessageRefused):
+    with pytest.raises(MessageRefused):
         await start(world, first)
     assert (await start(world, second, fence=2)).id == second
     assert await world.sql("SELECT tries FROM track.job WHERE id = :id", id=job_id) == [(0,)]
@@ -122,7 +123,7 @@ async def test_a_started_job_changes_its_site_no_more(engine: AsyncEngine) -> No
     _, job_id, attempt = await queued(engine)
     async with engine.begin() as tx:
         body = Start(native_id="n1", nonce="x")
-        await protocol.start(tx, protocol.RunnerCaller(attempt, 1), body)
+        await protocol.start(tx, RunnerCaller(attempt, 1), body)
         moving = asyncio.create_task(
             transact(
                 engine, lambda other: verbs.move_site(other, job_id, "beta", actor="o", why="")
@@ -155,9 +156,7 @@ async def test_a_repeated_start_is_granted_to_the_same_process_and_no_other(
         return_exceptions=True,
     )
     granted = {n % 3 for n, answer in enumerate(answers) if not isinstance(answer, Exception)}
-    refused = {
-        n % 3 for n, answer in enumerate(answers) if isinstance(answer, protocol.MessageRefused)
-    }
+    refused = {n % 3 for n, answer in enumerate(answers) if isinstance(answer, MessageRefused)}
     assert len(granted) == 1
     assert granted | refused == {0, 1, 2}
     assert not granted & refused

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
-from hpc import protocol
+from hpc.callers import MessageRefused
 from refinery.announce.announcer import announcing
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.pace import Pace
@@ -166,7 +166,7 @@ async def test_the_result_of_an_attempt_that_ran_meanwhile_is_applied(
         who = {"native_id": "4711_0", "nonce": f"nonce of {attempt}"}
         # The same process may ask for its start again; another one is refused.
         await start(world, attempt, **who)
-        with pytest.raises(protocol.MessageRefused):
+        with pytest.raises(MessageRefused):
             await start(world, attempt, native_id="4711_9", nonce="x")
         read = {"barcode": {"asset_subject": "specimen", "barcodes": ["00500001"]}}
         for answer in ("applied", "repeated"):
