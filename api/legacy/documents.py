@@ -8,7 +8,7 @@ from schemas.guid import AssetGuid, check_guid
 from schemas.metadata.document import Metadata, MetadataError
 from schemas.metadata.names import v3_name
 from schemas.metadata.v2 import to_v2
-from schemas.metadata.values import Reader, Unusable
+from schemas.metadata.values import Reader
 
 FORMATS = {"jpg": "jpeg", "tiff": "tif"}
 """Other words for a file format."""
@@ -33,28 +33,22 @@ def read_child(document: Mapping[str, Any]) -> DerivativeDocument:
     Raises MetadataError naming the field.
     """
     given = {field: value for name, value in document.items() if (field := v3_name(name))}
-    guid, parents = (_value(given, name) for name in ("asset_guid", "parent_guids"))
+    names = ("asset_guid", "parent_guids", *OWN)
+    values = {name: Reader().read(name, given.get(name)) for name in names}
+    guid, parents = values["asset_guid"], values["parent_guids"]
     if not guid or not parents:
         field = "parent_guid" if guid else "asset_guid"
         raise MetadataError("is missing", "A derivative names itself and its parent", field=field)
     if guid in parents:
         raise MetadataError("is the asset itself", "Name its parent", field="parent_guid")
-    fields = {name: _value(given, name) for name in OWN}
-    if form := fields["file_format"]:
-        fields["file_format"] = FORMATS.get(form.lower(), form.lower())
+    if form := values["file_format"]:
+        values["file_format"] = FORMATS.get(form.lower(), form.lower())
     try:
         named = check_guid(guid)
     except ValueError as error:
         raise MetadataError(str(error), "Name it after its parent", field="asset_guid") from error
-    kept = {name: value for name, value in fields.items() if value is not None}
-    return DerivativeDocument(named, parents[0], kept, document)
-
-
-def _value(given: Mapping[str, Any], name: str) -> Any:
-    try:
-        return Reader().read(name, given.get(name))
-    except Unusable as error:
-        raise MetadataError(error.problem, error.remedy, field=name) from error
+    own = {name: values[name] for name in OWN if values[name] is not None}
+    return DerivativeDocument(named, parents[0], own, document)
 
 
 def readable(metadata: Metadata) -> dict[str, Any]:

@@ -6,62 +6,19 @@ it arrived, beside the canonical one.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
-from schemas.guid import AssetGuid
 from schemas.metadata.errors import MetadataError
-from schemas.metadata.names import FIELDS, RENAMED, REQUIRED, V2_ONLY, v3_name
+from schemas.metadata.names import FIELDS, RENAMED, REQUIRED, V2_ONLY, DocumentFields, v3_name
 from schemas.metadata.text import read_json, read_text, unmangle
-from schemas.metadata.values import Reader, Unusable
+from schemas.metadata.values import Reader
 from schemas.storable import why_not_storable
-from schemas.times import HOME_ZONE, Moment
+from schemas.times import HOME_ZONE
 from schemas.yaml_lines import nearest
 
 __all__ = ["Arrived", "Change", "Metadata", "MetadataError", "read_document"]
-
-Words = tuple[str, ...]
-Given = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-
-
-class Part(BaseModel):
-    """A frozen piece of a document."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Publisher(Part):
-    """Who published the asset outside."""
-
-    name: str | None = None
-
-
-class Issue(Part):
-    """Something wrong with an asset, for people to solve."""
-
-    category: str | None = None
-    name: str | None = None
-    timestamp: str | None = None
-    status: str | None = None
-    description: str | None = None
-    notes: str | None = None
-    solved: bool = False
-
-
-class Legality(Part):
-    """Whose it is and how it may be used."""
-
-    copyright: str | None = None
-    license: str | None = None
-    credit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,69 +30,8 @@ class Change:
     new: Any
 
 
-class Metadata(Part):
-    """One asset's metadata. Five fields are required; every time has a zone."""
-
-    asset_guid: AssetGuid
-    collection: Given
-    institution: Given
-    pipeline_name: Given
-    workstation_name: Given
-
-    asset_created_by: str | None = None
-    asset_deleted_by: str | None = None
-    asset_pid: Words = ()
-    asset_subject: str | None = None
-    asset_updated_by: str | None = None
-    audited: bool = False
-    audited_by: str | None = None
-    barcode: Words = ()
-    camera_setting_control: str | None = None
-    complete_digitiser_list: Words = ()
-    date_asset_created_ars: Moment | None = None
-    date_asset_deleted_ars: Moment | None = None
-    date_asset_finalised: Moment | None = None
-    date_asset_taken: Moment | None = None
-    date_asset_updated_ars: Moment | None = None
-    date_audited: Moment | None = None
-    date_metadata_created_ars: Moment | None = None
-    date_metadata_ingested: Moment | None = None
-    date_metadata_updated_ars: Moment | None = None
-    date_pushed_to_specify: Moment | None = None
-    digitiser: str | None = None
-    external_publishers: tuple[Publisher, ...] = ()
-    file_format: str | None = None
-    funding: Words = ()
-    has_thumbnail: bool = False
-    issues: tuple[Issue, ...] = ()
-    legality: Legality = Legality()
-    make_public: bool = False
-    metadata_created_by: str | None = None
-    metadata_source: str | None = None
-    metadata_updated_by: str | None = None
-    metadata_version: str | None = None
-    mime_type: str | None = None
-    mos_id: str | None = None
-    multi_specimen: bool = False
-    parent_guids: tuple[AssetGuid, ...] = ()
-    payload_type: str | None = None
-    preparation_type: Words = ()
-    push_to_specify: bool = False
-    restricted_access: Words = ()
-    session_id: str | None = None
-    specify_attachment_remarks: str | None = None
-    specify_attachment_title: str | None = None
-    specimen_pid: Words = ()
-    status: str | None = None
-    tags: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, given: Any) -> Any:
-        """A null where v3 has a list, an object or a yes is that field left out."""
-        if not isinstance(given, dict):
-            return given
-        return {name: v for name, v in given.items() if v is not None or name not in NEVER_NULL}
+class Metadata(DocumentFields):
+    """One asset's metadata."""
 
     @property
     def parent_guid(self) -> str | None:
@@ -148,7 +44,7 @@ class Metadata(Part):
 
     def apply(
         self, changes: Mapping[str, Any], whitelist: Iterable[str], zone: str = HOME_ZONE
-    ) -> tuple[Self, list[Change]]:
+    ) -> "tuple[Metadata, list[Change]]":
         """The document after `changes`, and what really changed.
 
         Names are of either version; only those of `whitelist` are applied (`outside` names
@@ -167,7 +63,7 @@ class Metadata(Part):
                 values[field] = _read(reader, name, field, changes[name])
         if tags:
             values["tags"] = {k: v for k, v in {**self.tags, **tags}.items() if v is not None}
-        after = _checked(type(self), {**self.model_dump(), **values})
+        after = _checked({**self.model_dump(), **values})
         return after, _differences(self.canonical(), after.canonical())
 
     @staticmethod
@@ -182,14 +78,6 @@ class Metadata(Part):
             elif field is None or not _lets_through(allowed, field):
                 left_out.append(name)
         return left_out
-
-
-NEVER_NULL = frozenset(
-    name
-    for name, field in Metadata.model_fields.items()
-    if not field.is_required() and field.get_default(call_default_factory=True) is not None
-)
-"""The fields that have a value in every v3 document, if an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +104,10 @@ def read_document(
         document = read_json(raw) if isinstance(raw, str) else dict(raw)
         if reason := why_not_storable(document):
             raise MetadataError(reason, "Take it out and drop the file again")
-        metadata = _checked(Metadata, _values(document, reader))
+        metadata = _checked(_values(document, reader))
     except MetadataError as error:
-        raise error.within(file) from None
+        error.file = file
+        raise
     version: Literal["2.1.0", "3"] = "2.1.0" if _is_v2(document) else "3"
     return Arrived(metadata, version, document, tuple(reader.warnings))
 
@@ -268,13 +157,14 @@ def _read(reader: Reader, name: str, field: str, value: Any) -> Any:
         raise MetadataError(reason, "Take it out", field=name)
     try:
         return reader.read(field, value)
-    except Unusable as error:
-        raise MetadataError(error.problem, error.remedy, field=name) from None
+    except MetadataError as error:
+        error.field = name
+        raise
 
 
-def _checked(model: type[Metadata], values: dict[str, Any]) -> Any:
+def _checked(values: dict[str, Any]) -> Metadata:
     try:
-        return model.model_validate(values)
+        return Metadata.model_validate(values)
     except ValidationError as error:
         details = error.errors()[0]
         field = str(details["loc"][0])

@@ -1,62 +1,134 @@
-"""The names of metadata fields: today's (v3.0.4), and what v2.1.0 called them.
+"""The fields of a metadata document: today's (v3.0.4), and what v2.1.0 called them.
 
 A leaf of its own, since pipelines, callbacks and documents all speak these names.
 """
 
-REQUIRED = ("asset_guid", "collection", "institution", "pipeline_name", "workstation_name")
+from typing import Annotated, Any, get_origin
 
-TEXTS = (
-    "asset_created_by",
-    "asset_deleted_by",
-    "asset_subject",
-    "asset_updated_by",
-    "audited_by",
-    "camera_setting_control",
-    "digitiser",
-    "file_format",
-    "metadata_created_by",
-    "metadata_source",
-    "metadata_updated_by",
-    "metadata_version",
-    "mime_type",
-    "mos_id",
-    "payload_type",
-    "session_id",
-    "specify_attachment_remarks",
-    "specify_attachment_title",
-    "status",
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from schemas.guid import AssetGuid
+from schemas.times import Moment
+
+Words = tuple[str, ...]
+Given = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class Part(BaseModel):
+    """A frozen piece of a document."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Publisher(Part):
+    """Who published the asset outside."""
+
+    name: str | None = None
+
+
+class Issue(Part):
+    """Something wrong with an asset, for people to solve."""
+
+    category: str | None = None
+    name: str | None = None
+    timestamp: str | None = None
+    status: str | None = None
+    description: str | None = None
+    notes: str | None = None
+    solved: bool = False
+
+
+class Legality(Part):
+    """Whose it is and how it may be used."""
+
+    copyright: str | None = None
+    license: str | None = None
+    credit: str | None = None
+
+
+class DocumentFields(Part):
+    """Every field of v3.0.4. Five are required; every time has a zone."""
+
+    asset_guid: AssetGuid
+    collection: Given
+    institution: Given
+    pipeline_name: Given
+    workstation_name: Given
+
+    asset_created_by: str | None = None
+    asset_deleted_by: str | None = None
+    asset_pid: Words = ()
+    asset_subject: str | None = None
+    asset_updated_by: str | None = None
+    audited: bool = False
+    audited_by: str | None = None
+    barcode: Words = ()
+    camera_setting_control: str | None = None
+    complete_digitiser_list: Words = ()
+    date_asset_created_ars: Moment | None = None
+    date_asset_deleted_ars: Moment | None = None
+    date_asset_finalised: Moment | None = None
+    date_asset_taken: Moment | None = None
+    date_asset_updated_ars: Moment | None = None
+    date_audited: Moment | None = None
+    date_metadata_created_ars: Moment | None = None
+    date_metadata_ingested: Moment | None = None
+    date_metadata_updated_ars: Moment | None = None
+    date_pushed_to_specify: Moment | None = None
+    digitiser: str | None = None
+    external_publishers: tuple[Publisher, ...] = ()
+    file_format: str | None = None
+    funding: Words = ()
+    has_thumbnail: bool = False
+    issues: tuple[Issue, ...] = ()
+    legality: Legality = Legality()
+    make_public: bool = False
+    metadata_created_by: str | None = None
+    metadata_source: str | None = None
+    metadata_updated_by: str | None = None
+    metadata_version: str | None = None
+    mime_type: str | None = None
+    mos_id: str | None = None
+    multi_specimen: bool = False
+    parent_guids: tuple[AssetGuid, ...] = ()
+    payload_type: str | None = None
+    preparation_type: Words = ()
+    push_to_specify: bool = False
+    restricted_access: Words = ()
+    session_id: str | None = None
+    specify_attachment_remarks: str | None = None
+    specify_attachment_title: str | None = None
+    specimen_pid: Words = ()
+    status: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        """A null where v3 has a list, an object or a yes is that field left out."""
+        if not isinstance(given, dict):
+            return given
+        return {name: v for name, v in given.items() if v is not None or name not in NEVER_NULL}
+
+
+NEVER_NULL = frozenset(
+    name
+    for name, field in DocumentFields.model_fields.items()
+    if not field.is_required() and field.get_default(call_default_factory=True) is not None
 )
+"""The fields that have a value in every v3 document, if an empty one."""
 
-LISTS = (
-    "asset_pid",
-    "barcode",
-    "complete_digitiser_list",
-    "funding",
-    "parent_guids",
-    "preparation_type",
-    "restricted_access",
-    "specimen_pid",
+_DECLARED = DocumentFields.model_fields.items()
+
+FIELDS = frozenset(DocumentFields.model_fields)
+REQUIRED = tuple(name for name, field in _DECLARED if field.is_required())
+FLAGS = frozenset(name for name, field in _DECLARED if field.annotation is bool)
+DATES = frozenset(name for name in FIELDS if name.startswith("date_"))
+LISTS = frozenset(
+    name
+    for name, field in _DECLARED
+    if get_origin(field.annotation) is tuple and name not in ("external_publishers", "issues")
 )
-
-FLAGS = ("audited", "has_thumbnail", "make_public", "multi_specimen", "push_to_specify")
-
-DATES = (
-    "date_asset_created_ars",
-    "date_asset_deleted_ars",
-    "date_asset_finalised",
-    "date_asset_taken",
-    "date_asset_updated_ars",
-    "date_audited",
-    "date_metadata_created_ars",
-    "date_metadata_ingested",
-    "date_metadata_updated_ars",
-    "date_pushed_to_specify",
-)
-
-OTHERS = ("external_publishers", "issues", "legality", "tags")
-
-FIELDS = frozenset((*REQUIRED, *TEXTS, *LISTS, *FLAGS, *DATES, *OTHERS))
-"""Every field of v3.0.4."""
 
 RENAMED = {
     "audited_date": "date_audited",

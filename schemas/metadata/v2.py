@@ -4,7 +4,6 @@ Its 38 keys are always there. A single value stands alone, as v2 has it; several
 so that a script which hands the document on loses none.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from schemas.metadata.document import Metadata
@@ -40,13 +39,8 @@ def to_v2(metadata: Metadata) -> dict[str, Any]:
 
 def _as_v2(field: str, value: Any) -> Any:
     if field in _SINGLE:
-        return _single(value)
+        return value if len(value) > 1 else next(iter(value), None)
     if field in LISTS or field in FLAGS or field.startswith("date_"):
         return value
     # A v2 text is empty, not null, with the exception of a missing parent.
     return "" if value is None else value
-
-
-def _single(values: Iterable[str]) -> Any:
-    items = list(values)
-    return items if len(items) > 1 else next(iter(items), None)

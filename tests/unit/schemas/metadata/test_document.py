@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.metadata.document import Change, Metadata, MetadataError, Publisher, read_document
-from schemas.metadata.names import FIELDS, FLAGS, LISTS, RENAMED, V2_ONLY
+from schemas.metadata.document import Change, Metadata, MetadataError, read_document
+from schemas.metadata.names import FIELDS, FLAGS, LISTS, RENAMED, V2_ONLY, Publisher
 from schemas.metadata.v2 import KEYS, to_v2
 
 GUID = "7e7-a-12-0e-1b-05-0-001-00-000-0be189-00000"
@@ -39,6 +39,7 @@ def read(**values: Any) -> Metadata:
 
 def test_the_model_has_the_fields_of_v3_and_no_others() -> None:
     assert set(Metadata.model_fields) == FIELDS
+    assert len(FIELDS) == 51
     assert len(KEYS) == 38
     assert set(V2) == KEYS
 
