@@ -13,7 +13,9 @@ from api import attempts, health, problems
 from api.context import ClusterApi, Context
 from api.legacy import routes
 from api.limits import BodyLimit, RequestTimer
-from api.metrics import Metrics, totals_of
+from api.metrics import ENDED, SPENT, Metrics
+from api.totals import Totals
+from track.commands.legacy import UnknownAsset
 from track.schema.database import make_engine
 
 __all__ = ["ClusterApi", "create_app"]
@@ -44,6 +46,7 @@ def create_app(config: ClusterApi) -> FastAPI:
         strict_content_type=False,
     )
     problems.install(app)
+    app.add_exception_handler(UnknownAsset, routes.unknown_asset)
     app.include_router(attempts.router)
     app.include_router(routes.router, prefix=config.legacy_prefix)
     app.include_router(health.router)
@@ -57,7 +60,7 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
     """What the application needs while it runs."""
     pool = config.pool
     engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
-    totals = totals_of(engine)
+    totals = Totals(engine, ENDED, SPENT)
     try:
         async with config.ars_tokens() as ars_token, config.announcing(engine) as announcer:
             try:

@@ -3,14 +3,14 @@
 Each application has its own registry, so that two in one process do not mix.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.totals import Totals
 from track.records.outbox import Backlog
@@ -51,52 +51,43 @@ SUMS = {
     "cpu_s": "Processor seconds that modules took.",
     "peak_mb": "Largest memory that a module needed for one image, in MB.",
 }
-"""Columns of SPENT, and what `refinery_module_<column>` tells."""
+"""Columns of SPENT, and the help text of `refinery_module_<column>`."""
 
 
 class Metrics:
     """The counters of one application."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self._callbacks = Counter(
             "refinery_callbacks",
             "Callbacks answered, by kind and by what became of them.",
             ("kind", "outcome"),
-            registry=self.registry,
+            registry=registry,
         )
         self._latency = Histogram(
             "refinery_request_seconds",
             "Time from a request's arrival to its answer.",
             ("method", "path", "status"),
             buckets=BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
-        self._jobs = Gauge(
-            "refinery_jobs",
-            "Jobs in each state.",
-            ("pipeline", "stage", "state"),
-            registry=self.registry,
+        gauge = partial(Gauge, registry=registry)
+        self._jobs = gauge("refinery_jobs", "Jobs in each state.", ("pipeline", "stage", "state"))
+        self._unannounced = gauge(
+            "refinery_events_unannounced", "Events that Prefect has not accepted yet."
         )
-        self._unannounced = Gauge(
-            "refinery_events_unannounced",
-            "Events that Prefect has not accepted yet.",
-            registry=self.registry,
-        )
-        self._oldest = Gauge(
+        self._oldest = gauge(
             "refinery_events_oldest_seconds",
             "Age of the oldest event that Prefect has not accepted yet.",
-            registry=self.registry,
         )
-        self._age = Gauge(
+        self._age = gauge(
             "refinery_totals_age_seconds",
             "Age of the counts of jobs that are over and of what modules took.",
-            registry=self.registry,
         )
         labels = ("pipeline", "stage", "site")
         self._spent = {
-            name: Gauge(f"refinery_module_{name}", told, labels, registry=self.registry)
-            for name, told in SUMS.items()
+            name: gauge(f"refinery_module_{name}", about, labels) for name, about in SUMS.items()
         }
 
     def callback(self, kind: str, outcome: str) -> None:
@@ -135,16 +126,9 @@ class Figures:
     age_s: float
 
 
-def totals_of(engine: AsyncEngine) -> Totals:
-    """The counts that `figures` wants kept; the sums outlive every restart, and hold for
-    results that a driver collected too."""
-    return Totals(engine, ENDED, SPENT)
-
-
 async def figures(tx: AsyncConnection, totals: Totals) -> Figures:
     """Read what moves, and what is over as it was counted last."""
     await totals.refresh()
     moving = (await tx.execute(MOVING)).all()
-    ages = [each.age_s for each in (totals.ended, totals.spent)]
-    age = max(math.inf if each is None else each for each in ages)
-    return Figures([*moving, *totals.ended.rows], totals.spent.rows, age)
+    ended, spent = totals.rows
+    return Figures([*moving, *ended], spent, totals.age_s)

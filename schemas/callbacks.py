@@ -4,10 +4,9 @@ Names on the wire are v2's and stay so. What older software refused without need
 taken here: a null disposable barcode, a subject nobody has heard of, a number as job id.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import Field, RootModel
 
 from schemas.attempts import Barcode, WireModel
 from schemas.files import Crc32
@@ -87,46 +86,3 @@ class FailDerivativeBody(WireModel):
 
 class DerivativeBody(RootModel[Json]):
     """`derivative`: the metadata of a new asset, v2.1.0 or v3 (see `schemas.metadata`)."""
-
-    @property
-    def document(self) -> dict[str, Any]:
-        return self.root
-
-
-@dataclass(frozen=True, slots=True)
-class LegacyPath:
-    """One path: its body, or `asset_guid` as query where there is none, and its 422 text."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    body: type[BaseModel] | None
-    unknown: str | None
-
-    @property
-    def kind(self) -> str:
-        """The last word of the path."""
-        return self.path.rpartition("/")[2]
-
-
-LEGACY_PATHS = (
-    LegacyPath("GET", "/dev/yo", None, None),
-    LegacyPath("POST", "/dev/api/v1/derivative", DerivativeBody, "derivative fail."),
-    LegacyPath("POST", "/dev/api/v1/update_asset", UpdateAssetBody, "asset not found"),
-    LegacyPath("POST", "/dev/api/v1/barcode", BarcodeBody, "asset not found"),
-    LegacyPath("POST", "/dev/api/v1/queue_job", JobBody, "asset not found"),
-    LegacyPath("POST", "/dev/api/v1/start_job", JobBody, "asset not found"),
-    LegacyPath("POST", "/dev/api/v1/failed_job", FailJobBody, "asset not found."),
-    LegacyPath("POST", "/dev/api/v1/asset_ready", None, "asset not found"),
-    LegacyPath("GET", "/dev/api/v1/httplink", None, "asset not found."),
-    LegacyPath("GET", "/dev/api/v1/metadata_asset", None, "asset not found"),
-    LegacyPath(
-        "POST", "/dev/api/v1/derivative_uploaded", None, "asset not found for file uploaded"
-    ),
-    LegacyPath(
-        "POST", "/dev/api/v1/derivative_file_info", FileInfoBody, "asset not found for file info"
-    ),
-    LegacyPath("POST", "/dev/api/v1/asset_clean_up", None, "asset not found"),
-    LegacyPath(
-        "POST", "/dev/api/v1/fail_derivative_creation", FailDerivativeBody, "asset not found."
-    ),
-)

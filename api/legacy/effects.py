@@ -35,7 +35,7 @@ NOTHING = WorkDone(result=Result())
 
 def queue_job(who: Who, body: JobBody, pause_s: float) -> Translation:
     """The scheduler's id. A full queue sends a job that has not started away for a while."""
-    call = _of_job(who, "queue_job", body, {})
+    call = _of_job(who, "queue_job", body)
     if body.job_id != QUEUE_FULL:
         return call, partial(protocol.submitted, native_id=body.job_id)
     why = "the cluster's queue is full"
@@ -46,12 +46,12 @@ def queue_job(who: Who, body: JobBody, pause_s: float) -> Translation:
 
 def start_job(who: Who, body: JobBody) -> Translation:
     """The job has started: a script does not ask, so nothing can be refused it."""
-    return _of_job(who, "start_job", body, {}), protocol.start
+    return _of_job(who, "start_job", body), protocol.start
 
 
 def failed_job(who: Who, body: FailJobBody, pause_s: float) -> Translation:
     """RETRY uses a try, ERROR is final, PAUSED waits without using one, any other is noted."""
-    call = _of_job(who, "failed_job", body, {"fail_status": body.fail_status})
+    call = _of_job(who, "failed_job", body, fail_status=body.fail_status)
     why = body.hpc_message or "failed without a word"
     if body.hpc_exception:
         why = f"{why}: {body.hpc_exception}"
@@ -145,30 +145,10 @@ def _of_parent(
     return ScriptCall(who, kind, guid, emitting_stage(), payload, says, about, brings)
 
 
-def _of_job(who: Who, kind: str, body: JobBody, says: Words) -> ScriptCall:
-    return ScriptCall(
-        who,
-        kind,
-        body.guid,
-        stage_named(body.job_name),
-        body.model_dump(mode="json"),
-        {"job_id": body.job_id} | says,
-        native_id=body.job_id,
-    )
-
-
-def _of_derivative(
-    who: Who,
-    kind: str,
-    parent: str,
-    payload: dict[str, Any],
-    says: dict[str, Any],
-    brings: str,
-    about: str = "",
-) -> ScriptCall:
-    return ScriptCall(
-        who, kind, parent, emitting_stage(), payload, says, about=about, brings=brings
-    )
+def _of_job(who: Who, kind: str, body: JobBody, **says: str) -> ScriptCall:
+    payload, says = body.model_dump(mode="json"), {"job_id": body.job_id} | says
+    which = stage_named(body.job_name)
+    return ScriptCall(who, kind, body.guid, which, payload, says, native_id=body.job_id)
 
 
 def _about(who: Who, kind: str, guid: str, module: str, *, job_optional: bool = True) -> ScriptCall:

@@ -7,7 +7,7 @@ and a job, never an attempt: it speaks for the job's current one, or for that of
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import JSONResponse
 
@@ -16,10 +16,9 @@ from api.context import Context, Here
 from api.legacy import effects
 from api.legacy.documents import read_child, readable
 from api.problems import problem
-from hpc.callers import NotTheirs, RunnerCaller, ScriptCall, SiteScript, check_was_at
+from hpc.callers import NotTheirs, ScriptCall, SiteScript, check_was_at
 from hpc.protocol import TooLate
 from schemas.callbacks import (
-    LEGACY_PATHS,
     BarcodeBody,
     DerivativeBody,
     FailDerivativeBody,
@@ -40,7 +39,21 @@ from track.commands.legacy import (
     parent_of,
 )
 
-UNKNOWN = {path.kind: path.unknown or "" for path in LEGACY_PATHS}
+UNKNOWN = {
+    "derivative": "derivative fail.",
+    "update_asset": "asset not found",
+    "barcode": "asset not found",
+    "queue_job": "asset not found",
+    "start_job": "asset not found",
+    "failed_job": "asset not found.",
+    "asset_ready": "asset not found",
+    "httplink": "asset not found.",
+    "metadata_asset": "asset not found",
+    "derivative_uploaded": "asset not found for file uploaded",
+    "derivative_file_info": "asset not found for file info",
+    "asset_clean_up": "asset not found",
+    "fail_derivative_creation": "asset not found.",
+}
 """What each path has always said of an asset it does not know."""
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -52,6 +65,12 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     503: {"description": "Come back after `Retry-After` seconds; nothing was done."},
 }
 
+
+async def unknown_asset(request: Request, _: Exception) -> JSONResponse:
+    """What a path says of an asset that it does not know."""
+    return problem(422, UNKNOWN[request.url.path.rpartition("/")[2]])
+
+
 router = APIRouter(tags=["existing scripts"], responses=ANSWERS)
 AssetGuid = Annotated[Word, Query(description="The asset's guid.")]
 
@@ -60,14 +79,10 @@ async def _take(here: Context, call: ScriptCall, message: effects.Message) -> JS
     """Run a message's transaction, and count what became of it; the answer scripts expect."""
     try:
         reply = await here.transact(partial(message, caller=call))
-    except UnknownAsset:
+    except (UnknownAsset, UnknownJob, TooLate, NotTheirs, ValueError) as error:
         here.metrics.callback(call.kind, "refused")
-        return problem(422, UNKNOWN[call.kind])
-    except (UnknownJob, MetadataError, ValueError) as error:
-        here.metrics.callback(call.kind, "refused")
-        return problem(422, f"{UNKNOWN[call.kind].rstrip('.')}: {error}")
-    except (TooLate, NotTheirs):
-        here.metrics.callback(call.kind, "refused")
+        if isinstance(error, UnknownJob | ValueError):
+            return problem(422, f"{UNKNOWN[call.kind].rstrip('.')}: {error}")
         raise
     here.note(call.kind, reply.applied)
     return JSONResponse(None)
@@ -124,7 +139,7 @@ async def asset_ready(asset_guid: AssetGuid, caller: ScriptCaller, here: Here) -
 async def derivative(body: DerivativeBody, caller: ScriptCaller, here: Here) -> JSONResponse:
     """Its metadata, v2.1.0 or v3. It becomes an asset of its own, a child of its parent."""
     try:
-        child = read_child(body.document)
+        child = read_child(body.root)
     except MetadataError as error:
         here.metrics.callback("derivative", "refused")
         return problem(422, f"derivative fail: {error}")
@@ -136,19 +151,11 @@ async def derivative_file_info(
     body: FileInfoBody, caller: ScriptCaller, here: Here
 ) -> JSONResponse:
     """Its name, CRC-32 and size in whole MB, noted by the job that made it."""
-    try:
-        parent = await _parent(here, body.guid)
-    except UnknownAsset:
-        return problem(422, UNKNOWN["derivative_file_info"])
-    return await _take(here, *effects.derivative_file_info(caller, parent, body))
-
-
-async def _parent(here: Context, guid: str) -> str:
     async with here.engine.connect() as connection:
-        parent = await parent_of(connection, guid)
+        parent = await parent_of(connection, body.guid)
     if parent is None:
-        raise UnknownAsset(guid)
-    return parent
+        raise UnknownAsset(body.guid)
+    return await _take(here, *effects.derivative_file_info(caller, parent, body))
 
 
 @router.post("/api/v1/derivative_uploaded", summary="A derivative is in its share")
@@ -176,13 +183,10 @@ async def fail_derivative_creation(
 @router.get("/api/v1/httplink", summary="Where an asset's image is")
 async def httplink(asset_guid: AssetGuid, caller: ScriptCaller, here: Here) -> JSONResponse:
     """`{"link": …}`: the first image of the asset in its open share."""
-    try:
-        async with here.engine.connect() as connection:
-            await _may_read(connection, caller, asset_guid)
-            metadata = await document_of(connection, asset_guid)
-            names = await file_names(connection, asset_guid)
-    except UnknownAsset:
-        return problem(422, UNKNOWN["httplink"])
+    async with here.engine.connect() as connection:
+        await _may_read(connection, caller, asset_guid)
+        metadata = await document_of(connection, asset_guid)
+        names = await file_names(connection, asset_guid)
     if not names:
         return problem(422, f"asset {asset_guid} has no file yet")
     return JSONResponse({"link": file_url(here.config.file_proxy, metadata, names[0])})
@@ -198,18 +202,13 @@ async def metadata_asset(
     ] = None,
 ) -> JSONResponse:
     """The document in v2.1.0's names and types, with `_id`, and v3's additions beside them."""
-    try:
-        async with here.engine.connect() as connection:
-            await _may_read(connection, caller, asset_guid)
-            metadata = await document_of(connection, asset_guid)
-    except UnknownAsset:
-        return problem(422, UNKNOWN["metadata_asset"])
+    async with here.engine.connect() as connection:
+        await _may_read(connection, caller, asset_guid)
+        metadata = await document_of(connection, asset_guid)
     return JSONResponse(metadata.canonical() if version == 3 else readable(metadata))
 
 
-async def _may_read(
-    tx: AsyncConnection, caller: RunnerCaller | SiteScript | None, guid: str
-) -> None:
+async def _may_read(tx: AsyncConnection, caller: effects.Who, guid: str) -> None:
     """A token reads its own asset, that asset's parent and its children; else 403.
 
     A site's script reads what was given to its site, and the children of that.

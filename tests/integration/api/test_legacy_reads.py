@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.callbacks import LEGACY_PATHS
+from api.legacy.routes import UNKNOWN, router
 from schemas.metadata.v2 import KEYS
 from tests.support.callbacks import Cluster, bearer, client, cluster_config
 from tests.support.events_server import EventsServer
@@ -45,10 +45,19 @@ async def test_an_asset_without_files_has_no_link_and_is_no_crash(cluster: Clust
     assert (answer.status_code, answer.json()) == (422, {"error": "asset g has no file yet"})
 
 
-@pytest.mark.parametrize("path", [path for path in LEGACY_PATHS if path.unknown])
-async def test_an_unknown_asset_is_422_with_the_words_of_old(
-    cluster: Cluster, path: object
-) -> None:
+def path_of(kind: str) -> tuple[str, str]:
+    """The method and the path of a kind of call."""
+    return "GET" if kind in ("httplink", "metadata_asset") else "POST", f"/dev/api/v1/{kind}"
+
+
+def test_there_are_fourteen_paths() -> None:
+    paths = [f"/api/v1/{kind}" for kind in UNKNOWN]
+    assert sorted(route.path for route in router.routes) == sorted(["/yo", *paths])  # type: ignore[attr-defined]
+    assert len(router.routes) == 14
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+async def test_an_unknown_asset_is_422_with_the_words_of_old(cluster: Cluster, kind: str) -> None:
     query = {"params": {"asset_guid": "nobody"}}
     job = {"guid": "nobody", "job_name": "ocr", "job_id": "1", "timestamp": "2026-11-21T10:00:00Z"}
     sheet = {"barcodes": [], "asset_subject": "s", "MSO": False, "MOS": False, "label": False}
@@ -64,21 +73,19 @@ async def test_an_unknown_asset_is_422_with_the_words_of_old(
         "fail_derivative_creation": {"guid": "nobody", "ppi": 72},
         "derivative": {"asset_guid": "x", "parent_guid": "nobody"},
     }
-    kind = path.kind  # type: ignore[attr-defined]
     more = {"json": bodies[kind]} if kind in bodies else query
-    answer = await cluster.http.request(path.method, path.path, **more)  # type: ignore[attr-defined]
+    answer = await cluster.http.request(*path_of(kind), **more)
     assert answer.status_code == 422, answer.text
-    assert answer.json() == {"error": path.unknown}  # type: ignore[attr-defined]
+    assert answer.json() == {"error": UNKNOWN[kind]}
     assert await cluster.rows("SELECT 1 AS x FROM track.inbox") == []
 
 
-@pytest.mark.parametrize("path", [path for path in LEGACY_PATHS if path.unknown])
-async def test_no_path_is_open_to_strangers(cluster: Cluster, path: object) -> None:
+@pytest.mark.parametrize("kind", UNKNOWN)
+async def test_no_path_is_open_to_strangers(cluster: Cluster, kind: str) -> None:
     """Every path was once open to anybody who reached the port."""
     async with client(cluster.app, "203.0.113.9") as stranger:
         answer = await stranger.request(
-            path.method,  # type: ignore[attr-defined]
-            path.path,  # type: ignore[attr-defined]
+            *path_of(kind),
             params={"asset_guid": "g"},
             json={},
             headers={"X-Forwarded-For": "10.1.2.3"},

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.attempts import Complete, Fail, Grant, Result
 from schemas.callbacks import (
-    LEGACY_PATHS,
     BarcodeBody,
     DerivativeBody,
     FailDerivativeBody,
@@ -30,11 +29,6 @@ BARCODE = {
     "MOS": True,
     "label": False,
 }
-
-
-def test_there_are_fourteen_paths_each_with_its_own_kind() -> None:
-    assert len(LEGACY_PATHS) == 14
-    assert len({path.kind for path in LEGACY_PATHS}) == 14
 
 
 @pytest.mark.parametrize("disposable", [{}, {"disposable": None}, {"disposable": ""}])
