@@ -1,7 +1,7 @@
 """Archive tokens for jobs: short-lived, made here, so that our secret never leaves the server."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import HTTPException
 
@@ -20,25 +20,19 @@ class NoToken(Exception):
     """The archive gives no token now."""
 
 
-def archive_tokens(
-    address: ArsAddress,
-) -> Callable[[], AbstractAsyncContextManager[TokenSource]]:
-    """What `ClusterApi.ars_tokens` wants, from an `ArsArchive` block's address."""
+@asynccontextmanager
+async def archive_tokens(address: ArsAddress) -> AsyncIterator[TokenSource]:
+    """A source of tokens at the address of an `ArsArchive` block, for as long as it is open."""
+    async with ArsClient(address) as client:
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[TokenSource]:
-        async with ArsClient(address) as client:
+        async def ask() -> tuple[str, float]:
+            try:
+                token = await client.token(LASTING_S)
+            except TierError as error:
+                raise NoToken(str(error)) from error
+            return token.text, token.expires_in
 
-            async def ask() -> tuple[str, float]:
-                try:
-                    token = await client.token(LASTING_S)
-                except TierError as error:
-                    raise NoToken(str(error)) from error
-                return token.text, token.expires_in
-
-            yield ask
-
-    return opened
+        yield ask
 
 
 async def ars_token(here: Context) -> Token:

@@ -38,6 +38,13 @@ REFUSED = {
 }
 """What a no to an attempt is called, by status. Another status is no word about the attempt."""
 
+STATUS: dict[type[Exception], int] = {
+    MessageRefused: 409,
+    NotTheirs: 403,
+    TooLate: 401,
+    NoDocument: 422,
+}
+
 _ATTEMPT = re.compile(r"/attempts/(\d{1,19})/")
 
 
@@ -45,10 +52,8 @@ def install(app: FastAPI) -> None:
     """Give the application its answers to errors."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(MessageRefused, _refused)
-    app.add_exception_handler(NotTheirs, _not_theirs)
-    app.add_exception_handler(TooLate, _too_late)
-    app.add_exception_handler(NoDocument, _no_document)
+    for refusal in STATUS:
+        app.add_exception_handler(refusal, _refused)
     app.add_exception_handler(DataError, _unfit)
     app.add_exception_handler(Damaged, _damaged)
     for passing in (OperationalError, InterfaceError, NoConnection, StaleMove):
@@ -89,19 +94,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    return answer_to(request.scope, 409, str(error))
-
-
-async def _not_theirs(request: Request, error: Exception) -> JSONResponse:
-    return answer_to(request.scope, 403, str(error))
-
-
-async def _too_late(request: Request, error: Exception) -> JSONResponse:
-    return answer_to(request.scope, 401, str(error), {"WWW-Authenticate": "Bearer"})
-
-
-async def _no_document(request: Request, error: Exception) -> JSONResponse:
-    return answer_to(request.scope, 422, f"no metadata is known of asset {error}")
+    status, text = STATUS[type(error)], str(error)
+    if isinstance(error, NoDocument):
+        text = f"no metadata is known of asset {error}"
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return answer_to(request.scope, status, text, headers)
 
 
 async def _damaged(_: Request, error: Exception) -> JSONResponse:

@@ -5,9 +5,11 @@ themselves (Prefect's flow runs live in sessions of their own) is found by a var
 every descendant inherits.
 """
 
+import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ MARK = "STACK_OF_REFINERY"
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process beyond doubt: `started` is its start time as the kernel tells it."""
+    """A process beyond doubt: `started` is its start time as the kernel reports it."""
 
     pid: int
     started: float
@@ -27,11 +29,10 @@ class ProcessId:
         """Whether this very process still runs; a zombie does not."""
         return find(self) is not None
 
-    def tell(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when the process has ended."""
-        process = find(self)
-        if process is not None:
-            tell(process, number)
+        if process := find(self):
+            send(process, number)
 
 
 def identify(pid: int) -> ProcessId | None:
@@ -52,19 +53,17 @@ def find(identity: ProcessId) -> psutil.Process | None:
         return None
 
 
-def tell(process: psutil.Process, number: signal.Signals) -> None:
+def send(process: psutil.Process, number: signal.Signals) -> None:
     """Send a signal to a process that may have ended meanwhile; psutil guards against reuse."""
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
 
 
 def end(processes: Iterable[psutil.Process], grace: float, last: signal.Signals) -> list[int]:
     """Wait `grace` seconds for the end, then send `last`. Returns the pids that still live."""
     alive = wait(processes, grace)
     for process in alive:
-        tell(process, last)
+        send(process, last)
     return [process.pid for process in wait(alive, grace)]
 
 
@@ -90,39 +89,34 @@ def lives(process: psutil.Process) -> bool:
 
 def working_in(folder: Path, name: str) -> list[psutil.Process]:
     """The living processes called `name` whose working directory is `folder`."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.name() == name and process.cwd() == str(folder.resolve()):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
+    path = str(folder.resolve())
+    return _select(psutil.process_iter(), lambda each: each.name() == name and each.cwd() == path)
 
 
 def heads(family: list[psutil.Process]) -> list[psutil.Process]:
     """Those of the family whose parent is not in it."""
     pids = {member.pid for member in family}
-    found = []
-    for member in family:
-        try:
-            if member.ppid() not in pids:
-                found.append(member)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return _select(family, lambda member: member.ppid() not in pids)
 
 
 def marked(mark: str) -> list[psutil.Process]:
     """The living processes, ourselves excepted, that inherited this mark."""
+    own = os.getpid()
+    return _select(
+        psutil.process_iter(),
+        lambda each: each.pid != own and each.environ().get(MARK) == mark,
+    )
+
+
+def _select(
+    processes: Iterable[psutil.Process], wanted: Callable[[psutil.Process], bool]
+) -> list[psutil.Process]:
+    """Those that are wanted; one that has ended, or may not be looked into, is not."""
     found = []
-    own = psutil.Process().pid
-    for process in psutil.process_iter():
-        try:
-            if process.pid != own and process.environ().get(MARK) == mark:
+    for process in processes:
+        with suppress(psutil.Error, OSError):
+            if wanted(process):
                 found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
-            continue
     return found
 
 
@@ -130,5 +124,5 @@ def sweep(mark: str, grace: float) -> list[int]:
     """End every process with this mark: asked first, then forced. Returns those that still live."""
     family = marked(mark)
     for process in family:
-        tell(process, signal.SIGTERM)
+        send(process, signal.SIGTERM)
     return end(family, grace, signal.SIGKILL)

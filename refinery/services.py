@@ -106,7 +106,7 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     """The application that jobs call back to."""
     from api.archive import archive_tokens
     from api.clusters import ClusterApi, create_app
-    from refinery.announce.announcer import announcing
+    from refinery.announcer import announcing
 
     address = connections.archive(settings, addresses).address()
     outputs = settings.state / "outputs"
@@ -116,7 +116,7 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             database_url=addresses.database,
             keys=connections.token_keys(settings),
             announcing=partial(announcing, events_url=addresses.prefect_api),
-            ars_tokens=archive_tokens(address),
+            ars_tokens=partial(archive_tokens, address),
             file_proxy=address.file_proxy(),
             outputs=outputs,
             legacy_callbacks=settings.legacy_callbacks,

@@ -4,12 +4,12 @@ The supervisor alone writes it, whole and by rename, so a reader sees one moment
 """
 
 import hashlib
-import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from refinery.processes import ProcessId
 from refinery.settings import Settings
@@ -39,6 +39,9 @@ class SystemState:
         return replace(self, supervisor=None, services={}, ready=False)
 
 
+_FILE = TypeAdapter(SystemState)
+
+
 def path_of(settings: Settings) -> Path:
     """Where the state is kept."""
     return settings.state / "state.json"
@@ -47,28 +50,17 @@ def path_of(settings: Settings) -> Path:
 def read(settings: Settings) -> SystemState:
     """The last state written; an empty one when there is none, or it cannot be read."""
     try:
-        raw = json.loads(path_of(settings).read_text(encoding="utf-8"))
-        return SystemState(
-            ports={name: int(port) for name, port in raw["ports"].items()},
-            supervisor=identity(raw["supervisor"]),
-            services={name: ProcessId(**it) for name, it in raw["services"].items()},
-            ready=bool(raw["ready"]),
-        )
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return _FILE.validate_json(path_of(settings).read_bytes())
+    except (FileNotFoundError, ValidationError):
         return SystemState()
-
-
-def identity(raw: dict[str, Any] | None) -> ProcessId | None:
-    """A process as the file names it."""
-    return None if raw is None else ProcessId(**raw)
 
 
 def write(settings: Settings, state: SystemState) -> None:
     """Replace the state, readable by its owner alone."""
     path = path_of(settings)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(state), file, indent=2)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(_FILE.dump_json(state, indent=2))
     draft.replace(path)
 
 

@@ -105,7 +105,7 @@ def stop(settings: Settings, say: Say) -> bool:
     """Stop the system of these settings and wait for its end; False when nothing ran."""
     supervisor = state.read(settings).supervisor
     if supervisor is not None and supervisor.alive():
-        supervisor.tell(signal.SIGTERM)
+        supervisor.send(signal.SIGTERM)
         waiting = Waiting(
             f"process {supervisor.pid} to end",
             say,

@@ -36,7 +36,7 @@ from refinery.postgres_home import (
     socket_folder,
     superuser_url,
 )
-from refinery.processes import end, heads, tell, working_in
+from refinery.processes import end, heads, send, working_in
 from refinery.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class EmbeddedPostgres:
         """
         family = working_in(self.data, "postgres")
         for head in heads(family):
-            tell(head, signal.SIGINT)
+            send(head, signal.SIGINT)
         left = end(family, STOP_S, signal.SIGQUIT)
         if left:
             raise PostgresError(

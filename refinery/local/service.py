@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from refinery.postgres_home import Account
-from refinery.processes import ProcessId, end, identify, tell
+from refinery.processes import ProcessId, end, identify, send
 from refinery.waiting import Waiting
 from schemas.backoff import Backoff
 
@@ -171,7 +171,7 @@ class Supervisor:
             await process.wait()
         left = [member for member in family if member.is_running()]
         for member in left:
-            tell(member, signal.SIGTERM)
+            send(member, signal.SIGTERM)
         await asyncio.to_thread(end, left, 5.0, signal.SIGKILL)
 
     def _failure(self, service: Service, what: str) -> ServiceError:

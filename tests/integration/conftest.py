@@ -24,7 +24,7 @@ def archive(
 @pytest.fixture(autouse=True)
 def _soon_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """An announcer that is told to stop looks up at once: each test waits for one."""
-    monkeypatch.setattr("refinery.announce.announcer.LOOK_S", 0.05)
+    monkeypatch.setattr("refinery.announcer.POLL_S", 0.05)
 
 
 @pytest.fixture

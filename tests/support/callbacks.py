@@ -18,7 +18,7 @@ from api.clusters import ClusterApi, create_app
 from api.context import TokenSource
 from hpc.runner.client import REFUSALS, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
-from refinery.announce.announcer import announcing
+from refinery.announcer import announcing
 from tests.support.sites import install_sites
 from tests.support.world import HERE, World, new
 from track.jobs import verbs

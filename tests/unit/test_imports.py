@@ -44,7 +44,7 @@ BELOW = {
     "api": (("outputs", "totals"), "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",
-        ("services", "announce"), "local", "cli",
+        ("services", "announcer"), "local", "cli",
     ),
     "demo": (("lab", "specimens"), ("judgement", "strikes"), "run", "campaign", "__main__"),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows.dispatch import dispatch
 from hpc import protocol
 from hpc.callers import RunnerCaller
-from refinery.announce.announcer import Announcer
+from refinery.announcer import Announcer
 from schemas.attempts import Complete, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched

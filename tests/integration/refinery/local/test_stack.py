@@ -164,7 +164,7 @@ def check_that_a_killed_supervisor_leaves_nothing_that_stop_does_not_end(
 ) -> None:
     supervisor = project.now.supervisor
     assert supervisor is not None
-    supervisor.tell(signal.SIGKILL)
+    supervisor.send(signal.SIGKILL)
     until(lambda: not supervisor.alive())
     assert marked(state.mark(project.settings))
     assert project.refinery("stop").stdout.splitlines()[-1] == "stopped"

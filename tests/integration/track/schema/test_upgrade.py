@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from hpc.callers import MessageRefused
-from refinery.announce.announcer import announcing
+from refinery.announcer import announcing
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher

@@ -1,15 +1,16 @@
-"""Tells Prefect what stands in the outbox: at once when told, else every second.
+"""Sends the outbox's events to Prefect: at once when notified, else every second.
 
-It alone tells of sessions that are ready, of wakes and of callbacks. Events are wake-up calls:
+Nothing else announces sessions that are ready, wakes and callbacks. Events are wake-up calls:
 a row is deleted when Prefect has accepted it, and sent again until then, for as long as it
 takes; an event's id makes a repetition harmless. The same clock asks for dispatchers for
-parked sessions: what they wait for may have come without anybody's word.
+parked sessions, since what they wait for may come without a call, and for sessions whose
+dispatcher died: only its lease says so. Reconcile would find those too, a minute or two later.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -17,29 +18,33 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.announce.abandoned import watch_leases
+from schemas.backoff import Backoff
+from track.commands.healing import abandoned, request_dispatcher
 from track.jobs.parking import wake_due
 from track.records import outbox
 from track.records.outbox import Owed
 from track.schema import lasting
+from track.schema.database import transact
 from track.schema.waking_function import CHANNEL
 
 log = logging.getLogger(__name__)
 
-MOST = 50
+MAX_EVENTS = 50
 """Events of one request."""
 TICK_S = 1.0
 LONGEST_PAUSE_S = 10.0
 GATHER_S = 0.03
-"""Pause after a list that went out: under load one list then holds what many callbacks owe."""
+"""Pause after a list that went out, so that under load one list holds many callbacks' events."""
 STOPPING_S = 3.0
 """How long the announcer may take to end of itself, and then when it is cancelled."""
-LOOK_S = 0.25
-"""How often the listener looks whether it is to stop."""
+POLL_S = 0.25
+"""How often the listener checks whether it is to stop."""
+LEASES_S = 2.0
+"""How often leases are checked."""
 
 
 class NotAccepted(Exception):
-    """Prefect did not answer 204; what was to be announced is still owed."""
+    """Prefect did not answer 204; the events are sent again."""
 
 
 class Rejected(NotAccepted):
@@ -61,14 +66,14 @@ class Announcer:
         self._url = events_url.rstrip("/") + "/events"
         self._tick_s = tick_s
         self._longest_pause_s = longest_pause_s
-        self._told = asyncio.Event()
+        self._notified = asyncio.Event()
         self._stopping = asyncio.Event()
         self._rejected: set[int] = set()
         self.last_error = ""
 
     def notify(self) -> None:
         """There may be something to announce."""
-        self._told.set()
+        self._notified.set()
 
     def stop(self) -> None:
         """Let `run` end, within a second unless Prefect is slow to answer.
@@ -93,61 +98,62 @@ class Announcer:
             self.last_error = "the announcer has ended"
 
     async def _pump(self, http: httpx.AsyncClient) -> None:
-        pause = self._tick_s
+        pauses, failures = Backoff(self._tick_s, self._longest_pause_s), 0
         while not self._stopping.is_set():
-            self._told.clear()
+            self._notified.clear()
             try:
-                while (sent := await self._round(http)) == MOST:
+                while (sent := await self._round(http)) == MAX_EVENTS:
                     pass
             except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
+                failures += 1
                 self._complain(error)
-                await _first(self._stopping, pause)
-                pause = min(self._longest_pause_s, pause * 2)
+                await _set_within(self._stopping, pauses.pause_s(failures))
                 continue
-            pause, self.last_error = self._tick_s, ""
+            failures, self.last_error = 0, ""
             if sent:
-                await _first(self._stopping, GATHER_S)
-            await _first(self._told, self._tick_s)
+                await _set_within(self._stopping, GATHER_S)
+            await _set_within(self._notified, self._tick_s)
 
     def _complain(self, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"[:300]
-        if said != self.last_error:
-            log.warning("events wait, for they cannot be announced: %s", said)
-        self.last_error = said
+        text = f"{type(error).__name__}: {error}"[:300]
+        if text != self.last_error:
+            log.warning("events wait, for they cannot be announced: %s", text)
+        self.last_error = text
 
     async def _round(self, http: httpx.AsyncClient) -> int:
-        """Announce up to MOST events; how many were taken."""
+        """Announce up to MAX_EVENTS events; how many were taken."""
         async with self._engine.begin() as tx:
-            owed = await outbox.due(tx, MOST, but=self._rejected)
-        if not owed:
+            events = await outbox.due(tx, MAX_EVENTS, but=self._rejected)
+        if not events:
             return 0
-        accepted = await self._send(http, owed)
+        accepted = await self._send(http, events)
         async with self._engine.begin() as tx:
             await outbox.delete_sent(tx, [each.id for each in accepted])
         return len(accepted)
 
-    async def _send(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> list[Owed]:
-        """Post them; those that were accepted. One that never will be must not hold the rest."""
+    async def _send(self, http: httpx.AsyncClient, events: Sequence[Owed]) -> list[Owed]:
+        """Post them; those that were accepted. One that never will be must not delay the rest."""
         try:
-            await self._post(http, owed)
+            await self._post(http, events)
         except Rejected as error:
-            if len(owed) > 1:
-                halves = (owed[: len(owed) // 2], owed[len(owed) // 2 :])
-                return [each for half in halves for each in await self._send(http, half)]
-            log.error("Prefect rejects the event %s: %s", owed[0].event, error)
-            self._rejected.add(owed[0].id)
+            if (half := len(events) // 2) > 0:
+                return [
+                    *await self._send(http, events[:half]),
+                    *await self._send(http, events[half:]),
+                ]
+            log.error("Prefect rejects the event %s: %s", events[0].event, error)
+            self._rejected.add(events[0].id)
             return []
-        return list(owed)
+        return list(events)
 
-    async def _post(self, http: httpx.AsyncClient, owed: Sequence[Owed]) -> None:
+    async def _post(self, http: httpx.AsyncClient, events: Sequence[Owed]) -> None:
         now = datetime.now(UTC).isoformat()
-        answer = await http.post(self._url, json=[{**each.event, "occurred": now} for each in owed])
+        body = [{**each.event, "occurred": now} for each in events]
+        answer = await http.post(self._url, json=body)
         if answer.status_code == httpx.codes.NO_CONTENT:
             return
-        said = f"{self._url} answered {answer.status_code}: {answer.text[:200]}"
-        if answer.status_code in (400, 413, 422):
-            raise Rejected(said)
-        raise NotAccepted(said)
+        text = f"{self._url} answered {answer.status_code}: {answer.text[:200]}"
+        raise (Rejected if answer.status_code in (400, 413, 422) else NotAccepted)(text)
 
     async def _wake_parked(self) -> None:
         """Ask, every tick, for dispatchers for whoever has waited for a time or for room."""
@@ -159,42 +165,51 @@ class Announcer:
                     self.notify()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("parked sessions cannot be looked at: %s", error)
-            await _first(self._stopping, self._tick_s)
+            await _set_within(self._stopping, self._tick_s)
 
     async def _listen(self) -> None:
         """Hear notices; while there is no connection, the clock alone has to do."""
-        address = self._engine.url.set(drivername="postgresql")
-        text = address.render_as_string(hide_password=False)
+        url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while not self._stopping.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    text,
+                    url,
                     autocommit=True,
                     **lasting.CONNECT,  # type: ignore[arg-type]
-                ) as heard:
-                    await heard.execute(lasting.SETTINGS)
-                    await heard.execute(f"LISTEN {CHANNEL}".encode())
+                ) as connection:
+                    await connection.execute(lasting.SETTINGS)
+                    await connection.execute(f"LISTEN {CHANNEL}".encode())
                     self.notify()
                     while not self._stopping.is_set():
-                        async for _ in heard.notifies(timeout=LOOK_S):
+                        async for _ in connection.notifies(timeout=POLL_S):
                             self.notify()
             except (psycopg.Error, OSError) as error:
                 self._complain(error)
-            await _first(self._stopping, self._tick_s)
+            await _set_within(self._stopping, self._tick_s)
 
 
-async def _first(event: asyncio.Event, seconds: float) -> None:
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
     """Return when `event` is set, at the latest after `seconds`."""
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        return
+
+
+async def watch_leases(engine: AsyncEngine) -> None:
+    """Ask for a dispatcher where a lease has run out, until cancelled."""
+    while True:
+        await asyncio.sleep(LEASES_S)
+        try:
+            for session_id in await transact(engine, abandoned):
+                if await transact(engine, request_dispatcher, session_id):
+                    log.warning("session %s lost its dispatcher; it gets another", session_id)
+        except (SQLAlchemyError, OSError) as error:
+            log.info("leases cannot be looked at: %s", error)
 
 
 @asynccontextmanager
 async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Announcer]:
-    """An announcer at work, and beside it the watch over dispatchers' leases."""
+    """A running announcer, and the watch over dispatchers' leases."""
     announcer = Announcer(engine, events_url)
     task = asyncio.create_task(announcer.run(), name="announcer")
     task.add_done_callback(_report)
@@ -210,6 +225,6 @@ async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Anno
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    """Say it when the announcer ends of itself, which it never should."""
+    """Log it when the announcer ends of itself, which it never should."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("the announcer has ended: events wait", exc_info=error)

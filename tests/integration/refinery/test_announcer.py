@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.announce.announcer import Announcer
+from refinery.announcer import Announcer
 from schemas.events import NAMESPACE, SESSION_READY, SESSION_WAKE, session_event
 from tests.support.callbacks import Cluster, until
 from tests.support.events_server import EventsServer

@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.announce.abandoned import watch_leases
+from refinery.announcer import watch_leases
 from tests.support.world import World, new
 from track.commands.healing import abandoned
 from track.schema.database import transact
