@@ -24,12 +24,12 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The console script: what a person can mend is told plainly, without a traceback."""
+    """The console script: errors that a person can correct are shown without a traceback."""
     guarded(app)
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command of ours so."""
+    """Run a command: its errors are one line on stderr and exit code 1."""
     if proxies(os.environ):
         os.environ.update(unproxied(os.environ))
     try:
@@ -40,7 +40,7 @@ def guarded(command: Callable[[], object]) -> None:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """One line for a person; services' words go to stderr when they are errors."""
+    """Print one line for a person, errors to stderr."""
     typer.secho(text, err=error, fg=typer.colors.RED if error else None)
 
 
@@ -63,7 +63,7 @@ def up(
 
     settings = here()
 
-    async def told(addresses: Addresses) -> None:
+    async def serve(addresses: Addresses) -> None:
         say(f"ready. Prefect: {addresses.prefect}  N-Drive: {settings.n_drive}")
         await lifecycle.for_ever(addresses)
 
@@ -71,7 +71,7 @@ def up(
         now = lifecycle.detach(settings, say)
         say(f"ready. Prefect: {resolve(settings, now.ports).prefect}")
     else:
-        lifecycle.up(settings, say, told)
+        lifecycle.up(settings, say, serve)
 
 
 @app.command()
@@ -87,7 +87,7 @@ def watch() -> None:
     """Watch the N-Drive for sessions (part of `up`)."""
     from refinery import services
 
-    services.until_told(services.watch(here()))
+    services.until_stopped(services.watch(here()))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def sites() -> None:
     """Drive the sites that run modules (part of `up`)."""
     from refinery import services
 
-    services.until_told(services.sites(here()))
+    services.until_stopped(services.sites(here()))
 
 
 @app.command()
@@ -111,10 +111,10 @@ def api(
 @app.command()
 def doctor() -> None:
     """Look whether everything is as it should be; says what to do about what is not."""
-    from refinery.doctor import examine, told
+    from refinery.doctor import examine, show
 
     findings = examine(here())
-    told(findings)
+    show(findings)
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
@@ -247,7 +247,7 @@ def ars(context: typer.Context) -> None:
 
 
 def _become_demo(command: str, arguments: list[str]) -> None:
-    """Go on as that command of `python -m demo`, in this very process: nothing here knows it."""
+    """Become that command of `python -m demo`, which nothing here imports."""
     os.execv(sys.executable, [sys.executable, "-m", "demo", command, *arguments])
 
 

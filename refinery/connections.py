@@ -1,10 +1,27 @@
-"""What the settings say of the outside: the N-Drive, the archive, and the keys of tokens."""
+"""What the settings configure outside: database, N-Drive, archive, and the keys of tokens."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from refinery import state
 from refinery.addresses import Addresses
 from refinery.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@asynccontextmanager
+async def database(url: str, **options: Any) -> "AsyncIterator[AsyncEngine]":
+    """An engine on a database for this block, with the options of `make_engine`."""
+    from track.schema.database import make_engine
+
+    engine = make_engine(url, **options)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def n_drive(settings: Settings) -> Any:

@@ -1,9 +1,11 @@
-"""Looks at one system from outside and says, for whatever is wrong, what to do about it."""
+"""Checks one system from outside, Prefect's pools too; each fault is shown with its remedy."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import httpx
 import psycopg
@@ -13,16 +15,25 @@ from rich.table import Table
 from refinery import connections, services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
-from refinery.doctor_prefect import reconcile, work_pool
 from refinery.settings import Settings
 
 MIN_FREE = 5_000_000_000  # bytes
 DEADLINE_S = 5.0
+PREFECT_DEADLINE_S = 15.0
+
+LATE_S = 60.0
+"""A run that has waited this long for its place is reported; less is a burst."""
+
+RECONCILED_S = 300.0
+"""Reconcile runs every minute; one that has not for so long does not run."""
+
+MAX_RUNS = 200
+"""Runs that Prefect's API gives at once."""
 
 
 @dataclass(frozen=True)
 class SystemFinding:
-    """One thing that was looked at; `what` says what was seen, and the remedy if it is ill."""
+    """One thing that was checked; `what` says what was found, and the remedy if it is not well."""
 
     name: str
     well: bool
@@ -44,27 +55,27 @@ def examine(settings: Settings) -> list[SystemFinding]:
 
 
 def at_rest(settings: Settings) -> Iterator[SystemFinding]:
-    """What can be judged whether or not the system runs."""
-    yield look("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
-    yield look("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
-    yield look("N-Drive", partial(n_drive, settings))
-    yield look("disk", partial(disk, settings))
+    """What can be checked whether or not the system runs."""
+    yield check("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
+    yield check("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
+    yield check("N-Drive", partial(n_drive, settings))
+    yield check("disk", partial(disk, settings))
 
 
 def at_work(settings: Settings, addresses: Addresses) -> Iterator[SystemFinding]:
-    """What only a running system can tell."""
-    yield look("database", partial(database, addresses.database))
-    yield look("Prefect", partial(answers, f"{addresses.prefect_api}/health"))
+    """What can be checked of a running system only."""
+    yield check("database", partial(database, addresses.database))
+    yield check("Prefect", partial(answers, f"{addresses.prefect_api}/health"))
     for pool in (settings.work_pool, settings.housekeeping_pool):
-        yield look(f"work pool {pool}", partial(work_pool, addresses.prefect_api, pool))
-    yield look("reconcile", partial(reconcile, addresses.prefect_api))
+        yield check(f"work pool {pool}", partial(work_pool, addresses.prefect_api, pool))
+    yield check("reconcile", partial(reconcile, addresses.prefect_api))
     for name in services.APPS:
-        yield look(f"API for {name}", partial(answers, f"{getattr(addresses, name)}/health"))
-    yield look("ARS", partial(archive, settings, addresses))
+        yield check(f"API for {name}", partial(answers, f"{getattr(addresses, name)}/health"))
+    yield check("ARS", partial(archive, settings, addresses))
 
 
-def look(name: str, at: Callable[[], str]) -> SystemFinding:
-    """A finding from a look that raises, in plain words, when something is wrong."""
+def check(name: str, at: Callable[[], str]) -> SystemFinding:
+    """A finding from a check that raises, in plain words, when something is wrong."""
     try:
         return SystemFinding(name, True, at())
     except (OSError, RuntimeError, ValueError, psycopg.Error, httpx.HTTPError) as error:
@@ -114,7 +125,89 @@ def archive(settings: Settings, addresses: Addresses) -> str:
     return f"{health} ({'the stand-in' if settings.stand_in_ars else 'ARS'})"
 
 
-def told(findings: list[SystemFinding]) -> None:
+def work_pool(api: str, name: str) -> str:
+    """How a pool does, in a line. Raises RuntimeError with the remedy, or httpx.HTTPError."""
+    found = httpx.get(f"{api}/work_pools/{name}", timeout=PREFECT_DEADLINE_S, trust_env=False)
+    if found.status_code == httpx.codes.NOT_FOUND:
+        raise RuntimeError("there is none: 'refinery up' makes it")
+    found.raise_for_status()
+    waiting = late(api, name)
+    if found.json()["is_paused"]:
+        command = f"prefect work-pool resume {name}"
+        raise RuntimeError(f"it is paused, {waiting or 'and nothing starts'}: run '{command}'")
+    workers = ask(api, f"work_pools/{name}/workers")
+    online = sum(each["status"] == "ONLINE" for each in workers)
+    if not online:
+        raise RuntimeError(
+            f"no worker is online, {waiting or 'and nothing starts'}: see 'refinery logs' of it; "
+            "'refinery up' starts one for each pool"
+        )
+    if waiting:
+        raise RuntimeError(
+            f"{waiting}: every place is taken. Look which runs hold them (Prefect's page of the "
+            "pool), or raise flow_runs in refinery.toml"
+        )
+    return f"{online} worker{'s' * (online > 1)} online, nothing waits for a place"
+
+
+def late(api: str, pool: str) -> str:
+    """How many runs of a pool wait for a place, and since when the oldest does; empty: none."""
+    runs = ask(
+        api,
+        "flow_runs",
+        work_pools={"name": {"any_": [pool]}},
+        flow_runs={"state": {"name": {"any_": ["Late"]}}},
+        sort="EXPECTED_START_TIME_ASC",
+    )
+    waited = max((_ago_s(run["expected_start_time"]) for run in runs), default=0.0)
+    if waited < LATE_S:
+        return ""
+    many = f"{MAX_RUNS} or more" if len(runs) == MAX_RUNS else str(len(runs))
+    return f"{many} of its runs are late, the oldest by {waited / 60:.0f} min"
+
+
+def reconcile(api: str) -> str:
+    """When reconcile ran last. Raises RuntimeError when that is too long ago."""
+    if not ask(api, "deployments", flows={"name": {"any_": ["reconcile"]}}):
+        return "this project has none"
+    runs = ask(
+        api,
+        "flow_runs",
+        flows={"name": {"any_": ["reconcile"]}},
+        flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}},
+        sort="END_TIME_DESC",
+        limit=1,
+    )
+    if not runs:
+        remedy = "look whether its pool has a worker and its schedule is active"
+        raise RuntimeError(
+            f"it has never run to its end: right after a start wait a minute, else {remedy}"
+        )
+    ago = _ago_s(runs[0]["end_time"])
+    if ago > RECONCILED_S:
+        raise RuntimeError(
+            f"it ran last {ago / 60:.0f} min ago and should every minute: look at the runs of "
+            "reconcile/every-minute, at its schedule, and at the pool for housekeeping"
+        )
+    return f"ran {ago:.0f} s ago"
+
+
+def ask(api: str, what: str, **filters: Any) -> list[dict[str, Any]]:
+    """What Prefect's API answers to a filter. Raises httpx.HTTPError."""
+    body = {"limit": MAX_RUNS} | filters
+    answer = httpx.post(
+        f"{api}/{what}/filter", json=body, timeout=PREFECT_DEADLINE_S, trust_env=False
+    )
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+def _ago_s(when: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()
+
+
+def show(findings: list[SystemFinding]) -> None:
     """Show the findings, the ill ones marked."""
     table = Table(box=None, show_header=False)
     for finding in findings:

@@ -1,6 +1,6 @@
 """The services that `refinery up` starts, each the body of a command of the same name.
 
-Each one reads the running system's addresses, works until it is told to end, and leaves
+Each one reads the running system's addresses, works until a signal ends it, and leaves
 the database as it was.
 """
 
@@ -24,19 +24,19 @@ def log_to_stderr() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def until_told(work: Coroutine[Any, Any, None]) -> None:
+def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run until the work is done or SIGTERM or Ctrl-C cancels it."""
     log_to_stderr()
 
     async def cancellable() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
-        for word in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(word, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
         try:
             await task
         except asyncio.CancelledError:
-            log.info("told to end")
+            log.info("stopped by a signal")
 
     asyncio.run(cancellable())
 
@@ -44,53 +44,39 @@ def until_told(work: Coroutine[Any, Any, None]) -> None:
 async def watch(settings: Settings) -> None:
     """Watch the N-Drive until cancelled."""
     from tasks.intake.watch import watch as watch_drive
-    from track.schema.database import make_engine
 
-    addresses = of_running(settings)
-    engine = make_engine(addresses.database, service="watch")
-    try:
+    async with connections.database(of_running(settings).database, service="watch") as engine:
         await watch_drive(connections.n_drive(settings), engine)
-    finally:
-        await engine.dispose()
 
 
 async def ingest(settings: Settings, folder: Any, actor: str) -> str:
-    """Register a folder on the N-Drive as a session now; what a person is told about it."""
+    """Register a folder on the N-Drive as a session now; the answer for a person."""
     from tasks.intake.opening import register_folder
-    from track.schema.database import make_engine
 
-    addresses = of_running(settings)
-    engine = make_engine(addresses.database)
-    try:
+    async with connections.database(of_running(settings).database) as engine:
         drive = connections.n_drive(settings)
         opened = await register_folder(engine, drive, folder, actor=actor)
-    finally:
-        await engine.dispose()
     return f"session {opened} opened" if opened else "known already, exactly as it lies there"
 
 
 async def sites(settings: Settings) -> None:
     """Drive every site we have a way to, until cancelled."""
     from refinery.drivers import SiteDrivers
-    from track.schema.database import make_engine
 
     addresses = of_running(settings)
-    engine = make_engine(addresses.database, service="sites")
-    try:
+    async with connections.database(addresses.database, service="sites") as engine:
         await SiteDrivers(settings, addresses, engine).run()
-    finally:
-        await engine.dispose()
 
 
 def api(settings: Settings, which: str) -> None:
-    """Serve one of the APIs until told to end. Raises SettingsError for a name we do not know."""
+    """Serve one of the APIs until stopped. Raises SettingsError for an unknown name."""
     import uvicorn
 
     if which not in APPS:
         raise SettingsError(f"no API is called '{which}': there are {', '.join(APPS)}.")
     log_to_stderr()
     app = APPS[which](settings, of_running(settings))
-    # The application judges its callers' addresses itself, so uvicorn takes no proxy's word.
+    # The application checks its callers' addresses itself, so uvicorn must not rewrite them.
     uvicorn.run(
         app,
         host=settings.api_host,
@@ -132,7 +118,7 @@ APPS: dict[str, Callable[[Settings, Addresses], Any]] = {"clusters": clusters_ap
 def migrate(settings: Settings) -> list[str]:
     """Bring our tables, pipelines and sites up to date; the names of changed pipelines."""
     from refinery.definitions import load
-    from track.schema.database import make_engine, transact
+    from track.schema.database import transact
     from track.schema.migrations import upgrade
     from track.schema.views import name_file_proxy
 
@@ -141,11 +127,8 @@ def migrate(settings: Settings) -> list[str]:
     links = connections.archive(settings, addresses).address().file_proxy()
 
     async def definitions() -> list[str]:
-        engine = make_engine(addresses.database)
-        try:
+        async with connections.database(addresses.database) as engine:
             await transact(engine, name_file_proxy, links)
             return await load(settings, engine)
-        finally:
-            await engine.dispose()
 
     return asyncio.run(definitions())

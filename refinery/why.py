@@ -1,4 +1,4 @@
-"""What stands still and why, at a terminal: one specimen, one session, or everything at once."""
+"""Which jobs wait and for what, at a terminal: of one specimen, of one session, or of all."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,14 @@ from rich.padding import Padding
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from refinery import connections
 from refinery.addresses import of_running
 from refinery.settings import Settings
 from schemas.quarantine import REPEATED
 from track.commands.selection import CannotDo, asset_row, session_row
 from track.reports import waiting
 from track.reports.waiting_words import Waits
-from track.schema.database import make_engine, transact
+from track.schema.database import transact
 
 MAX_LINES = 40
 """Jobs that are shown one by one; more are counted by what they wait for."""
@@ -36,11 +37,8 @@ async def ask(database_url: str, what: str) -> list[Waits]:
 
     Raises CannotDo when there is no such asset or session, or nothing is known of it yet.
     """
-    engine = make_engine(database_url, pool=1)
-    try:
+    async with connections.database(database_url, pool=1) as engine:
         return await transact(engine, _read, what)
-    finally:
-        await engine.dispose()
 
 
 async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
@@ -48,10 +46,11 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
         return await waiting.anywhere(tx)
     try:
         await asset_row(tx, what)
-    except CannotDo:
-        session_id = _as_uuid(what)
-        if session_id is None:
-            raise
+    except CannotDo as no_asset:
+        try:
+            session_id = UUID(what)
+        except ValueError:
+            raise no_asset from None
     else:  # a guid may be read as a session's id too, and is not if there is such an asset
         return await waiting.of_asset(tx, what)
     session = await session_row(tx, session_id)
@@ -63,13 +62,6 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     return await waiting.of_session(tx, session_id)
 
 
-def _as_uuid(what: str) -> UUID | None:
-    try:
-        return UUID(what)
-    except ValueError:
-        return None
-
-
 def explained(found: Sequence[Waits]) -> RenderableType:
     """Two lines for each job, or, of many, for each thing that they wait for, the most first."""
     found = [each for each in found if not each.reason.startswith(REPEATED)]
@@ -77,15 +69,12 @@ def explained(found: Sequence[Waits]) -> RenderableType:
         return "nothing stands still: all of it is over"
     if len(found) <= MAX_LINES:
         return Group(*(_entry(each.guid, each.stage, each, "since") for each in found))
-    return Group(
-        *(
-            _entry(
-                f"{len(group)} jobs", f"{first.pipeline}/{first.stage}", first, "the longest since"
-            )
-            for group in _groups(found)
-            for first in [min(group, key=lambda each: each.since)]
-        )
-    )
+    entries = []
+    for group in _groups(found):
+        first = min(group, key=lambda each: each.since)
+        stage = f"{first.pipeline}/{first.stage}"
+        entries.append(_entry(f"{len(group)} jobs", stage, first, "the longest since"))
+    return Group(*entries)
 
 
 def _entry(whose: str, stage: str, each: Waits, since: str) -> RenderableType:
@@ -93,7 +82,8 @@ def _entry(whose: str, stage: str, each: Waits, since: str) -> RenderableType:
     head = Text.assemble(
         (whose, "bold"), f"  {stage}  {each.state} ({each.kind}), {since} {clock}", overflow="fold"
     )
-    return Group(head, Padding(Text(_why(each), overflow="fold"), (0, 0, 0, 4)))
+    until = f" (at {each.until.astimezone():%H:%M:%S})" if each.until else ""
+    return Group(head, Padding(Text(each.reason + until, overflow="fold"), (0, 0, 0, 4)))
 
 
 def _groups(found: Iterable[Waits]) -> list[list[Waits]]:
@@ -101,8 +91,3 @@ def _groups(found: Iterable[Waits]) -> list[list[Waits]]:
     for each in found:
         groups.setdefault((each.pipeline, each.stage, each.state, each.kind), []).append(each)
     return sorted(groups.values(), key=lambda group: (group[0].moves, -len(group)))
-
-
-def _why(each: Waits) -> str:
-    until = f" (at {each.until.astimezone():%H:%M:%S})" if each.until else ""
-    return each.reason + until

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Scheduled
 
 from flows.reconcile import reconcile as reconcile_flow
-from refinery.doctor_prefect import reconcile, work_pool
+from refinery.doctor import reconcile, work_pool
 
 POOL = "doctored-"
 
