@@ -1,6 +1,6 @@
-"""What a runner on a cluster and the server say to each other about one attempt.
+"""The messages between a runner on a cluster and the server about one attempt.
 
-`start` is a grant to exactly one process, told apart by its native id and a nonce;
+`start` is a grant to exactly one process, identified by its native id and a nonce;
 `complete` and `fail` bring the outcome. Sizes in bytes, CRC32 unsigned, times in seconds.
 """
 
@@ -32,7 +32,7 @@ class LinkedFile(FileFacts):
 
 
 class Usage(WireModel):
-    """What an attempt took: wall clock and processor seconds, peak memory in MB."""
+    """What an attempt used: wall clock and processor seconds, peak memory in MB."""
 
     seconds: Annotated[float, Field(ge=0)] | None = None
     cpu_s: Annotated[float, Field(ge=0)] | None = None
@@ -92,17 +92,17 @@ class Start(WireModel):
 
 
 class WorkDone(WireModel):
-    """The work is done, whoever says so."""
+    """The work is done, whoever reports it."""
 
     result: Result
 
 
 class Complete(WorkDone, Start):
-    """A runner says that its work is done."""
+    """A runner reports that its work is done."""
 
 
 class WorkFailed(WireModel):
-    """The work failed, whoever says so: RETRY may help, ERROR will not."""
+    """The work failed, whoever reports it: RETRY may help, ERROR will not."""
 
     fail_status: Literal["RETRY", "ERROR"]
     message: str = ""
@@ -112,13 +112,13 @@ class WorkFailed(WireModel):
 
 
 class Fail(WorkFailed, Start):
-    """A runner says that its work failed."""
+    """A runner reports that its work failed."""
 
     message: Text = ""
 
 
 class FailureCause(StrEnum):
-    """What a failure is owed to; only the specimen's own uses one of its tries."""
+    """The cause of a failure; only a failure of the specimen itself uses one of its tries."""
 
     SPECIMEN = auto()
     SITE_LACKS_LIBRARY = auto()
@@ -141,9 +141,9 @@ class DerivativeName(WireModel):
 
 
 class Grant(WireModel):
-    """The answer to `Start`: all a module needs to know.
+    """The answer to `Start`: all that a module needs.
 
-    `accept_black`: a person has looked at zeros in this asset's image, and they are right.
+    `accept_black`: a person has checked that the zeros in this asset's image are correct.
     """
 
     attempt: int

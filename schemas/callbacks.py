@@ -1,7 +1,7 @@
 """The bodies of the 14 paths that scripts on the clusters have always called.
 
 Names on the wire are v2's and stay so. What older software refused without need is
-taken here: a null disposable barcode, a subject nobody has heard of, a number as job id.
+taken here: a null disposable barcode, an unknown subject, a number as job id.
 """
 
 from typing import Annotated
@@ -47,7 +47,7 @@ class BarcodeBody(WireModel):
     disposable: Text | None = None
 
     def as_barcode(self) -> Barcode:
-        """The same in today's words."""
+        """The same as the runner's message."""
         return Barcode(
             barcodes=self.barcodes,
             disposable=self.disposable or None,
@@ -59,7 +59,7 @@ class BarcodeBody(WireModel):
 
 
 class FailJobBody(JobBody):
-    """`failed_job`: RETRY, ERROR, PAUSED (the queue is full), or a word that changes nothing."""
+    """`failed_job`: RETRY, ERROR, PAUSED (the queue is full), or a status that changes nothing."""
 
     fail_status: Word
     hpc_message: Text | None = "No message"

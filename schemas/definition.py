@@ -14,7 +14,7 @@ from schemas.yaml_lines import Located, Path, Problem, nearest
 
 
 def refusal(what: str, near: str | None = None) -> PydanticCustomError:
-    """The exception a validator raises to say `what` is wrong, in words for the file's owner."""
+    """The exception of a validator: `what` is wrong, for the file's owner to read."""
     return PydanticCustomError("definition", "{what}", {"what": what, "nearest": near})
 
 
@@ -49,7 +49,7 @@ def build(
 ) -> D | list[Problem]:
     """`given`, found at `path`, as a `model`; or what is wrong with it, in the file's order.
 
-    `context` is what validators are told besides.
+    `context` is passed to the validators.
     """
     try:
         return model.model_validate(given, context=None if context is None else dict(context))

@@ -28,25 +28,6 @@ ARCHIVE_UP = "specimen.archive.up"
 SERVICE_SILENT = "specimen.service.silent"
 STORAGE_FILLING = "specimen.storage.filling"
 
-JOB_EVENTS = frozenset({JOB_QUEUED, JOB_STARTED, JOB_FINISHED, JOB_FAILED, JOB_LOST, JOB_OVERDUE})
-"""No trigger that starts a dispatcher listens to these."""
-
-ALL = JOB_EVENTS | {
-    SESSION_READY,
-    SESSION_WAKE,
-    SESSION_FINISHED,
-    ASSET_FINALISED,
-    ASSET_ATTENTION,
-    STAGE_FAILING,
-    PIPELINE_CHANGED,
-    SITE_DEGRADED,
-    SITE_RECOVERED,
-    ARCHIVE_DOWN,
-    ARCHIVE_UP,
-    SERVICE_SILENT,
-    STORAGE_FILLING,
-}
-
 NAMESPACE = uuid5(NAMESPACE_URL, "specimen-refinery/events")
 
 

@@ -1,4 +1,4 @@
-"""A file by what tells it from another: its name, or path, its checksum and its size."""
+"""What identifies a file: its name, or path, its checksum and its size."""
 
 from typing import Annotated
 
@@ -44,8 +44,5 @@ class Output(BaseModel):
 
 
 def megabytes(size_bytes: int) -> int:
-    """Bytes as ARS allots room: whole MB of 10^6 bytes, rounded up, at least 1.
-
-    The file of an asset is never given less room than it takes, and no file takes none.
-    """
+    """Bytes as ARS allots room: MB of 10^6 bytes, rounded up, at least 1 for each file."""
     return max(1, -(-size_bytes // MB))

@@ -1,9 +1,8 @@
 """The name of an asset. It is opaque: any path-safe text will do.
 
 Only the workstation, which makes it, and the naming of derivatives look inside. The form
-with dashes has 12 groups of lower-case hexadecimal digits: year 3, month 1, day 2, hour 2,
-minute 2, second 2, institution 1, collection 3, workstation 2, derivative 3, random 6,
-and 5 for future use. Time is the capture time as the camera's wall clock showed it.
+with dashes has 12 groups of lower-case hexadecimal digits. Time is the capture time as the
+camera's wall clock showed it.
 """
 
 import re
@@ -14,12 +13,16 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator
 
-WIDTHS = (3, 1, 2, 2, 2, 2, 1, 3, 2, 3, 6, 5)
+GROUPS = {
+    "year": 3, "month": 1, "day": 2, "hour": 2, "minute": 2, "second": 2, "institution": 1,
+    "collection": 3, "workstation": 2, "derivative": 3, "random": 6, "future use": 5,
+}  # fmt: skip
+"""The groups of the form with dashes, and the digits of each."""
 MAX_RANDOM = 999_999
-LONGEST = 120
+MAX_BYTES = 120
 """Bytes of UTF-8; with a file's suffix it stays below every file system's 255."""
 
-_DASHED = re.compile("-".join(f"([0-9a-f]{{{width}}})" for width in WIDTHS))
+_DASHED = re.compile("-".join(f"([0-9a-f]{{{width}}})" for width in GROUPS.values()))
 _DERIVATIVE = 9  # of the groups, counted from 0
 _SEPARATORS = frozenset('/\\:*?"<>|')
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -45,7 +48,7 @@ class Guid:
     def __post_init__(self) -> None:
         if self.random > MAX_RANDOM:
             raise GuidError(f"random is {self.random}, more than {MAX_RANDOM}")
-        for number, width, name in zip(self._numbers(), WIDTHS, _NAMES, strict=True):
+        for number, (name, width) in zip(self._numbers(), GROUPS.items(), strict=True):
             if not 0 <= number < 16**width:
                 raise GuidError(f"{name} {number} does not fit {width} hexadecimal digits")
 
@@ -72,21 +75,14 @@ class Guid:
         return cls(captured, institution, collection, workstation, random, derivative, future)
 
     def __str__(self) -> str:
-        return "-".join(
-            f"{number:0{width}x}" for number, width in zip(self._numbers(), WIDTHS, strict=True)
-        )
+        groups = zip(self._numbers(), GROUPS.values(), strict=True)
+        return "-".join(f"{number:0{width}x}" for number, width in groups)
 
     def _numbers(self) -> tuple[int, ...]:
         t = self.captured
         when = (t.year, t.month, t.day, t.hour, t.minute, t.second)
         where = (self.institution, self.collection, self.workstation)
         return (*when, *where, self.derivative, self.random, self.future)
-
-
-_NAMES = (
-    *("year", "month", "day", "hour", "minute", "second"),
-    *("institution", "collection", "workstation", "derivative", "random", "future use"),
-)
 
 
 def has_dashed_form(guid: str) -> bool:
@@ -112,7 +108,7 @@ def derivative_guid(parent: str, n: int, ppi: int) -> str:
     return "-".join(groups)
 
 
-def why_not_path_safe(name: str, longest: int = LONGEST) -> str | None:
+def why_not_path_safe(name: str, longest: int = MAX_BYTES) -> str | None:
     """Why `name` cannot be one step of a path on every system in use; None when it can."""
     if not name:
         return "it is empty"

@@ -1,4 +1,4 @@
-"""Which addresses never go through a proxy, as the environment of a process says it.
+"""NO_PROXY for a process's environment: the addresses that never go through a proxy.
 
 Every client of ours and of Prefect's reads HTTP_PROXY and its sisters, and asks the proxy for
 this host's own loopback unless NO_PROXY names it: a proxy's loopback is another host.

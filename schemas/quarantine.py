@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 REPEATED = "quarantined: "
-"""How the reason of a stage begins that only repeats why its specimen's ingest failed."""
+"""The beginning of a stage's reason that only repeats why its specimen's ingest failed."""
 
 
 @dataclass(frozen=True)
 class QuarantineEntry:
     """Which file, what is wrong with it, what to do; as text, the sentence that people read.
 
-    A sentence stored before there were three parts, and not to be told apart, is all `problem`.
+    A sentence stored before there were three parts, which cannot be divided, is all `problem`.
     """
 
     file: str

@@ -35,7 +35,7 @@ class Capabilities:
     `here`: it is this machine, so its folders are ours and its jobs always reach us. `driven`:
     a driver of ours hands it its jobs; else it asks for them itself. `over_ssh`: it is reached
     over SSH, by the block that it names. `scripts`: whether it runs scripts of its own, always
-    or when it names their folder. `scheduler`: what it has unless it says otherwise.
+    or when it names their folder. `scheduler`: its default.
     """
 
     here: bool = False
@@ -50,7 +50,7 @@ CAPABILITIES: Mapping[SiteKind, Capabilities] = {
     "slurm": Capabilities(driven=True, over_ssh=True, scripts="always", scheduler="slurm"),
     "pull": Capabilities(scheduler="torque"),
 }
-"""What each kind of site can do: the only place that tells kinds apart."""
+"""What each kind of site can do; nothing else depends on a site's kind."""
 
 KINDS = tuple(CAPABILITIES)
 
@@ -72,7 +72,7 @@ class Site(Definition):
 
     `root` and `scripts` are folders over there, `python` the interpreter modules run under
     (null on the local site: the refinery's own). `callback` is the URL at which its jobs
-    reach us; null on a cluster whose nodes have no network, where the driver carries.
+    reach us; null on a cluster whose nodes have no network, where the driver relays.
     `capacity` bounds the jobs given to it at a time, `max_queued` and `max_running` those
     pending and running in its scheduler. `poll_s` is the least time between two polls. A site
     whose driver was not seen for `silent_after_s` seconds gets no work.
@@ -154,7 +154,7 @@ class Site(Definition):
 
     @property
     def uses(self) -> Scheduler | None:
-        """Its scheduler: what its kind has, unless said."""
+        """Its scheduler: the one it names, else that of its kind."""
         return self.scheduler or self.can.scheduler
 
     @property

@@ -1,8 +1,8 @@
-"""What a code that was read says of its specimen: its barcode, and its stable identifier.
+"""The barcode and the stable identifier of a specimen, from a code that was read.
 
 A code may be a URI (https://cetaf.org/cetaf-stable-identifiers): one of a collection's patterns
 knows it, and the part in its round brackets is the barcode. The archive addresses specimens by
-barcode in a path, so what cannot be a step of one is no barcode, and a person looks at it.
+barcode in a path, so what cannot be a step of one is no barcode, and a person checks it.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-LONGEST = 200
+MAX_LENGTH = 200
 """Characters of a barcode, and of a code that patterns are tried on: no pattern is slow on it."""
 GROUP = "barcode"
 
@@ -27,18 +27,18 @@ class UriPattern:
     pattern: re.Pattern[str]
 
     def is_for(self, collection: str) -> bool:
-        """Whether it speaks of specimens of `collection`, however that is capitalised."""
+        """Whether it is for specimens of `collection`, however that is capitalised."""
         return self.collection is None or self.collection.casefold() == collection.casefold()
 
     def barcode(self, text: str) -> str | None:
         """The barcode in an identifier; None when it is not one of these."""
-        found = self.pattern.fullmatch(text) if len(text) <= LONGEST else None
+        found = self.pattern.fullmatch(text) if len(text) <= MAX_LENGTH else None
         return (found[GROUP if GROUP in self.pattern.groupindex else 1] or None) if found else None
 
 
 @dataclass(frozen=True)
 class Named:
-    """The specimens that codes name. `unknown`: what is no barcode, and why, in words."""
+    """The specimens that codes name. `unknown`: what is no barcode, and why."""
 
     barcodes: tuple[str, ...] = ()
     pids: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Named:
 def uri_patterns(given: Any) -> tuple[UriPattern, ...]:
     """The patterns as a pipeline's owner writes them: a text, a list, or either by collection.
 
-    Raises ValueError in words for the owner.
+    Raises ValueError with a text for the owner.
     """
     if isinstance(given, dict):
         return tuple(
@@ -121,6 +121,6 @@ def _why_no_barcode(text: str) -> str | None:
         return "is a URI that no pattern of its collection knows (params.patterns.uri)"
     if "/" in text or text in (".", ".."):
         return "has a slash, and the archive addresses specimens by barcode in a path"
-    if len(text) > LONGEST:
-        return f"is longer than the {LONGEST} characters of a barcode"
+    if len(text) > MAX_LENGTH:
+        return f"is longer than the {MAX_LENGTH} characters of a barcode"
     return "holds bytes that are no text" if set(text) & set(_NO_TEXT) else None

@@ -1,4 +1,4 @@
-"""What PostgreSQL can keep: its text knows no NUL, its JSON no half characters and no NaN.
+"""What PostgreSQL can store: text without NUL, JSON without half characters and NaN.
 
 Checked where values come in, so that a stray byte is a named error and never a failed
 transaction.
@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints
 
-DEEPEST = 60
+MAX_DEPTH = 60
 """How far lists and mappings may be nested in one another."""
 
 
 def why_not_storable(value: Any, depth: int = 0) -> str | None:
     """What in `value`, however deep, the database could not keep; None when all is well."""
-    if depth > DEEPEST:
-        return f"nested more than {DEEPEST} deep"
+    if depth > MAX_DEPTH:
+        return f"nested more than {MAX_DEPTH} deep"
     if isinstance(value, str):
         return _why_not_text(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 HOME_ZONE = "Europe/Copenhagen"
-"""Where a time without a zone is taken to have been written, unless told otherwise."""
+"""The zone of a time that has none, unless another is given."""
 
 YEARS = range(1500, 2501)
 

@@ -1,8 +1,8 @@
-"""YAML that knows its lines, for definitions a person writes and must be told about exactly.
+"""Reads YAML with the line of every entry, so that an error can name it.
 
 Scalars follow YAML 1.2: `on:` stays a key and `12:30:00` stays text, where YAML 1.1 would
-read a boolean and a number of base 60. Anchors, aliases and merge keys (`<<`) say once what
-several entries share; what is unfolded keeps the line where it is written. Tags are refused.
+read a boolean and a number of base 60. Anchors, aliases and merge keys (`<<`) share what is
+in several entries; what is unfolded keeps the line where it is written. Tags are refused.
 """
 
 import difflib
@@ -16,8 +16,8 @@ import yaml
 
 Path: TypeAlias = tuple[str | int, ...]
 
-DEEPEST = 30
-LONGEST = 1_000_000
+MAX_DEPTH = 30
+MAX_CHARACTERS = 1_000_000
 MAX_NODES = 200_000  # entries, once every alias is unfolded
 PIECE = "x-"
 """What a key of a file's top begins with that only holds what is used by its anchor."""
@@ -52,18 +52,6 @@ class DefinitionError(Exception):
         self.source = source
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{source}, {problem}" for problem in self.problems))
-
-    @property
-    def line(self) -> int:
-        return self.problems[0].line
-
-    @property
-    def what(self) -> str:
-        return self.problems[0].what
-
-    @property
-    def nearest(self) -> str | None:
-        return self.problems[0].nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +151,16 @@ def _problem_of(error: yaml.MarkedYAMLError) -> Problem:
 
 def _refuse_knots(text: str) -> None:
     # Before anything is composed: brackets in brackets cost PyYAML the square of their depth.
-    if len(text) > LONGEST:
-        raise _Refused(1, f"more than {LONGEST} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise _Refused(1, f"more than {MAX_CHARACTERS} characters")
     depth = 0
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > DEEPEST:
-            raise _Refused(_line(event), f"nested more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise _Refused(_line(event), f"nested more than {MAX_DEPTH} deep")
 
 
 class _Unfolding:
@@ -192,8 +180,8 @@ class _Unfolding:
         return Located(self._plain(root, ()), self._lines)
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:
-        if len(path) > DEEPEST:
-            raise _Refused(_line(node), f"nested more than {DEEPEST} deep")
+        if len(path) > MAX_DEPTH:
+            raise _Refused(_line(node), f"nested more than {MAX_DEPTH} deep")
         if node.tag not in _PLAIN_TAGS:
             raise _Refused(_line(node), f"the tag {node.tag} is not used here")
         if isinstance(node, yaml.ScalarNode):

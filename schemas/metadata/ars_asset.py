@@ -1,7 +1,7 @@
-"""An asset in the words of ARS, which differ with the version of its contract.
+"""An asset in the form that ARS takes, which differs with the version of its contract.
 
 `current` is 2.11, `v2_6` the one before it, `v1_7` the first. ARS replaces what it has by what
-it is given: a body is always whole.
+it is given: a body is always complete.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ _FORMATS = {"TIFF": "TIF", "JPG": "JPEG"}
 
 
 class SpecimenBody(BaseModel):
-    """A specimen, which ARS must know before an asset may name it."""
+    """A specimen, which ARS must have before an asset may name it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -150,13 +150,13 @@ def _since_v2_6(metadata: Metadata, profile: Profile) -> dict[str, Any]:
 
 
 def _issues(metadata: Metadata) -> list[dict[str, Any]] | None:
-    """Null leaves ARS's own issues alone. It refuses one without category or status."""
+    """Null leaves ARS's own issues as they are. It refuses one without category or status."""
     complete = [issue for issue in metadata.issues if issue.category and issue.status]
     return [issue.model_dump(mode="json") for issue in complete] or None
 
 
 def _legality(metadata: Metadata) -> dict[str, Any] | None:
-    """Null leaves what ARS knows alone; that nothing is known here says nothing there."""
+    """Null leaves what ARS has as it is: that nothing is known here is no reason to empty it."""
     known = metadata.legality.model_dump(mode="json")
     return known if any(known.values()) else None
 

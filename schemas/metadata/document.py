@@ -1,7 +1,7 @@
 """What is known of an asset: the canonical document, version 3.0.4.
 
 Documents of v2.1.0 and of any v3 are read into it. Nothing is lost: the document is kept as
-it arrived, beside the canonical one.
+it arrived, next to the canonical one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -135,7 +135,7 @@ def _values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _in_order(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Known names and their fields, v2's first, so that a v3 name has the last word."""
+    """Known names and their fields, v2's first, so that a v3 name overrides it."""
     known = [(name, field) for name in document if (field := v3_name(name)) is not None]
     return sorted(known, key=lambda pair: pair[0] == pair[1])
 

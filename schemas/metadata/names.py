@@ -1,6 +1,6 @@
 """The fields of a metadata document: today's (v3.0.4), and what v2.1.0 called them.
 
-A leaf of its own, since pipelines, callbacks and documents all speak these names.
+Pipelines, callbacks and documents all use these names.
 """
 
 from typing import Annotated, Any, get_origin
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from schemas.guid import AssetGuid
 from schemas.times import Moment
 
-Words = tuple[str, ...]
+Texts = tuple[str, ...]
 Given = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -57,14 +57,14 @@ class DocumentFields(Part):
 
     asset_created_by: str | None = None
     asset_deleted_by: str | None = None
-    asset_pid: Words = ()
+    asset_pid: Texts = ()
     asset_subject: str | None = None
     asset_updated_by: str | None = None
     audited: bool = False
     audited_by: str | None = None
-    barcode: Words = ()
+    barcode: Texts = ()
     camera_setting_control: str | None = None
-    complete_digitiser_list: Words = ()
+    complete_digitiser_list: Texts = ()
     date_asset_created_ars: Moment | None = None
     date_asset_deleted_ars: Moment | None = None
     date_asset_finalised: Moment | None = None
@@ -78,7 +78,7 @@ class DocumentFields(Part):
     digitiser: str | None = None
     external_publishers: tuple[Publisher, ...] = ()
     file_format: str | None = None
-    funding: Words = ()
+    funding: Texts = ()
     has_thumbnail: bool = False
     issues: tuple[Issue, ...] = ()
     legality: Legality = Legality()
@@ -92,13 +92,13 @@ class DocumentFields(Part):
     multi_specimen: bool = False
     parent_guids: tuple[AssetGuid, ...] = ()
     payload_type: str | None = None
-    preparation_type: Words = ()
+    preparation_type: Texts = ()
     push_to_specify: bool = False
-    restricted_access: Words = ()
+    restricted_access: Texts = ()
     session_id: str | None = None
     specify_attachment_remarks: str | None = None
     specify_attachment_title: str | None = None
-    specimen_pid: Words = ()
+    specimen_pid: Texts = ()
     status: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""From the bytes of a JSON file to one mapping, with names that were mangled on the way mended.
+"""Reads the bytes of a JSON file as one mapping, and repairs mangled letters.
 
 Workstations run Windows: files come with byte order marks, in Windows-1252, or in UTF-8 that
 something took for Windows-1252 and saved as UTF-8 again (`SÃ¸ren` for `Søren`).
@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from schemas.metadata.errors import MetadataError
-from schemas.storable import DEEPEST
+from schemas.storable import MAX_DEPTH
 
 _SAVE_AS = "Save the file as UTF-8 and drop it again"
 _MEND = "Mend the JSON and drop the file again"
@@ -38,7 +38,7 @@ _MANGLED = re.compile("[ÂÃ][\u0080-\u00bf\u0152-\u017e\u0192\u02c6\u02dc\u2013
 
 
 def read_text(raw: bytes, warnings: list[str]) -> str:
-    """The characters of a file; says in `warnings` what had to be assumed."""
+    """The text of a file; `warnings` gets what had to be assumed."""
     for mark, encoding, name in _MARKS:
         if raw.startswith(mark):
             body = raw if name else raw.removeprefix(mark)
@@ -72,7 +72,7 @@ def read_json(text: str) -> dict[str, Any]:
         line, column = error.lineno, error.colno
         raise MetadataError(problem, _MEND, line=line, column=column) from None
     except RecursionError:
-        raise MetadataError(f"nested more than {DEEPEST} deep", _MEND) from None
+        raise MetadataError(f"nested more than {MAX_DEPTH} deep", _MEND) from None
     except MetadataError as error:
         if error.field is not None:
             error.line = _second_line(text, error.field)
@@ -86,13 +86,13 @@ def read_json(text: str) -> dict[str, Any]:
 
 
 def _in_plain_words(error: json.JSONDecodeError) -> str:
-    """What is wrong at that place, for somebody who has never heard of a delimiter."""
+    """What is wrong at that place, in words for a curator."""
     if not error.doc.strip():
         return "the file is empty"
     if error.pos >= len(error.doc.rstrip()):
         return "the file breaks off here, its rest is missing"
-    said = (words for begins, words in _PLAIN.items() if error.msg.startswith(begins))
-    return next(said, error.msg)
+    plain = (text for begins, text in _PLAIN.items() if error.msg.startswith(begins))
+    return next(plain, error.msg)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

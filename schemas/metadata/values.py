@@ -23,7 +23,7 @@ class Reader:
     """Reads values, in `zone` where a time has none, and collects what it had to assume.
 
     `as_read`: barcodes were read from codes, in which a line break or a separator at the end
-    says something, as it does not in what somebody has typed.
+    has a meaning, unlike in typed text.
     """
 
     zone: str = HOME_ZONE
@@ -48,7 +48,7 @@ class Reader:
         self.warnings.append(f"{name}: {what}")
 
     def text(self, name: str, value: Any) -> str | None:
-        """Null for an empty text; of a list the last, as the archive has always been told."""
+        """Null for an empty text; of a list the last, as the archive has always been given."""
         if isinstance(value, list | tuple):
             items = self.texts(name, value)
             if len(items) > 1:

@@ -1,7 +1,7 @@
 """What must hold of a pipeline's stages among themselves, and of pipelines among each other.
 
-A model says what one entry may look like; here every name has to lead somewhere, and
-nothing may wait for itself, so that no asset can stand still for ever.
+The models check single entries; here every name must refer to something, and nothing may
+wait for itself, so that no asset can wait for ever.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from schemas.pipeline.model import Pipeline, Stage
 from schemas.yaml_lines import DefinitionError, Path, Problem, nearest
 
 ADMITTING = ("assets_in_flight", "open_shares_mb", "new_assets_mb", "derivatives_mb")
-"""Bounds that keep whole assets out until others have left."""
+"""Bounds that keep assets out until others have left."""
 
 
 class PipelineError(DefinitionError):

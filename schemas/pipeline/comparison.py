@@ -1,15 +1,16 @@
-"""One comparison over metadata, the whole language of an `exclude` rule.
+"""One comparison over metadata, all that an `exclude` rule may contain.
 
 `asset_subject == 'device target'`: a field, an operator, a value as YAML writes it.
 """
 
 import json
+import operator
 import re
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
-from pydantic_core import PydanticCustomError
 
+from schemas.definition import refusal
 from schemas.metadata.names import FIELDS, v3_name
 from schemas.yaml_lines import DefinitionError, nearest, read_value
 
@@ -21,12 +22,7 @@ _FORM = re.compile(
 )
 
 
-class ComparisonError(ValueError):
-    """The text is not one comparison; `nearest` is the field that was probably meant."""
-
-    def __init__(self, what: str, nearest: str | None = None) -> None:
-        self.nearest = nearest
-        super().__init__(what)
+_ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class Comparison(BaseModel):
@@ -43,30 +39,16 @@ class Comparison(BaseModel):
     def _read(cls, given: Any) -> Any:
         if not isinstance(given, str):
             return given
-        try:
-            return cls._parts(given)
-        except ComparisonError as error:
-            known = {"what": str(error), "nearest": error.nearest}
-            raise PydanticCustomError("definition", "{what}", known) from None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read one comparison; `ComparisonError` says what is wrong with it."""
-        return cls(**cls._parts(text))
-
-    @classmethod
-    def _parts(cls, text: str) -> dict[str, Any]:
-        form = _FORM.fullmatch(text)
+        form = _FORM.fullmatch(given)
         if form is None:
-            raise ComparisonError(f"'{text}' is not one comparison such as: field == 'value'")
+            raise refusal(f"'{given}' is not one comparison such as: field == 'value'")
         field = v3_name(form["field"])
         if field is None:
-            known = nearest(form["field"], FIELDS)
-            raise ComparisonError(f"no metadata field '{form['field']}'", known)
-        op = cast(Operator, " ".join(form["op"].split()))
-        value = _value(form["value"])
+            near = nearest(form["field"], FIELDS)
+            raise refusal(f"no metadata field '{form['field']}'", near)
+        op, value = " ".join(form["op"].split()), _value(form["value"])
         if (op in ("in", "not in")) != isinstance(value, list):
-            raise ComparisonError(f"'{op}' {'needs' if 'in' in op else 'takes no'} list: '{text}'")
+            raise refusal(f"'{op}' {'needs' if 'in' in op else 'takes no'} list: '{given}'")
         return {"field": field, "op": op, "value": value}
 
     def holds(self, metadata: dict[str, Any]) -> bool:
@@ -93,9 +75,9 @@ class Comparison(BaseModel):
     def _found(self, metadata: dict[str, Any]) -> Any:
         field, _, key = self.field.partition(".")
         found = metadata.get(field)
-        if not key:
-            return found
-        return found.get(key) if isinstance(found, dict) else None
+        if key:
+            return found.get(key) if isinstance(found, dict) else None
+        return found
 
     @model_serializer
     def __str__(self) -> str:
@@ -107,10 +89,10 @@ def _value(text: str) -> Any:
     try:
         value = read_value(text) if text else ""
     except DefinitionError as error:
-        raise ComparisonError(f"'{text}' is not a value: {error.what}") from None
+        raise refusal(f"'{text}' is not a value: {error.problems[0].what}") from None
     items = value if isinstance(value, list) else [value]
     if not text or any(isinstance(item, dict | list) for item in items):
-        raise ComparisonError(f"'{text}' is neither a word, a number nor a list of them")
+        raise refusal(f"'{text}' is neither a word, a number nor a list of them")
     return value
 
 
@@ -118,12 +100,4 @@ def _ordered(left: Any, op: str, right: Any) -> bool:
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         return False
-    match op:
-        case "<":
-            return bool(left < right)
-        case "<=":
-            return bool(left <= right)
-        case ">":
-            return bool(left > right)
-        case _:
-            return bool(left >= right)
+    return bool(_ORDERS[op](left, right))

@@ -1,6 +1,6 @@
 """Pipelines out of a YAML file, each problem with its line and the word that was meant.
 
-The door to the room: the model, the checks and the reading under one name.
+Other rooms import the model and the checks from here.
 """
 
 from collections.abc import Collection
@@ -35,8 +35,7 @@ def load_pipelines(text: str, source: str, modules: Collection[str]) -> list[Pip
 
     `source` is the file's name in messages, `modules` are the names of those there are. Raises
     `PipelineError` with all problems found.
-    What pipelines say about one another is `schemas.pipeline.checks.check_together`'s to
-    judge, since it may span files.
+    What pipelines say about one another, which may span files, is checked by `check_together`.
     """
     pipelines: list[Pipeline] = []
     problems: list[Problem] = []
@@ -81,7 +80,7 @@ def _read(located: Located, source: str, modules: Collection[str]) -> Pipeline |
 
 
 def _with_covered_runs(given: dict[str, Any]) -> dict[str, Any]:
-    """A stage that another covers runs what that one runs, and need not say so."""
+    """Give a covered stage without `run` the `run` of the stage that covers it."""
     stages = given.get("stages")
     if not isinstance(stages, list):
         return given

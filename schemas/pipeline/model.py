@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from functools import cached_property
+from graphlib import TopologicalSorter
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import (
@@ -229,8 +230,8 @@ class Stage(Definition):
         known = SWITCHES.get(self.run.name, frozenset())
         for name, value in self.params.items() if self.run.kind == "builtin" else ():
             if name not in known:
-                said = f"params: {self.run.text} knows no '{name}'"
-                raise refusal(said, nearest(name, known))
+                what = f"params: {self.run.text} knows no '{name}'"
+                raise refusal(what, nearest(name, known))
             if not isinstance(value, bool):
                 raise refusal(f"params: {name} is true or false")
         return self
@@ -294,7 +295,7 @@ class Pipeline(Definition):
         return self._origin
 
     def read_from(self, source: str, located: Located) -> Self:
-        """Remember where it was written, for what is found wrong with it later."""
+        """Keep where it was written, for the lines of problems that are found later."""
         self._origin = Origin(source, located)
         return self
 
@@ -319,16 +320,10 @@ class Pipeline(Definition):
     @cached_property
     def depths(self) -> dict[str, int]:
         """How many stages lie before each one on its longest way; 0 for a first stage."""
+        graph = {stage.key: self.upstream(stage.key) for stage in self.stages}
         depths: dict[str, int] = {}
-        while len(depths) < len(self.stages):
-            ripe = {
-                stage.key: max((depths[up] + 1 for up in self.upstream(stage.key)), default=0)
-                for stage in self.stages
-                if stage.key not in depths and self.upstream(stage.key) <= depths.keys()
-            }
-            if not ripe:
-                raise ValueError(f"{self.name} has a circle of stages")
-            depths |= ripe
+        for key in TopologicalSorter(graph).static_order():
+            depths[key] = max((depths[up] + 1 for up in graph[key]), default=0)
         return depths
 
     @cached_property

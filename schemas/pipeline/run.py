@@ -23,7 +23,7 @@ class Run(BaseModel):
     """`refinery.<name>`, `module <name>`, or a command line with `{guid}` in it.
 
     `name` is the built-in's or the module's short name, or the whole command line. Which
-    modules there are is told in the validation's context, under `modules`; untold, any may be.
+    modules there are is in the validation's context, under `modules`; without it any may be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -74,7 +74,7 @@ def test_any_text_is_sites_or_a_sites_error(text: str) -> None:
     try:
         assert load_sites(text, "any.yaml")
     except SitesError as error:
-        assert error.line >= 1
+        assert error.problems[0].line >= 1
 
 
 def test_only_the_table_of_capabilities_tells_kinds_of_site_apart() -> None:

@@ -108,7 +108,7 @@ def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
     old: str, new: str, line: int, nearest: str
 ) -> None:
     error = refused(old, new)
-    assert (error.line, error.nearest) == (line, nearest)
+    assert (error.problems[0].line, error.problems[0].nearest) == (line, nearest)
     assert str(error).startswith(f"herb0001.yaml, line {line}: ")
 
 
@@ -137,7 +137,7 @@ def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
 )
 def test_a_mistake_is_refused_with_its_line(old: str, new: str, line: int, words: str) -> None:
     error = refused(old, new)
-    assert error.line == line
+    assert error.problems[0].line == line
     assert words in str(error)
 
 
@@ -356,7 +356,7 @@ def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
     try:
         assert load_pipelines(text, "any.yaml", modules())
     except PipelineError as error:
-        assert error.line >= 1
+        assert error.problems[0].line >= 1
 
 
 @settings(max_examples=60)
@@ -381,7 +381,7 @@ def test_any_structure_is_a_pipeline_or_a_pipeline_error(value: object) -> None:
     try:
         load_pipelines(text, "any.yaml", modules())
     except PipelineError as error:
-        assert error.line >= 1
+        assert error.problems[0].line >= 1
 
 
 def test_text_nested_without_end_is_refused() -> None:
@@ -400,7 +400,7 @@ def test_our_own_stages_know_their_parameters_and_no_others() -> None:
     assert found.stage("end").params == {"lock": True}
     with pytest.raises(PipelineError, match=r"refinery\.finalise knows no 'lok'") as misspelt:
         small("key: end, run: refinery.finalise, params: {lok: true}")
-    assert misspelt.value.nearest == "lock"
+    assert misspelt.value.problems[0].nearest == "lock"
     assert "at least 1 item" not in str(misspelt.value), "there is a stage, if a wrong one"
     with pytest.raises(PipelineError, match="lock is true or false"):
         small("key: end, run: refinery.finalise, params: {lock: later}")
