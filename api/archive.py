@@ -10,10 +10,10 @@ from blocks.ars_client import ArsAddress, ArsClient
 from blocks.tier import TierError
 from schemas.attempts import Token
 
-LASTING_S = 120.0
+MIN_LIFE_S = 120.0
 """What a token handed out should have left, where the archive gives as much."""
 
-COME_BACK_S = 30
+RETRY_AFTER_S = 30
 
 
 class NoToken(Exception):
@@ -27,7 +27,7 @@ async def archive_tokens(address: ArsAddress) -> AsyncIterator[TokenSource]:
 
         async def ask() -> tuple[str, float]:
             try:
-                token = await client.token(LASTING_S)
+                token = await client.token(MIN_LIFE_S)
             except TierError as error:
                 raise NoToken(str(error)) from error
             return token.text, token.expires_in
@@ -41,6 +41,6 @@ async def ars_token(here: Context) -> Token:
         text, expires_in = await here.ars_token()
     except NoToken as error:
         raise HTTPException(
-            503, f"no archive token: {error}", {"Retry-After": str(COME_BACK_S)}
+            503, f"no archive token: {error}", {"Retry-After": str(RETRY_AFTER_S)}
         ) from error
     return Token(token=text, expires_in=max(0, int(expires_in)))

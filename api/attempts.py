@@ -1,6 +1,6 @@
 """The paths of our own runners: start, token, submitted, complete, fail and outputs.
 
-Each is one transaction, and each may be sent again: the same words change nothing twice.
+Each is one transaction, and each may be sent again: a repetition changes nothing.
 """
 
 import logging
@@ -42,7 +42,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"description": "Come back after `Retry-After` seconds; nothing was done."},
 }
 
-FULL_S = 60
+DISK_FULL_RETRY_S = 60
 """How long a runner waits before it sends again what the server's disk did not take."""
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ async def token(attempt_id: int, caller: AttemptCaller, here: Here) -> Token:
 async def submitted(
     attempt_id: int, body: Submitted, caller: AttemptCaller, here: Here
 ) -> MessageOutcome:
-    """Said by whoever put the attempt into a scheduler; may come after its start."""
+    """Sent by whoever put the attempt into a scheduler; may come after its start."""
     message = partial(protocol.submitted, caller=caller, native_id=body.native_id)
     return await _answer(here, "submitted", attempt_id, message)
 
@@ -151,7 +151,7 @@ async def outputs(
     except OSError as error:
         log.error("%s cannot be kept below %s: %s", name, folder, error)
         why = f"{name} cannot be kept just now: {error.strerror}"
-        raise HTTPException(503, why, {"Retry-After": str(FULL_S)}) from error
+        raise HTTPException(503, why, {"Retry-After": str(DISK_FULL_RETRY_S)}) from error
 
 
 async def _answer(here: Context, kind: str, attempt_id: int, message: Message) -> MessageOutcome:

@@ -1,7 +1,7 @@
 """Who calls: an attempt with its token, or an existing script from a listed network.
 
-A network that a site lists is that site's: its scripts speak for what was given to it.
-A client's address counts only as far as listed proxies vouch for it.
+A network that a site lists is that site's: its scripts may call for what was given to it.
+Of a client's forwarded addresses only those that listed proxies added are believed.
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from hpc.callers import RunnerCaller, SiteScript
 from hpc.tokens import BadAttemptToken
 from track.commands.legacy_sites import sites_admitting
 
-BIGGEST = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 Address = IPv4Address | IPv6Address
 
 bearer = HTTPBearer(auto_error=False, description="The token of one attempt.")
 Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
-AttemptId = Annotated[int, Path(ge=1, le=BIGGEST, description="The attempt the token is of.")]
+AttemptId = Annotated[int, Path(ge=1, le=MAX_ID, description="The attempt the token is of.")]
 
 
 def _read(here: Here, shown: HTTPAuthorizationCredentials) -> RunnerCaller:
@@ -50,7 +50,7 @@ def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> RunnerCal
 async def script_caller(
     request: Request, shown: Shown, here: Here
 ) -> RunnerCaller | SiteScript | None:
-    """The attempt whose token is shown; None for a script that may speak for any; else 401."""
+    """The attempt whose token is shown; None for a script that may call for any; else 401."""
     if shown is not None:
         return _read(here, shown)
     proxies, networks = here.config.trusted_proxies, here.config.legacy_callbacks
@@ -72,7 +72,7 @@ async def script_caller(
 def client_address(
     peer: str, forwarded: Iterable[str], proxies: tuple[Network, ...]
 ) -> Address | None:
-    """The nearest address that is not a trusted proxy's; None when it cannot be told."""
+    """The nearest address that is not a trusted proxy's; None when one cannot be read."""
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     for hop in (peer, *reversed(hops)):
         try:

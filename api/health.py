@@ -32,10 +32,10 @@ class Health(BaseModel):
 )
 async def health(here: Here) -> Response:
     """200 when the database answers. Events that wait lose nothing, and are not an illness."""
-    owed, well = Backlog(0, 0.0), True
+    waiting, well = Backlog(0, 0.0), True
     try:
         async with here.engine.connect() as connection:
-            owed = await backlog(connection)
+            waiting = await backlog(connection)
     except (SQLAlchemyError, OSError):
         well = False
     late = bool(here.announcer.last_error)
@@ -43,8 +43,8 @@ async def health(here: Here) -> Response:
         status="late" if well and late else "ok" if well else "down",
         version=_version(),
         database=well,
-        unannounced=owed.events,
-        oldest_s=owed.oldest_s,
+        unannounced=waiting.events,
+        oldest_s=waiting.oldest_s,
         trouble=here.announcer.last_error,
     )
     return JSONResponse(body.model_dump(), 200 if well else 503)

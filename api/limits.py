@@ -28,31 +28,31 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._output_limit if OUTPUTS.fullmatch(scope["path"]) else self._limit
+        limit = self._output_limit if OUTPUTS.fullmatch(scope["path"]) else self._limit
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > most:
-            answer = answer_to(scope, 413, _too_large(most))
+        if not announced.isdigit() or int(announced) > limit:
+            answer = answer_to(scope, 413, _too_large(limit))
             await answer(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, most), send)
+        await self._app(scope, _counted(receive, limit), send)
 
 
-def _counted(receive: Receive, most: int) -> Receive:
+def _counted(receive: Receive, limit: int) -> Receive:
     read = 0
 
     async def counting() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > most:
-            raise HTTPException(413, _too_large(most))
+        if read > limit:
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return counting
 
 
-def _too_large(most: int) -> str:
-    return f"the body is larger than {most} bytes"
+def _too_large(limit: int) -> str:
+    return f"the body is larger than {limit} bytes"
 
 
 class RequestTimer:

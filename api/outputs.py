@@ -1,6 +1,6 @@
 """The small files that jobs send back, such as a preview: checked, then put in their place.
 
-A file lies at `<outputs>/<guid>/<stage>/<name>`, whole or not at all.
+A file is at `<outputs>/<guid>/<stage>/<name>`, complete or not at all.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Damaged(Exception):
 
 @asynccontextmanager
 async def received(request: Request, folder: Path, facts: FileFacts) -> AsyncIterator[Path]:
-    """The request's body as a file of its own, gone afterwards unless it was moved.
+    """The request's body as a temporary file, removed afterwards unless it was moved.
 
     Raises Damaged, naming file and field.
     """
@@ -74,7 +74,7 @@ def _sync(into: BinaryIO) -> None:
 
 
 async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str) -> None:
-    """Move a received file to where it is looked for. Raises ValueError for an unsafe name."""
+    """Move a received file to its place. Raises ValueError for an unsafe name."""
     place = outputs / check_guid(attempt.guid) / check_guid(attempt.stage) / check_file_name(name)
 
     def move() -> None:

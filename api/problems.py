@@ -26,7 +26,7 @@ from track.schema.database import never_fits
 
 log = logging.getLogger(__name__)
 
-COME_BACK_S = 5
+RETRY_AFTER_S = 5
 
 REFUSED = {
     400: "malformed",
@@ -117,4 +117,5 @@ async def _later(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, OperationalError) and never_fits(error):
         return await _unfit(request, error)
     log.warning("%s: answered 503: %s", request.url.path, type(error).__name__)
-    return problem(503, "the database is not to be had just now", {"Retry-After": str(COME_BACK_S)})
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return problem(503, "the database is not to be had just now", headers)

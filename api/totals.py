@@ -1,9 +1,8 @@
 """Counts that grow for ever, kept in memory: jobs that are over, and what modules took.
 
 Counting a million specimens takes seconds, and Prometheus asks several times a minute. A
-count is used again until fifty times the time has passed that it took: where little was
-done it is always fresh, and where much was it costs a fiftieth of one connection. Whoever
-asks waits a second for it at most, and gets its age with it.
+count is used again until fifty times the time has passed that it took, so that it costs a
+fiftieth of one connection at most. A request waits for it for a second, and gets its age.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ class Addresses:
 
     @property
     def prefect_api(self) -> str:
-        """What PREFECT_API_URL wants."""
+        """The value of PREFECT_API_URL."""
         return f"{self.prefect}/api"
 
 
@@ -64,28 +64,19 @@ def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
 
 
 def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
-    """The three databases' URLs: of the embedded cluster, or beside the one that is set."""
-    if settings.embedded_database:
-        folder = settings.state / "pg"
-        return {
-            name: superuser_url(folder, ports["postgres"], name, driver_of(name))
-            for name in DATABASES
-        }
+    """The three databases' URLs: in the embedded cluster, or on the server that is set."""
     given = settings.database_url.get_secret_value()
     prefect = settings.prefect_database_url.get_secret_value()
+    if settings.embedded_database:
+        given, prefect = superuser_url(settings.state / "pg", ports["postgres"], "refinery"), ""
     return {
-        "refinery": sibling_database_url(given, None, driver_of("refinery")),
-        "prefect": prefect or sibling_database_url(given, "prefect", driver_of("prefect")),
-        "ars": sibling_database_url(given, "ars", driver_of("ars")),
+        "refinery": sibling_database_url(given, None),
+        "prefect": prefect or sibling_database_url(given, "prefect", "postgresql+asyncpg"),
+        "ars": sibling_database_url(given, "ars"),
     }
 
 
-def driver_of(database: str) -> str:
-    """Prefect's server speaks asyncpg, everything of ours psycopg."""
-    return "postgresql+asyncpg" if database == "prefect" else "postgresql+psycopg"
-
-
-def sibling_database_url(url: str, database: str | None, driver: str) -> str:
+def sibling_database_url(url: str, database: str | None, driver: str = "postgresql+psycopg") -> str:
     """The URL of another database on the same server; None keeps the one it names."""
     parts = urlsplit(url)
     path = parts.path if database is None else f"/{database}"
@@ -97,8 +88,8 @@ def choose_ports(settings: Settings, last: Mapping[str, int]) -> dict[str, int]:
     ports: dict[str, int] = {}
     for name in state.SERVERS:
         host = settings.api_host if name in ("clusters", "workstations") else LOOPBACK
-        wishes = [getattr(settings, f"{name}_port"), last.get(name, 0)]
-        free = [w for w in wishes if w and w not in ports.values() and listenable(host, w)]
+        wanted = (getattr(settings, f"{name}_port"), last.get(name, 0))
+        free = [p for p in wanted if p and p not in ports.values() and listenable(host, p)]
         ports[name] = free[0] if free else unused_port(host, besides=ports.values())
     return ports
 

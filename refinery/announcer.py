@@ -156,7 +156,7 @@ class Announcer:
         raise (Rejected if answer.status_code in (400, 413, 422) else NotAccepted)(text)
 
     async def _wake_parked(self) -> None:
-        """Ask, every tick, for dispatchers for whoever has waited for a time or for room."""
+        """Ask, every tick, for dispatchers of sessions whose time or room has come."""
         while not self._stopping.is_set():
             try:
                 async with self._engine.begin() as tx:
@@ -168,7 +168,7 @@ class Announcer:
             await _set_within(self._stopping, self._tick_s)
 
     async def _listen(self) -> None:
-        """Hear notices; while there is no connection, the clock alone has to do."""
+        """Listen for the database's notices; without a connection the clock alone wakes `_pump`."""
         url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while not self._stopping.is_set():
             try:

@@ -15,7 +15,7 @@ class ArsShares:
         self._address = address
 
     async def fetch(self, location: ShareLocation, file: FileFacts, to: Path) -> None:
-        """Put a file of the share at `to`, whole and checked. Raises ArchiveSharesError."""
+        """Put a file of the share at `to`, complete and checked. Raises ArchiveSharesError."""
         try:
             async with ArsClient(self._address) as client:
                 await client.files.download(

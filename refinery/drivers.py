@@ -1,15 +1,14 @@
-"""Keeps a driver at every site there is a way to, while sites and their blocks come and go.
+"""Keeps a driver at every site that can be reached, while sites and their blocks come and go.
 
-The database says which sites there are, a block how each is reached; both are read again
-now and then, so that a site that is added, changed or given its block later needs no restart.
-A driver that breaks is begun again after a pause, and no other site notices.
+The database lists the sites, and a block says how each is reached; both are read again every
+few seconds, so that a site that is added, changed or given its block needs no restart.
+A driver that fails is started again after a pause; other sites are not affected.
 """
 
 import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -22,7 +21,6 @@ from hpc.sites.driver import SiteDriver, drive
 from hpc.sites.local.driver import LocalDriver
 from hpc.sites.lock import LockLost
 from hpc.sites.slurm.driver import SlurmDriver
-from hpc.tokens import Keys
 from hpc.transport.ssh import SshLink
 from refinery import connections
 from refinery.addresses import Addresses
@@ -38,11 +36,11 @@ from track.schema.database import ping, transact
 REREAD_S = 3.0
 PAUSES = Backoff(30.0, 300.0)
 RETAKES = Backoff(1.0, 30.0)
-"""A driver that lived as long as the longest pause is begun again after the shortest."""
+"""A driver that ran for the longest pause is started again after the shortest."""
 
 DATABASE_DOWN = (psycopg.OperationalError, OperationalError)
-"""What no driver can work without: when it is away, not one connection of it, the whole service
-begins again, and its supervisor sees."""
+"""What is raised when the database is away. Unless only one connection was lost, the service
+ends, and its supervisor starts it again."""
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +55,13 @@ class SiteConnection:
 
 @dataclass
 class SiteDrivers:
-    """One task for each site that is driven, and the way it was given."""
+    """One task for each site that is driven, and the connection it was given."""
 
     settings: Settings
     addresses: Addresses
     engine: AsyncEngine
     driven: dict[str, tuple[SiteConnection, asyncio.Task[None]]] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    logged: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Drive until cancelled; raises when the database is out of reach."""
@@ -73,18 +71,18 @@ class SiteDrivers:
                 await asyncio.sleep(REREAD_S)
         finally:
             for name in list(self.driven):
-                await self._leave(name)
+                await self._stop(name)
 
     async def turn(self) -> None:
-        """Begin with sites that are new, end with those that are gone, begin again with changed."""
-        ways = await self._connections()
+        """Start drivers of new sites, stop those of removed ones, restart those of changed ones."""
+        reachable = await self._connections()
         for name, (connection, task) in list(self.driven.items()):
             if task.done():
                 task.result()
-            if ways.get(name) != connection:
+            if reachable.get(name) != connection:
                 log.info("site %s: gone or changed; its driver ends", name)
-                await self._leave(name)
-        for name, connection in ways.items():
+                await self._stop(name)
+        for name, connection in reachable.items():
             if name not in self.driven:
                 self.driven[name] = (connection, asyncio.create_task(self._keep(connection)))
 
@@ -123,7 +121,7 @@ class SiteDrivers:
         why = f"its driver broke: {type(error).__name__}: {first}"
         await transact(self.engine, degrade, name, why)
 
-    async def _leave(self, name: str) -> None:
+    async def _stop(self, name: str) -> None:
         _, task = self.driven.pop(name)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -134,7 +132,7 @@ class SiteDrivers:
         found: dict[str, SiteConnection] = {}
         for site in sites:
             if not site.can.driven:
-                self._tell(site, "it asks for its work itself; nothing here drives it")
+                self._warn(site, "it asks for its work itself; nothing here drives it")
             elif not site.can.over_ssh:
                 found[site.name] = SiteConnection(site, None)
             elif (address := await self._address(site)) is not None:
@@ -142,27 +140,27 @@ class SiteDrivers:
         return found
 
     async def _address(self, site: Site) -> SshAddress | None:
-        """What the site's block says; while Prefect does not answer, what it said last."""
+        """The address in the site's block; the last one read while Prefect does not answer."""
         try:
             block: SlurmSite = await SlurmSite.aload(site.block or site.name)
             return block.address()
         except ValueError as error:
-            self._tell(site, f"not driven: save a SlurmSite block {site.block!r} ({error})")
+            self._warn(site, f"not driven: save a SlurmSite block {site.block!r} ({error})")
             return None
         except httpx.HTTPError as error:
-            self._tell(site, f"its block cannot be read now: {error}")
+            self._warn(site, f"its block cannot be read now: {error}")
             connection, _ = self.driven.get(site.name, (None, None))
             return connection.address if connection else None
 
-    def _tell(self, site: Site, what: str) -> None:
-        """Say something once."""
-        if (line := f"site {site.name}: {what}") not in self.told:
-            self.told.add(line)
+    def _warn(self, site: Site, what: str) -> None:
+        """Log a warning once."""
+        if (line := f"site {site.name}: {what}") not in self.logged:
+            self.logged.add(line)
             log.warning("%s", line)
 
     def _driver(self, connection: SiteConnection) -> SiteDriver:
         site, settings = connection.site, self.settings
-        runner, keys = self._runner(), self._keys()
+        runner, keys = build_runner(settings.state / "run"), connections.token_keys(settings)
         outputs = settings.state / "outputs"
         archive = connections.archive(settings, self.addresses).address()
         if connection.address is None:
@@ -180,10 +178,3 @@ class SiteDrivers:
             outputs=outputs,
             archive_shares=ArsShares(archive),
         )
-
-    def _runner(self) -> Path:
-        return build_runner(self.settings.state / "run")
-
-    def _keys(self) -> Keys:
-        keys: Keys = connections.token_keys(self.settings)
-        return keys

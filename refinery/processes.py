@@ -111,7 +111,7 @@ def marked(mark: str) -> list[psutil.Process]:
 def _select(
     processes: Iterable[psutil.Process], wanted: Callable[[psutil.Process], bool]
 ) -> list[psutil.Process]:
-    """Those that are wanted; one that has ended, or may not be looked into, is not."""
+    """Those that are wanted, without any that has ended or may not be inspected."""
     found = []
     for process in processes:
         with suppress(psutil.Error, OSError):

@@ -106,11 +106,11 @@ class Settings(BaseModel):
         api_host: the address that the clusters' and workstations' APIs listen on.
         clusters_url: how clusters reach their API; empty means this host.
         legacy_callbacks: networks whose callbacks need no token.
-        trusted_proxies: proxies whose word about the client's address is taken.
+        trusted_proxies: proxies that are believed about the client's address.
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
         flow_runs: how many dispatchers the worker holds at once.
-        work_pool: the Prefect work pool; housekeeping and operators have one beside it.
+        work_pool: the Prefect work pool; housekeeping and operators have another.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -172,7 +172,7 @@ class Settings(BaseModel):
         """
         variables = os.environ if environment is None else environment
         project_dir = project_dir.absolute()
-        given, sources = gathered(cls, project_dir, variables)
+        given, sources = gathered(project_dir, variables)
         values = defaults(project_dir, str(given.get("project", ""))) | given
         for name in ("n_drive", "store", "sites_file", "pipelines", "postgres_home"):
             if isinstance(values.get(name), str) and values[name]:
@@ -205,13 +205,14 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
             f"{PREFIX}PROJECT: '{project}' cannot name a folder and a work pool: use lower-case "
             "letters, digits and dashes, 32 at most."
         )
-    state = project_dir / ".refinery"
+    state, ports = project_dir / ".refinery", dict[str, int]()
     if project:
         state = state / "projects" / project
-    # A second system has no claim to the usual ports.
-    ports = ("prefect_port", "clusters_port", "workstations_port", "ars_port")
-    free: dict[str, Any] = dict.fromkeys(ports, 0) if project else {}
-    return free | {
+        # A second system leaves the usual ports to the first.
+        names = ("prefect_port", "clusters_port", "workstations_port", "ars_port")
+        ports = dict.fromkeys(names, 0)
+    return {
+        **ports,
         "project_dir": project_dir,
         "state": state,
         "n_drive": state / "ndrive",
@@ -223,10 +224,10 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
 
 
 def gathered(
-    model: type[BaseModel], project_dir: Path, variables: Mapping[str, str]
+    project_dir: Path, variables: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The values that were given, and by which file or variable each of them was."""
-    settable = set(model.model_fields) - {"project_dir", "state"}
+    settable = set(Settings.model_fields) - {"project_dir", "state"}
     path = project_dir / FILE
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -241,7 +242,7 @@ def gathered(
         if name not in settable:
             # Others may have variables of that prefix; one that nearly is ours is a mistake.
             if get_close_matches(name, settable, n=1, cutoff=NEARLY):
-                raise SettingsError(unknown(variable, name, settable, spell=variable_of))
+                raise SettingsError(unknown(variable, name, settable, variables=True))
             continue
         values[name], sources[name] = text, variable
     return values, sources
@@ -257,15 +258,11 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def variable_of(name: str) -> str:
-    """The variable that sets a field."""
-    return PREFIX + name.upper()
-
-
-def unknown(where: str, name: str, known: set[str], spell: Any = str) -> str:
-    """The refusal of a key nobody knows, with the nearest one that is known."""
-    near = get_close_matches(name, sorted(known), n=1)
-    remedy = f"did you mean {spell(near[0])}?" if near else f"known are {', '.join(sorted(known))}."
+def unknown(where: str, name: str, known: set[str], *, variables: bool = False) -> str:
+    """The refusal of an unknown key, with the nearest one that is known."""
+    remedy = f"known are {', '.join(sorted(known))}."
+    if near := get_close_matches(name, sorted(known), n=1):
+        remedy = f"did you mean {PREFIX + near[0].upper() if variables else near[0]}?"
     return f"{where} is not a setting: {remedy}"
 
 

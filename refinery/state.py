@@ -1,6 +1,6 @@
 """What is running: ports, processes and whether the system is ready, in `state.json`.
 
-The supervisor alone writes it, whole and by rename, so a reader sees one moment of it.
+Only the supervisor writes it, and by rename, so a reader never sees half a state.
 """
 
 import hashlib

@@ -1,5 +1,7 @@
-"""Telling a person what is waited for. Nothing here gives up: on a loaded machine nobody knows
-how long a start takes, so only the end of what is waited for ends the waiting.
+"""Reports to a person how long something has been waited for.
+
+There is no timeout: how long a start takes on a loaded machine is not known, so waiting ends
+only when what is waited for is ready or has ended.
 """
 
 import time
@@ -9,9 +11,9 @@ EVERY_S = 10.0
 
 
 class Waiting:
-    """A wait that says every some seconds how long it has lasted, and for what.
+    """A wait that is reported every EVERY_S seconds.
 
-    `what` is its name, `why` (may be empty) what it is doing meanwhile, `log` where to look.
+    `what` is the name of what is waited for, `why` (may be empty) what it is doing meanwhile.
     """
 
     def __init__(
@@ -20,15 +22,14 @@ class Waiting:
         self._what, self._say = what, say
         self._why = f": {why}" if why else ""
         self._log = f" (its log: {log})" if log else ""
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
 
     def go_on(self, trouble: object = "") -> None:
-        """Called at every look in vain; says so when it is time. `trouble` is what was seen."""
+        """Call after every poll in vain; reports when it is time. `trouble` is what was seen."""
         now = time.monotonic()
-        if now - self._told < EVERY_S:
+        if now - self._reported < EVERY_S:
             return
-        self._told = now
+        self._reported = now
         seen = f"; {trouble}" if trouble else ""
-        self._say(
-            f"waiting for {self._what}, {now - self._began:.0f} s{self._why}{seen}{self._log}"
-        )
+        waited = f"{now - self._began:.0f} s"
+        self._say(f"waiting for {self._what}, {waited}{self._why}{seen}{self._log}")

@@ -1,4 +1,4 @@
-"""What each call of an existing script says in the protocol's words.
+"""Translates each call of an existing script into the protocol's messages.
 
 A translation is the call, as the inbox keeps it, and the protocol's message that it means.
 """
@@ -99,7 +99,7 @@ def _outcome(status: str, brings: bool, result: Callable[[], Result]) -> Message
 
 
 def asset_ready(who: Who, guid: str) -> Translation:
-    """The asset's files are on the cluster: a word on the way."""
+    """The asset's files are on the cluster: noted only."""
     return _about(who, "asset_ready", guid, "load"), protocol.note
 
 
@@ -123,7 +123,7 @@ def derivative(who: Who, child: DerivativeDocument) -> Translation:
 
 
 def derivative_file_info(who: Who, parent: str, body: FileInfoBody) -> Translation:
-    """A derivative's file; its size is told in whole MB."""
+    """A derivative's file; its size is given in MB, rounded up."""
     payload, brings = body.model_dump(mode="json"), f"file {body.name} of {body.guid}"
     call = _of_parent(who, "derivative_file_info", parent, payload, payload, body.guid, brings)
     mime = mimetypes.guess_type(body.name)[0] or "application/octet-stream"

@@ -1,7 +1,7 @@
 """The 14 paths that scripts on the clusters have always called, kept as they were.
 
 Success is 200 and null, an unknown asset 422 and `{"error": text}`. A script names an asset
-and a job, never an attempt: it speaks for the job's current one, or for that of its token.
+and a job, never an attempt: the call is about the job's current one, or that of its token.
 """
 
 from functools import partial
@@ -54,7 +54,7 @@ UNKNOWN = {
     "asset_clean_up": "asset not found",
     "fail_derivative_creation": "asset not found.",
 }
-"""What each path has always said of an asset it does not know."""
+"""Each path's error text for an unknown asset, as it has always been."""
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Taken: applied, recorded, known before, or of an attempt that is over."},
@@ -67,7 +67,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 async def unknown_asset(request: Request, _: Exception) -> JSONResponse:
-    """What a path says of an asset that it does not know."""
+    """The answer of a path for an unknown asset."""
     return problem(422, UNKNOWN[request.url.path.rpartition("/")[2]])
 
 

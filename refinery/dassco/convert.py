@@ -1,7 +1,7 @@
 """`refinery import-dassco`: a DaSSCo Integration Server's configuration becomes one of ours.
 
-Written to a folder beside what is there, read back by the very functions that `refinery up`
-reads with before anything is put in its place, and never written over what exists unless told.
+Before any file is put in its place it is read back by the functions that `refinery up` uses.
+Files that exist are replaced with `--force` only.
 """
 
 import json
@@ -146,7 +146,7 @@ def report_text(config: DasscoConfig, unlike: Unlike, found: list[str]) -> str:
 
 
 def place(files: dict[Path, str], out: Path, *, force: bool) -> None:
-    """Write the files, each whole or not at all. Raises DasscoFileError for one that exists."""
+    """Write the files, each by rename. Raises DasscoFileError for one that exists."""
     there = [str(out / path) for path in files if (out / path).exists()]
     if there and not force:
         raise DasscoFileError(

@@ -1,7 +1,7 @@
 """Pipelines of ours out of a DaSSCo Integration Server's job lists.
 
-A list of jobs becomes the road around it as well: what their services did between two jobs is
-a stage here. Jobs stay the scripts they are, under the names by which these call back.
+What their services did before, between and after the jobs of a list become stages. Jobs stay
+the scripts they are, under the names by which these call back.
 """
 
 import json
@@ -44,7 +44,7 @@ _BARE = re.compile(r"(?!(?:true|false|null)$)[A-Za-z][A-Za-z_.]*( [a-z]+)?", re.
 
 @dataclass
 class Unlike:
-    """What has no equal here, a line each, by the file that says it."""
+    """What has no equivalent here, a line each, by the file it comes from."""
 
     lines: dict[str, list[str]] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
 
 
 def bounds(config: DasscoConfig, unlike: Unlike) -> dict[str, int]:
-    """Their throttle in our words: one for everything, as ours of the archive as a whole."""
+    """Their throttle as ours of the archive, which bounds all pipelines together."""
     found: dict[str, int] = {}
     for key, value in config.throttle.items():
         ours = BOUNDS.get(key)
@@ -216,7 +216,7 @@ def _flow(value: Any) -> str:
 
 
 def scripts_folder(config: DasscoConfig) -> str:
-    """Where the scripts lie over there; empty when no file says."""
+    """The folder of the scripts at the site; empty when no file names it."""
     path = config.slurm.get("initiate_script")
     if not isinstance(path, str) or not path.startswith("/") or ".." in path.split("/"):
         return ""

@@ -1,4 +1,4 @@
-"""Saves the embedded databases to a folder and brings them back.
+"""Saves the embedded databases to a folder and restores them.
 
 A backup is one `pg_dump` per database, taken while the system runs, and the secrets of the
 state folder without which the restored tokens would not be ours. Files (N-Drive, store,
@@ -25,13 +25,13 @@ SECRETS = ("token-key", "ars-secret")
 
 
 class BackupError(RuntimeError):
-    """A database could not be saved or brought back; the message is PostgreSQL's own."""
+    """A database could not be saved or restored; the message is PostgreSQL's own."""
 
 
 def save(settings: Settings, into: Path | None = None) -> Path:
     """Save the three databases; the new folder, closed to others.
 
-    Refinery's own database is saved last, so it knows at least what Prefect's copy knows.
+    The refinery's own database is saved last, so that it is not older than Prefect's copy.
     """
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder = into or settings.state / "backups" / stamp
@@ -94,7 +94,7 @@ def make_anew(postgres: EmbeddedPostgres, name: str) -> None:
 
 
 def call(argv: list[str], what: str) -> None:
-    """Run one of PostgreSQL's programs. Raises BackupError with its words."""
+    """Run one of PostgreSQL's programs. Raises BackupError with its error output."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BackupError(f"{what}: {done.stderr.strip()[-1000:]}")

@@ -1,4 +1,4 @@
-"""What our services find in their environment: all of Prefect's settings, given by us.
+"""The environment of our services, with all of Prefect's settings.
 
 Variables of Prefect's that happen to be set outside (a profile, a key for its cloud) would
 send our runs elsewhere, so none but those about logging is passed on.
@@ -30,7 +30,7 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
-    """What every service gets: where Prefect is, its home, nothing sent to anybody."""
+    """The variables of every service: Prefect's address and home, no telemetry."""
     programs = str(Path(sys.executable).parent)
     outside = inherited(os.environ)
     return (
@@ -45,7 +45,7 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLI_WRAP_LINES": "false",
-            # A waking session waits for the worker's next look, every 10 s unless told otherwise.
+            # A waking session waits for the worker's next query; Prefect's default is 10 s.
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",
@@ -58,7 +58,7 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
 
 
 def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:
-    """What Prefect's server gets besides: its database, its retention, its own page only."""
+    """The variables of Prefect's server: its database, its retention, its own page only."""
     return common(settings, addresses) | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": addresses.prefect_database,
         "PREFECT_SERVER_UI_API_URL": addresses.prefect_api,

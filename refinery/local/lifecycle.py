@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from refinery import state
 from refinery.addresses import Addresses
-from refinery.local.service import tail
+from refinery.local.service import added, tail
 from refinery.local.stack import SWEEP_S, Say, embedded, lock, running
 from refinery.processes import marked, sweep
 from refinery.settings import Settings
@@ -21,21 +20,21 @@ Work = Callable[[Addresses], Awaitable[None]]
 
 
 class NotStarted(RuntimeError):
-    """A detached system did not come up; the message holds what it said last."""
+    """A detached system did not start; the message holds the end of its log."""
 
 
 def up(settings: Settings, say: Say, work: Work) -> None:
-    """Bring the system up, do `work` in it, and stop it when that ends or we are told to.
+    """Start the system, do `work` in it, and stop it when that ends or a signal comes.
 
-    Raises what bringing up or the work raises; returns when told to end by a signal.
+    Raises what the start or the work raises; returns after a signal.
     """
 
-    async def whole() -> None:
+    async def serve() -> None:
         async with running(settings, say) as addresses:
             await work(addresses)
 
     async def interruptible() -> None:
-        task = asyncio.ensure_future(whole())
+        task = asyncio.ensure_future(serve())
         asked = False
 
         def ask() -> None:
@@ -58,14 +57,14 @@ def up(settings: Settings, say: Say, work: Work) -> None:
 
 
 async def for_ever(_: Addresses) -> None:
-    """The work of a system that nobody told to end."""
+    """The work of a system that runs until a signal ends it."""
     await asyncio.Event().wait()
 
 
 def detach(settings: Settings, say: Say) -> state.SystemState:
-    """Start the system in the background and wait until it is ready, saying what it says.
+    """Start the system in the background and wait until it is ready, passing on its log.
 
-    However long it takes: raises NotStarted only when it has ended.
+    There is no timeout: raises NotStarted only when it has ended.
     """
     log = settings.logs / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -80,25 +79,17 @@ def detach(settings: Settings, say: Say) -> state.SystemState:
             start_new_session=True,
         )
     while True:
-        shown = relay(log, shown, say)
+        lines, shown = added(log, shown)
+        for line in lines:
+            say(line)
         now = state.read(settings)
         if now.ready and now.supervisor and now.supervisor.pid == process.pid:
-            # It outlives us on purpose; told so, Popen does not complain about a child left.
+            # It outlives us on purpose: without this, Popen warns about a child left running.
             process.returncode = 0
             return now
         if process.poll() is not None:
             raise NotStarted(f"The system did not come up. The end of {log}:\n{tail(log)}")
         time.sleep(0.1)
-
-
-def relay(log: Path, since: int, say: Say) -> int:
-    """Say the whole lines that a log has gained since that byte; up to where it is said."""
-    with log.open("rb") as file:
-        file.seek(since)
-        lines, _, rest = file.read().rpartition(b"\n")
-        for line in lines.decode("utf-8", "replace").splitlines():
-            say(line)
-        return file.tell() - len(rest)
 
 
 def stop(settings: Settings, say: Say) -> bool:
@@ -132,7 +123,7 @@ def stop_leftovers(settings: Settings) -> bool:
 
 
 def forget(settings: Settings, *, really: bool) -> str:
-    """Remove the state folder and the cluster that belongs to it; what a person is told.
+    """Remove the state folder and its database cluster; the answer for a person.
 
     Raises AlreadyRunning while the system runs.
     """

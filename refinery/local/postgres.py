@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from refinery.addresses import LOOPBACK, unused_port
@@ -89,7 +90,7 @@ class EmbeddedPostgres:
     def start(self, say: Callable[[str], None] = logger.warning) -> None:
         """Prepare, start and wait until the server answers; slow crash recovery is waited for.
 
-        `say` is told about it meanwhile.
+        `say` gets a line about it now and then.
 
         Raises PostgresError with the end of the server's log when it stops instead.
         """
@@ -139,16 +140,12 @@ class EmbeddedPostgres:
             argv += ["-c", f"{name}={value}"]
         return argv
 
-    def environment(self) -> dict[str, str]:
-        """The server's environment."""
-        return bare_environment()
-
     def spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start the server as a child in a session of its own, so that Ctrl-C passes it by."""
         return subprocess.Popen(
             self.command(),
             cwd=self.home,
-            env=self.environment(),
+            env=bare_environment(),
             user=self.account.uid,
             group=self.account.gid,
             extra_groups=self.account.extra_groups,
@@ -207,21 +204,16 @@ class EmbeddedPostgres:
             if row is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
-    def psql(self, database: str = "refinery", *arguments: str) -> list[str]:
-        """The argv of psql on `database`."""
-        return self.client("psql", database, *arguments)
-
     def client(self, program: str, database: str, *arguments: str) -> list[str]:
         """The argv of a client program; the password is in the file that `passfile` names."""
-        address = (
-            f"host={LOOPBACK} port={self.port} dbname={database} user={SUPERUSER} "
-            f"passfile='{escaped(str(self._secret))}'"
+        address = make_conninfo(
+            host=LOOPBACK,
+            port=self.port,
+            dbname=database,
+            user=SUPERUSER,
+            passfile=str(self._secret),
         )
         return [str(binaries(self.account) / program), "--dbname", address, *arguments]
-
-    def password(self) -> str:
-        """The superuser's password. Raises PostgresError when its file is gone."""
-        return password_in(self.folder)
 
     @property
     def _secret(self) -> Path:
@@ -232,17 +224,17 @@ class EmbeddedPostgres:
             "host": LOOPBACK,
             "port": self.port,
             "user": SUPERUSER,
-            "password": self.password(),
+            "password": password_in(self.folder),
             "dbname": database,
             "require_auth": "scram-sha-256",
         }
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it there whole: a killed one is not used."""
+        """Make the cluster in `data.new`, then rename it: an interrupted one is never used."""
         self._write_secret()
         draft, password = self.home / "data.new", self.home / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
-        password.write_text(self.password(), encoding="utf-8")
+        password.write_text(password_in(self.folder), encoding="utf-8")
         self.account.own(password)
         argv = [str(binaries(self.account) / "initdb"), "-D", str(draft), "-U", SUPERUSER]
         argv += ["--pwfile", str(password), "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
@@ -256,7 +248,7 @@ class EmbeddedPostgres:
         draft.rename(self.data)
 
     def _write_secret(self) -> None:
-        """Draw the password. An older cluster's is kept: its data may be restored beside it."""
+        """Draw the password. One that exists is kept: the data of its cluster may be restored."""
         try:
             handle = os.open(self._secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -278,8 +270,3 @@ class EmbeddedPostgres:
             f"PostgreSQL for {self.data} stopped with code {process.returncode} while starting. "
             f"The end of {self.log}:\n{tail(self.log)}"
         )
-
-
-def escaped(value: str) -> str:
-    """A value between single quotes in a libpq connection string."""
-    return value.replace("\\", "\\\\").replace("'", "\\'")

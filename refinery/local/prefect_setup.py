@@ -1,4 +1,4 @@
-"""Tells Prefect's server what it has to know: work pool, blocks, limits and deployments.
+"""Sets up Prefect's server: work pools, automations, blocks and deployments.
 
 Run by `refinery up` as a process of its own once the server answers; every step may be
 repeated. Deploying imports every flow, so it is left out while nothing it reads changed.
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 async def set_up(settings: Settings, addresses: Addresses) -> int:
-    """Work pool, then blocks beside the deployments; deploy's exit code."""
+    """Work pools and automations, then blocks and deployments; deploy's exit code."""
     async with get_client() as client:
         await wait_for(client)
         for pool in (settings.work_pool, settings.housekeeping_pool):
@@ -53,9 +53,9 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
 
 
 async def wait_for(client: PrefectClient) -> None:
-    """Wait for the server, which migrates its database first, and say what it answers.
+    """Wait until the server, which migrates its database first, is healthy.
 
-    However long it takes: `refinery up` ends us when the server has died.
+    There is no timeout: `refinery up` ends this process when the server has died.
     """
     waiting = Waiting(f"Prefect at {client.api_url}", print, why="it migrates its database")
     while (trouble := await client.api_healthcheck()) is not None:
@@ -79,10 +79,7 @@ async def ensure_work_pool(client: PrefectClient, name: str) -> None:
 
 
 async def ensure_automations(client: PrefectClient, path: Path) -> None:
-    """The automations beside the deployments' own triggers; those there are, are left alone.
-
-    A project without the file has none of its own.
-    """
+    """Create the file's automations, if there is one; those that exist are left as they are."""
     if not path.is_file():
         return
     written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
@@ -107,7 +104,7 @@ async def save_blocks(settings: Settings, addresses: Addresses) -> None:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Names what deployments are made from: prefect.yaml and all that it leads to."""
+    """A hash of what deployments are made from: prefect.yaml and the code it refers to."""
     summed = hashlib.sha256(f"{settings.work_pool} {sys.prefix}".encode())
     files = [settings.project_dir / "prefect.yaml"]
     for folder in READ_BY_DEPLOY:

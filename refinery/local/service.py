@@ -61,7 +61,7 @@ class Running:
 class Supervisor:
     """Starts services, watches over them, and stops them in the reverse order.
 
-    `say` is told what a person should see; `changed` gets the processes whenever they change.
+    `say` gets what a person should see; `changed` gets the processes whenever they change.
     """
 
     def __init__(
@@ -209,3 +209,14 @@ def tail(path: Path, size: int = 2000) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - size))
         return file.read().decode("utf-8", "replace")
+
+
+def added(path: Path, since: int) -> tuple[list[str], int]:
+    """The complete lines that a log has gained since that byte, and where they end.
+
+    A log that was begun anew is read from its start.
+    """
+    with path.open("rb") as file:
+        file.seek(since if since <= path.stat().st_size else 0)
+        complete, _, rest = file.read().rpartition(b"\n")
+        return complete.decode("utf-8", "replace").splitlines(), file.tell() - len(rest)

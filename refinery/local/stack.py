@@ -1,7 +1,7 @@
-"""The whole system on one host, brought up in the order its parts need each other.
+"""The system on one host, started in the order its parts need each other.
 
-Two cores decide how long that takes, so what can start side by side does: Prefect's server,
-our own database, and the archive's stand-in; then deployments beside the workers.
+What can start at the same time does: Prefect's server, our own database and the archive's
+stand-in; then the deployments and the workers.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from refinery.addresses import DATABASES, Addresses, choose_ports, resolve
 from refinery.local import environment
 from refinery.local.postgres import RECOVERS, EmbeddedPostgres
 from refinery.local.service import Service, Supervisor
+from refinery.postgres_home import bare_environment
 from refinery.processes import ProcessId, identify, sweep
 from refinery.services import APPS
 from refinery.settings import Settings
@@ -62,7 +63,7 @@ async def running(settings: Settings, say: Say) -> AsyncIterator[Addresses]:
 
 @contextmanager
 def lock(settings: Settings) -> Iterator[None]:
-    """Hold the system for this process; the kernel lets go of it however we end."""
+    """Lock the system for this process; the kernel releases the lock however we end."""
     folder = settings.state / "run"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -77,7 +78,7 @@ def lock(settings: Settings) -> Iterator[None]:
 
 
 def whereabouts(settings: Settings) -> str:
-    """What a second start says about the first."""
+    """The error text of a second start, about the first."""
     now = state.read(settings)
     if now.supervisor is None or not now.ready:
         return f"The system in {settings.state} is being started or stopped already."
@@ -107,7 +108,7 @@ class Stack:
         """Start everything; returns when it is ready. Raises ServiceError or PostgresError."""
         await asyncio.to_thread(sweep, state.mark(self.settings), SWEEP_S)
         self._write(self._state)
-        self._tell_moved_ports()
+        self._report_moved_ports()
         if self.settings.embedded_database:
             await self._start_postgres()
         # Set-up imports Prefect while its server still migrates, and waits for it.
@@ -133,7 +134,7 @@ class Stack:
             Service(
                 name="postgres",
                 argv=tuple(postgres.command()),
-                env=postgres.environment(),
+                env=bare_environment(),
                 cwd=postgres.home,
                 ready=answers,
                 prepare=postgres.prepare,
@@ -160,7 +161,10 @@ class Stack:
 
     async def _database(self) -> None:
         await self._run("migrate", *ours("migrate"), doing="our tables are brought up to date")
-        await self._apis()
+        for name in APPS:
+            port = self._state.ports[name]
+            health = answering(f"http://{self.settings.api_host}:{port}/health")
+            await self._start(f"api-{name}", *ours("api", name), ready=health)
         await self._start("sites", *ours("sites"))
 
     async def _ars(self) -> None:
@@ -168,15 +172,9 @@ class Stack:
             health = answering(f"{self.addresses.ars}/ars/actuator/health")
             await self._start("ars", *ours("ars"), ready=health)
 
-    async def _apis(self) -> None:
-        for name in APPS:
-            port = self._state.ports[name]
-            health = answering(f"http://{self.settings.api_host}:{port}/health")
-            await self._start(f"api-{name}", *ours("api", name), ready=health)
-
     async def _set_up(self) -> None:
         argv = (sys.executable, "-m", "refinery.local.prefect_setup")
-        await self._run("setup", *argv, doing="Prefect is told its deployments")
+        await self._run("setup", *argv, doing="deployments are made in Prefect")
 
     async def _start(self, name: str, *argv: str, **options: Any) -> None:
         await self._supervisor.start(self._service(name, *argv, **options))
@@ -196,7 +194,7 @@ class Stack:
         self._state = new
         state.write(self.settings, new)
 
-    def _tell_moved_ports(self) -> None:
+    def _report_moved_ports(self) -> None:
         for name, port in self._state.ports.items():
             wanted = getattr(self.settings, f"{name}_port")
             if wanted not in (0, port):
@@ -215,13 +213,13 @@ def embedded(settings: Settings, port: int) -> EmbeddedPostgres:
 
 def worker(pool: str, places: int) -> tuple[str, ...]:
     """The argv of a worker that starts so many flow runs of a pool at once."""
-    words = ("worker", "start", "--pool", pool, "--type", "process", "--limit", str(places))
-    return (sys.executable, "-m", "prefect", *words)
+    command = ("worker", "start", "--pool", pool, "--type", "process", "--limit", str(places))
+    return (sys.executable, "-m", "prefect", *command)
 
 
-def ours(*words: str) -> tuple[str, ...]:
+def ours(*arguments: str) -> tuple[str, ...]:
     """The argv of one of our own commands."""
-    return (sys.executable, "-m", "refinery.cli", *words)
+    return (sys.executable, "-m", "refinery.cli", *arguments)
 
 
 def answering(url: str) -> Callable[[], Any]:

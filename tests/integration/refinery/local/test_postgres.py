@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery import postgres_home
 from refinery.local.postgres import EmbeddedPostgres
-from refinery.postgres_home import PostgresError
+from refinery.postgres_home import PostgresError, password_in
 from refinery.processes import working_in
 from tests.support.clusters import temporary_folder
 
@@ -64,11 +64,11 @@ def test_nobody_enters_without_the_password(postgres: EmbeddedPostgres) -> None:
 
 def test_the_password_file_is_closed_to_others(postgres: EmbeddedPostgres) -> None:
     assert (postgres.folder / "pgpass").stat().st_mode & 0o777 == 0o600
-    assert postgres.password() not in " ".join(postgres.psql())
+    assert password_in(postgres.folder) not in " ".join(postgres.client("psql", "refinery"))
 
 
 def test_psql_needs_no_typed_password(postgres: EmbeddedPostgres) -> None:
-    argv = postgres.psql("postgres", "--no-password", "-Atc", "SELECT 1")
+    argv = postgres.client("psql", "postgres", "--no-password", "-Atc", "SELECT 1")
     assert subprocess.check_output(argv, text=True).strip() == "1"
 
 
