@@ -8,7 +8,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
 from api.context import Here
-from api.metrics import figures
 from track.records.outbox import Backlog, backlog
 
 router = APIRouter(tags=["service"])
@@ -59,8 +58,7 @@ async def health(here: Here) -> Response:
 async def metrics(here: Here) -> Response:
     """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
     async with here.engine.connect() as connection:
-        found = await figures(connection, here.totals)
-        page = here.metrics.render(found, await backlog(connection))
+        page = await here.metrics.page(connection, here.totals)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -3,17 +3,14 @@
 Each application has its own registry, so that two in one process do not mix.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.totals import Totals
-from track.records.outbox import Backlog
+from track.records.outbox import backlog
 from track.schema.states import State
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -98,37 +95,20 @@ class Metrics:
         """Time a request; `path` is a route's pattern, never a guid."""
         self._latency.labels(method, path, str(status)).observe(seconds)
 
-    def render(self, figures: "Figures", backlog: Backlog) -> bytes:
-        """The page in Prometheus' text format."""
+    async def page(self, tx: AsyncConnection, totals: Totals) -> bytes:
+        """The page in Prometheus' text format: this application's counters, and the database's."""
+        await totals.refresh()
+        moving, unannounced = (await tx.execute(MOVING)).all(), await backlog(tx)
+        ended, spent = totals.rows
         self._jobs.clear()
-        for row in figures.jobs:
+        for row in (*moving, *ended):
             # A stage that was taken out and one that came later may have one name.
             self._jobs.labels(row.pipeline, row.stage, row.state).inc(row.jobs)
         for name, gauge in self._spent.items():
             gauge.clear()
-            for row in figures.spent:
+            for row in spent:
                 gauge.labels(row.pipeline, row.stage, row.site).set(getattr(row, name))
-        self._age.set(figures.age_s)
-        self._unannounced.set(backlog.events)
-        self._oldest.set(backlog.oldest_s)
+        self._age.set(totals.age_s)
+        self._unannounced.set(unannounced.events)
+        self._oldest.set(unannounced.oldest_s)
         return generate_latest(self.registry)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the database counts: jobs by state, and what modules took, summed over all attempts.
-
-    `age_s` is how old the counts are that grow for ever; infinite until they were made once.
-    """
-
-    jobs: Sequence[Row[Any]]
-    spent: Sequence[Row[Any]]
-    age_s: float
-
-
-async def figures(tx: AsyncConnection, totals: Totals) -> Figures:
-    """Read what moves, and what is over as it was counted last."""
-    await totals.refresh()
-    moving = (await tx.execute(MOVING)).all()
-    ended, spent = totals.rows
-    return Figures([*moving, *ended], spent, totals.age_s)

@@ -50,27 +50,21 @@ async def _pour(request: Request, into: BinaryIO) -> tuple[int, int]:
     """Write the body, a MB at a time, off the event loop; its size and CRC-32."""
     size = crc32 = 0
     waiting = bytearray()
+
+    def write() -> None:
+        nonlocal size, crc32
+        into.write(waiting)
+        size, crc32 = size + len(waiting), zlib.crc32(waiting, crc32)
+        waiting.clear()
+
     async for chunk in request.stream():
         waiting += chunk
         if len(waiting) >= CHUNK:
-            size, crc32 = size + len(waiting), await _write(into, bytes(waiting), crc32)
-            waiting.clear()
-    size, crc32 = size + len(waiting), await _write(into, bytes(waiting), crc32)
-    await asyncio.to_thread(_sync, into)
+            await asyncio.to_thread(write)
+    await asyncio.to_thread(write)
+    await asyncio.to_thread(into.flush)
+    await asyncio.to_thread(os.fsync, into.fileno())
     return size, crc32
-
-
-async def _write(into: BinaryIO, data: bytes, crc32: int) -> int:
-    def write() -> int:
-        into.write(data)
-        return zlib.crc32(data, crc32)
-
-    return await asyncio.to_thread(write)
-
-
-def _sync(into: BinaryIO) -> None:
-    into.flush()
-    os.fsync(into.fileno())
 
 
 async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str) -> None:

@@ -98,10 +98,9 @@ def system_event(
     *,
     pipeline: str | None = None,
     payload: dict[str, Any] | None = None,
-    id: UUID | None = None,
 ) -> dict[str, Any]:
     """An event of no single asset: of a stage, pipeline, site, archive, service or storage."""
-    return _event(event, resource_id(kind, name), {"pipeline": pipeline}, payload, id)
+    return _event(event, resource_id(kind, name), {"pipeline": pipeline}, payload, None)
 
 
 def _event(

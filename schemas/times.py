@@ -7,20 +7,20 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 HOME_ZONE = "Europe/Copenhagen"
-"""The zone of a time that has none, unless another is given."""
+"""The zone of a time that has none."""
 
 YEARS = range(1500, 2501)
 
 
-def with_zone(moment: datetime, zone: str = HOME_ZONE) -> datetime:
-    """`moment` with a fixed offset; as local time in `zone` if it has none.
+def with_zone(moment: datetime) -> datetime:
+    """`moment` with a fixed offset; as local time in HOME_ZONE if it has none.
 
     Of an hour that happens twice in autumn the first is meant. `ValueError` for a year
     no document of a museum can mean, near which zones cannot be computed.
     """
     if moment.year not in YEARS:
         raise ValueError(f"the year {moment.year} cannot be meant")
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(HOME_ZONE))
     offset = aware.utcoffset()
     if offset is None or offset.seconds % 60 or offset.microseconds:
         # Local mean time, before there were zones: ISO 8601 has no seconds in an offset.
@@ -29,10 +29,10 @@ def with_zone(moment: datetime, zone: str = HOME_ZONE) -> datetime:
     return aware.replace(tzinfo=timezone(offset), fold=0)
 
 
-def read_moment(text: str, zone: str = HOME_ZONE) -> tuple[datetime, bool]:
+def read_moment(text: str) -> tuple[datetime, bool]:
     """An ISO 8601 date or moment, and whether its zone had to be assumed."""
     moment = datetime.fromisoformat(text.strip())
-    return with_zone(moment, zone), moment.tzinfo is None
+    return with_zone(moment), moment.tzinfo is None
 
 
 Moment = Annotated[datetime, AfterValidator(with_zone)]

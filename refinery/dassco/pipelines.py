@@ -137,7 +137,7 @@ def _road(jobs: tuple[str, ...], config: DasscoConfig, unlike: Unlike) -> list[d
     """The stages of a pipeline with these jobs."""
     stages: list[dict[str, Any]] = []
     for key in ("ingest", "create", "upload", "synchronise", "open_share"):
-        stages.append(_after(stages, {"key": key, "run": f"refinery.{key}"}))
+        _add(stages, {"key": key, "run": f"refinery.{key}"})
     for job in jobs:
         command = _command(job, config)
         stage: dict[str, Any] = {"key": job, "run": command, "on": site_of(config)}
@@ -155,7 +155,7 @@ def _road(jobs: tuple[str, ...], config: DasscoConfig, unlike: Unlike) -> list[d
             stage["emits"] = CHILDREN
         if job in config.times:
             unlike.say(JOBS, f"{job}.time_est: {config.times[job]} is asked of Slurm by its script")
-        stages.append(_after(stages, stage))
+        _add(stages, stage)
     return _ended(stages, config, EMITTER in jobs, unlike)
 
 
@@ -168,8 +168,8 @@ def _child_road(config: DasscoConfig, unlike: Unlike) -> list[dict[str, Any]]:
     else:
         unlike.say(SLURM, "upload_file_script: there is none, so derivatives are uploaded by ours")
     stages: list[dict[str, Any]] = [{"key": "create", "run": "refinery.create"}]
-    stages.append(_after(stages, upload))
-    stages.append(_after(stages, {"key": "synchronise", "run": "refinery.synchronise"}))
+    _add(stages, upload)
+    _add(stages, {"key": "synchronise", "run": "refinery.synchronise"})
     return _ended(stages, config, False, unlike)
 
 
@@ -180,19 +180,18 @@ def _ended(
     command = _script(config.slurm.get("clean_up_script"), "{guid}")
     children = [{"stage": "synchronise", "of": "children"}] if emits else []
     if command:
-        stage = {"key": CLEANER, "run": command, "on": site_of(config)}
-        stages.append(_after(stages, stage, *children))
+        _add(stages, {"key": CLEANER, "run": command, "on": site_of(config)}, *children)
         children = []
     else:
         unlike.say(SLURM, "clean_up_script: there is none, so nothing is removed at the cluster")
-    finalise = {"key": "finalise", "run": "refinery.finalise"}
-    return [*stages, _after(stages, finalise, *children)]
+    _add(stages, {"key": "finalise", "run": "refinery.finalise"}, *children)
+    return stages
 
 
-def _after(stages: list[dict[str, Any]], stage: dict[str, Any], *more: Any) -> dict[str, Any]:
-    """The stage, waiting for the last one."""
-    needs = [stage["key"] for stage in stages[-1:]]
-    return stage | ({"needs": [*needs, *more]} if needs or more else {})
+def _add(stages: list[dict[str, Any]], stage: dict[str, Any], *more: Any) -> None:
+    """Add a stage that waits for the last one, and for `more`."""
+    needs = [*(each["key"] for each in stages[-1:]), *more]
+    stages.append(stage | {"needs": needs} if needs else stage)
 
 
 def _skipped(jobs: tuple[str, ...]) -> list[str]:

@@ -68,19 +68,17 @@ def to_ars(
     metadata: Metadata,
     *,
     update_user: str | None = None,
-    asset_pid_default: str | None = None,
-    locked: bool = False,
     profile: Profile = "current",
 ) -> dict[str, Any]:
     """The body of create and update. The guid is the asset's pid unless there is another."""
     body = {
         "asset_guid": metadata.asset_guid,
-        "asset_pid": next(iter(metadata.asset_pid), asset_pid_default or metadata.asset_guid),
+        "asset_pid": next(iter(metadata.asset_pid), metadata.asset_guid),
         "status": metadata.status or DEFAULT_STATUS,
         "multi_specimen": metadata.multi_specimen,
         "payload_type": metadata.payload_type,
         "file_formats": [file_format(metadata.file_format)] if metadata.file_format else [],
-        "asset_locked": locked,
+        "asset_locked": False,
         "restricted_access": [_role(role) for role in metadata.restricted_access],
         "tags": dict(metadata.tags),
         "audited": metadata.audited,
@@ -103,10 +101,7 @@ def _of_v1_7(metadata: Metadata) -> dict[str, Any]:
         "funding": next(iter(metadata.funding), None),
         "specimens": [
             {
-                "institution": specimen.institution,
-                "collection": specimen.collection,
-                "barcode": specimen.barcode,
-                "specimen_pid": specimen.specimen_pid,
+                **specimen.model_dump(exclude={"preparation_types", "role_restrictions"}),
                 "preparation_type": next(iter(specimen.preparation_types), None),
             }
             for specimen in specimens_of(metadata)

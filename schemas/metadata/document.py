@@ -15,7 +15,6 @@ from schemas.metadata.names import FIELDS, RENAMED, REQUIRED, V2_ONLY, DocumentF
 from schemas.metadata.text import read_json, read_text, unmangle
 from schemas.metadata.values import Reader
 from schemas.storable import why_not_storable
-from schemas.times import HOME_ZONE
 from schemas.yaml_lines import nearest
 
 __all__ = ["Arrived", "Change", "Metadata", "MetadataError", "read_document"]
@@ -43,7 +42,7 @@ class Metadata(DocumentFields):
         return self.model_dump(mode="json")
 
     def apply(
-        self, changes: Mapping[str, Any], whitelist: Iterable[str], zone: str = HOME_ZONE
+        self, changes: Mapping[str, Any], whitelist: Iterable[str]
     ) -> "tuple[Metadata, list[Change]]":
         """The document after `changes`, and what really changed.
 
@@ -53,7 +52,7 @@ class Metadata(DocumentFields):
         Raises `MetadataError` for a value that cannot be read.
         """
         allowed = _allowed(whitelist)
-        reader = Reader(zone, as_read=True)
+        reader = Reader(as_read=True)
         values: dict[str, Any] = {}
         tags: dict[str, str | None] = {}
         for name, field in _in_order(changes):
@@ -90,14 +89,12 @@ class Arrived:
     warnings: tuple[str, ...]
 
 
-def read_document(
-    raw: bytes | str | Mapping[str, Any], *, file: str | None = None, zone: str = HOME_ZONE
-) -> Arrived:
-    """Read a v2.1.0 or v3 document; times without a zone are local times in `zone`.
+def read_document(raw: bytes | str | Mapping[str, Any], *, file: str | None = None) -> Arrived:
+    """Read a v2.1.0 or v3 document; times without a zone are local times in HOME_ZONE.
 
     Raises `MetadataError` naming `file`, line or field, and remedy.
     """
-    reader = Reader(zone)
+    reader = Reader()
     try:
         if isinstance(raw, bytes):
             raw = read_text(raw, reader.warnings)

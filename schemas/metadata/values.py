@@ -20,13 +20,12 @@ _FALSE = frozenset({"false", "no", "0"})
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads values, in `zone` where a time has none, and collects what it had to assume.
+    """Reads values and collects what it had to assume.
 
     `as_read`: barcodes were read from codes, in which a line break or a separator at the end
     has a meaning, unlike in typed text.
     """
 
-    zone: str = HOME_ZONE
     as_read: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -94,16 +93,16 @@ class Reader:
             return None
         try:
             if isinstance(value, datetime):
-                return with_zone(value, self.zone)
+                return with_zone(value)
             if not isinstance(value, str):
                 raise ValueError("not a text")
-            moment, assumed = read_moment(value, self.zone)
+            moment, assumed = read_moment(value)
         except ValueError as error:
             problem = f"{value!r:.60} is not a time ({error})"
             remedy = "Write it as 2024-07-23T20:29:50+02:00"
             raise MetadataError(problem, remedy, field=name) from None
         if assumed:
-            self.note(name, f"{value} has no zone; read as the time in {self.zone}")
+            self.note(name, f"{value} has no zone; read as the time in {HOME_ZONE}")
         return moment
 
     def tags(self, name: str, value: Any) -> dict[str, str | None]:

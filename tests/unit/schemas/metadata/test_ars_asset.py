@@ -81,14 +81,9 @@ def test_an_empty_document_is_never_told_as_empty_text() -> None:
     assert missing_for_ars(FULL) == []
 
 
-@pytest.mark.parametrize(
-    ("pid", "default", "expected"),
-    [("own", "given", "own"), (None, "given", "given"), (None, None, "g_400")],
-)
-def test_the_guid_is_the_pid_unless_there_is_another(
-    pid: str | None, default: str | None, expected: str
-) -> None:
-    assert to_ars(read(asset_pid=pid), asset_pid_default=default)["asset_pid"] == expected
+@pytest.mark.parametrize(("pid", "expected"), [("own", "own"), (None, "g_400")])
+def test_the_guid_is_the_pid_unless_there_is_another(pid: str | None, expected: str) -> None:
+    assert to_ars(read(asset_pid=pid))["asset_pid"] == expected
 
 
 @pytest.mark.parametrize(
