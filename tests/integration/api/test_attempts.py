@@ -179,7 +179,7 @@ async def test_a_result_without_news_is_no_revision(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("word", "state", "tries"), [("RETRY", State.READY, 1), ("ERROR", State.FAILED, 0)]
 )
-async def test_a_failure_goes_where_it_says(
+async def test_a_failure_gets_the_state_of_its_status(
     cluster: Cluster, word: str, state: State, tries: int
 ) -> None:
     await cluster.asset("g")
@@ -201,7 +201,7 @@ async def test_an_error_after_a_cancel_was_asked_is_a_cancel(cluster: Cluster) -
     assert (await cluster.job("g", "ocr"))["state"] == State.CANCELLED
 
 
-async def test_the_submitters_word_is_noted_even_after_the_start(cluster: Cluster) -> None:
+async def test_the_submitters_call_is_noted_even_after_the_start(cluster: Cluster) -> None:
     await cluster.asset("g")
     attempt = await cluster.queue("g", "ocr")
     await cluster.start(attempt)
@@ -286,7 +286,9 @@ async def test_a_token_of_another_fence_is_stale(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("verb", ["start", "token", "submitted", "complete", "fail"])
-async def test_without_a_token_of_ones_own_nothing_is_said(cluster: Cluster, verb: str) -> None:
+async def test_without_a_token_of_ones_own_every_call_is_refused(
+    cluster: Cluster, verb: str
+) -> None:
     await cluster.asset("g")
     attempt = await cluster.queue("g", "ocr")
     url = f"/attempts/{attempt}/{verb}"
@@ -349,7 +351,7 @@ async def put(cluster: Cluster, attempt: int, name: str, data: bytes, **query: i
     return await cluster.http.put(url, content=data, params=query, headers=bearer(attempt))
 
 
-async def test_an_output_lies_in_its_place_whole_or_not_at_all(
+async def test_an_output_is_in_its_place_complete_or_not_at_all(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     await cluster.asset("g")

@@ -33,7 +33,7 @@ async def test_barcodes_are_recorded_and_the_job_is_back(cluster: Cluster) -> No
     assert (await cluster.job("g", "barcode"))["state"] == State.RETURNED
 
 
-async def test_metadata_told_after_the_barcodes_is_still_taken(cluster: Cluster) -> None:
+async def test_metadata_sent_after_the_barcodes_is_still_taken(cluster: Cluster) -> None:
     """The script calls `update_asset` after `barcode`, for the same job."""
     await cluster.asset("g")
     await cluster.queue("g", "barcode")
@@ -48,7 +48,7 @@ async def test_metadata_told_after_the_barcodes_is_still_taken(cluster: Cluster)
 
 
 @pytest.mark.parametrize("subject", ["folder", "herbarium box"])
-async def test_an_unknown_subject_does_not_hang_the_asset(cluster: Cluster, subject: str) -> None:
+async def test_an_unknown_subject_does_not_stop_the_asset(cluster: Cluster, subject: str) -> None:
     """A subject outside three words was once refused, and the job never finished."""
     await cluster.asset("g")
     await cluster.queue("g", "barcode")
@@ -106,7 +106,7 @@ async def test_reading_a_label_again_is_no_new_revision(cluster: Cluster) -> Non
     assert await cluster.metadata("label") == before
 
 
-async def test_a_device_target_leaves_out_what_its_pipeline_says(cluster: Cluster) -> None:
+async def test_a_device_target_leaves_out_what_its_pipeline_excludes(cluster: Cluster) -> None:
     await cluster.asset("g")
     await cluster.queue("g", "barcode")
     await cluster.script("barcode", **sheet("g", asset_subject="device target"))

@@ -73,7 +73,7 @@ async def test_an_unsafe_guid_is_refused(cluster: Cluster, guid: str) -> None:
     assert answer["error"].startswith("derivative fail")
 
 
-async def test_a_file_is_noted_once_however_often_it_is_told(cluster: Cluster) -> None:
+async def test_a_file_is_noted_once_however_often_it_is_reported(cluster: Cluster) -> None:
     """The list of files had no memory of what was in it."""
     await make(cluster, "p", "p_72")
     info = {"guid": "p_72", "name": "p_72.jpg", "type": "jpg"}
@@ -95,7 +95,7 @@ async def test_the_number_of_derivatives_is_declared_when_the_job_is_done(
     assert (job["state"], job["declared"]) == (State.RETURNED, 2)
 
 
-async def test_a_derivative_told_after_the_end_is_waited_for(cluster: Cluster) -> None:
+async def test_a_derivative_reported_after_the_end_is_waited_for(cluster: Cluster) -> None:
     await make(cluster, "p", "p_400")
     await cluster.script("update_asset", guid="p", job="derivative", status="DONE", data={})
     await cluster.script("derivative", **derived("p", "p_72"))
@@ -117,7 +117,7 @@ async def test_an_uploaded_derivative_brings_its_upload_back(cluster: Cluster) -
     assert await cluster.inbox("derivative_uploaded") == ["applied"]
 
 
-async def test_a_lost_derivative_is_told_once_and_the_job_goes_on(cluster: Cluster) -> None:
+async def test_a_lost_derivative_is_recorded_once_and_the_job_goes_on(cluster: Cluster) -> None:
     await make(cluster, "p")
     for ppi in (400, 72, 72):
         await cluster.script("fail_derivative_creation", guid="p", ppi=ppi, note="too dark")

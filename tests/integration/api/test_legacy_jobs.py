@@ -50,7 +50,7 @@ async def test_a_full_queue_sends_the_job_away_without_a_try(cluster: Cluster) -
     assert (await cluster.attempt(attempt))["outcome"] == "released"
 
 
-async def test_a_full_queue_that_is_told_late_changes_nothing(cluster: Cluster) -> None:
+async def test_a_full_queue_that_is_reported_late_changes_nothing(cluster: Cluster) -> None:
     await cluster.asset("g")
     await cluster.queue("g", "assetLoader")
     await cluster.job_call("start_job", "g", "assetLoader", "77")
@@ -152,7 +152,7 @@ async def test_an_unknown_status_is_noted_and_changes_nothing(cluster: Cluster) 
     assert await cluster.inbox("update_asset") == ["recorded"]
 
 
-async def test_a_job_nobody_knows_is_refused_and_writes_nothing(cluster: Cluster) -> None:
+async def test_an_unknown_job_is_refused_and_writes_nothing(cluster: Cluster) -> None:
     """An unknown job name once wrote the metadata all the same, or was a crash."""
     await cluster.asset("g")
     data = {"tags": {"ocr": "x"}}
@@ -165,7 +165,7 @@ async def test_a_job_nobody_knows_is_refused_and_writes_nothing(cluster: Cluster
     assert "nonsense" not in (await cluster.script("queue_job", 422, **body))["error"]
 
 
-async def test_a_job_without_an_attempt_takes_no_word(cluster: Cluster) -> None:
+async def test_a_job_without_an_attempt_takes_no_call(cluster: Cluster) -> None:
     await cluster.asset("g")
     await cluster.script("update_asset", guid="g", job="ocr", status="DONE", data={"tags": {}})
     assert (await cluster.job("g", "ocr"))["state"] == State.WAITING
@@ -181,7 +181,7 @@ async def test_a_job_without_an_attempt_takes_no_word(cluster: Cluster) -> None:
         ("WHATEVER", State.RUNNING, 0, None),
     ],
 )
-async def test_a_failed_job_goes_where_its_status_says(
+async def test_a_failed_job_gets_the_state_of_its_status(
     cluster: Cluster, word: str, state: State, tries: int, outcome: str | None
 ) -> None:
     await cluster.asset("g")

@@ -72,7 +72,7 @@ async def test_a_queue_that_is_full_for_another_job_does_not_send_a_known_one_aw
     assert (await cluster.job("g", "ocr"))["state"] == State.QUEUED
 
 
-async def test_what_its_script_said_it_submitted_is_known_whoever_called_before(
+async def test_the_id_its_script_submitted_is_known_whoever_called_before(
     cluster: Cluster,
 ) -> None:
     await cluster.asset("g")

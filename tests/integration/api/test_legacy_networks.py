@@ -38,7 +38,7 @@ def job(guid: str, job_id: str = "7") -> dict[str, str]:
     return {"guid": guid, "job_name": "assetLoader", "job_id": job_id, "timestamp": when}
 
 
-async def test_a_script_in_its_sites_network_speaks_for_its_attempts_without_a_token(
+async def test_a_script_in_its_sites_network_calls_for_its_attempts_without_a_token(
     cluster: Cluster, script: httpx.AsyncClient
 ) -> None:
     await cluster.asset("g")
@@ -50,7 +50,7 @@ async def test_a_script_in_its_sites_network_speaks_for_its_attempts_without_a_t
         assert (await script.get(url, params={"asset_guid": "g"})).status_code == 200
 
 
-async def test_it_does_not_speak_for_another_sites_attempts(
+async def test_it_cannot_call_for_another_sites_attempts(
     cluster: Cluster, script: httpx.AsyncClient
 ) -> None:
     await cluster.asset("g")

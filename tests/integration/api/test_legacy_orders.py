@@ -35,7 +35,7 @@ async def say(cluster: Cluster, guid: str, what: str, finish: str) -> None:
         ("PAUSED", State.READY, 0, "released"),
     ],
 )
-async def test_every_order_of_queue_start_and_finish_ends_the_same_however_often_it_is_said(
+async def test_every_order_of_queue_start_and_finish_ends_the_same_however_often_repeated(
     cluster: Cluster, finish: str, state: State, tries: int, outcome: str
 ) -> None:
     for n, order in enumerate(WAYS + TWICE):
@@ -63,7 +63,7 @@ async def test_paused_is_back_pressure_and_not_a_failure_nor_a_hang(cluster: Clu
     assert "busy" in row["reason"]
 
 
-async def test_tags_are_added_to_those_there_are_and_never_replaced_whole(
+async def test_tags_are_added_to_those_there_are_and_never_replace_them(
     cluster: Cluster,
 ) -> None:
     await cluster.asset("g", tags={"metadataTemplate": "v3", "curator": "look at the label"})

@@ -57,7 +57,7 @@ def test_there_are_fourteen_paths() -> None:
 
 
 @pytest.mark.parametrize("kind", UNKNOWN)
-async def test_an_unknown_asset_is_422_with_the_words_of_old(cluster: Cluster, kind: str) -> None:
+async def test_an_unknown_asset_is_422_with_the_text_of_old(cluster: Cluster, kind: str) -> None:
     query = {"params": {"asset_guid": "nobody"}}
     job = {"guid": "nobody", "job_name": "ocr", "job_id": "1", "timestamp": "2026-11-21T10:00:00Z"}
     sheet = {"barcodes": [], "asset_subject": "s", "MSO": False, "MOS": False, "label": False}

@@ -12,7 +12,7 @@ from tests.support.events_server import EventsServer, serving
 from tests.support.ports import free_port
 
 
-async def test_health_says_what_is_well_and_what_waits(
+async def test_health_names_what_works_and_what_waits(
     cluster: Cluster, prefect: EventsServer
 ) -> None:
     body = (await cluster.http.get("/health")).json()

@@ -31,7 +31,7 @@ async def test_a_quick_count_is_made_each_time(engine: AsyncEngine) -> None:
     await total.close()
 
 
-async def test_a_slow_count_keeps_nobody_and_is_used_again(engine: AsyncEngine) -> None:
+async def test_a_slow_count_is_not_waited_for_and_is_used_again(engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
         await tx.execute(text("CREATE SEQUENCE turn"))
     total = Totals(engine, SLOW)

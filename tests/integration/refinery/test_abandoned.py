@@ -26,12 +26,12 @@ async def dies(world: World) -> None:
     await world.sql("UPDATE track.dispatcher SET alive_until = now() - interval '1 second'")
 
 
-async def test_a_live_dispatcher_is_left_in_peace(engine: AsyncEngine) -> None:
+async def test_a_live_dispatcher_is_left_alone(engine: AsyncEngine) -> None:
     await held(engine)
     assert await transact(engine, abandoned) == []
 
 
-async def test_what_a_dead_dispatcher_held_is_given_back_and_its_session_woken(
+async def test_the_jobs_of_a_dead_dispatcher_are_released_and_its_session_woken(
     engine: AsyncEngine,
 ) -> None:
     world = await held(engine)

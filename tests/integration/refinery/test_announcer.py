@@ -159,7 +159,7 @@ async def a_session(tx: Any, path: str = "/n/W/s") -> UUID | None:
     return await open_session(tx, path=path, workstation="W", listing_hash="h", actor="t")
 
 
-async def test_a_session_opened_while_nobody_announces_is_announced_by_whoever_comes_next(
+async def test_a_session_opened_without_an_announcer_is_announced_by_the_next_one(
     engine: AsyncEngine, prefect: EventsServer
 ) -> None:
     """And one opened later at once: the clock does not tick in this test."""

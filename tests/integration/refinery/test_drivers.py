@@ -110,7 +110,7 @@ async def test_one_that_is_changed_is_driven_anew_and_the_others_are_left_alone(
     assert (await world.driven())["far"].site.max_running == 3
 
 
-async def test_one_whose_block_is_gone_is_driven_no_more(world: World) -> None:
+async def test_one_whose_block_was_removed_is_driven_no_more(world: World) -> None:
     world.blocks["far"] = block(22)
     await world.load(LOCAL, FAR)
     await world.driven()

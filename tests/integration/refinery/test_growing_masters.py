@@ -72,7 +72,7 @@ async def hall(engine: AsyncEngine, tmp_path: Path) -> Hall:
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
-async def test_a_master_whose_bytes_still_come_is_archived_whole_or_not_at_all(
+async def test_a_master_that_is_still_written_is_archived_complete_or_not_at_all(
     hall: Hall, compression: str | None
 ) -> None:
     museum, content = hall.museum, tiff(compression)

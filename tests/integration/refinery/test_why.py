@@ -56,13 +56,13 @@ async def test_many_are_counted_by_what_they_wait_for(world: World, database: st
         assert moving.startswith("1 jobs P/load claimed (work), ")
 
 
-async def test_what_nobody_knows_is_refused(world: World, database: str) -> None:
+async def test_an_unknown_name_is_refused(world: World, database: str) -> None:
     for unknown in ("G-1", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(CannotDo, match=r"no (asset|session)"):
             await ask(database, unknown)
 
 
-async def test_a_session_whose_specimens_nobody_registered_says_so(
+async def test_a_session_without_registered_specimens_is_refused_with_the_reason(
     world: World, database: str
 ) -> None:
     await world.sql("UPDATE track.session SET registered_at = NULL")
@@ -87,7 +87,7 @@ async def test_a_guid_that_could_be_read_as_a_sessions_id_is_a_guid(
     assert shown(await ask(database, guid))[0].startswith(f"{guid} load ready")
 
 
-async def test_a_quarantined_specimen_is_told_of_once(world: World, database: str) -> None:
+async def test_a_quarantined_specimen_is_listed_once(world: World, database: str) -> None:
     await world.register(new("g"))
     await world.sql(
         "UPDATE track.job j SET state = 'failed',"

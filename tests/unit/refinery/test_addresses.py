@@ -69,7 +69,7 @@ def test_a_second_project_claims_none_of_the_usual_ports(tmp_path: Path) -> None
     assert (second.prefect_port, second.clusters_port, second.ars_port) == (0, 0, 0)
 
 
-def test_own_databases_lie_beside_the_one_that_is_set(tmp_path: Path) -> None:
+def test_own_databases_are_on_the_server_of_the_one_that_is_set(tmp_path: Path) -> None:
     own = "postgresql://museum:s3cret@db.example:5432/refinery?sslmode=require"
     addresses = resolve(settings(tmp_path, REFINERY_DATABASE_URL=own), PORTS)
     assert addresses.database == own.replace("postgresql:", "postgresql+psycopg:")
@@ -93,6 +93,6 @@ def test_another_database_of_the_same_server_keeps_its_options() -> None:
     assert url == "postgresql+psycopg://a@h/y?host=/run/pg"
 
 
-def test_nothing_running_is_said_with_its_remedy(tmp_path: Path) -> None:
+def test_the_error_when_nothing_runs_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(NotRunning, match="refinery up"):
         of_running(settings(tmp_path))

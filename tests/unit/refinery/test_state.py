@@ -60,7 +60,7 @@ def test_two_systems_carry_different_marks(tmp_path: Path) -> None:
     assert state.mark(first) != state.mark(second)
 
 
-async def test_started_outside_its_project_it_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_start_outside_a_project_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(NotAProject, match=r"holds no prefect\.yaml"):
         async with running(Settings.load(tmp_path, {}), print):
             pass

@@ -40,7 +40,7 @@ def test_a_null_disposable_barcode_is_taken(disposable: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("subject", ["folder", "device target", "Something New"])
-def test_a_subject_nobody_has_heard_of_is_taken(subject: str) -> None:
+def test_an_unknown_subject_is_taken(subject: str) -> None:
     body = BarcodeBody.model_validate({**BARCODE, "asset_subject": subject})
     assert body.as_barcode().asset_subject == subject
 
@@ -100,7 +100,7 @@ def test_the_result_of_a_module_is_read_with_all_its_parts() -> None:
     assert complete.result.derivatives[0].file.crc32 == 0xFFFFFFFF
 
 
-def test_no_derivatives_and_no_word_of_derivatives_are_two_things() -> None:
+def test_no_derivatives_and_an_absent_list_of_derivatives_differ() -> None:
     assert Result.model_validate({"derivatives": []}).derivatives == ()
     assert Result.model_validate({}).derivatives is None
 

@@ -74,7 +74,7 @@ def test_a_derivative_of_a_dashed_guid_is_counted_in_group_ten() -> None:
 
 
 @pytest.mark.parametrize("parent", ["040ck2b867e9c110c3a272e5047af8", f"{SHEET}_400", "blåbær 7"])
-def test_a_derivative_of_any_other_guid_says_its_resolution(parent: str) -> None:
+def test_a_derivative_of_any_other_guid_has_its_resolution_in_its_name(parent: str) -> None:
     assert not has_dashed_form(parent)
     assert derivative_guid(parent, 2, 72) == f"{parent}_72"
 
@@ -111,9 +111,7 @@ def test_any_name_every_file_system_takes_is_a_guid(name: str) -> None:
         ("å" * 61, "122 bytes"),
     ],
 )
-def test_a_name_some_file_system_refuses_is_no_guid_and_it_is_said_why(
-    name: str, reason: str
-) -> None:
+def test_a_name_some_file_system_refuses_is_refused_with_the_reason(name: str, reason: str) -> None:
     with pytest.raises(GuidError, match=reason):
         check_guid(name)
 

@@ -18,7 +18,7 @@ parted: Callable[..., dict[str, str]] = importlib.import_module(
 ).parted
 
 
-def test_a_quarantine_is_said_as_one_sentence_and_keeps_its_parts() -> None:
+def test_a_quarantine_is_written_as_one_sentence_and_keeps_its_parts() -> None:
     error = Quarantined("a: b.tif", "torn; or cut", "copy it again; or ask")
     assert str(error) == str(error.entry) == "a: b.tif: torn; or cut; copy it again; or ask"
     assert error.entry == QuarantineEntry(error.file, error.problem, error.remedy)
@@ -42,7 +42,7 @@ def test_a_quarantine_is_said_as_one_sentence_and_keeps_its_parts() -> None:
         ("", "", ("", "", "")),
     ],
 )
-def test_a_sentence_of_before_is_parted(said: str, specimen: str, parts: tuple[str, ...]) -> None:
+def test_an_older_sentence_is_divided(said: str, specimen: str, parts: tuple[str, ...]) -> None:
     found = parted(said, specimen)
     assert QuarantineEntry(**found) == QuarantineEntry(*parts)
     assert sentence(found) == said

@@ -77,7 +77,7 @@ def test_any_text_is_sites_or_a_sites_error(text: str) -> None:
         assert error.problems[0].line >= 1
 
 
-def test_only_the_table_of_capabilities_tells_kinds_of_site_apart() -> None:
+def test_only_the_table_of_capabilities_depends_on_the_kind_of_site() -> None:
     compared = re.compile(
         r"""kind\b[^\n]{0,3}(==|!=|=|<>|IN)[^\n]{0,3}['"(]+(local|slurm|pull)\b"""
     )

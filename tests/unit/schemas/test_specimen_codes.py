@@ -52,7 +52,7 @@ def test_a_collections_pattern_is_for_no_other_collection() -> None:
         ("1\N{SYMBOL FOR NULL}2", "no text"),
     ],
 )
-def test_what_is_no_barcode_is_told_with_the_reason(code: str, why: str) -> None:
+def test_what_is_no_barcode_is_returned_with_the_reason(code: str, why: str) -> None:
     named = name_specimens([code, "NHMD-1"], (), "Plants")
     assert named.barcodes == ("NHMD-1",)
     assert why in named.unknown[code]
@@ -88,7 +88,7 @@ stages:
     assert "p.yaml, line 6" in str(refused.value)
 
 
-def test_a_script_may_be_told_what_its_codes_mean() -> None:
+def test_a_script_may_have_patterns_for_its_codes() -> None:
     stage = f"{{key: barcode, run: 'read.sh {{guid}}', params: {{patterns: {{uri: '{MFN}'}}}}}}"
     (made,) = load_pipelines(f"pipeline: P\nstages: [{stage}]", "p.yaml", names())
     assert made.stages[0].params["patterns"] == {"uri": MFN}

@@ -47,14 +47,14 @@ async def test_a_fresh_database_has_the_tables(engine: AsyncEngine) -> None:
         assert {"track", "metadata", "mos"} <= {row[0] for row in schemas}
 
 
-def test_it_speaks_utf8_and_utc_and_lets_300_in(postgres: EmbeddedPostgres) -> None:
+def test_it_uses_utf8_and_utc_and_takes_300_connections(postgres: EmbeddedPostgres) -> None:
     assert say(postgres, "SHOW server_encoding") == "UTF8"
     assert say(postgres, "SHOW timezone") == "UTC"
     assert say(postgres, "SHOW max_connections") == "300"
     assert say(postgres, "SELECT upper('æøå')") == "ÆØÅ"
 
 
-def test_nobody_enters_without_the_password(postgres: EmbeddedPostgres) -> None:
+def test_no_connection_without_the_password(postgres: EmbeddedPostgres) -> None:
     for host in ("127.0.0.1", str(postgres.home / "s")):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(
@@ -108,7 +108,7 @@ def test_a_killed_server_is_recovered_in_spite_of_the_pids_it_left(
         first.stop()
 
 
-def test_a_slow_recovery_is_waited_for_and_told(
+def test_a_slow_recovery_is_waited_for_and_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = cluster(folder, fast=False)

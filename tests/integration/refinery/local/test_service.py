@@ -60,7 +60,9 @@ async def test_start_returns_once_the_service_is_ready(scene: Scene) -> None:
     assert sign.exists() and scene.alive["a"].alive()
 
 
-async def test_a_service_that_dies_at_once_is_told_with_its_last_words(scene: Scene) -> None:
+async def test_a_service_that_dies_at_once_is_reported_with_the_end_of_its_log(
+    scene: Scene,
+) -> None:
     async def never() -> bool:
         return False
 
@@ -70,7 +72,7 @@ async def test_a_service_that_dies_at_once_is_told_with_its_last_words(scene: Sc
     assert "a.log" in str(caught.value)
 
 
-async def test_a_slow_service_is_waited_for_as_long_as_it_lives_and_told(
+async def test_a_slow_service_is_waited_for_as_long_as_it_lives_and_reported(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)
@@ -84,7 +86,7 @@ async def test_a_slow_service_is_waited_for_as_long_as_it_lives_and_told(
     assert "a.log" in scene.said[0] and len(scene.said) > 1
 
 
-async def test_a_service_that_dies_while_it_is_waited_for_ends_the_wait_with_its_last_words(
+async def test_a_service_that_dies_while_it_is_waited_for_ends_the_wait_with_its_log(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)
@@ -98,7 +100,7 @@ async def test_a_service_that_dies_while_it_is_waited_for_ends_the_wait_with_its
     assert any(line.startswith("waiting for a") for line in scene.said)
 
 
-async def test_a_task_that_takes_long_is_told_of(
+async def test_a_task_that_takes_long_is_reported(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("refinery.waiting.EVERY_S", 0.05)

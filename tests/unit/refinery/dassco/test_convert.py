@@ -85,7 +85,7 @@ def pipelines(out: Path) -> dict[str, Pipeline]:
     return {pipeline.name: pipeline for pipeline in found}
 
 
-def test_a_list_of_jobs_becomes_the_whole_road_with_its_scripts(folder: Path) -> None:
+def test_a_list_of_jobs_becomes_a_complete_pipeline_with_its_scripts(folder: Path) -> None:
     found = pipelines(moved(folder)[1])
     assert set(found) == {"PIPEHERB0001", "PIPEPIOF0001", "PIPEOCR", "DERIVATIVE"}
     herb = found["PIPEHERB0001"]
@@ -153,7 +153,7 @@ def test_settings_name_what_was_written(folder: Path) -> None:
         "## ssh_connections_config.json\n- is not there",
     ],
 )
-def test_the_report_tells_what_has_no_equal(folder: Path, said: str) -> None:
+def test_the_report_names_what_has_no_equivalent(folder: Path, said: str) -> None:
     report, out = moved(folder)
     assert said in report
     assert (out / "report.md").read_text() == report
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_as_theirs_is_refused_by_field(
     assert not (folder.parent / "deployments").exists()
 
 
-def test_what_exists_is_written_over_only_when_told(
+def test_what_exists_is_written_over_with_force_only(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)

@@ -36,9 +36,7 @@ def test_a_killed_server_remembers_who_holds_a_deployments_place(tmp_path: Path)
     assert leases.storage_path == tmp_path
 
 
-def test_only_the_server_learns_the_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_server_gets_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example")
     settings = Settings.load(tmp_path, OWN)
     addresses = resolve(settings, PORTS)

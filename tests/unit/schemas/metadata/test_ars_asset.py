@@ -70,7 +70,7 @@ def test_the_contract_between_them_has_the_body_of_today() -> None:
     assert to_ars(FULL, profile="v2_6") == to_ars(FULL)
 
 
-def test_an_empty_document_is_never_told_as_empty_text() -> None:
+def test_an_empty_field_is_never_sent_as_empty_text() -> None:
     body = to_ars(read(parent_guid="", status="", asset_pid=""))
     assert body["parent_guids"] == []
     assert to_ars(read(parent_guid=""), profile="v1_7")["parent_guid"] is None

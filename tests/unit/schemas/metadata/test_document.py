@@ -185,7 +185,7 @@ def test_what_cannot_be_read_is_refused_by_its_name(name: str, value: Any, words
     assert caught.value.remedy
 
 
-def test_unknown_fields_are_kept_aside_and_said() -> None:
+def test_unknown_fields_are_kept_as_they_arrived_with_a_warning() -> None:
     arrived = read_document({**FIVE, "digitizer": "x", "_id": "g", "metadata_uploaded_by": "y"})
     assert arrived.document["digitizer"] == "x"
     assert arrived.warnings == (
@@ -194,7 +194,7 @@ def test_unknown_fields_are_kept_aside_and_said() -> None:
     )
 
 
-def test_of_two_names_of_one_field_the_newer_has_the_last_word() -> None:
+def test_of_two_names_of_one_field_the_newer_is_taken() -> None:
     arrived = read_document({**FIVE, "multi_specimen": True, "multispecimen": False})
     assert arrived.metadata.multi_specimen
     assert "says otherwise" in arrived.warnings[0]

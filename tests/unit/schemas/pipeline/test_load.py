@@ -47,7 +47,7 @@ def test_the_shipped_pipelines_are_complete_together() -> None:
     assert sorted(names) == ["DERIVATIVE", "PIPEHERB0001", "PIPEPIOF0001"]
 
 
-def test_a_pipeline_says_what_its_owner_wrote() -> None:
+def test_a_pipeline_is_read_as_its_owner_wrote_it() -> None:
     herb, derivative = load()
     assert herb.name == "PIPEHERB0001"
     assert herb.emits == "DERIVATIVE"
@@ -141,7 +141,7 @@ def test_a_mistake_is_refused_with_its_line(old: str, new: str, line: int, words
     assert words in str(error)
 
 
-def test_every_mistake_of_a_file_is_told_at_once() -> None:
+def test_every_mistake_of_a_file_is_reported_at_once() -> None:
     broken = HERB.replace("needs: ingest", "need: ingest").replace("mem: 2G", "mem: much", 1)
     with pytest.raises(PipelineError) as caught:
         load(broken)
@@ -318,7 +318,7 @@ def test_pipelines_may_not_emit_one_another() -> None:
         load(ring)
 
 
-def test_a_stage_that_waits_for_a_parent_nobody_is_is_refused() -> None:
+def test_a_stage_that_waits_for_a_parent_that_is_none_is_refused() -> None:
     pipelines = small("key: a, run: module load, needs: {stage: x, of: parent}")
     with pytest.raises(PipelineError, match="nothing emits SMALL"):
         check_together(pipelines)
@@ -452,7 +452,7 @@ def test_pipelines_that_are_alike_are_written_once() -> None:
         ("pipelines:", "pipeline: A\npipelines:", "line 7: `pipelines` is a list"),
     ],
 )
-def test_what_is_wrong_in_an_anchor_is_told_where_it_is_written(
+def test_what_is_wrong_in_an_anchor_is_reported_where_it_is_written(
     old: str, new: str, said: str
 ) -> None:
     with pytest.raises(PipelineError) as caught:
@@ -461,7 +461,7 @@ def test_what_is_wrong_in_an_anchor_is_told_where_it_is_written(
     assert line.startswith(f"alike.yaml, {said}")
 
 
-def test_what_is_wrong_between_merged_pipelines_is_told_where_it_is_written() -> None:
+def test_what_is_wrong_between_merged_pipelines_is_reported_where_it_is_written() -> None:
     with pytest.raises(PipelineError, match="line 5: emits: no pipeline 'LOST'"):
         check_together(
             load_pipelines(
