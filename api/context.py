@@ -1,6 +1,6 @@
 """What the routes of one application share: its settings, its engine, its counters.
 
-Made when the application starts and found on it; nothing of it is global.
+It is made when the application starts, and kept in its state; nothing is global.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ TokenSource = Callable[[], Awaitable[tuple[str, float]]]
 
 
 class Announces(Protocol):
-    """What tells Prefect of the events that were committed; `last_error`: why they wait."""
+    """Sends committed events to Prefect; `last_error`: why they wait."""
 
     last_error: str
 
@@ -49,7 +49,7 @@ class ClusterApi:
         outputs: the folder for the small files that jobs send.
         legacy_prefix: what stands before the paths of existing scripts.
         legacy_callbacks: networks whose scripts need no token.
-        trusted_proxies: networks whose word on a client's address counts.
+        trusted_proxies: networks that are believed about a client's address.
         body_limit: most bytes of a JSON body; output_limit: of one output.
         back_pressure_s: how long a job stays away from a cluster whose queue is full.
         pool: connections kept to the database; as many again are made when they are short.
@@ -86,7 +86,7 @@ class Context:
         return await transact(self.engine, work)
 
     def note(self, kind: str, outcome: str) -> None:
-        """Count a callback; what is to be announced of it goes out at once."""
+        """Count a callback; an event of one that was applied is announced at once."""
         self.metrics.callback(kind, outcome)
         if outcome == "applied":
             self.announcer.notify()

@@ -1,4 +1,4 @@
-"""Bounds and clocks around every request, before anything of it is read.
+"""Limits the size of every request's body, and times the request.
 
 A body that is too large is refused by its announced length, and while it is read by
 its real one. Plain ASGI, since a middleware that reads bodies itself costs a copy.

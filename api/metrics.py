@@ -1,4 +1,4 @@
-"""What Prometheus may ask: counters of this application, and the database's own figures.
+"""Figures for Prometheus: counters of this application, and counts of the database.
 
 Each application has its own registry, so that two in one process do not mix.
 """
@@ -43,8 +43,8 @@ SPENT = text("""
     GROUP BY p.name, s.key, t.site
 """)
 SUMS = {
-    "images": "Images that a module was run on and told its usage of.",
-    "seconds": "Wall clock that modules took, by their own word.",
+    "images": "Images that a module was run on and reported its usage of.",
+    "seconds": "Wall clock that modules took, as they report it.",
     "cpu_s": "Processor seconds that modules took.",
     "peak_mb": "Largest memory that a module needed for one image, in MB.",
 }

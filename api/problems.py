@@ -1,8 +1,8 @@
 """Errors as answers: one shape, `{"error": text}`, with the text for the person who reads it.
 
-What may pass is 503 with a time to come back, so that a runner keeps its result and
-tries again; what is wrong with a request is 4xx and says which field. A no to an attempt says
-so and of which (`refused`, `attempt`), for a gateway between a runner and us has noes of its own.
+What is temporary is 503 with a time to retry after, so that a runner keeps its result and
+tries again; what is wrong with a request is 4xx and names the field. A refusal of an attempt has
+`refused` and `attempt`, which a gateway between a runner and us does not send.
 """
 
 import logging
@@ -36,7 +36,7 @@ REFUSED = {
     413: "too_large",
     422: "unreadable",
 }
-"""What a no to an attempt is called, by status. Another status is no word about the attempt."""
+"""The value of `refused`, by status. Any other status says nothing about the attempt."""
 
 STATUS: dict[type[Exception], int] = {
     MessageRefused: 409,
@@ -70,7 +70,7 @@ def problem(
 def answer_to(
     scope: Scope, status: int, text: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
-    """An error as the answer to a request, which says so when it is our no to an attempt."""
+    """An error as the answer to a request, with `refused` when it refuses an attempt."""
     asked = _ATTEMPT.search(scope["path"])
     if status in REFUSED and asked is not None:
         more |= {"refused": REFUSED[status], "attempt": int(asked[1])}

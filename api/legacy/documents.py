@@ -11,10 +11,10 @@ from schemas.metadata.v2 import to_v2
 from schemas.metadata.values import Reader
 
 FORMATS = {"jpg": "jpeg", "tiff": "tif"}
-"""Other words for a file format."""
+"""Other names of file formats."""
 
 OWN = ("file_format", "payload_type")
-"""What a derivative's document says of itself; all else is its parent's."""
+"""The fields that a derivative's document gives itself; all others are its parent's."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def read_child(document: Mapping[str, Any]) -> DerivativeDocument:
 def readable(metadata: Metadata) -> dict[str, Any]:
     """A document for scripts of either age.
 
-    v2.1.0 has its 38 keys in its own types and `_id`; fields that v3 added stand beside
-    them. Where both have a name, as `funding`, the type is v2's.
+    It has v2.1.0's 38 keys in its own types, `_id`, and the fields that v3 added. Where both have
+    a name, as `funding`, the type is v2's.
     """
     return metadata.canonical() | to_v2(metadata)

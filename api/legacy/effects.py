@@ -28,7 +28,7 @@ from track.commands.legacy import emitting_stage, stage_named, stage_running_mod
 Message = Callable[..., Awaitable[AttemptReply]]
 Translation = tuple[ScriptCall, Message]
 Who = RunnerCaller | SiteScript | None
-Words = dict[str, Any]
+Fields = dict[str, Any]
 
 NOTHING = WorkDone(result=Result())
 
@@ -65,7 +65,7 @@ def failed_job(who: Who, body: FailJobBody, pause_s: float) -> Translation:
 
 
 def update_asset(who: Who, body: UpdateAssetBody) -> Translation:
-    """DONE brings metadata and the job back; what comes after DONE may only add metadata."""
+    """DONE brings metadata and ends the job; what comes after DONE may only add metadata."""
     payload = body.model_dump(mode="json")
     says = {"status": body.status, "data": body.data}
     brings = f"metadata ({', '.join(sorted(body.data))[:200]})" if body.data else ""
@@ -75,7 +75,7 @@ def update_asset(who: Who, body: UpdateAssetBody) -> Translation:
 
 
 def barcode(who: Who, body: BarcodeBody) -> Translation:
-    """DONE brings the codes of a sheet, and the job back. A subject nobody knows is taken too.
+    """DONE brings the codes of a sheet and ends the job. An unknown subject is taken too.
 
     A script may say DONE first (`update_asset`) and bring the codes afterwards.
     """
@@ -87,7 +87,7 @@ def barcode(who: Who, body: BarcodeBody) -> Translation:
 
 
 def _outcome(status: str, brings: bool, result: Callable[[], Result]) -> Message:
-    """DONE and ERROR end a job; any other status ends nothing, and what came with it is missed."""
+    """DONE and ERROR end a job; any other status ends nothing, and its data is not taken."""
     match status:
         case "DONE":
             return partial(protocol.complete, body=WorkDone(result=result()), adds=True)
@@ -104,7 +104,7 @@ def asset_ready(who: Who, guid: str) -> Translation:
 
 
 def derivative_uploaded(who: Who, guid: str) -> Translation:
-    """The derivative's files, all of them, are in its share, and its upload is back."""
+    """The derivative's files, all of them, are in its share: its upload is done."""
     call = _about(who, "derivative_uploaded", guid, "upload", job_optional=False)
     return call, partial(protocol.complete, body=WorkDone(result=Result(uploaded=())))
 
@@ -140,7 +140,7 @@ def fail_derivative_creation(who: Who, body: FailDerivativeBody) -> Translation:
 
 
 def _of_parent(
-    who: Who, kind: str, guid: str, payload: Words, says: Words, about: str, brings: str
+    who: Who, kind: str, guid: str, payload: Fields, says: Fields, about: str, brings: str
 ) -> ScriptCall:
     return ScriptCall(who, kind, guid, emitting_stage(), payload, says, about, brings)
 

@@ -17,7 +17,7 @@ from refinery.dassco.files import (
     DasscoFileError,
     read_config,
 )
-from refinery.dassco.pipelines import Unlike, bounds, pipelines_text, scripts_folder, site_of
+from refinery.dassco.pipelines import ImportNotes, bounds, pipelines_text, scripts_folder, site_of
 from refinery.definitions import read_pipelines, read_sites
 from refinery.settings import FILE, Settings
 from schemas.pipeline.checks import check_sites
@@ -27,7 +27,7 @@ SITES_FILE = Path("sites.yaml")
 REPORT_FILE = Path("report.md")
 HEAD = "# Written by `refinery import-dassco`. report.md beside it says what has no equal here.\n"
 
-OTHERWISE = {
+EQUIVALENTS = {
     "micro_service_config.json": "there are no services to pace: everything waits for events, "
     "and `throttle`, `settle_seconds` and the pool's limits bound it",
     "mail_config.json": "nothing is mailed from here: let a Prefect automation do it",
@@ -41,27 +41,27 @@ OTHERWISE = {
 
 def import_dassco(folder: Path, project_dir: Path, out: Path, *, force: bool) -> str:
     """Read `folder`, write `out`; the report. Raises DasscoFileError or what reading back does."""
-    config, unlike = read_config(folder), Unlike()
-    text = pipelines_text(config, unlike)
+    config, notes = read_config(folder), ImportNotes()
+    text = pipelines_text(config, notes)
     if not text:
-        said = "; ".join(unlike.lines.get(PIPELINES, ["it lists none"]))
-        raise DasscoFileError(f"{folder / PIPELINES}: no pipeline can be imported: {said}")
+        why = "; ".join(notes.lines.get(PIPELINES, ["it lists none"]))
+        raise DasscoFileError(f"{folder / PIPELINES}: no pipeline can be imported: {why}")
     files = {
         PIPELINES_FILE: HEAD + text,
-        SITES_FILE: HEAD + sites_text(config, unlike),
-        Path(FILE): HEAD + settings_text(config, unlike, project_dir, out),
+        SITES_FILE: HEAD + sites_text(config, notes),
+        Path(FILE): HEAD + settings_text(config, notes, project_dir, out),
     }
     for name in config.missing:
-        unlike.say(name, "is not there: nothing was taken from it")
+        notes.add(name, "is not there: nothing was taken from it")
     for name in config.unread:
-        unlike.say(name, OTHERWISE.get(name, "is not read: no setting here corresponds to it"))
+        notes.add(name, EQUIVALENTS.get(name, "is not read: no setting here corresponds to it"))
     found = read_back(files)
-    files[REPORT_FILE] = report = report_text(config, unlike, found)
+    files[REPORT_FILE] = report = report_text(config, notes, found)
     place(files, out, force=force)
     return report
 
 
-def sites_text(config: DasscoConfig, unlike: Unlike) -> str:
+def sites_text(config: DasscoConfig, notes: ImportNotes) -> str:
     """This machine, and a closed Slurm site for each connection, to be completed."""
     lines = ["sites:", "  - {site: local, kind: local, root: .refinery/sites/local, capacity: 2}"]
     for name in config.connections or [site_of(config)]:
@@ -78,18 +78,18 @@ def sites_text(config: DasscoConfig, unlike: Unlike) -> str:
             "    open: false",
         ]
         if connection := config.connections.get(name):
-            unlike.say(
+            notes.add(
                 connection.source,
                 f"{name}: save a SlurmSite block `{name}` with host {connection.host}, port "
                 f"{connection.port}, the account of {name.upper()}_USER, a key instead of a "
                 "password, and the host's own key, which was never looked at",
             )
-    unlike.say(SLURM, "sites.yaml lacks what no file says: complete it, then set `open: true`")
+    notes.add(SLURM, "sites.yaml lacks what no file says: complete it, then set `open: true`")
     for key, value in config.slurm.items():
         if key in ("max_queued_jobs", "parallel_jobs"):
-            unlike.say(SLURM, f"{key}: {value} was never applied; it is a comment in sites.yaml")
+            notes.add(SLURM, f"{key}: {value} was never applied; it is a comment in sites.yaml")
         elif not key.endswith("_script"):
-            unlike.say(SLURM, f"{key}: {value} has no equal: the driver looks at the queue itself")
+            notes.add(SLURM, f"{key}: {value} has no equal: the driver looks at the queue itself")
     return "\n".join([*lines, ""])
 
 
@@ -98,22 +98,22 @@ def _commented(config: DasscoConfig, names: dict[str, str]) -> list[str]:
     return [f"    # {ours}: {json.dumps(value)}" for ours, value in found.items()]
 
 
-def settings_text(config: DasscoConfig, unlike: Unlike, project_dir: Path, out: Path) -> str:
+def settings_text(config: DasscoConfig, notes: ImportNotes, project_dir: Path, out: Path) -> str:
     """What to take over into the project's refinery.toml."""
     near = out.relative_to(project_dir) if out.is_relative_to(project_dir) else out
     values = {"pipelines": str(near / "pipelines"), "sites_file": str(near / SITES_FILE)}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
-    if found := bounds(config, unlike):
+    if found := bounds(config, notes):
         table = ", ".join(f"{name} = {value}" for name, value in found.items())
         lines.append(f"archive_throttle = {{{table}}}")
     if config.workstations:
         lines.append(f"workstations = {json.dumps(config.workstations, ensure_ascii=False)}")
-        unlike.say(
+        notes.add(
             WORKSTATIONS,
             "names are taken as they are: remove those that a letter at the end had switched off",
         )
     if PureWindowsPath(config.n_drive).drive:
-        unlike.say(N_DRIVE, f"{config.n_drive}: mount it on this host and set `n_drive` to that")
+        notes.add(N_DRIVE, f"{config.n_drive}: mount it on this host and set `n_drive` to that")
     elif config.n_drive:
         lines.append(f"n_drive = {json.dumps(config.n_drive, ensure_ascii=False)}")
     return "\n".join([*lines, ""])
@@ -136,12 +136,12 @@ def read_back(files: dict[Path, str]) -> list[str]:
         return [pipeline.name for pipeline in pipelines]
 
 
-def report_text(config: DasscoConfig, unlike: Unlike, found: list[str]) -> str:
+def report_text(config: DasscoConfig, notes: ImportNotes, found: list[str]) -> str:
     """What was written, and what has no equal, by file."""
     lines = [f"# {config.folder} moved in", "", f"Pipelines written: {', '.join(found)}.", ""]
     lines += ["What has no equal here, or is yours to say:", ""]
-    for source, said in sorted(unlike.lines.items()):
-        lines += [f"## {source}", *(f"- {line}" for line in said), ""]
+    for source, entries in sorted(notes.lines.items()):
+        lines += [f"## {source}", *(f"- {line}" for line in entries), ""]
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ CLEANER = "clean_up"
 CHILDREN = "DERIVATIVE"
 PLACE = "cluster"
 """What the site is called when no file names a connection."""
-PLACEHOLDER = "path/to/"  # what their files hold where nobody has written a path yet
+PLACEHOLDER = "path/to/"  # the beginning of a path that was never filled in
 
 BOUNDS = {
     "max_assets_in_flight": "assets_in_flight",
@@ -43,12 +43,12 @@ _BARE = re.compile(r"(?!(?:true|false|null)$)[A-Za-z][A-Za-z_.]*( [a-z]+)?", re.
 
 
 @dataclass
-class Unlike:
+class ImportNotes:
     """What has no equivalent here, a line each, by the file it comes from."""
 
     lines: dict[str, list[str]] = field(default_factory=dict)
 
-    def say(self, source: str, what: str) -> None:
+    def add(self, source: str, what: str) -> None:
         """Add a line, once."""
         found = self.lines.setdefault(source, [])
         if what not in found:
@@ -60,13 +60,13 @@ def site_of(config: DasscoConfig) -> str:
     return next(iter(config.connections), PLACE)
 
 
-def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
+def pipelines_text(config: DasscoConfig, notes: ImportNotes) -> str:
     """A pipelines file: pipelines with the same jobs share one anchor; empty for none."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, jobs in config.pipelines.items():
         why = _unusable(name, jobs, config)
         if why:
-            unlike.say(PIPELINES, f"pipeline {name} is left out: {why}")
+            notes.add(PIPELINES, f"pipeline {name} is left out: {why}")
         else:
             alike.setdefault(tuple(jobs), []).append(name)
     if not alike:
@@ -74,7 +74,7 @@ def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
     pieces: list[str] = []
     entries: list[str] = []
     for number, (shared, names) in enumerate(alike.items(), 1):
-        stages = _road(shared, config, unlike)
+        stages = _stages(shared, config, notes)
         pieces.append(f"x-stages-{number}: &stages-{number}")
         pieces += _written(stages, "  ")
         if after := _skipped(shared):
@@ -83,21 +83,21 @@ def pipelines_text(config: DasscoConfig, unlike: Unlike) -> str:
             pieces.append(f"  exclude: [{_flow(rule)}]")
         entries += [f"  - {{<<: *stages-{number}, pipeline: {json.dumps(n)}}}" for n in names]
     if any(EMITTER in jobs for jobs in alike):
-        entries += [f"  - pipeline: {CHILDREN}", *_written(_child_road(config, unlike), "    ")]
+        entries += [f"  - pipeline: {CHILDREN}", *_written(_child_stages(config, notes), "    ")]
     return "\n".join([*pieces, "pipelines:", *entries, ""])
 
 
-def bounds(config: DasscoConfig, unlike: Unlike) -> dict[str, int]:
+def bounds(config: DasscoConfig, notes: ImportNotes) -> dict[str, int]:
     """Their throttle as ours of the archive, which bounds all pipelines together."""
     found: dict[str, int] = {}
     for key, value in config.throttle.items():
         ours = BOUNDS.get(key)
         if ours is None or isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            unlike.say(THROTTLE, f"{key}: {value} bounds nothing here")
+            notes.add(THROTTLE, f"{key}: {value} bounds nothing here")
             continue
         found[ours] = value
         if ours == "assets_in_flight":
-            unlike.say(THROTTLE, f"{key}: was only counted there; here it keeps assets out")
+            notes.add(THROTTLE, f"{key}: was only counted there; here it keeps assets out")
     return found
 
 
@@ -133,7 +133,9 @@ def _script(path: Any, arguments: str) -> str:
     return f"bash {quoted} {arguments}"
 
 
-def _road(jobs: tuple[str, ...], config: DasscoConfig, unlike: Unlike) -> list[dict[str, Any]]:
+def _stages(
+    jobs: tuple[str, ...], config: DasscoConfig, notes: ImportNotes
+) -> list[dict[str, Any]]:
     """The stages of a pipeline with these jobs."""
     stages: list[dict[str, Any]] = []
     for key in ("ingest", "create", "upload", "synchronise", "open_share"):
@@ -142,11 +144,11 @@ def _road(jobs: tuple[str, ...], config: DasscoConfig, unlike: Unlike) -> list[d
         command = _command(job, config)
         stage: dict[str, Any] = {"key": job, "run": command, "on": site_of(config)}
         if not command.startswith(("bash /", "bash '/")):
-            unlike.say(JOBS, f"{job}: its script is looked for in the site's `scripts` folder")
+            notes.add(JOBS, f"{job}: its script is looked for in the site's `scripts` folder")
         if job in WRITES:
             stage["writes"] = WRITES[job]
         elif job not in (LOADER, EMITTER):
-            unlike.say(
+            notes.add(
                 JOBS,
                 f"{job}: could write any metadata; name the fields it sends as `writes`, "
                 "nothing else is taken",
@@ -154,27 +156,27 @@ def _road(jobs: tuple[str, ...], config: DasscoConfig, unlike: Unlike) -> list[d
         if job == EMITTER:
             stage["emits"] = CHILDREN
         if job in config.times:
-            unlike.say(JOBS, f"{job}.time_est: {config.times[job]} is asked of Slurm by its script")
+            notes.add(JOBS, f"{job}.time_est: {config.times[job]} is asked of Slurm by its script")
         _add(stages, stage)
-    return _ended(stages, config, EMITTER in jobs, unlike)
+    return _ended(stages, config, EMITTER in jobs, notes)
 
 
-def _child_road(config: DasscoConfig, unlike: Unlike) -> list[dict[str, Any]]:
+def _child_stages(config: DasscoConfig, notes: ImportNotes) -> list[dict[str, Any]]:
     """The stages of a derivative, which its parent's script makes and uploads."""
     command = _script(config.slurm.get("upload_file_script"), "{guid}")
     upload: dict[str, Any] = {"key": "uploader", "run": "module upload"}
     if command:
         upload |= {"run": command, "on": site_of(config)}
     else:
-        unlike.say(SLURM, "upload_file_script: there is none, so derivatives are uploaded by ours")
+        notes.add(SLURM, "upload_file_script: there is none, so derivatives are uploaded by ours")
     stages: list[dict[str, Any]] = [{"key": "create", "run": "refinery.create"}]
     _add(stages, upload)
     _add(stages, {"key": "synchronise", "run": "refinery.synchronise"})
-    return _ended(stages, config, False, unlike)
+    return _ended(stages, config, False, notes)
 
 
 def _ended(
-    stages: list[dict[str, Any]], config: DasscoConfig, emits: bool, unlike: Unlike
+    stages: list[dict[str, Any]], config: DasscoConfig, emits: bool, notes: ImportNotes
 ) -> list[dict[str, Any]]:
     """The same with what comes last: cleaning up at the cluster, and finalising."""
     command = _script(config.slurm.get("clean_up_script"), "{guid}")
@@ -183,7 +185,7 @@ def _ended(
         _add(stages, {"key": CLEANER, "run": command, "on": site_of(config)}, *children)
         children = []
     else:
-        unlike.say(SLURM, "clean_up_script: there is none, so nothing is removed at the cluster")
+        notes.add(SLURM, "clean_up_script: there is none, so nothing is removed at the cluster")
     _add(stages, {"key": "finalise", "run": "refinery.finalise"}, *children)
     return stages
 

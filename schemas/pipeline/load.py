@@ -52,7 +52,7 @@ def load_pipelines(text: str, source: str, modules: Collection[str]) -> list[Pip
     if not pipelines and not problems:
         problems = [Problem(1, "no pipeline here")]
     if problems:
-        # What three pipelines take from one anchor is wrong there once.
+        # A problem in an anchor is reported once, however many pipelines use it.
         raise PipelineError(source, dict.fromkeys(problems))
     return pipelines
 
