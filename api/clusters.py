@@ -50,7 +50,7 @@ def create_app(config: ClusterApi) -> FastAPI:
     app.include_router(attempts.router)
     app.include_router(routes.router, prefix=config.legacy_prefix)
     app.include_router(health.router)
-    app.add_middleware(BodyLimit, limit=config.body_limit, output_limit=config.output_limit)
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestTimer, metrics=metrics)
     return app
 

@@ -50,8 +50,6 @@ class ClusterApi:
         legacy_prefix: what stands before the paths of existing scripts.
         legacy_callbacks: networks whose scripts need no token.
         trusted_proxies: networks that are believed about a client's address.
-        body_limit: most bytes of a JSON body; output_limit: of one output.
-        back_pressure_s: how long a job stays away from a cluster whose queue is full.
         pool: connections kept to the database; as many again are made when they are short.
     """
 
@@ -64,9 +62,6 @@ class ClusterApi:
     legacy_prefix: str = "/dev"
     legacy_callbacks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
-    body_limit: int = 2_000_000
-    output_limit: int = 64_000_000
-    back_pressure_s: float = 60.0
     pool: int = 10
 
 

@@ -13,22 +13,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.metrics import Metrics
 from api.problems import answer_to
 
+BODY_LIMIT = 2_000_000
+OUTPUT_LIMIT = 64_000_000
 OUTPUTS = re.compile(r"/attempts/[^/]+/outputs/[^/]+")
 
 
 class BodyLimit:
-    """Refuses bodies of more than `limit` bytes, or `output_limit` for an output, with 413."""
+    """Refuses bodies of more than BODY_LIMIT bytes, or OUTPUT_LIMIT for an output, with 413."""
 
-    def __init__(self, app: ASGIApp, limit: int, output_limit: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit = limit
-        self._output_limit = output_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._output_limit if OUTPUTS.fullmatch(scope["path"]) else self._limit
+        limit = OUTPUT_LIMIT if OUTPUTS.fullmatch(scope["path"]) else BODY_LIMIT
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > limit:
             answer = answer_to(scope, 413, _too_large(limit))

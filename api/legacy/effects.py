@@ -30,18 +30,20 @@ Translation = tuple[ScriptCall, Message]
 Who = RunnerCaller | SiteScript | None
 Fields = dict[str, Any]
 
+PAUSE_S = 60.0
+"""How long a job waits before it is given again to a cluster whose queue was full."""
+
 NOTHING = WorkDone(result=Result())
 
 
-def queue_job(who: Who, body: JobBody, pause_s: float) -> Translation:
+def queue_job(who: Who, body: JobBody) -> Translation:
     """The scheduler's id. A full queue sends a job that has not started away for a while."""
     call = _of_job(who, "queue_job", body)
     if body.job_id != QUEUE_FULL:
         return call, partial(protocol.submitted, native_id=body.job_id)
     why = "the cluster's queue is full"
-    return replace(call, native_id=""), partial(
-        protocol.pause, why=why, pause_s=pause_s, unsubmitted=True
-    )
+    message = partial(protocol.pause, why=why, pause_s=PAUSE_S, unsubmitted=True)
+    return replace(call, native_id=""), message
 
 
 def start_job(who: Who, body: JobBody) -> Translation:
@@ -49,7 +51,7 @@ def start_job(who: Who, body: JobBody) -> Translation:
     return _of_job(who, "start_job", body), protocol.start
 
 
-def failed_job(who: Who, body: FailJobBody, pause_s: float) -> Translation:
+def failed_job(who: Who, body: FailJobBody) -> Translation:
     """RETRY uses a try, ERROR is final, PAUSED waits without using one, any other is noted."""
     call = _of_job(who, "failed_job", body, fail_status=body.fail_status)
     why = body.hpc_message or "failed without a word"
@@ -60,7 +62,7 @@ def failed_job(who: Who, body: FailJobBody, pause_s: float) -> Translation:
             return call, partial(protocol.fail, body=WorkFailed(fail_status=status, message=why))
         case "PAUSED":
             busy = f"the cluster is busy: {why}"
-            return call, partial(protocol.pause, why=busy, pause_s=pause_s)
+            return call, partial(protocol.pause, why=busy, pause_s=PAUSE_S)
     return call, protocol.note
 
 

@@ -97,8 +97,7 @@ async def yo() -> str:
 @router.post("/api/v1/queue_job", summary="A job is in the cluster's queue")
 async def queue_job(body: JobBody, caller: ScriptCaller, here: Here) -> JSONResponse:
     """Note the scheduler's id; -1 says that the queue is full, and the job waits a while."""
-    pause_s = here.config.back_pressure_s
-    return await _take(here, *effects.queue_job(caller, body, pause_s))
+    return await _take(here, *effects.queue_job(caller, body))
 
 
 @router.post("/api/v1/start_job", summary="A job has started")
@@ -125,8 +124,7 @@ async def barcode(body: BarcodeBody, caller: ScriptCaller, here: Here) -> JSONRe
 @router.post("/api/v1/failed_job", summary="A job has failed")
 async def failed_job(body: FailJobBody, caller: ScriptCaller, here: Here) -> JSONResponse:
     """RETRY runs it again, ERROR is final, PAUSED waits for the cluster without using a try."""
-    pause_s = here.config.back_pressure_s
-    return await _take(here, *effects.failed_job(caller, body, pause_s))
+    return await _take(here, *effects.failed_job(caller, body))
 
 
 @router.post("/api/v1/asset_ready", summary="An asset's files are on the cluster")

@@ -60,7 +60,7 @@ class LateScripts:
         status = self.me.rng.choice(("RETRY", "ERROR", "PAUSED"))
         given = {"guid": guid, "job_name": key, "job_id": native, "timestamp": WHEN}
         failure = FailJobBody.model_validate(given | {"fail_status": status})
-        calls = (effects.start_job(None, failure), effects.failed_job(None, failure, 60.0))
+        calls = (effects.start_job(None, failure), effects.failed_job(None, failure))
         return self.me.rng.choice(calls)
 
     def _by_token(self, who: RunnerCaller, guid: str, key: str, run: str) -> Translation:
