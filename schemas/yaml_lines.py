@@ -108,12 +108,10 @@ def read_documents(
         raise error_class(source, [Problem(refused.line, refused.what)]) from None
     except yaml.MarkedYAMLError as error:
         raise error_class(source, [_problem_of(error)]) from None
-    except yaml.YAMLError as error:
-        what = f"not YAML: {str(error).splitlines()[0]}"
-        raise error_class(source, [Problem(1, what)]) from None
-    except (ValueError, OverflowError) as error:
-        # PyYAML lets both through for an impossible \U escape or %YAML version.
-        raise error_class(source, [Problem(1, f"not YAML: {error}")]) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The last two come from an impossible \U escape or %YAML version.
+        first_line = str(error).partition("\n")[0]
+        raise error_class(source, [Problem(1, f"not YAML: {first_line}")]) from None
     return [document for document in documents if document.value is not None]
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -97,7 +97,19 @@ class EmbeddedPostgres:
         self.prepare()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = self.spawn(log)
+            # In a session of its own, so that Ctrl-C does not reach it.
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.home,
+                env=bare_environment(),
+                user=self.account.uid,
+                group=self.account.gid,
+                extra_groups=self.account.extra_groups,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         with ExitStack() as undo:
             undo.callback(self.stop)  # whatever ends the waiting, Ctrl-C too: no server is left
             self._wait_until_it_answers(self.process, say)
@@ -140,28 +152,13 @@ class EmbeddedPostgres:
             argv += ["-c", f"{name}={value}"]
         return argv
 
-    def spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start the server as a child in a session of its own, so that Ctrl-C passes it by."""
-        return subprocess.Popen(
-            self.command(),
-            cwd=self.home,
-            env=bare_environment(),
-            user=self.account.uid,
-            group=self.account.gid,
-            extra_groups=self.account.extra_groups,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
     def answers(self) -> bool:
         """Whether the server at our port accepts our password and serves our data folder.
 
         Raises PostgresError when another server answers there.
         """
         try:
-            with psycopg.connect(**self._connection("postgres"), connect_timeout=5) as connection:
+            with psycopg.connect(**self._connection, connect_timeout=5) as connection:
                 row = connection.execute("SHOW data_directory").fetchone()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
@@ -197,7 +194,7 @@ class EmbeddedPostgres:
 
     def ensure_database(self, name: str) -> None:
         """Create `name` unless it exists."""
-        with psycopg.connect(**self._connection("postgres"), autocommit=True) as connection:
+        with psycopg.connect(**self._connection, autocommit=True) as connection:
             row = connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [name]
             ).fetchone()
@@ -219,13 +216,14 @@ class EmbeddedPostgres:
     def _secret(self) -> Path:
         return self.folder / SECRET
 
-    def _connection(self, database: str) -> dict[str, Any]:
+    @property
+    def _connection(self) -> dict[str, Any]:
         return {
             "host": LOOPBACK,
             "port": self.port,
             "user": SUPERUSER,
             "password": password_in(self.folder),
-            "dbname": database,
+            "dbname": "postgres",
             "require_auth": "scram-sha-256",
         }
 

@@ -105,12 +105,8 @@ def read_document(raw: bytes | str | Mapping[str, Any], *, file: str | None = No
     except MetadataError as error:
         error.file = file
         raise
-    version: Literal["2.1.0", "3"] = "2.1.0" if _is_v2(document) else "3"
-    return Arrived(metadata, version, document, tuple(reader.warnings))
-
-
-def _is_v2(document: Mapping[str, Any]) -> bool:
-    return any(key in RENAMED or key in V2_ONLY for key in document)
+    is_v2 = any(key in RENAMED or key in V2_ONLY for key in document)
+    return Arrived(metadata, "2.1.0" if is_v2 else "3", document, tuple(reader.warnings))
 
 
 def _values(document: Mapping[str, Any], reader: Reader) -> dict[str, Any]:

@@ -20,16 +20,10 @@ class PipelineError(DefinitionError):
 
 def problems_within(pipeline: Pipeline) -> list[Problem]:
     """What is wrong with one pipeline on its own, in the order of its lines."""
-    keys = {stage.key for stage in pipeline.stages}
-    problems = [*_repeated_keys(pipeline)]
-    if not problems:
-        problems = [*_unknown_stages(pipeline, keys), *_emitters(pipeline)]
-    if not problems:
-        problems = [*_circle(pipeline)]
-    if not problems:
-        problems = [*_exclusions(pipeline), *_covers(pipeline), *_neighbours_held(pipeline)]
-        problems += _scripts(pipeline)
-    return sorted(problems, key=lambda problem: problem.line)
+    for checks in CHECKS:
+        if problems := [problem for check in checks for problem in check(pipeline)]:
+            return sorted(problems, key=lambda problem: problem.line)
+    return []
 
 
 def check_together(pipelines: Sequence[Pipeline]) -> None:
@@ -58,22 +52,18 @@ def check_sites(
     """
     known, bare = set(sites), set(without_scripts)
     for pipeline in pipelines:
-        _refuse(
-            pipeline,
-            [
-                _problem(pipeline, ("stages", i, "on"), what, near)
-                for i, stage in enumerate(pipeline.stages)
-                for what, near in _unfit(stage, known, bare)
-            ],
-        )
+        _refuse(pipeline, [*_unfit_sites(pipeline, known, bare)])
 
 
-def _unfit(stage: Stage, known: set[str], bare: set[str]) -> Iterator[tuple[str, str | None]]:
-    for site in stage.on or ():
-        if site not in known:
-            yield f"no site '{site}'", nearest(site, known)
-        elif stage.run.kind == "script" and site in bare:
-            yield f"site '{site}' runs no scripts; give it `scripts` in sites.yaml", None
+def _unfit_sites(pipeline: Pipeline, known: set[str], bare: set[str]) -> Iterator[Problem]:
+    for i, stage in enumerate(pipeline.stages):
+        for site in stage.on or ():
+            if site not in known:
+                near = nearest(site, known)
+                yield _problem(pipeline, ("stages", i, "on"), f"no site '{site}'", near)
+            elif stage.run.kind == "script" and site in bare:
+                what = f"site '{site}' runs no scripts; give it `scripts` in sites.yaml"
+                yield _problem(pipeline, ("stages", i, "on"), what)
 
 
 def _refuse(pipeline: Pipeline, problems: list[Problem]) -> None:
@@ -93,7 +83,8 @@ def _repeated_keys(pipeline: Pipeline) -> Iterator[Problem]:
         seen.add(stage.key)
 
 
-def _unknown_stages(pipeline: Pipeline, keys: set[str]) -> Iterator[Problem]:
+def _unknown_stages(pipeline: Pipeline) -> Iterator[Problem]:
+    keys = {stage.key for stage in pipeline.stages}
     for path, word, name in _references(pipeline):
         if name not in keys:
             yield _problem(pipeline, path, f"{word}: no stage '{name}'", nearest(name, keys))
@@ -203,6 +194,15 @@ def _neighbours_held(pipeline: Pipeline) -> Iterator[Problem]:
                 "asset waits for, and then neither goes on; leave it out, or the offset"
             )
             yield _problem(pipeline, ("throttle", bound), what)
+
+
+CHECKS = (
+    (_repeated_keys,),
+    (_unknown_stages, _emitters),
+    (_circle,),
+    (_exclusions, _covers, _neighbours_held, _scripts),
+)
+"""The checks of one pipeline; each group needs those before it to have found nothing."""
 
 
 def _ancestors(pipeline: Pipeline, key: str) -> set[str]:

@@ -90,14 +90,9 @@ def _with_covered_runs(given: dict[str, Any]) -> dict[str, Any]:
         named = covers if isinstance(covers, list) else [covers]
         for key in filter(lambda each: isinstance(each, str), named):
             runs.setdefault(key, stage["run"])
-    return {
-        **given,
-        "stages": [
-            {"run": runs[stage["key"]], **stage}
-            if isinstance(stage, dict)
-            and isinstance(stage.get("key"), str)
-            and stage["key"] in runs
-            else stage
-            for stage in stages
-        ],
-    }
+
+    def with_run(stage: Any) -> Any:
+        key = stage.get("key") if isinstance(stage, dict) else None
+        return {"run": runs[key], **stage} if isinstance(key, str) and key in runs else stage
+
+    return {**given, "stages": [with_run(stage) for stage in stages]}

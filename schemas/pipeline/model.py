@@ -220,13 +220,9 @@ class Stage(Definition):
         return given
 
     @model_validator(mode="after")
-    def _outputs_are_a_modules(self) -> Self:
+    def _fits_what_it_runs(self) -> Self:
         if self.outputs and self.run.kind != "module":
             raise refusal("outputs: only a module's are listed and brought here")
-        return self
-
-    @model_validator(mode="after")
-    def _know_our_own_params(self) -> Self:
         known = SWITCHES.get(self.run.name, frozenset())
         for name, value in self.params.items() if self.run.kind == "builtin" else ():
             if name not in known:
