@@ -135,7 +135,7 @@ def ingest(
     folder: Annotated[Path, typer.Argument(help="a session's folder on the N-Drive")],
     by: Annotated[str, typer.Option(help="who asks; recorded in the history")] = "refinery ingest",
 ) -> None:
-    """Open the session of a folder now, without waiting for it to settle."""
+    """Open the session of a folder now, without waiting until it is complete."""
     import asyncio
 
     from refinery import services
