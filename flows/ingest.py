@@ -4,7 +4,7 @@ from prefect import flow
 
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.held_job import held_job
-from tasks.intake.folders import settling
+from tasks.intake.folders import closing_folder
 from tasks.intake.ingest import ingest
 from track.jobs.claims import Claim
 
@@ -13,5 +13,5 @@ from track.jobs.claims import Claim
 async def ingest_asset(claim: Claim) -> None:
     """Take one specimen in, or put it into quarantine with the reason."""
     dispatcher = this_dispatcher()
-    async with settling(dispatcher), held_job(claim).run_stage():
+    async with closing_folder(dispatcher), held_job(claim).run_stage():
         await ingest(dispatcher, claim.guid)

@@ -7,32 +7,20 @@ kind. A pipeline that only archives takes any kind.
 import importlib.util
 from pathlib import Path
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from hpc.runner import registry
 from hpc.runner.errors import BadInput, Transient, WrongKind
 from hpc.runner.imaging.pages import picture_of
 from tasks.errors import DeviceFault, named
 from tasks.files.images import INSPECTING, BrokenImage
 from tasks.files.threads import Stop
-from track.schema.arrays import any_of
-from track.schema.tables import pipeline, stage
 
 LOOKS_WITH = "pyvips"
 """The library of every module that looks at an image."""
 
 
-async def stages_that_look(connection: AsyncConnection, pipeline_name: str) -> list[str]:
-    """The keys of a pipeline's stages that run a module of ours which reads the image."""
-    looking = [name for name in registry.names() if LOOKS_WITH in registry.load(name).needs]
-    mine = (
-        select(stage.c.key)
-        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
-        .where(pipeline.c.name == pipeline_name, stage.c.archived_at.is_(None))
-        .where(stage.c.kind == "module", any_of(stage.c.run, looking))
-    )
-    return list((await connection.execute(mine.order_by(stage.c.position))).scalars())
+def modules_that_look() -> list[str]:
+    """The names of our modules that read an asset's image."""
+    return [name for name in registry.names() if LOOKS_WITH in registry.load(name).needs]
 
 
 async def look_as_modules(path: Path, stages: list[str]) -> list[str]:

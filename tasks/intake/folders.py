@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import QuarantineEntry
@@ -28,43 +27,26 @@ from tasks.files.ndrive import (
 )
 from tasks.files.pairing import STILL
 from tasks.files.stillness import is_written_in
-from track.records.sessions import of_folder, rename
+from track.records.sessions import decided_ingests, of_folder, rename
 from track.schema.database import transact
 
 log = logging.getLogger(__name__)
 
-_INGESTS = """
-    FROM track.asset a
-    JOIN track.job j ON j.asset_guid = a.guid
-    JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
-     AND s.pipeline_id = a.pipeline_id
-    WHERE a.session_id = ANY(CAST(:sessions AS uuid[])) AND a.parent_guid IS NULL
-"""
-
-UNDECIDED = text(f"""
-    SELECT EXISTS (SELECT 1 {_INGESTS} AND a.quarantine IS NULL
-                      AND j.state NOT IN ('done', 'excluded', 'cancelled'))
-""")
-"""Asked after every specimen, so it ends at the first one that is still to come. An ingest that a
-person skipped or cancelled keeps no folder open."""
-
-DECIDED = text(f"SELECT a.quarantine, j.state {_INGESTS}")
-
 
 @dataclass(frozen=True)
 class Decided:
-    """A folder of which everything is decided. `said`: what each listing's session has to tell."""
+    """A folder of which everything is decided; `known` has what is to be noted, by listing hash."""
 
     folder: Path
     specimens: int
     taken_in: bool
     refused: Sequence[QuarantineEntry]
-    said: Mapping[str, Sequence[QuarantineEntry]]
+    known: Mapping[str, Sequence[QuarantineEntry]]
 
 
 @asynccontextmanager
-async def settling(dispatcher: Dispatcher) -> AsyncIterator[None]:
-    """Settle the session's folder after whatever happens to one of its specimens."""
+async def closing_folder(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    """Close the session's folder, if it can be, after whatever happened to one specimen of it."""
     try:
         yield
     finally:
@@ -99,16 +81,15 @@ async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | Non
     sessions = await of_folder(tx, dispatcher.session_id)
     if any(each.registered_at is None for each in sessions):
         return None  # what came to it since is decided by its own session
-    asked = {"sessions": [each.id for each in sessions]}
-    if (await tx.execute(UNDECIDED, asked)).scalar_one():
+    rows = await decided_ingests(tx, [each.id for each in sessions])
+    if rows is None:
         return None
-    rows = (await tx.execute(DECIDED, asked)).all()
     return Decided(
         folder=Path(sessions[0].path),
         specimens=len(rows) + sum(len(each.known) for each in sessions),
         taken_in=any(row.state == "done" for row in rows),
         refused=[QuarantineEntry(**row.quarantine) for row in rows if row.quarantine is not None],
-        said={
+        known={
             each.listing_hash: [QuarantineEntry(**known) for known in each.known]
             for each in sessions
         },
@@ -120,25 +101,25 @@ def close(
 ) -> Path | None:
     """Close the folder; None when files came since, whose own session will close it.
 
-    None also while a copy is under way that went on `since` (seconds since 1970), or what lies
-    beside the specimens changed since `still`: the copying program would no longer find its
-    folder. Reconcile has it tried again.
+    None also while a copy is under way that went on `since` (seconds since 1970), or another file
+    of the folder changed since `still`: the copying program would no longer find its folder.
+    Reconcile has it tried again.
     """
     folder = found.folder
     if folder.is_dir():
         listing = listed(pulse, folder, root)
         under_way = any(entry.mtime >= since for entry in listing.unfinished)
-        if under_way or listing_hash(listing) not in found.said:
+        if under_way or listing_hash(listing) not in found.known:
             return None
         if is_written_in(listing, still):
             return None
     elif not found.specimens:
         return None
-    closed = close_folder(folder, prefix, known=found.said)
+    closed = close_folder(folder, prefix, known=found.known)
     content = listing_hash(listed(pulse, closed, root))
-    if content not in found.said and _reopened(closed, folder):
+    if content not in found.known and _reopened(closed, folder):
         return None
-    write_quarantine_note(closed, [*found.refused, *found.said.get(content, ())])
+    write_quarantine_note(closed, [*found.refused, *found.known.get(content, ())])
     return closed
 
 

@@ -20,10 +20,10 @@ from tasks.files.formats import is_picture
 from tasks.files.holes import look_for_holes
 from tasks.files.images import BrokenImage, look_at_image
 from tasks.files.pairing import Entry
-from tasks.files.readable import look_as_modules, stages_that_look
+from tasks.files.readable import look_as_modules, modules_that_look
 from tasks.files.recent_listing import SpecimenFiles
 from track.commands.attention import ZEROS, cleared_by, hold
-from track.commands.pipelines import pipeline_names
+from track.commands.pipelines import pipeline_names, stages_running
 from track.commands.replaced import warn_of_ingest
 from track.commands.results import note_file
 from track.commands.specimen_codes import name_documented
@@ -42,7 +42,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         row = await read_asset(connection, guid)
         known = await pipeline_names(connection)
         folder = row.source_path or await folder_of(connection, dispatcher.session_id)
-        looking = await stages_that_look(connection, row.pipeline)
+        looking = await stages_running(connection, row.pipeline, modules_that_look())
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
     arrived = await _read_metadata(found, row, known)
     image = _master(found, row.file_name, arrived.metadata.file_format)

@@ -16,7 +16,7 @@ from tasks.errors import FileError
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import Listing, look_into
 from tasks.files.pairing import Entry, Pair
-from tasks.intake.registration import as_asset
+from tasks.intake.registration import describe_asset
 from track.commands.assets import NewAsset, register_assets
 from track.commands.healing import ACTOR, UnreadableFiles, unreadable_files
 from track.commands.pipelines import pipelines_by_name
@@ -55,7 +55,7 @@ def _readable(
     for each in suspects:
         pair = listing.items.get(each.file_name, Pair())
         if pair.json is not None and all(_opens(entry.path) for entry in _files(pair)):
-            new = as_asset(pulse, each.file_name, pair, listing.folder, pipelines)
+            new, _ = describe_asset(pulse, each.file_name, pair, listing.folder, pipelines)
             found.append((each, new))
     return found
 

@@ -7,11 +7,9 @@ name and with nothing but an ingest, which puts it into quarantine with the reas
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.files import megabytes
@@ -36,15 +34,14 @@ from track.commands.assets import (
 )
 from track.commands.pipelines import UNREADABLE, pipelines_by_name
 from track.commands.replaced import note_replaced
-from track.records.sessions import mark_registered
+from track.records.files import known_files
+from track.records.sessions import mark_registered, unregistered_path
 from track.schema.database import transact
-from track.schema.tables import session
 
 log = logging.getLogger(__name__)
 
 THUMBNAIL_MB = 20
-"""What is reserved for derivatives beside the master's own size: never less than they need."""
-
+"""What is reserved for derivatives on top of the master's own size: never less than they need."""
 
 PAGE = 100
 """Specimens registered in one transaction: an edit of a pipeline, and whatever finishes behind
@@ -56,50 +53,36 @@ async def register_session(dispatcher: Dispatcher) -> Registered | None:
 
     Raises a FileError while the folder cannot be read; reconcile asks for another try.
     """
-
-    async def read(tx: AsyncConnection) -> tuple[str | None, dict[str, Pipeline]]:
-        open_ = select(session.c.path).where(
-            session.c.id == dispatcher.session_id, session.c.registered_at.is_(None)
-        )
-        path = (await tx.execute(open_)).scalar_one_or_none()
-        return path, await pipelines_by_name(tx)
-
-    path, pipelines = await transact(dispatcher.engine, read)
+    engine, session_id, actor = dispatcher.engine, dispatcher.session_id, dispatcher.actor
+    path = await transact(engine, unregistered_path, session_id)
     if path is None:
         return None
     listing = await look_into(Path(path), dispatcher.drive.root)
-    described = await MOUNTS.run(listing.folder.parent, _describe, listing, pipelines)
-    assets = await transact(dispatcher.engine, with_own_guids, dispatcher.session_id, described)
+    pipelines = await transact(engine, pipelines_by_name)
+    described = await MOUNTS.run(listing.folder.parent, _describe_all, listing, pipelines)
+    assets = await transact(engine, with_own_guids, session_id, described)
     others = await replaced(dispatcher, listing)
-
     found = Registered([], [], [])
     for at in range(0, len(assets), PAGE):
-        page = await transact(
-            dispatcher.engine,
-            partial(
-                register_assets,
-                session_id=dispatcher.session_id,
-                assets=assets[at : at + PAGE],
-                actor=dispatcher.actor,
-            ),
-        )
-        found.new.extend(page.new)
-        found.reopened.extend(page.reopened)
-        found.known.extend(page.known)
+        page = assets[at : at + PAGE]
+        done = await transact(engine, register_assets, session_id, page, actor=actor)
+        found.new.extend(done.new)
+        found.reopened.extend(done.reopened)
+        found.known.extend(done.known)
     bases = {each.guid: each.file_name for each in assets}
     pairs = {guid: listing.items[bases[guid]] for guid in found.known}
-    await transact(dispatcher.engine, _close, dispatcher, listing.folder, pairs, others)
+    await transact(engine, _close, dispatcher, listing.folder, pairs, others)
     return found
 
 
-def _describe(
+def _describe_all(
     pulse: Pulse, listing: Listing, pipelines: dict[str, Pipeline]
 ) -> list[tuple[NewAsset, bool]]:
     """Each specimen of a folder, and whether its guid is certain."""
     found = []
     for base, pair in sorted(listing.items.items()):
         pulse.beat()
-        found.append(_described(pulse, base, pair, listing.folder, pipelines))
+        found.append(describe_asset(pulse, base, pair, listing.folder, pipelines))
     return found
 
 
@@ -116,19 +99,9 @@ async def _close(
     """
     known = [*await known_elsewhere(tx, pairs, folder), *others.values()]
     await note_replaced(tx, dispatcher.session_id, others, actor=dispatcher.actor)
-    for said in known:
-        log.warning("%s: %s", folder, said)
+    for entry in known:
+        log.warning("%s: %s", folder, entry)
     await mark_registered(tx, dispatcher.session_id, known)
-
-
-KNOWN = text("""
-    SELECT a.guid, s.path, a.source_path, f.size_bytes
-    FROM unnest(CAST(:guids AS text[]), CAST(:names AS text[])) AS k(guid, name)
-    JOIN track.asset a ON a.guid = k.guid
-    JOIN track.session s ON s.id = a.session_id
-    LEFT JOIN track.file f ON f.asset_guid = a.guid AND f.name = k.name
-    ORDER BY a.guid
-""")
 
 
 async def known_elsewhere(
@@ -138,15 +111,13 @@ async def known_elsewhere(
 
     Nothing of those that were taken in from this very folder, to which others have come since.
     """
-    images = {guid: pair.image for guid, pair in pairs.items()}
     names = {
         guid: next((e.name for e in (pair.image, pair.json) if e), guid)
         for guid, pair in pairs.items()
     }
-    asked = {"guids": list(names), "names": list(names.values())}
     found = []
-    for row in await tx.execute(KNOWN, asked):
-        image = images[row.guid]
+    for row in await known_files(tx, names):
+        image = pairs[row.guid].image
         other = image is not None and row.size_bytes not in (None, image.size_bytes)
         if not other and row.source_path == str(folder):
             continue
@@ -162,17 +133,14 @@ async def known_elsewhere(
     return found
 
 
-def as_asset(
-    stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
-) -> NewAsset:
-    """What is registered of one specimen's files. Raises a FileError that may pass by itself."""
-    return _described(stop, base, pair, folder, pipelines)[0]
-
-
-def _described(
+def describe_asset(
     stop: Stop, base: str, pair: Pair, folder: Path, pipelines: dict[str, Pipeline]
 ) -> tuple[NewAsset, bool]:
-    """The asset, and whether its guid is certain: its metadata says so, or a name made for that."""
+    """The asset that one specimen's files make, and whether its guid is certain.
+
+    It is where the metadata names it, or where the name is one made for that. Raises a FileError
+    that may pass by itself.
+    """
     try:
         metadata = _metadata(stop, pair)
         certain = has_dashed_form(base) or (metadata is not None and metadata.asset_guid == base)
@@ -181,13 +149,7 @@ def _described(
     image = pair.image_of(metadata.file_format if metadata else None)
     size_mb = megabytes(image.size_bytes if image else 0)
     known = pipelines.get(metadata.pipeline_name) if metadata else None
-    asset = NewAsset(
-        guid=base,
-        pipeline=UNREADABLE,
-        file_name=base,
-        source_path=str(folder),
-        size_mb=size_mb,
-    )
+    asset = NewAsset(base, UNREADABLE, file_name=base, source_path=str(folder), size_mb=size_mb)
     if metadata is None or known is None or metadata.asset_guid != base:
         return asset, certain
     return replace(

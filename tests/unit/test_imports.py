@@ -52,6 +52,22 @@ BELOW = {
 each other import nothing of each other; files beside each other may, but make no circle."""
 
 
+SQL_OUTSIDE_TRACK = {
+    "hpc.sites.lock": "the lock is a psycopg connection of its own, asked again and again",
+    "refinery.announce.announcer": "it listens on a psycopg connection of its own",
+    "refinery.doctor": "it asks a database that may not have our tables yet",
+    "refinery.local.postgres": "it makes the databases on a server of its own",
+    "refinery.local.backup": "it drops a database before its dump is restored",
+    "demo": "its archive has a database of its own, and its judges look at ours from outside",
+}
+"""The modules and rooms that may hold SQL though they are not `track`, and why."""
+
+STATEMENT = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|LISTEN|NOTIFY|SHOW|CREATE|ALTER|DROP)\s"
+)
+STATEMENTS = {"text", "select", "insert", "update", "delete", "func"}
+
+
 def modules() -> list[Path]:
     return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
@@ -97,6 +113,21 @@ def named_as_data(path: Path) -> set[str]:
             ):
                 room = re.split(r"[./]", text_of(node.args[0]) or "")[0]
                 found |= {room} & set(ROOMS)
+    return found
+
+
+def sql_of(path: Path) -> set[str]:
+    """What of SQL a file holds: statements as texts, what makes them, and the tables' names."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {alias.name for alias in node.names}
+            if node.module.partition(".")[0] == "sqlalchemy":
+                found |= names & STATEMENTS
+            if node.module == "track.schema.tables" or "tables" in names:
+                found.add("track.schema.tables")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= {node.value} if STATEMENT.match(node.value) else set()
     return found
 
 
@@ -171,6 +202,21 @@ def test_the_stages_know_the_archive_as_a_tier_and_the_database_through_track() 
             assert not ars or name == "tasks.archive.configured", name
         if name.startswith("tasks.archive."):
             assert "track.schema.tables" not in needs, name
+
+
+def test_only_track_holds_sql() -> None:
+    allowed = {"track", *SQL_OUTSIDE_TRACK}
+    elsewhere = {
+        name: sql
+        for name, path in NAMES.items()
+        if not allowed & {name, name.partition(".")[0]} and (sql := sql_of(path))
+    }
+    assert not elsewhere
+
+
+@pytest.mark.parametrize("room", SQL_OUTSIDE_TRACK)
+def test_no_exception_is_left_that_holds_no_sql(room: str) -> None:
+    assert any(sql_of(path) for name, path in NAMES.items() if f"{name}.".startswith(f"{room}."))
 
 
 def test_nothing_of_the_production_imports_the_demonstration() -> None:

@@ -17,6 +17,7 @@ from track.jobs.edges import lock_edges
 from track.jobs.room import RESERVED
 from track.jobs.sites import read_sites
 from track.records.outbox import announce_changed
+from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.tables import edge, pipeline, stage
 
@@ -259,6 +260,20 @@ async def create_jobs(tx: AsyncConnection, pipelines: Mapping[str, int]) -> list
     """
     given = {"guids": list(pipelines), "pipelines": list(pipelines.values())}
     return list((await tx.execute(CREATE_JOBS, given)).scalars())
+
+
+async def stages_running(
+    tx: AsyncConnection, pipeline_name: str, modules: Iterable[str]
+) -> list[str]:
+    """The keys of a pipeline's stages that run one of these modules, in their order."""
+    statement = (
+        select(stage.c.key)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .where(pipeline.c.name == pipeline_name, stage.c.archived_at.is_(None))
+        .where(stage.c.kind == "module", any_of(stage.c.run, modules))
+        .order_by(stage.c.position)
+    )
+    return list((await tx.execute(statement)).scalars())
 
 
 async def pipelines_by_name(tx: AsyncConnection) -> dict[str, Pipeline]:

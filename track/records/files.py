@@ -1,12 +1,12 @@
 """Files of an asset, and where its copies lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -54,6 +54,25 @@ async def expected_files(tx: AsyncConnection, guid: str) -> Sequence[Row[Any]]:
     """What the archive must hold of an asset: rows of `track.file`."""
     mine = select(file).where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
     return (await tx.execute(mine.order_by(file.c.name))).all()
+
+
+KNOWN = text("""
+    SELECT a.guid, s.path, a.source_path, f.size_bytes
+    FROM unnest(CAST(:guids AS text[]), CAST(:names AS text[])) AS k(guid, name)
+    JOIN track.asset a ON a.guid = k.guid
+    JOIN track.session s ON s.id = a.session_id
+    LEFT JOIN track.file f ON f.asset_guid = a.guid AND f.name = k.name
+    ORDER BY a.guid
+""")
+
+
+async def known_files(tx: AsyncConnection, names: Mapping[str, str]) -> Sequence[Row[Any]]:
+    """What is known of one file of each of these assets; `names` are the files', by guid.
+
+    Rows of guid, its session's path, its own source_path, and size_bytes, None of another file.
+    """
+    asked = {"guids": list(names), "names": list(names.values())}
+    return (await tx.execute(KNOWN, asked)).all()
 
 
 def facts(row: Row[Any]) -> FileFacts:

@@ -72,6 +72,42 @@ async def of_folder(tx: AsyncConnection, session_id: UUID) -> Sequence[Row[Any]]
     return (await tx.execute(OF_FOLDER, {"session": session_id})).all()
 
 
+async def unregistered_path(tx: AsyncConnection, session_id: UUID) -> str | None:
+    """Where a session's folder lies; None once all of it is registered."""
+    mine = (session.c.id == session_id) & session.c.registered_at.is_(None)
+    return (await tx.execute(select(session.c.path).where(mine))).scalar_one_or_none()
+
+
+_INGESTS = """
+    FROM track.asset a
+    JOIN track.job j ON j.asset_guid = a.guid
+    JOIN track.stage s ON s.id = j.stage_id AND s.kind = 'builtin' AND s.run = 'ingest'
+     AND s.pipeline_id = a.pipeline_id
+    WHERE a.session_id = ANY(CAST(:sessions AS uuid[])) AND a.parent_guid IS NULL
+"""
+UNDECIDED = text(f"""
+    SELECT EXISTS (SELECT 1 {_INGESTS} AND a.quarantine IS NULL
+                      AND j.state NOT IN ('done', 'excluded', 'cancelled'))
+""")
+"""Asked after every specimen, so it ends at the first one that is still to come. An ingest that a
+person skipped or cancelled keeps no folder open."""
+
+DECIDED = text(f"SELECT a.quarantine, j.state {_INGESTS}")
+
+
+async def decided_ingests(
+    tx: AsyncConnection, session_ids: Sequence[UUID]
+) -> Sequence[Row[Any]] | None:
+    """The ingests of all specimens of these sessions; None while one of them is still to come.
+
+    Rows of quarantine (a dict, or None) and state.
+    """
+    asked = {"sessions": session_ids}
+    if (await tx.execute(UNDECIDED, asked)).scalar_one():
+        return None
+    return (await tx.execute(DECIDED, asked)).all()
+
+
 async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
     """Note where a session's folder lies after its closing rename.
 

@@ -84,11 +84,11 @@ async def test_a_registration_killed_between_two_pages_goes_on_with_the_next_run
         museum.drop(guid)
     real, pages = registration.register_assets, []
 
-    async def killed(tx: AsyncConnection, **given: Any) -> Any:
-        pages.append([each.guid for each in given["assets"]])
+    async def killed(tx: AsyncConnection, session_id: Any, assets: Any, **given: Any) -> Any:
+        pages.append([each.guid for each in assets])
         if len(pages) == 2:
             raise Killed
-        return await real(tx, **given)
+        return await real(tx, session_id, assets, **given)
 
     monkeypatch.setattr(registration, "PAGE", 2)
     monkeypatch.setattr(registration, "register_assets", killed)

@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.metrics import MOVING
 from tests.support.world import World, new
 from track.commands import healing
-from track.reports import failing, overdue, waiting
+from track.reports import failing, figures, overdue, waiting
 
 PIPELINE: dict[str, object] = {
     "pipeline": "P",
@@ -92,7 +91,7 @@ async def test_nothing_that_is_asked_every_minute_reads_what_is_over(world: Worl
         "overdue jobs": (overdue.FIND, {"event": "hpc.job.overdue", "limit": 100}),
         "suspected stages": (failing.SUSPECTS, {}),
         "ends of a stage": (failing.ENDS, {"stages": ["P/load"], "latest": 20, "read": 50}),
-        "jobs for Prometheus": (MOVING, {}),
+        "jobs for Prometheus": (figures.MOVING, {}),
     }
     read = {
         what: await rows_read(world, statement, **given)
