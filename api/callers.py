@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.context import Here, Network
 from hpc.callers import RunnerCaller, SiteScript
 from hpc.tokens import BadAttemptToken
-from track.commands.legacy_sites import sites_admitting
+from track.commands.legacy import sites_admitting
 
 MAX_ID = 2**63 - 1
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.totals import Totals
 from track.records.outbox import backlog
-from track.reports.figures import ENDED, MOVING, SPENT
+from track.reports.figures import MOVING
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 

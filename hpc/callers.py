@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.attempts import Start
-from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job
-from track.commands.legacy_sites import was_at
+from track.commands.legacy import BoundJob, StageChoice, UnknownJob, bind_job, was_at
 from track.jobs.attempts import LockedAttempt, lock_attempt
 from track.records.inbox import Received
 

@@ -28,6 +28,7 @@ from schemas.files import FileFacts
 from track.commands import messages
 from track.commands.legacy import ppi_of
 from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending, Work
+from track.commands.results import note_child_file
 from track.jobs.attempts import Attempt, LockedAttempt, ended_before, find_attempt, note_native_id
 from track.schema.states import State
 
@@ -221,8 +222,7 @@ async def derivative_file(
 ) -> AttemptReply:
     """The file of a derivative, which the call is about; again, it is the same file."""
     call = await judge_call(tx, caller)
-    guid = caller.about
-    work = partial(messages.add_derivative_file, guid=guid, facts=facts, mime_type=mime_type)
+    work = partial(note_child_file, guid=caller.about, facts=facts, mime_type=mime_type)
     return await _take(tx, call, call.may_add, work)
 
 

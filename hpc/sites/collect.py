@@ -17,7 +17,7 @@ from hpc import protocol
 from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import Meaning
 from schemas.attempts import Complete, Fail
-from track.commands.late import note_late_result
+from track.commands.messages import note_late_result
 from track.jobs.attempts import find_attempt
 from track.jobs.batches import Member
 from track.schema.database import never_fits, transact

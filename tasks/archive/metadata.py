@@ -48,7 +48,7 @@ async def push_pending(engine: AsyncEngine, tier: Tier, guid: str) -> int | None
         await hold_alone(held, f"push:{guid}")
         while (pending := await transact(engine, unpushed, guid)) is not None:
             pushed = pending.revision
-            await tier.describe(pending.metadata, pending.told)
+            await tier.describe(pending.metadata, pending.last_pushed)
             await transact(engine, mark_pushed, guid, pushed)
     return pushed
 

@@ -34,6 +34,15 @@ async def edit(engine: AsyncEngine, *pipelines: dict[str, object]) -> list[str]:
     return changed
 
 
+async def links(tx: AsyncConnection, guid: str) -> list[str]:
+    """The guids of the other sheets of the same object, in order."""
+    others = text("""
+        SELECT o.asset_guid FROM mos.member mine JOIN mos.member o USING (unique_label_id)
+        WHERE mine.asset_guid = :guid AND o.asset_guid <> :guid ORDER BY 1
+    """)
+    return list((await tx.execute(others, {"guid": guid})).scalars())
+
+
 @dataclass
 class World:
     """One session with a live dispatcher row, driven by hand."""

@@ -1,14 +1,13 @@
-"""Which job a script means that names only an asset and a job, or only an asset.
+"""What an existing script means, which names an asset and a job, but no attempt; and who it is.
 
-Scripts that are older than attempts cannot say which one they belong to. The job is
-locked first and read afterwards, so that what is decided about it stays true until
+The job is locked first and read afterwards, so that what is decided about it stays true until
 the caller's commit.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +20,20 @@ from track.records.documents import change_document, read_document
 from track.schema.states import State
 from track.schema.tables import asset, attempt, batch, file, job, stage
 from track.schema.views import MODULE_CALLED
+
+ADMITTING = text("""
+    SELECT t.name FROM track.site t
+    CROSS JOIN jsonb_array_elements_text(t.definition -> 'legacy_callbacks') AS listed(network)
+    WHERE CAST(:address AS inet) <<= CAST(listed.network AS inet)
+""")
+WAS_AT = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM track.asset a
+        JOIN track.job j ON j.asset_guid IN (a.guid, a.parent_guid)
+        JOIN track.attempt p ON p.job_id = j.id
+        WHERE a.guid = :guid AND p.site = ANY(CAST(:sites AS text[]))
+    )
+""")
 
 MISSING = "No derivative for ppi"
 LOST_IMAGE = "ISSUE_WITH_MEDIA"
@@ -121,7 +134,7 @@ async def bind_job(
 
 
 async def _unknown(tx: AsyncConnection, guid: str) -> LookupError:
-    await known_asset(tx, guid)
+    await parent_of(tx, guid)
     keys = select(stage.c.key).join(job).where(job.c.asset_guid == guid).order_by(stage.c.position)
     names = ", ".join((await tx.execute(keys)).scalars())
     return UnknownJob(f"asset {guid} has no such job; its jobs are: {names or 'none'}")
@@ -180,12 +193,6 @@ def _ids_of_others(asked: Any) -> ScalarSelect[Any]:
     return found.correlate(job).scalar_subquery()
 
 
-async def known_asset(tx: AsyncConnection, guid: str) -> None:
-    """Raise UnknownAsset when there is none."""
-    if (await tx.execute(select(asset.c.guid).where(asset.c.guid == guid))).first() is None:
-        raise UnknownAsset(guid)
-
-
 async def parent_of(tx: AsyncConnection, guid: str) -> str | None:
     """The guid of an asset's parent. Raises UnknownAsset."""
     row = (await tx.execute(select(asset.c.parent_guid).where(asset.c.guid == guid))).one_or_none()
@@ -198,16 +205,7 @@ async def parent_of(tx: AsyncConnection, guid: str) -> str | None:
 async def guid_of(tx: AsyncConnection, attempt_id: int) -> str | None:
     """The asset that an attempt is about; None when there is no such attempt."""
     of_attempt = select(job.c.asset_guid).join(attempt, attempt.c.job_id == job.c.id)
-    guid: str | None = (
-        await tx.execute(of_attempt.where(attempt.c.id == attempt_id))
-    ).scalar_one_or_none()
-    return guid
-
-
-async def count_children(tx: AsyncConnection, guid: str) -> int:
-    """How many derivatives of an asset are registered."""
-    children = select(func.count()).select_from(asset).where(asset.c.parent_guid == guid)
-    return int((await tx.execute(children)).scalar_one())
+    return (await tx.execute(of_attempt.where(attempt.c.id == attempt_id))).scalar_one_or_none()
 
 
 async def file_names(tx: AsyncConnection, guid: str) -> list[str]:
@@ -218,14 +216,13 @@ async def file_names(tx: AsyncConnection, guid: str) -> list[str]:
     return list((await tx.execute(names)).scalars())
 
 
-async def warn(tx: AsyncConnection, job_id: int, text: str) -> None:
+async def warn(tx: AsyncConnection, job_id: int, warning: str) -> None:
     """Add a warning to a job, once."""
-    known: str | None = (
-        await tx.execute(select(job.c.warning).where(job.c.id == job_id))
-    ).scalar_one()
-    if text not in (parts := (known or "").split("; ")):
-        joined = "; ".join(part for part in (*parts, text) if part)
-        await tx.execute(update(job).where(job.c.id == job_id).values(warning=joined))
+    mine = job.c.id == job_id
+    known = (await tx.execute(select(job.c.warning).where(mine))).scalar_one() or ""
+    if warning not in known.split("; "):
+        joined = f"{known}; {warning}" if known else warning
+        await tx.execute(update(job).where(mine).values(warning=joined))
 
 
 async def note_missing(tx: AsyncConnection, guid: str, ppi: int, *, actor: str) -> None:
@@ -253,5 +250,19 @@ def ppi_of(parent_guid: str, guid: str, params: dict[str, Any]) -> int | None:
 
 async def document_of(tx: AsyncConnection, guid: str) -> Metadata:
     """An asset's metadata. Raises UnknownAsset, NoDocument."""
-    await known_asset(tx, guid)
+    await parent_of(tx, guid)
     return await read_document(tx, guid)
+
+
+async def sites_admitting(tx: AsyncConnection, address: str) -> frozenset[str]:
+    """The sites that list a network of this address, whose scripts may call without a token.
+
+    Asked anew each time, since `sites.yaml` changes.
+    """
+    return frozenset((await tx.execute(ADMITTING, {"address": address})).scalars())
+
+
+async def was_at(tx: AsyncConnection, guid: str, sites: frozenset[str]) -> bool:
+    """Whether one of the sites was ever given a job of this asset or of its parent."""
+    found = await tx.execute(WAS_AT, {"guid": guid, "sites": sorted(sites)})
+    return bool(found.scalar_one())

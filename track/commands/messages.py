@@ -14,20 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
 from schemas.attempts import Result, Usage
-from schemas.files import FileFacts
 from schemas.metadata.document import MetadataError
-from track.commands.late import note_late
-from track.commands.legacy import BoundJob, count_children, file_names, note_missing, warn
+from track.commands.legacy import BoundJob, file_names, note_missing, warn
 from track.commands.results import (
     AppliedResult,
     apply_result,
     apply_uploaded,
     declare,
-    note_child_file,
     register_child,
 )
 from track.commands.site_lacks import forget_lacks, note_lack
 from track.jobs.attempts import (
+    Attempt,
     LockedAttempt,
     close_attempt,
     grant_start,
@@ -38,6 +36,7 @@ from track.jobs.resolve import downstream, resolve
 from track.jobs.verbs import apply_rules, end, mark_returned, try_again
 from track.records.inbox import Received, applied, receive
 from track.records.wake import wake
+from track.schema.history import record
 from track.schema.states import State
 
 Work = Callable[[AsyncConnection, LockedAttempt], Awaitable[None]]
@@ -154,7 +153,7 @@ async def _add(tx: AsyncConnection, of: LockedAttempt, result: Result) -> tuple[
         await warn(tx, found.job_id, warning)
     if found.current:
         if of.emits is not None:
-            await declare(tx, found.job_id, await count_children(tx, found.guid))
+            await declare(tx, of)
         await _close(tx, of, "done")
         await mark_returned(tx, found.job_id, attempt_id=found.id, actor=found.actor)
         return APPLIED, "finished"
@@ -237,29 +236,11 @@ async def add_derivative(
 
     Raises ValueError for the guid of another asset.
     """
-    found = of.attempt
-    await register_child(
-        tx,
-        found.guid,
-        guid,
-        emits=str(of.emits),
-        ppi=ppi,
-        fields=fields,
-        size_mb=ESTIMATED_MB.get(str(fields.get("file_format")), 1),
-        actor=found.actor,
-        document=document,
-    )
-    if not found.current:
-        await declare(tx, found.job_id, await count_children(tx, found.guid))
-        await wake(tx, await resolve(tx, await downstream(tx, [found.job_id])))
-
-
-async def add_derivative_file(
-    tx: AsyncConnection, of: LockedAttempt, guid: str, facts: FileFacts, mime_type: str
-) -> None:
-    """Note a derivative's file; again, it is the same file."""
-    site, actor = of.attempt.site, of.attempt.actor
-    await note_child_file(tx, guid, facts, mime_type=mime_type, site=site, actor=actor)
+    size_mb = ESTIMATED_MB.get(str(fields.get("file_format")), 1)
+    await register_child(tx, of, guid, ppi=ppi, fields=fields, size_mb=size_mb, document=document)
+    if not of.attempt.current:
+        await declare(tx, of)
+        await wake(tx, await resolve(tx, await downstream(tx, [of.attempt.job_id])))
 
 
 async def miss_derivative(
@@ -267,8 +248,8 @@ async def miss_derivative(
 ) -> None:
     """A derivative could not be made: the asset says so, and its job warns; it goes on."""
     await note_missing(tx, of.attempt.guid, ppi, actor=of.attempt.actor)
-    told = f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
-    await warn(tx, of.attempt.job_id, told)
+    text = f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
+    await warn(tx, of.attempt.job_id, text)
 
 
 async def note_on_the_way(
@@ -279,6 +260,37 @@ async def note_on_the_way(
         await note_first_id(tx, of.attempt.id, native_id)
     if warning:
         await warn(tx, of.attempt.job_id, warning)
+
+
+async def note_late(tx: AsyncConnection, at: BoundJob, what: str) -> None:
+    """Have a script's job warn that `what` came too late and was not taken, and why."""
+    if at.attempt is None:
+        why = f"the job was {at.state} and no site had been asked"
+    elif at.returned:
+        why = f"attempt {at.attempt.n} had come back"
+    else:
+        why = f"attempt {at.attempt.n} was over and the job {at.state}"
+    text = f"{what} came too late and was not taken: {why}"
+    await _note_late(tx, at.job_id, at.guid, at.attempt, text)
+
+
+async def note_late_result(tx: AsyncConnection, of: Attempt) -> None:
+    """Have a job warn that an attempt's result showed at its site only when it was over."""
+    text = (
+        f"attempt {of.n} had a result after all: it showed at {of.site} only when that attempt "
+        "had been declared over, and was not taken"
+    )
+    await _note_late(tx, of.job_id, of.guid, of, text)
+
+
+async def _note_late(
+    tx: AsyncConnection, job_id: int, guid: str, of: Attempt | None, text: str
+) -> None:
+    """Have a job warn of what nobody takes any more; the call itself stays in the inbox."""
+    await warn(tx, job_id, text)
+    actor, attempt_id = (of.actor, of.id) if of else ("script", None)
+    row = {"asset_guid": guid, "job_id": job_id, "attempt_id": attempt_id}
+    await record(tx, actor=actor, what="job.late", why=text, **row)
 
 
 async def _apply_whole(tx: AsyncConnection, of: LockedAttempt, result: Result) -> AppliedResult:

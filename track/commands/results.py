@@ -5,7 +5,7 @@ that reports in pieces: metadata within the stage's whitelist, barcodes and obje
 links, derivatives as child assets, files that reached the archive.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from track.records.documents import (
     create_document,
     read_document,
 )
-from track.records.mos import hold_labels, identifiers, note_member
+from track.records.mos import identifiers, lock_labels, note_member
 from track.schema.arrays import any_of
 from track.schema.states import IN_HAND, State
 from track.schema.tables import asset, edge, file, job
@@ -58,38 +58,31 @@ async def apply_result(tx: AsyncConnection, of: LockedAttempt, result: Result) -
     Fields that the stage may not write are left out, with a warning. Raises MetadataError
     for a value that cannot be read, ValueError for a child not its own.
     """
-    attempt, writes = of.attempt, of.writes
-    actor = attempt.actor
+    attempt, barcode = of.attempt, result.barcode
+    guid, actor = attempt.guid, attempt.actor
     warnings = [result.warning] if result.warning else []
-    changed = result.barcode is not None
-    if result.barcode is not None:
-        await hold_labels(tx, attempt.guid, result.barcode)
+    changed = barcode is not None
+    if barcode is not None:
+        await lock_labels(tx, guid, barcode)
     if result.metadata:
         changes = result.metadata
-        if result.barcode is not None:
+        if barcode is not None:
             # Written below, once it is known what specimens they name.
             changes = {name: changes[name] for name in changes if v3_name(name) not in READ}
-        changed |= await change_document(tx, attempt.guid, changes, writes=writes, actor=actor)
-        warnings += unwritten(result.metadata, writes)
+        changed |= await change_document(tx, guid, changes, writes=of.writes, actor=actor)
+        if outside := ", ".join(Metadata.outside(result.metadata, of.writes)):
+            warnings.append(f"not written, for the stage's `writes` lacks them: {outside}")
         if "barcode" in changes:
-            warnings += await name_documented(tx, attempt.guid, actor=actor)
-    if result.barcode is not None:
-        warnings += await apply_barcode(
-            tx, attempt.guid, result.barcode, actor=actor, stage_id=attempt.stage_id
-        )
+            warnings += await name_documented(tx, guid, actor=actor)
+    if barcode is not None:
+        warnings += await apply_barcode(tx, guid, barcode, actor=actor, stage_id=attempt.stage_id)
     if result.derivatives is not None:
         for derivative in result.derivatives:
             await apply_derivative(tx, of, derivative)
-        await declare(tx, attempt.job_id, len(result.derivatives))
+        await declare(tx, of, len(result.derivatives))
     if result.uploaded is not None:
-        await apply_uploaded(tx, attempt.guid, [each.name for each in result.uploaded])
+        await apply_uploaded(tx, guid, [each.name for each in result.uploaded])
     return AppliedResult(warnings, changed)
-
-
-def unwritten(changes: Mapping[str, Any], writes: Iterable[str]) -> list[str]:
-    """A warning when `changes` hold fields that the stage may not write; these are left out."""
-    outside = ", ".join(Metadata.outside(changes, writes))
-    return [f"not written, for the stage's `writes` lacks them: {outside}"] if outside else []
 
 
 async def apply_barcode(
@@ -101,9 +94,9 @@ async def apply_barcode(
     should know is returned, and holds the asset: a code that names no specimen, none where
     `stage_id` expects one. Where nothing was read, what is known stays.
     """
-    labels = await hold_labels(tx, guid, barcode)
+    labels = await lock_labels(tx, guid, barcode)
     found = await recognise(tx, guid, barcode)
-    barcode, told = found.barcode, list(found.told)
+    barcode, notes = found.barcode, found.notes
     known = await read_document(tx, guid)
     fields: dict[str, Any] = {"asset_subject": barcode.asset_subject}
     if barcode.barcodes or barcode.label or barcode.asset_subject != "specimen":
@@ -117,52 +110,42 @@ async def apply_barcode(
     shown = (asset.c.guid == guid) | (asset.c.parent_guid == guid)
     await tx.execute(update(asset).where(shown).values(subject=subject))
     await note_member(tx, guid, barcode, labels, found.named.pids, actor=actor)
-    if stage_id is not None and not told and await expected(tx, guid, stage_id, barcode):
-        told.append(NOTHING_READ)
-    await hold(tx, guid, told, actor=actor)
-    return told
+    if stage_id is not None and not notes and await expected(tx, guid, stage_id, barcode):
+        notes = [NOTHING_READ]
+    await hold(tx, guid, notes, actor=actor)
+    return notes
 
 
 async def apply_derivative(tx: AsyncConnection, of: LockedAttempt, derivative: Derivative) -> None:
     """Register one derivative as a child asset with its metadata, file and jobs."""
-    attempt = of.attempt
-    if of.emits is None:
-        raise ValueError(
-            f"stage {attempt.stage} made a derivative, but its pipeline has no `emits` there"
-        )
-    await register_child(
-        tx,
-        attempt.guid,
-        derivative.guid,
-        emits=of.emits,
-        ppi=derivative.ppi,
-        fields={"file_format": derivative.file_format, "payload_type": derivative.payload_type},
-        size_mb=megabytes(derivative.file.size_bytes),
-        actor=attempt.actor,
-    )
+    fields = {"file_format": derivative.file_format, "payload_type": derivative.payload_type}
+    size_mb = megabytes(derivative.file.size_bytes)
+    guid, ppi = derivative.guid, derivative.ppi
+    await register_child(tx, of, guid, ppi=ppi, fields=fields, size_mb=size_mb)
     mime = MIME.get(derivative.file_format, "application/octet-stream")
-    await note_child_file(
-        tx, derivative.guid, derivative.file, mime_type=mime, site=attempt.site, actor=attempt.actor
-    )
+    await note_child_file(tx, of, guid, derivative.file, mime_type=mime)
 
 
 async def register_child(
     tx: AsyncConnection,
-    parent_guid: str,
+    of: LockedAttempt,
     guid: str,
     *,
-    emits: str,
     ppi: int | None,
     fields: Mapping[str, Any],
     size_mb: int,
-    actor: str,
     document: Mapping[str, Any] | None = None,
 ) -> None:
     """Insert a child asset whose metadata is its parent's, but for `fields`; again is harmless.
 
     `document` is what it came with, if it came with one. Raises ValueError when the guid is
-    that of another asset.
+    that of another asset, or the attempt's stage makes no derivatives.
     """
+    parent_guid, actor = of.attempt.guid, of.attempt.actor
+    if of.emits is None:
+        raise ValueError(
+            f"stage {of.attempt.stage} made a derivative, but its pipeline has no `emits` there"
+        )
     known = select(asset.c.parent_guid).where(asset.c.guid == guid)
     if (row := (await tx.execute(known)).one_or_none()) is not None:
         if row.parent_guid != parent_guid:
@@ -171,7 +154,7 @@ async def register_child(
     parent = (await tx.execute(select(asset).where(asset.c.guid == parent_guid))).one()
     child = NewAsset(
         guid=guid,
-        pipeline=emits,
+        pipeline=of.emits,
         file_name=guid,
         parent_guid=parent_guid,
         subject=parent.subject,
@@ -180,18 +163,20 @@ async def register_child(
         priority=parent.priority,
     )
     await register_assets(tx, parent.session_id, [child], actor=actor)
-    # Under its lock: a change of what children share with it, made meanwhile, finds this one.
+    # Under its lock: a change of what children share with it, made meanwhile, reaches this one.
     inherited = await read_document(tx, parent_guid, lock=True)
     own: dict[str, Any] = {"asset_guid": guid, "parent_guids": [parent_guid], "asset_pid": []}
-    own |= {"date_asset_finalised": None} | dict(fields)  # its own road is not over
+    own |= {"date_asset_finalised": None} | dict(fields)  # the child is not final yet
     body = Metadata.model_validate(inherited.canonical() | own)
     arrived = Arrived(body, "3", dict(document or body.canonical()), ())
     await create_document(tx, guid, arrived, actor=actor)
 
 
-async def declare(tx: AsyncConnection, job_id: int, children: int) -> None:
-    """Note how many children an emitting job says it made."""
-    await tx.execute(update(job).where(job.c.id == job_id).values(declared=children))
+async def declare(tx: AsyncConnection, of: LockedAttempt, children: int | None = None) -> None:
+    """Note how many children an emitting job made; without a number, those that are registered."""
+    registered = select(func.count()).where(asset.c.parent_guid == of.attempt.guid)
+    values = {"declared": registered.scalar_subquery() if children is None else children}
+    await tx.execute(update(job).where(job.c.id == of.attempt.job_id).values(values))
 
 
 async def note_file(
@@ -234,15 +219,15 @@ async def note_file(
 
 
 async def note_child_file(
-    tx: AsyncConnection, guid: str, facts: FileFacts, *, mime_type: str, site: str, actor: str
+    tx: AsyncConnection, of: LockedAttempt, guid: str, facts: FileFacts, *, mime_type: str
 ) -> None:
-    """Record a derivative's file, and its asset's size by it; again is harmless.
+    """Record the file of a derivative that an attempt made, and its asset's size by it.
 
-    Made anew with another content, it has to go its whole way again.
+    Again is harmless. Made anew with another content, all stages of its asset are done again.
     """
     known = select(file.c.crc32).where(file.c.asset_guid == guid, file.c.name == facts.name)
     before = (await tx.execute(known)).scalar_one_or_none()
-    await note_file(tx, guid, facts, mime_type=mime_type, site=site)
+    await note_file(tx, guid, facts, mime_type=mime_type, site=of.attempt.site)
     await _resize(tx, guid)
     if before in (None, facts.crc32):
         return
@@ -252,7 +237,8 @@ async def note_child_file(
     mine = (job.c.asset_guid == guid) & ~self_edges.exists()
     first = select(job.c.id).where(mine, job.c.state == State.DONE)
     for job_id in (await tx.execute(first.order_by(job.c.id))).scalars().all():
-        await resubmit(tx, job_id, actor=actor, why=f"{facts.name} was made anew, and differs")
+        why = f"{facts.name} was made anew, and differs"
+        await resubmit(tx, job_id, actor=of.attempt.actor, why=why)
     busy = mine & job.c.state.in_(sorted(IN_HAND))
     await tx.execute(update(job).where(busy).values(redo=True))
 

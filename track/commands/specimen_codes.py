@@ -23,11 +23,11 @@ NOTHING_READ = "no code was read, and one was expected: look at the image, and a
 
 @dataclass(frozen=True)
 class Recognised:
-    """A sheet as its specimens are called; `told` is what a person should know of its codes."""
+    """A sheet as its specimens are called; `notes` say what a person should know of its codes."""
 
     barcode: Barcode
     named: Named
-    told: tuple[str, ...]
+    notes: list[str]
 
 
 async def recognise(tx: AsyncConnection, guid: str, given: Barcode) -> Recognised:
@@ -41,7 +41,7 @@ async def recognise(tx: AsyncConnection, guid: str, given: Barcode) -> Recognise
     if len(named.barcodes) != len(given.barcodes):
         several = len(named.barcodes) > 1
     known = {"barcodes": named.barcodes, "multi_specimen": several}
-    return Recognised(given.model_copy(update=known), named, _told(named.unknown))
+    return Recognised(given.model_copy(update=known), named, _notes(named.unknown))
 
 
 async def name_documented(tx: AsyncConnection, guid: str, *, actor: str) -> list[str]:
@@ -55,9 +55,9 @@ async def name_documented(tx: AsyncConnection, guid: str, *, actor: str) -> list
     named = name_specimens(document.barcode, await _patterns(tx, guid), document.collection)
     changes = {"barcode": named.barcodes, **identifiers(document, named.barcodes, named.pids)}
     await change_with_children(tx, guid, changes, actor=actor)
-    told = _told(named.unknown)
-    await hold(tx, guid, told, actor=actor)
-    return list(told)
+    notes = _notes(named.unknown)
+    await hold(tx, guid, notes, actor=actor)
+    return notes
 
 
 async def expected(tx: AsyncConnection, guid: str, stage_id: int, sheet: Barcode) -> bool:
@@ -74,12 +74,9 @@ async def expected(tx: AsyncConnection, guid: str, stage_id: int, sheet: Barcode
     return bool(wanted) and not (await read_document(tx, guid)).barcode
 
 
-def _told(unknown: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"code {_shortened(text)} {why}" for text, why in unknown.items())
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= 120 else text[:120] + "…")
+def _notes(unknown: Mapping[str, str]) -> list[str]:
+    short = {code: code if len(code) <= 120 else f"{code[:120]}…" for code in unknown}
+    return [f"code {short[code]!r} {why}" for code, why in unknown.items()]
 
 
 async def _patterns(tx: AsyncConnection, guid: str) -> list[UriPattern]:

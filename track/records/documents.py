@@ -34,7 +34,7 @@ async def create_document(tx: AsyncConnection, guid: str, arrived: Arrived, *, a
     }
     statement = upsert(document).values(row).on_conflict_do_nothing()
     if (await tx.execute(statement.returning(document.c.asset_guid))).first() is not None:
-        await _remember(tx, guid, 1, actor, [{"field": "*", "old": None, "new": "created"}])
+        await _record_revision(tx, guid, 1, actor, [{"field": "*", "old": None, "new": "created"}])
         return
     old = await read_document(tx, guid, lock=True)
     await tx.execute(
@@ -103,11 +103,11 @@ async def _store(tx: AsyncConnection, guid: str, old: Metadata, new: Metadata, a
         .returning(document.c.revision)
     )
     number = (await tx.execute(statement)).scalar_one()
-    await _remember(tx, guid, number, actor, changed)
+    await _record_revision(tx, guid, number, actor, changed)
     return True
 
 
-async def _remember(
+async def _record_revision(
     tx: AsyncConnection, guid: str, number: int, actor: str, changes: list[dict[str, Any]]
 ) -> None:
     row = {"asset_guid": guid, "revision": number, "actor": actor, "changes": changes}
@@ -116,15 +116,15 @@ async def _remember(
 
 @dataclass(frozen=True)
 class Unpushed:
-    """A revision that the archive does not hold yet, and what it was told last (None: nothing)."""
+    """A revision that the archive lacks, and the metadata pushed before it (None: none was)."""
 
     revision: int
     metadata: Metadata
-    told: Metadata | None
+    last_pushed: Metadata | None
 
 
 def is_unpushed() -> ColumnElement[bool]:
-    """Of a document: the archive lacks a revision, and knows the asset. Creation tells all."""
+    """Of a document: the archive lacks a revision, and knows the asset (which is created whole)."""
     created = (
         select(job.c.id)
         .join(stage, stage.c.id == job.c.stage_id)
@@ -132,8 +132,8 @@ def is_unpushed() -> ColumnElement[bool]:
         .where(stage.c.kind == "builtin", stage.c.run == "create")
         .limit(1)
     )
-    # Asked of each document that is owed: as an EXISTS it is answered by reading all that was
-    # ever created, for the planner takes a third of all documents to be owed.
+    # As an EXISTS it is answered by reading all that was ever created, for the planner takes a
+    # third of all documents to lack a revision.
     return and_(
         document.c.revision > document.c.ars_revision, created.scalar_subquery().is_not(None)
     )
@@ -147,10 +147,10 @@ async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         return None
-    told = None
+    last = None
     if row.ars_revision:
-        told = Metadata.model_validate(await _body_at(tx, guid, row.body, row.ars_revision))
-    return Unpushed(row.revision, Metadata.model_validate(row.body), told)
+        last = Metadata.model_validate(await _body_at(tx, guid, row.body, row.ars_revision))
+    return Unpushed(row.revision, Metadata.model_validate(row.body), last)
 
 
 async def _body_at(
@@ -166,7 +166,7 @@ async def _body_at(
 
 
 async def mark_unpushed(tx: AsyncConnection, guids: Sequence[str]) -> None:
-    """Forget what the archive was told of these assets: all we know of them is pushed again."""
+    """Take it that the archive has no metadata of these assets: all of it is pushed again."""
     mine = any_of(document.c.asset_guid, guids)
     await tx.execute(update(document).where(mine).values(ars_revision=0))
 

@@ -8,7 +8,7 @@ barcodes are its own first, then its specimens' first ones in the order of their
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,7 @@ LONGEST_LABEL = 1000
 """Bytes of a disposable label's code; an index has to hold it, and real ones are far shorter."""
 
 
-async def hold_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[str]:
+async def lock_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[str]:
     """Lock the labels a sheet concerns, now and before; again, in this transaction, is harmless.
 
     To be called before any document is locked: the sheets of one object write each other's.
@@ -95,9 +95,9 @@ async def _feed_labels(
     """
     statement = select(member).where(member.c.unique_label_id == label_id)
     members = (await tx.execute(statement.order_by(member.c.asset_guid))).all()
-    linked = [m.own_barcodes[0] for m in members if not m.label and m.own_barcodes]
+    linked = [each.own_barcodes[0] for each in members if not each.label and each.own_barcodes]
     known = dict(pids)
-    for sheet in sorted(members, key=lambda m: m.label):  # labels last: they show the others'
+    for sheet in sorted(members, key=lambda each: each.label):  # labels last: they show the others'
         try:
             before = await read_document(tx, sheet.asset_guid)
             known |= identified(before)
@@ -109,30 +109,19 @@ async def _feed_labels(
             continue
 
 
-async def links(tx: AsyncConnection, guid: str) -> list[str]:
-    """The guids of the other sheets of the same object, in order."""
-    return list((await tx.execute(_others(guid))).scalars())
-
-
 async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:
-    """Whom a sheet's codes concern beside itself, of those that the archive knows and lacks.
+    """Those whose metadata a sheet's codes concern too, and lack a push: never the sheet itself.
 
-    The other sheets of its object, and the derivatives of all of them.
+    They are the other sheets of its object, and the derivatives of all of them.
     """
-    sheets = _others(guid).order_by(None).subquery()
-    others = asset.c.guid.in_(select(sheets))
-    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
-    kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
-    kin = kin.where(or_(others, derived), is_unpushed()).order_by(asset.c.guid)
-    return list((await tx.execute(kin)).scalars())
-
-
-def _others(guid: str) -> Select[tuple[str]]:
     mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
-    others = select(member.c.asset_guid).where(
+    sheets = select(member.c.asset_guid).where(
         member.c.unique_label_id == mine, member.c.asset_guid != guid
     )
-    return others.order_by(member.c.asset_guid)
+    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(sheets))
+    kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
+    kin = kin.where(or_(asset.c.guid.in_(sheets), derived), is_unpushed())
+    return list((await tx.execute(kin.order_by(asset.c.guid))).scalars())
 
 
 def identifiers(

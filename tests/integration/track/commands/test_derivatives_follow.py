@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,9 +39,8 @@ async def read(world: World, guid: str, barcode: Barcode) -> None:
 
 async def derive(tx: AsyncConnection, guid: str) -> None:
     fields = {"file_format": "jpeg", "payload_type": "thumbnail"}
-    await register_child(
-        tx, guid, f"{guid}_72", emits="CHILD", ppi=72, fields=fields, size_mb=1, actor="test"
-    )
+    of: Any = SimpleNamespace(emits="CHILD", attempt=SimpleNamespace(guid=guid, actor="test"))
+    await register_child(tx, of, f"{guid}_72", ppi=72, fields=fields, size_mb=1)
 
 
 async def codes(world: World, guid: str) -> tuple[str, ...]:

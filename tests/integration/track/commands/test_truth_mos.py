@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.attempts import Barcode, Result
 from tests.support.at_site import describe
 from tests.support.callbacks import until
-from tests.support.world import World, new
+from tests.support.world import World, links, new
 from track.commands.results import apply_barcode, apply_result
 from track.jobs.attempts import Attempt, LockedAttempt
-from track.records.mos import links
 from track.schema.database import transact
 from track.schema.states import State
 from track.schema.tables import document

@@ -29,7 +29,7 @@ from tasks.intake.folders import close_session_folder
 from tests.support.at_site import complete, start
 from tests.support.callbacks import KEYS, until
 from tests.support.events_server import EventsServer
-from tests.support.world import World
+from tests.support.world import World, links
 from track.commands.healing import unpushed_metadata
 from track.commands.site_health import seen as driven
 from track.jobs.batches import open_arrays, open_batches, read_batches
@@ -39,7 +39,6 @@ from track.jobs.leases import Lease
 from track.jobs.outputs import note_retrieved, wanted_outputs
 from track.jobs.takeover import release_jobs
 from track.records import retention
-from track.records.mos import links
 from track.records.outbox import backlog
 from track.schema.database import transact
 from track.schema.migrations import upgrade
