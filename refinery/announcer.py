@@ -22,7 +22,7 @@ from schemas.backoff import Backoff
 from track.commands.healing import abandoned, request_dispatcher
 from track.jobs.parking import wake_due
 from track.records import outbox
-from track.records.outbox import Owed
+from track.records.outbox import UnsentEvent
 from track.schema import lasting
 from track.schema.database import transact
 from track.schema.waking_function import CHANNEL
@@ -131,7 +131,9 @@ class Announcer:
             await outbox.delete_sent(tx, [each.id for each in accepted])
         return len(accepted)
 
-    async def _send(self, http: httpx.AsyncClient, events: Sequence[Owed]) -> list[Owed]:
+    async def _send(
+        self, http: httpx.AsyncClient, events: Sequence[UnsentEvent]
+    ) -> list[UnsentEvent]:
         """Post them; those that were accepted. One that never will be must not delay the rest."""
         try:
             await self._post(http, events)
@@ -146,7 +148,7 @@ class Announcer:
             return []
         return list(events)
 
-    async def _post(self, http: httpx.AsyncClient, events: Sequence[Owed]) -> None:
+    async def _post(self, http: httpx.AsyncClient, events: Sequence[UnsentEvent]) -> None:
         now = datetime.now(UTC).isoformat()
         body = [{**each.event, "occurred": now} for each in events]
         answer = await http.post(self._url, json=body)

@@ -1,8 +1,7 @@
 """Metadata documents: one canonical v3 body per asset, counted in revisions.
 
-`revision > ars_revision` is the whole of "metadata must be pushed": whoever sees
-it pushes, and notes the revision that it pushed, so that a change made meanwhile
-is pushed again.
+`revision > ars_revision` means that metadata must be pushed: whoever sees it pushes, and notes
+the revision that it pushed, so that a change made meanwhile is pushed again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +123,7 @@ class Unpushed:
 
 
 def is_unpushed() -> ColumnElement[bool]:
-    """Of a document: the archive lacks a revision, and knows the asset (which is created whole)."""
+    """Of a document: the archive has created the asset, and lacks a revision made since."""
     created = (
         select(job.c.id)
         .join(stage, stage.c.id == job.c.stage_id)

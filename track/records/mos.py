@@ -18,7 +18,7 @@ from track.records.documents import NoDocument, change_with_children, is_unpushe
 from track.schema.tables import asset, document, member
 
 UNKNOWN_SPECIMEN = "NOT_AVAILABLE"
-LONGEST_LABEL = 1000
+MAX_LABEL = 1000
 """Bytes of a disposable label's code; an index has to hold it, and real ones are far shorter."""
 
 
@@ -28,9 +28,9 @@ async def lock_labels(tx: AsyncConnection, guid: str, barcode: Barcode) -> list[
     To be called before any document is locked: the sheets of one object write each other's.
     Raises MetadataError for a label that is none.
     """
-    if barcode.disposable and len(barcode.disposable.encode()) > LONGEST_LABEL:
+    if barcode.disposable and len(barcode.disposable.encode()) > MAX_LABEL:
         raise MetadataError(
-            f"is longer than the {LONGEST_LABEL} bytes of a disposable label",
+            f"is longer than the {MAX_LABEL} bytes of a disposable label",
             "Check what the sheet's code was taken for",
             field="disposable",
         )
@@ -51,11 +51,20 @@ async def note_member(
     *,
     actor: str,
 ) -> None:
-    """Record what one sheet says of its object, and bring the labels held up to date.
+    """Record what was read on one sheet of its object, and bring the locked labels up to date.
 
     `pids` are the identifiers of its barcodes, of those that have one.
     """
-    row = await _row(tx, guid, barcode)
+    known = await read_document(tx, guid)
+    first = barcode.barcodes[0] if barcode.barcodes else None
+    row = {
+        "asset_guid": guid,
+        "label": barcode.label,
+        "spid": f"{known.institution}_{known.collection}_{first}" if first else UNKNOWN_SPECIMEN,
+        "disposable_id": barcode.disposable or None,
+        "unique_label_id": await _label(tx, guid, barcode),
+        "own_barcodes": list(barcode.barcodes),
+    }
     statement = insert(member).values(row)
     fields = {name: statement.excluded[name] for name in row if name != "asset_guid"}
     await tx.execute(
@@ -63,20 +72,6 @@ async def note_member(
     )
     for label_id in labels:
         await _feed_labels(tx, label_id, pids or {}, actor)
-
-
-async def _row(tx: AsyncConnection, guid: str, barcode: Barcode) -> dict[str, object]:
-    known = await read_document(tx, guid)
-    first = barcode.barcodes[0] if barcode.barcodes else None
-    spid = f"{known.institution}_{known.collection}_{first}" if first else UNKNOWN_SPECIMEN
-    return {
-        "asset_guid": guid,
-        "label": barcode.label,
-        "spid": spid,
-        "disposable_id": barcode.disposable or None,
-        "unique_label_id": await _label(tx, guid, barcode),
-        "own_barcodes": list(barcode.barcodes),
-    }
 
 
 async def _label(tx: AsyncConnection, guid: str, barcode: Barcode) -> str | None:
@@ -115,12 +110,11 @@ async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:
     They are the other sheets of its object, and the derivatives of all of them.
     """
     mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
-    sheets = select(member.c.asset_guid).where(
-        member.c.unique_label_id == mine, member.c.asset_guid != guid
-    )
-    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(sheets))
+    linked = (member.c.unique_label_id == mine) & (member.c.asset_guid != guid)
+    sheets = select(member.c.asset_guid).where(linked).subquery()
+    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
     kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
-    kin = kin.where(or_(asset.c.guid.in_(sheets), derived), is_unpushed())
+    kin = kin.where(or_(asset.c.guid.in_(select(sheets)), derived), is_unpushed())
     return list((await tx.execute(kin.order_by(asset.c.guid))).scalars())
 
 
@@ -129,7 +123,7 @@ def identifiers(
 ) -> dict[str, Any]:
     """The change of `specimen_pid` that goes with these barcodes: one to each, or none at all.
 
-    What a document says of a barcode stays; what it says of one that is gone goes with it.
+    The identifier that a document has of a barcode stays; that of one that is gone goes with it.
     """
     paired = identified(before)
     pids = {**paired, **known}

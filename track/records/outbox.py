@@ -1,6 +1,6 @@
-"""The outbox: events owed to Prefect, each until its events API has answered 204.
+"""The outbox: events for Prefect, each kept until its events API has answered 204.
 
-A row is written in the transaction that owes the event, and deleted by the announcer once it
+A row is written in the transaction that the event tells of, and deleted by the announcer once it
 was sent, so that the table is as small after a million specimens as on the first day. The
 event's id stands in the row: however often it is sent, Prefect takes it once.
 """
@@ -21,13 +21,13 @@ from track.schema.tables import outbox
 from track.schema.waking_function import CHANNEL
 
 PUT = text(f"""
-    WITH owed AS (INSERT INTO track.outbox (event) VALUES (:event))
+    WITH queued AS (INSERT INTO track.outbox (event) VALUES (:event))
     SELECT pg_notify('{CHANNEL}', '')
 """).bindparams(bindparam("event", type_=JSONB))
 
 
 @dataclass(frozen=True)
-class Owed:
+class UnsentEvent:
     """One event that Prefect has not accepted, and its row."""
 
     id: int
@@ -43,12 +43,12 @@ class Backlog:
 
 
 async def put(tx: AsyncConnection, event: Mapping[str, Any]) -> None:
-    """Owe an event from this transaction on."""
+    """Have an event sent once this transaction has committed."""
     await tx.execute(PUT, {"event": dict(event)})
 
 
 async def announce(tx: AsyncConnection, event: Mapping[str, Any], *, key: str) -> bool:
-    """Owe an event of which `key` is made; False when that key was announced before."""
+    """Have an event sent, once for each `key`; False when that key was announced before."""
     named = dict(event) | {"id": str(uuid5(NAMESPACE, key))}
     resource = event["resource"]["prefect.resource.id"]
     entry = Received(key, resource, "announcement", event["payload"])
@@ -62,11 +62,11 @@ async def announce_changed(tx: AsyncConnection, pipelines: Iterable[str], *, by:
         await put(tx, system_event(PIPELINE_CHANGED, "pipeline", name, payload=payload))
 
 
-async def due(tx: AsyncConnection, limit: int, *, but: Iterable[int] = ()) -> list[Owed]:
+async def due(tx: AsyncConnection, limit: int, *, but: Iterable[int] = ()) -> list[UnsentEvent]:
     """What is to be sent, oldest first, leaving out the rows `but`."""
     columns = select(outbox.c.id, outbox.c.event).order_by(outbox.c.id).limit(limit)
     rows = await tx.execute(columns.where(~any_of(outbox.c.id, but)))
-    return [Owed(row.id, row.event) for row in rows]
+    return [UnsentEvent(row.id, row.event) for row in rows]
 
 
 async def delete_sent(tx: AsyncConnection, ids: Iterable[int]) -> None:

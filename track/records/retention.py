@@ -4,11 +4,13 @@ A row says which copy, and which others must exist before it goes. Rows are ente
 transaction that ends an asset; prune reads them here and notes the end of each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import KINDS_HERE
@@ -18,8 +20,38 @@ from track.schema.history import record
 from track.schema.states import IN_HAND, State
 from track.schema.tables import asset, document, job, retention, site
 
-SITES_HERE = select(site.c.name).where(any_of(site.c.kind, KINDS_HERE))
+HERE = or_(
+    retention.c.kind != "site",
+    retention.c.location.in_(select(site.c.name).where(any_of(site.c.kind, KINDS_HERE))),
+)
+IS_DUE = retention.c.done_at.is_(None) & (retention.c.due_at <= func.now())
 OTHERS_DRIVER = "left to the site's driver, which alone can reach it"
+
+
+RETRY_H = 6
+"""Hours until a copy at a cluster that could not be removed is looked at again."""
+
+Place = tuple[datetime, int]
+"""A row's place in the order of what is due: since when, and its id."""
+
+START: Place = (datetime.min.replace(tzinfo=UTC), 0)
+
+DUE_AT_SITE = text("""
+    SELECT * FROM track.retention
+    WHERE kind = 'site' AND location = :site AND done_at IS NULL AND due_at <= now()
+      AND (due_at, id) > (CAST(:due_at AS timestamptz), :id)
+    ORDER BY due_at, id LIMIT :limit
+""")
+KNOWN = text("SELECT guid FROM track.asset WHERE guid = ANY(:names)")
+DUE_AGAIN = text("""
+    INSERT INTO track.retention (kind, asset_guid, location, due_at)
+    SELECT 'site', a.guid, :site, now() FROM track.asset a
+    WHERE a.guid = ANY(:names) AND a.finalised_at IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+                       WHERE j.asset_guid = a.guid AND t.site = :site AND t.closed_at IS NULL)
+    ON CONFLICT (kind, asset_guid, location)
+    DO UPDATE SET done_at = NULL, due_at = now() WHERE retention.done_at IS NOT NULL
+""")
 
 
 @dataclass(frozen=True)
@@ -31,6 +63,11 @@ class Copy:
     guid: str
     location: str
     requires: tuple[str, ...]
+
+    @property
+    def open_row(self) -> ColumnElement[bool]:
+        """Its row of the table, while nobody has noted its end."""
+        return (retention.c.id == self.id) & retention.c.done_at.is_(None)
 
 
 @dataclass(frozen=True)
@@ -46,41 +83,44 @@ class Original:
 
 async def due(tx: AsyncConnection, *, after: int = 0, limit: int = 100) -> list[Copy]:
     """Copies that are due and that we can reach, by id; go on `after` the last one's."""
-    reachable = or_(
-        retention.c.kind != "site",
-        retention.c.location.in_(SITES_HERE),
-    )
-    mine = select(retention).where(_is_due(), reachable, retention.c.id > after)
+    mine = select(retention).where(IS_DUE, HERE, retention.c.id > after)
     rows = await tx.execute(mine.order_by(retention.c.id).limit(limit))
-    return [
-        Copy(row.id, row.kind, row.asset_guid, row.location, tuple(row.requires)) for row in rows
-    ]
+    return [_copy(row) for row in rows]
 
 
-def _is_due() -> Any:
-    return retention.c.done_at.is_(None) & (retention.c.due_at <= func.now())
+async def due_at_site(
+    tx: AsyncConnection, site: str, after: Place, limit: int
+) -> tuple[list[Copy], Place]:
+    """The next copies at a site that are due, and the place of the last of them."""
+    given = {"site": site, "due_at": after[0], "id": after[1], "limit": limit}
+    rows = (await tx.execute(DUE_AT_SITE, given)).all()
+    return [_copy(row) for row in rows], (rows[-1].due_at, rows[-1].id) if rows else after
+
+
+def _copy(row: Row[Any]) -> Copy:
+    return Copy(row.id, row.kind, row.asset_guid, row.location, tuple(row.requires))
 
 
 async def leave_to_drivers(tx: AsyncConnection, *, dry_run: bool = False) -> int:
     """Say of due copies at other sites that their drivers remove them; how many there are."""
-    others = _is_due() & (retention.c.kind == "site") & retention.c.location.not_in(SITES_HERE)
+    others = IS_DUE & ~HERE
     if not dry_run:
-        said = retention.c.outcome.is_distinct_from(OTHERS_DRIVER)
-        await tx.execute(update(retention).where(others, said).values(outcome=OTHERS_DRIVER))
+        new = retention.c.outcome.is_distinct_from(OTHERS_DRIVER)
+        await tx.execute(update(retention).where(others, new).values(outcome=OTHERS_DRIVER))
     count = select(func.count()).select_from(retention).where(others)
     return int((await tx.execute(count)).scalar_one())
 
 
 async def hold(tx: AsyncConnection, copy: Copy) -> bool:
-    """Hold the row and its asset for a removal; False when another prune was faster.
+    """Lock the row and its asset for a removal; False when another prune was faster.
 
-    While it is held, no operator can have the asset done again.
+    Until the transaction ends, no operator can have the asset done again.
     """
-    mine = select(retention.c.id).where(retention.c.id == copy.id, retention.c.done_at.is_(None))
+    mine = select(retention.c.id).where(copy.open_row)
     if (await tx.execute(mine.with_for_update(skip_locked=True))).first() is None:
         return False
-    held = select(asset.c.guid).where(asset.c.guid == copy.guid)
-    await tx.execute(held.with_for_update(key_share=True))
+    its_asset = select(asset.c.guid).where(asset.c.guid == copy.guid)
+    await tx.execute(its_asset.with_for_update(key_share=True))
     return True
 
 
@@ -130,15 +170,13 @@ async def original(tx: AsyncConnection, guid: str) -> Original:
 
 async def site_root(tx: AsyncConnection, name: str) -> str:
     """The folder a local site works in."""
-    found: str = (
-        await tx.execute(select(site.c.definition["root"].astext).where(site.c.name == name))
-    ).scalar_one()
-    return found
+    root = select(site.c.definition["root"].astext).where(site.c.name == name)
+    return str((await tx.execute(root)).scalar_one())
 
 
 async def note_removed(tx: AsyncConnection, copy: Copy, outcome: str) -> None:
-    """The copy is gone."""
-    mine = update(retention).where(retention.c.id == copy.id, retention.c.done_at.is_(None))
+    """Note that the copy is gone."""
+    mine = update(retention).where(copy.open_row)
     await tx.execute(mine.values(done_at=func.now(), outcome=outcome))
     await record(
         tx, actor="prune", what="copy.removed", asset_guid=copy.guid, old=copy.location,
@@ -147,6 +185,19 @@ async def note_removed(tx: AsyncConnection, copy: Copy, outcome: str) -> None:
 
 
 async def note_kept(tx: AsyncConnection, copy: Copy, outcome: str) -> None:
-    """The copy stays for now, and why; the next sweep looks again."""
-    mine = update(retention).where(retention.c.id == copy.id, retention.c.done_at.is_(None))
-    await tx.execute(mine.values(outcome=outcome))
+    """Note why the copy stays for now; the next sweep looks again."""
+    await tx.execute(update(retention).where(copy.open_row).values(outcome=outcome))
+
+
+async def keep(tx: AsyncConnection, copy: Copy, why: str) -> None:
+    """Leave a copy at a cluster for now: it is due again later."""
+    later = func.now() + func.make_interval(0, 0, 0, 0, RETRY_H)
+    await tx.execute(update(retention).where(copy.open_row).values(outcome=why, due_at=later))
+
+
+async def make_due_again(tx: AsyncConnection, site: str, names: Sequence[str]) -> set[str]:
+    """Have those folders removed that came about after their asset was done with; the names
+    of all that belong to an asset of ours."""
+    given = {"names": list(names), "site": site}
+    await tx.execute(DUE_AGAIN, given)
+    return set((await tx.execute(KNOWN, given)).scalars())

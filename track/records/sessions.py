@@ -28,16 +28,12 @@ from track.schema.tables import asset, session
 async def open_session(
     tx: AsyncConnection, *, path: str, workstation: str, listing_hash: str, actor: str
 ) -> UUID | None:
-    """Insert the session of a complete folder, and owe Prefect its ready event.
+    """Insert the session of a complete folder, and have its ready event sent.
 
     None when this very listing is known already. The event's id is made of the session's.
     """
-    row = {
-        "path": path,
-        "opened_as": path,
-        "workstation": workstation,
-        "listing_hash": listing_hash,
-    }
+    row = {"path": path, "workstation": workstation, "listing_hash": listing_hash}
+    row |= {"opened_as": path}
     insertion = insert(session).values(row).on_conflict_do_nothing().returning(session.c.id)
     found: UUID | None = (await tx.execute(insertion)).scalar_one_or_none()
     if found is not None:

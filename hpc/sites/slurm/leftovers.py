@@ -10,13 +10,17 @@ from hpc.sites.slurm.state import SiteState
 from schemas.guid import is_path_safe
 from track.records.files import expected_files
 from track.records.retention import (
+    START,
     Copy,
+    Place,
+    due_at_site,
     hold,
+    keep,
+    make_due_again,
     note_removed,
     relatives,
     why_needed,
 )
-from track.records.site_copies import START, Place, due_at_site, keep, make_due_again
 from track.schema.database import transact
 
 VERIFIABLE = {"erda"}
