@@ -8,27 +8,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select, text, update
+from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import sentence
 from schemas.sites import KINDS_HERE
-from track.commands.selection import CannotDo, asset_row, session_row, site_row
+from track.commands.selection import CannotDo, check_one_of, site_row
 from track.jobs import verbs
 from track.jobs.attempts import DECLARED, close_attempt
 from track.jobs.moves import Guard, lock
 from track.jobs.outputs import forsake_outputs, outputs_awaited
 from track.jobs.sites import is_driven, runs_scripts
 from track.records.documents import mark_unpushed
+from track.records.wake import notify_driver
 from track.schema.arrays import any_of
 from track.schema.history import record, record_all
-from track.schema.states import IN_HAND, State
+from track.schema.states import AT_SITE, IN_HAND, State
 from track.schema.tables import asset, attempt, document, file, job, site, stage
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One line of an answer: what it is about, what was, what is now, and a word on it."""
+    """One line of an answer: what it is about, what was, what is now, and a remark."""
 
     guid: str
     stage: str
@@ -45,24 +46,18 @@ class ResultRow:
 async def _read(tx: AsyncConnection, job_id: int) -> Row[Any]:
     """A job under its lock, read after the lock was given: what is decided on stays true."""
     await lock(tx, [job_id])
-    held = select(attempt.c.id).join(job, job.c.attempt_id == attempt.c.id)
-    held = held.where(job.c.id == job_id)
-    # A driver that is taking the attempt into a batch holds the attempt's row.
-    await tx.execute(held.with_for_update(key_share=True, of=attempt))
+    current = select(attempt.c.id).join(job, job.c.attempt_id == attempt.c.id)
+    current = current.where(job.c.id == job_id)
+    # A driver that is taking the attempt into a batch has locked the attempt's row.
+    await tx.execute(current.with_for_update(key_share=True, of=attempt))
+    grants = any_of(site.c.kind, KINDS_HERE) | site.c.definition["callback"].astext.is_not(None)
     statement = (
         select(
             job,
-            stage.c.key,
-            stage.c.kind,
-            stage.c.run,
-            stage.c.sites,
+            *(stage.c[name] for name in ("key", "kind", "run", "sites")),
             asset.c.quarantine,
-            attempt.c.site,
-            attempt.c.batch_id,
-            attempt.c.cancel_requested_at,
-            (
-                any_of(site.c.kind, KINDS_HERE) | site.c.definition["callback"].astext.is_not(None)
-            ).label("grants"),
+            *(attempt.c[name] for name in ("site", "batch_id", "cancel_requested_at")),
+            grants.label("grants"),
         )
         .join(stage, stage.c.id == job.c.stage_id)
         .join(asset, asset.c.guid == job.c.asset_guid)
@@ -87,7 +82,7 @@ async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) ->
     """
     row = await _read(tx, job_id)
     if await _awaits_outputs(tx, row):
-        return await _do_again(tx, row, actor, why)
+        return await _repeat_without_outputs(tx, row, actor, why)
     if row.state in IN_HAND:
         return await _line(tx, row, "it is being done; cancel it first to do it anew")
     if row.state == State.READY and await verbs.hurry(tx, job_id, actor=actor, why=why):
@@ -101,26 +96,20 @@ async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) ->
 
 
 async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> None:
-    mine = asset.c.guid == row.asset_guid
-    await tx.execute(update(asset).where(mine).values(quarantine=None))
-    await record(
-        tx,
-        actor=actor,
-        what="asset.reopened",
-        asset_guid=row.asset_guid,
-        old=sentence(row.quarantine),
-    )
+    guid, old = row.asset_guid, sentence(row.quarantine)
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=None))
+    await record(tx, actor=actor, what="asset.reopened", asset_guid=guid, old=old)
     others = select(job.c.id).where(
-        job.c.asset_guid == row.asset_guid, job.c.state == State.FAILED, job.c.id != row.id
+        job.c.asset_guid == guid, job.c.state == State.FAILED, job.c.id != row.id
     )
-    for other in list((await tx.execute(others.order_by(job.c.id))).scalars()):
+    for other in (await tx.execute(others.order_by(job.c.id))).scalars().all():
         await verbs.resubmit(tx, other, actor=actor, why="its asset left quarantine")
 
 
 async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
-    """Leave a job out, so that what follows may run; one that is in somebody's hands is not.
+    """Leave a job out, so that what follows may run, unless it is being done.
 
-    One that waits only for its outputs is in nobody's.
+    One that waits only for its outputs is not.
     """
     row = await _read(tx, job_id)
     if await _awaits_outputs(tx, row):
@@ -173,16 +162,18 @@ async def _ask_to_stop(tx: AsyncConnection, row: Row[Any], actor: str, why: str)
         return False
     mine = update(attempt).where(attempt.c.id == row.attempt_id)
     await tx.execute(mine.values(cancel_requested_at=func.now()))
-    await record(
-        tx, actor=actor, what="attempt.cancel", asset_guid=row.asset_guid, job_id=row.id,
-        attempt_id=row.attempt_id, why=why,
-    )  # fmt: skip
-    await _notify(tx, row.site)
+    await _record(tx, row, "attempt.cancel", actor, why)
+    await notify_driver(tx, row.site)
     return True
 
 
+async def _record(tx: AsyncConnection, row: Row[Any], what: str, actor: str, why: str) -> None:
+    ids = {"asset_guid": row.asset_guid, "job_id": row.id, "attempt_id": row.attempt_id}
+    await record(tx, actor=actor, what=what, why=why, **ids)
+
+
 async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> ResultRow:
-    """Take a person's word that an attempt at a site is over, of which nothing else says so.
+    """End an attempt at a site that a person declares over, and of whose end nothing is known.
 
     The attempt is closed: whatever may still come of it changes nothing. Its job is done
     again without losing a try, or is cancelled when that was asked for. So is one that came
@@ -190,22 +181,16 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
     """
     row = await _read(tx, job_id)
     if await _awaits_outputs(tx, row):
-        return await _do_again(tx, row, actor, why)
-    if row.state not in (State.QUEUED, State.RUNNING):
+        return await _repeat_without_outputs(tx, row, actor, why)
+    if row.state not in AT_SITE:
         return await _line(tx, row, f"it is {row.state}: no site has it")
     if row.batch_id is None:
         return await _line(tx, row, f"{row.site} has not taken it: cancel it, or move it")
-    told = f"declared lost{f': {why}' if why else ''}"
-    await close_attempt(tx, row.attempt_id, DECLARED, finished_at=func.now(), message=told)
-    await record(
-        tx, actor=actor, what="attempt.lost", asset_guid=row.asset_guid, job_id=row.id,
-        attempt_id=row.attempt_id, why=why,
-    )  # fmt: skip
-    guard = Guard(attempt_id=row.attempt_id)
-    await verbs.try_again(
-        tx, job_id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
-    )
-    await _notify(tx, row.site)
+    reason = f"declared lost{f': {why}' if why else ''}"
+    await close_attempt(tx, row.attempt_id, DECLARED, finished_at=func.now(), message=reason)
+    await _record(tx, row, "attempt.lost", actor, why)
+    await _repeat(tx, row, actor, reason)
+    await notify_driver(tx, row.site)
     return await _line(tx, row, f"{row.site} is told to stop whatever may be left of it")
 
 
@@ -213,30 +198,32 @@ async def _awaits_outputs(tx: AsyncConnection, row: Row[Any]) -> bool:
     return row.state == State.RETURNED and await outputs_awaited(tx, row.id)
 
 
-async def _forsake(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> str:
-    """Wait for a job's outputs no longer; why, for whoever reads its reason."""
-    told = f"its outputs were given up{f': {why}' if why else ''}"
-    await forsake_outputs(tx, row.attempt_id, told)
-    await record(
-        tx, actor=actor, what="outputs.given_up", asset_guid=row.asset_guid, job_id=row.id,
-        attempt_id=row.attempt_id, why=why,
-    )  # fmt: skip
-    return told
+async def _give_up_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> str:
+    """Wait for a job's outputs no longer; the job's reason for that."""
+    reason = f"its outputs were given up{f': {why}' if why else ''}"
+    await forsake_outputs(tx, row.attempt_id, reason)
+    await _record(tx, row, "outputs.given_up", actor, why)
+    return reason
 
 
-async def _do_again(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> ResultRow:
-    told = await _forsake(tx, row, actor, why)
+async def _repeat(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> None:
     guard = Guard(attempt_id=row.attempt_id)
     await verbs.try_again(
-        tx, row.id, actor=actor, why=told, uses_try=False, guard=guard, delay_s=0.0
+        tx, row.id, actor=actor, why=why, uses_try=False, guard=guard, delay_s=0.0
     )
+
+
+async def _repeat_without_outputs(
+    tx: AsyncConnection, row: Row[Any], actor: str, why: str
+) -> ResultRow:
+    await _repeat(tx, row, actor, await _give_up_outputs(tx, row, actor, why))
     return await _line(tx, row, "nobody waits for its outputs any more; it is done again")
 
 
 async def _fail_without_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> None:
-    told = await _forsake(tx, row, actor, why)
+    reason = await _give_up_outputs(tx, row, actor, why)
     guard = Guard(attempt_id=row.attempt_id)
-    await verbs.end(tx, row.id, State.FAILED, actor=actor, why=told, guard=guard)
+    await verbs.end(tx, row.id, State.FAILED, actor=actor, why=reason, guard=guard)
 
 
 async def move_to(
@@ -252,8 +239,7 @@ async def move_to(
     if (refusal := await _why_not(tx, row, there.name)) is not None:
         return replace(was, note=refusal)
     await verbs.move_site(tx, job_id, target, actor=actor, why=why)
-    await _notify(tx, target)
-    await _notify(tx, row.site)
+    await notify_driver(tx, row.site)
     return replace(was, now=target)
 
 
@@ -297,11 +283,6 @@ async def queued_at(tx: AsyncConnection, name: str) -> list[int]:
     return list((await tx.execute(mine.order_by(job.c.id))).scalars())
 
 
-async def _notify(tx: AsyncConnection, name: str) -> None:
-    """Tell a site's driver to look now rather than at its next tick."""
-    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": name})
-
-
 async def choose_to_push(
     tx: AsyncConnection,
     guid: str | None,
@@ -310,14 +291,11 @@ async def choose_to_push(
     everything: bool,
     actor: str,
 ) -> list[str]:
-    """The assets of one guid or one session whose metadata the archive lacks; with `everything`,
-    all of them, which are owed to it from now on. Raises CannotDo."""
-    if (guid is None) == (session_id is None):
-        raise CannotDo("guid, session: give one of the two")
-    if guid is not None:
-        await asset_row(tx, guid)
-    if session_id is not None:
-        await session_row(tx, session_id)
+    """The assets of one guid or one session whose metadata the archive lacks.
+
+    With `everything` all of them: the archive is taken to lack it. Raises CannotDo.
+    """
+    await check_one_of(tx, guid, session_id)
     mine = asset.c.guid == guid if guid is not None else asset.c.session_id == session_id
     statement = select(document.c.asset_guid).join(asset).where(mine)
     if not everything:
@@ -325,6 +303,6 @@ async def choose_to_push(
     guids = list((await tx.execute(statement.order_by(document.c.asset_guid))).scalars())
     if everything:
         await mark_unpushed(tx, guids)
-        said = [{"asset_guid": each} for each in guids]
-        await record_all(tx, said, actor=actor, what="metadata.push")
+        rows = [{"asset_guid": each} for each in guids]
+        await record_all(tx, rows, actor=actor, what="metadata.push")
     return guids

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.yaml_lines import nearest
@@ -64,16 +64,22 @@ async def select_jobs(
 
 async def check(tx: AsyncConnection, wanted: Selection) -> None:
     """Raise CannotDo when something named in a selection does not exist."""
+    of_pipeline = wanted.pipeline
     if wanted.guid is not None:
-        found = await asset_row(tx, wanted.guid)
-        if wanted.stage is not None:
-            await stage_row(tx, wanted.stage, found.pipeline)
+        of_pipeline = (await asset_row(tx, wanted.guid)).pipeline
     if wanted.pipeline is not None:
         await pipeline_row(tx, wanted.pipeline)
-    if wanted.guid is None and wanted.stage is not None:
-        await _stage_somewhere(tx, wanted.stage, wanted.pipeline)
+    if wanted.stage is not None:
+        await stage_row(tx, wanted.stage, of_pipeline)
     if wanted.session is not None:
         await session_row(tx, wanted.session)
+
+
+async def check_one_of(tx: AsyncConnection, guid: str | None, session_id: UUID | None) -> None:
+    """Raise CannotDo unless either an asset or a session is given, and is known."""
+    if (guid is None) == (session_id is None):
+        raise CannotDo("guid, session: give one of the two")
+    await check(tx, Selection(guid=guid, session=session_id))
 
 
 async def asset_row(tx: AsyncConnection, guid: str) -> Row[Any]:
@@ -98,40 +104,32 @@ async def session_row(tx: AsyncConnection, session_id: UUID) -> Row[Any]:
 
 async def pipeline_row(tx: AsyncConnection, name: str) -> Row[Any]:
     """A pipeline. Raises CannotDo."""
-    row = (await tx.execute(select(pipeline).where(pipeline.c.name == name))).one_or_none()
-    if row is None:
-        raise _unknown("pipeline", name, (await tx.execute(select(pipeline.c.name))).scalars())
-    return row
+    return await _row_named(tx, pipeline, name, "pipeline")
 
 
 async def site_row(tx: AsyncConnection, name: str, parameter: str = "site") -> Row[Any]:
     """A site. Raises CannotDo."""
-    row = (await tx.execute(select(site).where(site.c.name == name))).one_or_none()
+    return await _row_named(tx, site, name, parameter)
+
+
+async def _row_named(tx: AsyncConnection, table: Table, name: str, parameter: str) -> Row[Any]:
+    row = (await tx.execute(select(table).where(table.c.name == name))).one_or_none()
     if row is None:
-        names = (await tx.execute(select(site.c.name))).scalars()
-        raise _unknown("site", name, names, parameter=parameter)
+        names = (await tx.execute(select(table.c.name))).scalars()
+        raise _unknown(table.name, name, names, parameter=parameter)
     return row
 
 
-async def stage_row(tx: AsyncConnection, key: str, pipeline_name: str) -> Row[Any]:
-    """A stage that its pipeline has today. Raises CannotDo."""
-    mine = (pipeline.c.name == pipeline_name) & stage.c.archived_at.is_(None)
-    stages = select(stage).join(pipeline).where(mine).order_by(stage.c.position)
+async def stage_row(tx: AsyncConnection, key: str, pipeline_name: str | None) -> Row[Any]:
+    """A stage that a pipeline, or (None) any of them, has today. Raises CannotDo."""
+    stages = select(stage).join(pipeline).where(stage.c.archived_at.is_(None))
+    if pipeline_name is not None:
+        stages = stages.where(pipeline.c.name == pipeline_name)
     rows = {row.key: row for row in await tx.execute(stages)}
     if key not in rows:
-        raise _unknown("stage", key, rows, f" in {pipeline_name}")
+        where = f" in {pipeline_name}" if pipeline_name is not None else ""
+        raise _unknown("stage", key, rows, where)
     return rows[key]
-
-
-async def _stage_somewhere(tx: AsyncConnection, key: str, pipeline_name: str | None) -> None:
-    if pipeline_name is not None:
-        await stage_row(tx, key, pipeline_name)
-        return
-    keys = set(
-        (await tx.execute(select(stage.c.key).where(stage.c.archived_at.is_(None)))).scalars()
-    )
-    if key not in keys:
-        raise _unknown("stage", key, keys)
 
 
 def _unknown(

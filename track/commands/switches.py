@@ -15,8 +15,8 @@ from track.commands.operations import ResultRow
 from track.commands.selection import (
     CannotDo,
     asset_row,
+    check_one_of,
     pipeline_row,
-    session_row,
     site_row,
     stage_row,
 )
@@ -48,13 +48,11 @@ async def set_attention(
         tx, actor=actor, what="asset.attention", session_id=row.session_id, asset_guid=guid,
         old=before.attention, new=note,
     )  # fmt: skip
+    about = {"session": row.session_id, "pipeline": row.pipeline}
     payload = {"attention": note, "by": actor}
-    event = asset_event(
-        ASSET_ATTENTION, guid, session=row.session_id, pipeline=row.pipeline, payload=payload
-    )
-    await put(tx, event)
+    await put(tx, asset_event(ASSET_ATTENTION, guid, **about, payload=payload))
     if note is None:
-        await wake_where(tx, (asset.c.guid == guid) | (asset.c.parent_guid == guid))
+        await wake_where(tx, _with_children(guid))
     return line
 
 
@@ -121,19 +119,12 @@ async def set_priority(
     session_id: UUID | None = None,
     actor: str,
 ) -> list[ResultRow]:
-    """Give an asset with its descendants, or a whole session, a priority. Raises CannotDo.
+    """Give an asset with its descendants, or all of a session, a priority. Raises CannotDo.
 
     Higher is claimed first; only what changes is answered with a line.
     """
-    if (guid is None) == (session_id is None):
-        raise CannotDo("guid, session: give one of the two")
-    if guid is not None:
-        await asset_row(tx, guid)
-        mine: ColumnElement[bool] = (asset.c.guid == guid) | (asset.c.parent_guid == guid)
-    else:
-        assert session_id is not None
-        await session_row(tx, session_id)
-        mine = asset.c.session_id == session_id
+    await check_one_of(tx, guid, session_id)
+    mine = asset.c.session_id == session_id if guid is None else _with_children(guid)
     others = select(asset.c.guid, asset.c.priority, asset.c.session_id)
     others = others.where(mine, asset.c.priority != priority).order_by(asset.c.guid)
     rows = (await tx.execute(others.with_for_update(key_share=True))).all()
@@ -152,6 +143,10 @@ async def set_priority(
     # Who waits for room has another turn now.
     await wake_or_park(tx, *{row.session_id for row in rows})
     return [ResultRow(row.guid, "", str(row.priority), str(priority)) for row in rows]
+
+
+def _with_children(guid: str) -> ColumnElement[bool]:
+    return (asset.c.guid == guid) | (asset.c.parent_guid == guid)
 
 
 async def _only_pipeline_with(tx: AsyncConnection, key: str) -> str:

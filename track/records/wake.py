@@ -22,6 +22,11 @@ ASK_FOR_JOBS = text("""
 """)
 
 
+async def notify_driver(tx: AsyncConnection, site: str) -> None:
+    """Have a site's driver look now rather than at its next tick."""
+    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+
+
 async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:
     """Ask for a dispatcher for the sessions of these jobs that have none; those asked for.
 
