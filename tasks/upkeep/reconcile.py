@@ -37,8 +37,7 @@ from tasks.intake.late_files import closable
 from tasks.intake.readmission import readmit
 from track.commands import healing
 from track.commands.back_fill import back_fill
-from track.commands.site_health import note_silence
-from track.commands.site_lacks import wake_for_probes
+from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import parked_longest, wake_due, wake_or_park
 from track.schema.database import make_engine, transact
@@ -221,8 +220,7 @@ async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: time
 
     A dispatch run that never had a dispatcher, and began long ago, died before its lease.
     """
-    dead = await transact(engine, healing.dead_runs, patience, within=WITHIN)
-    why = {each.flow_run_id: each.why for each in dead}
+    why = await transact(engine, healing.dead_runs, patience, within=WITHIN)
     ended = 0
     for chunk in _chunks(list(why)):
         for which in (_children_of(chunk), _these(chunk)):

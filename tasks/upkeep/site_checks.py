@@ -17,7 +17,7 @@ from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from track.commands.selection import CannotDo
-from track.commands.site_lacks import forget_lacks
+from track.commands.site_health import forget_lacks
 from track.jobs.sites import read_sites
 from track.schema.database import make_engine
 from track.schema.history import record

@@ -20,7 +20,7 @@ from track.records.wake import wake
 from track.schema.arrays import any_of
 from track.schema.history import record, record_all
 from track.schema.states import State
-from track.schema.tables import asset, job, pipeline, stage
+from track.schema.tables import asset, job, pipeline
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,13 @@ async def register_assets(
     await _lock_lattices(tx, assets)
     rows = await _rows(tx, session_id, assets)
     new = sorted((await tx.execute(INSERT, {"rows": list(rows.values())})).scalars())
-    said = [
+    inserted = set(new)
+    changes = [
         {"session_id": session_id, "asset_guid": each.guid, "new": each.pipeline}
         for each in assets
-        if each.guid in set(new)
+        if each.guid in inserted
     ]
-    await record_all(tx, said, actor=actor, what="asset.registered")
+    await record_all(tx, changes, actor=actor, what="asset.registered")
     others = rows.keys() - set(new)
     reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
     jobs = await create_jobs(tx, {guid: rows[guid]["pipeline_id"] for guid in new + reopened})
@@ -114,12 +115,10 @@ async def _rows(
     """The assets as rows, by guid."""
     names = await tx.execute(select(pipeline.c.name, pipeline.c.id))
     ids: dict[str, int] = {row.name: row.id for row in names}
-    rows = {}
-    for each in sorted(assets, key=lambda found: found.guid):
-        row = asdict(each) | {"session_id": str(session_id), "pipeline_id": ids[each.pipeline]}
-        del row["pipeline"]
-        rows[each.guid] = row
-    return rows
+    return {
+        each.guid: vars(each) | {"session_id": str(session_id), "pipeline_id": ids[each.pipeline]}
+        for each in sorted(assets, key=lambda found: found.guid)
+    }
 
 
 _COLUMNS = [
@@ -184,33 +183,27 @@ async def _reopen(
         mine &= (asset.c.session_id != session_id) & asset.c.quarantine.is_not(None)
     locked = select(asset.c.guid, asset.c.pipeline_id, asset.c.quarantine).where(mine)
     old = {row.guid: row for row in await tx.execute(locked.order_by("guid").with_for_update())}
-    failed = await _failed_jobs(tx, list(old))
+    is_failed = any_of(job.c.asset_guid, old) & (job.c.state == State.FAILED)
+    jobs = select(job.c.id, job.c.asset_guid).where(is_failed).order_by(job.c.id)
+    failed: dict[int, str] = {row.id: row.asset_guid for row in await tx.execute(jobs)}
     if again:
         with_failed = set(failed.values())
         old = {guid: row for guid, row in old.items() if guid in with_failed}
     await tx.execute(REOPEN, {"rows": [rows[guid] for guid in old]})
-    said = [
+    changes = [
         {"session_id": session_id, "asset_guid": guid, "old": sentence(row.quarantine), "new": ""}
         for guid, row in old.items()
     ]
-    await record_all(tx, said, actor=actor, what="asset.reopened")
+    await record_all(tx, changes, actor=actor, what="asset.reopened")
     why = "its files may be read now" if again else "its corrected files arrived"
     moved = {guid for guid, row in old.items() if row.pipeline_id != rows[guid]["pipeline_id"]}
     return list(old), await _restart_jobs(tx, failed, moved=moved, actor=actor, why=why)
 
 
-async def _failed_jobs(tx: AsyncConnection, guids: list[str]) -> dict[int, str]:
-    """The failed jobs of these assets, each with its asset."""
-    mine = select(job.c.id, job.c.asset_guid).where(
-        any_of(job.c.asset_guid, guids), job.c.state == State.FAILED
-    )
-    return {row.id: row.asset_guid for row in await tx.execute(mine.order_by(job.c.id))}
-
-
 async def _restart_jobs(
     tx: AsyncConnection, failed: dict[int, str], *, moved: set[str], actor: str, why: str
 ) -> list[int]:
-    """Let failed jobs wait again, and leave out those of a pipeline their asset no longer has."""
+    """Let failed jobs wait again, and exclude those of a pipeline their asset no longer has."""
     gone = [each for each, guid in failed.items() if guid in moved]
     await move_all(tx, gone, State.FAILED, State.EXCLUDED, actor=actor, why=why)
     fresh: dict[str, Any] = {"tries": 0, "effects": {}, "available_at": func.now()}
@@ -234,17 +227,3 @@ async def quarantine(
     await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=asdict(entry)))
     await release_asset(tx, guid)
     await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
-
-
-async def job_of(tx: AsyncConnection, guid: str, stage_key: str) -> int | None:
-    """The id of an asset's job at a stage."""
-    statement = (
-        select(job.c.id)
-        .join(stage, stage.c.id == job.c.stage_id)
-        .join(
-            asset, (asset.c.guid == job.c.asset_guid) & (asset.c.pipeline_id == stage.c.pipeline_id)
-        )
-        .where(asset.c.guid == guid, stage.c.key == stage_key, stage.c.archived_at.is_(None))
-    )
-    found: int | None = (await tx.execute(statement)).scalar_one_or_none()
-    return found

@@ -21,7 +21,7 @@ async def hold(tx: AsyncConnection, guid: str, notes: Iterable[str], *, actor: s
     before = (await tx.execute(mine)).scalar_one()
     new = [each for each in notes if each not in (before or "")]
     if new:
-        note = "; ".join(([before] if before else []) + new)
+        note = "; ".join(filter(None, (before, *new)))
         await set_attention(tx, guid, note, actor=actor)
 
 

@@ -4,7 +4,7 @@ An edit (`commands.pipelines`) marks stages: `filled_to` is the last asset that 
 stage, `judged_to` the last whose job was judged by the edges of today; null is all of them. Both
 go forward with each page, in its transaction: whoever is killed, the next one goes on from there.
 Every job is there before the first is judged, or one that waits for another pipeline's stage
-would be told that there is none. What finishes meanwhile counts on it: an edge to a stage that is
+would find that there is none. What finishes meanwhile counts on it: an edge to a stage that is
 being filled holds (`track.jobs.resolve`), and a claim judges what has yet to be judged.
 """
 
@@ -116,10 +116,9 @@ NOTHING_LEFT = text("""
 
 async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     """Give assets the jobs they lack."""
-    await lock_edges(tx)
     guids = await _page(tx, NEXT_TO_FILL, stages, size)
     await tx.execute(FILL, {"guids": guids, "stages": stages})
-    await tx.execute(FILLED, {"stages": stages, "last": _last(guids, size)})
+    await _mark(tx, FILLED, stages, guids, size)
 
 
 async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
@@ -128,7 +127,6 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     Those that were at their end and have something to do again are admitted anew; the stage
     that was left of one may be the one taken out.
     """
-    await lock_edges(tx)
     guids = await _page(tx, NEXT_TO_JUDGE, stages, size)
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))
@@ -136,15 +134,20 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     judged = {"jobs": jobs, "guids": guids, "stages": stages}
     for guid in (await tx.execute(NOTHING_LEFT, judged)).scalars().all():
         await release_if_over(tx, guid)
-    await tx.execute(JUDGED, {"stages": stages, "last": _last(guids, size)})
+    await _mark(tx, JUDGED, stages, guids, size)
 
 
 async def _page(
     tx: AsyncConnection, following: TextClause, stages: Sequence[int], size: int
 ) -> list[str]:
+    """The next assets, under the lock of the edges."""
+    await lock_edges(tx)
     return list((await tx.execute(following, {"stages": stages, "size": size})).scalars())
 
 
-def _last(guids: Sequence[str], size: int) -> str | None:
-    """How far the marks go; None: to the end."""
-    return guids[-1] if len(guids) == size else None
+async def _mark(
+    tx: AsyncConnection, forward: TextClause, stages: Sequence[int], guids: Sequence[str], size: int
+) -> None:
+    """Note how far it went; None is to the end."""
+    last = guids[-1] if len(guids) == size else None
+    await tx.execute(forward, {"stages": stages, "last": last})

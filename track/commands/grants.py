@@ -15,7 +15,8 @@ from schemas.metadata.document import Metadata
 from track.commands.attention import zeros_accepted
 from track.jobs.attempts import Attempt
 from track.records.documents import read_document
-from track.schema.tables import asset, file, job, pipeline, stage
+from track.records.files import expected_files
+from track.schema.tables import asset, job, pipeline, stage
 
 
 async def make_grant(
@@ -75,8 +76,6 @@ def children(guid: str, params: dict[str, Any]) -> tuple[DerivativeName, ...]:
 async def _files(
     tx: AsyncConnection, guid: str, metadata: Metadata, file_proxy: str
 ) -> tuple[LinkedFile, ...]:
-    mine = (file.c.asset_guid == guid) & file.c.deleted_at.is_(None)
-    rows = await tx.execute(select(file).where(mine).order_by(file.c.name))
     return tuple(
         LinkedFile(
             name=row.name,
@@ -84,7 +83,7 @@ async def _files(
             size_bytes=row.size_bytes,
             url=file_url(file_proxy, metadata, row.name),
         )
-        for row in rows
+        for row in await expected_files(tx, guid)
     )
 
 

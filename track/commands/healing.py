@@ -22,7 +22,7 @@ from track.records.documents import is_unpushed
 from track.records.wake import wake, wake_session
 from track.schema.arrays import any_of
 from track.schema.history import record
-from track.schema.states import State
+from track.schema.states import IN_HAND
 from track.schema.tables import dispatcher, document, history, job, session
 
 ACTOR = "reconcile"
@@ -30,14 +30,11 @@ ACTOR = "reconcile"
 PAGE = 5000
 """Waiting jobs judged by one run; more than these take turns, a page a minute."""
 
-MOST_UNTOLD = 100
+MAX_PUSHES = 100
 """Assets whose metadata one run pushes."""
 
 REFUSED = "metadata.refused"
-"""How history calls it that the archive would not be told of an asset."""
-
-TOLD_SOON = (State.CLAIMED, State.QUEUED, State.RUNNING, State.RETURNED)
-"""While a job of an asset is here, its subflow tells the archive what changed."""
+"""How history calls it that the archive took no metadata of an asset."""
 
 NO_LIVE_DISPATCHER = """
     NOT EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = s.id
@@ -60,34 +57,36 @@ NEGLECTED = text(f"""
     ORDER BY 1
 """)
 
-UNREGISTERED = text(f"""
+SESSIONS = """
     SELECT s.id
     FROM track.session s
-    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
+    CROSS JOIN LATERAL (SELECT max(d.started_at) AS last,
+                               make_interval(mins => least(60, count(*)::int)) AS pause
                           FROM track.dispatcher d WHERE d.session_id = s.id) d
+"""
+"""Sessions `s`, and when the last dispatcher of each was started. The next one waits for a `pause`
+that grows: a folder that cannot be read must not start one every minute."""
+
+UNREGISTERED = text(f"""
+    {SESSIONS}
     WHERE s.registered_at IS NULL
       AND s.opened_at < now() - CAST(:patience AS interval)
-      AND (d.last IS NULL
-           -- A folder that cannot be read must not start a dispatcher every minute.
-           OR d.last < now() - make_interval(mins => least(60, d.starts::int)))
+      AND (d.last IS NULL OR d.last < now() - d.pause)
       AND {NO_LIVE_DISPATCHER}
     ORDER BY s.id
 """)
 
 UNCLOSED = text(f"""
-    SELECT s.id
-    FROM track.session s
-    CROSS JOIN LATERAL (SELECT count(*) AS starts, max(d.started_at) AS last
-                          FROM track.dispatcher d WHERE d.session_id = s.id) d
+    {SESSIONS}
     CROSS JOIN LATERAL (
         SELECT array_agg(o.id) AS ids, bool_or(o.opened_at > s.opened_at) AS followed,
-               bool_or(o.known <> '[]') AS told
+               bool_or(o.known <> '[]') AS noted
         FROM track.session o WHERE o.opened_as = s.opened_as AND o.path = s.path
     ) f
     CROSS JOIN LATERAL (
         SELECT coalesce(bool_and(j.state IN ('done', 'excluded', 'cancelled')
                                  OR a.quarantine IS NOT NULL),
-                        f.told) AS decided
+                        f.noted) AS decided
         FROM track.asset a
         JOIN track.job j ON j.asset_guid = a.guid
         JOIN track.stage st ON st.id = j.stage_id AND st.pipeline_id = a.pipeline_id
@@ -97,7 +96,7 @@ UNCLOSED = text(f"""
     WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided AND NOT f.followed
       AND s.path !~ '/(imported|error)_[^/]*$'
       AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
-      AND d.last < now() - make_interval(mins => least(60, d.starts::int))
+      AND d.last < now() - d.pause
       AND {NO_LIVE_DISPATCHER}
     ORDER BY s.id
 """)
@@ -144,15 +143,6 @@ HOLDS = text("""
 
 
 @dataclass(frozen=True)
-class DeadRun:
-    """A dispatcher that ended, and the Prefect run it ended in."""
-
-    dispatcher_id: UUID
-    flow_run_id: UUID
-    why: str
-
-
-@dataclass(frozen=True)
 class UnreadableFiles:
     """A specimen, by the folder and the base name of its files."""
 
@@ -189,7 +179,7 @@ async def unclosed(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
 
 
 async def request_dispatcher(tx: AsyncConnection, session_id: UUID, *, idle: bool = False) -> bool:
-    """Give back what dead dispatchers hold of a session, and ask for a new one.
+    """Release what dead dispatchers hold of a session, and ask for a new one.
 
     False when there is one by now, or when nothing can be done at this moment: what it waits
     for is noted then. `idle`, or asked for before: even if there is nothing to do.
@@ -227,12 +217,13 @@ async def _has_dispatcher(tx: AsyncConnection, session_id: UUID) -> bool:
 async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[str]:
     """Assets whose metadata the archive lacks and nobody is about to push; the last refused last.
 
-    A label whose road was over when its specimen was read; a script that reported after its end.
+    So it is with a label that was finalised when its specimen was read, and where a script
+    reported after its end. The subflow of a job in hand pushes by itself.
     """
     soon = select(job.c.id).where(
-        job.c.asset_guid == document.c.asset_guid, job.c.state.in_(TOLD_SOON)
+        job.c.asset_guid == document.c.asset_guid, job.c.state.in_(sorted(IN_HAND))
     )
-    nobody_soon = soon.limit(1).scalar_subquery().is_(None)  # as in `owed`
+    nobody_soon = soon.limit(1).scalar_subquery().is_(None)  # as in `is_unpushed`
     refused = (
         select(func.count().label("times"), func.max(history.c.at).label("last"))
         .where(history.c.asset_guid == document.c.asset_guid, history.c.what == REFUSED)
@@ -246,7 +237,7 @@ async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[st
         .where(is_unpushed(), document.c.updated_at < func.now() - patience, nobody_soon)
         .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
         .order_by(refused.c.times, document.c.updated_at)
-        .limit(MOST_UNTOLD)
+        .limit(MAX_PUSHES)
     )
     return list((await tx.execute(statement)).scalars())
 
@@ -254,7 +245,11 @@ async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[st
 async def forgotten(tx: AsyncConnection, patience: timedelta) -> list[int]:
     """Jobs that have waited long and whose edges say that they should not."""
     ids = (await tx.execute(FORGOTTEN, {"patience": patience, "page": PAGE})).scalars().all()
-    return [verdict.job_id for verdict in await judge(tx, ids) if verdict.wanted() is not None]
+    return await _wrong(tx, ids)
+
+
+async def _wrong(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+    return [verdict.job_id for verdict in await judge(tx, job_ids) if verdict.wanted() is not None]
 
 
 async def re_evaluate(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
@@ -263,7 +258,7 @@ async def re_evaluate(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
     Each is a bug of ours: a move was not followed by the resolve it needs.
     """
     await lock(tx, job_ids)
-    wrong = [found.job_id for found in await judge(tx, job_ids) if found.wanted() is not None]
+    wrong = await _wrong(tx, job_ids)
     await wake(tx, await resolve(tx, wrong))
     return wrong
 
@@ -272,36 +267,31 @@ async def close_silent(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
     """End the rows of dispatchers that are long past their lease and hold no lock."""
     closed = []
     for row in (await tx.execute(SILENT, {"patience": patience})).all():
-        if not await _holds_lock(tx, row.session_id):
-            mine = update(dispatcher).where(
-                dispatcher.c.id == row.id, dispatcher.c.ended_at.is_(None)
-            )
-            await tx.execute(mine.values(ended_at=func.now(), ended_why="silent"))
+        # What some connection holds the lock of is a lease still.
+        high, low = (int.from_bytes(row.session_id.bytes[at : at + 4]) for at in (0, 4))
+        if not (await tx.execute(HOLDS, {"high": high, "low": low})).scalar_one():
+            mine = (dispatcher.c.id == row.id) & dispatcher.c.ended_at.is_(None)
+            end = update(dispatcher).where(mine)
+            await tx.execute(end.values(ended_at=func.now(), ended_why="silent"))
             closed.append(row.id)
     return closed
 
 
-async def _holds_lock(tx: AsyncConnection, session_id: UUID) -> bool:
-    """Whether some connection holds the lock of a session's lease."""
-    high, low = (int.from_bytes(session_id.bytes[at : at + 4]) for at in (0, 4))
-    return bool((await tx.execute(HOLDS, {"high": high, "low": low})).scalar_one())
-
-
 async def dead_runs(
     tx: AsyncConnection, patience: timedelta, *, within: timedelta
-) -> list[DeadRun]:
-    """Dispatchers that ended some time ago, but `within` the last while, newest first."""
+) -> dict[UUID, str]:
+    """The Prefect runs of dispatchers that ended some time ago, but `within` the last while.
+
+    Why each ended, by the run's id, newest first.
+    """
     over = func.coalesce(dispatcher.c.ended_at, dispatcher.c.alive_until)
     statement = (
-        select(dispatcher.c.id, dispatcher.c.flow_run_id, dispatcher.c.ended_why)
+        select(dispatcher.c.flow_run_id, dispatcher.c.ended_why)
         .where(dispatcher.c.flow_run_id.is_not(None))
         .where(over < func.now() - patience, over > func.now() - within)
         .order_by(over.desc())
     )
-    return [
-        DeadRun(row.id, row.flow_run_id, row.ended_why or "silent")
-        for row in await tx.execute(statement)
-    ]
+    return {row.flow_run_id: row.ended_why or "silent" for row in await tx.execute(statement)}
 
 
 async def known_runs(tx: AsyncConnection, flow_run_ids: Sequence[UUID]) -> set[UUID]:

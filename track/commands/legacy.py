@@ -53,7 +53,10 @@ class UnknownJob(LookupError):
 
 @dataclass(frozen=True)
 class BoundJob:
-    """A job under its lock, and the attempt that the caller speaks for, if there is one."""
+    """A job under its lock, and the attempt that the caller speaks for, if there is one.
+
+    `said_ids` are those that its script submitted, `earlier_ids` those of other attempts.
+    """
 
     job_id: int
     guid: str
@@ -80,7 +83,7 @@ class BoundJob:
         """Whether a job id may be this attempt's.
 
         While none has called, any may but those of the job's other attempts, which may be at
-        work still. Its script's own word of what it submitted always counts.
+        work still. An id that its script printed as submitted always counts.
         """
         if native_id in self.said_ids:
             return True
@@ -129,15 +132,11 @@ async def bind_job(
     )
     job_id = (await tx.execute(found)).scalar_one_or_none()
     if job_id is None:
-        raise await _unknown(tx, guid)
+        await parent_of(tx, guid)  # the asset is known
+        keys = select(stage.c.key).join(job).where(job.c.asset_guid == guid)
+        names = ", ".join((await tx.execute(keys.order_by(stage.c.position))).scalars())
+        raise UnknownJob(f"asset {guid} has no such job; its jobs are: {names or 'none'}")
     return await _read(tx, job_id, attempt_id)
-
-
-async def _unknown(tx: AsyncConnection, guid: str) -> LookupError:
-    await parent_of(tx, guid)
-    keys = select(stage.c.key).join(job).where(job.c.asset_guid == guid).order_by(stage.c.position)
-    names = ", ".join((await tx.execute(keys)).scalars())
-    return UnknownJob(f"asset {guid} has no such job; its jobs are: {names or 'none'}")
 
 
 async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> BoundJob:
@@ -181,7 +180,7 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
 
 
 def _ids_of_others(asked: Any) -> ScalarSelect[Any]:
-    """The job ids told by and of the job's other attempts, three to each, with nulls."""
+    """The job ids known of the job's other attempts, three to each, with nulls."""
     other, theirs = attempt.alias(), batch.alias()
     ids = array([other.c.external_id, other.c.started_by, theirs.c.external_id])
     found = (

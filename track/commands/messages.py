@@ -1,8 +1,8 @@
 """What a message about an attempt does to its job, once the protocol has judged it.
 
-`take` is one call for the message and its work: it is written to the inbox with what is to be
-announced of it, and all that follows is applied, in the caller's transaction. It says what became
-of the message: applied, recorded, stale, or repeated, when it came before and nothing was done.
+`take` writes it to the inbox with what is to be announced of it, and applies all that follows, in
+the caller's transaction. It returns what became of the message: applied, recorded, stale, or
+repeated, when it came before and nothing was done.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ from track.commands.results import (
     declare,
     register_child,
 )
-from track.commands.site_lacks import forget_lacks, note_lack
+from track.commands.site_health import forget_lacks, note_lack
 from track.jobs.attempts import (
     Attempt,
     LockedAttempt,
@@ -74,8 +74,10 @@ class Ending:
         return "lost" if self.outcome == "lost" else "failed"
 
 
-def attempt_event(of: LockedAttempt, kind: str) -> dict[str, Any]:
-    """The event that announces what happened to an attempt; `kind` as in `hpc.job.<kind>`."""
+def _event(of: LockedAttempt, kind: str) -> dict[str, Any] | None:
+    """The event `hpc.job.<kind>` of an attempt; None without a kind."""
+    if not kind:
+        return None
     found = of.attempt
     return events.job_event(
         f"hpc.job.{kind}",
@@ -100,7 +102,7 @@ async def take(
     kind: str = "",
 ) -> str:
     """Keep a message once, with the event of this `kind`, and do the work that follows from it."""
-    if await receive(tx, entry, how, attempt_event(of, kind) if kind else None) is None:
+    if await receive(tx, entry, how, _event(of, kind)) is None:
         return REPEATED
     if work is not None:
         await work(tx, of)
@@ -130,7 +132,7 @@ async def take_pieces(
     if row is None:
         return REPEATED
     how, kind = await _add(tx, of, result)
-    await applied(tx, row, how, attempt_event(of, kind) if kind else None)
+    await applied(tx, row, how, _event(of, kind))
     return how
 
 
@@ -177,7 +179,7 @@ async def bring_result(
 ) -> None:
     """Apply a module's result or nothing of it, and bring its job back.
 
-    `kept` is the result as it is remembered. One that cannot be taken fails the job.
+    `kept` is the result as it is stored. One that cannot be taken fails the job.
     """
     try:
         done = await _apply_whole(tx, of, result)
@@ -198,7 +200,7 @@ async def end_without_result(
 ) -> None:
     """Close an attempt, and have its job fail or be tried again; cancelled, if that was asked.
 
-    `native_id` is noted when none was told before.
+    `native_id` is noted when none is known.
     """
     found, why = of.attempt, ending.why
     if native_id:
@@ -246,7 +248,7 @@ async def add_derivative(
 async def miss_derivative(
     tx: AsyncConnection, of: LockedAttempt, ppi: int, note: str | None
 ) -> None:
-    """A derivative could not be made: the asset says so, and its job warns; it goes on."""
+    """Note that a derivative could not be made, on the asset, and have its job warn; it goes on."""
     await note_missing(tx, of.attempt.guid, ppi, actor=of.attempt.actor)
     text = f"no derivative for {ppi} ppi" + (f" ({note})" if note else "")
     await warn(tx, of.attempt.job_id, text)
@@ -255,7 +257,7 @@ async def miss_derivative(
 async def note_on_the_way(
     tx: AsyncConnection, of: LockedAttempt, warning: str, native_id: str
 ) -> None:
-    """Note a job id when none was told before, and have the job warn, if it is to."""
+    """Note a job id when none is known, and have the job warn, if it is to."""
     if native_id:
         await note_first_id(tx, of.attempt.id, native_id)
     if warning:

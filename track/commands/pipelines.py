@@ -8,7 +8,7 @@ edge. What follows of it for jobs is `track.commands.back_fill`'s.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,13 +23,6 @@ from track.schema.tables import edge, pipeline, stage
 
 UNREADABLE = RESERVED
 """The pipeline of assets whose metadata cannot be read: they only have an ingest to fail."""
-
-
-def unreadable_pipeline() -> Pipeline:
-    """The built-in pipeline of an asset that names none we know."""
-    return Pipeline.model_validate(
-        {"pipeline": UNREADABLE, "stages": [{"key": "ingest", "run": "refinery.ingest"}]}
-    )
 
 
 async def edit_pipelines(
@@ -60,32 +53,26 @@ async def load_pipelines(
     may lead into another pipeline of the same load. It touches no job, however many there are:
     stages that gained a job or other edges are marked, and `back_fill` goes through them.
     """
-    await _hold(tx)
-    known = {row.name: row for row in await tx.execute(select(pipeline))}
+    await _lock_all(tx)
+    rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition_hash))
+    known: dict[str, str] = {row.name: row.definition_hash for row in rows}
+    ingest = {"key": "ingest", "run": "refinery.ingest"}
+    unreadable = Pipeline.model_validate({"pipeline": UNREADABLE, "stages": [ingest]})
     changed = [
-        new
-        for new in (unreadable_pipeline(), *definitions)
-        if new.name not in known or known[new.name].definition_hash != new.definition_hash
+        new for new in (unreadable, *definitions) if known.get(new.name) != new.definition_hash
     ]
     before = await _shapes(tx)
     for new in changed:
         await _write_stages(tx, new, await _write_pipeline(tx, new))
-        old = known[new.name].definition_hash if new.name in known else None
-        await record(
-            tx,
-            actor=actor,
-            what="pipeline.definition",
-            old=old,
-            new=new.definition_hash,
-            why=new.name,
-        )
+        hashes = {"old": known.get(new.name), "new": new.definition_hash}
+        await record(tx, actor=actor, what="pipeline.definition", why=new.name, **hashes)
     for new in changed:
         await _write_edges(tx, new)
     await _mark(tx, before, await _shapes(tx))
     return [new.name for new in changed]
 
 
-async def _hold(tx: AsyncConnection) -> None:
+async def _lock_all(tx: AsyncConnection) -> None:
     """Lock all that an edit writes, then the edges: with these it has to wait for nobody."""
     for rows in (
         # The reserved one last, as claims do.
@@ -109,7 +96,7 @@ SHAPES = text("""
                     WHERE e.stage_id = s.id AND e.selector = 'children')) AS emitters
     FROM track.stage s WHERE s.archived_at IS NULL
 """)
-"""On what a job of each stage is judged."""
+"""What decides whether a job of each stage may run."""
 
 
 async def _shapes(tx: AsyncConnection) -> dict[int, Any]:
@@ -127,12 +114,10 @@ MARK = text("""
 
 async def _mark(tx: AsyncConnection, before: dict[int, Any], after: dict[int, Any]) -> None:
     """Mark the stages whose jobs are to be made, or to be judged anew; none without assets."""
-    concerned = {
-        *(each for each in after if each not in before or before[each] != after[each]),
-        *(each for each in before if each not in after),
-    }
-    fresh = sorted(after.keys() - before.keys())
-    await tx.execute(MARK, {"concerned": sorted(concerned), "fresh": fresh})
+    gone, fresh = before.keys() - after.keys(), after.keys() - before.keys()
+    changed = {each for each in after.keys() & before.keys() if before[each] != after[each]}
+    given = {"concerned": sorted(gone | fresh | changed), "fresh": sorted(fresh)}
+    await tx.execute(MARK, given)
 
 
 async def _write_pipeline(tx: AsyncConnection, new: Pipeline) -> int:
@@ -166,9 +151,7 @@ def _stage_row(new: Stage, position: int) -> dict[str, Any]:
 
 
 async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) -> None:
-    live = stage.c.archived_at.is_(None) & (stage.c.pipeline_id == pipeline_id)
-    rows = await tx.execute(select(stage.c.key, stage.c.id).where(live))
-    known: dict[str, int] = {row.key: row.id for row in rows}
+    known = await _live_stages(tx, pipeline.c.id == pipeline_id)
     for each in new.stages:
         row = _stage_row(each, new.positions[each.key])
         if each.key in known:
@@ -191,20 +174,19 @@ async def _archive(tx: AsyncConnection, stages: list[int]) -> None:
 
 
 async def _write_edges(tx: AsyncConnection, new: Pipeline) -> None:
-    own = await _live_stages(tx, new.name)
-    emitted = await _live_stages(tx, new.emits) if new.emits else {}
+    own = await _live_stages(tx, pipeline.c.name == new.name)
+    emitting = select(stage.c.pipeline_id).where(
+        stage.c.emits == new.name, stage.c.archived_at.is_(None)
+    )
+    elsewhere = {
+        "children": await _live_stages(tx, pipeline.c.name == new.emits),
+        "parent": await _live_stages(tx, pipeline.c.id.in_(emitting)),
+    }
     await tx.execute(delete(edge).where(edge.c.stage_id.in_(own.values())))
     rows = [
-        _edge_row(own[each.key], need, emitted if need.of.kind == "children" else own)
+        _edge_row(own[each.key], need, elsewhere.get(need.of.kind, own))
         for each in new.stages
         for need in each.needs
-        if need.of.kind != "parent"
-    ]
-    rows += [
-        _edge_row(own[each.key], need, await _emitters(tx, new.name))
-        for each in new.stages
-        for need in each.needs
-        if need.of.kind == "parent"
     ]
     if rows:
         await tx.execute(insert(edge), rows)
@@ -222,22 +204,12 @@ def _edge_row(stage_id: int, need: Need, upstreams: dict[str, int]) -> dict[str,
     }
 
 
-async def _live_stages(tx: AsyncConnection, name: str | None) -> dict[str, int]:
+async def _live_stages(tx: AsyncConnection, of: ColumnElement[bool]) -> dict[str, int]:
+    """The ids of the stages that these pipelines have today, by key."""
     statement = (
         select(stage.c.key, stage.c.id)
         .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
-        .where(pipeline.c.name == name, stage.c.archived_at.is_(None))
-    )
-    return {row.key: row.id for row in await tx.execute(statement)}
-
-
-async def _emitters(tx: AsyncConnection, name: str) -> dict[str, int]:
-    """The stages of the pipelines whose stages emit assets of this one."""
-    emitting = select(stage.c.pipeline_id).where(
-        stage.c.emits == name, stage.c.archived_at.is_(None)
-    )
-    statement = select(stage.c.key, stage.c.id).where(
-        stage.c.pipeline_id.in_(emitting), stage.c.archived_at.is_(None)
+        .where(of, stage.c.archived_at.is_(None))
     )
     return {row.key: row.id for row in await tx.execute(statement)}
 

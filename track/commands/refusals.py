@@ -1,6 +1,6 @@
 """Whether the archive takes no files at all, or refuses those of one asset.
 
-An outage meets everybody, and says nothing against a specimen: it is waited out, however
+An outage meets everybody, and is no fault of a specimen: it is waited out, however
 long it lasts. Only an asset that is refused while others' files are taken has failed.
 """
 

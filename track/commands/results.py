@@ -90,7 +90,7 @@ async def apply_barcode(
 ) -> list[str]:
     """Record the codes of a sheet: metadata, the asset's subject, and its object's links.
 
-    A subject we have no word for is kept as it came; it never stops the job. What a person
+    A subject that is none of ours is kept as it came; it never stops the job. What a person
     should know is returned, and holds the asset: a code that names no specimen, none where
     `stage_id` expects one. Where nothing was read, what is known stays.
     """
@@ -244,12 +244,12 @@ async def note_child_file(
 
 
 async def _resize(tx: AsyncConnection, guid: str) -> None:
-    """Let an asset's size be that of its files, in whole MB of 10^6 bytes."""
-    whole = func.ceil(file.c.size_bytes / 1_000_000.0)
-    total = select(func.greatest(1, func.coalesce(func.sum(whole), 1)))
+    """Let an asset's size be that of its files, each rounded up to MB of 10^6 bytes."""
+    megabytes_ = func.sum(func.ceil(file.c.size_bytes / 1_000_000.0))
+    total = select(func.greatest(1, func.coalesce(megabytes_, 1)))
     mine = total.where(file.c.asset_guid == guid, file.c.deleted_at.is_(None))
-    values = {"size_mb": mine.scalar_subquery()}
-    await tx.execute(update(asset).where(asset.c.guid == guid).values(values))
+    size = {"size_mb": mine.scalar_subquery()}
+    await tx.execute(update(asset).where(asset.c.guid == guid).values(size))
 
 
 async def apply_uploaded(tx: AsyncConnection, guid: str, names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.jobs.verbs import resubmit
 from track.schema.tables import asset, file
 
-MOST = 200
+MAX_LEFTOVERS = 200
 """Leftover shares that one look names."""
 
 AT_HAND = text("""
@@ -73,8 +73,8 @@ class Leftover:
 
 async def opening(tx: AsyncConnection, guid: str, mb: int) -> bool:
     """Note, before it happens, that a share of so many MB is opened; whether none was known."""
-    held = select(asset.c.share_mb).where(asset.c.guid == guid).with_for_update(key_share=True)
-    before = (await tx.execute(held)).scalar_one()
+    known = select(asset.c.share_mb).where(asset.c.guid == guid).with_for_update(key_share=True)
+    before = (await tx.execute(known)).scalar_one()
     await _note(tx, guid, share_mb=mb, share_opened_at=None)
     return before is None
 
@@ -111,20 +111,19 @@ async def opening_for(tx: AsyncConnection, job_id: int) -> bool:
 
 async def leftovers(tx: AsyncConnection, patience: timedelta) -> Sequence[Leftover]:
     """Open shares of assets with which nothing is in hand, since `patience` or longer."""
-    rows = await tx.execute(
-        text(f"{LEFTOVER} ORDER BY a.guid LIMIT {MOST}"), {"patience": patience}
-    )
+    some = text(f"{LEFTOVER} ORDER BY a.guid LIMIT {MAX_LEFTOVERS}")
+    rows = await tx.execute(some, {"patience": patience})
     return [Leftover(row.guid, row.may_discard) for row in rows]
 
 
 async def hold_leftover(tx: AsyncConnection, guid: str, patience: timedelta) -> bool:
-    """Hold an asset while its share is closed; False when it is used again, or held already.
+    """Lock an asset while its share is closed; False when it is used again, or locked already.
 
     Until the transaction ends nobody can have the asset done again.
     """
     mine = select(asset.c.guid).where(asset.c.guid == guid)
-    held = mine.with_for_update(key_share=True, skip_locked=True)
-    if (await tx.execute(held)).first() is None:
+    locked = await tx.execute(mine.with_for_update(key_share=True, skip_locked=True))
+    if locked.first() is None:
         return False
     still = text(f"{LEFTOVER} AND a.guid = :guid")
     found = await tx.execute(still, {"guid": guid, "patience": patience})

@@ -1,6 +1,9 @@
 """How sites do: those that cannot work get no new work, and what waits there goes elsewhere.
 
-Every change is recorded and announced once, however often a driver says it.
+A site that lacks a library cannot run the modules that need it, and gets none of their jobs.
+After a pause that grows, one job may try it again: its success, or a person who prepares the
+site, takes the note back. Every change is recorded and announced once, however often a driver
+reports it.
 """
 
 from typing import Any
@@ -9,15 +12,16 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
+from schemas.backoff import Backoff
 from schemas.sites import CAPABILITIES, KINDS_HERE
 from track.commands.switches import AT_SITES, wake_where
 from track.jobs.edges import lock_edges
 from track.jobs.sites import DRIVEN, PATIENCE, TAKES, NoSite, choose_site
 from track.jobs.verbs import move_site
 from track.records.outbox import put
-from track.schema.arrays import array_of
+from track.schema.arrays import any_of, array_of
 from track.schema.history import record
-from track.schema.tables import site
+from track.schema.tables import site, stage
 
 SEEN = text(f"""
     WITH before AS (SELECT t.name, {DRIVEN} AS driven FROM track.site t WHERE t.name = :site)
@@ -67,6 +71,24 @@ STUCK_NO_MORE = text("""
       AND j.state = 'queued' AND starts_with(j.reason, :why)
 """)
 
+PAUSES = Backoff(300.0, 3600.0)
+
+NOTE_LACK = text("""
+    UPDATE track.site SET lacks = lacks || jsonb_build_object(CAST(:run AS text),
+        jsonb_build_object('why', CAST(:why AS text), 'times', CAST(:times AS integer),
+                           'until', now() + make_interval(secs => :pause)))
+    WHERE name = :site
+""")
+KNOWN_LACK = text("""
+    SELECT CAST(lacks -> CAST(:run AS text) ->> 'times' AS integer) AS times,
+           CAST(lacks -> CAST(:run AS text) ->> 'until' AS timestamptz) > now() AS in_force
+    FROM track.site WHERE name = :site FOR NO KEY UPDATE
+""")
+LAPSED = text("""
+    SELECT EXISTS (SELECT 1 FROM track.site t, jsonb_each(t.lacks) l
+                    WHERE t.open AND CAST(l.value ->> 'until' AS timestamptz) < now())
+""")
+
 WAITS = "it waits for site"
 
 
@@ -77,18 +99,18 @@ async def seen(tx: AsyncConnection, name: str) -> None:
 
 
 async def note_silence(tx: AsyncConnection, *, actor: str) -> list[str]:
-    """Degrade the sites that nobody drives, and move what waits there; what was found, in words.
+    """Degrade the sites that nobody drives, and move what waits there; a line for each change.
 
-    Only what is news is told. A site's driver takes it back with its first good turn.
+    A site's driver takes it back with its first good turn.
     """
-    news = []
+    lines = []
     for row in (await tx.execute(SILENT)).all():
         why = row.degraded or _nobody(row)
         if await degrade(tx, row.name, why, actor=actor):
-            news.append(f"site {row.name}: {why}")
+            lines.append(f"site {row.name}: {why}")
         if moved := await leave(tx, row.name, why=f"site {row.name}: {why}", actor=actor):
-            news.append(f"site {row.name}: {moved} queued jobs moved elsewhere")
-    return news
+            lines.append(f"site {row.name}: {moved} queued jobs moved elsewhere")
+    return lines
 
 
 def _nobody(row: Row[Any]) -> str:
@@ -105,7 +127,7 @@ async def degrade(
 ) -> bool:
     """Note that a site cannot work, and announce it; False when that was known.
 
-    With `renew` another reason than the one known is news as well.
+    With `renew` another reason than the one known counts as well.
     """
     row = select(site.c.degraded).where(site.c.name == name).with_for_update(key_share=True)
     before = (await tx.execute(row)).scalar_one_or_none()
@@ -166,6 +188,46 @@ async def leave(
         reason = f"{WAITS} {name}: {why.removeprefix(f'site {name}: ')}"
         await tx.execute(STUCK, {"site": name, "why": reason})
     return moved
+
+
+async def note_lack(tx: AsyncConnection, name: str, run: str, why: str) -> None:
+    """Give a site no more jobs of a module, and move those that wait there.
+
+    Reported again by the jobs that were under way there, it changes nothing.
+    """
+    row = (await tx.execute(KNOWN_LACK, {"site": name, "run": run})).one_or_none()
+    if row is None or row.in_force:
+        return
+    times = (row.times or 0) + 1
+    given = {"site": name, "run": run, "why": why, "times": times}
+    await tx.execute(NOTE_LACK, given | {"pause": PAUSES.pause_s(times)})
+    why_not = f"it cannot run module {run}: {why}"
+    if times == 1:
+        await record(tx, actor=f"driver:{name}", what="site.lacks", old=None, new=why_not)
+        await announce(tx, events.SITE_DEGRADED, name, why_not)
+    await leave(tx, name, why=f"site {name}: {why_not}", run=run)
+
+
+async def forget_lacks(tx: AsyncConnection, name: str, *, actor: str, run: str = "") -> None:
+    """A site runs a module after all, or every module: what waited for that is woken."""
+    row = select(site.c.lacks).where(site.c.name == name).with_for_update(key_share=True)
+    lacks: dict[str, Any] = (await tx.execute(row)).scalar_one_or_none() or {}
+    gone = sorted({run} & set(lacks) if run else lacks)
+    if not gone:
+        return
+    left = {each: lack for each, lack in lacks.items() if each not in gone}
+    await tx.execute(update(site).where(site.c.name == name).values(lacks=left))
+    new = f"it runs module {', '.join(gone)} again"
+    await record(tx, actor=actor, what="site.lacks", old=str(lacks[gone[0]]["why"]), new=new)
+    await announce(tx, events.SITE_RECOVERED, name, new)
+    await wake_where(tx, (stage.c.kind == "module") & any_of(stage.c.run, gone))
+
+
+async def wake_for_probes(tx: AsyncConnection) -> None:
+    """Where a site's pause is over, wake those of whose jobs one may try it again."""
+    if (await tx.execute(LAPSED)).scalar_one():
+        lacking = select(text("1")).select_from(site).where(site.c.lacks.has_key(stage.c.run))
+        await wake_where(tx, (stage.c.kind == "module") & lacking.correlate(stage).exists())
 
 
 async def announce(tx: AsyncConnection, event: str, name: str, why: str) -> None:

@@ -1,7 +1,7 @@
-"""Alarms: what is wrong with a part of the system, said once when it begins and when it ends.
+"""Alarms: what is wrong with a part of the system, announced once when it begins and when it ends.
 
-The history remembers what was said last of each subject, so that whoever looks every minute
-says nothing twice, and a look that dies before its transaction ends has said nothing.
+The history has what was announced last of each subject, so that whoever looks every minute
+announces nothing twice, and a look that dies before its transaction ends has announced nothing.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Subject:
 async def set_alarm(
     tx: AsyncConnection, subject: Subject, trouble: str | None, remedy: str = ""
 ) -> bool:
-    """Say that a subject is in trouble, or (None) well; False when that was said last.
+    """Announce that a subject is in trouble, or (None) well; False when that is known.
 
     One that was never in trouble is well. To be called by one at a time.
     """
@@ -75,19 +75,18 @@ async def set_alarm(
 
 
 async def note_known(tx: AsyncConnection, subject: Subject) -> None:
-    """Remember that there is such a subject, and that it is well, the first time it is seen."""
+    """Record that there is such a subject, and that it is well, the first time it is seen."""
     if await last_said(tx, subject) is None:
         await record(tx, actor=ACTOR, what=subject.what, new=OFF, why="heard of")
 
 
 async def last_said(tx: AsyncConnection, subject: Subject) -> str | None:
-    """`on`, `off`, or None when nothing was ever said of it."""
-    said: str | None = (await tx.execute(LAST, {"what": subject.what})).scalar_one_or_none()
-    return said
+    """What was announced last of a subject: `on`, `off`, or None when it was never heard of."""
+    return (await tx.execute(LAST, {"what": subject.what})).scalar_one_or_none()
 
 
 async def said_of(tx: AsyncConnection, kind: str) -> dict[str, str]:
-    """What was said last of every subject of a kind, by its name."""
+    """What was announced last of every subject of a kind, by its name."""
     prefix = f"alarm.{kind}."
     rows = await tx.execute(RAISED, {"prefix": prefix})
     return {row.what.removeprefix(prefix): row.new for row in rows}

@@ -1,6 +1,5 @@
 """Stages of which most jobs fail: something is wrong with the stage, not with the specimens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -70,7 +69,7 @@ class Ends:
 
     @property
     def is_well(self) -> bool:
-        """Whether one that failed is well again: far from the line, or it would be said often."""
+        """Whether one that failed is well again: far from the line, or it would change often."""
         return self.failed < FEW or self.failed * 4 < self.ends
 
     def sentence(self) -> str:
@@ -88,8 +87,10 @@ async def watch_stages(tx: AsyncConnection) -> list[str]:
     if not suspects | failing:
         return []
     lines = []
-    found = {f"{each.pipeline}/{each.stage}": each for each in await _ends(tx, suspects | failing)}
-    for name in sorted(suspects | failing):
+    names = sorted(suspects | failing)
+    rows = await tx.execute(ENDS, {"stages": names, "latest": LATEST, "read": READ})
+    found = {f"{row.pipeline}/{row.stage}": Ends(**row._mapping) for row in rows}
+    for name in names:
         pipeline, _, stage = name.partition("/")
         each = found.get(name, Ends(pipeline, stage, 0, 0, None))
         subject = Subject("stage", name, STAGE_FAILING, pipeline=pipeline)
@@ -103,8 +104,3 @@ async def watch_stages(tx: AsyncConnection) -> list[str]:
         elif each.is_well and await set_alarm(tx, subject, None):
             lines.append(f"stage {name} does not fail any more")
     return lines
-
-
-async def _ends(tx: AsyncConnection, stages: set[str]) -> Sequence[Ends]:
-    given = {"stages": sorted(stages), "latest": LATEST, "read": READ}
-    return [Ends(**row._mapping) for row in await tx.execute(ENDS, given)]

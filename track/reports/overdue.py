@@ -1,7 +1,7 @@
 """Jobs at sites that take longer than they were expected to, and what was expected.
 
-Nothing is ended for it: silence is no evidence of an end. It is said once for each attempt in
-a queue, and once while it runs.
+Nothing is ended for it: silence is no evidence of an end. It is announced once for each attempt
+in a queue, and once while it runs.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ OVERDUE = f"({SINCE} < now() - make_interval(secs => CAST({EXPECTED_S} AS float)
 """Whether job `j` of stage `s`, with attempt `t` in batch `b`, is overdue; `j` is at a site."""
 
 MAX_JOBS = 500
-"""Jobs told of by one look; the others' turn comes a minute later."""
+"""Jobs announced by one look; the others' turn comes a minute later."""
 
 # The first condition is that of the index job_moving.
 FIND = text(f"""

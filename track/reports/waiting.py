@@ -2,7 +2,7 @@
 
 `FACTS` reads what bears on a job, by its id, and joins only rows of that job's own asset,
 stage, site and session, so that it costs the same however much was ever done. What a claim
-decides (`jobs.claims`, `jobs.sites`) is asked of the claim's own words, so that the answer
+decides (`jobs.claims`, `jobs.sites`) is asked by the claim's own conditions, so that the answer
 cannot differ from what happens. `track.reports.waiting_words` makes the sentence.
 """
 
@@ -56,7 +56,7 @@ SITES = f"""
 
 FACTS = text(f"""
     SELECT j.id, a.guid, a.session_id, a.pipeline_id, p.name AS pipeline, s.key AS stage,
-           s.kind, s.run, j.state, j.reason AS said, j.available_at, j.updated_at AS since,
+           s.kind, s.run, j.state, j.reason AS noted, j.available_at, j.updated_at AS since,
            j.available_at > now() AS later,
            s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
            a.admitted_at IS NULL AND a.parent_guid IS NULL
@@ -98,7 +98,7 @@ NEED_PERSON = text("""
             SELECT a.guid, a.attention
             UNION ALL SELECT c.guid, c.attention FROM track.asset c WHERE c.parent_guid = a.guid
         ) m
-        -- As a lateral join: an EXISTS beside an OR is answered by reading every job there is.
+        -- As a lateral join: an EXISTS in an OR is answered by reading every job there is.
         LEFT JOIN LATERAL (
             SELECT j.id FROM track.job j
              WHERE j.asset_guid = m.guid AND j.state IN ('failed', 'cancelled') LIMIT 1
@@ -153,11 +153,11 @@ async def of_session(tx: AsyncConnection, session_id: UUID, limit: int = 2000) -
 
     Those that wait for others are among them only when it has no others.
     """
-    given = {"session": session_id, "limit": limit}
-    ids = (await tx.execute(OF_SESSION, given | {"not": ["waiting"]})).scalars().all()
-    if not ids:
-        ids = (await tx.execute(OF_SESSION, given | {"not": []})).scalars().all()
-    return await reasons(tx, ids)
+    for left_out in (["waiting"], []):
+        given = {"session": session_id, "limit": limit, "not": left_out}
+        if ids := (await tx.execute(OF_SESSION, given)).scalars().all():
+            return await reasons(tx, ids)
+    return []
 
 
 async def anywhere(tx: AsyncConnection, limit: int = 2000) -> list[Waits]:

@@ -1,7 +1,7 @@
-"""What a person is told of a job that does not move: one short word, and one sentence.
+"""What a person reads of a job that does not move: one short word, and one sentence.
 
-A sentence says what is waited for and, where a person can help, what to do. It holds no
-clock that runs: the same standstill is told in the same words until something changes.
+A sentence says what is waited for and, where a person can help, what to do. It names no time
+that passes: it stays the same until something changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,9 @@ def explained(row: Row[Any], full: Full | None, load: Load | None) -> Waits:
         case "returned":
             kind, reason = _returned(row)
         case _:
-            kind, reason = Kind.PERSON, _decide(row)
+            why = row.noted or "nothing was said"
+            kind = Kind.PERSON
+            reason = f"{why}; a person decides: operate/resubmit or operate/skip"
     until = row.available_at if kind is Kind.BACKOFF else None
     return Waits(
         row.id, row.guid, row.session_id, row.pipeline, row.stage, row.state,
@@ -116,7 +118,7 @@ def _edge(row: Row[Any], edge: Mapping[str, Any]) -> str:
         return ""
     if not others:
         return f"waits for {stage} of a neighbour that does not exist"
-    (first, *_) = others
+    first = others[0]
     if first["guid"] == row.guid:
         return f"waits for {stage} of itself, which {_is(first['state'])}"
     whose = "its parent" if edge["selector"] == "parent" else "its neighbour"
@@ -129,29 +131,23 @@ def _state(jobs: Sequence[Mapping[str, str]]) -> str:
 
 
 def _is(state: str) -> str:
-    return (
-        state if state == "failed" else "was cancelled" if state == "cancelled" else f"is {state}"
-    )
+    return {"failed": "failed", "cancelled": "was cancelled"}.get(state, f"is {state}")
 
 
 def _ready(row: Row[Any], full: Full | None) -> Explanation:
     """The first of what holds a ready job, in the order in which a claim asks."""
-    if row.attention or row.parents_attention:
-        whose = "" if row.attention else f" (its parent {row.parent_guid})"
+    if note := row.attention or row.parents_attention:
         guid = row.guid if row.attention else row.parent_guid
-        text = row.attention or row.parents_attention
-        return Kind.ATTENTION, f"needs a person{whose}: {text}; operate/attention {guid} ends it"
-    if not row.pipeline_on:
-        return Kind.SWITCH, f"pipeline {row.pipeline} is switched off; operate/switch it on"
-    if not row.stage_on:
-        return (
-            Kind.SWITCH,
-            f"stage {row.stage} of {row.pipeline} is switched off; operate/switch it on",
-        )
+        whose = "" if row.attention else f" (its parent {guid})"
+        return Kind.ATTENTION, f"needs a person{whose}: {note}; operate/attention {guid} ends it"
+    if not (row.pipeline_on and row.stage_on):
+        pipeline, stage = f"pipeline {row.pipeline}", f"stage {row.stage} of {row.pipeline}"
+        off = stage if row.pipeline_on else pipeline
+        return Kind.SWITCH, f"{off} is switched off; operate/switch it on"
     if row.without_site:
         return Kind.SITE, _no_site(row)
     if row.later:
-        return Kind.BACKOFF, f"is tried again later: {row.said or 'it was put off'}"
+        return Kind.BACKOFF, f"is tried again later: {row.noted or 'it was put off'}"
     if full is not None:
         return Kind.ROOM, _no_room(row, full)
     if not row.dispatcher:
@@ -194,21 +190,20 @@ BOUNDS = {
     "open_shares_mb": ("shares_mb", "MB of shares of {pipeline} are open or reserved"),
     "synchronising": ("synchronising", "synchronisations of {pipeline} are under way"),
 }
-"""The bounds of a throttle: which figure of the room each one limits, and its words."""
+"""The bounds of a throttle: which figure of the room each one limits, and how it is said."""
 
 
 def _no_room(row: Row[Any], full: Full) -> str:
-    rooms = [(full.pipeline, full.room)]
-    if full.room.whole is not None:
-        rooms.append(("all pipelines", full.room.whole))
-    bounds = [_bound(row, whose, room, name) for whose, room in rooms for name in BOUNDS]
-    held = (
-        f"; {full.held} specimens inside need a person (attention, failed): see refinery why"
-        if full.held
-        else ""
-    )
+    rooms = ((full.pipeline, full.room), ("all pipelines", full.room.whole))
+    bounds = [_bound(row, whose, room, name) for whose, room in rooms if room for name in BOUNDS]
     full_of = ", ".join(each for each in bounds if each)
-    return f"waits for room: {full_of or f'the throttle of {full.pipeline} is full'}{held}"
+    reason = f"waits for room: {full_of or f'the throttle of {full.pipeline} is full'}"
+    if not full.held:
+        return reason
+    return (
+        f"{reason}; {full.held} specimens inside need a person (attention, failed): see refinery "
+        "why"
+    )
 
 
 def _bound(row: Row[Any], whose: str, room: Room, name: str) -> str:
@@ -247,12 +242,12 @@ def _at_site(row: Row[Any], load: Load | None) -> Explanation:
     trouble = _trouble(row)
     if row.overdue:
         does = "runs at" if row.state == "running" else "waits at"
-        because = f": {row.said}" if row.said and row.state == "queued" else ""
+        because = f": {row.noted}" if row.noted and row.state == "queued" else ""
+        there = f"there for {row.external_id}" if row.external_id else "there"
         return (
             Kind.OVERDUE,
-            f"{does} {site} longer than was expected{because}{trouble}; look there"
-            f"{f' for {row.external_id}' if row.external_id else ''}, then operate/cancel or "
-            "operate/lost",
+            f"{does} {site} longer than was expected{because}{trouble}; look {there}, then "
+            "operate/cancel or operate/lost",
         )
     if row.state == "running":
         return Kind.RUNNING, f"runs at {site}{trouble}"
@@ -266,13 +261,13 @@ def _trouble(row: Row[Any]) -> str:
 
 
 def _queued(row: Row[Any], load: Load | None) -> str:
-    site, because = row.site, f": {row.said}" if row.said else ""
+    site, because = row.site, f": {row.noted}" if row.noted else ""
     if row.batch_id is None:
         limits = row.site_def or {}
         places = limits.get("capacity", 1000)
+        pending = limits.get("max_queued")
         if load is not None and load.sent >= places:
             return f"waits for room at {site}: {load.sent} of {places} jobs are there{because}"
-        pending = limits.get("max_queued")
         if load is not None and pending is not None and load.waiting >= pending:
             return f"waits for room at {site}: {load.waiting} of {pending} are pending{because}"
         return f"waits to be sent to {site}{because}"
@@ -284,11 +279,6 @@ def _queued(row: Row[Any], load: Load | None) -> str:
 def _returned(row: Row[Any]) -> Explanation:
     if row.awaited:
         return Kind.OUTPUTS, f"its files are to be brought from {row.site}{_trouble(row)}"
-    if row.said and row.dispatcher:
-        return Kind.WORK, f"its last steps are done: {row.said}"
+    if row.noted and row.dispatcher:
+        return Kind.WORK, f"its last steps are done: {row.noted}"
     return _in_hand(row, "does its last steps (metadata to the archive)")
-
-
-def _decide(row: Row[Any]) -> str:
-    why = row.said or "nothing was said"
-    return f"{why}; a person decides: operate/resubmit or operate/skip"

@@ -18,7 +18,7 @@ from hpc.sites.collect import report
 from hpc.sites.faults import ProgramFailures
 from hpc.sites.slurm.state import SiteState
 from schemas.backoff import Backoff
-from track.commands.site_lacks import note_lack
+from track.commands.site_health import note_lack
 from track.jobs.batches import Batch, mark_array, note_pending, release_declined, stages_at
 from track.jobs.batching import StageLimits
 from track.jobs.sites import note_fault

@@ -83,17 +83,17 @@ async def test_a_derivative_made_while_its_label_gets_a_code_has_it(world: World
     assert await codes(world, "label_72") == ("B1",)
 
 
-async def test_the_archive_is_owed_what_it_knows_of_and_lacks(world: World) -> None:
+async def test_what_the_archive_knows_of_and_lacks_is_to_be_pushed(world: World) -> None:
     await read(world, "label", LABEL)
     await transact(world.engine, derive, "label")
     await world.finish_all()
     await world.sql("UPDATE metadata.document SET ars_revision = revision")
 
-    async def owed() -> list[str]:
+    async def to_push() -> list[str]:
         return await transact(world.engine, unpushed_relatives, "specimen")
 
-    assert await owed() == []
+    assert await to_push() == []
     await read(world, "specimen", SPECIMEN)
-    assert await owed() == ["label", "label_72"]
+    assert await to_push() == ["label", "label_72"]
     await world.sql("UPDATE track.job SET state = 'claimed' WHERE asset_guid = 'label_72'")
-    assert await owed() == ["label"], "its creation is under way and tells it"
+    assert await to_push() == ["label"], "its creation is under way and brings it"

@@ -15,8 +15,14 @@ from tests.support.sites import install_sites
 from tests.support.world import World, new
 from track.commands import operations
 from track.commands.selection import CannotDo
-from track.commands.site_health import leave, note_silence, recover, seen
-from track.commands.site_lacks import forget_lacks, wake_for_probes
+from track.commands.site_health import (
+    forget_lacks,
+    leave,
+    note_silence,
+    recover,
+    seen,
+    wake_for_probes,
+)
 from track.jobs import verbs
 from track.jobs.sites import NoSite, choose_site, load_sites
 from track.schema.database import transact
@@ -130,7 +136,7 @@ async def test_a_site_may_be_given_more_patience(world: World) -> None:
     assert await chosen(world, "ocr") == "first"
 
 
-async def test_a_site_never_seen_gets_none_and_is_told_of_once_it_had_its_time(
+async def test_a_site_never_seen_gets_none_and_is_degraded_once_it_had_its_time(
     world: World,
 ) -> None:
     await world.sql("UPDATE track.site SET seen_at = NULL WHERE name = 'first'")

@@ -197,7 +197,7 @@ async def test_a_label_sheet_gets_the_identifiers_with_the_codes(world: World) -
     assert (document.barcode, document.specimen_pid) == (("115ff7",), (QR,))
 
 
-async def test_uris_that_the_document_came_with_are_named_before_the_archive_is_told(
+async def test_uris_that_the_document_came_with_are_named_before_the_archive_gets_it(
     world: World,
 ) -> None:
     unknown = "https://example.org/1"

@@ -124,7 +124,7 @@ async def test_priorities_begin_at_one_whatever_stages_of_ours_come_before(
     ]
 
 
-async def test_the_job_a_script_said_it_submitted_is_the_one_that_is_shown(
+async def test_the_job_id_that_a_script_printed_is_the_one_that_is_shown(
     engine: AsyncEngine,
 ) -> None:
     world = await scripted(engine)

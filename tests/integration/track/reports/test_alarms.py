@@ -158,7 +158,7 @@ async def test_failures_of_an_hour_ago_raise_no_alarm_and_end_one(world: World) 
     assert await transact(world.engine, watch_stages) == []
 
 
-async def test_an_alarm_is_said_when_it_begins_and_when_it_ends(world: World) -> None:
+async def test_an_alarm_is_announced_when_it_begins_and_when_it_ends(world: World) -> None:
     async def say(trouble: str | None) -> bool:
         return await transact(world.engine, set_alarm, ARCHIVE, trouble, "wait")
 

@@ -119,7 +119,7 @@ async def test_a_join_says_how_many_children_are_awaited_and_which_stopped(world
     assert of_parent.reason == "waits for derive of its parent g, which is waiting"
 
 
-async def test_attention_is_told_with_its_text_and_holds_the_derivatives_too(world: World) -> None:
+async def test_attention_is_shown_with_its_text_and_holds_the_derivatives_too(world: World) -> None:
     await world.register(new("g_1", "D", parent_guid="g"))
     await world.sql("UPDATE track.job SET state = 'ready' WHERE asset_guid = 'g_1'")
     await switch(world, switches.set_attention, "g", "the label is blurred")
@@ -137,7 +137,7 @@ async def test_switches_are_named(world: World) -> None:
     assert "pipeline P is switched off" in (await why(world, "load")).reason
 
 
-async def test_of_every_site_it_is_said_why_it_takes_nothing(world: World) -> None:
+async def test_of_every_site_the_reason_is_given_why_it_takes_nothing(world: World) -> None:
     await transact(world.engine, degrade, "here", "its disk is full")
     found = await why(world, "load")
     assert found.kind == Kind.SITE
@@ -188,7 +188,9 @@ async def test_a_throttle_of_megabytes_says_what_is_needed(world: World) -> None
     assert found.reason.endswith("and it needs 40")
 
 
-async def test_nobody_at_the_session_is_told_and_else_it_is_taken_in_its_turn(world: World) -> None:
+async def test_a_session_without_dispatcher_is_shown_and_else_it_is_taken_in_its_turn(
+    world: World,
+) -> None:
     assert (await why(world, "load")).kind == Kind.TURN
     await world.claim()
     assert (await why(world, "load")).kind == Kind.WORK

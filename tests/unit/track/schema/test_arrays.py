@@ -14,9 +14,6 @@ SHORT = {
     "track/jobs/takeover.py: alive",
     # What a pipeline's definition names, never more than it has stages:
     "track/jobs/exclusions.py: rule.stages",
-    "track/commands/legacy.py: names",
-    "track/commands/pipelines.py: gone",
-    "track/commands/pipelines.py: names",
     "track/commands/pipelines.py: own.values()",
     "track/commands/pipelines.py: stages",
 }
