@@ -55,7 +55,7 @@ class UnknownJob(LookupError):
 class BoundJob:
     """A job under its lock, and the attempt that the caller speaks for, if there is one.
 
-    `said_ids` are those that its script submitted, `earlier_ids` those of other attempts.
+    `script_ids` are those that its script submitted, `earlier_ids` those of other attempts.
     """
 
     job_id: int
@@ -66,7 +66,7 @@ class BoundJob:
     locked: LockedAttempt | None
     native_ids: frozenset[str]
     returned: bool
-    said_ids: frozenset[str] = frozenset()
+    script_ids: frozenset[str] = frozenset()
     earlier_ids: frozenset[str] = frozenset()
 
     @property
@@ -85,7 +85,7 @@ class BoundJob:
         While none has called, any may but those of the job's other attempts, which may be at
         work still. An id that its script printed as submitted always counts.
         """
-        if native_id in self.said_ids:
+        if native_id in self.script_ids:
             return True
         if self.native_ids:
             return native_id in self.native_ids
@@ -149,7 +149,7 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
             *(stage.c[name] for name in ("key", "params")),
             attempt.c.id.label("attempt"),
             *(attempt.c[name] for name in ("external_id", "started_by", "outcome")),
-            batch.c.external_id.label("said"),
+            batch.c.external_id.label("submitted"),
             _ids_of_others(asked).label("earlier"),
         )
         .join(stage, stage.c.id == job.c.stage_id)
@@ -169,11 +169,11 @@ async def _read(tx: AsyncConnection, job_id: int, attempt_id: int | None) -> Bou
         locked=None if row.attempt is None else await lock_attempt(tx, row.attempt),
         native_ids=native_ids,
         returned=bool(row.last) and came_back,
-        said_ids=reported_ids(row.said),
+        script_ids=reported_ids(row.submitted),
         earlier_ids=frozenset(
             each
-            for external_id, started_by, said in row.earlier or ()
-            for each in (external_id, started_by, *reported_ids(said))
+            for external_id, started_by, submitted in row.earlier or ()
+            for each in (external_id, started_by, *reported_ids(submitted))
             if each
         ),
     )
