@@ -11,7 +11,7 @@ being filled holds (`track.jobs.resolve`), and a claim judges what has yet to be
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, TextClause, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from track.jobs.edges import lock_edges
@@ -57,26 +57,6 @@ async def _marked(tx: AsyncConnection, how: ColumnElement[bool]) -> list[int]:
     return [row.id for row in found if row.pipeline_id == found[0].pipeline_id]
 
 
-def _next(column: str) -> str:
-    return f"""
-        SELECT guid FROM track.asset
-        WHERE pipeline_id = (SELECT pipeline_id FROM track.stage WHERE id = ANY(:stages) LIMIT 1)
-          AND guid > (SELECT min({column}) FROM track.stage WHERE id = ANY(:stages))
-        ORDER BY guid LIMIT :size
-    """
-
-
-def _forward(column: str) -> str:
-    return f"""
-        UPDATE track.stage SET {column} = CASE WHEN CAST(:last AS text) IS NOT NULL
-            THEN greatest({column}, :last) END
-        WHERE id = ANY(:stages)
-    """
-
-
-NEXT_TO_FILL, FILLED = text(_next("filled_to")), text(_forward("filled_to"))
-NEXT_TO_JUDGE, JUDGED = text(_next("judged_to")), text(_forward("judged_to"))
-
 FILL = text("""
     INSERT INTO track.job (asset_guid, stage_id)
     SELECT guid, s.id FROM unnest(CAST(:guids AS text[])) AS guid, track.stage s
@@ -116,9 +96,9 @@ NOTHING_LEFT = text("""
 
 async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     """Give assets the jobs they lack."""
-    guids = await _page(tx, NEXT_TO_FILL, stages, size)
+    guids = await _page(tx, "filled_to", stages, size)
     await tx.execute(FILL, {"guids": guids, "stages": stages})
-    await _mark(tx, FILLED, stages, guids, size)
+    await _move_mark(tx, "filled_to", stages, guids, size)
 
 
 async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
@@ -127,27 +107,36 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     Those that were at their end and have something to do again are admitted anew; the stage
     that was left of one may be the one taken out.
     """
-    guids = await _page(tx, NEXT_TO_JUDGE, stages, size)
+    guids = await _page(tx, "judged_to", stages, size)
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))
     await reopen(tx, list((await tx.execute(LEFT_TO_DO, {"jobs": jobs})).scalars()))
     judged = {"jobs": jobs, "guids": guids, "stages": stages}
     for guid in (await tx.execute(NOTHING_LEFT, judged)).scalars().all():
         await release_if_over(tx, guid)
-    await _mark(tx, JUDGED, stages, guids, size)
+    await _move_mark(tx, "judged_to", stages, guids, size)
 
 
-async def _page(
-    tx: AsyncConnection, following: TextClause, stages: Sequence[int], size: int
-) -> list[str]:
-    """The next assets, under the lock of the edges."""
+async def _page(tx: AsyncConnection, mark: str, stages: Sequence[int], size: int) -> list[str]:
+    """The next assets after the mark, under the lock of the edges."""
     await lock_edges(tx)
+    following = text(f"""
+        SELECT guid FROM track.asset
+        WHERE pipeline_id = (SELECT pipeline_id FROM track.stage WHERE id = ANY(:stages) LIMIT 1)
+          AND guid > (SELECT min({mark}) FROM track.stage WHERE id = ANY(:stages))
+        ORDER BY guid LIMIT :size
+    """)
     return list((await tx.execute(following, {"stages": stages, "size": size})).scalars())
 
 
-async def _mark(
-    tx: AsyncConnection, forward: TextClause, stages: Sequence[int], guids: Sequence[str], size: int
+async def _move_mark(
+    tx: AsyncConnection, mark: str, stages: Sequence[int], guids: Sequence[str], size: int
 ) -> None:
-    """Note how far it went; None is to the end."""
+    """Move the mark to the last of these assets, or, if they are the last there are, to the end."""
+    forward = text(f"""
+        UPDATE track.stage SET {mark} = CASE WHEN CAST(:last AS text) IS NOT NULL
+            THEN greatest({mark}, :last) END
+        WHERE id = ANY(:stages)
+    """)
     last = guids[-1] if len(guids) == size else None
     await tx.execute(forward, {"stages": stages, "last": last})

@@ -81,7 +81,7 @@ async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) ->
     with it is opened again too.
     """
     row = await _read(tx, job_id)
-    if await _awaits_outputs(tx, row):
+    if await outputs_awaited(tx, job_id):
         return await _repeat_without_outputs(tx, row, actor, why)
     if row.state in IN_HAND:
         return await _line(tx, row, "it is being done; cancel it first to do it anew")
@@ -112,7 +112,7 @@ async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> Res
     One that waits only for its outputs is not.
     """
     row = await _read(tx, job_id)
-    if await _awaits_outputs(tx, row):
+    if await outputs_awaited(tx, job_id):
         await _fail_without_outputs(tx, row, actor, why)
         await verbs.skip(tx, job_id, actor=actor, why=why)
         return await _line(tx, row, "nobody waits for its outputs any more")
@@ -144,7 +144,7 @@ async def cancel(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> R
             first = await _ask_to_stop(tx, row, actor, why)
             asked = "is asked to stop it" if first else "was asked already"
             return await _line(tx, row, f"{row.site} {asked}; it is cancelled once it has ended")
-        case State.RETURNED if await _awaits_outputs(tx, row):
+        case State.RETURNED if await outputs_awaited(tx, job_id):
             await _fail_without_outputs(tx, row, actor, why)
             return await _line(tx, row, "nobody waits for its outputs any more")
         case State.RETURNED:
@@ -180,7 +180,7 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
     back and whose outputs cannot be brought.
     """
     row = await _read(tx, job_id)
-    if await _awaits_outputs(tx, row):
+    if await outputs_awaited(tx, job_id):
         return await _repeat_without_outputs(tx, row, actor, why)
     if row.state not in AT_SITE:
         return await _line(tx, row, f"it is {row.state}: no site has it")
@@ -192,10 +192,6 @@ async def declare_lost(tx: AsyncConnection, job_id: int, *, actor: str, why: str
     await _repeat(tx, row, actor, reason)
     await notify_driver(tx, row.site)
     return await _line(tx, row, f"{row.site} is told to stop whatever may be left of it")
-
-
-async def _awaits_outputs(tx: AsyncConnection, row: Row[Any]) -> bool:
-    return row.state == State.RETURNED and await outputs_awaited(tx, row.id)
 
 
 async def _give_up_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> str:
