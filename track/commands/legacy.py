@@ -1,4 +1,4 @@
-"""What an existing script means, which names an asset and a job, but no attempt; and who it is.
+"""Calls of existing scripts: which job is meant by an asset and a name, and whose scripts may call.
 
 The job is locked first and read afterwards, so that what is decided about it stays true until
 the caller's commit.

@@ -24,12 +24,14 @@ HERE = or_(
     retention.c.kind != "site",
     retention.c.location.in_(select(site.c.name).where(any_of(site.c.kind, KINDS_HERE))),
 )
+"""Whether a copy is where this machine can remove it."""
+
 IS_DUE = retention.c.done_at.is_(None) & (retention.c.due_at <= func.now())
 OTHERS_DRIVER = "left to the site's driver, which alone can reach it"
 
 
 RETRY_H = 6
-"""Hours until a copy at a cluster that could not be removed is looked at again."""
+"""Hours until a copy at a cluster that could not be removed is due again."""
 
 Place = tuple[datetime, int]
 """A row's place in the order of what is due: since when, and its id."""

@@ -24,12 +24,11 @@ from track.reports.waiting_words import Full, Waits, explained
 
 UPSTREAM = f"""
     SELECT jsonb_agg(jsonb_build_object('stage', us.key, 'selector', e.selector, 'good', u.good,
-               'known', u.known, 'declared', d.declared, 'others', u.others)
-               ORDER BY us.position, e.id) AS upstream
+               'declared', d.declared, 'others', u.others) ORDER BY us.position, e.id) AS upstream
     FROM track.edge e
     JOIN track.stage us ON us.id = e.upstream_id
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good, count(*) AS known,
+        SELECT count(*) FILTER (WHERE u.state = ANY(e.accept)) AS good,
                jsonb_agg(jsonb_build_object('guid', u.asset_guid, 'state', u.state)
                          ORDER BY u.state NOT IN ('failed', 'cancelled'), u.asset_guid)
                    FILTER (WHERE u.state <> ALL(e.accept)) AS others
@@ -56,7 +55,7 @@ SITES = f"""
 
 FACTS = text(f"""
     SELECT j.id, a.guid, a.session_id, a.pipeline_id, p.name AS pipeline, s.key AS stage,
-           s.kind, s.run, j.state, j.reason AS noted, j.available_at, j.updated_at AS since,
+           s.run, j.state, j.reason, j.available_at, j.updated_at AS since,
            j.available_at > now() AS later,
            s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
            a.admitted_at IS NULL AND a.parent_guid IS NULL
@@ -67,9 +66,8 @@ FACTS = text(f"""
            EXISTS (SELECT 1 FROM track.dispatcher d WHERE d.session_id = a.session_id
                     AND d.ended_at IS NULL AND d.alive_until > now()) AS dispatcher,
            se.wake_requested_at AS asked_at,
-           t.site, t.queued_at, t.submitted_at, t.started_at, t.finished_at,
-           t.external_id, t.batch_id, t.cancel_requested_at IS NOT NULL AS cancelling,
-           b.state AS batch_state, b.key AS batch_key, b.created_at AS batch_at,
+           t.site, t.external_id, t.batch_id, t.cancel_requested_at IS NOT NULL AS cancelling,
+           b.state AS batch_state, b.key AS batch_key,
            here.open AS site_open, here.degraded AS site_degraded, here.definition AS site_def,
            j.state IN ('queued', 'running') AND {OVERDUE} AS overdue,
            {AWAITED} AS awaited, w.upstream, x.sites,

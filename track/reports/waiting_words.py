@@ -85,7 +85,7 @@ def explained(row: Row[Any], full: Full | None, load: Load | None) -> Waits:
         case "returned":
             kind, reason = _returned(row)
         case _:
-            why = row.noted or "nothing was said"
+            why = row.reason or "nothing was said"
             kind = Kind.PERSON
             reason = f"{why}; a person decides: operate/resubmit or operate/skip"
     until = row.available_at if kind is Kind.BACKOFF else None
@@ -147,7 +147,7 @@ def _ready(row: Row[Any], full: Full | None) -> Explanation:
     if row.without_site:
         return Kind.SITE, _no_site(row)
     if row.later:
-        return Kind.BACKOFF, f"is tried again later: {row.noted or 'it was put off'}"
+        return Kind.BACKOFF, f"is tried again later: {row.reason or 'it was put off'}"
     if full is not None:
         return Kind.ROOM, _no_room(row, full)
     if not row.dispatcher:
@@ -242,7 +242,7 @@ def _at_site(row: Row[Any], load: Load | None) -> Explanation:
     trouble = _trouble(row)
     if row.overdue:
         does = "runs at" if row.state == "running" else "waits at"
-        because = f": {row.noted}" if row.noted and row.state == "queued" else ""
+        because = f": {row.reason}" if row.reason and row.state == "queued" else ""
         there = f"there for {row.external_id}" if row.external_id else "there"
         return (
             Kind.OVERDUE,
@@ -261,7 +261,7 @@ def _trouble(row: Row[Any]) -> str:
 
 
 def _queued(row: Row[Any], load: Load | None) -> str:
-    site, because = row.site, f": {row.noted}" if row.noted else ""
+    site, because = row.site, f": {row.reason}" if row.reason else ""
     if row.batch_id is None:
         limits = row.site_def or {}
         places = limits.get("capacity", 1000)
@@ -279,6 +279,6 @@ def _queued(row: Row[Any], load: Load | None) -> str:
 def _returned(row: Row[Any]) -> Explanation:
     if row.awaited:
         return Kind.OUTPUTS, f"its files are to be brought from {row.site}{_trouble(row)}"
-    if row.noted and row.dispatcher:
-        return Kind.WORK, f"its last steps are done: {row.noted}"
+    if row.reason and row.dispatcher:
+        return Kind.WORK, f"its last steps are done: {row.reason}"
     return _in_hand(row, "does its last steps (metadata to the archive)")
