@@ -13,9 +13,10 @@ from api import attempts, health, problems
 from api.context import ClusterApi, Context
 from api.legacy import routes
 from api.limits import BodyLimit, RequestTimer
-from api.metrics import ENDED, SPENT, Metrics
+from api.metrics import Metrics
 from api.totals import Totals
 from track.commands.legacy import UnknownAsset
+from track.reports.figures import ENDED, SPENT
 from track.schema.database import make_engine
 
 __all__ = ["ClusterApi", "create_app"]
