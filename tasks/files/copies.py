@@ -1,7 +1,7 @@
 """Copies a file and proves the copy: one read of the source, two checksums on the way.
 
 CRC32 is what the archive asks for, SHA-256 what a curator trusts. The copy appears
-under its name only when it is whole, on the disk, and read back with the same CRC32.
+under its name only when it is complete, on the disk, and read back with the same CRC32.
 """
 
 import errno
@@ -49,59 +49,14 @@ class Copied:
     size_bytes: int
 
 
-async def copy_file(
-    source: Path,
-    destination: Path,
-    *,
-    expected_crc32: int | None = None,
-    expected_size: int | None = None,
-    sums: Sequence[Sum] = (),
-) -> Copied:
+async def copy_file(source: Path, destination: Path, sums: Sequence[Sum] = ()) -> Copied:
     """`copy_verified` in a thread of its own; cancelling it leaves no half file."""
-    return await COPYING.run(
-        _copy,
-        source,
-        destination,
-        expected_crc32=expected_crc32,
-        expected_size=expected_size,
-        sums=sums,
-    )
+    return await COPYING.run(copy_verified, source, destination, sums)
 
 
 async def checksum_file(path: Path) -> Copied:
-    """Checksums and size in bytes of a file that stays where it is."""
+    """Checksums and size in bytes of a file that stays where it is; raises a FileError."""
     return await COPYING.run(_checksum, path)
-
-
-def copy_verified(
-    source: Path,
-    destination: Path,
-    *,
-    expected_crc32: int | None = None,
-    expected_size: int | None = None,
-    sums: Sequence[Sum] = (),
-) -> Copied:
-    """Copy `source` to `destination` whole, or not at all; its folder is made when missing.
-
-    `expected_*` are the uploader's words, size in bytes; `sums` came beside it, and all of them
-    must be right before anything has the destination's name. A destination that holds the
-    same content already is accepted; one with another is left alone.
-    Raises a `FileError`: SourceVanished, SourceChanged, DiskFull, PermissionDenied,
-    ChecksumMismatch, DifferentContent, CopyUnderWay or DeviceFault.
-    """
-    return _copy(
-        Stop(),
-        source,
-        destination,
-        expected_crc32=expected_crc32,
-        expected_size=expected_size,
-        sums=sums,
-    )
-
-
-def checksum(path: Path) -> Copied:
-    """Checksums and size in bytes of a file; raises like `copy_verified`."""
-    return _checksum(Stop(), path)
 
 
 def _checksum(stop: Stop, path: Path) -> Copied:
@@ -109,39 +64,31 @@ def _checksum(stop: Stop, path: Path) -> Copied:
         return _read(stop, path, fd, into=None)
 
 
-def _copy(
-    stop: Stop,
-    source: Path,
-    destination: Path,
-    *,
-    expected_crc32: int | None,
-    expected_size: int | None,
-    sums: Sequence[Sum],
-) -> Copied:
+def copy_verified(stop: Stop, source: Path, destination: Path, sums: Sequence[Sum] = ()) -> Copied:
+    """Copy `source` to `destination` completely, or not at all; its folder is made when missing.
+
+    `sums` came with it, and all of them must be right before anything has the destination's
+    name. A destination that holds the same content already is accepted; one with another is
+    left alone. Raises a `FileError`: SourceVanished, SourceChanged, DiskFull, PermissionDenied,
+    ChecksumMismatch, DifferentContent, CopyUnderWay or DeviceFault.
+    """
     with opened(source) as fd:
-        size = os.fstat(fd).st_size
-        if expected_size is not None and size != expected_size:
-            raise ChecksumMismatch(
-                source, f"it has {size} bytes, the uploader announced {expected_size}"
-            )
         if _exists(destination):
             copied = _read(stop, source, fd, into=None, sums=sums)
-            _expect(source, copied, expected_crc32)
             return _accept(stop, destination, copied)
-        with _temporary(destination, size) as (temporary, out):
+        with _temporary(destination, os.fstat(fd).st_size) as (temporary, out):
             copied = _read(stop, source, fd, into=(temporary, out), sums=sums)
-            _expect(source, copied, expected_crc32)
             _publish(temporary, out, destination, copied)
         return copied
 
 
-async def read_whole(path: Path) -> bytes:
-    """The content of a metadata document; raises TooLarge, or like `copy_verified`."""
-    return await COPYING.run(whole, path)
+async def read_document_content(path: Path) -> bytes:
+    """`document_content` in a thread."""
+    return await COPYING.run(document_content, path)
 
 
-def whole(_: Stop, path: Path) -> bytes:
-    """`read_whole`, for who is in a thread already."""
+def document_content(_: Stop, path: Path) -> bytes:
+    """The content of a metadata document; raises TooLarge, or another FileError."""
     with opened(path) as fd, os.fdopen(os.dup(fd), "rb") as stream:
         try:
             content = stream.read(LARGEST_DOCUMENT + 1)
@@ -252,13 +199,6 @@ def _unchanged(source: Path, fd: int, before: os.stat_result, size: int) -> None
 
 def _identity(state: os.stat_result) -> tuple[int, int, int]:
     return state.st_size, state.st_mtime_ns, state.st_ino
-
-
-def _expect(source: Path, copied: Copied, expected_crc32: int | None) -> None:
-    if expected_crc32 is not None and copied.crc32 != expected_crc32:
-        raise ChecksumMismatch(
-            source, f"its CRC32 is {copied.crc32}, the uploader announced {expected_crc32}"
-        )
 
 
 def _exists(destination: Path) -> bool:

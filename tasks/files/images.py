@@ -1,15 +1,11 @@
-"""Looks at an image as a whole before it is sent on: is it what its name says, and complete?
+"""Checks an image before it is sent on: is it what its name says, and complete?
 
-Facts come from Pillow's header readers; every pixel is then decoded once. Large images
-and TIFFs are streamed through libvips, so memory stays flat at any size.
+Pillow reads its header; every pixel is then decoded once. Large images and TIFFs are
+streamed through libvips, so memory stays flat at any size.
 """
 
-import re
 import struct
 import zlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,11 +18,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from tasks.errors import FileError, named
 from tasks.files.formats import SIGNATURE_BYTES, agrees, format_of_content, format_of_name
-from tasks.files.threads import Stop, Threads
+from tasks.files.threads import Threads
 
 GIGAPIXEL = 1_000_000_000
-MM_PER_INCH = 25.4
-STREAM_FROM = 25_000_000  # pixels: from here on an image is not held in memory whole
+STREAM_FROM = 25_000_000  # pixels: from here on an image is not held in memory as one
 
 INSPECTING = Threads("inspecting", 1)
 
@@ -55,68 +50,32 @@ _UNREADABLE = (
     Image.DecompressionBombError,
 )
 
-_ORIENTATION, _DATE_TIME, _EXIF_IFD = 0x0112, 0x0132, 0x8769
-_TIMES = ((0x9003, 0x9011), (0x9004, 0x9012))  # original and digitised: time, its offset
-_DNG_VERSION = 0xC612
+_EXIF_IFD = 0x8769
 
 
 class BrokenImage(FileError):
-    """The file is no whole image of the format its name promises."""
+    """The file is no complete image of the format its name promises."""
 
     remedy = "export or photograph it again and drop it under the same name"
 
-    @property
-    def problem(self) -> str:
-        return self.reason
 
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What an image says of itself.
-
-    `width` and `height` are pixels as stored, before `orientation` (EXIF 1 to 8) is
-    applied; they and `mode` are None for a camera raw, which is not decoded. `dpi` is
-    (x, y) per inch. `capture_time` carries the zone the camera wrote, else the one asked for.
-    """
-
-    format: str
-    width: int | None
-    height: int | None
-    mode: str | None
-    dpi: tuple[float, float] | None = None
-    capture_time: datetime | None = None
-    orientation: int | None = None
-    icc: bool = False
-
-
-async def look_at_image(
-    path: Path, *, max_pixels: int = GIGAPIXEL, camera_zone: tzinfo = UTC
-) -> ImageFacts:
+async def check_image(path: Path) -> None:
     """`inspect_image` in a thread, one image at a time."""
-    return await INSPECTING.run(_inspect, path, max_pixels=max_pixels, camera_zone=camera_zone)
+    await INSPECTING.run(lambda _: inspect_image(path))
 
 
-def inspect_image(
-    path: Path, *, max_pixels: int = GIGAPIXEL, camera_zone: tzinfo = UTC
-) -> ImageFacts:
-    """Decode the image at `path` once and tell what it is.
+def inspect_image(path: Path) -> None:
+    """Decode the image at `path` once, from its first to its last pixel.
 
-    `camera_zone` is where a camera stood that writes no offset to its clock's time.
-    Raises BrokenImage; or another FileError when the file itself cannot be reached.
+    A camera raw is known by its signature alone. Raises BrokenImage; or another FileError
+    when the file itself cannot be reached.
     """
-    return _inspect(Stop(), path, max_pixels=max_pixels, camera_zone=camera_zone)
-
-
-def _inspect(_: Stop, path: Path, *, max_pixels: int, camera_zone: tzinfo) -> ImageFacts:
     try:
         with path.open("rb") as stream:
             promised, found = _format(path, stream)
-            if found not in _READERS:
-                return ImageFacts(promised, None, None, None)
-            stream.seek(0)
-            return _decoded(path, stream, promised, found, max_pixels, camera_zone)
-    except FileError:
-        raise
+            if found in _READERS:
+                stream.seek(0)
+                _decode(path, stream, promised, found)
     except OSError as error:
         raise named(error, path, reading=True) from error
 
@@ -145,38 +104,34 @@ def _format(path: Path, stream: BinaryIO) -> tuple[str, str | None]:
     return promised, None if promised == "raw" else found
 
 
-def _decoded(
-    path: Path, stream: BinaryIO, promised: str, found: str, max_pixels: int, zone: tzinfo
-) -> ImageFacts:
+def _decode(path: Path, stream: BinaryIO, promised: str, found: str) -> None:
     try:
         try:
             image = _READERS[found](stream, str(path))
         except SyntaxError:
-            if (deep := _strips(path)) is None:
+            if (strips := _strips(path)) is None:
                 raise
-            return _deep(path, stream, deep, promised, max_pixels, zone)
+            _decode_deep(path, stream, strips, promised)
+            return
         with image:
-            _within(path, image.width, image.height, max_pixels)
-            facts = _facts(image, promised, zone)
+            _check_size(path, image.width, image.height)
+            image.getexif().get_ifd(_EXIF_IFD)  # read late, and damaged as anything else
             large = found == "tif" or image.width * image.height >= STREAM_FROM
             strips = _strips(path) if large else None
             image.load() if strips is None else _stream(path, strips)
-            return facts
-    except FileError:
-        raise
     except _UNREADABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise named(error, path, reading=True) from error
-        raise BrokenImage(path, f"it cannot be decoded to its end ({_words(error)})") from error
+        raise BrokenImage(path, f"it cannot be decoded to its end ({_last_line(error)})") from error
 
 
-def _within(path: Path, width: int, height: int, max_pixels: int) -> None:
+def _check_size(path: Path, width: int, height: int) -> None:
     if width * height == 0:
         raise BrokenImage(path, f"it is {width} × {height} pixels")
-    if width * height > max_pixels:
+    if width * height > GIGAPIXEL:
         raise BrokenImage(
             path,
-            f"it claims {width} × {height} pixels, more than the {max_pixels} allowed",
+            f"it claims {width} × {height} pixels, more than the {GIGAPIXEL} allowed",
             "raise the limit if the picture really is that large; else export it again",
         )
 
@@ -203,83 +158,21 @@ def _stream(path: Path, strips: Any) -> None:
     try:
         strips.avg()
     except pyvips.Error as error:
-        raise BrokenImage(path, f"it cannot be decoded to its end ({_words(error)})") from error
+        raise BrokenImage(path, f"it cannot be decoded to its end ({_last_line(error)})") from error
 
 
-def _deep(
-    path: Path, stream: BinaryIO, strips: Any, promised: str, max_pixels: int, zone: tzinfo
-) -> ImageFacts:
-    """Facts of an image whose pixels Pillow has no mode for: 48-bit colour, CIELAB, floats."""
-    _within(path, strips.width, strips.height, max_pixels)
+def _decode_deep(path: Path, stream: BinaryIO, strips: Any, promised: str) -> None:
+    """Decode what Pillow has no mode for: 48-bit colour, CIELAB, floats."""
+    _check_size(path, strips.width, strips.height)
     exif = Image.Exif()
     if promised in ("tif", "dng"):
         stream.seek(0)
         exif.load_from_fp(stream)
     _stream(path, strips)
-    return ImageFacts(
-        format=promised,
-        width=strips.width,
-        height=strips.height,
-        mode=strips.interpretation,
-        dpi=_dpi((strips.xres * MM_PER_INCH, strips.yres * MM_PER_INCH)),
-        capture_time=_capture_time(exif, zone),
-        orientation=_orientation(exif.get(_ORIENTATION)),
-        icc="icc-profile-data" in strips.get_fields(),
-    )
+    exif.get_ifd(_EXIF_IFD)
 
 
-def _words(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     """The last line of a library's message, in one piece."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-def _facts(image: ImageFile.ImageFile, promised: str, zone: tzinfo) -> ImageFacts:
-    exif = image.getexif()
-    is_dng = promised == "dng" or _DNG_VERSION in exif
-    return ImageFacts(
-        format="dng" if is_dng else promised,
-        width=image.width,
-        height=image.height,
-        mode=image.mode,
-        dpi=_dpi(image.info.get("dpi")),
-        capture_time=_capture_time(exif, zone),
-        orientation=_orientation(exif.get(_ORIENTATION)),
-        icc=bool(image.info.get("icc_profile")),
-    )
-
-
-def _dpi(value: Any) -> tuple[float, float] | None:
-    try:
-        x, y = (float(Fraction(axis)) for axis in value)
-    except (TypeError, ValueError, ArithmeticError):
-        return None
-    # One dot per inch is how writers say that they do not know; libvips says one per mm.
-    return (x, y) if min(x, y) > 1 and (x, y) != (MM_PER_INCH, MM_PER_INCH) else None
-
-
-def _orientation(value: Any) -> int | None:
-    return value if isinstance(value, int) and 1 <= value <= 8 else None
-
-
-def _capture_time(exif: Image.Exif, zone: tzinfo) -> datetime | None:
-    details = exif.get_ifd(_EXIF_IFD)
-    for time, offset in _TIMES:
-        if taken := _moment(details.get(time), details.get(offset), zone):
-            return taken
-    return _moment(exif.get(_DATE_TIME), None, zone)
-
-
-def _moment(time: Any, offset: Any, zone: tzinfo) -> datetime | None:
-    """An EXIF time, `2026:11:21 09:30:00`; None for the zeros and blanks of an unset clock."""
-    match = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)", str(time))
-    shift = re.match(r"[+-]\d\d:\d\d$", str(offset).strip("\0 "))
-    if match is None:
-        return None
-    text = "{}-{}-{}T{}".format(*match.groups())
-    try:
-        if shift:
-            return datetime.fromisoformat(text + shift.group())
-        return datetime.fromisoformat(text).replace(tzinfo=zone)
-    except ValueError:
-        return None

@@ -1,8 +1,8 @@
-"""Looking at a share that may hang: a thread for each place, and a time within which it answers.
+"""Work on a share that may hang: a thread for each place, and a time within which it answers.
 
 A mount whose server is gone does not fail, it waits, and nothing can end the thread that asked.
 So each workstation's folder has a thread of its own, never more than one that hangs, and
-whoever asks meanwhile is told at once. The others go on.
+whoever asks meanwhile gets an error at once. The others go on.
 """
 
 import asyncio
@@ -11,17 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from anyio.lowlevel import RunVar
 
 from tasks.errors import FileError
 from tasks.files.threads import Stop
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 ANSWER_S = 60.0
 """Seconds within which a share gives the next thing it is asked for."""
@@ -46,12 +47,12 @@ class Pulse(Stop):
         self.last = time.monotonic()
 
 
+@dataclass
 class _Place:
     """One workstation's folder: whose turn it is, and the last thing it was asked."""
 
-    def __init__(self) -> None:
-        self.turn = asyncio.Lock()
-        self.last: tuple[asyncio.Future[Any], Pulse] | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last: tuple[asyncio.Future[Any], Pulse] | None = None
 
 
 class Mounts:
@@ -64,43 +65,22 @@ class Mounts:
     async def run(
         self,
         place: Path,
-        work: Callable[Concatenate[Pulse, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
+        work: Callable[[Pulse, *Ts], T],
+        *args: *Ts,
+        changes: bool = False,
     ) -> T:
-        """Look at something: `work(pulse, …)` in the place's thread.
+        """Do `work(pulse, …)` in the place's thread.
 
-        Raises NotAnswering, or what the work raises. A cancelled caller is let go at once.
+        Raises NotAnswering, or what the work raises. A cancelled caller is let go at once; with
+        `changes` it waits for the thread to notice, but no longer than for an answer: an effect
+        must not outlive its lease.
         """
-        return await self._do(place, False, work, *args, **kwargs)
-
-    async def change(
-        self,
-        place: Path,
-        work: Callable[Concatenate[Pulse, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Like `run`, for work that changes something: an effect must not outlive its lease.
-
-        A cancelled caller waits for the thread to notice, but no longer than for an answer.
-        """
-        return await self._do(place, True, work, *args, **kwargs)
-
-    async def _do(
-        self,
-        place: Path,
-        changes: bool,
-        work: Callable[Concatenate[Pulse, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
         found = self._place(place)
         async with found.turn:
             if found.last is not None and not await self._answered(*found.last):
                 raise self._not_answering(place)
             pulse = Pulse()
-            future = asyncio.wrap_future(_in_a_thread(partial(work, pulse, *args, **kwargs)))
+            future = asyncio.wrap_future(_in_a_thread(partial(work, pulse, *args)))
             found.last = future, pulse
             future.add_done_callback(_seen)
             try:
@@ -149,25 +129,13 @@ def _in_a_thread(work: Callable[[], T]) -> "Future[T]":
     future.set_running_or_notify_cancel()
 
     def body() -> None:
-        with _HandingOver(future):
+        try:
             future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 (raised in whoever waits for it)
+            future.set_exception(error)
 
     threading.Thread(target=body, name="mount", daemon=True).start()
     return future
-
-
-class _HandingOver:
-    """Hands what the work raises to whoever waits for it, as an executor does."""
-
-    def __init__(self, future: "Future[Any]") -> None:
-        self._future = future
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if error is not None:
-            self._future.set_exception(error)
-        return True
 
 
 def _seen(future: asyncio.Future[Any]) -> None:

@@ -40,7 +40,7 @@ class Removed(NamedTuple):
     folder: bool
 
 
-def remove_original(stop: Stop, root: Path, found: Original, *, dry_run: bool) -> Removed | None:
+def remove_original(stop: Stop, root: Path, found: Original, dry_run: bool) -> Removed | None:
     """Delete an asset's image and metadata; None when folder or files were gone already.
 
     Then the session's folder, if it was imported and nothing is left in it. Raises
@@ -53,7 +53,7 @@ def remove_original(stop: Stop, root: Path, found: Original, *, dry_run: bool) -
     with folder_below(root, steps[:1]):
         pass  # a missing session is gone; a missing workstation is a drive that is not mounted
     try:
-        files, size_bytes = _remove_files(stop, root, steps, found, dry_run=dry_run)
+        files, size_bytes = _remove_files(stop, root, steps, found, dry_run)
     except SourceVanished:
         return None
     closed = steps[-1].startswith("imported_")
@@ -62,7 +62,7 @@ def remove_original(stop: Stop, root: Path, found: Original, *, dry_run: bool) -
 
 
 def _remove_files(
-    stop: Stop, root: Path, steps: tuple[str, ...], found: Original, *, dry_run: bool
+    stop: Stop, root: Path, steps: tuple[str, ...], found: Original, dry_run: bool
 ) -> tuple[int, int]:
     where = root.joinpath(*steps)
     with folder_below(root, steps) as folder, ExitStack() as files:

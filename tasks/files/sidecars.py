@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tasks.errors import TooLarge
 from tasks.files.checksums import Sum, lines_in
-from tasks.files.copies import whole
+from tasks.files.copies import document_content
 from tasks.files.formats import is_picture
 from tasks.files.mounts import Pulse
 from tasks.files.names import is_left_alone, is_unfinished
@@ -116,7 +116,7 @@ class Sidecars:
         if entry not in self._known:
             pulse.beat()
             try:
-                content = whole(pulse, entry.path)
+                content = document_content(pulse, entry.path)
             except TooLarge:
                 content = bytes(LARGEST + 1)
             self._known[entry] = said_in(content, entry.name)

@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from anyio.lowlevel import RunVar
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Stop = threading.Event
 """Set when whoever waits for the work was cancelled: the work ends at its next chunk."""
@@ -28,9 +28,7 @@ class Threads:
         self._size = size
         self._pool: RunVar[ThreadPoolExecutor] = RunVar(f"threads of {name}")
 
-    async def run(
-        self, work: Callable[Concatenate[Stop, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, work: Callable[[Stop, *Ts], T], *args: *Ts) -> T:
         """Do `work(stop, …)` in a thread.
 
         A cancelled caller waits for the thread to notice: an effect that outlives the
@@ -38,7 +36,7 @@ class Threads:
         """
         stop = Stop()
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._executor(), partial(work, stop, *args, **kwargs))
+        future = loop.run_in_executor(self._executor(), partial(work, stop, *args))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -6,8 +6,7 @@ and only the content tells. A file that came with a checksum is read once, if th
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from tasks.errors import FileError
 from tasks.files.checksums import Sum, differing
@@ -52,50 +51,32 @@ class ContentReading:
         return ContentReading(content, ended, ended, changed=True)
 
 
-@dataclass
-class _Folder:
-    """What is known of a folder's files: None of one that was seen only."""
-
-    readings: dict[Entry, ContentReading | None] = field(default_factory=dict)
-    sums: dict[Entry, tuple[Sum, ...]] = field(default_factory=dict)
-    seen_before: frozenset[Entry] = frozenset()
-
-    def said(self, entries: Iterable[Entry]) -> list[Said]:
-        """What the files of checksums among some files say, as they were read last."""
-        readings = (self.readings.get(each) for each in entries)
-        contents = (each.content for each in readings if each is not None)
-        return [each.said for each in contents if isinstance(each, Content) and each.said]
-
-
 class Contents:
-    """A memory of what was read, by folder. In memory only: a restart reads again."""
+    """What was read of one folder. In memory only: a restart reads again."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._folders: dict[Path, _Folder] = {}
-
-    def keep(self, folders: Iterable[Path]) -> None:
-        """Forget the folders that are no longer there."""
-        there = set(folders)
-        self._folders = {path: known for path, known in self._folders.items() if path in there}
+        self._readings: dict[Entry, ContentReading | None] = {}
+        """None of a file that was seen only."""
+        self._sums: dict[Entry, tuple[Sum, ...]] = {}
+        self._seen_before: frozenset[Entry] = frozenset()
 
     def see(self, listing: Listing) -> None:
         """A look at the folder: what is no longer as it was is forgotten."""
-        known = self._folders.setdefault(listing.folder, _Folder())
-        known.seen_before = frozenset(known.readings)
-        known.readings = {each: known.readings.get(each) for each in _files(listing)}
-        self._hold_against(listing)
+        self._seen_before = frozenset(self._readings)
+        self._readings = {each: self._readings.get(each) for each in _files(listing)}
+        self._find_sums(listing)
 
     def is_due(self, listing: Listing, now: float, *, still: bool) -> bool:
         """Whether a file is to be read now. `still`: the folder's names, sizes, times are."""
-        return any(True for _ in self._due(listing, _files(listing), now, still=still))
+        return any(True for _ in self._due(_files(listing), now, still=still))
 
     async def read(self, listing: Listing, clock: Callable[[], float], *, still: bool) -> None:
         """Read what is due, the checksums first. Raises SourceVanished or NotAnswering."""
         every = _files(listing)
         sidecars = [each for each in every if is_sidecar(each.name)]
         for some in (sidecars, every):
-            due = list(self._due(listing, some, clock(), still=still))
+            due = list(self._due(some, clock(), still=still))
             size = sum(each.size_bytes for each in due)
             if size > LARGE:
                 log.info("%s: reading %d files, %.1f GB", listing.folder, len(due), size / LARGE)
@@ -103,66 +84,62 @@ class Contents:
                 await self._read(listing, batch, clock)
             if size > LARGE:
                 log.info("%s: %d files are read", listing.folder, len(due))
-            self._hold_against(listing)
+            self._find_sums(listing)
 
     def are_proven(self, listing: Listing) -> bool:
         """Whether nothing of the folder is still being written, as far as reading can tell.
 
         What cannot be read, or differs from its checksum, counts as such once it was so for long.
         """
-        return all(self._is_proven(listing, each) for each in _files(listing))
+        return all(self._is_proven(each) for each in _files(listing))
 
     def lacking(self, listing: Listing) -> dict[str, str]:
         """Files that checksums name and that are not there: name, and who says it."""
-        return lacking(listing, self._folder(listing).said(_files(listing)))
+        return lacking(listing, self._checksums_in(_files(listing)))
 
-    def still_written(self, listing: Listing) -> list[str]:
+    def still_written(self) -> list[str]:
         """Names of files whose content changed and is not proven since."""
-        readings = self._folder(listing).readings
-        changed = [each for each, found in readings.items() if found and found.changed]
-        return [each.name for each in changed if not self._is_proven(listing, each)]
+        changed = [each for each, found in self._readings.items() if found and found.changed]
+        return [each.name for each in changed if not self._is_proven(each)]
 
-    def differing(self, listing: Listing) -> dict[str, str]:
+    def differing(self) -> dict[str, str]:
         """How files differ from the checksums that came with them, by name."""
-        known = self._folder(listing)
-        words = {each.name: _wrong(found, known.sums.get(each, ()))
-                 for each, found in known.readings.items() if found}  # fmt: skip
-        return {name: said for name, said in words.items() if said}
+        read = [(each, found) for each, found in self._readings.items() if found]
+        wrong = {each.name: _wrong(found, self._sums.get(each, ())) for each, found in read}
+        return {name: said for name, said in wrong.items() if said}
 
-    def _folder(self, listing: Listing) -> _Folder:
-        return self._folders.get(listing.folder) or _Folder()
+    def _checksums_in(self, entries: Iterable[Entry]) -> list[Said]:
+        """What the files of checksums among some files say, as they were read last."""
+        readings = (self._readings.get(each) for each in entries)
+        contents = (each.content for each in readings if each is not None)
+        return [each.said for each in contents if isinstance(each, Content) and each.said]
 
-    def _hold_against(self, listing: Listing) -> None:
+    def _find_sums(self, listing: Listing) -> None:
         """Find the sums of each file in what was read of the files of checksums."""
-        known = self._folder(listing)
-        lists = known.said(lists_in(listing))
-        known.sums = {}
+        lists = self._checksums_in(lists_in(listing))
+        self._sums = {}
         for pair in listing.items.values():
             files = [each for each in (pair.json, pair.image, *pair.extras) if each is not None]
-            sums = sums_of(pair, [*known.said(pair.extras), *lists])
-            known.sums |= {each: sums[each.name] for each in files if each.name in sums}
+            sums = sums_of(pair, [*self._checksums_in(pair.extras), *lists])
+            self._sums |= {each: sums[each.name] for each in files if each.name in sums}
 
-    def _due(
-        self, listing: Listing, files: Sequence[Entry], now: float, *, still: bool
-    ) -> Iterator[Entry]:
-        known = self._folder(listing)
+    def _due(self, files: Sequence[Entry], now: float, *, still: bool) -> Iterator[Entry]:
         for each in files:
-            found, sums = known.readings.get(each), known.sums.get(each, ())
+            found, sums = self._readings.get(each), self._sums.get(each, ())
             if found is None or not _is_made(found, sums):
-                if each.size_bytes < SMALL or each in known.seen_before:
+                if each.size_bytes < SMALL or each in self._seen_before:
                     yield each
-            elif still and not self._is_proven(listing, each):
+            elif still and not self._is_proven(each):
                 # What differs from its checksum is read ever less often.
                 pause = max(self._seconds, found.last - found.since)
                 if now - found.last >= pause or now - found.since >= self._wanted(found, sums):
                     yield each
 
-    def _is_proven(self, listing: Listing, entry: Entry) -> bool:
-        known = self._folder(listing)
-        found, sums = known.readings.get(entry), known.sums.get(entry, ())
+    def _is_proven(self, entry: Entry) -> bool:
+        found = self._readings.get(entry)
         if found is None:
             return False
-        return found.last - found.since >= self._wanted(found, sums)
+        return found.last - found.since >= self._wanted(found, self._sums.get(entry, ()))
 
     def _wanted(self, found: ContentReading, sums: Sequence[Sum]) -> float:
         """Seconds for which a file must have read the same."""
@@ -173,14 +150,14 @@ class Contents:
     async def _read(
         self, listing: Listing, batch: Sequence[Entry], clock: Callable[[], float]
     ) -> None:
-        known, begun = self._folder(listing), clock()
-        wanted = {each: {sum.algorithm for sum in known.sums.get(each, ())} for each in batch}
+        begun = clock()
+        wanted = {each: {sum.algorithm for sum in self._sums.get(each, ())} for each in batch}
         contents = await MOUNTS.run(listing.folder.parent, read_all, wanted)
         ended = clock()
         for entry, content in contents.items():
-            before = known.readings.get(entry)
+            before = self._readings.get(entry)
             first = ContentReading(content, ended, ended)
-            known.readings[entry] = before.again(content, begun, ended) if before else first
+            self._readings[entry] = before.again(content, begun, ended) if before else first
 
 
 def _files(listing: Listing) -> list[Entry]:

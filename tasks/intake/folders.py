@@ -68,8 +68,8 @@ async def close_session_folder(dispatcher: Dispatcher) -> None:
     drive = dispatcher.drive
     now = time.time()
     since, still = now - STILL * drive.settle_seconds, now - drive.settle_seconds
-    closed = await MOUNTS.change(
-        found.folder.parent, close, found, prefix, drive.root, since, still
+    closed = await MOUNTS.run(
+        found.folder.parent, close, found, prefix, drive.root, since, still, changes=True
     )
     if closed is not None:
         path = str(closed)

@@ -15,13 +15,13 @@ from schemas.metadata.document import Arrived, MetadataError, read_document
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import AskedAPerson, ChecksumMismatch, DifferentContent, Quarantined, TooLarge
 from tasks.files.checksums import COPY_AGAIN, Sum, differing_content
-from tasks.files.copies import Copied, checksum_file, copy_file, read_whole
+from tasks.files.copies import Copied, checksum_file, copy_file, read_document_content
 from tasks.files.formats import is_picture
-from tasks.files.holes import look_for_holes
-from tasks.files.images import BrokenImage, look_at_image
+from tasks.files.images import BrokenImage, check_image
 from tasks.files.pairing import Entry
 from tasks.files.readable import look_as_modules, modules_that_look
 from tasks.files.recent_listing import SpecimenFiles
+from tasks.files.unwritten import look_for_unwritten
 from track.commands.attention import ZEROS, cleared_by, hold
 from track.commands.pipelines import pipeline_names, stages_running
 from track.commands.replaced import warn_of_ingest
@@ -78,7 +78,7 @@ async def _read_metadata(found: SpecimenFiles, row: AssetRow, known: set[str]) -
         names = " and ".join(sorted(each.name for each in pair.documents))
         raise Quarantined(base, f"{names} are both its metadata", "leave the right one")
     try:
-        content = await read_whole(pair.json.path)
+        content = await read_document_content(pair.json.path)
         wrong = differing_content(found.sums.get(pair.json.name, ()), content)
         if wrong is not None:
             raise Quarantined(pair.json.name, wrong, COPY_AGAIN)
@@ -149,30 +149,30 @@ async def _take_in(
 ) -> tuple[list[str], Copied]:
     """What a person should know of the image, and its copy."""
     try:
-        await look_at_image(image.path)
+        await check_image(image.path)
         said = await look_as_modules(image.path, looking)
-        said += await _ask_about_holes(dispatcher, guid, image)
+        said += await _ask_about_unwritten(dispatcher, guid, image)
         store = dispatcher.store.folder(guid)
-        return said, await copy_file(image.path, store / image.name, sums=sums)
+        return said, await copy_file(image.path, store / image.name, sums)
     except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error
 
 
-async def _ask_about_holes(dispatcher: Dispatcher, guid: str, image: Entry) -> list[str]:
-    """Hold the asset when its image has a hole; what should be known where that was accepted.
+async def _ask_about_unwritten(dispatcher: Dispatcher, guid: str, image: Entry) -> list[str]:
+    """Hold the asset when a part of its image was never written; a remark where that was accepted.
 
     Raises AskedAPerson until a person has let this very content go on, or another FileError.
     """
-    hole = await look_for_holes(image.path)
-    if hole is None:
+    part = await look_for_unwritten(image.path)
+    if part is None:
         return []
     crc32 = (await checksum_file(image.path)).crc32
     file = f"{image.name} (CRC-32 {crc32:08x})"
-    what = f"{hole.removesuffix('all zero')}{ZEROS}"
+    what = f"{part.removesuffix('all zero')}{ZEROS}"
     note = f"{file}: {what}; {AskedAPerson.remedy}"
     async with dispatcher.engine.connect() as connection:
         who = await cleared_by(connection, guid, note)
     if who is not None:
-        return [f"{file}: {hole}, which {who} has accepted"]
+        return [f"{file}: {part}, which {who} has accepted"]
     await transact(dispatcher.engine, hold, guid, [note], actor=dispatcher.actor)
     raise AskedAPerson(image.path, what)

@@ -19,7 +19,7 @@ from schemas.pipeline.load import Pipeline
 from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import FileError, PermissionDenied
-from tasks.files.copies import whole
+from tasks.files.copies import document_content
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import Listing, look_into
 from tasks.files.pairing import Pair
@@ -165,7 +165,7 @@ def _metadata(stop: Stop, pair: Pair) -> Metadata | None:
     if pair.json is None:
         return None
     try:
-        return read_document(whole(stop, pair.json.path), file=pair.json.name).metadata
+        return read_document(document_content(stop, pair.json.path), file=pair.json.name).metadata
     except FileError as error:
         # A drive that is away says nothing of the specimen.
         if error.may_retry or isinstance(error, PermissionDenied):

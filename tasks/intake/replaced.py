@@ -14,7 +14,7 @@ from schemas.metadata.document import MetadataError, read_document
 from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import FileError
-from tasks.files.copies import checksum_file, read_whole
+from tasks.files.copies import checksum_file, read_document_content
 from tasks.files.ndrive import Listing
 from tasks.files.pairing import Entry, Pair, normal
 from track.commands.replaced import documents_from, same_after_all, taken_from
@@ -88,7 +88,7 @@ async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> Quara
     if entry is None:
         return None
     try:
-        same = read_document(await read_whole(entry.path)).document == arrived
+        same = read_document(await read_document_content(entry.path)).document == arrived
     except MetadataError:
         same = False
     except FileError as error:

@@ -20,8 +20,7 @@ from blocks.ndrive import ANY_WORKSTATION, NDrive
 from tasks.errors import FileError, named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import is_session_name
-from tasks.intake.complaints import Complaints
-from tasks.intake.workstation_watch import WorkstationWatch
+from tasks.intake.workstation_watch import Problems, WorkstationWatch
 
 OTHERS_WAIT_S = 10.0
 """Seconds for which one workstation's folder that is slow holds up the next look at the others."""
@@ -74,24 +73,24 @@ class Lookout:
     ) -> None:
         self._drive, self._clock = drive, clock
         self.engine = engine
-        self._complaints = Complaints()
+        self._problems = Problems()
         self._watches: dict[str, WorkstationWatch] = {}
         self._looks: dict[str, asyncio.Task[None]] = {}
 
     async def look(self) -> None:
         """Look at the whole drive once; what goes wrong is said once and costs only this look."""
-        self._complaints.begin()
+        self._problems.begin()
         try:
             await self._look_at(await self._workstations())
         except FileError as error:
-            self._complaints.say(str(error.file), str(error))
+            self._problems.report(str(error.file), str(error))
             self._forget()
         except SQLAlchemyError as error:
             reason = str(error).partition("\n")[0]
-            self._complaints.say(
+            self._problems.report(
                 "database", f"the database did not answer, it is asked again: {reason}"
             )
-        self._complaints.end()
+        self._problems.end()
 
     async def close(self) -> None:
         """End the looks that are still under way."""

@@ -1,4 +1,4 @@
-"""Watching one workstation's folder: what settles in it is taken, what is odd is said once."""
+"""Watching one workstation's folder: what is complete is taken, what is odd is logged once."""
 
 import logging
 import os
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import NDrive
 from tasks.errors import FileError, SourceVanished, named
 from tasks.files.mounts import MOUNTS, NotAnswering, Pulse
-from tasks.files.named_formats import NamedFormats
 from tasks.files.names import is_readable_name
 from tasks.files.ndrive import (
     Listing,
@@ -22,19 +21,45 @@ from tasks.files.ndrive import (
     look_into,
 )
 from tasks.files.sidecars import lists_in
-from tasks.intake.complaints import Complaints
 from tasks.intake.contents import Contents
 from tasks.intake.opening import NothingToTake, is_known, register_folder
-from tasks.intake.settling import Settling
+from tasks.intake.watched_folder import WatchedFolder
 
-MOST_NAMES = 5
-"""Names that one complaint lists."""
+MAX_NAMES = 5
+"""Names that one line of the log lists."""
 
 log = logging.getLogger(__name__)
 
 
+class Problems:
+    """What is wrong with each subject: logged when it begins, and when it is over.
+
+    A problem lasts for as long as it is reported between every `begin` and `end`.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, str] = {}
+        self._now: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A look begins."""
+        self._now = {}
+
+    def report(self, subject: str, message: str) -> None:
+        """Log it, unless it was reported at the look before."""
+        if self._before.get(subject) != message and subject not in self._now:
+            log.warning("%s", message)
+        self._now[subject] = message
+
+    def end(self) -> None:
+        """The look is over: what was not reported this time has ended."""
+        for subject in self._before.keys() - self._now.keys():
+            log.info("%s: no longer a problem", subject)
+        self._before = self._now
+
+
 class WorkstationWatch:
-    """The memory of one workstation's folder: what is settling, what was taken, what was said.
+    """What is known of the folders of one workstation.
 
     `given`: its name stands in the block, so that it is missed when it is not there.
     """
@@ -50,27 +75,23 @@ class WorkstationWatch:
     ) -> None:
         self._drive, self._name, self._given = drive, name, given
         self._engine, self._clock = engine, clock
-        self._settling = Settling(drive.settle_seconds)
-        self._formats = NamedFormats()
-        self._contents = Contents(drive.settle_seconds)
-        self._taken: dict[Path, str] = {}
-        self._unknown: dict[Path, str] = {}
-        self._complaints = Complaints()
+        self._known: dict[Path, WatchedFolder] = {}
+        self._problems = Problems()
 
     async def look(self) -> None:
         """Look at every folder of it once. Raises what the database raises."""
-        self._complaints.begin()
+        self._problems.begin()
         try:
             for folder in await self._folders():
                 await self._consider(folder)
         except NotAnswering as error:
-            self._complaints.say(str(self._place), str(error))
+            self._problems.report(str(self._place), str(error))
         finally:
-            self._complaints.end()
+            self._problems.end()
 
     def forget(self) -> None:
-        """The drive was away: whatever comes back has to settle anew."""
-        self._keep([])
+        """The drive was away: whatever comes back has to lie unchanged as long as a new one."""
+        self._known = {}
 
     @property
     def _place(self) -> Path:
@@ -90,116 +111,118 @@ class WorkstationWatch:
         except FileError as error:
             problems.append(error)
         for each in problems:
-            self._complaints.say(str(each.file), str(each))
-        self._keep(folders)
+            self._problems.report(str(each.file), str(each))
+        self._known = {path: known for path, known in self._known.items() if path in set(folders)}
         return folders
 
-    def _keep(self, folders: list[Path]) -> None:
-        self._settling.keep(folders)
-        self._formats.keep(folders)
-        self._contents.keep(folders)
-        there = set(folders)
-        self._taken = {path: seen for path, seen in self._taken.items() if path in there}
-        self._unknown = {path: seen for path, seen in self._unknown.items() if path in there}
-
     async def _consider(self, folder: Path) -> None:
+        # Not before: all may be forgotten while an earlier folder is looked at.
+        known = self._known.setdefault(folder, WatchedFolder(self._drive.settle_seconds))
         try:
             listing = await look_into(folder, self._drive.root)
             self._remark(listing)
-            still = self._settling.is_complete(listing, self._clock())
+            still = known.is_complete(listing, self._clock())
             content = listing_hash(listing)
-            if self._taken.get(folder) == content:
+            if known.taken == content:
                 return
-            if not (listing.marked or await self._is_whole(listing, content, still)) or not still:
+            proven = listing.marked or await self._is_proven(known, listing, content, still)
+            if not (proven and still):
                 return
-            listing = await self._formats.complete(listing)
-            lacking = bool(self._contents.lacking(listing)) and not listing.marked
-            if self._settling.is_complete(listing, self._clock(), lacking=lacking):
-                await self._take(listing)
-                self._taken[folder] = content
+            listing = await known.with_formats(listing)
+            lacking = bool(known.contents.lacking(listing)) and not listing.marked
+            if known.is_complete(listing, self._clock(), lacking=lacking):
+                await self._take(known.contents, listing)
+                known.taken = content
         except NotAnswering:
             raise
         except SourceVanished:
             log.debug("%s went away between two looks", folder)
         except FileError as error:
-            self._complaints.say(str(folder), str(error))
+            self._problems.report(str(folder), str(error))
 
-    async def _is_whole(self, listing: Listing, content: str, still: bool) -> bool:
+    async def _is_proven(
+        self, known: WatchedFolder, listing: Listing, content: str, still: bool
+    ) -> bool:
         """Whether its files read the same as long ago; reads what is due, if it is unknown yet."""
+        contents = known.contents
         if not listing.items:
             return False
-        self._contents.see(listing)
-        if self._contents.is_due(listing, self._clock(), still=still):
-            if await self._is_known(listing.folder, content):
-                self._taken[listing.folder] = content
+        contents.see(listing)
+        if contents.is_due(listing, self._clock(), still=still):
+            if await self._was_taken(known, listing.folder, content):
+                known.taken = content
                 return False
-            await self._contents.read(listing, self._clock, still=still)
+            await contents.read(listing, self._clock, still=still)
             if await look_into(listing.folder, self._drive.root) != listing:
                 return False
-        self._remark_contents(listing)
-        return self._contents.are_proven(listing)
+        self._remark_contents(contents, listing)
+        return contents.are_proven(listing)
 
-    async def _is_known(self, folder: Path, content: str) -> bool:
+    async def _was_taken(self, known: WatchedFolder, folder: Path, content: str) -> bool:
         """Whether it was taken before; where the database does not answer it is read meanwhile."""
-        if self._unknown.get(folder) == content:
+        if known.unknown == content:
             return False
         try:
-            known = await is_known(self._engine(), self._drive, folder, content)
+            taken = await is_known(self._engine(), self._drive, folder, content)
         except SQLAlchemyError as error:
             log.debug("whether %s is known was not answered: %s", folder, error)
             return False
-        if known:
+        if taken:
             log.info("%s is known already, exactly as it lies there", folder)
         else:
-            self._unknown[folder] = content
-        return known
+            known.unknown = content
+        return taken
 
-    async def _take(self, listing: Listing) -> None:
-        if listing.unpaired and not listing.marked:
-            names = ", ".join(_missing(listing, base) for base in listing.unpaired)
-            log.warning("%s is taken without a partner for %s", listing.folder, names)
-        if listing.unfinished and not listing.marked:
-            names = _some([entry.name for entry in listing.unfinished])
-            log.warning("%s is taken without %s, a copy that stands still", listing.folder, names)
+    async def _take(self, contents: Contents, listing: Listing) -> None:
         if not listing.marked:
-            for name, said_by in self._contents.lacking(listing).items():
-                log.warning("%s is taken without %s, which %s names", listing.folder, name, said_by)
-            for name, said in self._contents.differing(listing).items():
-                log.warning("%s is taken with %s as it is: %s", listing.folder, name, said)
+            self._warn_of_what_is_missing(contents, listing)
         await register_folder(
             self._engine(), self._drive, listing.folder, actor="watch", listing=listing
         )
+
+    def _warn_of_what_is_missing(self, contents: Contents, listing: Listing) -> None:
+        folder = listing.folder
+        if listing.unpaired:
+            names = ", ".join(_missing(listing, base) for base in listing.unpaired)
+            log.warning("%s is taken without a partner for %s", folder, names)
+        if listing.unfinished:
+            names = _some([entry.name for entry in listing.unfinished])
+            log.warning("%s is taken without %s, a copy that stands still", folder, names)
+        for name, said_by in contents.lacking(listing).items():
+            log.warning("%s is taken without %s, which %s names", folder, name, said_by)
+        for name, said in contents.differing().items():
+            log.warning("%s is taken with %s as it is: %s", folder, name, said)
 
     def _remark(self, listing: Listing) -> None:
         folder = listing.folder
         for name in listing.nested:
             path = folder / name
-            self._complaints.say(str(path), f"{path} is a folder inside a session, left alone")
+            self._problems.report(str(path), f"{path} is a folder inside a session, left alone")
         for name, reason in listing.refused.items():
             path = folder / name
-            self._complaints.say(repr(str(path)), f"{str(path)!r} is left alone: {reason}")
+            self._problems.report(repr(str(path)), f"{str(path)!r} is left alone: {reason}")
         read = lists_in(listing)
         if unread := [entry.name for entry in listing.others if entry not in read]:
             names = _some(unread)
             said = f"{folder}: {names}: neither metadata nor an image, left alone"
-            self._complaints.say(f"{folder}: others", said)
+            self._problems.report(f"{folder}: others", said)
         if odd := [base for base, pair in listing.items.items() if pair.differs_in_case]:
             said = (
                 f"{folder}: metadata and image of {_some(odd)} differ in case and are taken as one"
             )
-            self._complaints.say(f"{folder}: case", said)
+            self._problems.report(f"{folder}: case", said)
 
-    def _remark_contents(self, listing: Listing) -> None:
+    def _remark_contents(self, contents: Contents, listing: Listing) -> None:
         """What keeps the folder waiting though names, sizes and times stand still."""
         folder = listing.folder
-        for name in self._contents.still_written(listing):
+        for name in contents.still_written():
             said = "is still being written: its content changed while size and time stood still"
-            self._complaints.say(f"{folder / name}: content", f"{folder / name} {said}")
-        for name, said in self._contents.differing(listing).items():
-            self._complaints.say(f"{folder / name}: sum", f"{folder / name}: {said}")
-        for name, said_by in self._contents.lacking(listing).items():
+            self._problems.report(f"{folder / name}: content", f"{folder / name} {said}")
+        for name, said in contents.differing().items():
+            self._problems.report(f"{folder / name}: sum", f"{folder / name}: {said}")
+        for name, said_by in contents.lacking(listing).items():
             said = f"{folder}: {said_by} names {name}, which is not there yet"
-            self._complaints.say(f"{folder / name}: lacking", said)
+            self._problems.report(f"{folder / name}: lacking", said)
 
 
 def _missing(listing: Listing, base: str) -> str:
@@ -208,8 +231,8 @@ def _missing(listing: Listing, base: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sessions_of(

@@ -25,7 +25,6 @@ from tasks.errors import FileError
 from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
 from tasks.files.removal import REMOVING, below, remove_tree, size_of
-from tasks.files.threads import Stop
 from track.commands.replaced import note_suspect
 from track.records import retention
 from track.records.files import expected_files
@@ -159,9 +158,7 @@ class Pruner:
         match copy.kind:
             case "ndrive":
                 found = await retention.original(tx, copy.guid)
-                removed = await REMOVING.run(
-                    remove_original, self.drive, found, dry_run=self.dry_run
-                )
+                removed = await REMOVING.run(remove_original, self.drive, found, self.dry_run)
                 if removed is None:
                     return PruneOutcome(copy, True, "gone already")
                 with_folder = " and their folder" if removed.folder else ""
@@ -177,7 +174,8 @@ class Pruner:
         steps = below(root, folder, depth=1)
         if steps != (copy.guid,):
             raise Kept(f"{folder} is not the folder of {copy.guid}")
-        freed = await REMOVING.run(_look_or_remove, root, steps, dry_run=self.dry_run)
+        look_or_remove = size_of if self.dry_run else remove_tree
+        freed = await REMOVING.run(lambda _: look_or_remove(root, steps))
         if freed is None:
             return PruneOutcome(copy, True, "gone already")
         return PruneOutcome(copy, True, f"{self._verb} its folder", freed)
@@ -185,10 +183,6 @@ class Pruner:
     @property
     def _verb(self) -> str:
         return "would remove" if self.dry_run else "removed"
-
-
-def _look_or_remove(_: Stop, root: Path, steps: tuple[str, ...], *, dry_run: bool) -> int | None:
-    return size_of(root, steps) if dry_run else remove_tree(root, steps)
 
 
 @asynccontextmanager

@@ -20,14 +20,23 @@ from tasks.errors import (
     DeviceFault,
     DifferentContent,
     DiskFull,
-    FileError,
     SourceChanged,
     SourceVanished,
 )
 from tasks.files import copies
-from tasks.files.copies import Copied, checksum, checksum_file, copy_file, copy_verified
+from tasks.files.checksums import Sum
+from tasks.files.copies import Copied, checksum_file, copy_file
+from tasks.files.threads import Stop
 
+COPY = (
+    "import sys; from pathlib import Path; from tasks.files.threads import Stop\n"
+    "from tasks.files.copies import copy_verified\n"
+)
 CONTENT = os.urandom(3 * copies.CHUNK + 12_345)
+
+
+def copy_verified(source: Path, destination: Path) -> Copied:
+    return copies.copy_verified(Stop(), source, destination)
 
 
 @pytest.fixture
@@ -88,21 +97,6 @@ def test_another_content_at_the_destination_is_left_alone(
     assert destination.read_bytes() == other
 
 
-def test_the_uploaders_checksum_and_size_are_held_against_it(
-    source: Path, destination: Path
-) -> None:
-    size, crc32 = len(CONTENT), zlib.crc32(CONTENT)
-    with pytest.raises(ChecksumMismatch, match="the uploader announced 7"):
-        copy_verified(source, destination, expected_crc32=7)
-    with pytest.raises(ChecksumMismatch, match=f"{size} bytes, the uploader announced 8"):
-        copy_verified(source, destination, expected_size=8)
-    assert leftovers(destination) == []
-    assert not destination.exists()
-    assert copy_verified(source, destination, expected_crc32=crc32, expected_size=size)
-    with pytest.raises(ChecksumMismatch):
-        copy_verified(source, destination, expected_crc32=7)
-
-
 def test_a_missing_source_has_vanished(tmp_path: Path, source: Path, destination: Path) -> None:
     with pytest.raises(SourceVanished, match="drop the folder again"):
         copy_verified(tmp_path / "gone.tif", destination)
@@ -151,12 +145,11 @@ def test_a_source_written_to_under_the_copy_is_noticed(source: Path, destination
 
 def test_a_full_disk_is_said_and_leaves_nothing(source: Path) -> None:
     """A limit on file size fails like a disk that fills up in the middle of a write."""
-    script = (
-        "import sys; from pathlib import Path; from tasks.files.copies import copy_verified\n"
+    script = COPY + (
         "from tasks.errors import DiskFull\n"
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
-        "try: copy_verified(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "try: copy_verified(Stop(), Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "except DiskFull as error: sys.exit(str(error))\n"
     )
     target = source.with_name("limited") / "a.tif"
@@ -202,10 +195,7 @@ def test_a_killed_process_leaves_no_file_under_the_final_name(tmp_path: Path) ->
     source, destination = tmp_path / "a.tif", tmp_path / "store" / "a.tif"
     with source.open("wb") as stream:
         stream.truncate(4 << 30)  # sparse: long to read, nothing on the disk
-    script = (
-        "import sys; from pathlib import Path; from tasks.files.copies import copy_verified\n"
-        "copy_verified(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
+    script = COPY + "copy_verified(Stop(), Path(sys.argv[1]), Path(sys.argv[2]))"
     process = subprocess.Popen([sys.executable, "-c", script, str(source), str(destination)])
     part = destination.parent / ".a.tif.part"
     try:
@@ -244,12 +234,15 @@ async def test_many_copies_at_once_all_arrive(tmp_path: Path) -> None:
 
 async def test_a_checksum_is_the_copys(source: Path, destination: Path) -> None:
     copied = await copy_file(source, destination)
-    assert checksum(destination) == copied == await checksum_file(source)
+    assert await checksum_file(destination) == copied == await checksum_file(source)
 
 
 def test_every_error_names_its_file_a_reason_and_a_remedy(source: Path, destination: Path) -> None:
-    with pytest.raises(FileError) as caught:
-        copy_verified(source, destination, expected_crc32=1)
+    wrong = Sum("md5", "0" * 32, "a.tif.md5")
+    with pytest.raises(ChecksumMismatch, match=r"a\.tif\.md5 says 0000") as caught:
+        copies.copy_verified(Stop(), source, destination, [wrong])
+    assert leftovers(destination) == []
+    assert not destination.exists()
     error = caught.value
     assert (error.file, bool(error.reason), bool(error.remedy)) == (source, True, True)
     assert str(error) == f"{source}: {error.reason}; {error.remedy}"

@@ -177,7 +177,6 @@ def deny(museum: Museum, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         return real(path, *more, **named)
 
     monkeypatch.setattr(copies.os, "open", denied)
-    monkeypatch.setattr("tasks.files.images.look_at_image", lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["g.json", "g.tif"])

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import NDrive
 from schemas.events import NAMESPACE, SESSION_READY
 from tasks.errors import SourceVanished
-from tasks.files import named_formats
 from tasks.files.mounts import MOUNTS
 from tasks.files.ndrive import OutsideDrive, close_folder
+from tasks.intake import watched_folder
 from tasks.intake.opening import NothingToTake, register_folder
 from tasks.intake.watch import Lookout, watch
 from track.records.outbox import due
@@ -184,13 +184,13 @@ async def test_metadata_is_read_once_however_often_a_folder_is_looked_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = named_formats.whole
+    real = watched_folder.document_content
 
     def counted(stop: threading.Event, path: Path) -> bytes:
         read.append(path.name)
         return real(stop, path)
 
-    monkeypatch.setattr(named_formats, "whole", counted)
+    monkeypatch.setattr(watched_folder, "document_content", counted)
     path = world.drop("s", "a.jpg", "b.json", "b.tif")
     (path / "a.json").write_text(document("a", "TIF"))
     for _ in range(5):

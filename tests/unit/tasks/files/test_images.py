@@ -1,19 +1,18 @@
 """Images, whole and broken: real files, written and then cut, swapped or flipped."""
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
 from tasks.errors import FileError, SourceVanished
-from tasks.files.images import BrokenImage, inspect_image, look_at_image
+from tasks.files import images
+from tasks.files.images import BrokenImage, check_image, inspect_image
 
 SIZE = (300, 200)
 
@@ -27,48 +26,19 @@ def cut(path: Path, share: float) -> None:
     path.write_bytes(whole[: int(len(whole) * share)])
 
 
-@pytest.mark.parametrize(
-    ("name", "format"), [("a.tif", "tif"), ("a.JPG", "jpeg"), ("a.png", "png"), ("a.webp", "webp")]
-)
-def test_a_whole_image_tells_its_facts(tmp_path: Path, name: str, format: str) -> None:
-    picture().save(tmp_path / name, dpi=(400, 400))
-    facts = inspect_image(tmp_path / name)
-    assert (facts.format, facts.width, facts.height, facts.mode) == (format, *SIZE, "RGB")
-    if format != "webp":
-        assert facts.dpi == pytest.approx((400, 400), rel=0.01)
-
-
-def test_capture_time_orientation_and_profile_are_read(tmp_path: Path) -> None:
-    image, exif = picture(), Image.Exif()
-    exif[0x0112] = 6
-    exif.get_ifd(0x8769).update({0x9003: "2026:11:20 14:03:59", 0x9011: "+01:00"})
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
-    facts = inspect_image(tmp_path / "a.jpg")
-    assert facts.capture_time == datetime(2026, 11, 20, 13, 3, 59, tzinfo=UTC)
-    assert (facts.orientation, facts.icc) == (6, True)
-
-
-def test_a_camera_without_a_zone_is_read_in_the_zone_it_stood_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.tif", "a.JPG", "a.png", "a.webp"])
+def test_a_complete_image_is_accepted(tmp_path: Path, name: str) -> None:
     exif = Image.Exif()
-    exif[0x0132] = "2026:07:01 12:00:00"
-    picture().save(tmp_path / "a.tif", exif=exif)
-    facts = inspect_image(tmp_path / "a.tif", camera_zone=ZoneInfo("Europe/Copenhagen"))
-    assert facts.capture_time == datetime(2026, 7, 1, 10, tzinfo=UTC)
-
-
-def test_the_zeros_of_an_unset_clock_are_no_time(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0132] = "0000:00:00 00:00:00"
-    picture().save(tmp_path / "a.jpg", exif=exif)
-    assert inspect_image(tmp_path / "a.jpg").capture_time is None
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:20 14:03:59"
+    picture().save(tmp_path / name, exif=exif)
+    inspect_image(tmp_path / name)
 
 
 def test_an_empty_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.tif").touch()
     with pytest.raises(BrokenImage, match=r"a\.tif: it is empty") as caught:
         inspect_image(tmp_path / "a.tif")
-    assert caught.value.problem == "it is empty (0 bytes)"
+    assert caught.value.reason == "it is empty (0 bytes)"
     assert caught.value.remedy
 
 
@@ -115,16 +85,14 @@ def test_a_corrected_file_under_the_same_name_is_looked_at_anew(tmp_path: Path) 
     with pytest.raises(BrokenImage):
         inspect_image(path)
     path.write_bytes(whole)
-    assert inspect_image(path).width == 300
+    inspect_image(path)
 
 
 def test_48_bit_colour_is_not_taken_for_broken(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 65535, (200, 300, 3), dtype=np.uint16)
     image = pyvips.Image.new_from_array(pixels).copy(interpretation="rgb16", xres=15.75, yres=15.75)
     image.tiffsave(str(tmp_path / "a.tif"))
-    facts = inspect_image(tmp_path / "a.tif")
-    assert (facts.width, facts.height) == SIZE
-    assert facts.dpi == pytest.approx((400, 400), rel=0.01)
+    inspect_image(tmp_path / "a.tif")
     cut(tmp_path / "a.tif", 0.8)
     with pytest.raises(BrokenImage):
         inspect_image(tmp_path / "a.tif")
@@ -144,21 +112,23 @@ def test_text_named_tif_is_refused(tmp_path: Path) -> None:
         inspect_image(tmp_path / "a.tif")
 
 
-def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "GIGAPIXEL", 50_000)
     picture().save(tmp_path / "a.png")
     with pytest.raises(BrokenImage, match="300 × 200 pixels, more than the 50000 allowed"):
-        inspect_image(tmp_path / "a.png", max_pixels=50_000)
+        inspect_image(tmp_path / "a.png")
 
 
 def test_an_image_beyond_pillows_own_limit_is_read(tmp_path: Path) -> None:
     pyvips.Image.black(20_000, 10_000).tiffsave(str(tmp_path / "a.tif"), compression="deflate")
-    assert inspect_image(tmp_path / "a.tif").width == 20_000
+    inspect_image(tmp_path / "a.tif")
 
 
 def test_a_camera_raw_is_known_by_its_signature_only(tmp_path: Path) -> None:
     (tmp_path / "a.raf").write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(500))
-    facts = inspect_image(tmp_path / "a.raf")
-    assert (facts.format, facts.width) == ("raf", None)
+    inspect_image(tmp_path / "a.raf")
 
 
 def test_a_missing_file_is_vanished_and_not_broken(tmp_path: Path) -> None:
@@ -168,7 +138,7 @@ def test_a_missing_file_is_vanished_and_not_broken(tmp_path: Path) -> None:
 
 async def test_looking_does_not_hold_up_the_event_loop(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.tif")
-    assert (await look_at_image(tmp_path / "a.tif")).format == "tif"
+    await check_image(tmp_path / "a.tif")
 
 
 def encoded(name: str, **options: str) -> bytes:
@@ -192,7 +162,7 @@ WHOLE = {
     st.floats(0, 1),
     st.lists(st.tuples(st.floats(0, 0.99), st.integers(0, 255)), max_size=4),
 )
-def test_any_damage_gives_facts_or_an_error_of_ours(
+def test_any_damage_is_accepted_or_gives_an_error_of_ours(
     tmp_path_factory: pytest.TempPathFactory,
     name: str,
     share: float,
@@ -204,6 +174,6 @@ def test_any_damage_gives_facts_or_an_error_of_ours(
     path = tmp_path_factory.mktemp("damage") / name
     path.write_bytes(content[: int(share * len(content))])
     try:
-        assert inspect_image(path).width
+        inspect_image(path)
     except FileError as error:
         assert error.file == path

@@ -70,8 +70,8 @@ async def test_who_only_looks_is_let_go_at_once_and_who_changes_something_waits(
         going_on.set()
         pulse.wait(120)
 
-    for ask in (mounts.run, mounts.change):
-        task = asyncio.create_task(ask(HERE, work))
+    for changes in (False, True):
+        task = asyncio.create_task(mounts.run(HERE, work, changes=changes))
         await asyncio.to_thread(going_on.wait, 60)
         going_on.clear()
         task.cancel()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.errors import FileError, SourceVanished
-from tasks.files.holes import unwritten
 from tasks.files.images import BrokenImage, inspect_image
+from tasks.files.unwritten import unwritten_part
 from tests.support.zoo import READ
 
 STRIPS = {278: 4}
@@ -72,7 +72,7 @@ def emptied(content: bytes, parts: list[tuple[int, int]]) -> bytes:
 
 def found(folder: Path, name: str, content: bytes) -> str | None:
     (folder / name).write_bytes(content)
-    return unwritten(folder / name)
+    return unwritten_part(folder / name)
 
 
 def test_a_whole_image_of_any_kind_has_no_hole(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_whole_image_of_any_kind_has_no_hole(tmp_path: Path) -> None:
         assert found(tmp_path, name, content) is None, name
     for name, save in READ.items():
         save(tmp_path / name)
-        assert unwritten(tmp_path / name) is None, name
+        assert unwritten_part(tmp_path / name) is None, name
 
 
 @pytest.mark.parametrize("name", PARTED)
@@ -132,27 +132,27 @@ def test_dark_rims_masks_and_black_thumbnails_are_a_pictures_own(tmp_path: Path)
     image = noise()
     image.paste((0, 0, 0), (0, 288, 400, 300))
     image.save(tmp_path / "rim.tif", tiffinfo=STRIPS)
-    assert unwritten(tmp_path / "rim.tif") is None
+    assert unwritten_part(tmp_path / "rim.tif") is None
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
         image.paste((0, 0, 0), (0, 100, 400, 300))
         image.save(tmp_path / "dark.tif", compression=compression, tiffinfo=STRIPS)
-        assert unwritten(tmp_path / "dark.tif") is None, compression
+        assert unwritten_part(tmp_path / "dark.tif") is None, compression
     mask = Image.new("1", (400, 300))
     mask.save(tmp_path / "mask.tif", compression="group4")
-    assert unwritten(tmp_path / "mask.tif") is None
+    assert unwritten_part(tmp_path / "mask.tif") is None
     noise().save(tmp_path / "masked.tif", save_all=True, append_images=[Image.new("L", (400, 300))])
     # Pillow marks no page as a mask: one that is wholly black is a question for a person.
-    assert unwritten(tmp_path / "masked.tif") is not None
+    assert unwritten_part(tmp_path / "masked.tif") is not None
 
 
 def test_a_frame_that_is_black_altogether_is_a_question(tmp_path: Path) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "dark.tif")
-    assert unwritten(tmp_path / "dark.tif") is not None
+    assert unwritten_part(tmp_path / "dark.tif") is not None
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceVanished, match="away"):
-        unwritten(tmp_path / "away.tif")
+        unwritten_part(tmp_path / "away.tif")
 
 
 @settings(max_examples=60)
@@ -162,7 +162,7 @@ def test_no_picture_without_black_is_asked_about(
 ) -> None:
     path = tmp_path_factory.mktemp("good") / "a.tif"
     noise(seed, (60, 80)).save(path, compression=compression)
-    assert unwritten(path) is None
+    assert unwritten_part(path) is None
 
 
 @settings(max_examples=150, deadline=None)
@@ -180,4 +180,4 @@ def test_a_copy_that_was_cut_short_is_held_or_refused_wherever_it_ended(
         return
     except FileError as error:  # pragma: no cover
         raise AssertionError(str(error)) from error
-    assert unwritten(path) is not None
+    assert unwritten_part(path) is not None

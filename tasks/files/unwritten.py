@@ -5,7 +5,6 @@ What is found is no proof: a picture may be black. A person decides (see `tasks.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -15,42 +14,29 @@ from hpc.runner.imaging.tiff import Directory
 from hpc.runner.imaging.zeros import CUT_SHARE, zeros_at_end
 from tasks.errors import named
 from tasks.files.images import INSPECTING
-from tasks.files.threads import Stop
 
 TAIL_SHARE = 0.01
-LEAST_TAIL, MOST_TAIL = 4096, 64 << 10
+MIN_TAIL, MAX_TAIL = 4096, 64 << 10
 """Zeros at the end of a file, in bytes, that are no padding: a hundredth of it, within these."""
-LEAST_PACKED = 16
+MIN_PACKED = 16
 """Bytes of a packed strip that can be told from one that holds nearly nothing."""
 PIECE = 64 << 10
-"""Bytes of a strip that are looked at as one: a whole picture may lie in a single strip."""
+"""Bytes of a strip that are looked at as one: a picture may lie in a single strip."""
 PROBE = 512
 UNPACKED = 1
 
 
-@dataclass
-class _Seen:
-    """What is zero of one picture: whole strips or tiles, and bytes in pieces of them."""
-
-    parts: int = 0
-    in_bytes: int = 0
+async def look_for_unwritten(path: Path) -> str | None:
+    """`unwritten_part` in a thread, one image at a time."""
+    return await INSPECTING.run(lambda _: unwritten_part(path))
 
 
-async def look_for_holes(path: Path) -> str | None:
-    """`unwritten` in a thread, one image at a time."""
-    return await INSPECTING.run(_look, path)
-
-
-def unwritten(path: Path) -> str | None:
+def unwritten_part(path: Path) -> str | None:
     """What of an image is all zero as if never written, in words; None: nothing is.
 
     Packed pixels are never zero for long. Unpacked ones may be black: there zeros count from
     CUT_SHARE of the picture on, and not in masks or smaller copies. Raises a FileError.
     """
-    return _look(Stop(), path)
-
-
-def _look(_: Stop, path: Path) -> str | None:
     try:
         pictures = [each for each in tiff.directories(path) if each.parts]
         found = (_of_picture(path, each) for each in pictures)
@@ -66,7 +52,7 @@ def _look(_: Stop, path: Path) -> str | None:
 def _of_file(path: Path) -> str | None:
     size = path.stat().st_size
     zeros = zeros_at_end(path, [(0, size)])
-    if zeros < min(MOST_TAIL, max(LEAST_TAIL, TAIL_SHARE * size)):
+    if zeros < min(MAX_TAIL, max(MIN_TAIL, TAIL_SHARE * size)):
         return None
     return f"the last {_share(zeros, size)} of its bytes are all zero"
 
@@ -76,19 +62,19 @@ def _of_picture(path: Path, picture: Directory) -> str | None:
     packed = not _unpacked(picture)
     if not packed and lesser(picture):
         return None  # a mask may be empty, and thumbnails have black bars
-    least = LEAST_PACKED if packed else 1
+    least = MIN_PACKED if packed else 1
     parts = [(offset, count) for offset, count in picture.parts if count >= least]
     total = sum(count for _, count in parts)
-    seen = _zeros_in(path, parts)
+    empty, zeros = _zeros_in(path, parts)
     at_end = zeros_at_end(path, parts)
-    if not (packed and seen.in_bytes) and max(at_end, seen.in_bytes) < max(1, CUT_SHARE * total):
+    if not (packed and zeros) and max(at_end, zeros) < max(1, CUT_SHARE * total):
         return None
-    if seen.parts and len(parts) > 1:
+    if empty and len(parts) > 1:
         kind = "tiles" if tiff.TILE_OFFSETS in picture.tags else "strips"
-        return f"{seen.parts} of its {len(parts)} {kind} are all zero"
-    if at_end >= seen.in_bytes:
+        return f"{empty} of its {len(parts)} {kind} are all zero"
+    if at_end >= zeros:
         return f"the last {_share(at_end, total)} of its pixels are all zero"
-    return f"{_share(seen.in_bytes, total)} of its pixels are all zero"
+    return f"{_share(zeros, total)} of its pixels are all zero"
 
 
 def _end(picture: Directory) -> int:
@@ -99,14 +85,15 @@ def _unpacked(picture: Directory) -> bool:
     return picture.first(tiff.COMPRESSION, UNPACKED) == UNPACKED
 
 
-def _zeros_in(path: Path, parts: list[tuple[int, int]]) -> _Seen:
-    seen = _Seen()
+def _zeros_in(path: Path, parts: list[tuple[int, int]]) -> tuple[int, int]:
+    """(how many strips or tiles are all zero, how many bytes in pieces of them are)."""
+    empty = in_bytes = 0
     with path.open("rb") as file:
         for offset, count in parts:
             zeros = sum(size for at, size in _pieces(offset, count) if _is_zero(file, at, size))
-            seen.in_bytes += zeros
-            seen.parts += zeros == count
-    return seen
+            in_bytes += zeros
+            empty += zeros == count
+    return empty, in_bytes
 
 
 def _pieces(offset: int, count: int) -> Iterator[tuple[int, int]]:
@@ -127,5 +114,5 @@ def _is_zero(file: IO[bytes], offset: int, count: int) -> bool:
     return len(head) + len(rest) == count and not rest.strip(b"\0")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{max(1, round(100 * part / whole))} %"
+def _share(part: int, total: int) -> str:
+    return f"{max(1, round(100 * part / total))} %"
