@@ -22,12 +22,15 @@ class TierError(Exception):
     """The tier did not do what it was asked; the message says why and what to do.
 
     `retry_after`: seconds to wait before the same effect may be asked for again, or None
-    when asking again cannot help.
+    when asking again cannot help. Each kind has its own.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        if seconds is not None:
+            self.retry_after = seconds
 
 
 class TierRefused(TierError):
@@ -39,18 +42,15 @@ class NoShare(TierRefused):
 
 
 class TierBusy(TierError):
-    """Nothing was done; the same call may succeed after `seconds`."""
+    """Nothing was done; the same call may succeed later."""
 
-    def __init__(self, message: str, *, seconds: float) -> None:
-        super().__init__(message, retry_after=seconds)
-        self.seconds = seconds
+    retry_after = 60.0
 
 
 class TierUnknown(TierError):
     """The call may have been done, or may still be under way: probe before asking again."""
 
-    def __init__(self, message: str, *, seconds: float = 60.0) -> None:
-        super().__init__(message, retry_after=seconds)
+    retry_after = 60.0
 
 
 class TierUnauthorised(TierError):
@@ -59,15 +59,13 @@ class TierUnauthorised(TierError):
     It may be asked again, since one wrong secret must not fail every specimen for good.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, retry_after=300.0)
+    retry_after = 300.0
 
 
 class TierCorrupted(TierError):
     """The bytes that arrived have another checksum than the bytes that were sent."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, retry_after=5.0)
+    retry_after = 5.0
 
 
 class SourceLost(TierError):
@@ -152,6 +150,9 @@ class Tier(Protocol):
     @property
     def describing(self) -> AbstractAsyncContextManager[object]:
         """Held by whoever describes an asset, so that only a few do at a time."""
+
+    def missing(self, metadata: Metadata) -> list[str]:
+        """Names of the fields that it needs to create an asset and that this lacks."""
 
     async def prepare(self, metadata: Metadata) -> None:
         """Have it know what the metadata names, which it must before the asset itself."""

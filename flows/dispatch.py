@@ -12,10 +12,9 @@ from flows.ingest import ingest_asset
 from flows.module import run_module
 from schemas.pace import Pace
 from tasks.archive.configured import open_tier
-from tasks.dispatch.announcements import announce_finished
 from tasks.dispatch.dispatcher import Subflow
 from tasks.dispatch.dispatching import dispatching
-from tasks.dispatch.reports import SessionReport
+from tasks.dispatch.reports import SessionReport, announce_finished
 from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
 from track.jobs.claims import Claim

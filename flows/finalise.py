@@ -3,9 +3,9 @@
 from prefect import flow
 
 from tasks.archive.finalise import finalise, is_final
-from tasks.dispatch.announcements import announce_finalised
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.held_job import held_job
+from tasks.dispatch.reports import announce_finalised
 from track.jobs.claims import Claim
 
 

@@ -4,6 +4,7 @@ Every verb takes `by`, the person who asks: the history names them. Every verb m
 repeated, and answers with a table of what it did and what it left alone, and why.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -11,10 +12,10 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.upkeep.operator import answer, load_definitions, operating, push_again
+from tasks.upkeep.operator import do_once, do_to_jobs, load_definitions, push_again
 from track.commands import operations, switches
-from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
 
@@ -30,8 +31,7 @@ async def pipeline(by: By, path: str = "deployments/pipelines") -> State:
         by: who asks; the history names you
         path: a YAML file, or a folder of them, on the worker's host
     """
-    async with operating(by) as request:
-        return await answer("pipeline", await load_definitions(request, Path(path)))
+    return await load_definitions(by, Path(path))
 
 
 @flow(name="operate", flow_run_name="resubmit by {by}")
@@ -59,12 +59,8 @@ async def resubmit(
     states = None if guid and stage else {JobState.FAILED}
     if guid and not stage:
         states = {JobState.FAILED, JobState.CANCELLED}
-    async with operating(by) as request:
-        ids = await request.once(lambda tx: select_jobs(tx, wanted, states))
-        lines = await request.each(
-            ids, lambda tx, job: operations.resubmit(tx, job, actor=request.actor, why=why)
-        )
-        return await answer("resubmit", lines)
+    chosen = partial(select_jobs, wanted=wanted, states=states)
+    return await do_to_jobs("resubmit", by, chosen, operations.resubmit, why=why)
 
 
 @flow(name="operate", flow_run_name="skip {guid} {stage} by {by}")
@@ -77,12 +73,8 @@ async def skip(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage to leave out
         why: a reason for the history
     """
-    async with operating(by) as request:
-        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await request.each(
-            ids, lambda tx, job: operations.skip(tx, job, actor=request.actor, why=why)
-        )
-        return await answer("skip", lines)
+    chosen = partial(select_jobs, wanted=Selection(guid, stage))
+    return await do_to_jobs("skip", by, chosen, operations.skip, why=why)
 
 
 @flow(name="operate", flow_run_name="cancel {guid} {stage} by {by}")
@@ -95,12 +87,8 @@ async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage to stop
         why: a reason for the history
     """
-    async with operating(by) as request:
-        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await request.each(
-            ids, lambda tx, job: operations.cancel(tx, job, actor=request.actor, why=why)
-        )
-        return await answer("cancel", lines)
+    chosen = partial(select_jobs, wanted=Selection(guid, stage))
+    return await do_to_jobs("cancel", by, chosen, operations.cancel, why=why)
 
 
 @flow(name="operate", flow_run_name="lost {guid} {stage} by {by}")
@@ -116,12 +104,8 @@ async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
         stage: the stage that a site has and will never bring back
         why: a reason for the history
     """
-    async with operating(by) as request:
-        ids = await request.once(lambda tx: select_jobs(tx, Selection(guid, stage)))
-        lines = await request.each(
-            ids, lambda tx, job: operations.declare_lost(tx, job, actor=request.actor, why=why)
-        )
-        return await answer("lost", lines)
+    chosen = partial(select_jobs, wanted=Selection(guid, stage))
+    return await do_to_jobs("lost", by, chosen, operations.declare_lost, why=why)
 
 
 @flow(name="operate", flow_run_name="attention {guid} by {by}")
@@ -133,12 +117,7 @@ async def attention(by: By, guid: Guid, text: str = "") -> State:
         guid: the asset
         text: what is to be looked at; empty lets it go on
     """
-    async with operating(by) as request:
-        note = text.strip() or None
-        line = await request.once(
-            lambda tx: switches.set_attention(tx, guid, note, actor=request.actor)
-        )
-        return await answer("attention", [line])
+    return await do_once("attention", by, switches.set_attention, guid, text.strip() or None)
 
 
 @flow(name="operate", flow_run_name="switch {pipeline} {stage} {site} {on} by {by}")
@@ -160,20 +139,11 @@ async def switch(
     """
     if bool(site) == bool(pipeline or stage):
         raise CannotDo("pipeline, stage, site: name a pipeline, a stage or a site, and only one")
-    async with operating(by) as request:
-        actor = request.actor
-        if site:
-            line = await request.once(lambda tx: switches.switch_site(tx, site, on, actor=actor))
-        elif stage:
-            line = await request.once(
-                lambda tx: switches.switch_stage(tx, stage, pipeline, on, actor=actor)
-            )
-        else:
-            name = str(pipeline)
-            line = await request.once(
-                lambda tx: switches.switch_pipeline(tx, name, on, actor=actor)
-            )
-        return await answer("switch", [line])
+    if site:
+        return await do_once("switch", by, switches.switch_site, site, on)
+    if stage:
+        return await do_once("switch", by, switches.switch_stage, stage, pipeline, on)
+    return await do_once("switch", by, switches.switch_pipeline, pipeline, on)
 
 
 @flow(name="operate", flow_run_name="priority {priority} by {by}")
@@ -191,13 +161,9 @@ async def priority(
         guid: one asset
         session: a whole session
     """
-    async with operating(by) as request:
-        lines = await request.once(
-            lambda tx: switches.set_priority(
-                tx, priority, guid=guid, session_id=session, actor=request.actor
-            )
-        )
-        return await answer("priority", lines)
+    return await do_once(
+        "priority", by, switches.set_priority, priority, guid=guid, session_id=session
+    )
 
 
 @flow(name="operate", flow_run_name="site {to} by {by}")
@@ -222,19 +188,14 @@ async def site(
     one = bool(guid and stage)
     if one == bool(leaving) or (leaving and (guid or stage)):
         raise CannotDo("guid, stage, leaving: name an asset and its stage, or the site to empty")
-    async with operating(by) as request:
-        await request.once(lambda tx: operations.open_site(tx, to))
-        ids = await request.once(
-            lambda tx: (
-                operations.queued_at(tx, leaving)
-                if leaving
-                else select_jobs(tx, Selection(guid, stage))
-            )
-        )
-        lines: list[ResultRow] = await request.each(
-            ids, lambda tx, job: operations.move_to(tx, job, to, actor=request.actor, why=why)
-        )
-        return await answer("site", lines)
+
+    async def chosen(tx: AsyncConnection) -> list[int]:
+        await operations.open_site(tx, to)
+        if leaving:
+            return await operations.queued_at(tx, leaving)
+        return await select_jobs(tx, Selection(guid, stage))
+
+    return await do_to_jobs("site", by, chosen, operations.move_to, to, why=why)
 
 
 @flow(name="operate", flow_run_name="push by {by}")
@@ -247,7 +208,6 @@ async def push(
         by: who asks; the history names you
         guid: one asset
         session: every asset of a session
-        everything: all that we know again, not only what the archive is owed
+        everything: all that we know again, not only what the archive lacks
     """
-    async with operating(by) as request:
-        return await answer("push", await push_again(request, guid, session, everything=everything))
+    return await push_again(by, guid, session, everything=everything)

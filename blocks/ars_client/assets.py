@@ -1,15 +1,16 @@
 """The asset service: assets, their status, and the specimens they name."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from blocks.ars_client.address import ArsAddress
 from blocks.ars_client.answers import AssetStatus
 from blocks.ars_client.wire import SHARE_SECONDS, WRITE_SECONDS, Call, Wire, parsed
 from blocks.tier import TierRefused
 
+T = TypeVar("T")
 Body = dict[str, Any]
-NOT_FOUND = frozenset({404})
 
 CREATES = 3
 """Creates at a time: each holds one of the asset service's few database connections
@@ -25,19 +26,11 @@ class Assets:
     async def status(self, guid: str) -> AssetStatus | None:
         """Where the asset stands, or None when ARS does not know it."""
         url = self._address.asset_service("assets", "status", guid)
-        call = Call("GET", url, accept=NOT_FOUND)
-        response = await self._wire.send(call)
-        if response.status_code in (204, 404):
-            return None
-        return parsed(call, response, AssetStatus.read)
+        return await self._read(url, AssetStatus.read)
 
     async def get(self, guid: str) -> Body | None:
-        """The whole asset as ARS holds it, or None when ARS does not know it."""
-        call = Call("GET", self._asset_url(guid), accept=NOT_FOUND)
-        response = await self._wire.send(call)
-        if response.status_code in (204, 404):
-            return None
-        return parsed(call, response, _body)
+        """All of the asset as ARS holds it, or None when ARS does not know it."""
+        return await self._read(self._asset_url(guid), _body)
 
     async def create(self, body: Body, allocation_mb: int) -> Body:
         """Create the asset and open its share. Returns the asset; raises TierError.
@@ -55,21 +48,23 @@ class Assets:
         """Replace the asset by `body`: whatever it omits is erased in ARS."""
         if body.get("asset_guid") != guid:
             raise TierRefused(f"the body for asset {guid} names {body.get('asset_guid')!r}")
-        call = Call("PUT", self._asset_url(guid), changes=True, seconds=WRITE_SECONDS, json=body)
-        return parsed(call, await self._wire.send(call), _body)
+        return await self._put(self._asset_url(guid), body)
 
     async def specimen(self, specimen: Body) -> Body | None:
         """The specimen as ARS holds it, or None."""
-        call = Call("GET", self._specimen_url(specimen), accept=NOT_FOUND)
-        response = await self._wire.send(call)
-        if response.status_code in (204, 404):
-            return None
-        return parsed(call, response, _body)
+        return await self._read(self._specimen_url(specimen), _body)
 
     async def put_specimen(self, specimen: Body) -> Body:
         """Create or replace the specimen: institution, collection, barcode, preparation_types."""
-        url = self._specimen_url(specimen)
-        call = Call("PUT", url, changes=True, seconds=WRITE_SECONDS, json=specimen)
+        return await self._put(self._specimen_url(specimen), specimen)
+
+    async def _read(self, url: str, parse: Callable[[Body], T]) -> T | None:
+        call = Call("GET", url, accept=frozenset({404}))
+        response = await self._wire.send(call)
+        return None if response.status_code in (204, 404) else parsed(call, response, parse)
+
+    async def _put(self, url: str, body: Body) -> Body:
+        call = Call("PUT", url, changes=True, seconds=WRITE_SECONDS, json=body)
         return parsed(call, await self._wire.send(call), _body)
 
     def _asset_url(self, guid: str) -> str:

@@ -6,7 +6,6 @@ after a crash is built on it in `tasks.archive.ars`.
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -53,12 +52,7 @@ class ArsClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

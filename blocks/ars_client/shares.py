@@ -35,36 +35,28 @@ class Shares:
             "users": list(self._address.users),
             "allocation_mb": allocation_mb,
         }
-        call = self._call("POST", guid, "createShare", body)
+        call = self._call("POST", guid, "createShare", json=body)
         return parsed(call, await self._wire.send(call), _allocated_mb)
 
     async def change_allocation(self, guid: str, allocation_mb: int) -> int:
         """Give an open share another size, in MB; the one it has then."""
         body = {"asset_guid": guid, "new_allocation_mb": allocation_mb}
-        call = self._call("POST", guid, "changeAllocation", body)
+        call = self._call("POST", guid, "changeAllocation", json=body)
         return parsed(call, await self._wire.send(call), _allocated_mb)
 
     async def close(self, guid: str) -> bool:
         """Close the share; False when none was open. Files not yet in ERDA are dropped."""
-        call = self._call("DELETE", guid, "deleteShare", None)
-        response = await self._wire.send(call)
-        return response.status_code != 404
+        call = self._call("DELETE", guid, "deleteShare", accept=frozenset({404}))
+        return (await self._wire.send(call)).status_code != 404
 
     async def synchronise(self, guid: str, workstation: str, pipeline: str) -> None:
         """Ask ARS to bring the share's files to ERDA; it answers before it has begun."""
-        url = self._address.file_proxy("shares", "assets", guid, "synchronize")
         params = {"workstation": workstation, "pipeline": pipeline}
-        await self._wire.send(Call("POST", url, changes=True, seconds=SHARE_SECONDS, params=params))
+        await self._wire.send(self._call("POST", guid, "synchronize", params=params))
 
-    def _call(self, method: str, guid: str, verb: str, body: object) -> Call:
-        return Call(
-            method,
-            self._address.file_proxy("shares", "assets", guid, verb),
-            changes=True,
-            seconds=SHARE_SECONDS,
-            accept=frozenset({404}) if method == "DELETE" else frozenset(),
-            json=body,
-        )
+    def _call(self, method: str, guid: str, verb: str, **more: Any) -> Call:
+        url = self._address.file_proxy("shares", "assets", guid, verb)
+        return Call(method, url, changes=True, seconds=SHARE_SECONDS, **more)
 
 
 def _allocated_mb(answer: Mapping[str, Any]) -> int:

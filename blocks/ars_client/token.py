@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from blocks.ars_client.address import ArsAddress
-from blocks.tier import TierBusy, TierUnauthorised
+from blocks.tier import TierBusy, TierError, TierUnauthorised
 
 MARGIN = 30.0
 """Seconds before its end from which a token counts as ended."""
@@ -69,34 +69,33 @@ class TokenCache:
             self._text = ""
 
     async def _fetch(self) -> None:
-        for wait in (*AGAIN_S, None):
+        for wait in (0.0, *AGAIN_S):
+            await asyncio.sleep(wait)
             asked_at = self._clock()
             response = await self._ask()
             if response.status_code == 200:
                 break
-            if wait is None:
-                if not _is_keycloaks(response):
-                    raise TierBusy(
-                        f"something that is not Keycloak answers {response.status_code} at its "
-                        "address; is token_url right?",
-                        seconds=60,
-                    )
-                self._refused = (
-                    f"Keycloak refused client {self._address.client_id!r} "
-                    f"({response.status_code}): "
-                    "correct client_id, client_secret or token_url in the ArsArchive block"
-                )
-                self._refused_until = self._clock() + REFUSED_S
-                raise TierUnauthorised(self._refused)
-            await asyncio.sleep(wait)
+        else:
+            raise self._refusal(response)
         try:
             answer = response.json()
             text, lives = str(answer["access_token"]), float(answer["expires_in"])
         except (ValueError, KeyError, TypeError) as odd:
-            raise TierBusy(
-                "Keycloak's answer holds no token; is token_url right?", seconds=60
-            ) from odd
+            raise TierBusy("Keycloak's answer holds no token; is token_url right?") from odd
         self._text, self._ends = text, asked_at + lives
+
+    def _refusal(self, response: httpx.Response) -> TierError:
+        if not _is_keycloaks(response):
+            return TierBusy(
+                f"something that is not Keycloak answers {response.status_code} at its address; "
+                "is token_url right?"
+            )
+        self._refused = (
+            f"Keycloak refused client {self._address.client_id!r} ({response.status_code}): "
+            "correct client_id, client_secret or token_url in the ArsArchive block"
+        )
+        self._refused_until = self._clock() + REFUSED_S
+        return TierUnauthorised(self._refused)
 
     async def _ask(self) -> httpx.Response:
         """Keycloak's answer: a token or a refusal. Raises TierBusy when it is neither."""
@@ -109,9 +108,9 @@ class TokenCache:
         try:
             response = await self._http.post(self._address.token_endpoint, data=form, timeout=30.0)
         except httpx.TransportError as lost:
-            raise TierBusy(f"Keycloak does not answer: {lost!r}", seconds=60) from lost
+            raise TierBusy(f"Keycloak does not answer: {lost!r}") from lost
         if response.status_code >= 500 or response.status_code == 429:
-            raise TierBusy(f"Keycloak answered {response.status_code}", seconds=60)
+            raise TierBusy(f"Keycloak answered {response.status_code}")
         return response
 
 

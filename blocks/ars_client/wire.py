@@ -151,7 +151,7 @@ def no_answer(call: Call, lost: Exception) -> TierError:
         return TierRefused(f"{what}; correct base_url in the ArsArchive block")
     if call.changes and not isinstance(lost, _NEVER_SENT):
         return TierUnknown(f"{what}; whether ARS did it is not known")
-    return TierBusy(f"{what}; ARS does not answer", seconds=60)
+    return TierBusy(f"{what}; ARS does not answer")
 
 
 def answer_of(call: Call, response: httpx.Response) -> httpx.Response:
@@ -187,21 +187,17 @@ def accepted(call: Call, response: httpx.Response) -> httpx.Response:
     if status in (429, 503):
         raise TierBusy(words, seconds=_retry_after(response, 300.0))
     if status >= 500:
-        raise TierUnknown(words) if call.changes else TierBusy(words, seconds=60)
+        raise TierUnknown(words) if call.changes else TierBusy(words)
     if status == 409:
-        raise TierBusy(words, seconds=60)
-    seconds = _busy_seconds(words)
-    raise TierBusy(words, seconds=seconds) if seconds else TierRefused(words)
+        raise TierBusy(words)
+    raise _busy_or_refused(words)
 
 
 def allocation_trouble(response: httpx.Response) -> TierError | None:
     """ARS reports a failed allocation inside the body, under 200 as under 4xx."""
     if not response.headers.get("content-type", "").startswith("application/json"):
         return None
-    try:
-        body = response.json()
-    except ValueError:
-        return None
+    body = _json(response)
     info = (body.get("httpInfo") or body) if isinstance(body, dict) else {}
     verdict = info.get("http_allocation_status") if isinstance(info, dict) else None
     if verdict in (None, "SUCCESS"):
@@ -212,8 +208,7 @@ def allocation_trouble(response: httpx.Response) -> TierError | None:
     if verdict == "UPSTREAM_ERROR":
         return TierBusy(words, seconds=300)
     if verdict in ("BAD_REQUEST", "SHARE_NOT_FOUND"):
-        seconds = _busy_seconds(words)
-        return TierBusy(words, seconds=seconds) if seconds else TierRefused(words)
+        return _busy_or_refused(words)
     return TierUnknown(words)
 
 
@@ -227,18 +222,27 @@ def parsed(call: Call, response: httpx.Response, parse: Callable[[Any], T]) -> T
 
 def message_of(response: httpx.Response) -> str:
     """ARS's own words, from whichever shape of error body it used."""
-    try:
-        body = response.json()
-    except ValueError:
+    body = _json(response)
+    if body is None:
         return response.text[:300]
     if isinstance(body, dict):
-        return str(body.get("errorMessage") or body.get("error") or body)[:300]
+        body = body.get("errorMessage") or body.get("error") or body
     return str(body)[:300]
 
 
-def _busy_seconds(words: str) -> float | None:
-    lowered = words.lower()
-    return next((wait for phrase, wait in _BUSY_WORDS.items() if phrase in lowered), None)
+def _json(response: httpx.Response) -> Any:
+    """The body as JSON says it; None when it is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _busy_or_refused(words: str) -> TierError:
+    for phrase, seconds in _BUSY_WORDS.items():
+        if phrase in words.lower():
+            return TierBusy(words, seconds=seconds)
+    return TierRefused(words)
 
 
 def _retry_after(response: httpx.Response, otherwise: float) -> float:

@@ -4,13 +4,13 @@ Nobody has anything in hand with such an asset: its share only takes room in the
 Whoever does it again later has it opened, and filled, anew.
 """
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.tier import Tier, TierError
 from tasks.archive.configured import open_tier
+from tasks.archive.metadata import ArchiveResult
 from track.commands import shares
 from track.commands.shares import Leftover
 from track.schema.database import transact
@@ -19,17 +19,9 @@ MAX_SILENCES = 3
 """After so many closings in a row that could not be done now the rest is left for later."""
 
 
-@dataclass
-class Closed:
-    """Assets whose share is closed now, and a word on each that could not be."""
-
-    guids: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-
-async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
+async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> ArchiveResult:
     """Close the shares that nobody has used for so long, as long as the archive answers."""
-    found = Closed()
+    found = ArchiveResult()
     left = await transact(engine, shares.leftovers, patience)
     if not left:
         return found
@@ -38,7 +30,7 @@ async def close_leftovers(engine: AsyncEngine, patience: timedelta) -> Closed:
         for each in left:
             try:
                 if await _close(engine, tier, each, patience):
-                    found.guids.append(each.guid)
+                    found.done.append(each.guid)
                 silences = 0
             except TierError as error:
                 found.refused.append(f"the share of {each.guid} stays open: {error}")

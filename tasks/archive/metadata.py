@@ -22,16 +22,16 @@ from track.schema.database import transact
 from track.schema.history import record
 from track.schema.lasting import hold_alone
 
-LONGEST_PAUSE_S = 60.0
+MAX_PAUSE_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class PushResult:
-    """Whose metadata the archive holds now, and what it said where it does not."""
+class ArchiveResult:
+    """Guids of which it is done in the archive, and a text on each of which it could not be."""
 
-    pushed: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
@@ -60,7 +60,7 @@ async def push_changed(job: HeldJob) -> None:
     roads may be over by then. Waits for as long as the archive is only busy or silent: what
     came back from a cluster is finished, and must not be done again because it is away. Raises
     TierRefused when a person has to act; for another asset that is not this one's fault, and
-    the archive stays owed.
+    its metadata stays unpushed.
     """
     dispatcher, guid = this_dispatcher(), job.claim.guid
     await _push_patiently(dispatcher, guid)
@@ -68,7 +68,7 @@ async def push_changed(job: HeldJob) -> None:
         try:
             await _push_patiently(dispatcher, other)
         except TierError as error:
-            log.warning("%s: the archive is owed its metadata: %s", other, error)
+            log.warning("%s: the archive lacks its metadata: %s", other, error)
 
 
 async def _push_patiently(dispatcher: Dispatcher, guid: str) -> None:
@@ -80,31 +80,28 @@ async def _push_patiently(dispatcher: Dispatcher, guid: str) -> None:
             if error.retry_after is None:
                 raise
             log.info("%s: its metadata waits for the archive: %s", guid, error)
-            await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE_S))
+            await asyncio.sleep(min(error.retry_after, MAX_PAUSE_S))
 
 
-async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> PushResult:
-    """Push all that has been owed for so long: it changed when nobody was at its asset any more.
+async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> ArchiveResult:
+    """Push all that was unpushed for so long: it changed when nobody was at its asset any more.
 
     What is refused is tried again ever more rarely, up to once an hour; history says why. An
     archive that is away is left in peace.
     """
-    told = PushResult()
+    found = ArchiveResult()
     guids = await transact(engine, unpushed_metadata, patience)
     if not guids:
-        return told
+        return found
     async with open_tier() as tier:
         for guid in guids:
             try:
                 if await push_pending(engine, tier, guid) is not None:
-                    told.pushed.append(guid)
+                    found.done.append(guid)
             except TierError as error:
-                told.refused.append(f"the archive was not told of {guid}: {error}")
-                await _note(engine, guid, str(error))
+                found.refused.append(f"the archive was not told of {guid}: {error}")
+                what = {"what": REFUSED, "asset_guid": guid, "why": str(error)}
+                await transact(engine, record, actor=ACTOR, **what)
                 if error.retry_after is not None:
                     break
-    return told
-
-
-async def _note(engine: AsyncEngine, guid: str, why: str) -> None:
-    await transact(engine, record, actor=ACTOR, what=REFUSED, asset_guid=guid, why=why)
+    return found

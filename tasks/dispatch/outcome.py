@@ -12,7 +12,7 @@ from track.jobs.outputs import retrieval
 from track.schema.database import transact
 from track.schema.states import State
 
-LOOK_S = 1.0
+POLL_S = 1.0
 
 
 async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
@@ -21,7 +21,7 @@ async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
     Otherwise how the subflow ends: parked, to be tried again, failed with the reason; or
     without a word, when another one has the job.
     """
-    state = await this_dispatcher().callbacks.settled(job.claim.job_id)
+    state = await this_dispatcher().callbacks.await_end(job.claim.job_id)
     if state is not State.RETURNED:
         return False, await _ended(job, state)
     taken, trouble = await transact(job.engine, at_site.take_back, job.claim.job_id, job.holder)
@@ -50,7 +50,7 @@ async def outputs_here(job: HeldJob, trouble: str | None = None) -> PrefectState
     and how its subflow ends is returned.
     """
     while trouble is None:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
         trouble = await transact(job.engine, retrieval, job.claim.job_id)
     if not trouble:
         return None

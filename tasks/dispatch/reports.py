@@ -1,24 +1,47 @@
-"""The session's table in the Prefect UI: one artifact, updated as its specimens travel."""
+"""What Prefect shows of a session: its table, updated as its specimens travel, and two events.
+
+People and other systems may listen to the events; nothing of ours waits for them.
+"""
 
 import asyncio
 import json
 import logging
+from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 
+from schemas.events import ASSET_FINALISED, SESSION_FINISHED, asset_event, session_event
 from tasks.dispatch.dispatcher import Dispatcher
+from track.jobs.claims import Claim
 from track.records.sessions import dropped_as
 from track.reports.progress import session_progress
 from track.schema.database import transact
 
-EVERY_S = 5.0
+REFRESH_S = 5.0
 
 log = logging.getLogger(__name__)
+
+
+def announce_finalised(dispatcher: Dispatcher, claim: Claim) -> None:
+    """Emit that a specimen was finalised."""
+    session, pipeline = dispatcher.session_id, claim.pipeline
+    _emit(asset_event(ASSET_FINALISED, claim.guid, session=session, pipeline=pipeline))
+
+
+def announce_finished(dispatcher: Dispatcher) -> None:
+    """Emit that nothing of a session moves by itself any more."""
+    payload = {"subflows": dispatcher.started}
+    _emit(session_event(SESSION_FINISHED, dispatcher.session_id, payload=payload))
+
+
+def _emit(found: dict[str, Any]) -> None:
+    emit_event(**{name: found[name] for name in ("event", "resource", "related", "payload")})
 
 
 class SessionReport:
@@ -43,7 +66,7 @@ class SessionReport:
     async def _keep(self) -> None:
         while True:
             await self.show()
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(REFRESH_S)
 
     async def show(self) -> None:
         """Write the table when it differs from what was written last."""
@@ -64,15 +87,13 @@ class SessionReport:
             async with get_client() as client:
                 await client.update_artifact(self._artifact_id, ArtifactUpdate(data=table))
             return
-        key = f"session-{self._dispatcher.session_id}"
-        title = f"{await self._folder()}: every specimen and where it stands"
+        session_id = self._dispatcher.session_id
+        # Where its folder lay when it was dropped: how people know it.
+        folder = await transact(self._dispatcher.engine, dropped_as, session_id)
+        title = f"{folder}: every specimen and where it stands"
+        key = f"session-{session_id}"
         artifact = Artifact(type="table", key=key, description=title, data=table)
-        created = await artifact.acreate()
-        self._artifact_id = created.id
-
-    async def _folder(self) -> str:
-        """Where the session's folder lay when it was dropped: how people know it."""
-        return await transact(self._dispatcher.engine, dropped_as, self._dispatcher.session_id)
+        self._artifact_id = (await artifact.acreate()).id
 
 
 def _line(row: dict[str, object]) -> dict[str, object]:

@@ -28,7 +28,7 @@ RECONNECT_S = 2.0
 
 
 class EventWaiter:
-    """What a dispatcher's subflows wait for: one future per job, one query for all."""
+    """Waits for sites, for a dispatcher's subflows: one future per job, one query for all."""
 
     def __init__(
         self, engine: AsyncEngine, session_id: UUID, recheck_s: float, notify: Callable[[], None]
@@ -48,7 +48,7 @@ class EventWaiter:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
 
     async def stop(self) -> None:
-        """Stop; whoever still waits is told nothing more (None)."""
+        """Stop; whoever still waits gets None."""
         while self._tasks:
             # Once is not enough: under psycopg, Python 3.11's `wait_for` swallows a
             # cancellation that arrives just as what it waits for does.
@@ -70,7 +70,7 @@ class EventWaiter:
         """How many subflows wait for a site."""
         return len(self._waiting)
 
-    async def settled(self, job_id: int) -> State | None:
+    async def await_end(self, job_id: int) -> State | None:
         """Wait until no site has the job any more; its state then, or None when parked.
 
         A site has it as long as what was made there is not brought here.
@@ -112,23 +112,19 @@ class EventWaiter:
             self._wanted.clear()
             self._asked = set()
             try:
-                self._settle(await self._states(ids))
+                if ids:
+                    self._resolve(await transact(self._engine, standing_at_sites, ids))
             except SQLAlchemyError as error:
                 log.warning("waiting jobs cannot be read, they are read again soon: %s", error)
                 await asyncio.sleep(RECONNECT_S)
                 self._asked |= ids
                 self._wanted.set()
 
-    def _settle(self, states: dict[int, State]) -> None:
+    def _resolve(self, states: dict[int, State]) -> None:
         for job_id, state in states.items():
             future = self._waiting.get(job_id)
             if state not in AT_SITE and future is not None and not future.done():
                 future.set_result(state)
-
-    async def _states(self, ids: set[int]) -> dict[int, State]:
-        if not ids:
-            return {}
-        return await transact(self._engine, standing_at_sites, ids)
 
     async def _listen(self) -> None:
         """Hear the session's events for as long as the dispatcher lives."""

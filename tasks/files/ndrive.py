@@ -10,8 +10,9 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from pathlib import Path
 from uuid import uuid4
 
@@ -65,17 +66,12 @@ class Listing:
     @property
     def unpaired(self) -> tuple[str, ...]:
         """Base names that lack their metadata, or the image that it names."""
-        return tuple(base for base, pair in self.items.items() if not pair.whole)
+        return tuple(base for base, pair in self.items.items() if not pair.is_complete)
 
     @property
     def files(self) -> list[Entry]:
         """The files of all specimens: what a session is about."""
-        return [
-            entry
-            for pair in self.items.values()
-            for entry in (pair.json, pair.image, *pair.extras)
-            if entry is not None
-        ]
+        return [entry for pair in self.items.values() for entry in pair.files]
 
 
 async def look_into(folder: Path, root: Path | None = None) -> Listing:
@@ -127,7 +123,7 @@ def listed(pulse: Pulse, folder: Path, root: Path | None) -> Listing:
         if name == COMPLETE_MARKER:
             marker = _marker(Path(found.path))
         if name.lower() in UNFINISHED_FOLDERS:
-            unfinished += _held_in(found, root or folder)
+            unfinished += _unfinished_in(found, root or folder)
             continue
         partial = is_unfinished(name)
         if is_left_alone(name) and not partial:
@@ -153,8 +149,8 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise named(error, folder, reading=True) from error
 
 
-def _held_in(found: os.DirEntry[str], root: Path) -> list[Entry]:
-    """The files that a copying program keeps in a folder of its own until they are whole."""
+def _unfinished_in(found: os.DirEntry[str], root: Path) -> list[Entry]:
+    """The files that a copying program keeps in a folder of its own until they are complete."""
     try:
         entries = [_entry(each, root) for each in _scan(Path(found.path))]
     except FileError:
@@ -183,12 +179,28 @@ def _entry(found: os.DirEntry[str], root: Path) -> Entry | str | None:
 
 
 def _marker(path: Path) -> int | None:
-    """When the upload was marked complete; None while the mark is not whole."""
+    """When the upload was marked complete; None while the mark is not all there."""
     try:
-        whole = isinstance(json.loads(path.read_bytes()), dict)
-        return path.stat().st_mtime_ns if whole else None
+        written = isinstance(json.loads(path.read_bytes()), dict)
+        return path.stat().st_mtime_ns if written else None
     except (OSError, ValueError):
         return None
+
+
+def is_written_in(listing: Listing, since: float) -> bool:
+    """Whether a file that is no specimen's own (a raw, a note) changed `since` seconds after 1970.
+
+    The others have been read twice by then. The file server's time of the last change counts,
+    which no copying program sets. Raises a FileError when one of them is gone.
+    """
+    extras = (entry for pair in listing.items.values() for entry in pair.extras)
+    for entry in (*extras, *listing.others):
+        try:
+            if os.stat(entry.path).st_ctime >= since:
+                return True
+        except OSError as error:
+            raise named(error, entry.path, reading=True) from error
+    return False
 
 
 def listing_hash(listing: Listing) -> str:
@@ -217,27 +229,24 @@ def close_folder(folder: Path, prefix: str, *, known: Collection[str] = ()) -> P
     wanted = folder.with_name(prefix + plain)
     if not folder.is_dir():
         return _renamed_before(folder, wanted, known)
-    target, n = wanted, 1
-    while os.path.lexists(target):
-        n += 1
-        target = wanted.with_name(f"{wanted.name} ({n})")
+    target = next(path for path in _numbered(wanted) if not os.path.lexists(path))
     try:
         folder.rename(target)
         sync_folder(target.parent)
     except OSError as error:
         raise named(error, folder, reading=False) from error
-    if n > 1:
+    if target != wanted:
         log.warning("%s exists already: the folder is now %s", wanted, target.name)
     return target
 
 
+def _numbered(wanted: Path) -> Iterator[Path]:
+    """`wanted`, then with ` (2)`, ` (3)`, … behind its name."""
+    return (wanted.with_name(wanted.name + (f" ({n})" if n > 1 else "")) for n in count(1))
+
+
 def _renamed_before(folder: Path, wanted: Path, known: Collection[str]) -> Path:
-    namesakes, n = [], 1
-    target = wanted
-    while target.is_dir():
-        namesakes.append(target)
-        n += 1
-        target = wanted.with_name(f"{wanted.name} ({n})")
+    namesakes = list(takewhile(Path.is_dir, _numbered(wanted)))
     if not namesakes:
         raise SourceVanished(folder, f"neither it nor {wanted.name} is there")
     if known:

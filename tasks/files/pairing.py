@@ -5,6 +5,7 @@ a list of checksums) belongs to none.
 """
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from tasks.files.formats import IMAGES, RAWS, format_of_name, is_meant, is_picture, same_format
 
 STILL = 10
-"""What lacks a partner, or is still being copied, is waited for so many settling times."""
+"""What lacks a partner, or is still being copied, is waited for so many times `settle_seconds`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class Pair:
     named: str | None = field(default=None, compare=False)
 
     @property
-    def whole(self) -> bool:
+    def files(self) -> list[Entry]:
+        """All of its files."""
+        return [each for each in (self.json, self.image, *self.extras) if each is not None]
+
+    @property
+    def is_complete(self) -> bool:
         """Whether metadata and master are there; with metadata unread, any picture will do."""
         if self.json is None:
             return False
@@ -91,11 +97,11 @@ def _is_of(entry: Entry, usual: str) -> bool:
 
 def pair_up(files: Iterable[Entry]) -> tuple[dict[str, Pair], tuple[Entry, ...]]:
     """(the specimens by base name in Unicode NFC, the files that belong to none)."""
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[Entry]] = defaultdict(list)
     rest: list[Entry] = []
     for entry in files:
         if _suffix(entry) == ".json" or is_picture(entry.name):
-            groups.setdefault(_stem(entry), []).append(entry)
+            groups[_stem(entry)].append(entry)
         else:
             rest.append(entry)
     _join_where_only_case_differs(groups)
@@ -112,9 +118,9 @@ def _join_where_only_case_differs(groups: dict[str, list[Entry]]) -> None:
 
     The metadata's name counts, since its guid is written like it.
     """
-    alike: dict[str, list[str]] = {}
+    alike: dict[str, list[str]] = defaultdict(list)
     for base in groups:
-        alike.setdefault(base.lower(), []).append(base)
+        alike[base.lower()].append(base)
     for bases in alike.values():
         described = [
             base for base in bases if any(_suffix(each) == ".json" for each in groups[base])
@@ -137,15 +143,12 @@ def _owner(name: str, bases: dict[str, str]) -> str | None:
 
 
 def _pair(entries: list[Entry]) -> Pair:
-    documents = [entry for entry in entries if _suffix(entry) == ".json"]
+    document = next((each for each in entries if _suffix(each) == ".json"), None)
     preferred = list(IMAGES)
-    images = sorted(
-        (entry for entry in entries if _suffix(entry) in IMAGES),
-        key=lambda entry: preferred.index(_suffix(entry)),
-    )
-    chosen = documents[:1] + images[:1]
-    extras = tuple(entry for entry in entries if entry not in chosen)
-    return Pair(next(iter(documents), None), next(iter(images), None), extras)
+    images = [each for each in entries if _suffix(each) in IMAGES]
+    image = min(images, key=lambda each: preferred.index(_suffix(each)), default=None)
+    extras = tuple(each for each in entries if each not in (document, image))
+    return Pair(document, image, extras)
 
 
 def normal(name: str) -> str:

@@ -66,7 +66,7 @@ class RecentListing:
         changed, listing = self._last
         pair = listing.items.get(base)
         try:
-            if pair is None or not pair.whole or folder.stat().st_mtime_ns != changed:
+            if pair is None or not pair.is_complete or folder.stat().st_mtime_ns != changed:
                 return None
             now = _as_now(pair)
             lists = tuple(_stat(each) for each in lists_in(listing))
@@ -77,10 +77,9 @@ class RecentListing:
 
 def _as_now(pair: Pair) -> Pair | None:
     """The same files with today's sizes and times; None when one of them is a link."""
-    every = [each for each in (pair.json, pair.image, *pair.extras) if each is not None]
-    if any(each.path.is_symlink() for each in every):
+    if any(each.path.is_symlink() for each in pair.files):
         return None
-    now = {each: _stat(each) for each in every}
+    now = {each: _stat(each) for each in pair.files}
     return replace(
         pair,
         json=now[pair.json] if pair.json else None,

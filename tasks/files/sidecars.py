@@ -75,7 +75,7 @@ def sums_of(pair: Pair, said: Iterable[Said]) -> dict[str, tuple[Sum, ...]]:
         if owner is not None and each.alone is not None:
             found[owner.name] = (*found.get(owner.name, ()), each.alone)
             continue
-        for entry in _files(pair):
+        for entry in pair.files:
             if sums := each.sums.get(_key(entry.name)):
                 found[entry.name] = (*found.get(entry.name, ()), *sums)
     return found
@@ -126,16 +126,12 @@ class Sidecars:
 def _owner(sidecar: str, pair: Pair) -> Entry | None:
     """The file that a sidecar is named after: `x.tif` by `x.tif.md5`, the only image by `x.md5`."""
     stem = _key(_ENDING.sub("", sidecar))
-    files = [each for each in _files(pair) if each.name != sidecar]
+    files = [each for each in pair.files if each.name != sidecar]
     named = [each for each in files if _key(each.name) == stem]
     if named:
         return named[0]
     images = [each for each in files if is_picture(each.name) and _key(each.path.stem) == stem]
     return images[0] if len(images) == 1 else None
-
-
-def _files(pair: Pair) -> list[Entry]:
-    return [each for each in (pair.json, pair.image, *pair.extras) if each is not None]
 
 
 def _key(name: str) -> str:

@@ -119,9 +119,8 @@ class Contents:
         lists = self._checksums_in(lists_in(listing))
         self._sums = {}
         for pair in listing.items.values():
-            files = [each for each in (pair.json, pair.image, *pair.extras) if each is not None]
             sums = sums_of(pair, [*self._checksums_in(pair.extras), *lists])
-            self._sums |= {each: sums[each.name] for each in files if each.name in sums}
+            self._sums |= {each: sums[each.name] for each in pair.files if each.name in sums}
 
     def _due(self, files: Sequence[Entry], now: float, *, still: bool) -> Iterator[Entry]:
         for each in files:

@@ -21,12 +21,12 @@ from tasks.errors import named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import (
     close_folder,
+    is_written_in,
     listed,
     listing_hash,
     write_quarantine_note,
 )
 from tasks.files.pairing import STILL
-from tasks.files.stillness import is_written_in
 from track.records.sessions import decided_ingests, of_folder, rename
 from track.schema.database import transact
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from blocks.tier import Tier
 from schemas.files import FileFacts, megabytes
-from schemas.metadata.ars_asset import missing_for_ars
 from schemas.metadata.document import Arrived, MetadataError, read_document
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import AskedAPerson, ChecksumMismatch, DifferentContent, Quarantined, TooLarge
@@ -44,7 +44,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         folder = row.source_path or await folder_of(connection, dispatcher.session_id)
         looking = await stages_running(connection, row.pipeline, modules_that_look())
     found = await dispatcher.folder.find(folder, dispatcher.drive.root, row.file_name)
-    arrived = await _read_metadata(found, row, known)
+    arrived = await _read_metadata(found, row, known, dispatcher.tier)
     image = _master(found, row.file_name, arrived.metadata.file_format)
     sums = found.sums.get(image.name, ())
     said, copied = await _take_in(dispatcher, guid, image, looking, sums)
@@ -70,7 +70,9 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     await transact(dispatcher.engine, record)
 
 
-async def _read_metadata(found: SpecimenFiles, row: AssetRow, known: set[str]) -> Arrived:
+async def _read_metadata(
+    found: SpecimenFiles, row: AssetRow, known: set[str], tier: Tier
+) -> Arrived:
     base, pair = row.file_name, found.pair
     if pair.json is None:
         raise _missing(found, base, "metadata", "drop the JSON beside its image")
@@ -107,7 +109,7 @@ async def _read_metadata(found: SpecimenFiles, row: AssetRow, known: set[str]) -
             "it was written anew, or could not be read, when its folder was taken",
             "drop metadata and image again",
         )
-    if missing := missing_for_ars(metadata):
+    if missing := tier.missing(metadata):
         raise Quarantined(
             pair.json.name, f"{', '.join(missing)} is missing", "the archive needs it: write it"
         )

@@ -15,7 +15,7 @@ from schemas.pipeline.load import Pipeline
 from tasks.errors import FileError
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import Listing, look_into
-from tasks.files.pairing import Entry, Pair
+from tasks.files.pairing import Pair
 from tasks.intake.registration import describe_asset
 from track.commands.assets import NewAsset, register_assets
 from track.commands.healing import ACTOR, UnreadableFiles, unreadable_files
@@ -54,14 +54,10 @@ def _readable(
     found = []
     for each in suspects:
         pair = listing.items.get(each.file_name, Pair())
-        if pair.json is not None and all(_opens(entry.path) for entry in _files(pair)):
+        if pair.json is not None and all(_opens(entry.path) for entry in pair.files):
             new, _ = describe_asset(pulse, each.file_name, pair, listing.folder, pipelines)
             found.append((each, new))
     return found
-
-
-def _files(pair: Pair) -> list[Entry]:
-    return [entry for entry in (pair.json, pair.image, *pair.extras) if entry is not None]
 
 
 def _opens(path: Path) -> bool:

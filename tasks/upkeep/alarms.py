@@ -6,7 +6,7 @@ fill up: each is announced when it begins, and what can end, when it ends.
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -155,12 +155,9 @@ async def watch_storage(engine: AsyncEngine, free_gb: float) -> list[str]:
 
 
 def _free(places: Mapping[str, Path]) -> dict[str, float]:
-    """GB free under each place, one place for each disk; a place that is away says nothing."""
-    return dict(_each_disk(places))
-
-
-def _each_disk(places: Mapping[str, Path]) -> Iterator[tuple[str, float]]:
+    """GB free under each place, one place for each disk; a place that is away is left out."""
     seen: set[int] = set()
+    found: dict[str, float] = {}
     for name, path in places.items():
         try:
             disk, free = path.stat().st_dev, shutil.disk_usage(path).free
@@ -168,18 +165,13 @@ def _each_disk(places: Mapping[str, Path]) -> Iterator[tuple[str, float]]:
             continue
         if disk not in seen:
             seen.add(disk)
-            yield name, free / 1e9
+            found[name] = free / 1e9
+    return found
 
 
 async def _say(engine: AsyncEngine, said: Mapping[Subject, str | None], remedy: str) -> list[str]:
     lines = []
     for subject, trouble in said.items():
-
-        async def work(
-            tx: AsyncConnection, subject: Subject = subject, trouble: str | None = trouble
-        ) -> bool:
-            return await set_alarm(tx, subject, trouble, remedy)
-
-        if await transact(engine, work):
+        if await transact(engine, set_alarm, subject, trouble, remedy):
             lines.append(f"{subject.kind} {subject.name}: {trouble or 'it is well again'}")
     return lines

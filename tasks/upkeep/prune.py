@@ -15,7 +15,6 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from blocks.tier import Tier, TierError
@@ -25,13 +24,14 @@ from tasks.errors import FileError
 from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
 from tasks.files.removal import REMOVING, below, remove_tree, size_of
+from tasks.upkeep.database import open_database
 from track.commands.replaced import note_suspect
 from track.records import retention
 from track.records.files import expected_files
 from track.records.retention import Copy
-from track.schema.database import make_engine, transact
+from track.schema.database import transact
 
-MOST_LINES = 1000
+MAX_LINES = 1000
 """Lines of a report: Prefect's artifacts are read by people."""
 
 OTHER_ORIGINAL = (
@@ -71,17 +71,17 @@ class Pruner:
     at_other_sites: int = 0
 
     async def sweep(self) -> AsyncIterator[PruneOutcome]:
-        """Settle every copy that is due, one after another."""
+        """Judge every copy that is due, one after another."""
         self.at_other_sites = await transact(
             self.engine, retention.leave_to_drivers, dry_run=self.dry_run
         )
         after = 0
         while page := await transact(self.engine, retention.due, after=after):
             for copy in page:
-                yield await self.settle(copy)
+                yield await self.prune_one(copy)
             after = page[-1].id
 
-    async def settle(self, copy: Copy) -> PruneOutcome:
+    async def prune_one(self, copy: Copy) -> PruneOutcome:
         """Remove one copy, or say why not."""
         try:
             if copy.kind == "ndrive":
@@ -90,7 +90,7 @@ class Pruner:
             return await self._remove(copy)
         except NotAsTaken as error:
             reason = str(error)
-            await self._tell(copy, error)
+            await self._note_suspect(copy, error)
         except (Kept, FileError) as error:
             reason = str(error)
         except TierError as error:
@@ -99,8 +99,8 @@ class Pruner:
             await transact(self.engine, retention.note_kept, copy, reason)
         return PruneOutcome(copy, False, reason)
 
-    async def _tell(self, copy: Copy, error: NotAsTaken) -> None:
-        """Say on the asset, once, that its original is not what was archived.
+    async def _note_suspect(self, copy: Copy, error: NotAsTaken) -> None:
+        """Note on the asset, once, that its original is not what was archived.
 
         Metadata may well be written anew; what was archived of it counts.
         """
@@ -188,15 +188,10 @@ class Pruner:
 @asynccontextmanager
 async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
     """A sweep with what it needs."""
-    database: RefineryDatabase = await RefineryDatabase.aload("default")
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
-    engine = make_engine(database.address(), pool=2, overflow=2)
-    try:
-        async with open_tier() as tier:
-            yield Pruner(engine, tier, drive.root, store.root, dry_run)
-    finally:
-        await engine.dispose()
+    async with open_database() as engine, open_tier() as tier:
+        yield Pruner(engine, tier, drive.root, store.root, dry_run)
 
 
 async def report(pruner: Pruner, outcomes: Sequence[PruneOutcome]) -> State:
@@ -215,7 +210,7 @@ async def report(pruner: Pruner, outcomes: Sequence[PruneOutcome]) -> State:
     if outcomes or pruner.dry_run:
         await Artifact(
             type="table", key="prune", description=summary,
-            data=[_line(each) for each in outcomes[:MOST_LINES]],
+            data=[_line(each) for each in outcomes[:MAX_LINES]],
         ).acreate()  # fmt: skip
     return Completed(message=summary)
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 import httpx
@@ -30,17 +29,17 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Crashed
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.database import RefineryDatabase
 from tasks.archive.leftover_shares import close_leftovers
 from tasks.archive.metadata import push_pending_metadata
-from tasks.intake.late_files import closable
 from tasks.intake.readmission import readmit
+from tasks.intake.unclosed import closable
+from tasks.upkeep.database import open_database
 from track.commands import healing
 from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import parked_longest, wake_due, wake_or_park
-from track.schema.database import make_engine, transact
+from track.schema.database import transact
 from track.schema.lasting import hold_alone
 
 DISPATCHERS = FlowFilter(name=FlowFilterName(any_=["dispatch"]))
@@ -49,7 +48,7 @@ LIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 CHUNK = 200
 """What Prefect's API gives at once."""
 
-MOST_PAGES = 10
+MAX_PAGES = 10
 
 AT_ONCE = 100
 """Parked sessions looked at again by one run."""
@@ -98,14 +97,9 @@ class ReconcileCounts:
 @asynccontextmanager
 async def reconciling() -> AsyncIterator[AsyncEngine]:
     """The database, for one look; another that is under way is waited for."""
-    database: RefineryDatabase = await RefineryDatabase.aload("default")
-    engine = make_engine(database.address(), pool=2, overflow=2)
-    try:
-        async with engine.connect() as mine:
-            await hold_alone(mine, "reconcile")
-            yield engine
-    finally:
-        await engine.dispose()
+    async with open_database() as engine, engine.connect() as mine:
+        await hold_alone(mine, "reconcile")
+        yield engine
 
 
 async def set_right(
@@ -132,26 +126,33 @@ async def set_right(
     except (httpx.HTTPError, PrefectException) as error:
         found.notes.append(f"Prefect's runs could not be looked at: {error}")
         return found
+
+    async def take_up(sessions: Sequence[UUID], what: str, *, idle: bool = False) -> int:
+        """Ask for a dispatcher for each session that has none on its way; how many were."""
+        taken = 0
+        for each in [each for each in sessions if each not in coming]:
+            if await transact(engine, healing.request_dispatcher, each, idle=idle):
+                taken += 1
+                found.notes.append(f"session {each} had {what}: a dispatcher is asked for")
+        return taken
+
     neglected = await transact(engine, healing.neglected, patience)
-    left = [each for each in neglected if each not in coming]
-    found.sessions_woken = await _take_up(engine, left, found, "work and no dispatcher")
+    found.sessions_woken = await take_up(neglected, "work and no dispatcher")
     found.sessions_woken += await _look_at_parked(engine)
     missing = await transact(engine, healing.unregistered, registration)
-    left = [each for each in missing if each not in coming]
     what = "specimens that nobody registered"
-    found.sessions_without_registration = await _take_up(engine, left, found, what)
+    found.sessions_without_registration = await take_up(missing, what)
     open_ = await transact(engine, healing.unclosed, patience)
     open_ = await closable(engine, open_, actor=healing.ACTOR)
-    left = [each for each in open_ if each not in coming]
     what = "a folder that was not closed"
-    found.sessions_with_open_folder = await _take_up(engine, left, found, what, idle=True)
-    told = await push_pending_metadata(engine, patience)  # the last, since an archive may be slow
-    found.documents_pushed = len(told.pushed)
-    found.notes += [f"the archive has the metadata of {guid} now" for guid in told.pushed]
-    found.notes += told.refused
+    found.sessions_with_open_folder = await take_up(open_, what, idle=True)
+    pushed = await push_pending_metadata(engine, patience)  # last, since an archive may be slow
+    found.documents_pushed = len(pushed.done)
+    found.notes += [f"the archive has the metadata of {guid} now" for guid in pushed.done]
+    found.notes += pushed.refused
     closed = await close_leftovers(engine, patience * UNUSED)
-    found.shares_closed = len(closed.guids)
-    found.notes += [f"nobody uses the share of {guid}: it is closed" for guid in closed.guids]
+    found.shares_closed = len(closed.done)
+    found.notes += [f"nobody uses the share of {guid}: it is closed" for guid in closed.done]
     found.notes += closed.refused
     return found
 
@@ -164,24 +165,6 @@ async def _forgotten_jobs(engine: AsyncEngine, patience: timedelta, found: Recon
     found.jobs_forgotten = len(wrong)
     if wrong:
         found.notes.append(f"a bug of ours: jobs {wrong[:20]} were never resolved; they are now")
-
-
-async def _take_up(
-    engine: AsyncEngine,
-    sessions: Sequence[UUID],
-    found: ReconcileCounts,
-    what: str,
-    *,
-    idle: bool = False,
-) -> int:
-    taken = 0
-    for session_id in sessions:
-        if await transact(
-            engine, partial(healing.request_dispatcher, session_id=session_id, idle=idle)
-        ):
-            taken += 1
-            found.notes.append(f"session {session_id} had {what}: a dispatcher is asked for")
-    return taken
 
 
 async def _look_at_parked(engine: AsyncEngine) -> int:
@@ -201,7 +184,7 @@ async def on_their_way(client: PrefectClient, engine: AsyncEngine) -> set[UUID]:
     It waits for a place at the worker, or is just starting and has not taken its lease yet.
     """
     runs: list[FlowRun] = []
-    for page in range(MOST_PAGES):
+    for page in range(MAX_PAGES):
         found = await client.read_flow_runs(
             flow_filter=DISPATCHERS,
             flow_run_filter=FlowRunFilter(state=_in(COMING)),

@@ -6,9 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.artifacts import acreate_table_artifact
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.database import RefineryDatabase
 from blocks.slurm_site import SlurmSite
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.cluster import Cluster
@@ -16,26 +14,17 @@ from hpc.sites.slurm.doctor import SiteFinding, examine, summary
 from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
+from schemas.ssh_address import SshAddress
+from tasks.upkeep.database import open_database
 from track.commands.selection import CannotDo
 from track.commands.site_health import forget_lacks
 from track.jobs.sites import read_sites
-from track.schema.database import make_engine
 from track.schema.history import record
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[AsyncEngine]:
-    block: RefineryDatabase = await RefineryDatabase.aload("default")
-    engine = make_engine(block.address(), pool=1)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
 
 
 async def find_site(name: str) -> Site:
     """A Slurm site by its name. Raises CannotDo."""
-    async with _database() as engine, engine.connect() as tx:
+    async with open_database() as engine, engine.connect() as tx:
         known = {each.name: each for each in await read_sites(tx)}
     slurm = [each for each, found in known.items() if found.can.over_ssh]
     if name not in slurm:
@@ -55,42 +44,38 @@ async def find_address(site: Site) -> SlurmSite:
         ) from error
 
 
-async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[str]:
-    """Make a site ready; what was done. Raises CannotDo, SiteTrouble, WireError."""
+@asynccontextmanager
+async def _reached(name: str) -> AsyncIterator[tuple[Site, SshAddress, SshLink, Path]]:
+    """A site, its address, a connection to it, and the runner's file built for it."""
     site = await find_site(name)
     address = (await find_address(site)).address()
-    folder = Path(wheelhouse) if wheelhouse else None
-    if folder is not None and not folder.is_dir():
-        raise CannotDo(f"wheelhouse: there is no folder {folder} on the worker's host")
     link = SshLink(address)
     try:
-        cluster = Cluster(link, site.root, address.prelude)
         with TemporaryDirectory() as built:
-            runner = build_runner(Path(built))
-            done = await prepare(site, cluster, runner, wheelhouse=folder, base=base)
+            yield site, address, link, build_runner(Path(built))
     finally:
         await link.close()
-    await _note(name, by, done[-1])
+
+
+async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[str]:
+    """Make a site ready; what was done. Raises CannotDo, SiteTrouble, WireError."""
+    folder = Path(wheelhouse) if wheelhouse else None
+    async with _reached(name) as (site, address, link, runner):
+        if folder is not None and not folder.is_dir():
+            raise CannotDo(f"wheelhouse: there is no folder {folder} on the worker's host")
+        cluster = Cluster(link, site.root, address.prelude)
+        done = await prepare(site, cluster, runner, wheelhouse=folder, base=base)
+    actor = f"operator:{by}"
+    async with open_database() as engine, engine.begin() as tx:
+        await record(tx, actor=actor, what="site.prepared", new=name, why=done[-1])
+        await forget_lacks(tx, name, actor=actor)
     return done
-
-
-async def _note(name: str, by: str, what: str) -> None:
-    async with _database() as engine, engine.begin() as tx:
-        await record(tx, actor=f"operator:{by}", what="site.prepared", new=name, why=what)
-        await forget_lacks(tx, name, actor=f"operator:{by}")
 
 
 async def examine_site(name: str) -> list[SiteFinding]:
     """What a site is like. Raises CannotDo."""
-    site = await find_site(name)
-    address = (await find_address(site)).address()
-    link = SshLink(address)
-    try:
-        with TemporaryDirectory() as built:
-            runner = build_runner(Path(built))
-            return await examine(site, link, address.prelude, runner)
-    finally:
-        await link.close()
+    async with _reached(name) as (site, address, link, runner):
+        return await examine(site, link, address.prelude, runner)
 
 
 async def show_findings(name: str, findings: list[SiteFinding]) -> str:

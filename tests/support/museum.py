@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
+from schemas.metadata.ars_asset import missing_for_ars
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.dispatch.held_job import HeldJob
@@ -133,7 +134,7 @@ async def museum_at(engine: AsyncEngine, place: Path) -> Museum:
         world.session_id,
         engine,
         lease,
-        None,
+        SimpleNamespace(missing=missing_for_ars),
         NDrive(root=place / "N drive", workstations=["*"]),
         LocalStore(root=place / "store"),
         Pace(),

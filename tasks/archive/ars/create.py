@@ -5,7 +5,7 @@ from typing import Any
 
 from blocks.ars_client import ArsClient
 from blocks.tier import Created, TierRefused
-from tasks.archive.ars.doubt import LOOKS, act_then_look
+from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
 
 Body = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from blocks.ars_client import RECEIVED, ArsClient, AssetStatus
 from blocks.tier import TierBusy, TierRefused
-from tasks.archive.ars.doubt import LOOKS, act_then_look
+from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
 
 
 async def ensure_share_open(

@@ -18,13 +18,13 @@ from typing import Literal
 
 from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, RECEIVED, ArsClient, AssetStatus, FileRow
 from blocks.tier import Facts, NoShare, Outcome, TierBusy, TierUnknown, Verdict
-from tasks.archive.ars.doubt import LOOKS, act_then_look
 from tasks.archive.ars.share import ensure_share_closed, known
+from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
 
 
 @dataclass(frozen=True)
 class SynchronisePace:
-    """How often to ask and how long to bear each state, in seconds.
+    """How often to ask and how long to wait in each state, in seconds.
 
     `silent` is how long ARS may not answer at all before that is reported.
     """
@@ -37,8 +37,11 @@ class SynchronisePace:
     remedies: int = 3
 
     def patience(self, outcome: Outcome) -> float:
-        """How long this outcome is borne before something is done about it."""
+        """How long this outcome may last before something is done about it."""
         return self.stuck if outcome is Outcome.PENDING else self.share_open
+
+
+DEFAULT_PACE = SynchronisePace()
 
 
 async def ensure_synchronise_requested(
@@ -107,7 +110,7 @@ async def await_synchronised(
     workstation: str,
     pipeline: str,
     *,
-    pace: SynchronisePace | None = None,
+    pace: SynchronisePace = DEFAULT_PACE,
 ) -> Verdict:
     """Watch until the asset is archived or cannot be; returns the last verdict.
 
@@ -115,10 +118,9 @@ async def await_synchronised(
     left open. A crash loses only the time already waited. Raises TierBusy after `pace.silent`
     seconds without an answer, TierRefused.
     """
-    pace = pace or SynchronisePace()
     watch = Watch(pace)
     while True:
-        verdict = await watch.outlast(synchronised(ars, guid, expected))
+        verdict = await watch.unless_silent(synchronised(ars, guid, expected))
         if verdict is not None:
             step = watch.step(verdict, time.monotonic())
             if step is Step.STOP:
@@ -141,7 +143,7 @@ class Step(Enum):
 
 @dataclass
 class Watch:
-    """What one vigil remembers: since when, how often it helped, how long to sleep."""
+    """What one watch remembers: since when, how often it helped, how long to sleep."""
 
     pace: SynchronisePace
     last: Verdict | None = None
@@ -169,7 +171,7 @@ class Watch:
         return Step.CLOSE if verdict.outcome is Outcome.SHARE_OPEN else Step.ASK
 
     def final(self, verdict: Verdict) -> Verdict:
-        """A vigil that ends on "pending" has failed, and says how hard it tried."""
+        """The verdict to return: a watch that ends on "pending" has failed."""
         if verdict.outcome is not Outcome.PENDING:
             return verdict
         reason = f"still {verdict.reason} after asking again {self.remedies} times"
@@ -179,8 +181,8 @@ class Watch:
         sleep, self.sleep = self.sleep, min(self.sleep * 1.5, self.pace.longest)
         return sleep
 
-    async def outlast(self, reading: Awaitable[Verdict]) -> Verdict | None:
-        """The verdict, or None while ARS does not answer and that can still be borne."""
+    async def unless_silent(self, reading: Awaitable[Verdict]) -> Verdict | None:
+        """The verdict, or None while ARS has not been silent for too long. Raises TierBusy."""
         try:
             verdict = await reading
         except TierBusy:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from blocks.ars_client import ArsClient
 from blocks.tier import Created, Facts, LocalFile, Verdict
-from schemas.metadata.ars_asset import Profile, specimens_of, to_ars
+from schemas.metadata.ars_asset import Profile, missing_for_ars, specimens_of, to_ars
 from schemas.metadata.document import Metadata
 from tasks.archive.ars.create import Body, ensure_created, ensure_specimens
 from tasks.archive.ars.metadata import lock, push_metadata, unlike
@@ -33,6 +33,9 @@ class ArsTier:
     def __init__(self, ars: ArsClient) -> None:
         self.describing = asyncio.Semaphore(PUSHES)
         self._ars = ars
+
+    def missing(self, metadata: Metadata) -> list[str]:
+        return missing_for_ars(metadata)
 
     async def prepare(self, metadata: Metadata) -> None:
         specimens = specimens_of(metadata, self._profile)

@@ -12,6 +12,9 @@ from blocks.tier import LocalFile, TierBusy, TierCorrupted, TierUnknown
 from schemas.files import megabytes
 from tasks.archive.ars.share import ensure_share_open, known
 
+Place = tuple[str, str, str]
+"""An asset's guid, institution and collection."""
+
 AGAIN = (0.5, 4.0)
 """Seconds before a file is sent a second and a third time, after looking each time."""
 
@@ -34,9 +37,10 @@ async def ensure_uploaded(
     rows = await ars.files.listed(guid)
     lacking = _lacking(rows, files)
     if lacking:
-        await _make_room(ars, guid, institution, collection, rows, lacking)
+        place = guid, institution, collection
+        await _make_room(ars, place, rows, lacking)
         for file in lacking:
-            await _send(ars, guid, institution, collection, file, again)
+            await _send(ars, place, file, again)
         lost = _lacking(await ars.files.listed(guid), lacking)
         if lost:
             names = ", ".join(file.name for file in lost)
@@ -49,35 +53,23 @@ def _lacking(rows: Sequence[FileRow], files: Sequence[LocalFile]) -> list[LocalF
 
 
 async def _make_room(
-    ars: ArsClient,
-    guid: str,
-    institution: str,
-    collection: str,
-    rows: Sequence[FileRow],
-    lacking: Sequence[LocalFile],
+    ars: ArsClient, place: Place, rows: Sequence[FileRow], lacking: Sequence[LocalFile]
 ) -> None:
-    status = await _not_synchronising(ars, guid)
+    status = await _not_synchronising(ars, place[0])
     held = sum(row.size_bytes for row in rows if not row.leaving)
     for parent in status.parent_guids:
         held += sum(row.size_bytes for row in await ars.files.listed(parent))
     needed = sum(megabytes(file.size_bytes) for file in lacking) + (megabytes(held) if held else 0)
     if (status.share_allocation_mb or 0) < needed:
-        parents = status.parent_guids
-        await ensure_share_open(ars, guid, institution, collection, needed, parents)
+        await ensure_share_open(ars, *place, needed, status.parent_guids)
 
 
-async def _send(
-    ars: ArsClient,
-    guid: str,
-    institution: str,
-    collection: str,
-    file: LocalFile,
-    again: Sequence[float],
-) -> None:
+async def _send(ars: ArsClient, place: Place, file: LocalFile, again: Sequence[float]) -> None:
+    guid = place[0]
     for wait in (*again, None):
         await _not_synchronising(ars, guid)
         try:
-            return await ars.files.upload(guid, institution, collection, file)
+            return await ars.files.upload(*place, file)
         except (TierUnknown, TierCorrupted):
             if not _lacking(await ars.files.listed(guid), [file]):
                 return None
@@ -90,5 +82,5 @@ async def _send(
 async def _not_synchronising(ars: ArsClient, guid: str) -> AssetStatus:
     status = await known(ars, guid)
     if status.status == RECEIVED:
-        raise TierBusy(f"asset {guid} is being synchronised: nothing may be uploaded", seconds=60)
+        raise TierBusy(f"asset {guid} is being synchronised: nothing may be uploaded")
     return status

@@ -79,13 +79,13 @@ async def come_back(world: World, guid: str) -> None:
 async def test_a_job_that_came_back_before_it_was_waited_for_is_seen_at_once(world: World) -> None:
     await come_back(world, "g")
     async with listening(world, HOUR_S) as callbacks:
-        assert await callbacks.settled(await world.job_id("g", "load")) == State.RETURNED
+        assert await callbacks.await_end(await world.job_id("g", "load")) == State.RETURNED
 
 
 async def test_a_lost_event_is_made_up_for_while_others_keep_coming(world: World) -> None:
     silent, busy = [await world.job_id(guid, "load") for guid in "gh"]
     async with listening(world, 0.3) as callbacks:
-        waiting = [asyncio.create_task(callbacks.settled(each)) for each in (silent, busy)]
+        waiting = [asyncio.create_task(callbacks.await_end(each)) for each in (silent, busy)]
 
         async def burst() -> None:
             while True:
@@ -106,7 +106,7 @@ async def test_a_database_that_stumbles_costs_only_a_moment(
     job_id = await world.job_id("g", "load")
     async with listening(world, HOUR_S) as callbacks:
         await world.sql("ALTER TABLE track.job RENAME TO job_out_of_reach")
-        waiting = asyncio.create_task(callbacks.settled(job_id))
+        waiting = asyncio.create_task(callbacks.await_end(job_id))
         while "cannot be read" not in caplog.text:
             await asyncio.sleep(0.02)
         await world.sql("ALTER TABLE track.job_out_of_reach RENAME TO job")

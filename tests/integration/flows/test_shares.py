@@ -84,12 +84,12 @@ async def test_a_share_that_nobody_uses_is_closed_and_opened_again_for_who_does(
     running = asyncio.create_task(run_session(world))
     await until(lambda: world.sql(QUEUED))
     job_id = await world.job_id(guid, "ocr")
-    assert (await close_leftovers(engine, timedelta(0))).guids == [], "a site is at it"
+    assert (await close_leftovers(engine, timedelta(0))).done == [], "a site is at it"
     await transact(engine, verbs.end, job_id, State.CANCELLED, actor="test", why="half-way")
     await running
     assert await share(archive, guid) is not None
-    assert (await close_leftovers(engine, timedelta(hours=1))).guids == [], "a person may be at it"
-    assert (await close_leftovers(engine, timedelta(0))).guids == [guid]
+    assert (await close_leftovers(engine, timedelta(hours=1))).done == [], "a person may be at it"
+    assert (await close_leftovers(engine, timedelta(0))).done == [guid]
     assert await share(archive, guid) is None and await world.sql(KNOWN) == [(None,)]
     await transact(engine, verbs.resubmit, job_id, actor="test", why="after all")
     assert await share_at_the_cluster(world, archive, guid) is not None

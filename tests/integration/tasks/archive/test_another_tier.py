@@ -45,6 +45,9 @@ class Cellar:
         self.durable: dict[str, dict[str, Facts]] = {}
         self.locked: set[str] = set()
 
+    def missing(self, metadata: Metadata) -> list[str]:
+        return []
+
     async def prepare(self, metadata: Metadata) -> None:
         pass
 

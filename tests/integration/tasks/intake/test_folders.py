@@ -16,7 +16,7 @@ from tasks.errors import Quarantined
 from tasks.files import ndrive, recent_listing
 from tasks.intake import folders
 from tasks.intake.folders import close_session_folder
-from tasks.intake.late_files import closable
+from tasks.intake.unclosed import closable
 from tests.support.museum import Museum
 from track.reports.progress import session_progress
 from track.schema.database import transact
@@ -316,15 +316,15 @@ async def test_a_folder_of_many_is_listed_once_and_not_for_each_specimen(
     monkeypatch.setattr(recent_listing, "listed", counted)
     recent, root = museum.dispatcher.folder, museum.dispatcher.drive.root
     for guid in guids:
-        assert (await recent.find(museum.folder, root, guid)).pair.whole
+        assert (await recent.find(museum.folder, root, guid)).pair.is_complete
     assert looks == 1
     (museum.folder / "g00.tif").write_bytes(b"changed")
     found = await recent.find(museum.folder, root, "g00")
     assert (looks, found.pair.image and found.pair.image.size_bytes) == (1, 7)
     museum.drop("late")
-    assert (await recent.find(museum.folder, root, "late")).pair.whole and looks == 2
+    assert (await recent.find(museum.folder, root, "late")).pair.is_complete and looks == 2
     (museum.folder / "g01.tif").unlink()
-    assert not (await recent.find(museum.folder, root, "g01")).pair.whole
+    assert not (await recent.find(museum.folder, root, "g01")).pair.is_complete
 
 
 async def test_a_late_specimen_is_taken_by_one_further_session_over_only_what_is_new(

@@ -81,7 +81,7 @@ def test_composed_and_decomposed_unicode_are_one_name(folder: Path) -> None:
     drop(folder, unicodedata.normalize("NFD", name) + ".tif")
     listing = list_session(folder)
     assert list(listing.items) == [name]
-    assert listing.items[name].whole
+    assert listing.items[name].is_complete
 
 
 def test_what_lacks_its_partner_is_unpaired(folder: Path) -> None:
@@ -185,7 +185,9 @@ def test_metadata_and_image_that_differ_in_case_are_one_specimen(folder: Path) -
     drop(folder, "A1.json", "a1.tif", "a1.tif.md5", "b.json", "b.tif")
     items = list_session(folder).items
     assert list(items) == ["A1", "b"], "the guid is written like the metadata's name"
-    assert items["A1"].whole and items["A1"].differs_in_case and not items["b"].differs_in_case
+    assert (
+        items["A1"].is_complete and items["A1"].differs_in_case and not items["b"].differs_in_case
+    )
     assert [extra.name for extra in items["A1"].extras] == ["a1.tif.md5"]
 
 
@@ -222,7 +224,7 @@ def test_only_a_file_in_the_format_that_the_metadata_names_is_the_master(
     drop(folder, "a.json", *names)
     pair = list_session(folder).items["a"]
     assert [entry.name for entry in pair.images_of(word)] == expected
-    assert replace(pair, named=word or "").whole == bool(expected)
+    assert replace(pair, named=word or "").is_complete == bool(expected)
 
 
 def test_five_thousand_sidecars_are_paired_in_steps_that_grow_with_their_number(

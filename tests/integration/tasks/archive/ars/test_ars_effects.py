@@ -125,7 +125,7 @@ async def test_a_locked_guid_and_a_full_disk_are_busy_and_not_refused(
         await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
     with pytest.raises(TierBusy) as busy:
         await ensure_created(ars, body_of(guid), 4)
-    archive.advance(busy.value.seconds)
+    archive.advance(busy.value.retry_after)
     assert (await ensure_created(ars, body_of(guid), 4)).new is True
 
 

@@ -1,4 +1,4 @@
-"""The vigil over a synchronisation: when it waits, asks again, closes a share, gives up."""
+"""The watch over a synchronisation: when it waits, asks again, closes a share, gives up."""
 
 from blocks.tier import Outcome, Verdict
 from tasks.archive.ars.synchronise import Step, SynchronisePace, Watch
@@ -27,7 +27,7 @@ def test_it_asks_three_times_and_then_reports_failure() -> None:
     assert "still ASSET_RECEIVED after asking again 3 times" in final.reason
 
 
-def test_a_failure_ends_the_vigil_whether_a_share_is_left_or_not() -> None:
+def test_a_failure_ends_the_watch_whether_a_share_is_left_or_not() -> None:
     assert Watch(SynchronisePace()).step(FAILED, 0) is Step.STOP
     assert Watch(SynchronisePace()).step(Verdict(Outcome.FAILED, "Asset is locked"), 0) is Step.STOP
 
@@ -37,7 +37,7 @@ def test_a_share_left_open_is_closed_after_a_while() -> None:
     assert steps(watch, OPEN, 0, 29, 30) == [Step.WAIT, Step.WAIT, Step.CLOSE]
 
 
-def test_done_and_missing_files_end_the_vigil_at_once() -> None:
+def test_done_and_missing_files_end_the_watch_at_once() -> None:
     missing = Verdict(Outcome.MISSING, "ERDA lacks a.tif", ("a.tif",))
     assert Watch(SynchronisePace()).step(DONE, 0) is Step.STOP
     assert Watch(SynchronisePace()).step(missing, 0) is Step.STOP

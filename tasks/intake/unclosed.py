@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from blocks.ndrive import ANY_WORKSTATION, NDrive
 from tasks.errors import FileError, named
 from tasks.files.mounts import MOUNTS, Pulse
-from tasks.files.ndrive import Listing, listed, listing_hash
+from tasks.files.ndrive import Listing, is_written_in, listed, listing_hash
 from tasks.files.pairing import STILL
-from tasks.files.stillness import is_written_in
 from track.records.sessions import of_folder, open_session
 from track.schema.database import transact
 

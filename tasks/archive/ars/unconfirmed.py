@@ -1,7 +1,7 @@
 """Acting on ARS when its answer may be lost: act once, and look before giving up.
 
 ARS may do the work and lose the answer (a gateway's 504, a cut connection), or say
-"exists already" to the second of two equal calls. Both are settled by looking.
+"exists already" to the second of two equal calls. A look tells what it did.
 """
 
 import asyncio
@@ -21,27 +21,20 @@ async def act_then_look(
     look: Callable[[], Awaitable[T | None]],
     looks: Sequence[float] = LOOKS,
 ) -> T:
-    """What `act` returned, or what `look` found if its answer left doubt.
+    """What `act` returned, or what `look` found when that was not confirmed.
 
     Raises what `act` raised when nothing is found: still TierUnknown if it was so, for
     what cannot be seen yet may yet come.
     """
     try:
         return await act()
-    except (TierRefused, TierBusy, TierUnknown) as doubt:
-        found = await _looked(look, looks if isinstance(doubt, TierUnknown) else looks[:1])
-        if found is None:
-            raise
-        return found
-
-
-async def _looked(look: Callable[[], Awaitable[T | None]], looks: Sequence[float]) -> T | None:
-    for wait in looks:
-        await asyncio.sleep(wait)
-        try:
-            found = await look()
-        except TierError:
-            continue  # an ARS that does not answer now has not said no
-        if found is not None:
-            return found
-    return None
+    except (TierRefused, TierBusy, TierUnknown) as unconfirmed:
+        for wait in looks if isinstance(unconfirmed, TierUnknown) else looks[:1]:
+            await asyncio.sleep(wait)
+            try:
+                found = await look()
+            except TierError:
+                continue  # an ARS that does not answer now has not said no
+            if found is not None:
+                return found
+        raise

@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.tier import TierBusy, TierRefused, TierUnknown
-from tasks.archive.ars.doubt import act_then_look
+from tasks.archive.ars.unconfirmed import act_then_look
 
 LOOKS = (0.0, 0.0, 0.0)
 
