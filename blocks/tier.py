@@ -160,7 +160,7 @@ class Tier(Protocol):
     async def create(self, metadata: Metadata, room_mb: int) -> Created:
         """Have it know the asset, with a share open when it is new.
 
-        After a kill it is not `new` any more, though nobody noted what it was told: it is
+        After a kill it is not `new` any more, though nobody noted what was pushed: it is
         described again. TierRefused also for a guid that another place has.
         """
 
@@ -190,17 +190,17 @@ class Tier(Protocol):
         Changes nothing. ValueError when no file is given: nothing proves nothing.
         """
 
-    async def describe(self, metadata: Metadata, told: Metadata | None) -> None:
+    async def describe(self, metadata: Metadata, last_pushed: Metadata | None) -> None:
         """Have it hold what the metadata says, and know all that it names.
 
-        With `told`, what it was told last, only what differs from that is changed, also to
-        nothing; without it what is empty says nothing. The caller lets only one at a time
-        describe an asset, and notes what was told only then: a killed call is made again with
-        the same `told`. TierRefused when it does not know the asset.
+        With `last_pushed` only what differs from that is changed, also to nothing; without it
+        what is empty changes nothing. The caller lets only one at a time describe an asset, and
+        notes what was pushed only then: a killed call is made again with the same
+        `last_pushed`. TierRefused when it does not know the asset.
         """
 
-    async def unlike(self, metadata: Metadata) -> tuple[str, ...]:
-        """Names, in its own words, of the fields in which it does not hold what this says."""
+    async def differing(self, metadata: Metadata) -> tuple[str, ...]:
+        """Its own names of the fields in which it does not hold what this says."""
 
     async def lock(self, guid: str) -> None:
         """Have the asset locked; only a person unlocks it."""
@@ -213,7 +213,7 @@ class Tier(Protocol):
         """
 
     async def trouble(self) -> str | None:
-        """What a person should hear of its health, or None. Raises nothing."""
+        """What is wrong with its health, or None. Raises nothing."""
 
 
 OpenTier = Callable[[Guard | None], AbstractAsyncContextManager[Tier]]

@@ -1,4 +1,4 @@
-"""Finalise: the share closed, the last metadata archived, the specimen's road at its end."""
+"""Finalise: the share closed, the last metadata archived, and the specimen at its end."""
 
 from prefect import flow
 

@@ -17,10 +17,10 @@ async def reconcile(
     registration_s: Annotated[float, Field(ge=15)] = 300,
     free_gb: Annotated[float, Field(ge=0)] = 5,
 ) -> State:
-    """Wake what nobody is at, end what belongs to the dead, tell the archive what it is owed.
+    """Wake what nobody is at, end what belongs to the dead, push the metadata the archive lacks.
 
-    What people should hear of (overdue jobs, failing stages, silent services, a full disk, an
-    archive that is away) is announced when it begins.
+    What is wrong with a part of the system (overdue jobs, failing stages, silent services, a full
+    disk, an archive that is away) is announced when it begins.
 
     Args:
         patience_s: how long something must have stood still before it counts as left behind
@@ -31,6 +31,6 @@ async def reconcile(
         found = await set_right(
             engine, timedelta(seconds=patience_s), timedelta(seconds=registration_s)
         )
-        said = await raise_alarms(engine, free_gb)
-        found.alarms, found.notes = len(said), found.notes + said
+        raised = await raise_alarms(engine, free_gb)
+        found.alarms, found.notes = len(raised), found.notes + raised
     return await report(found)

@@ -37,5 +37,5 @@ async def doctor(by: By, site: SiteName) -> State:
         by: who asks
         site: the site, as sites.yaml names it
     """
-    said = await show_findings(site, await examine_site(site))
-    return Completed(message=said) if said == "well" else Failed(message=said)
+    found = await show_findings(site, await examine_site(site))
+    return Completed(message=found) if found == "well" else Failed(message=found)

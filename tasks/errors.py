@@ -1,7 +1,6 @@
-"""What can go wrong with a file, in the words of the person who has to act.
+"""What can go wrong with a file: the reason, and what a person has to do.
 
-Errors of the operating system are translated here, once; above this line a file has
-vanished, changed, been denied, or the disk is full.
+Errors of the operating system are translated here, once.
 """
 
 import errno
@@ -121,7 +120,7 @@ class DeviceFault(FileError):
 
 
 def named(error: OSError, file: Path, *, reading: bool) -> FileError:
-    """The error of ours that says what an OSError on `file` means to an operator."""
+    """The error of ours for an OSError on `file`."""
     reason = error.strerror or str(error)
     if error.errno in GONE and reading:
         return SourceVanished(file, f"it cannot be found ({reason})")

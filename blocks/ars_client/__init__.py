@@ -1,7 +1,7 @@
-"""The client of ARS, the archive: plain HTTP, in our words, on one connection pool.
+"""The client of ARS, the archive: plain HTTP on one connection pool.
 
-Import from here. Beside our schemas it needs httpx alone, so that what only talks to ARS
-stays light. What can go wrong is told in the words of `blocks.tier`.
+Import from here. It needs httpx and our schemas alone, so that what only calls ARS stays light.
+What can go wrong is raised as the errors of `blocks.tier`.
 """
 
 from blocks.ars_client.address import ArsAddress

@@ -15,7 +15,7 @@ TOKEN_PATH = "/keycloak/realms/dassco/protocol/openid-connect/token"
 
 @dataclass(frozen=True)
 class ArsAddress:
-    """Everything `ArsClient` has to be told. `users` may not be empty: ARS wants one."""
+    """Everything `ArsClient` needs to know. `users` may not be empty: ARS wants one."""
 
     base_url: str
     client_id: str

@@ -74,8 +74,8 @@ class FileRow:
     def holds(self, wanted: Facts) -> bool:
         """Whether this row is that very content.
 
-        Scripts on clusters tell a file's size in whole MB only; with its checksum that does.
+        Scripts on clusters report a file's size in full MB only; with its checksum that does.
         """
-        told = (self.size_bytes, megabytes(self.size_bytes) * MB)
+        reported = (self.size_bytes, megabytes(self.size_bytes) * MB)
         same = (self.name, self.crc32) == (wanted.name, wanted.crc32)
-        return not self.leaving and same and wanted.size_bytes in told
+        return not self.leaving and same and wanted.size_bytes in reported

@@ -18,6 +18,8 @@ while it calls the file proxy, which calls back for another."""
 
 
 class Assets:
+    """Reading and writing assets and specimens."""
+
     def __init__(self, address: ArsAddress, wire: Wire) -> None:
         self._address = address
         self._wire = wire

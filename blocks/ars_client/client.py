@@ -12,8 +12,7 @@ import httpx
 
 from blocks.ars_client.address import ArsAddress
 from blocks.ars_client.assets import Assets
-from blocks.ars_client.files import Files
-from blocks.ars_client.shares import Shares
+from blocks.ars_client.files import Files, Shares
 from blocks.ars_client.token import MARGIN, AccessToken, TokenCache
 from blocks.ars_client.wire import Wire
 from blocks.tier import Guard

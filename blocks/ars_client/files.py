@@ -1,17 +1,17 @@
-"""The file proxy's files: streamed up, streamed down, and never held whole in memory.
+"""The file proxy: shares, the room an asset's files are written in, and the files themselves.
 
-The checksum travels with the upload and is checked by ARS; a download is checked here
-and takes its name only when it is right.
+Files are streamed. The checksum of an upload is checked by ARS; a download is checked here and
+takes its name only when it is right.
 """
 
 import asyncio
 import os
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from blocks.ars_client.address import ArsAddress
 from blocks.ars_client.answers import FileRow
@@ -26,13 +26,64 @@ SLOWEST = 500_000
 """Bytes per second below which a transfer counts as stuck."""
 
 
-class Files:
-    def __init__(
+class Shares:
+    """Opening, resizing, synchronising and closing the share of an asset."""
+
+    def __init__(self, address: ArsAddress, wire: Wire) -> None:
+        self._address = address
+        self._wire = wire
+
+    async def open(
         self,
-        address: ArsAddress,
-        wire: Wire,
-        pool: ThreadPoolExecutor,
-    ) -> None:
+        guid: str,
+        institution: str,
+        collection: str,
+        allocation_mb: int,
+        parent_guids: Sequence[str] = (),
+    ) -> int:
+        """Open a share with the asset's and its parents' files from ERDA; its MB of 10^6 bytes.
+
+        Ask for the status first: opening one that is open leaves the guid locked for 300 s.
+        """
+        asset = {
+            "asset_guid": guid,
+            "parent_guids": list(parent_guids),
+            "institution": institution,
+            "collection": collection,
+        }
+        body = {
+            "assets": [asset],
+            "users": list(self._address.users),
+            "allocation_mb": allocation_mb,
+        }
+        call = self._call("POST", guid, "createShare", json=body)
+        return parsed(call, await self._wire.send(call), _allocated_mb)
+
+    async def change_allocation(self, guid: str, allocation_mb: int) -> int:
+        """Give an open share another size, in MB; the one it has then."""
+        body = {"asset_guid": guid, "new_allocation_mb": allocation_mb}
+        call = self._call("POST", guid, "changeAllocation", json=body)
+        return parsed(call, await self._wire.send(call), _allocated_mb)
+
+    async def close(self, guid: str) -> bool:
+        """Close the share; False when none was open. Files not yet in ERDA are dropped."""
+        call = self._call("DELETE", guid, "deleteShare", accept=frozenset({404}))
+        return (await self._wire.send(call)).status_code != 404
+
+    async def synchronise(self, guid: str, workstation: str, pipeline: str) -> None:
+        """Ask ARS to bring the share's files to ERDA; it answers before it has begun."""
+        params = {"workstation": workstation, "pipeline": pipeline}
+        await self._wire.send(self._call("POST", guid, "synchronize", params=params))
+
+    def _call(self, method: str, guid: str, verb: str, **more: Any) -> Call:
+        url = self._address.file_proxy("shares", "assets", guid, verb)
+        return Call(method, url, changes=True, seconds=SHARE_SECONDS, **more)
+
+
+class Files:
+    """Listing the files of an asset, and sending and fetching them."""
+
+    def __init__(self, address: ArsAddress, wire: Wire, pool: ThreadPoolExecutor) -> None:
         self._address = address
         self._wire = wire
         self._pool = pool
@@ -70,12 +121,7 @@ class Files:
                 raise
 
     async def download(
-        self,
-        guid: str,
-        institution: str,
-        collection: str,
-        file: Facts,
-        to: Path,
+        self, guid: str, institution: str, collection: str, file: Facts, to: Path
     ) -> None:
         """Fetch a file from the open share to `to`; replaced only when right.
 
@@ -140,3 +186,7 @@ def _check(file: LocalFile, source: BinaryIO) -> None:
             f"{file.path}: its CRC-32 is {crc32}, it was {file.crc32} when it was checked; "
             "check that disk, remove the file, and ingest it again"
         )
+
+
+def _allocated_mb(answer: Mapping[str, Any]) -> int:
+    return int(answer["allocated_storage_mb"] or 0)

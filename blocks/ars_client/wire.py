@@ -76,7 +76,7 @@ class NotArs(Exception):
 
 
 class Wire:
-    """Sends calls with a valid token and answers in our words."""
+    """Sends calls with a valid token, and translates what goes wrong into a TierError."""
 
     def __init__(self, http: httpx.AsyncClient, tokens: TokenCache, guard: Guard | None) -> None:
         self._http = http

@@ -23,7 +23,7 @@ ROUNDS = 3
 async def finalise(dispatcher: Dispatcher, claim: Claim) -> None:
     """Close, date, push and read back, lock if asked to.
 
-    Raises TierError; TierRefused also when it keeps holding something else than it was told.
+    Raises TierError; TierRefused also when it keeps holding something else than was pushed.
     """
     guid = claim.guid
     await close_share(dispatcher, guid)
@@ -49,14 +49,14 @@ async def _date(tx: AsyncConnection, guid: str, actor: str) -> None:
 async def _push_until_held(dispatcher: Dispatcher, guid: str) -> None:
     """Push, read back, and push again while the archive holds something else."""
     tier, engine = dispatcher.tier, dispatcher.engine
-    unlike: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     for _ in range(ROUNDS):
         await push_pending(engine, tier, guid)
-        unlike = await tier.unlike(await transact(engine, read_document, guid))
-        if not unlike:
+        fields = await tier.differing(await transact(engine, read_document, guid))
+        if not fields:
             return
         await transact(engine, mark_unpushed, [guid])
     raise TierRefused(
-        f"{tier.name} does not hold what it was told of {', '.join(unlike)}, {ROUNDS} times over:"
+        f"{tier.name} does not hold what it was told of {', '.join(fields)}, {ROUNDS} times over:"
         f" compare {guid} there with its metadata here, then resubmit finalise"
     )

@@ -38,7 +38,7 @@ async def create(dispatcher: Dispatcher, guid: str) -> None:
         await transact(engine, mark_pushed, guid, number)
     if created.share_open:
         await transact(engine, shares.opened, guid)
-    elif await _brings_more(dispatcher, guid):
+    elif any(each.synchronised_at is None for each in await transact(engine, expected_files, guid)):
         await open_share(dispatcher, guid)
     else:
         await transact(engine, shares.closed, guid)
@@ -149,17 +149,10 @@ async def _asset(dispatcher: Dispatcher, guid: str) -> tuple[AssetRow, Metadata]
 
 
 async def _files(dispatcher: Dispatcher, guid: str) -> Rows:
-    async with dispatcher.engine.connect() as connection:
-        files = await expected_files(connection, guid)
+    files = await transact(dispatcher.engine, expected_files, guid)
     if not files:
         raise TierRefused(f"{guid} has no file on record: nothing can be archived")
     return files
-
-
-async def _brings_more(dispatcher: Dispatcher, guid: str) -> bool:
-    async with dispatcher.engine.connect() as connection:
-        files = await expected_files(connection, guid)
-    return any(each.synchronised_at is None for each in files)
 
 
 def _local(row: AssetRow, each: Row[Any]) -> LocalFile:

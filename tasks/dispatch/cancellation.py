@@ -1,6 +1,6 @@
 """Prefect's cancel of one asset's subflow: it ends that job.
 
-A subflow runs in its dispatcher's process, and Prefect tells it nothing. So the dispatcher
+A subflow runs in its dispatcher's process, and Prefect does not notify it. So the dispatcher
 asks, in one call for all of them, and sees each cancelled run to its end.
 """
 
@@ -31,7 +31,7 @@ ENDED = {StateType.CANCELLED, StateType.COMPLETED, StateType.FAILED}
 """What a cancelled run may end as by itself: a finish that came first wins."""
 
 EndJob = Callable[[int, str], Awaitable[str]]
-"""Ends a job, the actor being named; returns a word on it once its subflow is over."""
+"""Ends a job, the actor being named; returns what became of it once its subflow is over."""
 
 
 class Cancellations:

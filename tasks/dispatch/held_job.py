@@ -104,24 +104,22 @@ class HeldJob:
         except Quarantined as error:
             await self.quarantine(error)
             raise
-        except TierError as error:
-            await self._later_or_failed(str(error), error.retry_after, ARCHIVE_S)
-            raise
-        except AskedAPerson as error:
-            # Attention keeps it from being claimed: it goes on the moment that is cleared.
-            await self._later_or_failed(str(error), 0.0, None)
-            raise
-        except FileError as error:
-            await self._later_or_failed(str(error), SOON_S if error.may_retry else None, SELDOM_S)
+        except (TierError, FileError) as error:
+            delay_s, grows_to_s = _pause_after(error)
+            if delay_s is None:
+                await self.fail(str(error))
+            else:
+                await self.retry(str(error), delay_s=delay_s, grows_to_s=grows_to_s)
             raise
 
-    async def _later_or_failed(
-        self, why: str, after_s: float | None, at_most_s: float | None
-    ) -> None:
-        if after_s is None:
-            await self.fail(why)
-        else:
-            await self.retry(why, delay_s=after_s, grows_to_s=at_most_s)
+
+def _pause_after(error: TierError | FileError) -> tuple[float | None, float | None]:
+    """Seconds until the next try, None for no more; and what they grow to, each doubling them."""
+    if isinstance(error, TierError):
+        return error.retry_after, ARCHIVE_S
+    if isinstance(error, AskedAPerson):
+        return 0.0, None  # attention keeps it from being claimed: it goes on once that is cleared
+    return SOON_S if error.may_retry else None, SELDOM_S
 
 
 def held_job(claim: Claim) -> HeldJob:

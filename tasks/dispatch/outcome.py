@@ -18,8 +18,8 @@ POLL_S = 1.0
 async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
     """Wait until a job came back with all its outputs, and take it: (True, None) then.
 
-    Otherwise how the subflow ends: parked, to be tried again, failed with the reason; or
-    without a word, when another one has the job.
+    Otherwise how the subflow ends: parked, to be tried again, failed with the reason; or None,
+    when another one has the job.
     """
     state = await this_dispatcher().callbacks.await_end(job.claim.job_id)
     if state is not State.RETURNED:
@@ -46,7 +46,7 @@ async def _ended(job: HeldJob, state: State | None) -> PrefectState:
 async def outputs_here(job: HeldJob, trouble: str | None = None) -> PrefectState | None:
     """Wait until all that a stage declares as its outputs is here, checked; then None.
 
-    `trouble` is what was told of them last. When the site has lost it the job is tried again,
+    `trouble` is what was reported of them last. When the site has lost it the job is tried again,
     and how its subflow ends is returned.
     """
     while trouble is None:

@@ -1,6 +1,6 @@
-"""Awaiting a cluster's callbacks: events wake, the database tells.
+"""Awaiting a cluster's callbacks: events wake, the database decides.
 
-One subscriber per dispatcher hears Prefect's events of its session; whatever it hears
+One subscriber per dispatcher receives Prefect's events of its session; each of them
 only makes the database be read again. The same happens every few seconds anyway, so a
 lost event costs latency and nothing else.
 """
@@ -127,7 +127,7 @@ class EventWaiter:
                 future.set_result(state)
 
     async def _listen(self) -> None:
-        """Hear the session's events for as long as the dispatcher lives."""
+        """Receive the session's events for as long as the dispatcher lives."""
         session = resource_id("session", self._session_id)
         wanted = EventFilter(
             event=EventNameFilter(prefix=["hpc.job.", "specimen."]),
@@ -138,12 +138,12 @@ class EventWaiter:
                 subscriber = get_events_subscriber(filter=wanted, reconnect_on_clean_close=True)
                 async with subscriber as events:
                     async for event in events:
-                        self._heard(event.payload)
+                        self._received(event.payload)
             except (OSError, TimeoutError, WebSocketException) as error:
                 log.info("events are silent (%s); the database is read meanwhile", error)
             await asyncio.sleep(RECONNECT_S)
 
-    def _heard(self, payload: dict[str, object]) -> None:
+    def _received(self, payload: dict[str, object]) -> None:
         job_id = payload.get("job")
         if isinstance(job_id, int) and job_id in self._waiting:
             self._ask(job_id)

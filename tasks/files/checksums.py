@@ -6,7 +6,7 @@ order marks and carriage returns make no difference, and a line that is none of 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tasks.files.pairing import normal
@@ -59,14 +59,15 @@ def lines_in(content: bytes, said_by: str) -> list[ChecksumLine]:
 
 def differing(sums: Iterable[Sum], found: Mapping[str, str]) -> str | None:
     """How the first of some sums differs from those found of a content, by algorithm."""
-    words = (each.differs(found[each.algorithm]) for each in sums)
-    return next((said for said in words if said), None)
+    differences = (each.differs(found[each.algorithm]) for each in sums)
+    return next((text for text in differences if text), None)
 
 
-def differing_content(sums: Iterable[Sum], content: bytes) -> str | None:
+def differing_content(sums: Collection[Sum], content: bytes) -> str | None:
     """The same of a content that is at hand."""
-    words = (each.differs(hashlib.new(each.algorithm, content).hexdigest()) for each in sums)
-    return next((said for said in words if said), None)
+    return differing(
+        sums, {each.algorithm: hashlib.new(each.algorithm, content).hexdigest() for each in sums}
+    )
 
 
 def _text(content: bytes) -> str:

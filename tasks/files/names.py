@@ -1,8 +1,8 @@
-"""What a name in a session's folder says: a file still being copied, one to be left alone, or one
+"""What a name in a session's folder means: a file still being copied, one to be left alone, or one
 that may belong to a specimen.
 
-Copying and synchronising programs keep a file under another name until it is whole. Such names
-are told by the patterns of the programs themselves; where one is unsure, a name counts as
+Copying and synchronising programs keep a file under another name until it is complete. Such names
+are known by the patterns of the programs themselves; where one is unsure, a name counts as
 unfinished, which costs a wait and never a file.
 """
 
@@ -22,7 +22,7 @@ _ENDINGS = (
     *(".ffs_tmp", ".gstmp", ".gs_tmp", ".aria2", ".!sync", ".bts", ".synctemp", ".syncpart"),
     *(".$$$", ".lftp-pget-status", ".incomplete", ".inprogress", ".uploading"),
 )
-"""Endings under which copying programs keep a file until it is whole."""
+"""Endings under which copying programs keep a file until it is complete."""
 
 _BEGINNINGS = ("~syncthing~", ".syncthing.", ".goutputstream-")
 
@@ -44,11 +44,11 @@ _HIDDEN = (
 UNFINISHED_FOLDERS = frozenset(
     {".~tmp~", ".rsync-partial", ".rsync-tmp", ".tmp.driveupload", ".tmp.drivedownload"}
 )
-"""Folders in which rsync and Google Drive keep files until they are whole."""
+"""Folders in which rsync and Google Drive keep files until they are complete."""
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a copying program keeps a file under this name that is not whole yet."""
+    """Whether a copying program keeps a file under this name that is not complete yet."""
     lower = name.lower()
     if lower.startswith(_HIDDEN) or lower.startswith("~$"):
         return False

@@ -44,7 +44,7 @@ def remove_original(stop: Stop, root: Path, found: Original, dry_run: bool) -> R
     """Delete an asset's image and metadata; None when folder or files were gone already.
 
     Then the session's folder, if it was imported and nothing is left in it. Raises
-    SourceVanished when the whole workstation's folder is missing (the drive is not
+    SourceVanished when the workstation's folder itself is missing (the drive is not
     mounted), OutsideRoot, NotAsTaken or another FileError.
     """
     if found.folder is None:

@@ -1,6 +1,6 @@
 """Which files of a folder belong to one specimen, and which of them is its master.
 
-Files belong together by their base name. What has no metadata and no image beside it (a README,
+Files belong together by their base name. What has no metadata and no image of its name (a README,
 a list of checksums) belongs to none.
 """
 

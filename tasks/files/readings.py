@@ -11,17 +11,17 @@ from tasks.errors import CopyStopped, FileError, SourceVanished, named
 from tasks.files.copies import CHUNK, opened
 from tasks.files.mounts import Pulse
 from tasks.files.pairing import Entry
-from tasks.files.sidecars import LARGEST, Said, is_sidecar, said_in
+from tasks.files.sidecars import LARGEST, SidecarContent, is_sidecar, parse_sidecar
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was read: zlib's CRC32, sums in hexadecimal by what makes them, and of a file of
-    checksums what it says."""
+    """What was read: zlib's CRC32, sums in hexadecimal by what makes them, and the checksums that
+    are in it when it is a file of them."""
 
     crc32: int
     sums: Mapping[str, str]
-    said: Said | None = None
+    sidecar: SidecarContent | None = None
 
 
 def read_all(
@@ -60,8 +60,8 @@ def read_content(pulse: Pulse, entry: Entry, algorithms: Collection[str]) -> Con
                 each.update(chunk)
             if keep and len(kept) <= LARGEST:
                 kept += chunk
-    said = said_in(bytes(kept), entry.name) if keep else None
-    return Content(crc32, {name: each.hexdigest() for name, each in made.items()}, said)
+    sidecar = parse_sidecar(bytes(kept), entry.name) if keep else None
+    return Content(crc32, {name: each.hexdigest() for name, each in made.items()}, sidecar)
 
 
 def _next(fd: int, buffer: memoryview, entry: Entry) -> memoryview:

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one such file says: its sums by name in one form, and the sum that is alone in it."""
+class SidecarContent:
+    """What one such file holds: its sums by name in one form, and the sum that is alone in it."""
 
     file: str
     sums: Mapping[str, tuple[Sum, ...]]
@@ -53,24 +53,24 @@ def lists_in(listing: Listing) -> tuple[Entry, ...]:
     return tuple(each for each in listing.others if is_sidecar(each.name))
 
 
-def said_in(content: bytes, file: str) -> Said:
-    """What the content of a file of checksums says; one that is too large says nothing."""
+def parse_sidecar(content: bytes, file: str) -> SidecarContent:
+    """Read the content of a file of checksums; one that is too large counts as empty."""
     if len(content) > LARGEST:
         log.warning("%s is left alone: a list of checksums has no %d bytes", file, LARGEST)
-        return Said(file, {}, ())
+        return SidecarContent(file, {}, ())
     lines = lines_in(content, file)
     sums: dict[str, tuple[Sum, ...]] = {}
     for each in lines:
         if each.name:
             sums[_key(each.name)] = (*sums.get(_key(each.name), ()), each.sum)
     names = tuple(dict.fromkeys(each.name for each in lines if each.name))
-    return Said(file, sums, names, lines[0].sum if len(lines) == 1 else None)
+    return SidecarContent(file, sums, names, lines[0].sum if len(lines) == 1 else None)
 
 
-def sums_of(pair: Pair, said: Iterable[Said]) -> dict[str, tuple[Sum, ...]]:
+def sums_of(pair: Pair, sidecars: Iterable[SidecarContent]) -> dict[str, tuple[Sum, ...]]:
     """The sums of a specimen's files, by file name: all of them must be right."""
     found: dict[str, tuple[Sum, ...]] = {}
-    for each in said:
+    for each in sidecars:
         owner = _owner(each.file, pair)
         if owner is not None and each.alone is not None:
             found[owner.name] = (*found.get(owner.name, ()), each.alone)
@@ -81,13 +81,13 @@ def sums_of(pair: Pair, said: Iterable[Said]) -> dict[str, tuple[Sum, ...]]:
     return found
 
 
-def lacking(listing: Listing, said: Iterable[Said]) -> dict[str, str]:
+def lacking(listing: Listing, sidecars: Iterable[SidecarContent]) -> dict[str, str]:
     """Files that are named in a list of checksums and are not there: name, and who says it."""
     every = (*listing.files, *listing.others, *listing.unfinished)
     there = {_key(each.name) for each in every}
     there |= {_key(name) for name in (*listing.nested, *listing.refused)}
     found: dict[str, str] = {}
-    for each in said:
+    for each in sidecars:
         stem = _ENDING.sub("", each.file)
         named_after = stem != each.file and (_key(stem) in there or normal(stem) in listing.items)
         if each.alone is not None and named_after:
@@ -102,7 +102,7 @@ class Sidecars:
     """What was read of them, once for each name, size and time."""
 
     def __init__(self) -> None:
-        self._known: dict[Entry, Said] = {}
+        self._known: dict[Entry, SidecarContent] = {}
 
     def of(self, pulse: Pulse, pair: Pair, lists: Iterable[Entry]) -> dict[str, tuple[Sum, ...]]:
         """The sums of a specimen's files by name; for who is in a thread already.
@@ -110,16 +110,16 @@ class Sidecars:
         Raises a FileError when a file of checksums cannot be read.
         """
         mine = [each for each in pair.extras if is_sidecar(each.name)]
-        return sums_of(pair, [self._said(pulse, each) for each in (*mine, *lists)])
+        return sums_of(pair, [self._content_of(pulse, each) for each in (*mine, *lists)])
 
-    def _said(self, pulse: Pulse, entry: Entry) -> Said:
+    def _content_of(self, pulse: Pulse, entry: Entry) -> SidecarContent:
         if entry not in self._known:
             pulse.beat()
             try:
                 content = document_content(pulse, entry.path)
             except TooLarge:
                 content = bytes(LARGEST + 1)
-            self._known[entry] = said_in(content, entry.name)
+            self._known[entry] = parse_sidecar(content, entry.name)
         return self._known[entry]
 
 

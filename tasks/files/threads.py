@@ -43,7 +43,7 @@ class Threads:
             stop.set()
             await asyncio.wait([future])
             if not future.cancelled():
-                future.exception()  # seen; the cancellation is what the caller hears of
+                future.exception()  # seen; the caller gets the cancellation
             raise
 
     def _executor(self) -> ThreadPoolExecutor:

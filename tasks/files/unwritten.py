@@ -19,7 +19,7 @@ TAIL_SHARE = 0.01
 MIN_TAIL, MAX_TAIL = 4096, 64 << 10
 """Zeros at the end of a file, in bytes, that are no padding: a hundredth of it, within these."""
 MIN_PACKED = 16
-"""Bytes of a packed strip that can be told from one that holds nearly nothing."""
+"""Bytes of a packed strip from which on zeros say something."""
 PIECE = 64 << 10
 """Bytes of a strip that are looked at as one: a picture may lie in a single strip."""
 PROBE = 512
@@ -40,8 +40,8 @@ def unwritten_part(path: Path) -> str | None:
     try:
         pictures = [each for each in tiff.directories(path) if each.parts]
         found = (_of_picture(path, each) for each in pictures)
-        if said := next((said for said in found if said), None):
-            return said
+        if part := next((part for part in found if part), None):
+            return part
         if pictures and _unpacked(max(pictures, key=_end)):
             return None  # the file may end with the black rim of its pixels, judged above
         return _of_file(path)

@@ -14,7 +14,7 @@ from tasks.files.mounts import MOUNTS
 from tasks.files.ndrive import Listing
 from tasks.files.pairing import STILL, Entry
 from tasks.files.readings import Content, read_all
-from tasks.files.sidecars import Said, is_sidecar, lacking, lists_in, sums_of
+from tasks.files.sidecars import SidecarContent, is_sidecar, lacking, lists_in, sums_of
 
 SMALL = 8_000_000
 """Bytes of a file that is read at once; a larger one only when it was as large at the last look."""
@@ -106,13 +106,13 @@ class Contents:
         """How files differ from the checksums that came with them, by name."""
         read = [(each, found) for each, found in self._readings.items() if found]
         wrong = {each.name: _wrong(found, self._sums.get(each, ())) for each, found in read}
-        return {name: said for name, said in wrong.items() if said}
+        return {name: why for name, why in wrong.items() if why}
 
-    def _checksums_in(self, entries: Iterable[Entry]) -> list[Said]:
-        """What the files of checksums among some files say, as they were read last."""
+    def _checksums_in(self, entries: Iterable[Entry]) -> list[SidecarContent]:
+        """The files of checksums among some files, as they were read last."""
         readings = (self._readings.get(each) for each in entries)
         contents = (each.content for each in readings if each is not None)
-        return [each.said for each in contents if isinstance(each, Content) and each.said]
+        return [each.sidecar for each in contents if isinstance(each, Content) and each.sidecar]
 
     def _find_sums(self, listing: Listing) -> None:
         """Find the sums of each file in what was read of the files of checksums."""

@@ -47,7 +47,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
     arrived = await _read_metadata(found, row, known, dispatcher.tier)
     image = _master(found, row.file_name, arrived.metadata.file_format)
     sums = found.sums.get(image.name, ())
-    said, copied = await _take_in(dispatcher, guid, image, looking, sums)
+    remarks, copied = await _take_in(dispatcher, guid, image, looking, sums)
 
     async def record(tx: AsyncConnection) -> None:
         mime = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
@@ -64,7 +64,7 @@ async def ingest(dispatcher: Dispatcher, guid: str) -> None:
         await name_documented(tx, guid, actor=dispatcher.actor)
         size_mb = megabytes(copied.size_bytes)
         await taken_in(tx, guid, dispatcher.store.folder(guid), size_mb)
-        for what in said:
+        for what in remarks:
             await warn_of_ingest(tx, guid, what)
 
     await transact(dispatcher.engine, record)
@@ -152,10 +152,10 @@ async def _take_in(
     """What a person should know of the image, and its copy."""
     try:
         await check_image(image.path)
-        said = await look_as_modules(image.path, looking)
-        said += await _ask_about_unwritten(dispatcher, guid, image)
+        remarks = await look_as_modules(image.path, looking)
+        remarks += await _ask_about_unwritten(dispatcher, guid, image)
         store = dispatcher.store.folder(guid)
-        return said, await copy_file(image.path, store / image.name, sums)
+        return remarks, await copy_file(image.path, store / image.name, sums)
     except (BrokenImage, ChecksumMismatch, DifferentContent) as error:
         raise Quarantined(image.name, error.reason, error.remedy) from error
 

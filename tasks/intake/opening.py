@@ -1,4 +1,4 @@
-"""Opening the session of a folder; the announcer tells Prefect of it, from the same commit on."""
+"""Opening the session of a folder, with the event for Prefect in the same commit."""
 
 import logging
 from pathlib import Path

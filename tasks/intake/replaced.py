@@ -1,7 +1,7 @@
 """Files put in the place of ones that were taken in, found when their folder is seen again.
 
-Name and size may be the same; the time tells which are worth reading, the content decides. What
-was taken in stays as it is, and a person is told.
+Name and size may be the same; the time shows which are worth reading, the content decides. What
+was taken in stays as it is, and a person gets a note.
 """
 
 from collections.abc import Iterable
@@ -43,18 +43,18 @@ async def replaced(dispatcher: Dispatcher, listing: Listing) -> dict[str, Quaran
         return files, await documents_from(tx, folder, guids)
 
     files, documents = await transact(dispatcher.engine, read)
-    said: dict[str, QuarantineEntry] = {}
+    notes: dict[str, QuarantineEntry] = {}
     for guid, arrived in documents.items():
         if what := await _other_metadata(listing.items[guid].json, arrived):
-            said[guid] = what
+            notes[guid] = what
     names = {(row.guid, normal(row.name)) for row in files}
     for row in files:
         if what := _other_master(listing.items[row.guid], names, row, documents.get(row.guid)):
-            said[row.guid] = what
+            notes[row.guid] = what
         entry = _named(listing.items[row.guid], row.name)
         if entry is not None and (what := await _other_image(dispatcher, entry, row)):
-            said[row.guid] = what
-    return said
+            notes[row.guid] = what
+    return notes
 
 
 def _other_master(
@@ -99,7 +99,7 @@ async def _other_metadata(entry: Entry | None, arrived: dict[str, Any]) -> Quara
 async def _other_image(
     dispatcher: Dispatcher, entry: Entry, row: Row[Any]
 ) -> QuarantineEntry | None:
-    """None also for one of another size, of which its registration tells by itself."""
+    """None also for one of another size, which its registration reports by itself."""
     if entry.size_bytes != row.size_bytes or entry.mtime == row.source_mtime:
         return None
     try:

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -32,37 +31,22 @@ async def watch(
     drive: NDrive,
     engine: AsyncEngine,
     *,
-    stop: asyncio.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Look at the drive every `drive.poll_seconds`, until `stop` is set or it is cancelled."""
-    lookout = Lookout(drive, engine, clock=clock)
+    """Look at the drive every `drive.poll_seconds`, until it is cancelled."""
+    drive_watch = DriveWatch(drive, engine, clock=clock)
     log.info("watching %s for %s", drive.root, ", ".join(drive.workstations))
     try:
-        while stop is None or not stop.is_set():
-            await lookout.look()
-            await _rest(stop, pause, drive.poll_seconds)
+        while True:
+            await drive_watch.look()
+            await pause(drive.poll_seconds)
     finally:
-        await lookout.close()
+        await drive_watch.close()
 
 
-async def _rest(
-    stop: asyncio.Event | None, pause: Callable[[float], Awaitable[None]], seconds: float
-) -> None:
-    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(pause(seconds))]
-    if stop is not None:
-        waits.append(asyncio.ensure_future(stop.wait()))
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiting in waits:
-            waiting.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-
-
-class Lookout:
-    """One watcher's memory of the whole drive."""
+class DriveWatch:
+    """What is known of all workstations' folders on the drive."""
 
     def __init__(
         self,
@@ -78,7 +62,7 @@ class Lookout:
         self._looks: dict[str, asyncio.Task[None]] = {}
 
     async def look(self) -> None:
-        """Look at the whole drive once; what goes wrong is said once and costs only this look."""
+        """Look at all of the drive once; what goes wrong is logged once and ends only this look."""
         self._problems.begin()
         try:
             await self._look_at(await self._workstations())

@@ -29,7 +29,7 @@ class WatchedFolder:
     def is_complete(self, listing: Listing, now: float, *, lacking: bool = False) -> bool:
         """Whether the folder may be taken; `now` in seconds of any clock that never goes back.
 
-        `lacking`: something else says that a file is still to come.
+        `lacking`: a file is known to be still to come.
         """
         if self._seen is None or self._seen[0] != listing:
             self._seen = listing, now

@@ -98,7 +98,7 @@ class WorkstationWatch:
         return self._drive.root / self._name
 
     async def _folders(self) -> list[Path]:
-        """Every folder that may be a session, oldest name first; what cannot be read is said."""
+        """Every folder that may be a session, by name; what cannot be read is reported."""
         problems: list[FileError] = []
         folders: list[Path] = []
         try:

@@ -1,4 +1,4 @@
-"""Looking for what people and other systems want to be told of, once a minute.
+"""Looking for what is wrong with parts of the system, once a minute.
 
 Overdue jobs, failing stages, an archive that is away, services that are silent, disks that
 fill up: each is announced when it begins, and what can end, when it ends.
@@ -73,13 +73,13 @@ async def watch_archive(engine: AsyncEngine) -> list[str]:
     except NoTier:
         return []
     remedy = "nothing is lost and no try is used: work goes on when it is back; tell its keepers"
-    return await _say(engine, {subject: trouble}, remedy)
+    return await _announce(engine, {subject: trouble}, remedy)
 
 
 async def watch_services(engine: AsyncEngine) -> list[str]:
     """Look for services and workers that were heard of and are silent.
 
-    A driver that is silent is told of as the trouble of its site.
+    A driver that is silent is announced as the trouble of its site.
     """
     silent = await _silent(engine)
     for _ in range(LOOKS - 1):
@@ -88,8 +88,10 @@ async def watch_services(engine: AsyncEngine) -> list[str]:
             break
         await asyncio.sleep(PAUSE_S)
         silent = await _silent(engine)
-    said = {_service(name): why for name, why in silent.items()}
-    return await _say(engine, said, "refinery doctor says what runs, refinery logs why not")
+    troubles = {_service(name): why for name, why in silent.items()}
+    return await _announce(
+        engine, troubles, "refinery doctor says what runs, refinery logs why not"
+    )
 
 
 async def _silent(engine: AsyncEngine) -> dict[str, str | None]:
@@ -141,17 +143,17 @@ async def watch_storage(engine: AsyncEngine, free_gb: float) -> list[str]:
     places = {"store": store.root, "n-drive": drive.root}
     free = await asyncio.to_thread(_free, places)
     raised = await transact(engine, said_of, "storage")
-    said: dict[Subject, str | None] = {}
+    troubles: dict[Subject, str | None] = {}
     for name, gigabytes in free.items():
         enough = free_gb * (WELL_AGAIN if raised.get(name) == ON else 1)
         trouble = f"only {gigabytes:.1f} GB are free under {places[name]} ({name})"
         subject = Subject("storage", name, STORAGE_FILLING)
-        said[subject] = trouble if gigabytes < enough else None
+        troubles[subject] = trouble if gigabytes < enough else None
     remedy = (
         "make room: prune/hourly says what it keeps and why; fewer assets_in_flight hold less; "
         "the setting store may name a larger disk"
     )
-    return await _say(engine, said, remedy)
+    return await _announce(engine, troubles, remedy)
 
 
 def _free(places: Mapping[str, Path]) -> dict[str, float]:
@@ -169,9 +171,11 @@ def _free(places: Mapping[str, Path]) -> dict[str, float]:
     return found
 
 
-async def _say(engine: AsyncEngine, said: Mapping[Subject, str | None], remedy: str) -> list[str]:
+async def _announce(
+    engine: AsyncEngine, troubles: Mapping[Subject, str | None], remedy: str
+) -> list[str]:
     lines = []
-    for subject, trouble in said.items():
+    for subject, trouble in troubles.items():
         if await transact(engine, set_alarm, subject, trouble, remedy):
             lines.append(f"{subject.kind} {subject.name}: {trouble or 'it is well again'}")
     return lines

@@ -161,7 +161,7 @@ async def _push(engine: AsyncEngine, tier: Tier, guid: str) -> ResultRow:
     try:
         number = await push_pending(engine, tier, guid)
     except TierError as error:
-        return ResultRow(guid, "", "owed", "owed", f"the archive: {error}")
+        return ResultRow(guid, "", "unpushed", "unpushed", f"the archive: {error}")
     if number is None:
         return ResultRow(guid, "", "", "", "the archive has it")
-    return ResultRow(guid, "", "owed", "pushed", f"revision {number}")
+    return ResultRow(guid, "", "unpushed", "pushed", f"revision {number}")

@@ -1,7 +1,7 @@
 """Pruning: temporary copies go once their time is up and the copies that replace them are proven.
 
-The proof is taken from the archive right before the deletion. Whatever speaks against it
-keeps the copy, with the reason in the report; the next sweep looks again.
+The proof is taken from the archive right before the deletion. Without it the copy is kept, with
+the reason in the report; the next sweep looks again.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -123,8 +123,7 @@ class Pruner:
                 await self._need_durable(guid)
 
     async def _need_durable(self, guid: str) -> None:
-        async with self.engine.connect() as connection:
-            expected = await expected_files(connection, guid)
+        expected = await transact(self.engine, expected_files, guid)
         if not expected:
             raise Kept(f"no file of {guid} is on record: nothing proves that it is archived")
         if self.silences >= MAX_SILENCES:
@@ -195,7 +194,7 @@ async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
 
 
 async def report(pruner: Pruner, outcomes: Sequence[PruneOutcome]) -> State:
-    """Leave the sweep's table in the UI, and say in a line what it did."""
+    """Show the sweep as a table in the UI, and sum it up in one line."""
     run_log = get_run_logger()
     for each in outcomes:
         run_log.info("%s copy of %s at %s: %s", each.copy.kind, each.copy.guid,

@@ -1,7 +1,7 @@
-"""Reconciling: what died without a word is cleaned up, and work that nobody is at is announced.
+"""Reconciling: what a dead process left behind is cleaned up, and dispatchers are asked for.
 
-The database decides who is alive. Prefect is told: runs of dispatchers that ended are
-marked as crashed, and so are the subflows that died with them.
+The database decides who is alive. In Prefect the runs of dispatchers that ended are marked as
+crashed, and so are the subflows that died with them.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -258,7 +258,7 @@ def _chunks(ids: Sequence[UUID]) -> Iterable[Sequence[UUID]]:
 
 
 async def report(found: ReconcileCounts) -> State:
-    """Say what was found; a table in the UI only when there is something in it."""
+    """Report what was found; a table in the UI only when there is something in it."""
     run_log = get_run_logger()
     summary = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.counts.items())
     if found.nothing:

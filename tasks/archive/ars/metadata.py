@@ -1,4 +1,4 @@
-"""Pushing metadata: ARS replaces the whole asset, so what it holds is fetched and kept.
+"""Pushing metadata: ARS replaces all of an asset, so what it holds is fetched and kept.
 
 A push says only what we know, best only what we changed. What ARS knows beyond that stays:
 fields we never heard of, tags and issues of others, and its numbers for an asset's specimens.
@@ -56,9 +56,9 @@ ARS_OWNS_OF_A_LINK = (
 async def push_metadata(
     ars: ArsClient, guid: str, body: Mapping[str, Any], before: Mapping[str, Any] | None = None
 ) -> Body:
-    """Have ARS hold what `body` says, whole or in part; returns what ARS then holds.
+    """Have ARS hold what `body` says, all of an asset or some fields; returns what it then holds.
 
-    With `before`, what we said last, only the fields changed since are pushed, also to
+    With `before`, what was pushed last, only the fields changed since are pushed, also to
     empty. Without it, an empty field says nothing. Nothing is sent when ARS holds it all
     already, and nothing is ever unlocked. Pushes for one asset must not overlap: the caller
     serialises them. Raises TierRefused, TierBusy, TierUnknown (answer lost twice).
@@ -81,20 +81,20 @@ async def _push(
     held = await ars.assets.get(guid)
     if held is None:
         raise TierRefused(f"asset {guid} is not in ARS: create it first")
-    if not unlike(held, body, before):
+    if not differing_fields(held, body, before):
         return held
     full = {"updateUser": ars.address.update_user, **merged(held, body, before)}
     return await ars.assets.update(guid, {**full, "asset_guid": guid})
 
 
-def unlike(
+def differing_fields(
     held: Mapping[str, Any], body: Mapping[str, Any], before: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
     """Names of the fields in which ARS does not hold what we say."""
-    said = claims(body, before)
+    stated = stated_fields(body, before)
     return tuple(
         key
-        for key, value in said.items()
+        for key, value in stated.items()
         if key not in NOT_COMPARED
         and not _covers(held.get(key), _put_over(key, held.get(key), value))
     )
@@ -106,12 +106,12 @@ def merged(
     """The full asset to send: what ARS holds, with what we say put over it."""
     full = {key: value for key, value in held.items() if key not in SERVER_ONLY}
     full["issues"] = None  # leaves them; sending them back would undo one written meanwhile
-    for key, value in claims(body, before).items():
+    for key, value in stated_fields(body, before).items():
         full[key] = _put_over(key, held.get(key), value)
     return full
 
 
-def claims(body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Body:
+def stated_fields(body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Body:
     """The fields of `body` that say something, as `push_metadata` describes."""
     ours = {key: value for key, value in body.items() if key not in SERVER_ONLY}
     if not ours.get("asset_locked"):

@@ -1,4 +1,4 @@
-"""ARS as a tier: the contract of `blocks.tier` in its words, on one client of it.
+"""ARS as a tier: the contract of `blocks.tier` on one client of ARS.
 
 ARS is the archive, with shares to work in; ERDA, behind it, holds the durable copies.
 """
@@ -11,7 +11,7 @@ from blocks.tier import Created, Facts, LocalFile, Verdict
 from schemas.metadata.ars_asset import Profile, missing_for_ars, specimens_of, to_ars
 from schemas.metadata.document import Metadata
 from tasks.archive.ars.create import Body, ensure_created, ensure_specimens
-from tasks.archive.ars.metadata import lock, push_metadata, unlike
+from tasks.archive.ars.metadata import differing_fields, lock, push_metadata
 from tasks.archive.ars.share import ensure_share_closed, ensure_share_open
 from tasks.archive.ars.synchronise import (
     await_synchronised,
@@ -58,14 +58,14 @@ class ArsTier:
     async def prove(self, guid: str, files: Sequence[Facts]) -> Verdict:
         return await synchronised(self._ars, guid, files)
 
-    async def describe(self, metadata: Metadata, told: Metadata | None) -> None:
-        before = None if told is None else self._body(told)
+    async def describe(self, metadata: Metadata, last_pushed: Metadata | None) -> None:
+        before = None if last_pushed is None else self._body(last_pushed)
         await self.prepare(metadata)
         await push_metadata(self._ars, metadata.asset_guid, self._body(metadata), before)
 
-    async def unlike(self, metadata: Metadata) -> tuple[str, ...]:
+    async def differing(self, metadata: Metadata) -> tuple[str, ...]:
         held = await self._ars.assets.get(metadata.asset_guid)
-        return unlike(held or {}, self._body(metadata))
+        return differing_fields(held or {}, self._body(metadata))
 
     async def lock(self, guid: str) -> None:
         await lock(self._ars, guid)

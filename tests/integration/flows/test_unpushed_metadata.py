@@ -253,7 +253,7 @@ async def test_what_the_archive_never_holds_fails_the_end_with_the_fields_name(
     async def another(*_: object) -> tuple[str, ...]:
         return ("digitiser",)
 
-    monkeypatch.setattr("tasks.archive.ars.tier.ArsTier.unlike", another)
+    monkeypatch.setattr("tasks.archive.ars.tier.ArsTier.differing", another)
     async with dispatched(sheets) as run:
         for guid in (sheets.label, sheets.specimen):
             await sheets.reads(guid, {"asset_subject": "specimen", "barcodes": []})

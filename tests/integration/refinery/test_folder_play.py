@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tasks.errors import Quarantined
 from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
-from tasks.intake.watch import Lookout
+from tasks.intake.watch import DriveWatch
 from tests.support.folder_play import TEMPORARIES, FolderPlay, metadata
 from tests.support.museum import Museum, museum_at
 
@@ -73,14 +73,14 @@ async def test_whatever_is_done_to_a_folder_its_specimens_are_taken_once_and_it_
     museum, chance = await museum_at(engine, tmp_path), random.Random(seed)
     play = FolderPlay(museum.folder)
     drive = museum.dispatcher.drive.model_copy()
-    lookout = Lookout(drive, engine, clock=lambda: play.now)
+    drive_watch = DriveWatch(drive, engine, clock=lambda: play.now)
     # The file system's own times are those of the test, of which none is played.
     museum.dispatcher.drive.settle_seconds = 0.001
 
     async def wait(seconds: float) -> None:
-        await lookout.look()
+        await drive_watch.look()
         play.now += seconds
-        await lookout.look()
+        await drive_watch.look()
 
     for _ in range(12):
         for _ in range(chance.randrange(1, 4)):

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tasks.intake.folders import close_session_folder
 from tasks.intake.registration import register_session
-from tasks.intake.watch import Lookout
+from tasks.intake.watch import DriveWatch
 from tests.support.museum import Museum, museum_at
 
 THEN = 1_700_000_000
@@ -43,11 +43,11 @@ class Hall:
     def __init__(self, museum: Museum) -> None:
         self.museum, self.now = museum, 0.0
         drive = museum.dispatcher.drive
-        self.lookout = Lookout(drive, museum.world.engine, clock=lambda: self.now)
+        self.drive_watch = DriveWatch(drive, museum.world.engine, clock=lambda: self.now)
 
     async def goes_on(self) -> None:
         """The watch takes what lies still, and dispatchers do their part."""
-        await self.lookout.look()
+        await self.drive_watch.look()
         self.now += 10 * self.museum.dispatcher.drive.settle_seconds
         museum = self.museum
         rows = await museum.world.sql(

@@ -81,10 +81,10 @@ class Cellar:
         outcome = Outcome.MISSING if missing else Outcome.DONE
         return Verdict(outcome, "looked", missing, guid in self.shares)
 
-    async def describe(self, metadata: Metadata, told: Metadata | None) -> None:
+    async def describe(self, metadata: Metadata, last_pushed: Metadata | None) -> None:
         self.said[metadata.asset_guid] = metadata
 
-    async def unlike(self, metadata: Metadata) -> tuple[str, ...]:
+    async def differing(self, metadata: Metadata) -> tuple[str, ...]:
         return () if self.said[metadata.asset_guid] == metadata else ("something",)
 
     async def lock(self, guid: str) -> None:

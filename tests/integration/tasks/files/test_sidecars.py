@@ -46,13 +46,13 @@ async def test_a_list_of_checksums_is_read_once_for_all_specimens(
     lines = [f"{sha256(image)}  {image.name}\n" for image in images]
     (museum.folder / "SHA256SUMS").write_text("".join(lines))
     await museum.register()
-    real, read = sidecars.said_in, []
+    real, read = sidecars.parse_sidecar, []
 
-    def counted(content: bytes, file: str) -> sidecars.Said:
+    def counted(content: bytes, file: str) -> sidecars.SidecarContent:
         read.append(file)
         return real(content, file)
 
-    monkeypatch.setattr(sidecars, "said_in", counted)
+    monkeypatch.setattr(sidecars, "parse_sidecar", counted)
     for guid in ("g", "h"):
         await museum.ingest(guid)
         assert await museum.is_in(guid)

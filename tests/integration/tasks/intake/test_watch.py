@@ -20,7 +20,7 @@ from tasks.files.mounts import MOUNTS
 from tasks.files.ndrive import OutsideDrive, close_folder
 from tasks.intake import watched_folder
 from tasks.intake.opening import NothingToTake, register_folder
-from tasks.intake.watch import Lookout, watch
+from tasks.intake.watch import DriveWatch, watch
 from track.records.outbox import due
 from track.records.sessions import open_session
 from track.schema.database import make_engine, transact
@@ -54,7 +54,7 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.lookout = Lookout(self.drive, self.engine, clock=self.clock)
+        self.drive_watch = DriveWatch(self.drive, self.engine, clock=self.clock)
 
     def drop(self, folder: str, *names: str, workstation: str = "WORKHERB0001") -> Path:
         path = self.drive.root / workstation / folder
@@ -65,7 +65,7 @@ class World:
 
     async def look(self, after: float = 0) -> None:
         self.clock.now += after
-        await self.lookout.look()
+        await self.drive_watch.look()
 
     async def rows(self) -> list[Any]:
         async with self.engine.connect() as connection:
@@ -422,13 +422,13 @@ async def test_a_database_that_does_not_answer_is_asked_again(
 ) -> None:
     world.drop("s", "a.json", "a.tif")
     good, dead = world.engine, make_engine("postgresql+psycopg://x:x@127.0.0.1:1/none")
-    world.lookout.engine = dead
+    world.drive_watch.engine = dead
     await world.look()
     await world.look(after=N)
     await world.look(after=1)
     assert caplog.text.count("the database did not answer") == 1
     await dead.dispose()
-    world.lookout.engine = good
+    world.drive_watch.engine = good
     await world.look(after=1)
     assert len(await world.rows()) == 1
 
@@ -476,9 +476,9 @@ async def test_a_workstation_linked_within_the_drive_keeps_its_name(world: World
     assert row.workstation == "WORKPIOF0001"
 
 
-async def test_the_watch_looks_again_and_again_until_it_is_stopped(world: World) -> None:
+async def test_the_watch_looks_again_and_again_until_it_is_cancelled(world: World) -> None:
     world.drop("s", "a.json", "a.tif")
-    stop, pauses = asyncio.Event(), 0
+    pauses = 0
 
     async def pause(seconds: float) -> None:
         nonlocal pauses
@@ -486,23 +486,8 @@ async def test_the_watch_looks_again_and_again_until_it_is_stopped(world: World)
         pauses += 1
         world.clock.now += N
         if await world.events():
-            stop.set()
+            raise asyncio.CancelledError
 
-    await asyncio.wait_for(
-        watch(world.drive, world.engine, stop=stop, clock=world.clock, pause=pause),
-        60,
-    )
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(watch(world.drive, world.engine, clock=world.clock, pause=pause), 60)
     assert pauses == 2
-
-
-async def test_stopping_does_not_wait_for_the_next_look(world: World) -> None:
-    stop, resting = asyncio.Event(), asyncio.Event()
-
-    async def pause(_: float) -> None:
-        resting.set()
-        await asyncio.Event().wait()
-
-    task = asyncio.create_task(watch(world.drive, world.engine, stop=stop, pause=pause))
-    await asyncio.wait_for(resting.wait(), 60)
-    stop.set()
-    await asyncio.wait_for(task, 60)

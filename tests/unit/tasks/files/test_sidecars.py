@@ -11,7 +11,7 @@ from tasks.files.checksums import Sum, differing_content, lines_in
 from tasks.files.copies import copy_verified
 from tasks.files.mounts import Pulse
 from tasks.files.ndrive import list_session
-from tasks.files.sidecars import LARGEST, Sidecars, is_sidecar, lacking, lists_in, said_in
+from tasks.files.sidecars import LARGEST, Sidecars, is_sidecar, lacking, lists_in, parse_sidecar
 from tasks.files.threads import Stop
 
 MD5 = hashlib.md5(b"x").hexdigest()
@@ -102,10 +102,10 @@ def test_a_sum_alone_is_that_of_the_only_image(folder: Path) -> None:
 def test_a_name_in_a_list_that_is_not_there_is_lacking(folder: Path) -> None:
     lines = [f"{MD5}  {name}" for name in ("a.tif", "c.tif", "Thumbs.db", "deep/d.tif")]
     said = [
-        said_in("\n".join(lines).encode(), "MD5SUMS"),
-        said_in(f"{MD5}  old.tif".encode(), "a.tif.md5"),
-        said_in(f"{MD5}  old.tif".encode(), "a.md5"),
-        said_in(f"{MD5}  d.tif".encode(), "SHA256SUMS"),
+        parse_sidecar("\n".join(lines).encode(), "MD5SUMS"),
+        parse_sidecar(f"{MD5}  old.tif".encode(), "a.tif.md5"),
+        parse_sidecar(f"{MD5}  old.tif".encode(), "a.md5"),
+        parse_sidecar(f"{MD5}  d.tif".encode(), "SHA256SUMS"),
     ]
     (folder / "SHA256SUMS").touch()
     assert lacking(list_session(folder), said) == {"c.tif": "MD5SUMS", "d.tif": "SHA256SUMS"}

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.archive.ars.metadata import SERVER_ONLY, merged, unlike
+from tasks.archive.ars.metadata import SERVER_ONLY, differing_fields, merged
 
 HELD: dict[str, Any] = {
     "asset_guid": "g",
@@ -64,7 +64,7 @@ def test_a_field_we_emptied_since_the_last_push_is_emptied() -> None:
 def test_a_field_we_did_not_change_since_the_last_push_is_left_as_ars_has_it() -> None:
     said = {"funding": ["what we said"], "status": "ARCHIVE"}
     assert merged(HELD, said, said)["funding"] == ["DaSSCo"]
-    assert unlike(HELD, said, said) == ()
+    assert differing_fields(HELD, said, said) == ()
 
 
 def test_nothing_is_ever_unlocked() -> None:
@@ -84,9 +84,9 @@ def test_a_specimen_keeps_the_numbers_ars_gave_it() -> None:
     assert link["asset_preparation_type"] == "sheet"
     assert link["asset_detached"] is True
     assert link["specimen"]["pid"] == "x"
-    assert unlike(HELD, {"asset_specimen": [ours]}) == ("asset_specimen",)
+    assert differing_fields(HELD, {"asset_specimen": [ours]}) == ("asset_specimen",)
     ours["asset_preparation_type"] = "pinning"
-    assert unlike(HELD, {"asset_specimen": [ours]}) == ()
+    assert differing_fields(HELD, {"asset_specimen": [ours]}) == ()
 
 
 def test_another_specimen_gets_none_of_those_numbers() -> None:
@@ -96,13 +96,15 @@ def test_another_specimen_gets_none_of_those_numbers() -> None:
 
 
 def test_one_moment_written_in_two_ways_is_no_difference() -> None:
-    assert unlike(HELD, {"date_asset_taken": "2026-11-21T10:00:00.000+01:00"}) == ()
-    assert unlike(HELD, {"date_asset_taken": "2026-11-21T10:00:00Z"}) == ("date_asset_taken",)
+    assert differing_fields(HELD, {"date_asset_taken": "2026-11-21T10:00:00.000+01:00"}) == ()
+    assert differing_fields(HELD, {"date_asset_taken": "2026-11-21T10:00:00Z"}) == (
+        "date_asset_taken",
+    )
 
 
 def test_differences_are_named_and_those_of_ars_alone_are_not() -> None:
     changes = {"funding": ["other"], "tags": {"ocr": "Salix"}, "updateUser": "us", "audited": True}
-    assert unlike(HELD, changes) == ("funding", "tags")
+    assert differing_fields(HELD, changes) == ("funding", "tags")
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
@@ -118,5 +120,5 @@ def test_a_merged_body_holds_every_change_and_drops_no_field(
     held: dict[str, Any], ours: dict[str, Any]
 ) -> None:
     body = merged(held, ours)
-    assert unlike(body, ours) == ()
+    assert differing_fields(body, ours) == ()
     assert held.keys() <= body.keys()
