@@ -22,7 +22,7 @@ from schemas.files import megabytes
 T = TypeVar("T")
 
 BLOCK = 1 << 20
-SLOWEST = 500_000
+MIN_BYTES_PER_S = 500_000
 """Bytes per second below which a transfer counts as stuck."""
 
 
@@ -105,7 +105,7 @@ class Files:
                 "PUT",
                 self._address.file_url(institution, collection, guid, file.name),
                 changes=True,
-                seconds=SHARE_SECONDS + file.size_bytes / SLOWEST,
+                seconds=SHARE_SECONDS + file.size_bytes / MIN_BYTES_PER_S,
                 params={"crc": file.crc32, "file_size_mb": megabytes(file.size_bytes)},
                 headers={"Content-Type": file.mime, "Content-Length": str(file.size_bytes)},
                 content=lambda: self._blocks(source),
@@ -128,7 +128,7 @@ class Files:
         Raises TierCorrupted when CRC or size differ, TierRefused when it is not there.
         """
         url = self._address.file_url(institution, collection, guid, file.name)
-        call = Call("GET", url, seconds=SHARE_SECONDS + file.size_bytes / SLOWEST)
+        call = Call("GET", url, seconds=SHARE_SECONDS + file.size_bytes / MIN_BYTES_PER_S)
         part = to.with_name(f"{to.name}.{uuid.uuid4().hex}.part")
         try:
             crc32, size_bytes = await self._receive(call, part)

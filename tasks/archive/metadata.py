@@ -100,8 +100,9 @@ async def push_pending_metadata(engine: AsyncEngine, patience: timedelta) -> Arc
                     found.done.append(guid)
             except TierError as error:
                 found.refused.append(f"the archive was not told of {guid}: {error}")
-                what = {"what": REFUSED, "asset_guid": guid, "why": str(error)}
-                await transact(engine, record, actor=ACTOR, **what)
+                await transact(
+                    engine, record, actor=ACTOR, what=REFUSED, asset_guid=guid, why=str(error)
+                )
                 if error.retry_after is not None:
                     break
     return found

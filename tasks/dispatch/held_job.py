@@ -21,13 +21,13 @@ from track.jobs.moves import Guard
 from track.schema.database import transact
 from track.schema.states import State
 
-SOON_S = 30.0
+FIRST_PAUSE_S = 30.0
 """Pause after the first fault of a file that may pass by itself; it doubles each time."""
 
-SELDOM_S = 1800.0
+MAX_PAUSE_S = 1800.0
 """What that pause grows to: a folder that is gone stays gone until a person acts."""
 
-ARCHIVE_S = 300.0
+MAX_ARCHIVE_PAUSE_S = 300.0
 """The same for the archive: it comes back by itself, and all wait for it."""
 
 
@@ -116,10 +116,10 @@ class HeldJob:
 def _pause_after(error: TierError | FileError) -> tuple[float | None, float | None]:
     """Seconds until the next try, None for no more; and what they grow to, each doubling them."""
     if isinstance(error, TierError):
-        return error.retry_after, ARCHIVE_S
+        return error.retry_after, MAX_ARCHIVE_PAUSE_S
     if isinstance(error, AskedAPerson):
         return 0.0, None  # attention keeps it from being claimed: it goes on once that is cleared
-    return SOON_S if error.may_retry else None, SELDOM_S
+    return FIRST_PAUSE_S if error.may_retry else None, MAX_PAUSE_S
 
 
 def held_job(claim: Claim) -> HeldJob:

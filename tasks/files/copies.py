@@ -34,7 +34,7 @@ from tasks.files.threads import Stop, Threads
 
 CHUNK = 1 << 20  # bytes; larger chunks fall out of the processor's cache between uses
 BUFFERS = 4
-LARGEST_DOCUMENT = 64 << 20
+MAX_DOCUMENT_BYTES = 64 << 20
 """Bytes of a metadata document; real ones have a few thousand."""
 
 COPYING = Threads("copying", 2)
@@ -91,11 +91,11 @@ def document_content(_: Stop, path: Path) -> bytes:
     """The content of a metadata document; raises TooLarge, or another FileError."""
     with opened(path) as fd, os.fdopen(os.dup(fd), "rb") as stream:
         try:
-            content = stream.read(LARGEST_DOCUMENT + 1)
+            content = stream.read(MAX_DOCUMENT_BYTES + 1)
         except OSError as error:
             raise named(error, path, reading=True) from error
-    if len(content) > LARGEST_DOCUMENT:
-        raise TooLarge(path, f"it has more than {LARGEST_DOCUMENT} bytes")
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise TooLarge(path, f"it has more than {MAX_DOCUMENT_BYTES} bytes")
     return content
 
 

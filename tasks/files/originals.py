@@ -6,7 +6,6 @@ somebody has changed it since, and both stay.
 """
 
 import os
-import unicodedata
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import NamedTuple
 
 from schemas.metadata.document import MetadataError, read_document
 from tasks.errors import CopyStopped, FileError, SourceVanished
-from tasks.files.copies import LARGEST_DOCUMENT
+from tasks.files.copies import MAX_DOCUMENT_BYTES
 from tasks.files.names import COMPLETE_MARKER
+from tasks.files.pairing import normal
 from tasks.files.removal import below, file_in, folder_below, remove_empty, remove_file
 from tasks.files.threads import Stop
 from track.records.retention import Original
@@ -83,23 +83,23 @@ def _remove_files(
 
 def _is_of(name: str, found: Original) -> bool:
     """Whether a file has the name of one that was taken in of this asset."""
-    text = unicodedata.normalize("NFC", name)
-    images = {unicodedata.normalize("NFC", each) for each in found.crc32}
+    text = normal(name)
     stem, dot, suffix = text.rpartition(".")
-    return text in images or (dot == "." and suffix.lower() == "json" and stem == found.file_name)
+    return text in map(normal, found.crc32) or (
+        dot == "." and suffix.lower() == "json" and stem == found.file_name
+    )
 
 
 def _is_as_taken(stop: Stop, fd: int, name: str, found: Original) -> bool:
     size = os.fstat(fd).st_size
     if name.lower().endswith(".json"):
-        if size > LARGEST_DOCUMENT:
+        if size > MAX_DOCUMENT_BYTES:
             return False
         try:
             return read_document(_content(fd, size)).document == found.arrived
         except MetadataError:
             return False
-    known = {unicodedata.normalize("NFC", each): each for each in found.crc32}
-    taken = known[unicodedata.normalize("NFC", name)]
+    taken = {normal(each): each for each in found.crc32}[normal(name)]
     return size == found.size_bytes[taken] and _crc32(stop, fd, name) == found.crc32[taken]
 
 

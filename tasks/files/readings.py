@@ -11,7 +11,7 @@ from tasks.errors import CopyStopped, FileError, SourceVanished, named
 from tasks.files.copies import CHUNK, opened
 from tasks.files.mounts import Pulse
 from tasks.files.pairing import Entry
-from tasks.files.sidecars import LARGEST, SidecarContent, is_sidecar, parse_sidecar
+from tasks.files.sidecars import MAX_LIST_BYTES, SidecarContent, is_sidecar, parse_sidecar
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_content(pulse: Pulse, entry: Entry, algorithms: Collection[str]) -> Con
             crc32 = zlib.crc32(chunk, crc32)
             for each in made.values():
                 each.update(chunk)
-            if keep and len(kept) <= LARGEST:
+            if keep and len(kept) <= MAX_LIST_BYTES:
                 kept += chunk
     sidecar = parse_sidecar(bytes(kept), entry.name) if keep else None
     return Content(crc32, {name: each.hexdigest() for name, each in made.items()}, sidecar)

@@ -19,7 +19,7 @@ from tasks.files.names import is_left_alone, is_unfinished
 from tasks.files.ndrive import Listing
 from tasks.files.pairing import Entry, Pair, normal
 
-LARGEST = 8 << 20
+MAX_LIST_BYTES = 8 << 20
 """Bytes of a list of checksums; one of 5,000 files has about half of one million."""
 
 _ENDING = re.compile(r"\.(?:md5|sha1|sha256|sha384|sha512)(?:sums?)?$", re.IGNORECASE)
@@ -55,8 +55,8 @@ def lists_in(listing: Listing) -> tuple[Entry, ...]:
 
 def parse_sidecar(content: bytes, file: str) -> SidecarContent:
     """Read the content of a file of checksums; one that is too large counts as empty."""
-    if len(content) > LARGEST:
-        log.warning("%s is left alone: a list of checksums has no %d bytes", file, LARGEST)
+    if len(content) > MAX_LIST_BYTES:
+        log.warning("%s is left alone: a list of checksums has no %d bytes", file, MAX_LIST_BYTES)
         return SidecarContent(file, {}, ())
     lines = lines_in(content, file)
     sums: dict[str, tuple[Sum, ...]] = {}
@@ -118,7 +118,7 @@ class Sidecars:
             try:
                 content = document_content(pulse, entry.path)
             except TooLarge:
-                content = bytes(LARGEST + 1)
+                content = bytes(MAX_LIST_BYTES + 1)
             self._known[entry] = parse_sidecar(content, entry.name)
         return self._known[entry]
 

@@ -50,19 +50,19 @@ CHUNK = 200
 
 MAX_PAGES = 10
 
-AT_ONCE = 100
-"""Parked sessions looked at again by one run."""
+PARKED_AT_ONCE = 100
+"""Parked sessions that one run looks at again."""
 
 BACK_FILL_S = 20.0
 """How long one look goes on with what an edit of a pipeline has left to do."""
 
-STARTING = 2
+STARTING_PATIENCE = 2
 """So many times the patience may pass before a run that began has its lease."""
 
-UNUSED = 15
+UNUSED_PATIENCE = 15
 """So many times the patience a share stays open that nobody uses: a person may be at it."""
 
-WITHIN = timedelta(days=1)
+ENDED_WITHIN = timedelta(days=1)
 """How far back runs of ended dispatchers are looked for."""
 
 
@@ -150,7 +150,7 @@ async def set_right(
     found.documents_pushed = len(pushed.done)
     found.notes += [f"the archive has the metadata of {guid} now" for guid in pushed.done]
     found.notes += pushed.refused
-    closed = await close_leftovers(engine, patience * UNUSED)
+    closed = await close_leftovers(engine, patience * UNUSED_PATIENCE)
     found.shares_closed = len(closed.done)
     found.notes += [f"nobody uses the share of {guid}: it is closed" for guid in closed.done]
     found.notes += closed.refused
@@ -172,7 +172,7 @@ async def _look_at_parked(engine: AsyncEngine) -> int:
 
     The announcer's clock asks for these within a second or two, if it runs.
     """
-    before = await transact(engine, parked_longest, AT_ONCE)
+    before = await transact(engine, parked_longest, PARKED_AT_ONCE)
     for session_id in before:
         await transact(engine, wake_or_park, session_id)
     return len(await transact(engine, wake_due))
@@ -203,12 +203,12 @@ async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: time
 
     A dispatch run that never had a dispatcher, and began long ago, died before its lease.
     """
-    why = await transact(engine, healing.dead_runs, patience, within=WITHIN)
+    why = await transact(engine, healing.dead_runs, patience, WITHIN=within=ENDED_WITHIN=WITHIN)
     ended = 0
     for chunk in _chunks(list(why)):
         for which in (_children_of(chunk), _these(chunk)):
             ended += await _crash(client, which, why)
-    lost = await _without_dispatcher(client, engine, patience * STARTING)
+    lost = await _without_dispatcher(client, engine, patience * STARTING_PATIENCE)
     return ended + await _crash(client, _these(lost), why) if lost else ended
 
 

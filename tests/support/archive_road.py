@@ -30,7 +30,6 @@ QUICK = SynchronisePace(first=0.02, longest=0.1)
 """Looks often, and is as patient as the road: for what only has to be waited out."""
 IMPATIENT = replace(QUICK, stuck=4.0, share_open=0.3)
 """Does something soon: for faults that only a remedy ends."""
-LOOKS = (0.0, 0.05, 0.1)
 CREATE = r"/assetmetadata$"
 
 
@@ -57,15 +56,15 @@ def image(folder: Path, name: str, size: int = 3_000_000) -> LocalFile:
 
 
 async def create(ars: ArsClient, guid: str, mb: int = 4, **fields: Any) -> None:
-    await ensure_created(ars, body_of(guid, **fields), mb, looks=LOOKS)
+    await ensure_created(ars, body_of(guid, **fields), mb)
 
 
 async def upload(ars: ArsClient, guid: str, files: list[LocalFile]) -> tuple[str, ...]:
-    return await ensure_uploaded(ars, guid, NHMD, PLANTS, files, again=(0.05, 0.1))
+    return await ensure_uploaded(ars, guid, NHMD, PLANTS, files)
 
 
 async def request(ars: ArsClient, guid: str) -> bool:
-    return await ensure_synchronise_requested(ars, guid, STATION, PIPELINE, looks=LOOKS)
+    return await ensure_synchronise_requested(ars, guid, STATION, PIPELINE)
 
 
 async def await_done(

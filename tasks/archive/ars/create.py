@@ -1,11 +1,11 @@
 """Registering in ARS: first the specimens an asset names, then the asset itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from blocks.ars_client import ArsClient
 from blocks.tier import Created, TierRefused
-from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
+from tasks.archive.ars.unconfirmed import act_then_look
 
 Body = dict[str, Any]
 
@@ -22,9 +22,7 @@ async def ensure_specimens(ars: ArsClient, specimens: Iterable[Body]) -> list[Bo
     return [await _ensure_specimen(ars, specimen) for specimen in specimens]
 
 
-async def ensure_created(
-    ars: ArsClient, body: Body, allocation_mb: int, *, looks: Sequence[float] = LOOKS
-) -> Created:
+async def ensure_created(ars: ArsClient, body: Body, allocation_mb: int) -> Created:
     """Have the asset exist in ARS, its share open at first creation. Idempotent by guid.
 
     `allocation_mb` is room for all its files and its parents', in MB of 10^6 bytes.
@@ -41,7 +39,7 @@ async def ensure_created(
         await ars.assets.create(sent, allocation_mb)
         return Created(new=True, share_open=True)
 
-    return await act_then_look(create, lambda: _found(ars, body), looks)
+    return await act_then_look(create, lambda: _found(ars, body))
 
 
 async def _found(ars: ArsClient, body: Body) -> Created | None:

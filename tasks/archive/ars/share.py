@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from blocks.ars_client import RECEIVED, ArsClient, AssetStatus
 from blocks.tier import TierBusy, TierRefused
-from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
+from tasks.archive.ars.unconfirmed import act_then_look
 
 
 async def ensure_share_open(
@@ -14,8 +14,6 @@ async def ensure_share_open(
     collection: str,
     allocation_mb: int,
     parent_guids: Sequence[str] = (),
-    *,
-    looks: Sequence[float] = LOOKS,
 ) -> int:
     """Have a share open with at least `allocation_mb` MB of 10^6 bytes; how many it has.
 
@@ -38,12 +36,10 @@ async def ensure_share_open(
 
     if (status.share_allocation_mb or 0) >= allocation_mb:
         return status.share_allocation_mb or 0
-    return await act_then_look(act, look, looks)
+    return await act_then_look(act, look)
 
 
-async def ensure_share_closed(
-    ars: ArsClient, guid: str, *, discard: bool = False, looks: Sequence[float] = LOOKS
-) -> bool:
+async def ensure_share_closed(ars: ArsClient, guid: str, *, discard: bool = False) -> bool:
     """Have no share open; True when this call closed one.
 
     Closing drops what ERDA does not hold yet, so a share with such files is refused
@@ -67,7 +63,7 @@ async def ensure_share_closed(
         now = await ars.assets.status(guid)
         return True if now is None or now.share_allocation_mb is None else None
 
-    return await act_then_look(lambda: ars.shares.close(guid), look, looks)
+    return await act_then_look(lambda: ars.shares.close(guid), look)
 
 
 async def known(ars: ArsClient, guid: str) -> AssetStatus:

@@ -19,7 +19,7 @@ from typing import Literal
 from blocks.ars_client import IN_ERDA, NOT_IN_ERDA, RECEIVED, ArsClient, AssetStatus, FileRow
 from blocks.tier import Facts, NoShare, Outcome, TierBusy, TierUnknown, Verdict
 from tasks.archive.ars.share import ensure_share_closed, known
-from tasks.archive.ars.unconfirmed import LOOKS, act_then_look
+from tasks.archive.ars.unconfirmed import act_then_look
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,7 @@ DEFAULT_PACE = SynchronisePace()
 
 
 async def ensure_synchronise_requested(
-    ars: ArsClient,
-    guid: str,
-    workstation: str,
-    pipeline: str,
-    *,
-    looks: Sequence[float] = LOOKS,
+    ars: ArsClient, guid: str, workstation: str, pipeline: str
 ) -> bool:
     """Have ARS bring the share to ERDA; False when it was asked or done before this call.
 
@@ -66,7 +61,7 @@ async def ensure_synchronise_requested(
         await ars.shares.synchronise(guid, workstation, pipeline)
         return True
 
-    return await act_then_look(ask, lambda: _under_way(ars, guid), looks)
+    return await act_then_look(ask, lambda: _under_way(ars, guid))
 
 
 async def synchronised(ars: ArsClient, guid: str, expected: Sequence[Facts]) -> Verdict:

@@ -5,7 +5,7 @@ ARS may do the work and lose the answer (a gateway's 504, a cut connection), or 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from blocks.tier import TierBusy, TierError, TierRefused, TierUnknown
@@ -17,9 +17,7 @@ LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 async def act_then_look(
-    act: Callable[[], Awaitable[T]],
-    look: Callable[[], Awaitable[T | None]],
-    looks: Sequence[float] = LOOKS,
+    act: Callable[[], Awaitable[T]], look: Callable[[], Awaitable[T | None]]
 ) -> T:
     """What `act` returned, or what `look` found when that was not confirmed.
 
@@ -29,7 +27,7 @@ async def act_then_look(
     try:
         return await act()
     except (TierRefused, TierBusy, TierUnknown) as unconfirmed:
-        for wait in looks if isinstance(unconfirmed, TierUnknown) else looks[:1]:
+        for wait in LOOKS if isinstance(unconfirmed, TierUnknown) else LOOKS[:1]:
             await asyncio.sleep(wait)
             try:
                 found = await look()

@@ -25,8 +25,6 @@ async def ensure_uploaded(
     institution: str,
     collection: str,
     files: Sequence[LocalFile],
-    *,
-    again: Sequence[float] = AGAIN,
 ) -> tuple[str, ...]:
     """Have ARS list every file with our CRC and size; the names of those it lacked, now sent.
 
@@ -40,7 +38,7 @@ async def ensure_uploaded(
         place = guid, institution, collection
         await _make_room(ars, place, rows, lacking)
         for file in lacking:
-            await _send(ars, place, file, again)
+            await _send(ars, place, file)
         lost = _lacking(await ars.files.listed(guid), lacking)
         if lost:
             names = ", ".join(file.name for file in lost)
@@ -64,9 +62,9 @@ async def _make_room(
         await ensure_share_open(ars, *place, needed, status.parent_guids)
 
 
-async def _send(ars: ArsClient, place: Place, file: LocalFile, again: Sequence[float]) -> None:
+async def _send(ars: ArsClient, place: Place, file: LocalFile) -> None:
     guid = place[0]
-    for wait in (*again, None):
+    for wait in (*AGAIN, None):
         await _not_synchronising(ars, guid)
         try:
             return await ars.files.upload(*place, file)

@@ -11,7 +11,14 @@ from tasks.files.checksums import Sum, differing_content, lines_in
 from tasks.files.copies import copy_verified
 from tasks.files.mounts import Pulse
 from tasks.files.ndrive import list_session
-from tasks.files.sidecars import LARGEST, Sidecars, is_sidecar, lacking, lists_in, parse_sidecar
+from tasks.files.sidecars import (
+    MAX_LIST_BYTES,
+    Sidecars,
+    is_sidecar,
+    lacking,
+    lists_in,
+    parse_sidecar,
+)
 from tasks.files.threads import Stop
 
 MD5 = hashlib.md5(b"x").hexdigest()
@@ -116,7 +123,7 @@ def test_a_list_that_is_far_too_large_says_nothing(
 ) -> None:
     with (folder / "MD5SUMS").open("w") as file:
         file.write(f"{MD5}  a.tif\n")
-        file.truncate(LARGEST + 1)
+        file.truncate(MAX_LIST_BYTES + 1)
     sidecars, listing = Sidecars(), list_session(folder)
     for base in ("a", "b"):
         assert sidecars.of(Pulse(), listing.items[base], lists_in(listing)) == {}

@@ -75,7 +75,7 @@ def found(folder: Path, name: str, content: bytes) -> str | None:
     return unwritten_part(folder / name)
 
 
-def test_a_whole_image_of_any_kind_has_no_hole(tmp_path: Path) -> None:
+def test_a_complete_image_of_any_kind_has_no_unwritten_part(tmp_path: Path) -> None:
     for name, content in WHOLE.items():
         assert found(tmp_path, name, content) is None, name
     for name, save in READ.items():
@@ -105,7 +105,7 @@ def test_one_packed_strip_or_a_twentieth_of_unpacked_pixels_is_enough(
     assert found(tmp_path, name, emptied(WHOLE[name], parts[3 : 3 + many])) is not None
 
 
-def test_a_hole_in_the_middle_of_a_single_strip_is_found(tmp_path: Path) -> None:
+def test_an_unwritten_part_in_the_middle_of_a_single_strip_is_found(tmp_path: Path) -> None:
     image = noise(size=(600, 800))
     for name, compression in (("plain.tif", None), ("lzw.tif", "tiff_lzw")):
         image.save(tmp_path / name, compression=compression, tiffinfo={278: 600})
@@ -117,14 +117,14 @@ def test_a_hole_in_the_middle_of_a_single_strip_is_found(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.jp2", "camera.raf", "camera.cr3"])
-def test_the_end_of_a_file_that_is_no_tiff_is_told_in_hundredths(tmp_path: Path, name: str) -> None:
+def test_the_end_of_a_file_that_is_no_tiff_is_given_in_percent(tmp_path: Path, name: str) -> None:
     content = WHOLE.get(name) or np.random.default_rng(1).bytes(200_000)
     kept = round(len(content) * 0.64)
     said = found(tmp_path, name, content[:kept] + bytes(len(content) - kept))
     assert said == "the last 36 % of its bytes are all zero"
 
 
-def test_what_a_camera_pads_its_file_with_is_no_hole(tmp_path: Path) -> None:
+def test_what_a_camera_pads_its_file_with_counts_as_written(tmp_path: Path) -> None:
     assert found(tmp_path, "a.jpg", WHOLE["a.jpg"] + bytes(2048)) is None
 
 

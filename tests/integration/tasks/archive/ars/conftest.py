@@ -12,6 +12,13 @@ from tests.support.archive import Archive
 from tests.support.archive_road import image
 
 
+@pytest.fixture(autouse=True)
+def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive of one machine shows its effects at once."""
+    monkeypatch.setattr("tasks.archive.ars.unconfirmed.LOOKS", (0.0, 0.05, 0.1))
+    monkeypatch.setattr("tasks.archive.ars.upload.AGAIN", (0.05, 0.1))
+
+
 @pytest.fixture
 async def ars(archive: Archive) -> AsyncIterator[ArsClient]:
     async with ArsClient(archive.address) as client:

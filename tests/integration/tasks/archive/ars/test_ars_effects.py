@@ -17,7 +17,6 @@ from tasks.archive.ars.synchronise import synchronised
 from tests.support.archive import Archive, served_archive
 from tests.support.archive_road import (
     CREATE,
-    LOOKS,
     NHMD,
     PLANTS,
     archive_all,
@@ -39,12 +38,12 @@ async def test_the_road_to_erda_and_back_with_spaces_and_danish_letters(
     assert await request(ars, guid) is True
     assert (await await_done(ars, guid, files)).done
 
-    assert await ensure_share_open(ars, guid, NHMD, PLANTS, 10, looks=LOOKS) == 10
+    assert await ensure_share_open(ars, guid, NHMD, PLANTS, 10) == 10
     to = tmp_path / "again.tif"
     await ars.files.download(guid, NHMD, PLANTS, files[0], to)
     assert to.read_bytes() == files[0].path.read_bytes()
-    assert await ensure_share_closed(ars, guid, looks=LOOKS) is True
-    assert await ensure_share_closed(ars, guid, looks=LOOKS) is False
+    assert await ensure_share_closed(ars, guid) is True
+    assert await ensure_share_closed(ars, guid) is False
 
 
 async def test_every_effect_called_twice_happens_once(
@@ -72,7 +71,7 @@ async def test_every_effect_called_twice_happens_once(
 async def test_two_creates_at_once_end_in_one_asset(ars: ArsClient, guid: str) -> None:
     async def one() -> bool | str:
         try:
-            return (await ensure_created(ars, body_of(guid), 4, looks=LOOKS)).new
+            return (await ensure_created(ars, body_of(guid), 4)).new
         except TierBusy:
             return "busy"
 
@@ -86,7 +85,7 @@ async def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(
     ars: ArsClient, archive: Archive, guid: str, fault: str
 ) -> None:
     archive.fault(fault, guid=guid, path_regex=CREATE)
-    created = await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
+    created = await ensure_created(ars, body_of(guid), 4)
     assert created.share_open
     assert len(archive.requests(guid, "POST", CREATE)) == 1
 
@@ -96,7 +95,7 @@ async def test_a_create_that_did_nothing_stays_unknown_and_succeeds_when_asked_a
 ) -> None:
     archive.fault("status", status=504, guid=guid, path_regex=CREATE)
     with pytest.raises(TierUnknown):
-        await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
+        await ensure_created(ars, body_of(guid), 4)
     assert (await ensure_created(ars, body_of(guid), 4)).new is True
 
 
@@ -122,7 +121,7 @@ async def test_a_locked_guid_and_a_full_disk_are_busy_and_not_refused(
         archive.disk(100_000)
     archive.fault("open_share_fails", guid=guid)
     with pytest.raises(TierUnknown):
-        await ensure_created(ars, body_of(guid), 4, looks=LOOKS)
+        await ensure_created(ars, body_of(guid), 4)
     with pytest.raises(TierBusy) as busy:
         await ensure_created(ars, body_of(guid), 4)
     archive.advance(busy.value.retry_after)
@@ -233,9 +232,9 @@ async def test_a_share_opened_without_an_answer_is_not_opened_again(
 ) -> None:
     await archive_all(ars, guid, files)
     archive.fault(fault, guid=guid, path_regex="createShare")
-    assert (await ensure_share_open(ars, guid, NHMD, PLANTS, 6, looks=LOOKS)) == 6
+    assert (await ensure_share_open(ars, guid, NHMD, PLANTS, 6)) == 6
     archive.fault(fault, guid=guid, path_regex="deleteShare")
-    assert await ensure_share_closed(ars, guid, looks=LOOKS) is True
+    assert await ensure_share_closed(ars, guid) is True
     assert len(archive.requests(guid, "POST", "createShare")) == 1
 
 
@@ -244,7 +243,7 @@ async def test_a_share_too_small_for_its_files_is_refused(
 ) -> None:
     await archive_all(ars, guid, files)
     with pytest.raises(TierRefused, match="exceeds requested allocation"):
-        await ensure_share_open(ars, guid, NHMD, PLANTS, 1, looks=LOOKS)
+        await ensure_share_open(ars, guid, NHMD, PLANTS, 1)
 
 
 async def test_a_derivative_is_uploaded_beside_its_parent(

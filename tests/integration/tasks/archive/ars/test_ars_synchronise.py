@@ -32,23 +32,14 @@ async def test_synchronising_without_a_share_says_what_is_missing(
         await request(ars, guid)
 
 
-async def test_an_asset_stuck_on_its_way_is_asked_for_again(
-    ars: ArsClient, archive: Archive, guid: str, files: list[LocalFile]
+@pytest.mark.parametrize("fault", ["erda_unreachable", "complete_lost"])
+async def test_an_asset_stuck_on_its_way_is_asked_for_again_and_is_no_success_before(
+    ars: ArsClient, archive: Archive, guid: str, files: list[LocalFile], fault: str
 ) -> None:
     await create(ars, guid)
     await upload(ars, guid, files)
-    archive.fault("erda_unreachable", count=3)  # as many as ARS tries: then it forgets the share
-    await request(ars, guid)
-    assert (await await_done(ars, guid, files, IMPATIENT)).done
-    assert len(archive.requests(guid, "POST", "synchronize")) == 2
-
-
-async def test_a_lost_completion_is_not_read_as_success(
-    ars: ArsClient, archive: Archive, guid: str, files: list[LocalFile]
-) -> None:
-    await create(ars, guid)
-    await upload(ars, guid, files)
-    archive.fault("complete_lost", guid=guid, count=3)
+    where = {"guid": guid} if fault == "complete_lost" else {}
+    archive.fault(fault, count=3, **where)  # as many as ARS tries: then it forgets the share
     await request(ars, guid)
     assert (await await_done(ars, guid, files, IMPATIENT)).done
     assert len(archive.requests(guid, "POST", "synchronize")) == 2

@@ -5,7 +5,10 @@ import pytest
 from blocks.tier import TierBusy, TierRefused, TierUnknown
 from tasks.archive.ars.unconfirmed import act_then_look
 
-LOOKS = (0.0, 0.0, 0.0)
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.archive.ars.unconfirmed.LOOKS", (0.0, 0.0, 0.0))
 
 
 class World:
@@ -29,28 +32,28 @@ class World:
 
 async def test_a_clear_answer_needs_no_look() -> None:
     world = World(None)
-    assert await act_then_look(world.act, world.look, LOOKS) == "acted"
+    assert await act_then_look(world.act, world.look) == "acted"
 
 
 async def test_an_effect_seen_after_a_lost_answer_is_a_success() -> None:
     world = World(TierUnknown("504"), None, "there")
-    assert await act_then_look(world.act, world.look, LOOKS) == "there"
+    assert await act_then_look(world.act, world.look) == "there"
 
 
 async def test_an_effect_not_seen_stays_unknown_and_is_never_acted_on_twice() -> None:
     world = World(TierUnknown("504"), None, None, None)
     with pytest.raises(TierUnknown):
-        await act_then_look(world.act, world.look, LOOKS)
+        await act_then_look(world.act, world.look)
 
 
 async def test_an_archive_that_is_away_while_we_look_has_not_said_no() -> None:
     world = World(TierUnknown("504"), TierBusy("away", seconds=60), "there")
-    assert await act_then_look(world.act, world.look, LOOKS) == "there"
+    assert await act_then_look(world.act, world.look) == "there"
 
 
 async def test_a_refusal_is_looked_into_once() -> None:
     world = World(TierRefused("Asset g already exists"), "there")
-    assert await act_then_look(world.act, world.look, LOOKS) == "there"
+    assert await act_then_look(world.act, world.look) == "there"
     world = World(TierRefused("Status cannot be null"), None)
     with pytest.raises(TierRefused, match="Status"):
-        await act_then_look(world.act, world.look, LOOKS)
+        await act_then_look(world.act, world.look)
