@@ -60,7 +60,7 @@ def ars(
     ] = None,
 ) -> None:
     """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
-    from demo.ars.server import serve_here
+    from demo.ars.app import serve_here
 
     chosen = {"REFINERY_ARS_PROFILE": profile, "REFINERY_ARS_ROLES": ",".join(role or ())}
     given = {name: value for name, value in chosen.items() if value}

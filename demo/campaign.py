@@ -32,13 +32,13 @@ from track.schema.database import make_engine
 
 Say = Callable[[str], None]
 
-PATIENCE_S = 1200.0
+SESSION_S = 1200.0
 """How long a session may take before its specimens count as stuck."""
 CLOSING_S = 300.0
 """How long after its sessions' end a share may stay open: reconcile looks once a minute."""
 ANSWER_S = 180.0
 """How long an operator waits for an answer, however many sessions are under way."""
-LOOK_S = 1.0
+POLL_SECONDS = 1.0
 VERB = "switch"
 SESSIONS = 3
 THROTTLE = 2
@@ -74,13 +74,8 @@ class Score:
 
     @property
     def faults(self) -> list[str]:
-        """All that is not as it should be."""
+        """What was lost, doubled or stuck, and what the database says and is not so."""
         return [*self.duplicates, *self.losses, *self.stuck, *self.untrue]
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was lost, doubled, left standing or said that is not so."""
-        return not self.faults
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {len(found)}" for name, found in vars(self).items())
@@ -105,7 +100,7 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
     finally:
         lifecycle.stop(settings, say)
     say(f"all rounds: {total}")
-    return 0 if total.clean else 1
+    return 1 if total.faults else 0
 
 
 class Campaign:
@@ -121,7 +116,7 @@ class Campaign:
         """Drop sessions, strike, ask something of an operator, wait for the end, and judge it."""
         self._bring_up()
         chance = random.Random(seed)
-        score, before = Score(), harm.twice(self._settings)
+        score, before = Score(), harm.found(self._settings, harm.TWICE)
         strikes = schedule(chance)
         drawn = [self._drop(seed, number) for number in range(SESSIONS)]
         began = time.monotonic()
@@ -133,8 +128,8 @@ class Campaign:
         self._say(f"  {time.monotonic() - began:5.1f} s  over")
         for session, rows in zip(drawn, followed, strict=True):
             self._judge(session, rows, score)
-        score.duplicates += sorted(harm.twice(self._settings) - before)
-        score.untrue += sorted(harm.untrue(self._settings))
+        score.duplicates += sorted(harm.found(self._settings, harm.TWICE) - before)
+        score.untrue += sorted(harm.found(self._settings, harm.UNTRUE))
         score.untrue += [f"{guid}: its share is open" for guid in self._shares_left()]
         for fault in score.faults:
             self._say(f"  not as it should be: {fault}")
@@ -160,7 +155,7 @@ class Campaign:
         while not (struck := self._striker.strike(strike.what, chance)):
             if not strike.undoes or time.monotonic() > deadline:
                 break
-            time.sleep(LOOK_S)
+            time.sleep(POLL_SECONDS)
             self._bring_up()
         if struck and not strike.undoes:
             score.strikes.append(strike.what)
@@ -183,7 +178,7 @@ class Campaign:
                     run_id = None
             except httpx.HTTPError:
                 pass
-            time.sleep(LOOK_S)
+            time.sleep(POLL_SECONDS)
         yield f"{VERB}: no answer within {ANSWER_S:.0f} s"
 
     def _ask_verb(self) -> str:
@@ -199,17 +194,17 @@ class Campaign:
         """Assets whose share stays open though nothing of them is in hand."""
         deadline = time.monotonic() + CLOSING_S
         while (left := harm.open_shares(self._settings)) and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_SECONDS)
         return left
 
     def _follow(self, path: Path) -> list[Row]:
-        """The session's rows when it has ended, or when patience has."""
-        deadline = time.monotonic() + PATIENCE_S
+        """The session's rows when it has ended or its time is over."""
+        deadline = time.monotonic() + SESSION_S
         while True:
             rows, finished = asyncio.run(self._look(path))
             if finished or time.monotonic() > deadline:
                 return rows
-            time.sleep(LOOK_S)
+            time.sleep(POLL_SECONDS)
 
     async def _look(self, path: Path) -> tuple[list[Row], bool]:
         self._bring_up()
@@ -239,12 +234,9 @@ class Campaign:
     def _missing(self, drawn: SampleSession) -> Iterator[str]:
         """Specimens whose very bytes are not where the archive keeps them for good."""
         for guid, wanted in drawn.expectations.items():
-            if wanted.end is not SpecimenEnd.FINALISED:
-                continue
             name = wanted.file_name
             originals = drawn.path.parent.glob(f"*{drawn.path.name}/{name}")
-            kept = (self._settings.state / "erda").glob(f"*/*/{guid}/{name}")
+            kept = list((self._settings.state / "erda").glob(f"*/*/{guid}/{name}"))
             contents = {path.read_bytes() for path in (*originals, *kept)}
-            there = any((self._settings.state / "erda").glob(f"*/*/{guid}/{name}"))
-            if not there or len(contents) != 1:
+            if wanted.end is SpecimenEnd.FINALISED and not (kept and len(contents) == 1):
                 yield guid

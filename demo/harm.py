@@ -3,8 +3,6 @@
 Asked of the databases once everything has ended; each finding is named in plain words.
 """
 
-from collections.abc import Iterator
-
 from demo.lab import victims
 from refinery.settings import Settings
 
@@ -21,7 +19,8 @@ TWICE = {
         SELECT asset_guid FROM ars.event WHERE event = 'CREATE_ASSET_METADATA'
         GROUP BY asset_guid HAVING count(*) > 1""",
 }
-"""Queries that find nothing, by database and by what they find."""
+"""What must not happen more than once: queries that find nothing, by database and what they find.
+"""
 
 UNTRUE = {
     ("refinery", "called finalised, and a stage of it failed"): """
@@ -46,6 +45,8 @@ UNTRUE = {
            AND (j.attempt_id IS DISTINCT FROM t.id OR j.state NOT IN ('queued', 'running'))""",
 }
 
+"""What a database must not say, asked in the same way."""
+
 OPEN_SHARES = "SELECT asset_guid FROM ars.share"
 NOTHING_IN_HAND = """
     SELECT a.guid FROM track.asset a WHERE NOT EXISTS (
@@ -54,14 +55,13 @@ NOTHING_IN_HAND = """
 """
 
 
-def twice(settings: Settings) -> set[str]:
-    """What happened more than once, in all the system's life."""
-    return set(_found(settings, TWICE))
-
-
-def untrue(settings: Settings) -> set[str]:
-    """What the database says and is not so."""
-    return set(_found(settings, UNTRUE))
+def found(settings: Settings, queries: dict[tuple[str, str], str]) -> set[str]:
+    """What these queries find, each in plain words."""
+    return {
+        f"{what}: {row[0]}"
+        for (database, what), statement in queries.items()
+        for row in victims.ask(settings, statement, database)
+    }
 
 
 def open_shares(settings: Settings) -> set[str]:
@@ -69,9 +69,3 @@ def open_shares(settings: Settings) -> set[str]:
     idle = {str(guid) for (guid,) in victims.ask(settings, NOTHING_IN_HAND)}
     shared = {str(guid) for (guid,) in victims.ask(settings, OPEN_SHARES, "ars")}
     return idle & shared
-
-
-def _found(settings: Settings, queries: dict[tuple[str, str], str]) -> Iterator[str]:
-    for (database, what), statement in queries.items():
-        for row in victims.ask(settings, statement, database):
-            yield f"{what}: {row[0]}"

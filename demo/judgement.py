@@ -13,34 +13,28 @@ Row = dict[str, Any]
 
 def specimens(rows: Sequence[Row]) -> list[SpecimenRow]:
     """The rows to show: a line per specimen, its derivatives named by their resolution."""
-    return [specimen(row, derivatives(rows, row)) for row in rows if row["parent_guid"] is None]
+    return [
+        SpecimenRow(
+            guid=row["guid"],
+            file_name=row["file_name"],
+            subject=row["subject"],
+            stages=[_stage(stage) for stage in row["stages"]],
+            barcodes=row["barcodes"],
+            derivatives=derivatives(rows, row),
+            reason=row["quarantine"] or row["attention"],
+            end=end_of(row),
+        )
+        for row in rows
+        if row["parent_guid"] is None
+    ]
 
 
-def specimen(row: Row, derived: Sequence[int]) -> SpecimenRow:
-    """One line: what is known of a specimen now."""
-    shown: SpecimenRow = {
-        "guid": row["guid"],
-        "file_name": row["file_name"],
-        "subject": row["subject"],
-        "stages": [
-            StageRow(key=stage["key"], state=stage["state"], reason=shown_reason(stage))
-            for stage in row["stages"]
-        ],
-        "barcodes": row["barcodes"],
-        "derivatives": derived,
-        "reason": row["quarantine"] or row["attention"],
-        "end": end_of(row),
-    }
-    return shown
-
-
-def shown_reason(stage: Row) -> str | None:
-    """A stage's reason, unless it only waits for an earlier one or repeats the quarantine of its
-    specimen, or its site's queue is the ordinary thing to wait in."""
-    reason: str | None = stage["reason"]
-    if stage["state"] in ("waiting", "queued") or not reason:
-        return None
-    return None if reason.startswith(REPEATED) else reason
+def _stage(stage: Row) -> StageRow:
+    """A stage, without the reason to wait for an earlier one or in the site's ordinary queue, and
+    without one that repeats the quarantine of its specimen."""
+    reason: str = stage["reason"] or ""
+    is_news = stage["state"] not in ("waiting", "queued") and not reason.startswith(REPEATED)
+    return StageRow(key=stage["key"], state=stage["state"], reason=reason if is_news else None)
 
 
 def end_of(row: Row) -> str | None:

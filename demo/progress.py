@@ -4,6 +4,7 @@ It draws plain rows and knows no database, so it can be fed from anywhere. On a 
 the table is redrawn in place; elsewhere one line is printed for each change.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,9 @@ class Sign:
     glyph: str
     letter: str
     style: str
+
+    def shown(self, *, plain: bool) -> str:
+        return self.letter if plain else self.glyph
 
 
 SIGNS = {
@@ -44,7 +48,7 @@ def legend(states: set[str], *, plain: bool = False) -> Text:
     text = Text()
     for state, sign in SIGNS.items():
         if state in states and state != "absent":
-            text.append(sign.letter if plain else sign.glyph, style=sign.style)
+            text.append(sign.shown(plain=plain), style=sign.style)
             text.append(f" {state}   ", style="dim")
     return text
 
@@ -129,8 +133,7 @@ class SessionProgress:
         self.update(rows)
         self._live.stop()
         plain = self._console.options.ascii_only
-        width = self._console.width
-        self._console.print(closing_table(rows, self._title, width, plain=plain))
+        self._console.print(closing_table(rows, self._title, self._console.width, plain=plain))
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -175,7 +178,8 @@ def progress_table(
         cells = [_cell(stages.get(key), cell, plain=plain) for key in keys]
         name = Text(short_name(row["file_name"], name_width, plain=plain), no_wrap=True)
         table.add_row(name, Text(row.get("subject") or "", style="dim"), *cells)
-    return Group(table, legend(_states(rows), plain=plain), *_troubles(rows, plain=plain))
+    states = {stage["state"] for row in rows for stage in row["stages"]}
+    return Group(table, legend(states, plain=plain), *_troubles(rows, plain=plain))
 
 
 def closing_table(
@@ -242,46 +246,33 @@ def _cell(state: str | None, width: int, *, plain: bool) -> Text:
     if state is None:
         return Text("")
     sign = SIGNS.get(state, Sign("?", "?", "red"))
-    glyph = sign.letter if plain else sign.glyph
+    glyph = sign.shown(plain=plain)
     text = f"{glyph} {state}" if width >= 2 + len(state) else glyph
     return Text(text, style=sign.style, no_wrap=True)
-
-
-def _states(rows: Sequence[SpecimenRow]) -> set[str]:
-    return {stage["state"] for row in rows for stage in row["stages"]}
 
 
 def _troubles(rows: Sequence[SpecimenRow], *, plain: bool) -> Iterator[Text]:
     """A line for each stage that needs a person; the rest is counted."""
     wrong = [
-        StageChange(
-            short_name(row["file_name"], 24, plain=plain),
-            stage["key"],
-            stage["state"],
-            stage.get("reason"),
-        )
+        StageChange(name, stage["key"], stage["state"], stage.get("reason"))
         for row in rows
+        for name in [short_name(row["file_name"], 24, plain=plain)]
         for stage in row["stages"]
         if stage["state"] in ("failed", "cancelled")
     ]
     for change in wrong[:MAX_REASONS]:
         sign = SIGNS[change.state]
-        yield Text(f"{sign.letter if plain else sign.glyph} {change}", style=sign.style)
+        yield Text(f"{sign.shown(plain=plain)} {change}", style=sign.style)
     if len(wrong) > MAX_REASONS:
         yield Text(f"and {len(wrong) - MAX_REASONS} more")
 
 
 def _end(end: str, *, plain: bool) -> Text:
-    sign = SIGNS["done"] if end == "finalised" else SIGNS["failed"]
-    if end == UNDER_WAY:
-        sign = SIGNS["running"]
-    return Text(f"{sign.letter if plain else sign.glyph} {end}", style=sign.style)
+    sign = SIGNS[{"finalised": "done", UNDER_WAY: "running"}.get(end, "failed")]
+    return Text(f"{sign.shown(plain=plain)} {end}", style=sign.style)
 
 
 def _tally(rows: Sequence[SpecimenRow]) -> str:
-    counts: dict[str, int] = {}
-    for row in rows:
-        end = row.get("end") or UNDER_WAY
-        counts[end] = counts.get(end, 0) + 1
+    counts = Counter(row.get("end") or UNDER_WAY for row in rows)
     parts = ", ".join(f"{n} {end}" for end, n in sorted(counts.items()))
     return f"{len(rows)} specimens: {parts}" if rows else "no specimens"

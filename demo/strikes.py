@@ -37,7 +37,6 @@ PIPELINE = "PIPEHERB0001"
 ADDED = {"key": "second_look", "run": "module barcode", "needs": "assetLoader"}
 """The stage that an edit adds; it writes nothing, and what was finished has to do it too."""
 
-KILLS = tuple(victims.KINDS)
 ARCHIVE: dict[str, dict[str, Any]] = {
     "504 after the work": {"action": "effect_then_status", "status": 504, "count": 2},
     "cut off after the work": {"action": "effect_then_reset", "count": 2},
@@ -65,18 +64,18 @@ LASTING: dict[str, tuple[str, float]] = {
 LATE = "a late call of a script"
 
 NAMES = (
-    *(f"kill {name}" for name in KILLS),
+    *(f"kill {name}" for name in victims.KINDS),
     *(f"archive: {name}" for name in ARCHIVE),
     *LASTING,
     LATE,
 )
 
-ENDED = text("""
+ENDED = """
     SELECT j.asset_guid, s.key, t.started_by FROM track.attempt t
     JOIN track.job j ON j.id = t.job_id JOIN track.stage s ON s.id = j.stage_id
     WHERE t.closed_at IS NOT NULL AND t.started_by IS NOT NULL
     ORDER BY t.id DESC LIMIT 50
-""")
+"""
 UNDER_WAY = text("""
     SELECT guid FROM track.asset
     WHERE finalised_at IS NULL AND quarantine IS NULL AND parent_guid IS NULL ORDER BY guid
@@ -122,17 +121,23 @@ def run_refinery(
 
 def copy_pipelines(settings: Settings, source: Path, **throttle: int) -> None:
     """The project's pipelines, as a campaign's own, each with this throttle."""
+
+    def narrow(pipeline: dict[str, Any]) -> None:
+        if "throttle" in pipeline:
+            pipeline["throttle"] |= throttle
+
     settings.pipelines.mkdir(parents=True, exist_ok=True)
+    _rewrite(source, settings.pipelines, narrow)
+
+
+def _rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Write each file of pipelines in `source` to `target`, every pipeline of it changed."""
     for path in sorted(source.glob("*.yaml")):
         found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
         for pipeline in found:
-            if "throttle" in pipeline:
-                pipeline["throttle"] |= throttle
-        _write(settings.pipelines / path.name, found)
-
-
-def _write(path: Path, found: list[dict[str, Any]]) -> None:
-    path.write_text(yaml.safe_dump_all(found, sort_keys=False), encoding="utf-8")
+            change(pipeline)
+        changed = yaml.safe_dump_all(found, sort_keys=False)
+        (target / path.name).write_text(changed, encoding="utf-8")
 
 
 class Striker:
@@ -144,14 +149,14 @@ class Striker:
         self.acts: dict[str, Callable[[random.Random], bool]] = {
             "the sites' drivers stand still": lambda _: self._signal("sites", signal.SIGSTOP),
             "the sites' drivers go on": lambda _: self._signal("sites", signal.SIGCONT),
-            "a specimen is held": lambda chance: self._write(_hold(chance)),
-            "specimens are let go": lambda _: self._write(_let_go),
-            "a stage is switched off": lambda _: self._write(_switch(False)),
-            "the stage is switched on": lambda _: self._write(_switch(True)),
+            "a specimen is held": lambda chance: self._write(_hold, chance),
+            "specimens are let go": lambda _: self._write(_release),
+            "a stage is switched off": lambda _: self._write(_switch, False),
+            "the stage is switched on": lambda _: self._write(_switch, True),
             "a pipeline gets a stage": lambda _: self._edit(_with_stage),
             "the pipeline is as before": lambda _: self._edit(_without_stage),
-            "a throttle is tightened": lambda _: self._edit(_throttled(1)),
-            "the throttle is as before": lambda _: self._edit(_throttled(2)),
+            "a throttle is tightened": lambda _: self._edit(_throttle, 1),
+            "the throttle is as before": lambda _: self._edit(_throttle, 2),
             LATE: self._call_late,
         }
 
@@ -180,7 +185,7 @@ class Striker:
 
     def _call_late(self, chance: random.Random) -> bool:
         """Say once more that an attempt started that has ended, as a script does that hung."""
-        rows = self._ask(ENDED)
+        rows = victims.ask(self._settings, ENDED)
         if not rows:
             return False
         guid, stage, native = chance.choice(rows)
@@ -190,23 +195,23 @@ class Striker:
         }  # fmt: skip
         return self._post(f"{of_running(self._settings).clusters}/dev/api/v1/start_job", body)
 
-    def _edit(self, change: Callable[[dict[str, Any]], None]) -> bool:
+    def _edit(self, change: Callable[..., None], *values: int) -> bool:
         """Change a pipeline's file and load it, as its owner does. False when it is not loaded."""
-        for path in sorted(self._settings.pipelines.glob("*.yaml")):
-            found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-            for pipeline in found:
-                if pipeline["pipeline"] == PIPELINE:
-                    change(pipeline)
-            _write(path, found)
+
+        def edit(pipeline: dict[str, Any]) -> None:
+            if pipeline["pipeline"] == PIPELINE:
+                change(pipeline, *values)
+
+        _rewrite(self._settings.pipelines, self._settings.pipelines, edit)
         return run_refinery(self._settings, self._environment, "migrate").returncode == 0
 
-    def _write(self, work: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
+    def _write(self, work: Callable[..., Awaitable[bool]], *values: object) -> bool:
         """Do what an operator does, in one transaction. False while the database is away."""
 
         async def once() -> bool:
             engine = make_engine(of_running(self._settings).database)
             try:
-                return await transact(engine, work)
+                return await transact(engine, work, *values)
             except (SQLAlchemyError, OSError):
                 return False
             finally:
@@ -214,32 +219,23 @@ class Striker:
 
         return asyncio.run(once())
 
-    def _ask(self, statement: Any) -> list[tuple[Any, ...]]:
-        return list(victims.ask(self._settings, str(statement)))
+
+async def _hold(tx: AsyncConnection, chance: random.Random) -> bool:
+    guids = list((await tx.execute(UNDER_WAY)).scalars())
+    if guids:
+        await switches.set_attention(tx, chance.choice(guids), HELD, actor="campaign")
+    return bool(guids)
 
 
-def _hold(chance: random.Random) -> Callable[[AsyncConnection], Awaitable[bool]]:
-    async def work(tx: AsyncConnection) -> bool:
-        guids = list((await tx.execute(UNDER_WAY)).scalars())
-        if guids:
-            await switches.set_attention(tx, chance.choice(guids), HELD, actor="campaign")
-        return bool(guids)
-
-    return work
-
-
-async def _let_go(tx: AsyncConnection) -> bool:
+async def _release(tx: AsyncConnection) -> bool:
     for guid in (await tx.execute(HOLDING, {"note": HELD})).scalars().all():
         await switches.set_attention(tx, guid, None, actor="campaign")
     return True
 
 
-def _switch(on: bool) -> Callable[[AsyncConnection], Awaitable[bool]]:
-    async def work(tx: AsyncConnection) -> bool:
-        await switches.switch_stage(tx, "barcode", PIPELINE, on, actor="campaign")
-        return True
-
-    return work
+async def _switch(tx: AsyncConnection, on: bool) -> bool:
+    await switches.switch_stage(tx, "barcode", PIPELINE, on, actor="campaign")
+    return True
 
 
 def _with_stage(pipeline: dict[str, Any]) -> None:
@@ -251,8 +247,5 @@ def _without_stage(pipeline: dict[str, Any]) -> None:
     pipeline["stages"] = [each for each in pipeline["stages"] if each["key"] != ADDED["key"]]
 
 
-def _throttled(in_flight: int) -> Callable[[dict[str, Any]], None]:
-    def change(pipeline: dict[str, Any]) -> None:
-        pipeline["throttle"]["assets_in_flight"] = in_flight
-
-    return change
+def _throttle(pipeline: dict[str, Any], in_flight: int) -> None:
+    pipeline["throttle"]["assets_in_flight"] = in_flight

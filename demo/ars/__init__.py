@@ -3,8 +3,3 @@
 It speaks the archive's HTTP contract from real state in PostgreSQL and two directories, so the
 whole road can be run, watched and broken on one machine.
 """
-
-from demo.ars.config import StandInConfig
-from demo.ars.server import serve
-
-__all__ = ["StandInConfig", "serve"]

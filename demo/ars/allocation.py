@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from demo.ars.folders import AssetPlace
-from demo.ars.store import Connection, one
+from demo.ars.store import Connection, number
 from demo.ars.world import World
 
 MB = 1_000_000
@@ -20,7 +20,7 @@ Outcome = Literal[
     "UPSTREAM_ERROR",
     "SHARE_NOT_FOUND",
 ]
-HTTP_STATUS: dict[Outcome, int] = {
+_HTTP_STATUS: dict[Outcome, int] = {
     "SUCCESS": 200,
     "DISK_FULL": 403,
     "BAD_REQUEST": 400,
@@ -45,9 +45,6 @@ class HttpInfo:
     http_allocation_status: Outcome
     parent_size_mb: int
 
-    def seen_by_file_proxy(self) -> dict[str, Any]:
-        return asdict(self)
-
     def seen_by_asset_service(self) -> dict[str, Any]:
         view = asdict(self)
         del view["all_allocated_storage_mb"], view["parent_size_mb"]
@@ -56,6 +53,10 @@ class HttpInfo:
     @property
     def ok(self) -> bool:
         return self.http_allocation_status == "SUCCESS"
+
+    @property
+    def status_code(self) -> int:
+        return _HTTP_STATUS[self.http_allocation_status]
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,17 @@ class Disk:
 
 
 async def disk(db: Connection, world: World) -> Disk:
-    row = await one(db, "SELECT coalesce(sum(allocation_mb), 0) AS mb FROM share")
-    assert row is not None
-    return Disk(world.disk_mb, row["mb"])
+    allocated = "SELECT coalesce(sum(allocation_mb), 0) AS number FROM share"
+    return Disk(world.disk_mb, await number(db, allocated))
 
 
 async def used_bytes(db: Connection, *guids: str) -> int:
-    row = await one(
+    return await number(
         db,
-        "SELECT coalesce(sum(size_bytes), 0)::bigint AS bytes FROM file"
+        "SELECT coalesce(sum(size_bytes), 0) AS number FROM file"
         " WHERE asset_guid = ANY(%s) AND NOT delete_after_sync",
         list(guids),
     )
-    assert row is not None
-    return int(row["bytes"])
 
 
 def whole_mb(size_bytes: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from demo.ars import allocation, assets, checks, events, shares, specify
+from demo.ars import allocation, assets, checks, events, shares
 from demo.ars.allocation import HttpInfo
 from demo.ars.documents import AssetBody
 from demo.ars.errors import BadRequest, IllegalAction, Internal, Refusal
@@ -43,13 +43,12 @@ async def create(
         raise
     info = await _open_first_share(world, body, allocation_mb, user)
     world.creating.release(body.guid)
-    status = allocation.HTTP_STATUS[info.http_allocation_status]
     if not info.ok:
-        return JSONResponse(assets.unsaved_view(body, info), status_code=status)
+        return JSONResponse(assets.unsaved_view(body, info), status_code=info.status_code)
     async with world.store.transaction() as db:
         asset = await assets.view(db, world, body.guid)
     assert asset is not None
-    return JSONResponse(asset | {"httpInfo": info.seen_by_asset_service()}, status_code=status)
+    return JSONResponse(asset | {"httpInfo": info.seen_by_asset_service()})
 
 
 async def _open_first_share(
@@ -66,7 +65,7 @@ async def _open_first_share(
         return disk.info("UPSTREAM_ERROR", _NO_PROXY)
 
     async def persist(db: Connection) -> None:
-        await assets.insert(db, world, body, user)
+        await assets.create(db, world, body, user)
 
     if allocation_mb < 0:
         raise Internal("Allocation must be a positive integer")
@@ -104,14 +103,14 @@ async def update(
             raise IllegalAction(
                 "Cannot unlock using updateAsset API, use dedicated API for unlocking"
             )
-        if old["internal_status"] == "SPECIFY_SYNC_SCHEDULED":
+        if old["internal_status"] == assets.SPECIFY_SCHEDULED:
             raise IllegalAction("Asset is synchronising to specify, please await completion")
         await checks.described(db, body)
         await checks.may_write(db, body, user)
         await checks.belongs(db, body, digitiser_required=False)
         await _stays_in_place(db, old, body)
         await assets.replace(db, world, old, body, user)
-        await specify.schedule_if_due(db, world, guid)
+        await assets.schedule_for_specify(db, world, guid)
         asset = await assets.view(db, world, guid)
     assert asset is not None
     return asset

@@ -1,8 +1,11 @@
-"""The asset service's calls about an asset's state: status, completion, locks."""
+"""The asset service's calls about the state of an asset, and of a workstation."""
+
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from psycopg.types.json import Jsonb
+from pydantic import BaseModel
 
 from demo.ars import assets
 from demo.ars.asset_routes import GUID_MISMATCH
@@ -14,7 +17,7 @@ from demo.ars.world import InWorld
 
 router = APIRouter(prefix="/v1")
 
-_SETTABLE = ("ERDA_FAILED", "SPECIFY_SYNC_FAILED", "ASSET_RECEIVED")
+_SETTABLE = (assets.FAILED, assets.SPECIFY_FAILED, assets.RECEIVED)
 
 
 class MinimalAsset(ArsBody):
@@ -27,6 +30,10 @@ class Completion(ArsBody):
     pipeline: str | None = None
     workstation: str | None = None
     digitiser: str | None = None
+
+
+class WorkstationUpdate(BaseModel):
+    status: Literal["IN_SERVICE", "OUT_OF_SERVICE"]
 
 
 async def _existing(db: Connection, guid: str) -> Row:
@@ -72,7 +79,7 @@ async def complete(
 ) -> None:
     if body is None:
         raise BadRequest("POST request requires a body")
-    if body.asset_guid is None and world.profile.completion_names_asset:
+    if body.asset_guid is None and world.config.is_current:
         raise BadRequest("asset_guid is required")
     minimal = body.minimalAsset.asset_guid if body.minimalAsset else None
     if (body.asset_guid or minimal or guid) != guid:
@@ -80,3 +87,14 @@ async def complete(
     async with world.store.transaction() as db:
         await _existing(db, guid)
         await assets.set_status(db, world, guid, assets.SYNCHRONISED)
+
+
+@router.put("/institutions/{institution}/workstations/{name}", status_code=204)
+async def update_workstation(
+    institution: str, name: str, body: WorkstationUpdate, world: InWorld, _: AdminService
+) -> None:
+    """Put a workstation in or out of service: no asset is created from one that is out."""
+    async with world.store.transaction() as db:
+        sql = "UPDATE workstation SET status = %s WHERE institution = %s AND name = %s"
+        if await run(db, sql, body.status, institution, name) == 0:
+            raise BadRequest("Workstation does not exist")

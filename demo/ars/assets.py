@@ -4,12 +4,12 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from demo.ars import events, lists, specimens
+from demo.ars import events, specimens
 from demo.ars.allocation import HttpInfo
 from demo.ars.clock import iso
 from demo.ars.documents import AssetBody, AssetSpecimenBody
 from demo.ars.folders import AssetPlace
-from demo.ars.store import Connection, Row, one, rows, run
+from demo.ars.store import Connection, Row, find, insert, number, one, rows, run
 from demo.ars.tokens import User
 from demo.ars.world import World
 
@@ -17,7 +17,10 @@ RECEIVED_METADATA = "METADATA_RECEIVED"
 RECEIVED = "ASSET_RECEIVED"
 SYNCHRONISED = "ERDA_SYNCHRONISED"
 FAILED = "ERDA_FAILED"
-IN_SPECIFY = ("SPECIFY_SYNC_SCHEDULED", "SPECIFY_SYNC_FAILED", "SPECIFY_SYNCHRONISED")
+SPECIFY_SCHEDULED = "SPECIFY_SYNC_SCHEDULED"
+SPECIFY_FAILED = "SPECIFY_SYNC_FAILED"
+SPECIFY_SYNCHRONISED = "SPECIFY_SYNCHRONISED"
+_SYNCED = (SYNCHRONISED, SPECIFY_SCHEDULED, SPECIFY_FAILED, SPECIFY_SYNCHRONISED)
 
 _MIME_TYPES = {
     "TIF": "image/tiff",
@@ -32,30 +35,28 @@ _MIME_TYPES = {
 
 async def load(db: Connection, guid: str, *, lock: bool = False) -> Row | None:
     """The asset's row; with `lock`, held until the transaction ends."""
-    suffix = " FOR UPDATE" if lock else ""
-    return await one(db, f"SELECT * FROM asset WHERE asset_guid = %s{suffix}", guid)
+    return await find(db, "asset", lock=lock, asset_guid=guid)
 
 
 def place(row: Row) -> AssetPlace:
     return AssetPlace(row["institution"], row["collection"], row["asset_guid"])
 
 
-async def insert(db: Connection, world: World, body: AssetBody, user: User) -> None:
+async def create(db: Connection, world: World, body: AssetBody, user: User) -> None:
     """Store a checked asset with its specimens and first event."""
     now = world.clock.now()
     document = body.stored() | {"issues": await _numbered(db, body)}
-    await run(
+    await insert(
         db,
-        "INSERT INTO asset (asset_guid, institution, collection, document, internal_status,"
-        " created_date, created_by, updated_date) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        body.guid,
-        body.institution,
-        body.collection,
-        Jsonb(document),
-        RECEIVED_METADATA,
-        now,
-        user.name,
-        now,
+        "asset",
+        asset_guid=body.guid,
+        institution=body.institution,
+        collection=body.collection,
+        document=Jsonb(document),
+        internal_status=RECEIVED_METADATA,
+        created_date=now,
+        created_by=user.name,
+        updated_date=now,
     )
     await _link(db, body.guid, body.specimens)
     await events.record(
@@ -92,7 +93,8 @@ async def replace(db: Connection, world: World, old: Row, body: AssetBody, user:
     await run(db, "DELETE FROM asset_specimen WHERE asset_guid = %s", body.guid)
     await _link(db, body.guid, body.specimens)
     if body.asset_subject:
-        await lists.add(db, "subject", body.asset_subject)
+        known = {"kind": "subject", "name": body.asset_subject}
+        await insert(db, "term", conflict="DO NOTHING", **known)
     await events.record(
         db,
         world.clock,
@@ -120,30 +122,50 @@ async def set_status(
     )
 
 
+async def schedule_for_specify(db: Connection, world: World, guid: str) -> None:
+    """Hand a synchronised asset on to Specify if it is locked and marked for it."""
+    row = await load(db, guid)
+    assert row is not None
+    wanted = row["document"]["asset_locked"] and row["document"]["push_to_specify"]
+    if wanted and row["internal_status"] == SYNCHRONISED:
+        await set_status(db, world, guid, SPECIFY_SCHEDULED)
+
+
+async def finish_in_specify(world: World) -> None:
+    """Let everything that is scheduled count as taken: the stand-in has no Specify.
+
+    So the statuses a client must know how to read do occur.
+    """
+    async with world.store.transaction() as db:
+        due = await rows(
+            db,
+            "UPDATE asset SET internal_status = %s WHERE internal_status = %s RETURNING asset_guid",
+            SPECIFY_SYNCHRONISED,
+            SPECIFY_SCHEDULED,
+        )
+        for row in due:
+            await events.record(db, world.clock, row["asset_guid"], events.IN_SPECIFY, user=None)
+
+
 async def _link(db: Connection, guid: str, links: list[AssetSpecimenBody]) -> None:
     for link in links:
         specimen = await specimens.resolve(db, link)
-        await run(
-            db,
-            "INSERT INTO asset_specimen (asset_guid, specimen_id, asset_preparation_type,"
-            " specify_collection_object_attachment_id, asset_detached)"
-            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            guid,
-            specimen["specimen_id"],
-            link.asset_preparation_type,
-            link.specify_collection_object_attachment_id,
-            link.asset_detached,
-        )
+        kept = {
+            "asset_preparation_type",
+            "specify_collection_object_attachment_id",
+            "asset_detached",
+        }
+        row = {"asset_guid": guid, "specimen_id": specimen["specimen_id"]}
+        row |= link.model_dump(include=kept)
+        await insert(db, "asset_specimen", conflict="DO NOTHING", **row)
 
 
 async def _numbered(db: Connection, body: AssetBody) -> list[dict[str, Any]]:
     issues = []
     for issue in body.issues or []:
-        number = await one(db, "SELECT nextval('issue_id') AS n")
-        assert number is not None
-        known = issue.issue_id or number["n"]
-        entry = issue.model_dump(mode="json") | {"issue_id": known, "asset_guid": body.asset_guid}
-        issues.append(entry)
+        fresh = await number(db, "SELECT nextval('issue_id') AS number")
+        named = {"issue_id": issue.issue_id or fresh, "asset_guid": body.asset_guid}
+        issues.append(issue.model_dump(mode="json") | named)
     return issues
 
 
@@ -200,7 +222,7 @@ async def view(db: Connection, world: World, guid: str) -> dict[str, Any] | None
         "error_message": row["error_message"],
         "error_timestamp": iso(row["error_timestamp"]),
         "writeAccess": True,
-        "synced": row["internal_status"] in (SYNCHRONISED, *IN_SPECIFY),
+        "synced": row["internal_status"] in _SYNCED,
         "mime_type": [_MIME_TYPES[f] for f in document["file_formats"] if f in _MIME_TYPES],
         "legality_id": row["asset_id"] if document["legality"] else None,
     }

@@ -4,12 +4,12 @@ The order is part of the contract: a client learns one problem at a time, and wh
 learns first decides what it does next.
 """
 
-from demo.ars import assets, lists, specimens
+from demo.ars import assets, specimens
 from demo.ars.documents import AssetBody, AssetSpecimenBody, IssueBody
 from demo.ars.errors import BadRequest, IllegalAction, Internal
 from demo.ars.folders import is_safe_name
 from demo.ars.roles import allowed
-from demo.ars.store import Connection, one
+from demo.ars.store import Connection, Row, find, is_term
 from demo.ars.tokens import User
 
 
@@ -26,7 +26,7 @@ async def before_lock(db: Connection, body: AssetBody) -> None:
 
 async def described(db: Connection, body: AssetBody) -> None:
     """Status, parents, issues and specimens; the same for creation and update."""
-    if body.status is None or not await lists.has(db, "status", body.status):
+    if body.status is None or not await is_term(db, "status", body.status):
         raise BadRequest("Status cannot be null")
     if "" in body.parents:
         raise BadRequest("Parent may not be an empty string")
@@ -39,7 +39,7 @@ async def described(db: Connection, body: AssetBody) -> None:
 async def _issue(db: Connection, issue: IssueBody) -> None:
     if issue.category is None:
         raise BadRequest("Issue category cannot be null")
-    if not await lists.has(db, "issue_category", issue.category):
+    if not await is_term(db, "issue_category", issue.category):
         raise BadRequest("Issue category doesnt exists")
     if issue.status is None:
         raise BadRequest("Issue status cannot be null")
@@ -64,38 +64,30 @@ async def creation(db: Connection, body: AssetBody, allocation_mb: int, user: Us
         raise BadRequest("Allocation cannot be 0")
     await may_write(db, body, user)
     await belongs(db, body, digitiser_required=True)
-    if body.asset_subject and not await lists.has(db, "subject", body.asset_subject):
+    if body.asset_subject and not await is_term(db, "subject", body.asset_subject):
         # Creation does not learn subjects; the row's reference to the list breaks instead.
         raise Internal(f"asset_subject {body.asset_subject} is not in the list of subjects")
 
 
 async def may_write(db: Connection, body: AssetBody, user: User) -> None:
     """Every level that is restricted must let `user` write."""
-    institution = await one(db, "SELECT * FROM institution WHERE name = %s", body.institution)
-    collection = await _collection(db, body)
-    levels = [
-        institution["role_restrictions"] if institution else [],
-        collection["role_restrictions"] if collection else [],
-        body.restrictions,
-    ]
-    if not all(allowed(user, "WRITE", level) for level in levels):
+    known = [await find(db, "institution", name=body.institution), await _collection(db, body)]
+    levels = [row["role_restrictions"] for row in known if row]
+    if not all(allowed(user, "WRITE", level) for level in (*levels, body.restrictions)):
         raise IllegalAction("FORBIDDEN")
 
 
-async def _collection(db: Connection, body: AssetBody) -> dict[str, object] | None:
-    sql = "SELECT * FROM collection WHERE institution = %s AND name = %s"
-    return await one(db, sql, body.institution, body.collection)
+async def _collection(db: Connection, body: AssetBody) -> Row | None:
+    return await find(db, "collection", institution=body.institution, name=body.collection)
 
 
 async def belongs(db: Connection, body: AssetBody, *, digitiser_required: bool) -> None:
     """Institution, collection, pipeline, workstation, formats, publishers and parents exist."""
     if body.collection is not None and body.institution is not None:
-        known = "SELECT 1 AS yes FROM institution WHERE name = %s"
-        has_institution = await one(db, known, body.institution)
-        if has_institution and await _collection(db, body) is None:
-            raise BadRequest("Collection doesnt exist")
-        if not has_institution:
+        if await find(db, "institution", name=body.institution) is None:
             raise BadRequest("Institution doesnt exist")
+        if await _collection(db, body) is None:
+            raise BadRequest("Collection doesnt exist")
     if body.institution is None:
         raise BadRequest("Institution cannot be null")
     if body.collection is None:
@@ -109,11 +101,10 @@ async def belongs(db: Connection, body: AssetBody, *, digitiser_required: bool) 
 
 
 async def _equipment(db: Connection, body: AssetBody) -> None:
-    pipeline = "SELECT 1 AS yes FROM pipeline WHERE institution = %s AND name = %s"
-    if await one(db, pipeline, body.institution, body.pipeline) is None:
+    place = body.institution
+    if await find(db, "pipeline", institution=place, name=body.pipeline) is None:
         raise BadRequest("Pipeline doesnt exist in this institution")
-    sql = "SELECT status FROM workstation WHERE institution = %s AND name = %s"
-    workstation = await one(db, sql, body.institution, body.workstation)
+    workstation = await find(db, "workstation", institution=place, name=body.workstation)
     if workstation is None:
         raise BadRequest("Workstation does not exist")
     if workstation["status"] == "OUT_OF_SERVICE":
@@ -122,10 +113,10 @@ async def _equipment(db: Connection, body: AssetBody) -> None:
 
 async def _named(db: Connection, body: AssetBody) -> None:
     for file_format in body.file_formats or []:
-        if not await lists.has(db, "file_format", file_format):
+        if not await is_term(db, "file_format", file_format):
             raise BadRequest(f"{file_format} is not a valid file format")
     for publication in body.external_publishers or []:
-        if not await lists.has(db, "publisher", publication.name or ""):
+        if not await is_term(db, "publisher", publication.name or ""):
             raise BadRequest(f"Publisher {publication.name} doesnt exist")
     for parent in body.parents:
         if await assets.load(db, parent) is None:

@@ -37,28 +37,10 @@ class StandInConfig:
     legacy_status_names: bool = False
     control: bool = False
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the contract is that of v2.11, not of v2.6."""
+        return self.profile == "v2_11"
+
 
 LEGACY_STATUS_NAMES = {"ERDA_SYNCHRONISED": "COMPLETED", "ERDA_FAILED": "ERDA_ERROR"}
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What differs between the contract of v2.11 and that of v2.6."""
-
-    specimen_by_barcode: bool
-    deletion_is_for_admins: bool
-    completion_names_asset: bool
-
-
-PROFILES: dict[ProfileName, Profile] = {
-    "v2_11": Profile(
-        specimen_by_barcode=True,
-        deletion_is_for_admins=True,
-        completion_names_asset=True,
-    ),
-    "v2_6": Profile(
-        specimen_by_barcode=False,
-        deletion_is_for_admins=False,
-        completion_names_asset=False,
-    ),
-}

@@ -7,14 +7,14 @@ between it and the archive: the work may have been done or not, and the answer d
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.ars.faults import Edge, Rule
-from demo.ars.store import run
+from demo.ars.store import insert
 from demo.ars.world import World
 
 _CREATE = "/ars/api/v1/assetmetadata"
@@ -26,34 +26,35 @@ _GUID_IN_PATH = re.compile(
     r"|^/file_proxy/api/assets/(?P<e>[^/]+)/files"
 )
 _MAX_KEPT = 16_000_000
-_CHALLENGE = [(b"www-authenticate", b'Bearer error="invalid_token"')]
 
 
 class EdgeLayer:
-    """ASGI middleware around the whole stand-in; `/__sim` passes untouched."""
+    """ASGI middleware around the whole stand-in; `/__sim` knows neither faults nor records.
+
+    A path with a slash at its end is the path without, as in the archive. Nothing is
+    redirected: a redirect loses the body of a POST.
+    """
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
         self._world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": routed(scope["path"])}
         if scope["type"] != "http" or scope["path"].startswith("/__sim"):
             await self._app(scope, receive, send)
             return
         guid, receive = await _identify(scope, receive)
         rule = self._world.faults.at_edge(scope["method"], scope["path"], guid)
-
-        async def record(answer: "_Answer") -> None:
-            await self._record(scope, guid, answer, rule)
-
-        answer = _Answer(send, record)
+        answer = _Answer(self._world, scope, guid, rule, send)
         try:
             if rule is None:
                 await self._app(scope, receive, answer.passing)
             else:
                 await self._strike(rule, scope, receive, answer)
         finally:
-            await answer.recorded()
+            await answer.record()
 
     async def _strike(self, rule: Rule, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         match rule.action:
@@ -65,7 +66,7 @@ class EdgeLayer:
                 await answer.refuse(rule.status or 500)
             case Edge.UNAUTHORISED:
                 await _drain(receive)
-                await answer.refuse(401, _CHALLENGE)
+                await answer.refuse(401, (b"www-authenticate", b'Bearer error="invalid_token"'))
             case Edge.EFFECT_THEN_STATUS:
                 await self._app(scope, receive, answer.swallowing)
                 await asyncio.sleep(rule.seconds)
@@ -99,66 +100,53 @@ class EdgeLayer:
         with suppress(ClientDisconnect):
             await self._app(scope, part, answer.swallowing)
 
-    async def _record(
-        self, scope: Scope, guid: str | None, answer: "_Answer", rule: Rule | None
-    ) -> None:
-        if not self._world.config.control:
-            return
-        values = (
-            scope["method"],
-            _printable(scope["path"]),
-            scope["query_string"].decode("latin-1"),
-            _printable(guid) if guid else None,
-            answer.sent_status,
-            answer.effect_status,
-            rule.action.value if rule else None,
-        )
-        async with self._world.store.transaction() as db:
-            await run(
-                db,
-                "INSERT INTO request (method, path, query, guid, status, effect_status, fault)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                *values,
-            )
-
-
-def _printable(text: str) -> str:
-    return text.replace("\x00", "\ufffd")
-
 
 class _Answer:
-    """What the archive answered (`effect_status`) and what the client saw (`sent_status`).
+    """What the archive answered (`effect_status`) and what the client saw (`status`).
 
     The request is recorded before the client learns anything: whoever has an answer in hand
     finds the request in the log.
     """
 
-    def __init__(self, send: Send, record: Callable[["_Answer"], Awaitable[None]]) -> None:
+    def __init__(
+        self, world: World, scope: Scope, guid: str | None, rule: Rule | None, send: Send
+    ) -> None:
+        self._world = world
+        self._request: dict[str, Any] = {
+            "method": scope["method"],
+            "path": _printable(scope["path"]),
+            "query": scope["query_string"].decode("latin-1"),
+            "guid": _printable(guid) if guid else None,
+            "fault": rule.action.value if rule else None,
+        }
         self._send = send
-        self._record = record
-        self._is_recorded = False
+        self._is_recorded = not world.config.control
         self.effect_status: int | None = None
-        self.sent_status: int | None = None
+        self.status: int | None = None
 
-    async def recorded(self) -> None:
-        if not self._is_recorded:
-            self._is_recorded = True
-            await self._record(self)
+    async def record(self) -> None:
+        """Record the request, once."""
+        if self._is_recorded:
+            return
+        self._is_recorded = True
+        row = self._request | {"status": self.status, "effect_status": self.effect_status}
+        async with self._world.store.transaction() as db:
+            await insert(db, "request", **row)
 
     async def passing(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.effect_status = self.sent_status = message["status"]
-            await self.recorded()
+            self.effect_status = self.status = message["status"]
+            await self.record()
         await self._send(message)
 
     async def swallowing(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.effect_status = message["status"]
 
-    async def refuse(self, status: int, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        self.sent_status = status
-        await self.recorded()
-        start = [(b"content-length", b"0"), *(headers or [])]
+    async def refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
+        self.status = status
+        await self.record()
+        start = [(b"content-length", b"0"), *headers]
         await self._send({"type": "http.response.start", "status": status, "headers": start})
         await self._send({"type": "http.response.body", "body": b""})
 
@@ -168,11 +156,15 @@ class _Answer:
         ASGI has no message for it, so the server's transport is taken from the bound `send`;
         where there is none (an in-process client), the exception ends the call instead.
         """
-        await self.recorded()
+        await self.record()
         transport = getattr(getattr(self._send, "__self__", None), "transport", None)
         if not isinstance(transport, asyncio.Transport):
             raise ConnectionResetError("the connection was cut on demand")
         transport.abort()
+
+
+def _printable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")
 
 
 async def _identify(scope: Scope, receive: Receive) -> tuple[str | None, Receive]:
@@ -211,21 +203,6 @@ async def _drain(receive: Receive) -> bytes:
 
 _FOLDER = re.compile(r"/file_proxy/api/(?:assetfiles|files/assets)/[^/]+/[^/]+/[^/]+")
 """An asset's folder. Its routes take the rest of the path, which begins with a slash."""
-
-
-class SameWithSlash:
-    """ASGI middleware: a path with a slash at its end is the path without, as in the archive.
-
-    Nothing is redirected: a redirect loses the body of a POST.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope = {**scope, "path": routed(scope["path"])}
-        await self._app(scope, receive, send)
 
 
 def routed(path: str) -> str:

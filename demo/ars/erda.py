@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from demo.ars import assets, events, files, shares, specify
+from demo.ars import assets, events, files, shares
 from demo.ars.faults import Point
 from demo.ars.store import Connection, Row, one, rows, run
 from demo.ars.world import World
@@ -45,7 +45,7 @@ async def run_forever(world: World) -> None:
 async def tick(world: World) -> TickReport:
     """One run over all awaiting shares with attempts left; runs never overlap."""
     async with world.ticking:
-        await specify.take_scheduled(world)
+        await assets.finish_in_specify(world)
         picked = await _pick(world)
         if not picked:
             return TickReport()

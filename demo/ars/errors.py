@@ -5,7 +5,6 @@ asset service calls 403, the file proxy answers as 400 with the word FORBIDDEN i
 raises a named refusal; the service it belongs to chooses the code.
 """
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Literal
 
@@ -40,7 +39,6 @@ class IllegalAction(Refusal):
 
     code = "FORBIDDEN"
     status = 403
-    files_status = 400
 
 
 class Internal(Refusal):
@@ -63,7 +61,42 @@ class RoleMissing(Exception):
     """The token is good, but none of its roles may do this."""
 
 
-def framework_page(request: Request, status: int) -> JSONResponse:
+def install(app: FastAPI, service: Service) -> None:
+    """Make `app` answer refusals the way `service` does."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return _answer(service, request, error)
+
+    for kind in (Refusal, NotSignedIn, RoleMissing, RequestValidationError, DataError, Exception):
+        app.add_exception_handler(kind, handle)
+
+
+def _answer(service: Service, request: Request, error: Exception) -> Response:
+    in_files = service == "files"
+    match error:
+        case Internal() if not in_files:
+            return _framework_page(request, 500)
+        case Refusal():
+            status = error.files_status if in_files else error.status
+            return _error_page(service, status, error.code, error.message)
+        case NotSignedIn(missing=False):
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            return Response(status_code=401, headers=challenge)
+        case NotSignedIn(role_protected=False) if in_files:
+            return _error_page("files", 401, "UNAUTHORIZED", "No bearer token")
+        case NotSignedIn() | RoleMissing():
+            return _framework_page(request, 403)
+        case RequestValidationError():
+            # A wrong JSON type or an unknown enum value: plain text, from the JSON reader.
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            return PlainTextResponse("; ".join(problems), status_code=400)
+        case DataError():
+            return _error_page(service, 400, "BAD_REQUEST", f"A value cannot be stored: {error}")
+        case _:
+            return _framework_page(request, 500)
+
+
+def _framework_page(request: Request, status: int) -> JSONResponse:
     """The page the framework under the archive writes for what no handler caught."""
     clock = request.app.state.world.clock
     return JSONResponse(
@@ -77,69 +110,12 @@ def framework_page(request: Request, status: int) -> JSONResponse:
     )
 
 
-def error_body(service: Service, code: str, message: str) -> dict[str, object]:
+def _error_page(service: Service, status: int, code: str, message: str) -> JSONResponse:
     body: dict[str, object] = {
         "type": "Error",
         "protocolVersion": "1.0",
         "errorCode": code,
         "errorMessage": message,
     }
-    return body | {"body": None} if service == "assets" else body
-
-
-def _refuser(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)
-        if service == "assets" and isinstance(error, Internal):
-            return framework_page(request, 500)
-        status = error.status if service == "assets" else error.files_status
-        return JSONResponse(error_body(service, error.code, error.message), status_code=status)
-
-    return answer
-
-
-def _sign_in_refuser(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, NotSignedIn)
-        if not error.missing:
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            return Response(status_code=401, headers=challenge)
-        if service == "files" and not error.role_protected:
-            body = error_body("files", "UNAUTHORIZED", "No bearer token")
-            return JSONResponse(body, status_code=401)
-        return framework_page(request, 403)
-
-    return answer
-
-
-async def _role_refused(request: Request, _: Exception) -> Response:
-    return framework_page(request, 403)
-
-
-async def _broken(request: Request, _: Exception) -> Response:
-    return framework_page(request, 500)
-
-
-def _unstorable(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(_: Request, error: Exception) -> Response:
-        body = error_body(service, "BAD_REQUEST", f"A value cannot be stored: {error}")
-        return JSONResponse(body, status_code=400)
-
-    return answer
-
-
-async def _unreadable(_: Request, error: Exception) -> Response:
-    """A wrong JSON type or an unknown enum value: plain text, from the JSON reader."""
-    assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    return PlainTextResponse("; ".join(problems), status_code=400)
-
-
-def install(app: FastAPI, service: Service) -> None:
-    """Make `app` answer refusals the way `service` does."""
-    app.add_exception_handler(Refusal, _refuser(service))
-    app.add_exception_handler(NotSignedIn, _sign_in_refuser(service))
-    app.add_exception_handler(RoleMissing, _role_refused)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(DataError, _unstorable(service))
-    app.add_exception_handler(Exception, _broken)
+    body |= {"body": None} if service == "assets" else {}
+    return JSONResponse(body, status_code=status)

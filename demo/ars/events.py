@@ -6,7 +6,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from demo.ars.clock import ArchiveClock, iso
-from demo.ars.store import Connection, one, rows, run
+from demo.ars.store import Connection, insert, one, rows
 
 CREATED = "CREATE_ASSET"
 UPDATED = "UPDATE_ASSET"
@@ -25,16 +25,15 @@ async def record(
     pipeline: str | None = None,
     changes: Sequence[object] = (),
 ) -> None:
-    await run(
+    await insert(
         db,
-        "INSERT INTO event (asset_guid, username, at, event, pipeline, change_list)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        guid,
-        user,
-        clock.now(),
-        event,
-        pipeline,
-        Jsonb(list(changes)),
+        "event",
+        asset_guid=guid,
+        username=user,
+        at=clock.now(),
+        event=event,
+        pipeline=pipeline,
+        change_list=Jsonb(list(changes)),
     )
 
 

@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Edge(StrEnum):
@@ -43,29 +43,15 @@ class Match(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     method: str | None = None
-    path_regex: str | None = None
+    path_regex: re.Pattern[str] | None = None
     guid: str | None = None
-
-    @field_validator("path_regex")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"path_regex is not a regular expression: {error}") from error
-        return pattern
 
     def fits(self, method: str | None, path: str | None, guid: str | None) -> bool:
         return (
             (self.method is None or method is None or self.method.upper() == method)
-            and (self.path_regex is None or path is None or _found(self.path_regex, path))
+            and (self.path_regex is None or path is None or bool(self.path_regex.search(path)))
             and (self.guid is None or self.guid == guid)
         )
-
-
-def _found(pattern: str, path: str) -> bool:
-    return re.search(pattern, path) is not None
 
 
 class Rule(BaseModel):
@@ -87,13 +73,11 @@ class FaultRules:
     """The rules in force, oldest first; the first that fits strikes alone."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, Rule] = {}
-        self._next = 1
+        self._rules: list[Rule] = []
         self._dice = random.Random(0)
 
     def add(self, rule: Rule) -> None:
-        self._rules[self._next] = rule.model_copy(deep=True)
-        self._next += 1
+        self._rules.append(rule.model_copy(deep=True))
 
     def clear(self) -> None:
         self._rules.clear()
@@ -101,21 +85,17 @@ class FaultRules:
 
     def at_edge(self, method: str, path: str, guid: str | None) -> Rule | None:
         """The edge fault that strikes this request, if any."""
-        for number, rule in list(self._rules.items()):
-            fits = isinstance(rule.action, Edge) and rule.match.fits(method, path, guid)
-            if fits and self._strikes(number, rule):
-                return rule
-        return None
+        edge = [rule for rule in self._rules if isinstance(rule.action, Edge)]
+        fitting = (rule for rule in edge if rule.match.fits(method, path, guid))
+        return next(filter(self._strikes, fitting), None)
 
     def take(self, point: Point, guid: str | None = None) -> Rule | None:
         """The fault that strikes at `point`, if any; only the guid of its match counts."""
-        for number, rule in list(self._rules.items()):
-            fits = rule.action is point and rule.match.fits(None, None, guid)
-            if fits and self._strikes(number, rule):
-                return rule
-        return None
+        there = [rule for rule in self._rules if rule.action is point]
+        fitting = (rule for rule in there if rule.match.fits(None, None, guid))
+        return next(filter(self._strikes, fitting), None)
 
-    def _strikes(self, number: int, rule: Rule) -> bool:
+    def _strikes(self, rule: Rule) -> bool:
         if rule.after > 0:
             rule.after -= 1
             return False
@@ -124,5 +104,5 @@ class FaultRules:
         if rule.count is not None:
             rule.count -= 1
             if rule.count == 0:
-                del self._rules[number]
+                self._rules.remove(rule)
         return True

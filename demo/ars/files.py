@@ -17,7 +17,7 @@ from demo.ars.allocation import MB
 from demo.ars.errors import BadRequest
 from demo.ars.faults import Point
 from demo.ars.folders import AssetPlace, safe_parts
-from demo.ars.store import Connection, Row, rows, run
+from demo.ars.store import Connection, Row, insert, rows, run
 from demo.ars.world import World
 
 _BLOCK = 1 << 20
@@ -132,16 +132,15 @@ async def _accept(world: World, upload: Upload, temporary: Path, target: Path, s
         if await shares.of_asset(db, upload.place.guid, lock=True) is None:
             raise BadRequest("There is no writeable directory for this asset")
         await _mark(db, upload.place.guid, upload.row_path)
-        await run(
+        await insert(
             db,
-            "INSERT INTO file (asset_guid, path, size_bytes, crc, mime_type, has_thumbnail)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            upload.place.guid,
-            upload.row_path,
-            size,
-            upload.crc,
-            upload.mime_type,
-            upload.has_thumbnail,
+            "file",
+            asset_guid=upload.place.guid,
+            path=upload.row_path,
+            size_bytes=size,
+            crc=upload.crc,
+            mime_type=upload.mime_type,
+            has_thumbnail=upload.has_thumbnail,
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, target)

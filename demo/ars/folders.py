@@ -6,7 +6,6 @@ before it is joined, so no request can reach a file elsewhere.
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -104,7 +103,7 @@ class Folders:
             parts = safe_parts(name)
             self._copy_file(source.joinpath(*parts), target.joinpath(*parts))
         wanted = set(names)
-        for name in list(relative_files(target)):
+        for name in relative_files(target):
             if name not in wanted:
                 (target / name).unlink()
 
@@ -131,8 +130,7 @@ class Folders:
             half.unlink(missing_ok=True)
 
 
-def relative_files(folder: Path) -> Iterator[str]:
+def relative_files(folder: Path) -> list[str]:
     """Every regular file below `folder`, as a path with forward slashes, sorted."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix()
+    paths = sorted(folder.rglob("*"))
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]

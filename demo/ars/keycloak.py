@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 
-from demo.ars.store import one
+from demo.ars.store import find
 from demo.ars.world import InWorld
 
 router = APIRouter()
@@ -53,7 +53,7 @@ async def token(
     if not client_id:
         client_id, client_secret = _basic_credentials(request)
     async with world.store.transaction() as db:
-        client = await one(db, "SELECT * FROM client WHERE client_id = %s", client_id)
+        client = await find(db, "client", client_id=client_id)
     known = client["secret_sha256"] if client else ""
     if client is None or not hmac.compare_digest(known, secret_hash(client_secret)):
         return _problem(401, "unauthorized_client", "Invalid client or Invalid client credentials")

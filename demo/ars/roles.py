@@ -51,7 +51,7 @@ async def _maybe_signed_in(world: InWorld, request: Request) -> User | None:
 
 async def _may_delete(world: InWorld, request: Request) -> User:
     """Deleting became an administrator's act after v2.6."""
-    roles = [ADMIN] if world.profile.deletion_is_for_admins else [ADMIN, SERVICE, DEVELOPER]
+    roles = [ADMIN] if world.config.is_current else [ADMIN, SERVICE, DEVELOPER]
     return await _require(*roles)(world, request)
 
 

@@ -3,10 +3,9 @@
 Seeding adds what is missing and touches nothing else, so it runs at every start.
 """
 
-from demo.ars import lists
 from demo.ars.config import StandInConfig
 from demo.ars.keycloak import secret_hash
-from demo.ars.store import Connection, run
+from demo.ars.store import Connection, insert
 
 INSTITUTIONS = ("NHMD", "NHMA", "AU", "test-institution")
 COLLECTIONS = ("Vascular plants", "NHMD Vascular Plants", "Entomology", "test-collection")
@@ -45,26 +44,26 @@ TERMS = {
 async def seed(db: Connection, config: StandInConfig) -> None:
     """Vocabularies, institutions with everything in each, and the configured client."""
     for kind, names in TERMS.items():
-        await lists.add(db, kind, *names)
+        for name in names:
+            await insert(db, "term", conflict="DO NOTHING", kind=kind, name=name)
     members = {"collection": COLLECTIONS, "pipeline": PIPELINES, "workstation": WORKSTATIONS}
     for institution in INSTITUTIONS:
-        sql = "INSERT INTO institution (name) VALUES (%s) ON CONFLICT DO NOTHING"
-        await run(db, sql, institution)
+        await insert(db, "institution", conflict="DO NOTHING", name=institution)
         for table, names in members.items():
-            sql = f"INSERT INTO {table} (institution, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
             for name in names:
-                await run(db, sql, institution, name)
+                known = {"institution": institution, "name": name}
+                await insert(db, table, conflict="DO NOTHING", **known)
     await add_client(db, config.client_id, config.client_secret, list(config.client_roles))
 
 
 async def add_client(db: Connection, client_id: str, secret: str, roles: list[str]) -> None:
     """A service account; its secret and roles are replaced if it exists."""
-    await run(
+    await insert(
         db,
-        "INSERT INTO client (client_id, secret_sha256, roles) VALUES (%s, %s, %s)"
-        " ON CONFLICT (client_id) DO UPDATE"
+        "client",
+        client_id=client_id,
+        secret_sha256=secret_hash(secret),
+        roles=roles,
+        conflict="(client_id) DO UPDATE"
         " SET secret_sha256 = EXCLUDED.secret_sha256, roles = EXCLUDED.roles",
-        client_id,
-        secret_hash(secret),
-        roles,
     )

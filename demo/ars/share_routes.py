@@ -1,11 +1,12 @@
 """The file proxy's share calls."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from demo.ars import allocation, assets, shares
+from demo.ars import assets, shares
 from demo.ars.documents import ArsBody
 from demo.ars.errors import BadRequest, IllegalAction
 from demo.ars.roles import AdminService, AdminServiceDeveloper
@@ -55,7 +56,7 @@ async def create_share(
     row = await shares.existing_asset(world, guid, wanted.institution, wanted.collection)
     parents, users = tuple(wanted.parent_guids or ()), tuple(body.users or ())
     order = ShareOrder(assets.place(row), parents, users, body.allocation_mb)
-    return (await shares.open_share(world, order)).seen_by_file_proxy()
+    return asdict(await shares.open_share(world, order))
 
 
 @router.post("/shares/assets/{guid}/changeAllocation")
@@ -63,15 +64,13 @@ async def change_allocation(
     guid: str, body: ChangeAllocation, world: InWorld, _: AdminService
 ) -> dict[str, Any]:
     """Always 200; the guid that counts is the one in the body."""
-    info = await shares.change_allocation(world, body.asset_guid, body.new_allocation_mb)
-    return info.seen_by_file_proxy()
+    return asdict(await shares.change_allocation(world, body.asset_guid, body.new_allocation_mb))
 
 
 @router.delete("/shares/assets/{guid}/deleteShare")
 async def delete_share(guid: str, world: InWorld, _: AdminServiceDeveloper) -> Response:
     info = await shares.close_share(world, guid)
-    status = allocation.HTTP_STATUS[info.http_allocation_status]
-    return JSONResponse(info.seen_by_file_proxy(), status_code=status)
+    return JSONResponse(asdict(info), status_code=info.status_code)
 
 
 @router.post("/shares/assets/{guid}/synchronize", status_code=204)

@@ -13,7 +13,7 @@ from demo.ars.allocation import HttpInfo
 from demo.ars.errors import BadRequest, IllegalAction, Internal
 from demo.ars.faults import Point
 from demo.ars.folders import AssetPlace
-from demo.ars.store import Connection, Row, hold_disk, one, run
+from demo.ars.store import Connection, Row, find, hold_disk, insert, run
 from demo.ars.tokens import User
 from demo.ars.world import World
 
@@ -33,8 +33,7 @@ class ShareOrder:
 
 
 async def of_asset(db: Connection, guid: str, *, lock: bool = False) -> Row | None:
-    suffix = " FOR UPDATE" if lock else ""
-    return await one(db, f"SELECT * FROM share WHERE asset_guid = %s{suffix}", guid)
+    return await find(db, "share", lock=lock, asset_guid=guid)
 
 
 def place(share: Row) -> AssetPlace:
@@ -90,26 +89,21 @@ async def _record(world: World, order: ShareOrder, persist: Persist | None) -> H
         await hold_disk(db)
         info = await _judge(db, world, order)
         if info.ok:
-            await _insert(db, order)
+            await insert(
+                db,
+                "share",
+                asset_guid=order.place.guid,
+                institution=order.place.institution,
+                collection=order.place.collection,
+                parents=list(order.parents),
+                users=list(order.users),
+                allocation_mb=order.allocation_mb,
+            )
             if persist is not None:
                 await persist(db)
     if not info.ok:
         await asyncio.to_thread(world.folders.remove_share, order.place)
     return info
-
-
-async def _insert(db: Connection, order: ShareOrder) -> None:
-    await run(
-        db,
-        "INSERT INTO share (asset_guid, institution, collection, parents, users, allocation_mb)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        order.place.guid,
-        order.place.institution,
-        order.place.collection,
-        list(order.parents),
-        list(order.users),
-        order.allocation_mb,
-    )
 
 
 async def _places(db: Connection, guids: tuple[str, ...]) -> list[AssetPlace]:

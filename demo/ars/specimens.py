@@ -8,11 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from demo.ars import lists
 from demo.ars.documents import AssetSpecimenBody, SpecimenBody
 from demo.ars.errors import BadRequest
 from demo.ars.roles import AdminServiceDeveloper, Anyone
-from demo.ars.store import Connection, Row, one
+from demo.ars.store import Connection, Row, find, insert, is_term
 from demo.ars.world import InWorld
 
 by_barcode = APIRouter(prefix="/v1/institutions/{institution}/collections/{collection}")
@@ -31,27 +30,15 @@ def view(row: Row) -> dict[str, Any]:
     }
 
 
-async def _by_barcode(
-    db: Connection, institution: str, collection: str, barcode: str
-) -> Row | None:
-    sql = "SELECT * FROM specimen WHERE institution = %s AND collection = %s AND barcode = %s"
-    return await one(db, sql, institution, collection, barcode)
-
-
-async def _by_pid(db: Connection, pid: str) -> Row | None:
-    return await one(db, "SELECT * FROM specimen WHERE specimen_pid = %s", pid)
-
-
 async def resolve(db: Connection, link: AssetSpecimenBody) -> Row:
     """The specimen an asset refers to, or `BadRequest` in the archive's words."""
     wanted = link.specimen or SpecimenBody()
     number = link.specimen_id or wanted.specimen_id
     if number is not None:
-        found = await one(db, "SELECT * FROM specimen WHERE specimen_id = %s", number)
+        found = await find(db, "specimen", specimen_id=number)
     else:
-        found = await _by_barcode(
-            db, wanted.institution or "", wanted.collection or "", wanted.barcode or ""
-        )
+        address = wanted.model_dump(include={"institution", "collection", "barcode"})
+        found = await find(db, "specimen", **address)
     if found is None:
         name = f"{wanted.institution}.{wanted.collection}.{wanted.barcode}"
         raise BadRequest(f"Specimen {name} doesn't exist")
@@ -60,33 +47,29 @@ async def resolve(db: Connection, link: AssetSpecimenBody) -> Row:
 
 async def _save(db: Connection, body: SpecimenBody) -> dict[str, Any]:
     for kind in body.preparation_types or []:
-        if not await lists.has(db, "preparation_type", kind):
+        if not await is_term(db, "preparation_type", kind):
             raise BadRequest(f"{kind} is not a valid preparation_type")
     if not body.preparation_types:
         raise BadRequest("a specimen must have at least one preparation_type")
     if not body.barcode:
         raise BadRequest("barcode cannot be null")
-    known = "SELECT 1 AS yes FROM collection WHERE institution = %s AND name = %s"
-    if await one(db, known, body.institution, body.collection) is None:
+    if not await find(db, "collection", institution=body.institution, name=body.collection):
         raise BadRequest("Collection doesnt exist")
     pid = body.specimen_pid or f"{body.institution}.{body.collection}.{body.barcode}"
-    taken = await _by_pid(db, pid)
-    address = (body.institution, body.collection, body.barcode)
-    if taken and (taken["institution"], taken["collection"], taken["barcode"]) != address:
+    taken = await find(db, "specimen", specimen_pid=pid)
+    address = body.model_dump(include={"institution", "collection", "barcode"})
+    if taken and not address.items() <= taken.items():
         raise BadRequest(f"specimen_pid {pid} already belongs to another specimen")
-    saved = await one(
+    saved = await insert(
         db,
-        "INSERT INTO specimen (institution, collection, barcode, specimen_pid,"
-        " preparation_types, role_restrictions) VALUES (%s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (institution, collection, barcode) DO UPDATE SET"
+        "specimen",
+        **address,
+        specimen_pid=pid,
+        preparation_types=body.preparation_types,
+        role_restrictions=[restriction.name for restriction in body.role_restrictions],
+        conflict="(institution, collection, barcode) DO UPDATE SET"
         " specimen_pid = EXCLUDED.specimen_pid, preparation_types = EXCLUDED.preparation_types,"
-        " role_restrictions = EXCLUDED.role_restrictions RETURNING *",
-        body.institution,
-        body.collection,
-        body.barcode,
-        pid,
-        body.preparation_types,
-        [restriction.name for restriction in body.role_restrictions],
+        " role_restrictions = EXCLUDED.role_restrictions",
     )
     assert saved is not None
     return view(saved)
@@ -97,7 +80,9 @@ async def get_by_barcode(
     institution: str, collection: str, barcode: str, world: InWorld, _: Anyone
 ) -> Response:
     async with world.store.transaction() as db:
-        found = await _by_barcode(db, institution, collection, barcode)
+        found = await find(
+            db, "specimen", institution=institution, collection=collection, barcode=barcode
+        )
     return JSONResponse(view(found)) if found else Response(status_code=404)
 
 
@@ -118,7 +103,7 @@ async def put_by_barcode(
 @by_pid.get("/{pid}")
 async def get_by_pid(pid: str, world: InWorld, _: Anyone) -> Response:
     async with world.store.transaction() as db:
-        found = await _by_pid(db, pid)
+        found = await find(db, "specimen", specimen_pid=pid)
     return JSONResponse(view(found)) if found else Response(status_code=404)
 
 

@@ -63,9 +63,36 @@ async def rows(db: Connection, sql: str, *values: object) -> list[Row]:
     return await (await db.execute(sql.encode(), values)).fetchall()
 
 
+async def find(db: Connection, table: str, *, lock: bool = False, **wanted: object) -> Row | None:
+    """The row whose columns have these values; with `lock`, held until the transaction ends."""
+    where = " AND ".join(f"{column} = %s" for column in wanted)
+    suffix = " FOR UPDATE" if lock else ""
+    return await one(db, f"SELECT * FROM {table} WHERE {where}{suffix}", *wanted.values())
+
+
+async def number(db: Connection, sql: str, *values: object) -> int:
+    """The one number that a query finds."""
+    row = await one(db, sql, *values)
+    assert row is not None
+    return int(row["number"])
+
+
+async def insert(db: Connection, table: str, *, conflict: str = "", **values: object) -> Row | None:
+    """Add a row and return it; `conflict` is the rest of an ON CONFLICT clause."""
+    places = ", ".join(["%s"] * len(values))
+    sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})"
+    sql += f" ON CONFLICT {conflict}" if conflict else ""
+    return await one(db, f"{sql} RETURNING *", *values.values())
+
+
 async def run(db: Connection, sql: str, *values: object) -> int:
     """Execute and return the number of rows touched."""
     return (await db.execute(sql.encode(), values)).rowcount
+
+
+async def is_term(db: Connection, kind: str, name: str) -> bool:
+    """Whether the controlled vocabulary of this kind has the name."""
+    return await find(db, "term", kind=kind, name=name) is not None
 
 
 async def hold_disk(db: Connection) -> None:

@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from demo.ars.clock import ArchiveClock
 from demo.ars.config import StandInConfig
-from demo.ars.store import Connection, one, run
+from demo.ars.store import Connection, insert, one, run
 
 _KEY_BITS = 2048
 
@@ -46,7 +46,7 @@ class Tokens:
         self.issuer = f"{config.base_url}/keycloak/realms/dassco"
         self._seconds = config.token_seconds
         self._clock = clock
-        self._key: RSAPrivateKey | None = None
+        self._key: RSAPrivateKey
         self._not_before = datetime.fromtimestamp(0, UTC)
 
     async def load(self, db: Connection) -> None:
@@ -54,8 +54,7 @@ class Tokens:
         stored = "SELECT private_pem, not_before FROM signing_key"
         if await one(db, stored) is None:
             # Two stand-ins may start on one empty database; the first key to arrive is kept.
-            keep = "INSERT INTO signing_key (id, private_pem) VALUES (1, %s) ON CONFLICT DO NOTHING"
-            await run(db, keep, _new_key())
+            await insert(db, "signing_key", conflict="DO NOTHING", id=1, private_pem=_new_key())
         row = await one(db, stored)
         assert row is not None
         key = serialization.load_pem_private_key(row["private_pem"].encode(), password=None)
@@ -106,8 +105,7 @@ class Tokens:
         return answer
 
     def verify(self, token: str) -> User:
-        """The user of a token, judged by the archive's own clock, or `BadToken`."""
-        assert self._key is not None
+        """The user of a token, judged by the archive's own clock, or `InvalidToken`."""
         # Expiry is compared below: the library knows only the machine's clock, not ours.
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_aud": False}
         try:
@@ -127,9 +125,7 @@ class Tokens:
         return User(claims["preferred_username"], frozenset(claims["realm_access"]["roles"]))
 
     def _public_jwk(self) -> dict[str, Any]:
-        assert self._key is not None
         return RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
 
     def _sign(self, claims: dict[str, Any]) -> str:
-        assert self._key is not None
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.key_id})

@@ -1,14 +1,13 @@
 """What the parts of one running stand-in share, made once per application."""
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from demo.ars.clock import ArchiveClock
-from demo.ars.config import LEGACY_STATUS_NAMES, PROFILES, Profile, StandInConfig
+from demo.ars.config import LEGACY_STATUS_NAMES, StandInConfig
 from demo.ars.faults import FaultRules
 from demo.ars.folders import Folders
 from demo.ars.store import Store
@@ -43,24 +42,20 @@ class GuidLocks:
         self._until.clear()
 
 
-@dataclass
 class World:
-    """One stand-in: its settings, its truth (store, folders) and its short memory."""
+    """One stand-in: its settings, its lasting state (store, folders) and what a restart loses."""
 
-    config: StandInConfig
-    clock: ArchiveClock
-    store: Store
-    tokens: Tokens
-    folders: Folders
-    faults: FaultRules
-    creating: GuidLocks
-    opening: GuidLocks
-    disk_mb: int
-    ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def profile(self) -> Profile:
-        return PROFILES[self.config.profile]
+    def __init__(self, config: StandInConfig) -> None:
+        self.config = config
+        self.clock = ArchiveClock()
+        self.store = Store(config.database_url)
+        self.tokens = Tokens(config, self.clock)
+        self.folders = Folders(config.share_dir, config.erda_dir)
+        self.faults = FaultRules()
+        self.creating = GuidLocks(self.clock)
+        self.opening = GuidLocks(self.clock)
+        self.disk_mb = config.disk_mb
+        self.ticking = asyncio.Lock()
 
     def called(self, status: str) -> str:
         """The name clients are shown for an internal status."""
@@ -71,21 +66,6 @@ class World:
         """Lose what a restart loses."""
         self.creating.clear()
         self.opening.clear()
-
-
-def make_world(config: StandInConfig) -> World:
-    clock = ArchiveClock()
-    return World(
-        config=config,
-        clock=clock,
-        store=Store(config.database_url),
-        tokens=Tokens(config, clock),
-        folders=Folders(config.share_dir, config.erda_dir),
-        faults=FaultRules(),
-        creating=GuidLocks(clock),
-        opening=GuidLocks(clock),
-        disk_mb=config.disk_mb,
-    )
 
 
 def world_of(request: Request) -> World:

@@ -10,12 +10,12 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.flow_runs import arun_deployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -33,8 +33,8 @@ from track.schema.database import transact
 SITE = "slurm"
 """The name that asks for a Slurm of our own, unless the sites file has a site called so."""
 
-PREPARED_S = 300.0
-RECORDED_S = 20.0
+MAX_PREPARE_SECONDS = 300.0
+MAX_RECORD_SECONDS = 20.0
 
 ATTEMPTS = text("""
     SELECT b.key || ' ' || t.member AS task, t.id AS attempt, t.outcome
@@ -101,17 +101,8 @@ def the_site(lab: SlurmLab, addresses: Addresses) -> Site:
 
 async def make_known(settings: Settings, engine: AsyncEngine, site: Site, lab: SlurmLab) -> None:
     """Save the block and the site; the service that drives sites finds both by itself."""
-    hop = lab.sshd.hop
-    block = SlurmSite(
-        host=hop.host,
-        port=hop.port,
-        user=hop.user,
-        private_key=SecretStr(hop.private_key),
-        host_key=hop.host_key,
-    )
-    await block.save(SITE, overwrite=True)
-    sites = [*read_sites(settings), site]
-    await transact(engine, load_sites, sites, actor="demo")
+    await SlurmSite(**asdict(lab.sshd.hop)).save(SITE, overwrite=True)
+    await transact(engine, load_sites, [*read_sites(settings), site], actor="demo")
 
 
 async def prepare(site: Site) -> None:
@@ -119,7 +110,7 @@ async def prepare(site: Site) -> None:
     run = await arun_deployment(
         "operate/prepare-site",
         parameters={"by": "demo", "site": site.name},
-        timeout=PREPARED_S,
+        timeout=MAX_PREPARE_SECONDS,
         poll_interval=0.5,
     )
     if run.state is None or run.state.type != StateType.COMPLETED:
@@ -130,8 +121,7 @@ async def prepare(site: Site) -> None:
 async def forget(settings: Settings, engine: AsyncEngine, site: Site) -> None:
     """Take the block and the site away, and note that its folders are gone."""
     await SlurmSite.adelete(SITE)
-    others = read_sites(settings)
-    await transact(engine, load_sites, others, actor="demo")
+    await transact(engine, load_sites, read_sites(settings), actor="demo")
     await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
 
 
@@ -145,14 +135,14 @@ async def held_against(engine: AsyncEngine, lab: SlurmLab, since: datetime) -> l
     wanted = {row.task: row.attempt for row in rows}
     recorded: Counter[str] = Counter()
     with suppress(TimeoutError):
-        async with asyncio.timeout(RECORDED_S):
+        async with asyncio.timeout(MAX_RECORD_SECONDS):
             while not wanted.keys() <= recorded.keys():  # a job is recorded after its last word
                 await asyncio.sleep(0.2)
                 recorded = Counter(each.task for each in lab.records())
     return list(_faults(wanted, recorded))
 
 
-async def time_there(engine: AsyncEngine) -> datetime:
+async def database_time(engine: AsyncEngine) -> datetime:
     """The database's own time, the only one that is compared."""
     async with engine.connect() as tx:
         now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()

@@ -93,18 +93,19 @@ def running_sshd(
             generate_key(folder / name)
     (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
     seen = {"HOME": str(home), **(environment or {})}
-    server = Sshd(folder, unused_port(LOOPBACK), None, seen)  # type: ignore[arg-type]
-    (folder / "sshd_config").write_text(_config(server, options))
+    port = unused_port(LOOPBACK)
+    (folder / "sshd_config").write_text("\n".join([*options, _config(folder, port, seen)]))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     with (folder / "sshd.log").open("ab") as log:
-        server.process = subprocess.Popen(
+        process = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
             env={**os.environ, **(given or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
+    server = Sshd(folder, port, process, seen)
     try:
         _await_banner(server)
         yield server
@@ -112,29 +113,24 @@ def running_sshd(
         server.stop()
 
 
-def _config(server: Sshd, options: tuple[str, ...]) -> str:
-    folder = server.folder
-    seen = " ".join(f'{name}="{value}"' for name, value in server.environment.items())
-    return "\n".join(
-        [
-            *options,
-            f"Port {server.port}",
-            "ListenAddress 127.0.0.1",
-            f"HostKey {folder}/host_key",
-            f"PidFile {folder}/sshd.pid",
-            f"AuthorizedKeysFile {folder}/authorized_keys",
-            f"SetEnv {seen}",
-            "StrictModes no",
-            "UsePAM no",
-            "PasswordAuthentication no",
-            "KbdInteractiveAuthentication no",
-            "PermitRootLogin prohibit-password",
-            "PrintMotd no",
-            "UseDNS no",
-            "LogLevel VERBOSE",
-            "",
-        ]
-    )
+def _config(folder: Path, port: int, environment: Mapping[str, str]) -> str:
+    seen = " ".join(f'{name}="{value}"' for name, value in environment.items())
+    return f"""\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/authorized_keys
+SetEnv {seen}
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+PrintMotd no
+UseDNS no
+LogLevel VERBOSE
+"""
 
 
 def _await_banner(server: Sshd) -> None:

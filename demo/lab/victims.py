@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 import psycopg
 
@@ -64,7 +65,7 @@ KINDS: dict[str, Callable[[Settings], list[int]]] = {
     "dispatcher": dispatchers,
     "runner": runners,
     "everything": everything,
-    **{name: lambda settings, it=name: service(settings, it) for name in SERVICES},  # type: ignore[misc]
+    **{name: partial(service, name=name) for name in SERVICES},
 }
 """Who can be killed, by name."""
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from demo.specimens.lettering import text_width, write
 
+Modules = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+
 
 class Symbology(StrEnum):
     """The three kinds of code, named as the barcode reader names them."""
@@ -42,26 +44,20 @@ def sticker(text: str, symbology: Symbology, *, module: int = 8) -> Image.Image:
     return label
 
 
-def _modules(text: str, symbology: Symbology) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
+def _modules(text: str, symbology: Symbology) -> Modules:
     """One pixel per module, 0 dark, 255 light, quiet zone included."""
-    match symbology:
-        case Symbology.QR_CODE:
-            symbol = segno.make_qr(text, error="m")
-            rows = [list(row) for row in symbol.matrix_iter(scale=1, border=4)]
-            return np.where(np.array(rows, dtype=np.uint8) > 0, 0, 255).astype(np.uint8)
-        case Symbology.DATA_MATRIX:
-            created = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.DataMatrix)
-            bare = np.array(zxingcpp.write_barcode_to_image(created, add_quiet_zones=False))
-            return np.pad(bare, 3, constant_values=255)
-        case Symbology.CODE_128:
-            created = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.Code128)
-            bars = np.array(zxingcpp.write_barcode_to_image(created, add_quiet_zones=False))
-            return np.pad(bars[:1], ((0, 0), (12, 12)), constant_values=255)
+    if symbology is Symbology.QR_CODE:
+        symbol = segno.make_qr(text, error="m")
+        rows = [list(row) for row in symbol.matrix_iter(scale=1, border=4)]
+        return np.where(np.array(rows, dtype=np.uint8) > 0, 0, 255).astype(np.uint8)
+    created = zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, symbology))
+    bare = np.array(zxingcpp.write_barcode_to_image(created, add_quiet_zones=False))
+    if symbology is Symbology.CODE_128:
+        return np.pad(bare[:1], ((0, 0), (12, 12)), constant_values=255)
+    return np.pad(bare, 3, constant_values=255)
 
 
-def _scaled(
-    modules: "np.ndarray[tuple[int, int], np.dtype[np.uint8]]", symbology: Symbology, module: int
-) -> Image.Image:
+def _scaled(modules: Modules, symbology: Symbology, module: int) -> Image.Image:
     small = Image.fromarray(modules)
     if symbology is Symbology.CODE_128:
         bars = small.resize((small.width * module, module * 18), Image.Resampling.NEAREST)

@@ -95,16 +95,10 @@ def find_photographs(source_folder: Path, now: datetime) -> tuple[list[Photograp
         raise PhotographError(
             f"{source_folder} is not a folder. Give SESSION a folder that holds JPEG or TIFF files."
         )
-    photographs, left_out = [], []
-    for path in sorted(source_folder.rglob("*")):
-        if path.is_dir():
-            continue
-        found = _examine(path, source_folder, now.tzinfo)
-        if isinstance(found, Photograph):
-            photographs.append(found)
-        else:
-            left_out.append(found)
-    return photographs, left_out
+    paths = (path for path in sorted(source_folder.rglob("*")) if not path.is_dir())
+    found = [_examine(path, source_folder, now.tzinfo) for path in paths]
+    photographs = [each for each in found if isinstance(each, Photograph)]
+    return photographs, [each for each in found if isinstance(each, LeftOut)]
 
 
 def _examine(path: Path, source_folder: Path, zone: tzinfo | None) -> Photograph | LeftOut:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from PIL import Image, ImageDraw, ImageFilter
 
 from demo.specimens.flora import Habit, Species
-
-Colour = tuple[int, int, int]
+from demo.specimens.furniture import Colour
 
 UP = complex(0, -1)
 DRIED_GREENS: tuple[Colour, ...] = ((98, 102, 56), (112, 108, 62), (88, 96, 58), (122, 112, 70))

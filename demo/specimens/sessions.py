@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
 from demo.specimens.codes import PrintedCode, Symbology
 from demo.specimens.documents import Capture, as_text, document_v2, document_v3
 from demo.specimens.folders import finished_path, session_folder
-from demo.specimens.sheets import DrawnSheet, Order, SheetKind, draw_sheet, encoded
+from demo.specimens.sheets import Codes, DrawnSheet, Order, SheetKind, draw_sheet, encoded
 from schemas.guid import Guid
 
 DIGITISER = "Søren Ærøskøbing"
@@ -44,7 +45,7 @@ class Plan:
     """One specimen of the set. `codes` are (prefix, symbology); equal `gathering`, equal label."""
 
     gathering: int
-    codes: tuple[tuple[str, Symbology], ...]
+    codes: Codes
     suffix: str = ".jpg"
     kind: SheetKind = SheetKind.SPECIMEN
     version: int = 2
@@ -81,7 +82,6 @@ class SampleSession:
     """A session on the N-Drive, and what is expected of it by guid."""
 
     path: Path
-    workstation: str
     expectations: Mapping[str, Expectation]
 
 
@@ -130,35 +130,23 @@ def write_sample_session(
             expectations[capture.guid] = _expectation(n, plans, captures, codes, sheet)
     return SampleSession(
         path=finished_path(ndrive_root, workstation, now),
-        workstation=workstation,
         expectations=MappingProxyType(expectations),
     )
 
 
-def _codes(
-    plans: tuple[Plan, ...], chance: random.Random
-) -> list[tuple[tuple[str, Symbology], ...]]:
+def _codes(plans: tuple[Plan, ...], chance: random.Random) -> list[Codes]:
     """The text of every code; a disposable label is the same on all sheets of its link."""
-    catalogue = FIRST_CATALOGUE_NUMBER + chance.randrange(1000, 500_000)
-    disposable = f"DISP-{chance.randrange(1_000_000):06}"
-    label = f"LBL-{chance.randrange(1_000_000):06}"
-    codes = []
-    for plan in plans:
-        printed = []
-        for prefix, symbology in plan.codes:
-            match prefix:
-                case "DISP-":
-                    text = disposable
-                case "LBL-":
-                    text = label
-                case "DEVICE-TARGET-":
-                    text = "DEVICE-TARGET-0001"
-                case _:
-                    text = f"{prefix}{catalogue:08}"
-                    catalogue += 1
-            printed.append((text, symbology))
-        codes.append(tuple(printed))
-    return codes
+    catalogue = count(FIRST_CATALOGUE_NUMBER + chance.randrange(1000, 500_000))
+    same = {
+        "DISP-": f"DISP-{chance.randrange(1_000_000):06}",
+        "LBL-": f"LBL-{chance.randrange(1_000_000):06}",
+        "DEVICE-TARGET-": "DEVICE-TARGET-0001",
+    }
+
+    def text(prefix: str) -> str:
+        return same.get(prefix) or f"{prefix}{next(catalogue):08}"
+
+    return [tuple((text(prefix), kind) for prefix, kind in plan.codes) for plan in plans]
 
 
 def _capture(
@@ -192,7 +180,7 @@ def _expectation(
     n: int,
     plans: tuple[Plan, ...],
     captures: list[Capture],
-    codes: list[tuple[tuple[str, Symbology], ...]],
+    codes: list[Codes],
     sheet: DrawnSheet,
 ) -> Expectation:
     """What becomes of specimen `n`; a label ends with the barcodes of the specimens it links."""
@@ -223,5 +211,5 @@ def _expectation(
     )
 
 
-def _specimens(codes: tuple[tuple[str, Symbology], ...]) -> tuple[str, ...]:
+def _specimens(codes: Codes) -> tuple[str, ...]:
     return tuple(text for text, _ in codes if text.startswith("NHMD-"))

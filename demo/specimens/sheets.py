@@ -29,6 +29,9 @@ STAMP = "MUS. BOT. HAUN."
 TABLE = (58, 59, 62)
 PAPER_WHITE = (238, 232, 215)
 
+Codes = tuple[tuple[str, Symbology], ...]
+"""The text and the kind of each code on a sheet."""
+
 
 class SheetKind(StrEnum):
     """What was put on the copy stand; the words of `asset_subject`."""
@@ -44,7 +47,7 @@ class Order:
 
     seed: int
     number: int
-    codes: tuple[tuple[str, Symbology], ...]
+    codes: Codes
     kind: SheetKind = SheetKind.SPECIMEN
     ppi: int = 300
 
@@ -147,9 +150,7 @@ def _mount_plant(table: Image.Image, about: Gathering, chance: random.Random) ->
     return box
 
 
-def _stick_codes(
-    table: Image.Image, codes: tuple[tuple[str, Symbology], ...]
-) -> tuple[PrintedCode, ...]:
+def _stick_codes(table: Image.Image, codes: Codes) -> tuple[PrintedCode, ...]:
     """Stickers in the bottom left corner of the paper, the first one topmost."""
     cards = [
         sticker(text, symbology, module=5 if symbology is Symbology.CODE_128 else 9)

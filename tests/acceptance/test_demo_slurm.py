@@ -12,7 +12,7 @@ import pytest
 
 from demo.lab.slurm import SITE
 from demo.lab.slurm_lab import MISSING, installed
-from demo.run import PATIENCE_S
+from demo.run import MAX_SECONDS
 from refinery import state
 from refinery.processes import marked
 from tests.support.stack import Stack
@@ -67,7 +67,7 @@ def shown(stack: Stack) -> Shown:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=MAX_SECONDS,
         check=False,
     )
     return Shown(stack, done)

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from demo.ars import StandInConfig
 from demo.ars.app import create_app
+from demo.ars.config import StandInConfig
 from tests.support.ports import free_port
 from tests.support.serving import served
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from demo.ars.app import mounts
-from demo.ars.world import make_world
+from demo.ars.world import World
 from tests.integration.demo.ars.stand_in import Archive, configure
 from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations
 
-WORLD = make_world(configure(Path("unused"), "postgresql+psycopg://unused")[0])
+WORLD = World(configure(Path("unused"), "postgresql+psycopg://unused")[0])
 OPERATIONS = {
     (mount.path, label): operation
     for mount in mounts(WORLD)

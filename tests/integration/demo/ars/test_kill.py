@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from demo.ars import StandInConfig
+from demo.ars.config import StandInConfig
 from refinery.local.postgres import EmbeddedPostgres
 from tests.integration.demo.ars.stand_in import Archive, configure
 
@@ -21,7 +21,8 @@ PATIENCE_S = 60.0
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from demo.ars import StandInConfig, serve
+from demo.ars.app import serve
+from demo.ars.config import StandInConfig
 given = json.load(sys.stdin)
 folders = {key: Path(given[key]) for key in ("share_dir", "erda_dir")}
 config = StandInConfig(**(given["config"] | folders))

@@ -37,7 +37,7 @@ def documents(session: SampleSession) -> dict[str, dict[str, object]]:
 
 
 def test_the_eight_lie_in_pairs_in_a_folder_named_by_the_time(session: SampleSession) -> None:
-    assert session.path.parent.name == session.workstation == "WORKHERB0001"
+    assert session.path.parent.name == "WORKHERB0001"
     assert [folder.name for folder in session.path.parent.iterdir()] == ["2026-11-21_10-15-00"]
     wanted = {f"{guid}.json" for guid in session.expectations}
     wanted |= {expected.file_name for expected in session.expectations.values()}
