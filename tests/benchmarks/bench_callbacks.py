@@ -1,7 +1,7 @@
 """Callbacks per second, each committed with all that follows, against a bare INSERT and commit.
 
 Both are answered by the same server process with the same framework, body and engine, over
-real connections, in turns within one run. `measure()` prints nothing and returns the figures.
+real connections, in turns within one run.
 """
 
 import asyncio
@@ -25,10 +25,11 @@ from api.clusters import create_app
 from api.context import Here
 from refinery.local.postgres import EmbeddedPostgres
 from schemas.attempts import Complete
+from tests.benchmarks.rows import Row
 from tests.support.callbacks import KEYS, cluster_config
 from tests.support.clusters import temporary_folder
 from tests.support.events_server import EventsServer
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 from tests.support.world import World, new
 from track.records.inbox import Received, receive
 from track.schema.database import make_engine
@@ -54,20 +55,22 @@ RUNNING = """
 """
 
 
-async def measure() -> dict[str, float]:
-    """Callbacks and bare inserts per second (medians), and their ratio."""
+async def measure() -> list[Row]:
+    """One row: callbacks and bare inserts per second, medians."""
     with temporary_folder() as folder:
         cluster = EmbeddedPostgres(folder / "state", home=folder / "pg")
         cluster.start()
         try:
             cluster.ensure_database("bench")
             upgrade(cluster.url("bench"))
-            return await _measure(cluster.url("bench"), folder)
+            callbacks, inserts = await _measure(cluster.url("bench"), folder)
         finally:
             cluster.stop()
+    what = "callbacks committed ÷ bare INSERT and commit, same server"
+    return [Row(what, callbacks, inserts, target=0.4, unit="per s", at_least=True)]
 
 
-async def _measure(url: str, folder: Path) -> dict[str, float]:
+async def _measure(url: str, folder: Path) -> tuple[float, float]:
     engine = make_engine(url)
     try:
         attempts = await _prepare(engine)
@@ -80,8 +83,8 @@ async def _measure(url: str, folder: Path) -> dict[str, float]:
         await engine.dispose()
     if applied != len(attempts):
         raise AssertionError(f"{applied} of {len(attempts)} callbacks were applied")
-    callbacks, inserts = (statistics.median(side) for side in rates)
-    return {"callbacks_s": callbacks, "inserts_s": inserts, "ratio": callbacks / inserts}
+    callbacks, inserts = rates
+    return statistics.median(callbacks), statistics.median(inserts)
 
 
 async def _prepare(engine: AsyncEngine) -> list[int]:

@@ -83,9 +83,3 @@ async def _finish(engine: AsyncEngine, job_id: int) -> float:
     ready = await transact(engine, verbs.finish, job_id, actor="bench")
     assert len(ready) == 1
     return time.perf_counter() - begun
-
-
-async def test_both_sides_are_measured() -> None:
-    (row,) = await measure(quick=True)
-    assert row.ours > 0
-    assert row.theirs is not None and row.theirs > 0

@@ -46,10 +46,7 @@ class Round:
 
 
 async def measure(system: System, *, quick: bool = False) -> list[Row]:
-    """The ratio of wall clocks, then what it is made of.
-
-    `quick`: one picture, once.
-    """
+    """The ratio of wall clocks, then what it is made of; `quick`: one picture, once."""
     rounds, assets = (1, 1) if quick else (ROUNDS, ASSETS)
     async with (
         FlowProcess.start(system.settings, system.addresses) as flows,

@@ -224,8 +224,8 @@ async def submitted(link: SshLink, line: str) -> None:
         raise RuntimeError(answer.stderr.decode(errors="replace"))
 
 
-def run() -> list[Row]:
-    """Measure; nothing where Slurm is not installed."""
+def measure() -> list[Row]:
+    """What is claimed; nothing where Slurm is not installed."""
     if not installed():
         return []
     with (
@@ -238,7 +238,7 @@ def run() -> list[Row]:
         url = cluster.url("bench")
         upgrade(url)
 
-        async def measure() -> list[Row]:
+        async def rows() -> list[Row]:
             engine = make_engine(url)
             try:
                 world = await World.make(engine, PIPELINE)
@@ -252,4 +252,4 @@ def run() -> list[Row]:
             finally:
                 await engine.dispose()
 
-        return asyncio.run(measure())
+        return asyncio.run(rows())

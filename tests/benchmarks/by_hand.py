@@ -15,7 +15,7 @@ from hpc.tokens import Keys
 from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
 from schemas.sites import Site
-from tests.support.sites import DRIVEN
+from tests.support.world import DRIVEN, document
 from track.commands.assets import NewAsset, register_assets
 from track.commands.pipelines import load_pipelines
 from track.jobs.sites import load_sites, read_sites
@@ -84,24 +84,11 @@ async def register(engine: AsyncEngine, session: UUID, stages: int, assets: int)
     async def write(tx: AsyncConnection) -> None:
         await register_assets(tx, session, new, actor="benchmark")
         for guid in guids:
-            await create_document(
-                tx, guid, read_document(_document(guid, pipeline)), actor="benchmark"
-            )
+            arrived = read_document(document(guid, pipeline_name=pipeline))
+            await create_document(tx, guid, arrived, actor="benchmark")
             await mark_pushed(tx, guid, 1)
 
     await transact(engine, write)
-
-
-def _document(guid: str, pipeline: str) -> dict[str, Any]:
-    return {
-        "asset_guid": guid,
-        "institution": "NHMD",
-        "collection": "Vascular plants",
-        "pipeline_name": pipeline,
-        "workstation_name": "WORKHERB0001",
-        "file_format": "tif",
-        "tags": {"metadataTemplate": "v3"},
-    }
 
 
 async def queued(engine: AsyncEngine, session: UUID) -> list[RowMapping]:
