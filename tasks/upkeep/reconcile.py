@@ -203,7 +203,7 @@ async def end_orphans(client: PrefectClient, engine: AsyncEngine, patience: time
 
     A dispatch run that never had a dispatcher, and began long ago, died before its lease.
     """
-    why = await transact(engine, healing.dead_runs, patience, WITHIN=within=ENDED_WITHIN=WITHIN)
+    why = await transact(engine, healing.dead_runs, patience, within=ENDED_WITHIN)
     ended = 0
     for chunk in _chunks(list(why)):
         for which in (_children_of(chunk), _these(chunk)):

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.support.ports import free_port
-from tests.support.serving import served
+from tests.support.serving import free_port, served
 
 VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 OF_ONE_HOP = {"host", "connection", "content-length", "transfer-encoding", "content-encoding"}

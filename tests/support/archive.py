@@ -14,8 +14,7 @@ from blocks.ars_client import ArsAddress
 from demo.ars.app import create_app
 from demo.ars.config import ProfileName, StandInConfig
 from refinery.local.postgres import EmbeddedPostgres
-from tests.support.ports import free_port
-from tests.support.serving import served
+from tests.support.serving import free_port, served
 
 SECRET = "the secret of a test"
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import ClusterApi, create_app
@@ -19,8 +18,7 @@ from api.context import TokenSource
 from hpc.runner.client import REFUSALS, is_grant, is_outcome, is_refusal, is_token
 from hpc.tokens import Keys
 from refinery.announcer import announcing
-from tests.support.sites import install_sites
-from tests.support.world import HERE, World, new
+from tests.support.world import HERE, World, install_sites, new
 from track.jobs import verbs
 from track.schema.database import transact
 
@@ -159,9 +157,7 @@ class Cluster:
 
     async def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """The rows of a query."""
-        async with self.engine.connect() as connection:
-            result = await connection.execute(text(statement), values)
-            return [dict(row._mapping) for row in result]
+        return await self.world.rows(statement, **values)
 
     async def inbox(self, kind: str) -> list[str]:
         """What became of the callbacks of a kind, in order."""

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -40,18 +40,18 @@ class DelayProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            far = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
-        mine = {writer, far[1]}
+        mine = {writer, far_writer}
         self._writers |= mine
         try:
             # A group waits for both ways, also after one of them failed: a pump left behind
             # would belong to nobody and be collected in the middle of some other test.
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pump(reader, far[1], self._count_up))
-                ways.create_task(self._pump(far[0], writer, self._down))
+                ways.create_task(self._pump(reader, far_writer, up=True))
+                ways.create_task(self._pump(far_reader, writer, up=False))
         except* (OSError, _Cut, asyncio.CancelledError):
             # asyncio's streams would complain of a handler that was cancelled.
             for each in mine:
@@ -61,34 +61,29 @@ class DelayProxy:
             for each in mine:
                 each.close()
 
-    def _count_up(self, size: int) -> int:
-        """How many of `size` bytes still go through."""
-        allowed = size
+    def _count(self, size: int, *, up: bool) -> int:
+        """Count so many bytes; how many of them go through."""
+        if not up:
+            self.received += size
+            return size
         if self.cut_after is not None:
-            allowed = min(size, self.cut_after)
-            self.cut_after -= allowed
-        self.sent += allowed
-        return allowed
-
-    def _down(self, size: int) -> int:
-        self.received += size
+            size = min(size, self.cut_after)
+            self.cut_after -= size
+        self.sent += size
         return size
 
     async def _pump(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        count: Callable[[int], int],
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
     ) -> None:
         queue: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue()
         forward = asyncio.ensure_future(self._forward(queue, writer))
         try:
             while piece := await reader.read(65536):
-                allowed = count(len(piece))
-                if allowed:
-                    queue.put_nowait((time.monotonic() + self.one_way_s, piece[:allowed]))
+                due = time.monotonic() + self.one_way_s
+                if allowed := self._count(len(piece), up=up):
+                    queue.put_nowait((due, piece[:allowed]))
                 if allowed < len(piece):
-                    queue.put_nowait((time.monotonic() + self.one_way_s, None))
+                    queue.put_nowait((due, None))
                     self.cut_after = None
                     self.cuts += 1
                     await forward

@@ -1,11 +1,12 @@
 """Sessions side by side under one throttle, each claimed for and parked by hand."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.pipeline.load import Pipeline
 from tests.support.world import World, new
@@ -30,37 +31,32 @@ def pipeline(**throttle: int) -> dict[str, Any]:
 
 
 @dataclass
-class Museum:
-    """Any number of sessions of one pipeline."""
+class Sessions:
+    """Any number of sessions of one pipeline; `sql` runs a statement on their database."""
 
     engine: AsyncEngine
+    sql: Callable[..., Awaitable[list[tuple[object, ...]]]]
     dispatchers: dict[UUID, UUID] = field(default_factory=dict)
     _worlds: dict[UUID, World] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, engine: AsyncEngine, **throttle: int) -> "Museum":
-        """A museum whose pipeline has this throttle, without a session."""
+    async def open(cls, engine: AsyncEngine, **throttle: int) -> "Sessions":
+        """No session yet, of a pipeline that has this throttle."""
         made = await World.make(engine, pipeline(**throttle))
-        await made.sql("DELETE FROM track.dispatcher")
-        await made.sql("DELETE FROM track.history")
-        await made.sql("DELETE FROM track.session")
-        return cls(engine)
+        for table in ("dispatcher", "history", "session"):
+            await made.sql(f"DELETE FROM track.{table}")
+        return cls(engine, made.sql)
 
     async def throttle(self, **throttle: int) -> None:
         """Give the pipeline another throttle."""
         known = [Pipeline.model_validate(pipeline(**throttle))]
         await transact(self.engine, load_pipelines, known, actor="t")
 
-    async def session(self, *guids: str, **fields: object) -> UUID:
+    async def add(self, *guids: str, **fields: object) -> UUID:
         """A registered session of these specimens that nobody is at."""
-        name = f"/n/W/{guids[0]}"
-
-        async def work(tx: AsyncConnection) -> UUID:
-            opened = await open_session(tx, path=name, workstation="W", listing_hash="h", actor="t")
-            assert opened is not None
-            return opened
-
-        session_id = await transact(self.engine, work)
+        opened = {"path": f"/n/W/{guids[0]}", "workstation": "W", "listing_hash": "h", "actor": "t"}
+        session_id = await transact(self.engine, open_session, **opened)
+        assert session_id is not None
         world = World(self.engine, session_id, session_id)
         await world.register(*(new(guid, **fields) for guid in guids))
         await transact(self.engine, mark_registered, session_id)
@@ -90,16 +86,8 @@ class Museum:
     async def put_off(self, session_id: UUID, found: Claim, *, delay_s: float) -> None:
         """Its dispatcher puts a claimed job off without using a try."""
         guard = Guard(dispatcher_id=self.dispatchers[session_id])
-        await transact(
-            self.engine,
-            verbs.try_again,
-            found.job_id,
-            actor="t",
-            why="away",
-            uses_try=False,
-            guard=guard,
-            delay_s=delay_s,
-        )
+        how: Any = {"actor": "t", "why": "away", "uses_try": False, "guard": guard}
+        await transact(self.engine, verbs.try_again, found.job_id, delay_s=delay_s, **how)
 
     async def park(self, session_id: UUID) -> Outlook:
         """Its dispatcher, if it has one, gives up the lease, and looks once more."""
@@ -122,9 +110,4 @@ class Museum:
 
     async def neglected(self) -> list[UUID]:
         """What reconcile finds with a minute's patience."""
-        minute = timedelta(minutes=1)
-        return await transact(self.engine, healing.neglected, minute)
-
-    async def sql(self, statement: str, **values: object) -> list[tuple[object, ...]]:
-        """Run one statement and return its rows."""
-        return await World(self.engine, UUID(int=0), UUID(int=0)).sql(statement, **values)
+        return await transact(self.engine, healing.neglected, timedelta(minutes=1))

@@ -22,10 +22,9 @@ from hpc.transport.breaker import Breaker
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config
-from tests.support.events_server import EventsServer, serving
-from tests.support.ports import free_port
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.events_server import EventsServer
+from tests.support.serving import free_port, serving
+from tests.support.world import World, install_sites, new
 from track.schema.database import transact
 
 ROOT = Path(__file__).parents[2]
@@ -89,30 +88,17 @@ class SlurmSite:
         """A new driver with a connection of its own."""
         wire = wire or SshLink(self.lab.sshd.address(port=self.port), breaker=Eager())
         path = runner or build_runner(self.root.parent / "built")
-        made = SlurmDriver(
-            self.site,
-            self.engine,
-            KEYS,
-            self.callback if callback is None else callback,
-            path,
-            wire,
-            **more,
-        )
+        url = self.callback if callback is None else callback
+        made = SlurmDriver(self.site, self.engine, KEYS, url, path, wire, **more)
         self.drivers.append(made)
         return made
 
-    async def install(self) -> None:
-        """Make the site known."""
-        await transact(self.engine, install_sites, [self.site])
-
     async def queue(self, *guids: str, stage: str = "clean") -> list[int]:
         """Register assets and hand a stage of each to the site; the attempts."""
-        return [await self._queue(guid, stage) for guid in guids]
-
-    async def _queue(self, guid: str, stage: str) -> int:
-        await self.world.register(new(guid))
-        await self.world.describe(guid)
-        return await self.enqueue(guid, stage)
+        for guid in guids:
+            await self.world.register(new(guid))
+            await self.world.describe(guid)
+        return [await self.enqueue(guid, stage) for guid in guids]
 
     async def enqueue(self, guid: str, stage: str = "clean") -> int:
         """Claim a ready job and put it into the site's queue; its attempt."""
@@ -126,7 +112,7 @@ class SlurmSite:
 
     async def attempts(self, guid: str, stage: str = "clean") -> list[dict[str, Any]]:
         """All attempts of a job, in order."""
-        rows = await self.world.sql(
+        return await self.world.rows(
             "SELECT t.id, t.n, t.outcome, t.message, t.exit_code, t.external_id, t.started_by"
             " FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
             " JOIN track.stage s ON s.id = j.stage_id"
@@ -134,17 +120,13 @@ class SlurmSite:
             g=guid,
             s=stage,
         )
-        names = ("id", "n", "outcome", "message", "exit_code", "external_id", "started_by")
-        return [dict(zip(names, row, strict=True)) for row in rows]
 
     async def batches(self) -> list[dict[str, Any]]:
         """All batches, in order."""
-        rows = await self.world.sql(
-            "SELECT id, key, state, external_id, cardinality(members), resources, ended_at"
+        return await self.world.rows(
+            "SELECT id, key, state, external_id, cardinality(members) AS size, resources, ended_at"
             " FROM track.batch ORDER BY id"
         )
-        names = ("id", "key", "state", "external_id", "size", "resources", "ended_at")
-        return [dict(zip(names, row, strict=True)) for row in rows]
 
     async def drive(
         self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = PATIENCE_S
@@ -211,7 +193,7 @@ async def slurm_site(
             world = await World.make(engine, PIPELINE)
             root = lab.root(uuid4().hex[:8])
             made = SlurmSite(lab, engine, world, callback, database, root, prefect, options=options)
-            await made.install()
+            await transact(engine, install_sites, [made.site])
             try:
                 yield made
             finally:

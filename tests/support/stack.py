@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ class Stack:
 
     folder: Path
     environment: dict[str, str]
-    _notes: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
@@ -116,31 +115,19 @@ class Stack:
 
     def shared(self) -> set[str]:
         """The assets that have an open share at the archive."""
-        url = self.addresses.ars_database.replace("postgresql+psycopg://", "postgresql://")
-        with psycopg.connect(url, connect_timeout=60) as connection:
-            return {str(guid) for (guid,) in connection.execute(OPEN_SHARES.encode())}
+        return {row["asset_guid"] for row in self.archive_rows(OPEN_SHARES)}
 
     def _archive(self, path: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._archive_token}"}
-        answer = httpx.get(self.addresses.ars + path, headers=headers, timeout=60)
-        answer.raise_for_status()
-        return answer
-
-    @property
-    def _archive_token(self) -> str:
-        """A token drawn as any client does; kept for a while, since it is good for minutes."""
-        until, token = self._notes.get("token", (0.0, ""))
-        if time.monotonic() > until:
-            address = connections.archive(self.settings, self.addresses).address()
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": address.client_id,
-                "client_secret": address.client_secret,
-            }
-            answer = httpx.post(address.token_endpoint, data=form, timeout=60)
-            token = answer.raise_for_status().json()["access_token"]
-            self._notes["token"] = (time.monotonic() + 120, token)
-        return str(token)
+        address = connections.archive(self.settings, self.addresses).address()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": address.client_id,
+            "client_secret": address.client_secret,
+        }
+        with httpx.Client(timeout=60) as http:
+            token = http.post(address.token_endpoint, data=form).raise_for_status().json()
+            headers = {"Authorization": f"Bearer {token['access_token']}"}
+            return http.get(self.addresses.ars + path, headers=headers).raise_for_status()
 
 
 def _rows(url: str, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:

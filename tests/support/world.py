@@ -1,5 +1,6 @@
 """A small world for tests of the track database: pipelines, a session, assets, verbs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,20 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.metadata.document import read_document
 from schemas.pipeline.load import Pipeline
 from schemas.sites import Site
-from tests.support.sites import install_sites
 from track.commands.assets import NewAsset, Registered, register_assets
 from track.commands.back_fill import back_fill
 from track.commands.pipelines import load_pipelines
 from track.jobs import verbs
 from track.jobs.claims import Claim, claim
 from track.jobs.moves import Guard
+from track.jobs.sites import load_sites
 from track.records.documents import create_document
 from track.records.sessions import open_session
 from track.schema.database import transact
 from track.schema.states import State
 from track.schema.tables import dispatcher, job, outbox, stage
 
+DRIVEN = text("UPDATE track.site SET seen_at = now() + interval '1 day' WHERE name = ANY(:names)")
 HERE = Site.model_validate({"site": "here", "kind": "local", "root": "/nowhere"})
+
+
+async def install_sites(tx: AsyncConnection, sites: Sequence[Site]) -> None:
+    """Make sites known, each as if its driver were at work."""
+    await load_sites(tx, sites, actor="test")
+    await tx.execute(DRIVEN, {"names": [each.name for each in sites]})
 
 
 async def edit(engine: AsyncEngine, *pipelines: dict[str, object]) -> list[str]:
@@ -97,15 +105,8 @@ class World:
 
     async def enqueue(self, job_id: int, site: str) -> int:
         """Put a claimed job into a site's queue; the attempt's id."""
-        who = self.dispatcher_id
-        return await transact(
-            self.engine,
-            verbs.enqueue_at_site,
-            job_id,
-            site,
-            dispatcher_id=who,
-            actor="test",
-        )
+        who: Any = {"dispatcher_id": self.dispatcher_id, "actor": "test"}
+        return await transact(self.engine, verbs.enqueue_at_site, job_id, site, **who)
 
     async def describe(self, *guids: str, **more: Any) -> None:
         """Give assets a document each."""
@@ -146,6 +147,12 @@ class World:
         async with self.engine.begin() as tx:
             result = await tx.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
+
+    async def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        """The rows of a query, by the names of their columns."""
+        async with self.engine.connect() as connection:
+            result = await connection.execute(text(statement), values)
+            return [dict(row) for row in result.mappings()]
 
 
 def document(guid: str, **more: Any) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from schemas.sites import Site
 from tests.support.at_site import complete, queue, start
 from tests.support.events_server import EventsServer
 from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
-from tests.support.sites import install_sites
 from tests.support.stack import Stack
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.schema.database import transact
 
 MANY = 300

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 from track.commands.operations import declare_lost

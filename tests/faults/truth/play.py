@@ -15,8 +15,7 @@ from tests.faults.truth.scripts import LateScripts
 from tests.faults.truth.silence import Silence
 from tests.faults.truth.turns import Turns
 from tests.faults.truth.world import BASE, SITES, Truth
-from tests.support.sites import install_sites
-from tests.support.world import edit
+from tests.support.world import edit, install_sites
 from track.commands import operations
 from track.jobs.outlook import outlook
 from track.schema.database import transact

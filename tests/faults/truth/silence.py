@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.faults.truth.world import SITES, Actor, Truth
-from tests.support.sites import DRIVEN
+from tests.support.world import DRIVEN
 from track.commands.site_health import note_silence, recover, seen
 from track.jobs.sites import is_driven
 

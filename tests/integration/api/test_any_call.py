@@ -18,8 +18,7 @@ from api.clusters import create_app
 from refinery.local.postgres import EmbeddedPostgres
 from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations
 from tests.support.callbacks import KEYS, Cluster, cluster_config
-from tests.support.ports import free_port
-from tests.support.serving import served
+from tests.support.serving import free_port, served
 from track.schema.database import make_engine
 from track.schema.migrations import upgrade
 

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
 from tests.support.callbacks import KEYS, Cluster, cluster_config
-from tests.support.events_server import EventsServer, serving
-from tests.support.ports import free_port
+from tests.support.events_server import EventsServer
+from tests.support.serving import free_port, serving
 
 
 async def test_health_names_what_works_and_what_waits(

@@ -26,8 +26,7 @@ from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
 from tests.support.flow_world import undispatched
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.jobs.batches import read_batches
 from track.jobs.batching import take_batches
 from track.schema.database import transact

@@ -12,7 +12,7 @@ from hpc import protocol
 from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Result, Start
 from tasks.dispatch.waiting import EventWaiter
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 from tests.support.world import World, new
 from track.jobs import verbs
 from track.schema.database import transact

@@ -16,7 +16,7 @@ from refinery.announcer import Announcer
 from schemas.attempts import Complete, Result, Start
 from schemas.pace import Pace
 from tests.support.flow_world import undispatched
-from tests.support.parked import Museum
+from tests.support.parked import Sessions
 from track.schema.database import transact
 
 PIPELINE = {
@@ -38,7 +38,7 @@ QUEUED = """
 class Worker:
     """Starts a dispatcher for every session that asks for one, as long as it has a place."""
 
-    museum: Museum
+    sessions: Sessions
     at_work: dict[UUID, asyncio.Task[object]] = field(default_factory=dict)
     endings: list[str | None] = field(default_factory=list)
 
@@ -46,7 +46,7 @@ class Worker:
         """Go on until cancelled."""
         asking = "SELECT id FROM track.session WHERE wake_requested_at IS NOT NULL"
         while True:
-            for (session_id,) in await self.museum.sql(f"{asking} ORDER BY wake_requested_at"):
+            for (session_id,) in await self.sessions.sql(f"{asking} ORDER BY wake_requested_at"):
                 assert isinstance(session_id, UUID)
                 if len(self.at_work) < PLACES and session_id not in self.at_work:
                     self.at_work[session_id] = asyncio.create_task(self._run(session_id))
@@ -62,12 +62,12 @@ class Worker:
 
 
 @pytest.fixture
-async def museum(blocks: Path, engine: AsyncEngine) -> Museum:
+async def sessions(blocks: Path, engine: AsyncEngine) -> Sessions:
     """Three sessions of one specimen, of which one may be in flight."""
     await undispatched(engine, PIPELINE)
-    made = await Museum.open(engine, assets_in_flight=1)
+    made = await Sessions.open(engine, assets_in_flight=1)
     for guid in "abc":
-        await made.session(guid)
+        await made.add(guid)
     await made.sql("UPDATE track.session SET wake_requested_at = now()")
     return made
 
@@ -82,9 +82,9 @@ async def clock(engine: AsyncEngine) -> AsyncIterator[Announcer]:
     await running
 
 
-async def until_queued(museum: Museum, but: set[int]) -> tuple[int, int]:
+async def until_queued(sessions: Sessions, but: set[int]) -> tuple[int, int]:
     while True:
-        for attempt_id, fence in await museum.sql(QUEUED):
+        for attempt_id, fence in await sessions.sql(QUEUED):
             assert isinstance(attempt_id, int) and isinstance(fence, int)
             if attempt_id not in but:
                 return attempt_id, fence
@@ -92,33 +92,33 @@ async def until_queued(museum: Museum, but: set[int]) -> tuple[int, int]:
 
 
 async def test_everybody_comes_to_an_end_with_two_places_and_one_in_flight(
-    museum: Museum, clock: Announcer
+    sessions: Sessions, clock: Announcer
 ) -> None:
-    worker = Worker(museum)
+    worker = Worker(sessions)
     working = asyncio.create_task(worker.work())
     seen: set[int] = set()
     try:
         async with asyncio.timeout(PATIENCE_S):
             for _ in "abc":
-                attempt, fence = await until_queued(museum, seen)
+                attempt, fence = await until_queued(sessions, seen)
                 seen.add(attempt)
                 while worker.at_work:  # all of them park: nobody holds a place only to wait
                     await asyncio.sleep(0.1)
                 native = {"native_id": f"n{attempt}", "nonce": "n"}
                 start, done = Start(**native), Complete(**native, result=Result())
                 await transact(
-                    museum.engine,
+                    sessions.engine,
                     lambda tx, a=attempt, f=fence, b=start: protocol.start(
                         tx, RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
                 await transact(
-                    museum.engine,
+                    sessions.engine,
                     lambda tx, a=attempt, f=fence, b=done: protocol.complete(
                         tx, RunnerCaller(a, f), b
                     ),  # type: ignore[misc]
                 )
-            while await museum.sql(STILL) != [(0,)]:
+            while await sessions.sql(STILL) != [(0,)]:
                 await asyncio.sleep(0.1)
     finally:
         working.cancel()

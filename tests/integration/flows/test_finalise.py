@@ -13,8 +13,13 @@ from tests.support.archive import Archive
 from tests.support.archive_road import NAMED
 from tests.support.at_site import describe
 from tests.support.callbacks import until
-from tests.support.dispatched import at_the_cluster, run_session, share, share_at_the_cluster
-from tests.support.flow_world import undispatched
+from tests.support.flow_world import (
+    at_the_cluster,
+    run_session,
+    share,
+    share_at_the_cluster,
+    undispatched,
+)
 from tests.support.world import World, new
 from track.commands.operations import resubmit
 from track.schema.database import transact

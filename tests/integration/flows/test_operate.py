@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows import operate
 from schemas.pipeline.load import PipelineError
 from schemas.sites import Site
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.commands.selection import CannotDo
 from track.jobs import verbs
 from track.schema.database import transact

@@ -17,8 +17,7 @@ from schemas.metadata.document import read_document
 from schemas.sites import Site
 from tests.support.archive import Archive
 from tests.support.archive_road import archive_all, create, upload
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.commands.results import note_file
 from track.records.documents import create_document
 from track.records.files import due_for_removal

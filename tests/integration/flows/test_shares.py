@@ -16,8 +16,7 @@ from tests.support.archive import Archive
 from tests.support.archive_road import NAMED, NHMD, PLANTS, image
 from tests.support.at_site import complete, describe, start
 from tests.support.callbacks import until
-from tests.support.dispatched import run_session, share, share_at_the_cluster
-from tests.support.flow_world import undispatched
+from tests.support.flow_world import run_session, share, share_at_the_cluster, undispatched
 from tests.support.world import World, edit, new
 from track.commands.results import note_file
 from track.jobs import verbs

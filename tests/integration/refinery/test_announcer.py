@@ -16,7 +16,7 @@ from refinery.announcer import Announcer
 from schemas.events import NAMESPACE, SESSION_READY, SESSION_WAKE, session_event
 from tests.support.callbacks import Cluster, until
 from tests.support.events_server import EventsServer
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 from tests.support.world import World
 from track.records.inbox import Received, applied, receive
 from track.records.outbox import backlog

@@ -16,7 +16,7 @@ from refinery.addresses import (
 )
 from refinery.settings import Settings
 from refinery.state import NotRunning
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 
 PORTS = {"prefect": 4200, "clusters": 8000, "workstations": 8100, "ars": 8200, "postgres": 5433}
 

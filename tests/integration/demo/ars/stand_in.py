@@ -13,8 +13,7 @@ import httpx
 
 from demo.ars.app import create_app
 from demo.ars.config import StandInConfig
-from tests.support.ports import free_port
-from tests.support.serving import served
+from tests.support.serving import free_port, served
 
 SECRET = "not-a-real-secret"
 DEADLINE_S = 60.0

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.sites import Site
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.commands import operations
 from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, Selection, select_jobs

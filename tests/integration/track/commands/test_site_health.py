@@ -11,8 +11,7 @@ from hpc.callers import RunnerCaller
 from schemas.attempts import Fail
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.commands import operations
 from track.commands.selection import CannotDo
 from track.commands.site_health import (

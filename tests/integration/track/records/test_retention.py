@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.sites import Site
-from tests.support.sites import install_sites
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.records import retention
 from track.records.files import due_for_removal
 from track.records.retention import Copy

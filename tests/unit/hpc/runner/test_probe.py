@@ -9,7 +9,7 @@ from hpc.runner.probe import main
 from hpc.runner_archive import build_runner
 from hpc.sites.slurm.doctor import node_findings
 from schemas.sites import Site
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 
 SITE = Site.model_validate(
     {

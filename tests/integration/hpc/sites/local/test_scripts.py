@@ -15,11 +15,10 @@ from api.clusters import create_app
 from hpc.sites.local.driver import LocalDriver
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config
-from tests.support.events_server import EventsServer, serving
-from tests.support.ports import free_port
-from tests.support.sites import install_sites
+from tests.support.events_server import EventsServer
+from tests.support.serving import free_port, serving
 from tests.support.slurm_site import ODD_RUNNER
-from tests.support.world import World, new
+from tests.support.world import World, install_sites, new
 from track.commands import operations
 from track.jobs.claims import Claim
 from track.schema.database import transact

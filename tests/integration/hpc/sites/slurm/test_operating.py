@@ -16,7 +16,7 @@ from hpc.sites.slurm.doctor import examine, summary
 from hpc.sites.slurm.leftovers import sweep
 from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite
 from tests.support.world import new
 

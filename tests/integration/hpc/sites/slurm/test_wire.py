@@ -31,7 +31,7 @@ from hpc.transport.errors import (
 from hpc.transport.ssh import SshLink
 from schemas.ssh_address import SshAddress
 from tests.support.delay_proxy import DelayProxy, running_proxy
-from tests.support.ports import free_port
+from tests.support.serving import free_port
 
 pytestmark = pytest.mark.skipif(not ssh_server.installed(), reason=ssh_server.MISSING)
 
