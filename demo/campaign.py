@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from demo.judgement import Row, end_of, judged
 from demo.lab import victims
 from demo.run import look
 from demo.specimens.sessions import SampleSession, SpecimenEnd, write_sample_session
-from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, run_refinery, schedule
+from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
 from refinery import state
 from refinery.addresses import of_running
 from refinery.local import lifecycle
@@ -90,7 +90,7 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
     first = int(time.time()) if seed is None else seed
     say(f"campaign of {rounds} rounds; --seed {first} strikes the same again")
     total = Score()
-    campaign = Campaign(settings, environment, say)
+    campaign = Campaign(settings, Striker(settings, environment), say)
     try:
         for number in range(rounds):
             say(f"round {number + 1}: seed {first + number}")
@@ -104,13 +104,12 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
 
 
 class Campaign:
-    """One system under fire. `environment` is what its processes are started with."""
+    """One system under fire."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], say: Say) -> None:
+    def __init__(self, settings: Settings, striker: Striker, say: Say) -> None:
         self._settings = settings
-        self._environment = environment
+        self._striker = striker
         self._say = say
-        self._striker = Striker(settings, environment)
 
     def round(self, seed: int) -> Score:
         """Drop sessions, strike, ask something of an operator, wait for the end, and judge it."""
@@ -139,7 +138,7 @@ class Campaign:
         """Start the system when it does not run, as a person would. Raises RuntimeError."""
         if state.read(self._settings).running():
             return
-        started = run_refinery(self._settings, self._environment, "up", "--detach")
+        started = self._striker.refinery("up", "--detach")
         if started.returncode != 0:
             raise RuntimeError(f"the system under fire does not come up: {started.stderr}")
 

@@ -118,7 +118,7 @@ class SessionProgress:
         self._live.stop()
 
     def update(self, rows: Sequence[SpecimenRow]) -> None:
-        """Show `rows`, the whole session as it is now."""
+        """Show `rows`, all of the session as it is now."""
         if self._console.is_terminal:
             plain = self._console.options.ascii_only
             shown = progress_table(rows, self._title, self._console.width, plain=plain)
@@ -192,9 +192,8 @@ def closing_table(
     wide = width >= 120
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     table.title = Text(f"{title}: how it ended")
-    table.add_column("specimen", no_wrap=True)
-    table.add_column("subject", no_wrap=True)
-    table.add_column("end", no_wrap=True)
+    for heading in ("specimen", "subject", "end"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("barcodes", overflow="fold", min_width=14)
     table.add_column("derived", no_wrap=True)
     if wide:

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -41,22 +42,22 @@ class DemoError(RuntimeError):
     """The demonstration cannot go on; the message says why and what to do."""
 
 
+@dataclass
 class Demo:
     """One session's way through the system, and what is wrong with it in the end."""
 
-    def __init__(self, settings: Settings, say: Say, *, own: Path | None, site: str) -> None:
-        self._settings = settings
-        self._say = say
-        self._own = own
-        self._site = site
-        self.finished = False
-        self.faults: list[str] = []
+    settings: Settings
+    say: Say
+    own: Path | None
+    site: str
+    finished: bool = False
+    faults: list[str] = field(default_factory=list)
 
     async def show(self, addresses: Addresses) -> None:
         """Drop the session, follow it to its end, and print how each specimen ended."""
         engine = make_engine(addresses.database)
         try:
-            if slurm.is_wanted(self._settings, self._site):
+            if slurm.is_wanted(self.settings, self.site):
                 await self._show_on_slurm(addresses, engine)
             else:
                 await self._show(engine)
@@ -64,39 +65,39 @@ class Demo:
             await engine.dispose()
         self.finished = True
         for fault in self.faults:
-            self._say(f"not as it should be: {fault}")
-        self._say(f"Prefect: {addresses.prefect}/runs")
-        if self._settings.stand_in_ars:
-            self._say(f"archived bytes: {self._settings.state / 'erda'}")
+            self.say(f"not as it should be: {fault}")
+        self.say(f"Prefect: {addresses.prefect}/runs")
+        if self.settings.stand_in_ars:
+            self.say(f"archived bytes: {self.settings.state / 'erda'}")
 
     async def _show(self, engine: AsyncEngine) -> None:
-        async with only_site(engine, self._site):
+        async with only_site(engine, self.site):
             path, wanted = await asyncio.to_thread(self._drop)
-            self._say(f"session dropped: {path}")
+            self.say(f"session dropped: {path}")
             rows = await follow(engine, path)
         self.faults = list(judged(rows, wanted))
 
     async def _show_on_slurm(self, addresses: Addresses, engine: AsyncEngine) -> None:
         """The same at a Slurm of our own, whose records are then held against our attempts."""
-        self._say("starting a Slurm: munged, slurmctld, two slurmd, an sshd before them")
-        async with slurm.own_slurm(self._settings, addresses, engine) as lab:
-            self._say(f"it is made ready; its login node is at port {lab.sshd.port}")
+        self.say("starting a Slurm: munged, slurmctld, two slurmd, an sshd before them")
+        async with slurm.own_slurm(self.settings, addresses, engine) as lab:
+            self.say(f"it is made ready; its login node is at port {lab.sshd.port}")
             since = await slurm.database_time(engine)
             await self._show(engine)
             self.faults += await slurm.held_against(engine, lab, since)
-            self._say(f"by Slurm's own records: {slurm.counted(lab.records())}")
+            self.say(f"by Slurm's own records: {slurm.counted(lab.records())}")
 
     def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
         """Put the session on the N-Drive; photographs of the user's own have no expectations."""
-        drive, workstation = self._settings.n_drive, self._settings.workstations[0]
+        drive, workstation = self.settings.n_drive, self.settings.workstations[0]
         now = datetime.now().astimezone()
-        if self._own is None:
+        if self.own is None:
             seed = int(now.timestamp())
             drawn = write_sample_session(drive, workstation=workstation, now=now, seed=seed)
             return drawn.path, drawn.expectations
-        sent = write_photograph_session(drive, self._own, workstation=workstation, now=now)
+        sent = write_photograph_session(drive, self.own, workstation=workstation, now=now)
         for left in sent.left_out:
-            self._say(f"left out: {left.source}: {left.reason}")
+            self.say(f"left out: {left.source}: {left.reason}")
         return sent.path, None
 
 
@@ -106,7 +107,7 @@ def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site:
     With `once` whatever was started is stopped again; else the system is left running
     until Ctrl-C. A system that runs already is used as it is.
     """
-    demo = Demo(settings, say, own=session, site=site)
+    demo = Demo(settings, say, session, site)
 
     async def work(addresses: Addresses) -> None:
         await demo.show(addresses)

@@ -104,21 +104,6 @@ def schedule(chance: random.Random) -> list[Strike]:
     return sorted(strikes)
 
 
-def run_refinery(
-    settings: Settings, environment: Mapping[str, str], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    """Call `refinery` as a person would, and wait for its end; what it wrote to stderr."""
-    return subprocess.run(
-        (sys.executable, "-m", "refinery.cli", *arguments),
-        cwd=settings.project_dir,
-        env=dict(environment),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        check=False,
-    )
-
-
 def copy_pipelines(settings: Settings, source: Path, **throttle: int) -> None:
     """The project's pipelines, as a campaign's own, each with this throttle."""
 
@@ -159,6 +144,18 @@ class Striker:
             "the throttle is as before": lambda _: self._edit(_throttle, 2),
             LATE: self._call_late,
         }
+
+    def refinery(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call `refinery` as a person would, and wait for its end; what it wrote to stderr."""
+        return subprocess.run(
+            (sys.executable, "-m", "refinery.cli", *arguments),
+            cwd=self._settings.project_dir,
+            env=dict(self._environment),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
 
     def strike(self, what: str, chance: random.Random) -> bool:
         """Let it happen; False when there was nobody to strike, or nobody answered."""
@@ -203,7 +200,7 @@ class Striker:
                 change(pipeline, *values)
 
         _rewrite(self._settings.pipelines, self._settings.pipelines, edit)
-        return run_refinery(self._settings, self._environment, "migrate").returncode == 0
+        return self.refinery("migrate").returncode == 0
 
     def _write(self, work: Callable[..., Awaitable[bool]], *values: object) -> bool:
         """Do what an operator does, in one transaction. False while the database is away."""

@@ -74,7 +74,9 @@ async def _one_share(world: World, share: Row, gate: asyncio.Semaphore) -> bool:
         try:
             await _transfer(world, share)
         except (TransferFailed, OSError) as error:
-            await _give_up_if_last(world, share, str(error))
+            if share["attempts"] >= shares.MAX_ATTEMPTS:
+                async with world.store.transaction() as db:
+                    await assets.set_status(db, world, guid, assets.FAILED, str(error))
             return False
         if not await _complete(world, share):
             return False
@@ -96,15 +98,8 @@ async def _transfer(world: World, share: Row) -> None:
     await asyncio.to_thread(world.folders.put_in_erda, where, names)
 
 
-async def _give_up_if_last(world: World, share: Row, message: str) -> None:
-    if share["attempts"] < shares.MAX_ATTEMPTS:
-        return
-    async with world.store.transaction() as db:
-        await assets.set_status(db, world, share["asset_guid"], assets.FAILED, message)
-
-
 async def _complete(world: World, share: Row) -> bool:
-    """Mark the files and tell the asset; False when the asset could not be told.
+    """Mark the files and set the asset's status; False when that was lost on the way.
 
     All of the asset's files are marked, also one uploaded while the job was copying: it is
     then lost with the share. Clients must not upload while a share awaits.

@@ -32,7 +32,7 @@ class Point(StrEnum):
     FILE_PROXY_UNREACHABLE = "file_proxy_unreachable"  # creation 503
     ERDA_UNREACHABLE = "erda_unreachable"  # a job run aborts, its attempts are used up
     ERDA_PUT_FAILS = "erda_put_fails"  # one asset's transfer fails
-    COMPLETE_LOST = "complete_lost"  # files in ERDA, the asset is never told
+    COMPLETE_LOST = "complete_lost"  # files in ERDA, the asset's status stays
     CLEANUP_FAILS = "cleanup_fails"  # success, but the share stays open
     SLOW_GAP = "slow_gap"  # `seconds` more between success and the share's end
 

@@ -3,9 +3,10 @@
 The current contract finds one by institution, collection and barcode; v2.6 by its pid.
 """
 
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from demo.ars.documents import AssetSpecimenBody, SpecimenBody
@@ -13,6 +14,18 @@ from demo.ars.errors import BadRequest
 from demo.ars.roles import AdminServiceDeveloper, Anyone
 from demo.ars.store import Connection, Row, find, insert, is_term
 from demo.ars.world import InWorld
+
+
+@dataclass(frozen=True)
+class SpecimenAddress:
+    """What a path names a specimen by."""
+
+    institution: str
+    collection: str
+    barcode: str
+
+
+InPath = Annotated[SpecimenAddress, Depends()]
 
 by_barcode = APIRouter(prefix="/v1/institutions/{institution}/collections/{collection}")
 by_pid = APIRouter(prefix="/v1/specimens")
@@ -76,28 +89,18 @@ async def _save(db: Connection, body: SpecimenBody) -> dict[str, Any]:
 
 
 @by_barcode.get("/specimen/{barcode}")
-async def get_by_barcode(
-    institution: str, collection: str, barcode: str, world: InWorld, _: Anyone
-) -> Response:
+async def get_by_barcode(address: InPath, world: InWorld, _: Anyone) -> Response:
     async with world.store.transaction() as db:
-        found = await find(
-            db, "specimen", institution=institution, collection=collection, barcode=barcode
-        )
+        found = await find(db, "specimen", **asdict(address))
     return JSONResponse(view(found)) if found else Response(status_code=404)
 
 
 @by_barcode.put("/specimen/{barcode}")
 async def put_by_barcode(
-    institution: str,
-    collection: str,
-    barcode: str,
-    body: SpecimenBody,
-    world: InWorld,
-    _: AdminServiceDeveloper,
+    address: InPath, body: SpecimenBody, world: InWorld, _: AdminServiceDeveloper
 ) -> dict[str, Any]:
-    address = {"institution": institution, "collection": collection, "barcode": barcode}
     async with world.store.transaction() as db:
-        return await _save(db, body.model_copy(update=address))
+        return await _save(db, body.model_copy(update=asdict(address)))
 
 
 @by_pid.get("/{pid}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -69,9 +69,7 @@ class World:
 
 
 def world_of(request: Request) -> World:
-    world = request.app.state.world
-    assert isinstance(world, World)
-    return world
+    return cast(World, request.app.state.world)
 
 
 InWorld = Annotated[World, Depends(world_of)]

@@ -70,7 +70,9 @@ async def own_slurm(
         site = the_site(lab, addresses)
         try:
             with prefect_at(addresses):
-                await make_known(settings, engine, site, lab)
+                # The service that drives sites finds the block and the site by itself.
+                await SlurmSite(**asdict(lab.sshd.hop)).save(SITE, overwrite=True)
+                await transact(engine, load_sites, [*read_sites(settings), site], actor="demo")
                 await prepare(site)
             yield lab
         finally:
@@ -97,12 +99,6 @@ def the_site(lab: SlurmLab, addresses: Addresses) -> Site:
         "poll_s": 5,
     }
     return Site.model_validate(given)
-
-
-async def make_known(settings: Settings, engine: AsyncEngine, site: Site, lab: SlurmLab) -> None:
-    """Save the block and the site; the service that drives sites finds both by itself."""
-    await SlurmSite(**asdict(lab.sshd.hop)).save(SITE, overwrite=True)
-    await transact(engine, load_sites, [*read_sites(settings), site], actor="demo")
 
 
 async def prepare(site: Site) -> None:

@@ -32,7 +32,7 @@ MISSING = (
 )
 MESSAGE_TIMEOUT_S = 4
 MIN_JOB_AGE_S = 8
-PATIENCE_S = 120.0
+MAX_COMMAND_SECONDS = 120.0
 """Far more than one of Slurm's commands needs, also on a slow machine with much to do."""
 NODES = ("n1", "n2")
 
@@ -90,7 +90,7 @@ class SlurmLab:
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=MAX_COMMAND_SECONDS,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -154,7 +154,7 @@ class SlurmLab:
         """
         process = self.processes["slurmctld"]
         process.terminate()
-        process.wait(PATIENCE_S)
+        process.wait(MAX_COMMAND_SECONDS)
         shutil.rmtree(self.folder / "state")
         (self.folder / "state").mkdir()
         (self.folder / "jobcomp.txt").unlink(missing_ok=True)

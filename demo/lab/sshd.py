@@ -58,7 +58,7 @@ class Sshd:
         return SshAddress(replace(self.hop, port=port or self.port), jump=jump)
 
     def log(self) -> str:
-        """What sshd has said so far."""
+        """What sshd has written so far."""
         return (self.folder / "sshd.log").read_text(errors="replace")
 
     def stop(self) -> None:
@@ -83,7 +83,7 @@ def running_sshd(
 ) -> Iterator[Sshd]:
     """A server whose HOME for every session is an empty folder; `options` are config lines.
 
-    `environment` is what sessions see besides, `given` what the server itself does.
+    `environment` is added to what sessions see, `given` to what the server itself sees.
     """
     folder.mkdir(parents=True, exist_ok=True)
     home = folder / "home"

@@ -1,4 +1,4 @@
-"""The JSON that a workstation writes beside each image, in both versions it may have."""
+"""The JSON that a workstation writes with each image, in both versions it may have."""
 
 import json
 from dataclasses import dataclass

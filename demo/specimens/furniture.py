@@ -1,4 +1,4 @@
-"""What lies on a copy stand besides the plant: paper, ruler, colour chart, label and stamp.
+"""What lies on a copy stand with the plant: paper, ruler, colour chart, label and stamp.
 
 Sizes are pixels unless a name says otherwise; boxes are (x, y, width, height).
 """

@@ -114,7 +114,7 @@ def _examine(path: Path, source_folder: Path, zone: tzinfo | None) -> Photograph
         with warnings.catch_warnings():
             # A large photograph is no attack here: the file is the user's own.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            # Damaged EXIF is told as a UserWarning; the file's own time stands in for it.
+            # Damaged EXIF is reported as a UserWarning; the file's own time stands in for it.
             warnings.simplefilter("ignore", UserWarning)
             with Image.open(path) as image:
                 suffix = SUFFIX_OF.get(image.format or "")
@@ -140,8 +140,8 @@ def capture_time(exif: Image.Exif, zone: tzinfo | None) -> datetime | None:
     """When the shutter closed, by the camera's clock; None when it does not say so legibly."""
     details = exif.get_ifd(ExifTags.IFD.Exif)
     offset = details.get(ExifTags.Base.OffsetTimeOriginal)
-    for said in (details.get(ExifTags.Base.DateTimeOriginal), exif.get(ExifTags.Base.DateTime)):
-        text = str(said or "").strip("\0 ")
+    for written in (details.get(ExifTags.Base.DateTimeOriginal), exif.get(ExifTags.Base.DateTime)):
+        text = str(written or "").strip("\0 ")
         try:
             if offset:
                 return datetime.strptime(f"{text} {offset}".strip("\0 "), "%Y:%m:%d %H:%M:%S %z")
