@@ -59,7 +59,7 @@ def draw(folder: Path, seed: int) -> Drawn:
 
 
 def drop(stack: Stack, drawn: Drawn, name: str, *, image: bytes | None = None) -> Path:
-    """Put a specimen's folder on the N-Drive whole, with its image or another one."""
+    """Put a specimen's folder on the N-Drive at once, with its image or another one."""
     place = stack.settings.n_drive / WORKSTATION
     unfinished = place / f"new_{name}"
     shutil.copytree(drawn.folder, unfinished)
@@ -69,7 +69,7 @@ def drop(stack: Stack, drawn: Drawn, name: str, *, image: bytes | None = None) -
 
 
 def running(stack: Stack, path: Path) -> None:
-    """Wait until the session's dispatch run runs: with what its deployment said until now."""
+    """Wait until the session's dispatch run runs, with what its deployment was set to until now."""
 
     def runs() -> bool:
         found = stack.session(path)
@@ -141,8 +141,8 @@ def test_a_folder_still_being_written_is_not_taken(sessions: Sessions) -> None:
     assert sessions.too_early == []
     taken = sessions.stack.session(sessions.written_slowly[0])
     assert taken is not None
-    settled = taken["opened_at"] - sessions.last_write
-    assert settled.total_seconds() >= sessions.stack.settings.settle_seconds - 1
+    waited = taken["opened_at"] - sessions.last_write
+    assert waited.total_seconds() >= sessions.stack.settings.settle_seconds - 1
 
 
 def test_the_road_completes_by_events_alone(sessions: Sessions) -> None:

@@ -92,7 +92,7 @@ class Road:
 
     @cached_property
     def runs(self) -> list[dict[str, Any]]:
-        """The dispatch runs of this session, once they have said how they ended."""
+        """The dispatch runs of this session, once their end is recorded."""
 
         def ended() -> bool:
             runs = self.stack.prefect.runs_of("session", self.session)

@@ -37,12 +37,12 @@ SPECIMENS = """
 
 @dataclass
 class Shown:
-    """The demonstration after its end, and all it said."""
+    """The demonstration after its end, and all it printed."""
 
     stack: Stack
     done: subprocess.CompletedProcess[str]
 
-    def said(self, beginning: str) -> str:
+    def printed(self, beginning: str) -> str:
         """The rest of the one line that begins so."""
         lines = self.done.stdout.splitlines()
         (found,) = [line for line in lines if line.startswith(beginning)]
@@ -50,7 +50,7 @@ class Shown:
 
     @property
     def path(self) -> Path:
-        return Path(self.said("session dropped: "))
+        return Path(self.printed("session dropped: "))
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def shown(stack: Stack) -> Shown:
 
 def test_every_specimen_ends_as_it_should_and_slurm_ran_one_job_per_attempt(shown: Shown) -> None:
     assert shown.done.returncode == 0, shown.done.stdout[-3000:] + shown.done.stderr[-3000:]
-    found = re.match(r"(\d+) jobs", shown.said("by Slurm's own records: "))
+    found = re.match(r"(\d+) jobs", shown.printed("by Slurm's own records: "))
     assert found and int(found[1]) >= len(shown.attempts) > 40
 
 

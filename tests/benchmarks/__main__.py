@@ -70,11 +70,11 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
     """A row as text."""
     theirs = "" if row.theirs is None else f"{row.theirs:.3g} {row.unit}"
     # Against next to nothing a ratio says nothing.
-    told = row.theirs is not None and row.theirs > 0.01 * abs(row.ours)
+    is_shown = row.theirs is not None and row.theirs > 0.01 * abs(row.ours)
     sign = "≥" if row.at_least else "≤"
     target = "" if row.target is None else f"{sign} {row.target:g}"
     verdict = row.verdict and f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
-    ratio = f"{row.judged:.2f}" if told else ""
+    ratio = f"{row.judged:.2f}" if is_shown else ""
     return row.what, f"{row.ours:.3g} {row.unit}", theirs, ratio, target, verdict
 
 

@@ -142,9 +142,9 @@ async def _client(port: int, verb: str, waiting: Any, data: bytes) -> None:
                 for line in answer.split(b"\r\n")
                 if line.lower().startswith(b"content-length")
             )
-            said = await reader.readexactly(length)
-            if not answer.startswith(b"HTTP/1.1 200") or b'"applied"' not in said:
-                raise AssertionError(answer + said)
+            answered = await reader.readexactly(length)
+            if not answer.startswith(b"HTTP/1.1 200") or b'"applied"' not in answered:
+                raise AssertionError(answer + answered)
     finally:
         writer.close()
         await writer.wait_closed()
@@ -176,7 +176,7 @@ async def _well(http: httpx.AsyncClient, port: int) -> bool:
 
 
 def serve(url: str, events_url: str, folder: str, port: str) -> None:
-    """The clusters' application, and beside its paths one that only inserts and commits."""
+    """The clusters' application, and besides its paths one that only inserts and commits."""
     app = create_app(cluster_config(url, events_url, Path(folder), pool=CLIENTS))
 
     @app.post("/attempts/{attempt_id}/bare")

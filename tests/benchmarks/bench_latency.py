@@ -36,7 +36,7 @@ THINKING_S = (2.0, 8.0)
 WAITING = 200
 WARM_UP = 20
 P50_S, P99_S, MB_EACH = 0.25, 1.0, 0.3
-PATIENCE_S = 1800.0
+MAX_SECONDS = 1800.0
 STILL_S = 2.0  # a process whose memory has not moved this long is done
 
 STEPS = text("""
@@ -76,7 +76,7 @@ async def measure(system: System, *, quick: bool = False) -> list[Row]:
         *(Row(f"  of it, p50: {what}", seconds) for what, seconds in parts.items()),
         Row("  the same until a driver heard of it, p50", quantile(noticed, 0.5)),
         Row("  the same until a driver heard of it, p99", quantile(noticed, 0.99)),
-        Row("  beside it: a flow with one empty subflow", _median_s(empty)),
+        Row("  for comparison: a flow with one empty subflow", _median_s(empty)),
         Row(f"memory per waiting asset ({waiting} of them)", each_mb, target=MB_EACH, unit="MB"),
     ]
 
@@ -133,8 +133,8 @@ class Cluster:
         native = {"native_id": f"b{row['id']}", "nonce": uuid4().hex}
         await call(self.http, self.keys, row, "start", native)
         await asyncio.sleep(self.chance.uniform(*self.thinking_s))
-        said = native | {"result": {"usage": {"seconds": 1}}}
-        await call(self.http, self.keys, row, "complete", said)
+        body = native | {"result": {"usage": {"seconds": 1}}}
+        await call(self.http, self.keys, row, "complete", body)
         self._answered[row["guid"]] = time.time()
         self.finished += 1
 
@@ -145,7 +145,7 @@ async def _latencies(
     keys = connections.token_keys(system.settings)
     async with (
         httpx.AsyncClient(base_url=system.addresses.clusters, timeout=30) as http,
-        asyncio.timeout(PATIENCE_S),
+        asyncio.timeout(MAX_SECONDS),
     ):
         flows.ask("dispatch", session=str(session), pace={})
         thinking_s = THINKING_S if stages == STAGES else (0.1, 0.3)
@@ -174,16 +174,16 @@ def _median_s(answers: list[dict[str, Any]]) -> float:
 async def _memory(system: System, flows: FlowProcess, warm_up: int, waiting: int) -> float:
     """MB that a dispatcher grows by for each of `waiting` more assets that wait for a site."""
     session = await open_with(system.engine, 1, warm_up)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(MAX_SECONDS):
         pace = {"subflows": 10 * (warm_up + waiting)}
         flows.ask("dispatch", session=str(session), pace=pace)
-        before = await _settled_mb(system, flows.pid, session, warm_up)
+        before = await _steady_mb(system, flows.pid, session, warm_up)
         await register(system.engine, session, 1, waiting)
-        after = await _settled_mb(system, flows.pid, session, warm_up + waiting)
+        after = await _steady_mb(system, flows.pid, session, warm_up + waiting)
     return (after - before) / waiting
 
 
-async def _settled_mb(system: System, pid: int, session: UUID, count: int) -> float:
+async def _steady_mb(system: System, pid: int, session: UUID, count: int) -> float:
     """The process's memory once so many attempts are queued and it has stopped moving."""
     while len(await queued(system.engine, session)) < count:
         await asyncio.sleep(0.2)

@@ -2,7 +2,7 @@
 
 On the photographs that `REFINERY_SPECIMENS` names, else on a drawn sheet; and a 160 MB TIFF.
 Each side runs in a process of its own, in turns. Ours finds what one look does not, so the
-rows also count the codes; time is told without a target, memory with one.
+rows also count the codes; time is shown without a target, memory with one.
 """
 
 import json

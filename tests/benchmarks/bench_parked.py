@@ -1,7 +1,7 @@
 """From a callback to a parked session until its next stage is in its site's queue.
 
-The whole system as `refinery up` starts it: the callback asks for a dispatcher, the events
-API is told, Prefect's automation makes a run, the worker starts its process, the dispatcher
+The whole system as `refinery up` starts it: the callback asks for a dispatcher, the event is
+sent to Prefect, Prefect's automation makes a run, the worker starts its process, the dispatcher
 takes its lease and goes on. Here its patience is so short that it parks every time.
 """
 
@@ -26,7 +26,7 @@ DISPATCH = "dispatch/session"
 RESTLESS = {"pace": {"tick_s": 0.5, "recheck_s": 1, "linger_s": 0.2}}
 SAMPLES = 6
 GOAL_S = 15.0
-PATIENCE_S = 300.0
+MAX_SECONDS = 300.0
 PARKED = text("""
     SELECT count(*) FILTER (WHERE ended_why = 'parked') AS parked,
            count(*) FILTER (WHERE ended_at IS NULL) AS live
@@ -41,7 +41,7 @@ async def measure(*, quick: bool = False) -> list[Row]:
         stack.prefect.change_deployment(DISPATCH, parameters=RESTLESS)
         engine = make_engine(stack.addresses.database)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(MAX_SECONDS):
                 waits = await _waits(stack, engine, samples)
         finally:
             await engine.dispose()

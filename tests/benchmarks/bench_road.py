@@ -3,7 +3,7 @@
 Both sides run in one process in turn: the real dispatcher over a session of small sheets,
 then one flow that runs as many empty subflows. Their number is counted from Prefect's API
 after each road, so both sides have created the same number of runs. The modules are the
-real ones and share the processor; what they took is told beside the ratio.
+real ones and share the processor; what they took is shown with the ratio.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ WARM_UP = 5  # empty subflows that open connections and fill caches for both sid
 EMPTY_AT_ONCE = 8
 """The width at which empty subflows are quickest here: with 64 at once Prefect's HTTP client
 searches its pool of connections ever longer, and a slow other side would flatter ours."""
-PATIENCE_S = 1800.0
+MAX_SECONDS = 1800.0
 TARGET = 1.5
 
 
@@ -50,7 +50,7 @@ async def measure(system: System, *, quick: bool = False) -> list[Row]:
     rounds, assets = (1, 1) if quick else (ROUNDS, ASSETS)
     async with (
         FlowProcess.start(system.settings, system.addresses) as flows,
-        asyncio.timeout(PATIENCE_S),
+        asyncio.timeout(MAX_SECONDS),
     ):
         await flows.do("empties", count=WARM_UP, at_once=WARM_UP)
         done = [await _round(system, flows, n, assets) for n in range(rounds)]

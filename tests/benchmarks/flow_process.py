@@ -1,4 +1,4 @@
-"""A process that runs flows when told to, as the worker's would, and says how long each took.
+"""A process that runs flows on order, as the worker's would, and reports how long each took.
 
 Both sides of a comparison run in one such process in turn, so that neither pays for
 imports. Started with the environment of the system's own services; reads one JSON object

@@ -35,7 +35,7 @@ BLOCKS = 3
 
 
 def die() -> None:
-    """End at once: nothing is flushed, closed or said."""
+    """End at once: nothing is flushed, closed or sent."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -45,12 +45,12 @@ def arm(driver: SlurmDriver, moment: str) -> None:
     look = driver.poller.poll
 
     async def send(*given: Any, **named: Any) -> Any:
-        if moment == "intent":  # committed, and nothing said to anybody
+        if moment == "intent":  # committed, and nothing sent to anybody
             die()
         if moment == "submit":  # the command is on its way, or at it
             threading.Timer(SUBMITTING_S, die).start()
         answer = await real(*given, **named)
-        if moment in ("submit", "answer"):  # it was told, and not written down
+        if moment in ("submit", "answer"):  # it was answered, and the answer not stored
             die()
         return answer
 

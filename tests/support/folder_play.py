@@ -97,7 +97,7 @@ class FolderPlay:
         self._changed()
 
     def temporary(self) -> list[str]:
-        """The names there under which a copying program keeps what is not whole."""
+        """The names there under which a copying program keeps what is not complete."""
         made = {how.format(f"{base}.tif") for how in TEMPORARIES for base in BASES}
         return sorted(made & self.files.keys())
 
@@ -106,7 +106,7 @@ class FolderPlay:
         content = self.files[f"{base}.json"]
         return read_document(content).metadata.file_format
 
-    def whole(self) -> set[str]:
+    def complete(self) -> set[str]:
         """The base names whose metadata and named image are there."""
         meant = {"TIF": (".tif",), "JPEG": (".jpg",), "RAF": (".raf",), None: (".tif", ".jpg")}
         found = set()

@@ -15,7 +15,7 @@ from demo.lab.victims import KINDS, kill, service
 from refinery.local.service import descendants
 from tests.support.stack import Stack
 
-PATIENCE_S = 240.0
+MAX_SECONDS = 240.0
 HELD = """
     SELECT j.id, s.key, j.state FROM track.job j
     JOIN track.stage s ON s.id = j.stage_id
@@ -46,7 +46,7 @@ def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
     everybody else stands still instead.
     """
     stand = KINDS["everything" if victim == "postgres" else victim]
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline:
         found = moment()
         pids = KINDS[victim](stack.settings) if found else []
@@ -72,7 +72,7 @@ def _database(stack: Stack) -> set[int]:
 
 def wait_for_database(stack: Stack) -> None:
     """Return when the database answers again."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + MAX_SECONDS
     while True:
         try:
             stack.rows("SELECT 1")

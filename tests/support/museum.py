@@ -114,7 +114,7 @@ class Museum:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     async def is_in(self, guid: str) -> bool:
-        """Whether the specimen was taken in, whole."""
+        """Whether the specimen was taken in completely."""
         ((path, size),) = await self.world.sql(
             "SELECT a.local_path, f.size_bytes FROM track.asset a"
             " JOIN track.file f ON f.asset_guid = a.guid WHERE a.guid = :g",

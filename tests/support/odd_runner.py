@@ -1,6 +1,6 @@
 """A runner whose conduct is the asset's name: it says start and complete like the real one.
 
-`quiet-…` ends without a word, `slow-…` works until it is told to go on by a file, `deaf-…`
+`quiet-…` ends without a word, `slow-…` works until a file lets it go on, `deaf-…`
 does so and heeds no signal, `mute-…` leaves its result on the disk, `late-…` does so where
 nobody sees it yet, `makes-…` leaves two outputs, `fails-…` exits with 3 once granted,
 `lost-…` exits with 75.

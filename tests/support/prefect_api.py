@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 PAGE = 200
-PATIENCE_S = 60.0
+MAX_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PrefectApi:
         answer = self._call("POST", "events/filter", {"filter": {"event": {"name": [name]}}})
         found = list(answer["events"])
         while answer["next_page"]:
-            answer = httpx.get(answer["next_page"], timeout=PATIENCE_S).raise_for_status().json()
+            answer = httpx.get(answer["next_page"], timeout=MAX_SECONDS).raise_for_status().json()
             found += answer["events"]
         return found
 
@@ -66,6 +66,6 @@ class PrefectApi:
         self._call("PATCH", f"deployments/{self.deployment(name)['id']}", fields)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=PATIENCE_S)
+        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=MAX_SECONDS)
         answer.raise_for_status()
         return answer.json() if answer.content else None

@@ -1,5 +1,5 @@
 """Clusters that do not take what they are sent: settings of the lab's Slurm, and an sbatch that
-says what it is told to and asks nobody."""
+answers as it was set and asks nobody."""
 
 import shlex
 import shutil
@@ -92,7 +92,7 @@ async def degraded(site: SlurmSite) -> str:
 
 
 async def reason(site: SlurmSite, guid: str) -> str:
-    """What is said of an asset's queued job."""
+    """The reason of an asset's queued job."""
     rows = await site.world.sql(
         "SELECT reason FROM track.job WHERE asset_guid = :g AND state = 'queued'", g=guid
     )

@@ -1,4 +1,4 @@
-"""The real runner, of whose modules one works until it is told to go on by a file."""
+"""The real runner, of whose modules one works until a file lets it go on."""
 
 import zipfile
 from pathlib import Path

@@ -28,7 +28,7 @@ from tests.support.world import World, install_sites, new
 from track.schema.database import transact
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 150.0
+MAX_SECONDS = 150.0
 ODD_RUNNER = Path(__file__).with_name("odd_runner.py")
 
 PIPELINE: dict[str, Any] = {
@@ -113,8 +113,7 @@ class SlurmSite:
     async def attempts(self, guid: str, stage: str = "clean") -> list[dict[str, Any]]:
         """All attempts of a job, in order."""
         return await self.world.rows(
-            "SELECT t.id, t.n, t.outcome, t.message, t.exit_code, t.external_id, t.started_by"
-            " FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
+            "SELECT t.* FROM track.attempt t JOIN track.job j ON j.id = t.job_id"
             " JOIN track.stage s ON s.id = j.stage_id"
             " WHERE j.asset_guid = :g AND s.key = :s ORDER BY t.n",
             g=guid,
@@ -124,12 +123,11 @@ class SlurmSite:
     async def batches(self) -> list[dict[str, Any]]:
         """All batches, in order."""
         return await self.world.rows(
-            "SELECT id, key, state, external_id, cardinality(members) AS size, resources, ended_at"
-            " FROM track.batch ORDER BY id"
+            "SELECT *, cardinality(members) AS size FROM track.batch ORDER BY id"
         )
 
     async def drive(
-        self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = PATIENCE_S
+        self, driver: SlurmDriver, done: Callable[[], Any], seconds: float = MAX_SECONDS
     ) -> None:
         """Turn after turn until `done()`; fails after `seconds`."""
         until = time.monotonic() + seconds
@@ -152,7 +150,7 @@ class SlurmSite:
         return "\n".join(f"{path.name}: {path.read_text()[-600:]}" for path in files[:4])
 
     async def until_states(
-        self, driver: SlurmDriver, guids: Sequence[str], state: str, seconds: float = PATIENCE_S
+        self, driver: SlurmDriver, guids: Sequence[str], state: str, seconds: float = MAX_SECONDS
     ) -> None:
         """Drive until all these jobs are in a state."""
 

@@ -27,7 +27,7 @@ from tests.support.prefect_api import PrefectApi
 ROOT = Path(__file__).parents[2]
 START_S = 300.0
 ROAD_S = 600.0
-LOOK_S = 0.25
+POLL_SECONDS = 0.25
 NOBODY = "http://127.0.0.1:9"  # a proxy that takes no call: nothing here may ask it
 
 
@@ -95,7 +95,7 @@ class Stack:
         deadline = time.monotonic() + ROAD_S
         while not true():
             assert time.monotonic() < deadline, f"{what} in vain; {self._standing()}"
-            time.sleep(LOOK_S)
+            time.sleep(POLL_SECONDS)
 
     def _standing(self) -> list[str]:
         rows = self.rows(

@@ -71,7 +71,7 @@ class World:
                 tx, path=f"/n/{uuid4()}", workstation="W", listing_hash="h", actor="test"
             )
             assert opened is not None
-            await tx.execute(delete(outbox))  # Prefect was told of it
+            await tx.execute(delete(outbox))  # it was announced to Prefect
             return opened
 
         world.session_id = await transact(engine, work)

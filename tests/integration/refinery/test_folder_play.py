@@ -90,7 +90,7 @@ async def test_whatever_is_done_to_a_folder_its_specimens_are_taken_once_and_it_
         if not museum.folder.exists():
             play.files = {}
             museum.folder.mkdir()
-    whole = play.whole()
+    complete = play.complete()
     for _ in range(2):
         await wait(10 * N)
         await take_in(museum)
@@ -101,7 +101,7 @@ async def test_whatever_is_done_to_a_folder_its_specimens_are_taken_once_and_it_
         " WHERE s.key = 'ingest' AND s.pipeline_id = a.pipeline_id"
     )
     assert len(rows) == len({guid for guid, _, _ in rows})
-    assert whole <= {guid for guid, state, _ in rows if state == "done"}
+    assert complete <= {guid for guid, state, _ in rows if state == "done"}
     assert all(state == "done" or refused for _, state, refused in rows)
-    for guid in whole:
+    for guid in complete:
         assert museum.stored(str(guid)) == [f"{guid}.tif"]

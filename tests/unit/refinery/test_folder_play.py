@@ -161,7 +161,7 @@ class Folders(RuleBasedStateMachine):
     async def open(self, *_: object, listing: Listing, **__: object) -> None:
         still = self.play.now - self.play.changed_at
         assert still >= N, "something changed less than N ago"
-        lacking = set(listing.items) - self.play.whole()
+        lacking = set(listing.items) - self.play.complete()
         assert not (lacking or self.play.temporary()) or still >= STILL * N, "something is missing"
         assert not {each.name for each in listing.files} & set(self.play.temporary())
         for each in listing.files:
@@ -216,7 +216,7 @@ class Folders(RuleBasedStateMachine):
         there = {each.name: each.read_bytes() for each in closed.iterdir()}
         assert there == self.play.files, "nothing is lost, nothing is added"
         assert listing_hash(list_session(closed)) in self.sessions, "all of it was seen"
-        missed = self.play.whole() - self.taken.keys()
+        missed = self.play.complete() - self.taken.keys()
         assert not missed, f"{missed} are whole, and were never taken"
         self.sessions, self.refused = [], {}
         self.play.files = {}
