@@ -1,13 +1,13 @@
 """The clusters' application with a world behind it, called without a network in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
@@ -22,6 +22,7 @@ from tests.support.world import HERE, World, install_sites, new
 from track.jobs import verbs
 from track.schema.database import transact
 
+T = TypeVar("T")
 KEYS = Keys.parse("k:00112233445566778899aabbccddeeff")
 LISTED = ("10.1.2.3", 4711)
 """A client in the network whose scripts need no token."""
@@ -213,8 +214,8 @@ def client(app: FastAPI, host: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://api")
 
 
-async def until(look: Any, seconds: float = 60) -> Any:
-    """What `look` returns once it is true."""
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 120) -> T:
+    """What `look` returns once it is true. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not (found := await look()):
             await asyncio.sleep(0.02)

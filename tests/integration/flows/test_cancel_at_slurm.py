@@ -16,6 +16,7 @@ from blocks.ars import ArsArchive
 from demo.lab.slurm_lab import SlurmLab
 from flows.dispatch import dispatch
 from schemas.pace import Pace
+from tests.support.callbacks import until
 from tests.support.slurm_lab import lab, slurm_lab
 from tests.support.slurm_site import ODD_RUNNER, SlurmSite, slurm_site
 from tests.support.world import new
@@ -42,12 +43,6 @@ async def site(
         await made.world.describe(GUID)
         await transact(engine, mark_registered, made.world.session_id)
         yield made
-
-
-async def until(true: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(120):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_run_cancelled_in_prefect_ends_its_job_at_slurm_and_no_other(

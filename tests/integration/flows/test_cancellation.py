@@ -1,7 +1,7 @@
 """Prefect's own cancel: of one asset's subflow it ends the job, of a dispatcher it releases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from hpc.sites.collect import report
 from schemas.pace import Pace
 from schemas.sites import Site
 from tests.support.at_site import WHO, complete, start
+from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, install_sites, new
 from track.jobs.batches import read_batches
@@ -68,12 +69,6 @@ async def dispatching(world: World) -> AsyncIterator[asyncio.Task[State[Any]]]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(true: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 async def subflow(client: PrefectClient, world: World, name: str) -> FlowRun:

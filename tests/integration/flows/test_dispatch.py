@@ -19,6 +19,7 @@ from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Fail, Result, Start
 from schemas.pace import Pace
 from tasks.dispatch.held_job import HeldJob
+from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
 from track.commands.switches import switch_site
@@ -112,12 +113,6 @@ async def run(world: World, pace: Pace = PACE) -> State[Any]:
     async with asyncio.timeout(PATIENCE_S):
         state: State[Any] = await dispatch(world.session_id, pace, return_state=True)
     return state
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await true():
-            await asyncio.sleep(0.05)
 
 
 async def subflows(state: State[Any]) -> Sequence[FlowRun]:

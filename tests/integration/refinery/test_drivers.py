@@ -1,7 +1,7 @@
 """The service that drives sites: they come, change and go while it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -21,6 +21,7 @@ from refinery.drivers import SiteConnection, SiteDrivers
 from refinery.settings import Settings
 from schemas.backoff import Backoff
 from schemas.sites import Site
+from tests.support.callbacks import until
 from tests.support.patching import seen_by
 from track.jobs.sites import load_sites
 from track.schema.database import make_engine, transact
@@ -132,12 +133,6 @@ async def degraded(world: World) -> dict[str, str | None]:
     async with world.engine.connect() as tx:
         rows = await tx.execute(text("SELECT name, degraded FROM track.site"))
         return {row.name: row.degraded for row in rows}
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await true():
-            await asyncio.sleep(0.01)
 
 
 async def test_one_whose_driver_breaks_is_degraded_and_driven_again_and_the_others_go_on(

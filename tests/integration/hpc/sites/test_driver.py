@@ -16,6 +16,7 @@ from hpc.sites import lock as site_lock
 from hpc.sites.driver import Presence, drive
 from hpc.sites.lock import LockLost, hold
 from schemas.sites import Site
+from tests.support.callbacks import until
 from track.jobs.sites import load_sites
 from track.schema.database import transact
 
@@ -40,12 +41,6 @@ class LongTurn:
 
     async def close(self) -> None:
         self.told.append("closed")
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await true():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
