@@ -53,7 +53,9 @@ def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
         if not found or not pids:
             time.sleep(0.01)
             continue
-        still = sorted(set(stand(stack.settings)) - _database(stack))
+        heads = service(stack.settings, "postgres")
+        database = {*heads, *(child.pid for head in heads for child in descendants(head))}
+        still = sorted(set(stand(stack.settings)) - database)
         kill(still, signal.SIGSTOP)
         try:
             if (again := moment()) is not None and again["id"] == found["id"]:
@@ -62,12 +64,6 @@ def kill_at(stack: Stack, moment: Moment, victim: str) -> dict[str, Any]:
         finally:
             kill(still, signal.SIGCONT)
     raise AssertionError(f"the moment to kill {victim} never came")
-
-
-def _database(stack: Stack) -> set[int]:
-    """PostgreSQL's processes."""
-    heads = service(stack.settings, "postgres")
-    return {*heads, *(child.pid for head in heads for child in descendants(head))}
 
 
 def wait_for_database(stack: Stack) -> None:

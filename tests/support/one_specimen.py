@@ -57,15 +57,11 @@ def as_if_nothing_had_been(stack: Stack, session: UUID, but: int | None = None) 
     assert all(attempt["closed_at"] for attempt in attempts)
     ends = Counter(attempt["job_id"] for attempt in attempts if attempt["outcome"] == "done")
     assert set(ends.values()) == {1}
-    _created_once(stack, [asset["guid"] for asset in assets])
-
-
-def _created_once(stack: Stack, guids: list[str]) -> None:
-    seen = Counter(
-        (row["asset_guid"], row["event"])
-        for row in stack.archive_rows(
-            "SELECT asset_guid, event FROM ars.event WHERE asset_guid = ANY(%(guids)s)", guids=guids
-        )
+    created = stack.archive_rows(
+        "SELECT asset_guid, event FROM ars.event WHERE event LIKE 'CREATE%%'"
+        " AND asset_guid = ANY(%(guids)s)",
+        guids=[asset["guid"] for asset in assets],
     )
-    for guid in guids:
-        assert (seen[guid, "CREATE_ASSET_METADATA"], seen[guid, "CREATE_ASSET"]) == (1, 1)
+    once = Counter((row["asset_guid"], row["event"]) for row in created)
+    events = ("CREATE_ASSET_METADATA", "CREATE_ASSET")
+    assert once == Counter((asset["guid"], event) for asset in assets for event in events)
