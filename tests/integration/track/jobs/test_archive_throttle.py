@@ -1,4 +1,4 @@
-"""The bound of the archive as a whole: all pipelines count, those of derivatives too."""
+"""The archive's own throttle: all pipelines count, those of derivatives too."""
 
 import asyncio
 from typing import Any

@@ -160,7 +160,7 @@ async def test_a_switch_asks_only_for_those_that_there_is_room_for(sessions: Ses
     assert [await sessions.asked(each) for each in held] == [True, False, False]
 
 
-async def test_a_larger_throttle_is_noticed_without_a_word(sessions: Sessions) -> None:
+async def test_a_larger_throttle_is_noticed_without_an_event(sessions: Sessions) -> None:
     a, b = await sessions.add("a"), await sessions.add("b")
     await sessions.claim(a)
     await sessions.park(b)

@@ -44,12 +44,20 @@ async def ask_to_stop(world: World, attempt: int) -> None:
         await tx.execute(statement.values(cancel_requested_at=attempts.c.queued_at))
 
 
+async def stopping(engine: AsyncEngine) -> tuple[World, int]:
+    """A world with one started job that was asked to stop: world, attempt."""
+    world, _, attempt = await queued(engine)
+    await start(world, attempt)
+    await ask_to_stop(world, attempt)
+    return world, attempt
+
+
 async def lost(world: World, attempt: int) -> None:
-    async def say(tx):  # type: ignore[no-untyped-def]
+    async def report(tx):  # type: ignore[no-untyped-def]
         found = await find_attempt(tx, attempt)
         await protocol.ended(tx, found, Meaning("lost", False, "gone"), actor="driver:alpha")
 
-    await transact(world.engine, say)
+    await transact(world.engine, report)
 
 
 async def test_a_start_is_refused_once_a_cancel_was_asked_for(engine: AsyncEngine) -> None:
@@ -61,26 +69,20 @@ async def test_a_start_is_refused_once_a_cancel_was_asked_for(engine: AsyncEngin
 
 @pytest.mark.parametrize("end", ["lost", "RETRY", "ERROR"])
 async def test_any_end_of_a_cancelled_attempt_is_cancelled(engine: AsyncEngine, end: str) -> None:
-    world, _, attempt = await queued(engine)
-    await start(world, attempt)
-    await ask_to_stop(world, attempt)
+    world, attempt = await stopping(engine)
     await (lost(world, attempt) if end == "lost" else fail(world, attempt, end))
     assert (await world.states("g"))["a"] == State.CANCELLED
 
 
 async def test_a_finish_before_the_evidence_of_the_end_wins(engine: AsyncEngine) -> None:
-    world, _, attempt = await queued(engine)
-    await start(world, attempt)
-    await ask_to_stop(world, attempt)
+    world, attempt = await stopping(engine)
     await complete(world, attempt)
     await lost(world, attempt)
     assert (await world.states("g"))["a"] == State.RETURNED
 
 
 async def test_the_evidence_of_the_end_before_a_finish_wins(engine: AsyncEngine) -> None:
-    world, _, attempt = await queued(engine)
-    await start(world, attempt)
-    await ask_to_stop(world, attempt)
+    world, attempt = await stopping(engine)
     await lost(world, attempt)
     assert (await complete(world, attempt)).applied == "stale"
     assert (await world.states("g"))["a"] == State.CANCELLED

@@ -72,7 +72,7 @@ def test_a_database_with_specimens_under_way_is_brought_up_to_date(
     assert ([tuple(row) for row in found], list(shares)) == ([("g", "YES")], [5])
 
 
-OWED = """
+UNSENT = """
     INSERT INTO track.session (id, path, opened_as, listing_hash, workstation, opened_at,
                                announced_at, wake_requested_at, wake_announced_at) VALUES
         ('00000000-0000-0000-0000-000000000001', '/a', '/a', 'x', 'W', '2026-01-01Z',
@@ -83,20 +83,20 @@ OWED = """
          now(), now(), now());
     INSERT INTO track.inbox (dedupe_key, path, kind, payload, applied, event, announced_at) VALUES
         ('1', '/', 'k', '{}', 'applied', '{"event": "sent"}', now()),
-        ('2', '/', 'k', '{}', 'applied', '{"event": "owed"}', NULL),
+        ('2', '/', 'k', '{}', 'applied', '{"event": "unsent"}', NULL),
         ('3', '/', 'k', '{}', 'recorded', NULL, NULL);
 """
 
 
-def test_what_was_owed_to_prefect_moves_into_the_outbox_with_its_ids(
+def test_events_not_sent_yet_move_into_the_outbox_with_their_ids(
     postgres: EmbeddedPostgres,
 ) -> None:
-    postgres.ensure_database("owed")
-    url = postgres.url("owed")
+    postgres.ensure_database("unsent")
+    url = postgres.url("unsent")
     command.upgrade(config(url), "0011")
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text(OWED))
+        connection.execute(text(UNSENT))
     upgrade(url)
     with engine.begin() as connection:
         rows = connection.execute(
@@ -105,7 +105,7 @@ def test_what_was_owed_to_prefect_moves_into_the_outbox_with_its_ids(
         assert connection.execute(text("SELECT count(*) FROM track.inbox")).scalar() == 3
     engine.dispose()
     callback, ready, wake = rows
-    assert callback.event == {"event": "owed"}
+    assert callback.event == {"event": "unsent"}
     one, two = UUID(int=1), UUID(int=2)
     payload = {"session": str(one), "path": "/a", "workstation": "W"}
     event_id = uuid5(NAMESPACE, f"{one}/{SESSION_READY}")

@@ -113,24 +113,22 @@ async def attempt_of(world: World, guid: str) -> int:
     return int(str(found))
 
 
-async def test_what_is_owed_is_announced_and_nothing_twice(
-    engine: AsyncEngine, tmp_path: Path
-) -> None:
-    async def nothing_owed() -> bool:
+async def test_events_not_sent_yet_are_announced_once(engine: AsyncEngine, tmp_path: Path) -> None:
+    async def nothing_unsent() -> bool:
         async with engine.begin() as tx:
             return (await backlog(tx)).events == 0
 
     async with EventsServer.serve() as prefect, announcing(engine, prefect.url):
         await prefect.expect("specimen.session.wake", 3)
         await prefect.expect("specimen.session.ready")
-        await until(nothing_owed)
+        await until(nothing_unsent)
     names = {each: str((await session_of(engine, each)).session_id) for each in SESSIONS}
     about = {f"specimen.session.{id_}": each for each, id_ in names.items()}
-    told = Counter(
+    announced = Counter(
         (each["event"], about.get(id_ := each["resource"]["prefect.resource.id"], id_))
         for each in prefect.events
     )
-    assert told == Counter(
+    assert announced == Counter(
         [
             ("hpc.job.started", "specimen.asset.running"),
             ("specimen.asset.attention", "specimen.asset.attention"),
@@ -248,7 +246,7 @@ plain.json
 DRAWER = """drawer 4: left.tif: it is not a TIFF; its first bytes are text
   to do:  export it again, then drop it
 """
-"""Which part of it is the file's name could not be told from what was written then."""
+"""Which part of it is the file's name could not be recognised in what was written then."""
 
 
 async def test_people_see_what_they_saw(

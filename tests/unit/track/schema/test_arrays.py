@@ -48,5 +48,5 @@ def is_short(given: ast.expr) -> bool:
 )
 def test_a_list_that_may_be_long_is_given_as_an_array(place: str, given: ast.expr) -> None:
     text = ast.unparse(given)
-    told = f"{place}: write any_of(column, {text}), see track/schema/arrays.py"
-    assert is_short(given) or f"{place}: {text}" in SHORT, told
+    remedy = f"{place}: write any_of(column, {text}), see track/schema/arrays.py"
+    assert is_short(given) or f"{place}: {text}" in SHORT, remedy
