@@ -216,6 +216,7 @@ async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Anno
     task = asyncio.create_task(announcer.run(), name="announcer")
     task.add_done_callback(_report)
     leases = asyncio.create_task(watch_leases(engine), name="leases")
+    leases.add_done_callback(_report)
     try:
         yield announcer
     finally:
@@ -227,6 +228,6 @@ async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Anno
 
 
 def _report(task: asyncio.Task[None]) -> None:
-    """Log it when the announcer ends of itself, which it never should."""
+    """Log it when one of them ends of itself, which it never should."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the announcer has ended: events wait", exc_info=error)
+        log.critical("%s has ended: what it does waits", task.get_name(), exc_info=error)

@@ -216,13 +216,12 @@ class LocalDriver:
             return
         await collect_results(self.engine, folder / "results")
 
-        async def work(tx: AsyncConnection) -> tuple[list[int], bool]:
+        async def work(tx: AsyncConnection) -> tuple[Sequence[Member], list[int], bool]:
             members = (await read_batches(tx, [batch.id]))[0].members
-            unfinished = [member for member in members if member.open]
-            if stop is None:
-                self._note_fault(members, exit_code)
             left = []
-            for member in unfinished:
+            for member in members:
+                if not member.open:
+                    continue
                 if stop is not None and not member.started and member.attempt != stop.attempt:
                     left.append(member.line)
                 else:
@@ -233,9 +232,11 @@ class LocalDriver:
                     await report(tx, member.attempt, found, actor=actor, exit_code=exit_code)
             if not left:
                 await mark_ended(tx, batch.id)
-            return left, await went_well(tx, batch.id)
+            return members, left, await went_well(tx, batch.id)
 
-        left, well = await transact(self.engine, work)
+        members, left, well = await transact(self.engine, work)
+        if stop is None:  # counted here, since a transaction may be done several times
+            self._note_fault(members, exit_code)
         if left:
             await self._run(batch, left)
         else:

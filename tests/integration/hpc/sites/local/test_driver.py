@@ -11,9 +11,11 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import create_app
+from hpc.sites.collect import report
 from hpc.sites.local.driver import LocalDriver
 from schemas.backoff import Backoff
 from schemas.sites import Site
@@ -422,3 +424,21 @@ async def test_a_machine_whose_runners_never_get_to_a_start_is_held_and_says_so(
     await driver.turn()
     await here.queue("good-4")
     await here.until(driver, "returned", "good-4")
+
+
+async def test_one_end_is_one_fault_however_often_its_transaction_is_done(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, deadlocks = here.driver(), 4
+
+    async def report_after_deadlocks(tx: AsyncConnection, *args: Any, **named: Any) -> None:
+        nonlocal deadlocks
+        if (deadlocks := deadlocks - 1) >= 0:
+            await tx.execute(text("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
+        await report(tx, *args, **named)
+
+    monkeypatch.setattr("hpc.sites.local.driver.report", report_after_deadlocks)
+    await here.queue("lost-1")
+    await here.until(driver, "ready", "lost-1")
+    assert deadlocks < 0 and driver.faults.times == 1
+    assert await here.world.sql("SELECT name FROM track.site WHERE degraded <> ''") == []
