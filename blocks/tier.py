@@ -34,7 +34,7 @@ class TierError(Exception):
 
 
 class TierRefused(TierError):
-    """It said no, and will say no again: a person or the data has to change."""
+    """It refuses, and will refuse again: a person or the data has to change."""
 
 
 class NoShare(TierRefused):

@@ -24,7 +24,7 @@ exit codes:
        nothing was touched
   77   the server itself refused a start; nothing was touched
   78   --check: a library is missing
-  128+N  ended by signal N; the line at work is told by nobody else, later lines were not begun
+  128+N  ended by signal N; nobody else reports the line at work, later lines were not begun
 """
 
 

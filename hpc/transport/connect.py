@@ -156,9 +156,9 @@ def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Tra
         raise
     except (SSHException, OSError, EOFError) as error:
         refused = isinstance(error, AuthenticationException) and transport.is_active()
-        said = _banner(transport)
+        banner = _banner(transport)
         transport.close()
-        raise _as_wire_error(error, hop, pinned, refused=refused, said=said) from error
+        raise _as_wire_error(error, hop, pinned, refused=refused, banner=banner) from error
     return transport
 
 
@@ -171,7 +171,7 @@ def _banner(transport: paramiko.Transport) -> str:
 
 
 def _as_wire_error(
-    error: Exception, hop: SshHop, pinned: HostKeys, *, refused: bool, said: str
+    error: Exception, hop: SshHop, pinned: HostKeys, *, refused: bool, banner: str
 ) -> WireError:
     """What paramiko's error means. `refused`: the host still answers and refused us.
 
@@ -180,14 +180,16 @@ def _as_wire_error(
     """
     if isinstance(error, BadAuthenticationType) and "publickey" not in error.allowed_types:
         wanted = " or ".join(error.allowed_types)
-        return KeyRefused(f"{hop.name} takes no key, or not as the first: it wants {wanted}{said}")
+        return KeyRefused(
+            f"{hop.name} takes no key, or not as the first: it wants {wanted}{banner}"
+        )
     if refused:
-        return KeyRefused(f"{hop.name} does not accept our key: {error}{said}")
+        return KeyRefused(f"{hop.name} does not accept our key: {error}{banner}")
     if isinstance(error, IncompatiblePeer):
         if "host key" in str(error):
             return WrongHostKey(f"{hop.name} has no {pinned.kinds} key, which is what is pinned")
         return HostUnreachable(f"{hop.name} speaks only methods that are no longer safe: {error}")
-    return HungUp(f"{hop.name} does not let us finish: {error or 'it hung up'}{said}")
+    return HungUp(f"{hop.name} does not let us finish: {error or 'it hung up'}{banner}")
 
 
 def _check_host(transport: paramiko.Transport, hop: SshHop, pinned: HostKeys) -> None:

@@ -84,7 +84,7 @@ async def _shut_down(dispatcher: Dispatcher) -> None:
     async def look_once_more(tx: AsyncConnection) -> None:
         await release_jobs(tx, dispatcher.session_id, actor=dispatcher.actor)
         seen = (await wake_or_park(tx, dispatcher.session_id))[dispatcher.session_id]
-        # If the last of it ended while this one wound down, its end has yet to be told.
+        # If the last of it ended while this one wound down, its end is still to be announced.
         if dispatcher.ending == "handed over" or (dispatcher.ending == "parked" and seen.quiet):
             await wake_session(tx, dispatcher.session_id)
         elif seen.quiet:

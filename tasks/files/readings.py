@@ -43,7 +43,7 @@ def read_all(
 
 
 def read_content(pulse: Pulse, entry: Entry, algorithms: Collection[str]) -> Content:
-    """The content of a file, as far as its listing said that it goes. Raises a FileError."""
+    """The content of a file, as far as its listing says that it goes. Raises a FileError."""
     made = {name: hashlib.new(name) for name in algorithms}
     crc32, left, kept = 0, entry.size_bytes, bytearray()
     keep = is_sidecar(entry.name)

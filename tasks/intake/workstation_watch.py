@@ -188,10 +188,10 @@ class WorkstationWatch:
         if listing.unfinished:
             names = _some([entry.name for entry in listing.unfinished])
             log.warning("%s is taken without %s, a copy that stands still", folder, names)
-        for name, said_by in contents.lacking(listing).items():
-            log.warning("%s is taken without %s, which %s names", folder, name, said_by)
-        for name, said in contents.differing().items():
-            log.warning("%s is taken with %s as it is: %s", folder, name, said)
+        for name, named_by in contents.lacking(listing).items():
+            log.warning("%s is taken without %s, which %s names", folder, name, named_by)
+        for name, why in contents.differing().items():
+            log.warning("%s is taken with %s as it is: %s", folder, name, why)
 
     def _remark(self, listing: Listing) -> None:
         folder = listing.folder
@@ -204,25 +204,25 @@ class WorkstationWatch:
         read = lists_in(listing)
         if unread := [entry.name for entry in listing.others if entry not in read]:
             names = _some(unread)
-            said = f"{folder}: {names}: neither metadata nor an image, left alone"
-            self._problems.report(f"{folder}: others", said)
+            why = f"{folder}: {names}: neither metadata nor an image, left alone"
+            self._problems.report(f"{folder}: others", why)
         if odd := [base for base, pair in listing.items.items() if pair.differs_in_case]:
-            said = (
+            why = (
                 f"{folder}: metadata and image of {_some(odd)} differ in case and are taken as one"
             )
-            self._problems.report(f"{folder}: case", said)
+            self._problems.report(f"{folder}: case", why)
 
     def _remark_contents(self, contents: Contents, listing: Listing) -> None:
         """What keeps the folder waiting though names, sizes and times stand still."""
         folder = listing.folder
         for name in contents.still_written():
-            said = "is still being written: its content changed while size and time stood still"
-            self._problems.report(f"{folder / name}: content", f"{folder / name} {said}")
-        for name, said in contents.differing().items():
-            self._problems.report(f"{folder / name}: sum", f"{folder / name}: {said}")
-        for name, said_by in contents.lacking(listing).items():
-            said = f"{folder}: {said_by} names {name}, which is not there yet"
-            self._problems.report(f"{folder / name}: lacking", said)
+            why = "is still being written: its content changed while size and time stood still"
+            self._problems.report(f"{folder / name}: content", f"{folder / name} {why}")
+        for name, why in contents.differing().items():
+            self._problems.report(f"{folder / name}: sum", f"{folder / name}: {why}")
+        for name, named_by in contents.lacking(listing).items():
+            why = f"{folder}: {named_by} names {name}, which is not there yet"
+            self._problems.report(f"{folder / name}: lacking", why)
 
 
 def _missing(listing: Listing, base: str) -> str:

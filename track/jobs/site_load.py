@@ -88,7 +88,7 @@ async def unwanted(tx: AsyncConnection, site: str) -> list[Unwanted]:
         CROSS JOIN LATERAL (
             SELECT t.external_id WHERE t.external_id IS NOT NULL
             UNION SELECT t.started_by WHERE s.kind = 'script' AND t.started_by IS NOT NULL
-            UNION SELECT unnest(string_to_array(b.external_id, ','))  -- what a script said
+            UNION SELECT unnest(string_to_array(b.external_id, ','))  -- what a script reported
              WHERE s.kind = 'script' AND b.external_id ~ '^[0-9]+(,[0-9]+)*$') n(native)
         WHERE t.site = :site
           AND (t.closed_at IS NULL AND t.cancel_requested_at IS NOT NULL

@@ -190,7 +190,7 @@ BOUNDS = {
     "open_shares_mb": ("shares_mb", "MB of shares of {pipeline} are open or reserved"),
     "synchronising": ("synchronising", "synchronisations of {pipeline} are under way"),
 }
-"""The bounds of a throttle: which figure of the room each one limits, and how it is said."""
+"""The bounds of a throttle: which figure of the room each one limits, and how it is worded."""
 
 
 def _no_room(row: Row[Any], full: Full) -> str:

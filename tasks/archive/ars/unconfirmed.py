@@ -32,7 +32,7 @@ async def act_then_look(
             try:
                 found = await look()
             except TierError:
-                continue  # an ARS that does not answer now has not said no
+                continue  # an ARS that does not answer now has refused nothing
             if found is not None:
                 return found
         raise
