@@ -127,9 +127,7 @@ class Museum:
 async def museum_at(engine: AsyncEngine, place: Path) -> Museum:
     """A museum whose drive and store lie below a folder."""
     world = await World.make(engine, PIPELINE, UNREADABLE)
-    lease = SimpleNamespace(
-        dispatcher_id=world.dispatcher_id, holder=SimpleNamespace(flow_run_id=None)
-    )
+    lease = SimpleNamespace(dispatcher_id=world.dispatcher_id, flow_run_id=None)
     dispatcher = Dispatcher(
         world.session_id,
         engine,

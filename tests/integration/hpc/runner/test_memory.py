@@ -113,7 +113,8 @@ def test_memory_does_not_grow_with_the_scan(scans: Path, angle: float | None) ->
         assert found["details"]["source_ppi"] == 600
         assert (found["details"]["cut"] is None) == (angle is None)
         peaks[name] = found["usage"]["max_rss_mb"]
-    # Pages of the file on disk that a cut goes through count as memory while they are mapped.
-    room = 40 if angle is None else 140
+    # What its threads hold at a time differs by up to 40 MB on a busy machine, and pages of the
+    # file on disk that a cut goes through count as memory while they are mapped.
+    room = 60 if angle is None else 140
     assert peaks["large.tif"] - peaks["small.tif"] < room
     assert peaks["large.tif"] < 260
