@@ -152,6 +152,8 @@ async def test_a_silent_dispatcher_is_closed_unless_its_lock_is_held(
         await holder.execute("SELECT pg_advisory_unlock(%s)", (key,))
     closed = await transact(world.engine, healing.close_silent, PATIENCE)
     assert closed == [world.dispatcher_id]
+    rows = await world.sql("SELECT ended_at = alive_until, ended_why FROM track.dispatcher")
+    assert rows == [(True, "silent")]
 
 
 async def test_runs_of_the_dead_are_named_and_those_of_the_living_are_not(world: World) -> None:
