@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.jobs.moves import lock
 from track.jobs.parking import wake_or_park
 from track.jobs.resolve import judge, resolve
-from track.jobs.takeover import end_lapsed, release_jobs
+from track.jobs.takeover import release_jobs
 from track.records.documents import is_unpushed
 from track.records.wake import wake, wake_session
 from track.schema.arrays import any_of
@@ -270,7 +270,9 @@ async def close_silent(tx: AsyncConnection, patience: timedelta) -> list[UUID]:
         # What some connection holds the lock of is a lease still.
         high, low = (int.from_bytes(row.session_id.bytes[at : at + 4]) for at in (0, 4))
         if not (await tx.execute(HOLDS, {"high": high, "low": low})).scalar_one():
-            await end_lapsed(tx, [row.id], "silent")
+            mine = (dispatcher.c.id == row.id) & dispatcher.c.ended_at.is_(None)
+            end = update(dispatcher).where(mine)
+            await tx.execute(end.values(ended_at=func.now(), ended_why="silent"))
             closed.append(row.id)
     return closed
 

@@ -4,7 +4,7 @@ No try is used. Built-in stages probe before they act, so one that was claimed i
 claimed again; a job that a site has needs no holder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -75,17 +75,11 @@ async def _end_dead(tx: AsyncConnection, session_id: UUID, keep: UUID | None) ->
         dispatcher.c.id.is_distinct_from(keep),
     )
     ids = list((await tx.execute(dead.order_by(dispatcher.c.id).with_for_update())).scalars())
-    await end_lapsed(tx, ids, "its lease ran out")
-
-
-async def end_lapsed(tx: AsyncConnection, dispatcher_ids: Sequence[UUID], why: str) -> None:
-    """End dispatchers whose lease ran out, at the time when it did.
-
-    Not when somebody notices: its successor, which does that, began after the lapse.
-    """
-    mine = any_of(dispatcher.c.id, dispatcher_ids) & dispatcher.c.ended_at.is_(None)
-    end = update(dispatcher).where(mine)
-    await tx.execute(end.values(ended_at=dispatcher.c.alive_until, ended_why=why))
+    # Not when its successor looks: the record would have two at one session.
+    succeeded_at = select(dispatcher.c.started_at).where(dispatcher.c.id == keep).scalar_subquery()
+    over_at = func.coalesce(succeeded_at, func.now())
+    end = update(dispatcher).where(any_of(dispatcher.c.id, ids))
+    await tx.execute(end.values(ended_at=over_at, ended_why="its lease ran out"))
 
 
 async def release_orphaned_jobs(
