@@ -181,7 +181,9 @@ def password_in(folder: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip().rpartition(":")[2]
     except FileNotFoundError as error:
+        home = choose_home(folder, choose_account())
         raise PostgresError(
-            f"{path} is missing, and with it the password of the embedded PostgreSQL: "
-            "put the file back from a backup."
+            f"{path} is missing, and with it the password of the embedded PostgreSQL in {home}: "
+            "put the file back from a backup. If that cluster is of an earlier installation in "
+            f"this place, and nobody needs its data, remove {home}."
         ) from error

@@ -1,6 +1,7 @@
 """The embedded cluster on the real server: starts, survives crashes and stale files, keeps out."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -65,6 +66,20 @@ def test_no_connection_without_the_password(postgres: EmbeddedPostgres) -> None:
 def test_the_password_file_is_closed_to_others(postgres: EmbeddedPostgres) -> None:
     assert (postgres.folder / "pgpass").stat().st_mode & 0o777 == 0o600
     assert password_in(postgres.folder) not in " ".join(postgres.client("psql", "refinery"))
+
+
+def test_a_lost_password_file_is_refused_with_the_place_of_its_data(folder: Path) -> None:
+    """As after the project's folder was removed and cloned anew: root's data lie elsewhere."""
+    left = EmbeddedPostgres(folder / "state", home=folder / "home", fast=True)
+    left.start()
+    left.stop()
+    shutil.rmtree(left.folder)
+    again = EmbeddedPostgres(left.folder, home=left.home, fast=True)
+    with pytest.raises(PostgresError, match="put the file back from a backup") as refused:
+        again.start()
+    assert f"in {left.home}: " in str(refused.value)
+    assert working_in(left.data, "postgres") == []
+    assert (left.data / "PG_VERSION").is_file()
 
 
 def test_psql_needs_no_typed_password(postgres: EmbeddedPostgres) -> None:
