@@ -70,7 +70,14 @@ class ChannelCall:
         alarm = threading.Timer(self._deadline_s, self.abort)
         alarm.daemon = True
         alarm.start()
-        channel = self._open()
+        try:
+            return self._run(self._open(), command, stdin, sink)
+        finally:
+            alarm.cancel()
+
+    def _run(
+        self, channel: paramiko.Channel, command: str, stdin: Stdin, sink: Sink | None
+    ) -> CommandAnswer:
         try:
             channel.exec_command(command)
             self._counts.commands += 1
@@ -78,9 +85,9 @@ class ChannelCall:
         except (SSHException, OSError, EOFError) as error:
             raise self._trouble(error) from error
         finally:
-            alarm.cancel()
             with suppress(SSHException, OSError, EOFError):
                 channel.close()
+            self._connection.transport.send_for(None)
 
     def _open(self) -> paramiko.Channel:
         transport = self._connection.transport
@@ -90,8 +97,8 @@ class ChannelCall:
             raise NotBegun(f"the host opens no further session: {error}") from error
         except (SSHException, OSError, EOFError) as error:
             trouble: LinkLost | DeadlinePassed
-            if not transport.is_active():
-                trouble = LinkLost(f"the connection is gone: {error}")
+            if isinstance(error, EOFError) or not transport.is_active():
+                trouble = LinkLost(f"the connection is gone: {str(error) or 'it is closed'}")
             elif "Unable to open channel" in str(error):
                 raise NotBegun("the host opens no further session") from error
             else:
@@ -99,6 +106,7 @@ class ChannelCall:
             trouble.begun = False
             raise trouble from error
         self._channel = channel
+        transport.send_for(channel)
         return channel
 
     def _converse(
@@ -155,19 +163,19 @@ class ChannelCall:
         if channel.exit_status >= 0:
             return channel.exit_status
         if self._gone.is_set() or not self._connection.transport.is_active():
-            raise self._trouble(None)
+            raise self._trouble("")
         return None
 
     def _check_deadline(self, channel: paramiko.Channel) -> None:
         if time.monotonic() > self._until or self._gone.is_set():
             raise DeadlinePassed(f"no answer within {self._deadline_s:.0f} s")
         if not self._connection.transport.is_active() and not channel.status_event.is_set():
-            raise self._trouble(None)
+            raise self._trouble("")
 
-    def _trouble(self, error: Exception | None) -> LinkLost | DeadlinePassed:
+    def _trouble(self, error: Exception | str) -> LinkLost | DeadlinePassed:
         if self._gone.is_set() or time.monotonic() > self._until:
             return DeadlinePassed(f"no answer within {self._deadline_s:.0f} s")
-        return LinkLost(f"the connection broke: {error or 'it is closed'}")
+        return LinkLost(f"the connection broke: {str(error) or 'it is closed'}")
 
 
 def _pieces(stdin: Stdin) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ from hpc.transport.errors import (
     WrongHostKey,
 )
 from hpc.transport.host_keys import HostKeys, fingerprint, read_host_keys
+from hpc.transport.ordered import OrderedTransport
 from schemas.ssh_address import SshAddress, SshHop
 
 CONNECT_S = 15.0
@@ -49,7 +50,7 @@ class SshConnection:
     """A live connection. `generation` tells it from those before and after."""
 
     generation: int
-    transport: paramiko.Transport
+    transport: OrderedTransport
     socket: socket.socket
     jump: paramiko.Transport | None = None
 
@@ -80,7 +81,7 @@ def connect(address: SshAddress, generation: int) -> SshConnection:
         base = _dial(first)
     except WireError as error:
         raise _of_jump(address, error) from error
-    opened: list[paramiko.Transport] = []
+    opened: list[OrderedTransport] = []
     try:
         if address.jump is None:
             opened.append(_log_in(base, address.node))
@@ -130,12 +131,12 @@ def _tunnel(jump: paramiko.Transport, address: SshAddress) -> paramiko.Channel:
         ) from error
 
 
-def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> paramiko.Transport:
+def _log_in(sock: socket.socket | paramiko.Channel, hop: SshHop) -> OrderedTransport:
     """Check the host's key, then log in with ours."""
     pinned = read_host_keys(hop)
     key = read_private_key(hop)
     try:
-        transport = paramiko.Transport(sock, disabled_algorithms=WEAK)
+        transport = OrderedTransport(sock, disabled_algorithms=WEAK)
     except (SSHException, OSError, EOFError) as error:
         raise HungUp(f"{hop.name} ends the connection at once: {error}") from error
     try:
@@ -189,7 +190,7 @@ def _as_wire_error(
         if "host key" in str(error):
             return WrongHostKey(f"{hop.name} has no {pinned.kinds} key, which is what is pinned")
         return HostUnreachable(f"{hop.name} speaks only methods that are no longer safe: {error}")
-    return HungUp(f"{hop.name} does not let us finish: {error or 'it hung up'}{banner}")
+    return HungUp(f"{hop.name} does not let us finish: {str(error) or 'it hung up'}{banner}")
 
 
 def _check_host(transport: paramiko.Transport, hop: SshHop, pinned: HostKeys) -> None:

@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF
+from paramiko.message import Message
 
 from demo.lab import sshd as ssh_server
 from demo.lab.sshd import Sshd, generate_key, running_sshd
 from hpc.transport.breaker import Breaker
+from hpc.transport.connect import connect
 from hpc.transport.errors import (
     BadAddress,
     CircuitOpen,
@@ -98,6 +101,35 @@ async def test_fifty_commands_at_once_use_one_connection_and_at_most_five_channe
         answers = await asyncio.gather(*(link.run(f"echo {i}") for i in range(50)))
     assert [int(answer.stdout) for answer in answers] == list(range(50))
     assert proxy.connections == link.counts.connections == 1
+
+
+@pytest.mark.parametrize("kind", [cMSG_CHANNEL_EOF, cMSG_CHANNEL_DATA], ids=["eof", "data"])
+def test_what_comes_too_late_for_a_command_does_not_cost_the_others_their_connection(
+    server: Sshd, kind: bytes
+) -> None:
+    """It is overtaken by the answer to the command's end: made before, and sent after it."""
+    connection = connect(server.address(), generation=1)
+    transport = connection.transport
+    try:
+        ended = transport.open_session(timeout=10)
+        transport.send_for(ended)
+        ended.exec_command("true")
+        until = time.monotonic() + 10
+        while not ended.closed:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        late = Message()
+        late.add_byte(kind)
+        late.add_int(ended.remote_chanid)
+        late.add_string("late")
+        transport._send_user_message(late)  # type: ignore[attr-defined]
+        transport.send_for(None)
+        other = transport.open_session(timeout=10)
+        other.settimeout(10)
+        other.exec_command("echo still here")
+        assert other.recv(100) == b"still here\n"
+    finally:
+        connection.close()
 
 
 async def test_nagle_is_off_so_that_a_command_costs_no_40_ms(server: Sshd) -> None:
