@@ -95,8 +95,17 @@ NOTHING_LEFT = text("""
 
 
 async def _fill(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
-    """Give assets the jobs they lack."""
+    """Give assets the jobs they lack.
+
+    The last ones get theirs with the edges held alone, as by an edit: whoever judged a job while
+    its stages were filled, and saw no reason yet to give up waiting, has committed by then. So
+    that job, and a specimen that came so, is there to be judged by all that there is.
+    """
     guids = await _page(tx, "filled_to", stages, size)
+    ends = len(guids) < size
+    await lock_edges(tx, to_edit=ends)
+    if ends:
+        guids = await _page(tx, "filled_to", stages, size)
     await tx.execute(FILL, {"guids": guids, "stages": stages})
     await _move_mark(tx, "filled_to", stages, guids, size)
 
@@ -107,6 +116,7 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     Those that were at their end and have something to do again are admitted anew; the stage
     that was left of one may be the one taken out.
     """
+    await lock_edges(tx)
     guids = await _page(tx, "judged_to", stages, size)
     jobs = (await tx.execute(NOT_BEGUN, {"guids": guids, "stages": stages})).scalars().all()
     await wake(tx, await resolve(tx, jobs))
@@ -118,8 +128,7 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
 
 
 async def _page(tx: AsyncConnection, mark: str, stages: Sequence[int], size: int) -> list[str]:
-    """The next assets after the mark, under the lock of the edges."""
-    await lock_edges(tx)
+    """The next assets after the mark."""
     following = text(f"""
         SELECT guid FROM track.asset
         WHERE pipeline_id = (SELECT pipeline_id FROM track.stage WHERE id = ANY(:stages) LIMIT 1)

@@ -5,7 +5,8 @@
 Whatever moves a job holds the edges, shared, before it locks the job (`track.jobs.moves.lock`, or
 `HELD` in its own statement). An edit of a pipeline has locked every row that it will write before
 it takes the edges alone, and it touches no job: who holds the edges never waits for an edit, and
-an edit that has them waits for nobody.
+an edit that has them waits for nobody. So it is with the last page of a back-fill, which
+inserts jobs and locks none.
 """
 
 from sqlalchemy import func, select

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline.load import Pipeline
+from tests.support.at_site import until_blocked
 from tests.support.world import World, edit, new
+from track.commands.assets import register_assets
 from track.commands.back_fill import back_fill, back_fill_page
 from track.commands.pipelines import load_pipelines
 from track.jobs import verbs
@@ -252,3 +254,37 @@ FULL = (
     WHERE a.session_id = %(session)s AND a.released_at IS NOT NULL
     """,
 )
+
+
+async def test_a_job_that_is_just_put_back_is_judged_by_the_edges_of_today(
+    engine: AsyncEngine,
+) -> None:
+    """It was judged while the new stage was filled, and is committed when that is over."""
+    world = await World.make(engine, pipeline(stage("a"), stage("d", "a")))
+    await world.register(new("t", x=0, y=0, z=0))
+    await world.finish_all()
+    job_id = await world.job_id("t", "d")
+    above = {"stage": "n", "of": {"z": 1}}  # which nobody has
+    await only_load(engine, pipeline(stage("a"), stage("n", "a"), stage("d", "a", above)))
+    async with engine.begin() as tx:
+        await verbs.resubmit(tx, job_id, actor="person", why="once more")
+        filling = asyncio.create_task(back_fill(engine))
+        await until_blocked(engine, filling)
+    assert await filling
+    assert (await world.states("t"))["d"] == State.ABSENT
+
+
+async def test_a_specimen_that_is_just_registered_is_judged_by_the_edges_of_today(
+    engine: AsyncEngine,
+) -> None:
+    """The same for one that no page could see: it comes while the last of them is made."""
+    world = await World.make(engine, pipeline(stage("d")))
+    await world.register(new("s", x=9, y=9, z=9))
+    await only_load(engine, pipeline(stage("n"), stage("d", {"stage": "n", "of": {"z": 1}})))
+    async with engine.begin() as tx:
+        newcomers = [new("t", x=0, y=0, z=0)]
+        await register_assets(tx, world.session_id, newcomers, actor="test")
+        filling = asyncio.create_task(back_fill(engine))
+        await until_blocked(engine, filling)
+    assert await filling
+    assert await world.states("t") == {"n": State.READY, "d": State.ABSENT}
