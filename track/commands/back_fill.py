@@ -122,8 +122,8 @@ async def _judge(tx: AsyncConnection, stages: Sequence[int], size: int) -> None:
     await wake(tx, await resolve(tx, jobs))
     await reopen(tx, list((await tx.execute(LEFT_TO_DO, {"jobs": jobs})).scalars()))
     judged = {"jobs": jobs, "guids": guids, "stages": stages}
-    for guid in (await tx.execute(NOTHING_LEFT, judged)).scalars().all():
-        await release_if_over(tx, guid)
+    left = (await tx.execute(NOTHING_LEFT, judged)).scalars().all()
+    await release_if_over(tx, left, at_end=left)
     await _move_mark(tx, "judged_to", stages, guids, size)
 
 

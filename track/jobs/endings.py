@@ -4,33 +4,48 @@ Here and nowhere else an asset becomes final: a stage that has to be done again 
 finishes too, and must leave none of this behind.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import distinct, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.records.files import due_for_removal, read_asset
-from track.schema.tables import asset, attempt, job, stage
+from track.schema.arrays import any_of
+from track.schema.tables import asset, job, stage
 
 KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
 """How long each kind of temporary copy outlives the end of its asset."""
 
 
-async def note_end(tx: AsyncConnection, guid: str) -> None:
-    """Note that an asset is final, and enter the copies it no longer needs into the due table.
+COPIES = text("""
+    INSERT INTO track.retention (kind, asset_guid, location, due_at)
+    SELECT c.kind, a.guid, c.location,
+           now() + CAST(CAST(:keep AS jsonb) ->> c.kind AS interval)
+    FROM track.asset a CROSS JOIN LATERAL (
+        SELECT 'ndrive', a.source_path
+        UNION SELECT 'store', a.local_path
+        UNION SELECT 'site', t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+               WHERE j.asset_guid = a.guid
+    ) c(kind, location)
+    WHERE a.guid = ANY(:guids) AND c.location IS NOT NULL
+    ORDER BY a.guid, c.kind, c.location
+    ON CONFLICT (kind, asset_guid, location)
+    DO UPDATE SET due_at = excluded.due_at, done_at = NULL, outcome = NULL
+""").bindparams(bindparam("keep", type_=JSONB))
+"""Of one made again after it was pruned, too. Prune looks for the copies that must exist before
+it deletes any."""
 
-    Prune looks for the copies that must exist before it deletes any.
-    """
-    mine = update(asset).where(asset.c.guid == guid)
+
+async def note_ends(tx: AsyncConnection, guids: Collection[str]) -> None:
+    """Note that assets are final, and enter the copies they no longer need into the due table."""
+    if not guids:
+        return
     final = func.coalesce(asset.c.finalised_at, func.now())
+    mine = update(asset).where(any_of(asset.c.guid, guids))
     await tx.execute(mine.values(finalised_at=final, reopened_at=None))
-    row = await read_asset(tx, guid)
-    visited = select(distinct(attempt.c.site)).join(job, job.c.id == attempt.c.job_id)
-    sites = (await tx.execute(visited.where(job.c.asset_guid == guid))).scalars()
-    copies = [("ndrive", row.source_path), ("store", row.local_path)]
-    for kind, place in [*copies, *(("site", site) for site in sites)]:
-        if place is not None:
-            await due_for_removal(tx, guid, kind, str(place), keep=KEEP[kind])
+    keep = {kind: f"{kept.total_seconds()} seconds" for kind, kept in KEEP.items()}
+    await tx.execute(COPIES, {"guids": [*guids], "keep": keep})
 
 
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.

@@ -17,23 +17,29 @@ from track.schema.states import State
 from track.schema.tables import asset, document, job, pipeline, stage
 
 
-async def exclude_after(tx: AsyncConnection, guid: str, stage_id: int, *, actor: str) -> list[int]:
-    """Leave out what the rules of the asset's pipeline say after this stage; the job ids."""
+async def exclude_after(tx: AsyncConnection, job_ids: Sequence[int], *, actor: str) -> list[int]:
+    """Leave out what the rules of their assets' pipelines say after these done jobs; the ids."""
+    # Most stages have no rule after them: their assets' documents are not read.
+    ruled = func.jsonb_build_array(func.jsonb_build_object("after", stage.c.key))
     statement = (
-        select(pipeline.c.id, pipeline.c.exclude, stage.c.key, document.c.body)
-        .join(stage, stage.c.pipeline_id == pipeline.c.id)
-        .join(asset, asset.c.pipeline_id == pipeline.c.id)
+        select(pipeline.c.id, pipeline.c.exclude, stage.c.key, asset.c.guid, document.c.body)
+        .select_from(job)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .join(pipeline, pipeline.c.id == asset.c.pipeline_id)
+        .join(stage, (stage.c.id == job.c.stage_id) & (stage.c.pipeline_id == pipeline.c.id))
         .outerjoin(document, document.c.asset_guid == asset.c.guid)
-        .where(stage.c.id == stage_id, asset.c.guid == guid)
+        .where(any_of(job.c.id, job_ids), pipeline.c.exclude.op("@>")(ruled))
     )
-    found = (await tx.execute(statement)).one()
+    guids: dict[tuple[int, tuple[str, ...], str], list[str]] = {}
+    for found in await tx.execute(statement):
+        for rule in map(Exclude.model_validate, found.exclude):
+            if rule.after == found.key and rule.when.holds(found.body or {}):
+                left = (found.id, tuple(rule.stages), f"rule: {rule.when}")
+                guids.setdefault(left, []).append(found.guid)
     left_out: list[int] = []
-    for written in found.exclude:
-        rule = Exclude.model_validate(written)
-        if rule.after == found.key and rule.when.holds(found.body or {}):
-            own = (stage.c.pipeline_id == found.id) & stage.c.archived_at.is_(None)
-            named = own & stage.c.key.in_(rule.stages)
-            left_out += await _exclude(tx, guid, named, actor=actor, why=f"rule: {rule.when}")
+    for (pipeline_id, stages, why), mine in guids.items():
+        own = (stage.c.pipeline_id == pipeline_id) & stage.c.archived_at.is_(None)
+        left_out += await _exclude(tx, mine, own & stage.c.key.in_(stages), actor=actor, why=why)
     return left_out
 
 
@@ -66,10 +72,10 @@ async def left_out(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str
 
 
 async def _exclude(
-    tx: AsyncConnection, guid: str, named: ColumnElement[bool], *, actor: str, why: str
+    tx: AsyncConnection, guids: Sequence[str], named: ColumnElement[bool], *, actor: str, why: str
 ) -> list[int]:
     jobs = select(job.c.id).join(stage, stage.c.id == job.c.stage_id)
-    ids = sorted((await tx.execute(jobs.where(job.c.asset_guid == guid, named))).scalars())
+    ids = sorted((await tx.execute(jobs.where(any_of(job.c.asset_guid, guids), named))).scalars())
     await lock(tx, ids)
     moved: list[int] = []
     for state in (State.WAITING, State.READY):

@@ -4,16 +4,17 @@ Each verb is one transaction's worth: the move, the rules that leave stages out,
 the edges, the wake. Callers add their own effects to the same transaction.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, select, text, update
+from sqlalchemy import ColumnElement, Select, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.attempts import close_attempt, open_attempt
-from track.jobs.endings import note_end, with_bounds
+from track.jobs.endings import note_ends, with_bounds
 from track.jobs.exclusions import exclude_after
 from track.jobs.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.jobs.resolve import ACTOR, downstream, resolve, undo_downstream
@@ -50,9 +51,9 @@ class LockedJob:
     at: datetime
 
 
-async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
-    """Lock a job and read how it stands."""
-    await lock(tx, [job_id])
+async def locked_jobs(tx: AsyncConnection, job_ids: Sequence[int]) -> list[LockedJob]:
+    """Lock jobs and read how they stand, by their ids; those that there are."""
+    await lock(tx, job_ids)
     finalises = (stage.c.kind == "builtin") & (stage.c.run == "finalise")
     statement = (
         select(
@@ -66,10 +67,17 @@ async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
         )
         .join(stage, stage.c.id == job.c.stage_id)
         .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
-        .where(job.c.id == job_id)
+        .where(any_of(job.c.id, job_ids))
+        .order_by(job.c.id)
     )
-    row = dict((await tx.execute(statement)).one()._mapping)
-    return LockedJob(**row | {"state": State(row["state"])})
+    rows = (await tx.execute(statement)).mappings()
+    return [LockedJob(**{**row, "state": State(row["state"])}) for row in rows]
+
+
+async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
+    """Lock a job and read how it stands."""
+    (found,) = await locked_jobs(tx, [job_id])
+    return found
 
 
 async def enqueue_at_site(
@@ -114,32 +122,64 @@ async def finish(
 ) -> list[int]:
     """Claimed or returned → done, rules and edges applied; the ids that became ready.
 
-    With its last stage an asset becomes final, unless that has to be done again.
+    Raises StaleMove when it is neither, or not the caller's to finish.
     """
-    now = await locked_job(tx, job_id)
-    if now.state not in (State.CLAIMED, State.RETURNED):
-        raise StaleMove(f"job {job_id} is {now.state}; one is finished when claimed or returned")
-    await move(tx, job_id, now.state, State.DONE, actor=actor, guard=guard, why=why, pauses=0)
-    if now.redo:
-        return await _redo(tx, job_id, actor)
-    if now.finalises:
-        await note_end(tx, now.guid)
-        # The end of a derivative is not that of its specimen.
-        await _release(tx, (asset.c.guid == now.guid) & asset.c.parent_guid.is_(None))
-    left_out = await exclude_after(tx, now.guid, now.stage_id, actor=actor)
-    return await _follow(tx, now.guid, [job_id, *left_out], final=now.finalises)
+    done, ready = await finish_all(tx, [job_id], actor=actor, guard=guard, why=why)
+    if done != [job_id]:
+        raise StaleMove(f"job {job_id} is not claimed or returned and held by the caller")
+    return ready
+
+
+async def finish_all(
+    tx: AsyncConnection,
+    job_ids: Sequence[int],
+    *,
+    actor: str,
+    guard: Guard = ANYBODY,
+    why: str = "",
+) -> tuple[list[int], list[int]]:
+    """Finish those of these jobs that still can be: their ids, and those that became ready.
+
+    With its last stage an asset becomes final, unless that has to be done again. As many
+    statements for a thousand as for one.
+    """
+    found = await locked_jobs(tx, job_ids)
+    done: list[int] = []
+    for state in (State.CLAIMED, State.RETURNED):
+        ids = [each.id for each in found if each.state == state]
+        done += await move_all(
+            tx, ids, state, State.DONE, actor=actor, guard=guard, why=why, pauses=0
+        )
+    finished = [each for each in found if each.id in {*done}]
+    ready = await _redo(tx, [each.id for each in finished if each.redo], actor)
+    over = [each for each in finished if not each.redo]
+    final = [each.guid for each in over if each.finalises]
+    await note_ends(tx, final)
+    # The end of a derivative is not that of its specimen.
+    await _release(tx, any_of(asset.c.guid, final) & asset.c.parent_guid.is_(None))
+    ids = [each.id for each in over]
+    left_out = await exclude_after(tx, ids, actor=actor)
+    guids = {each.guid for each in over}
+    ready += await _follow(tx, guids, [*ids, *left_out], final=final)
+    return sorted(done), ready
 
 
 async def _follow(
-    tx: AsyncConnection, guid: str, changed: list[int], *, final: bool = False
+    tx: AsyncConnection,
+    guids: Collection[str],
+    changed: Sequence[int],
+    *,
+    final: Collection[str] = (),
 ) -> list[int]:
-    """Resolve what hangs on jobs that ended; the ids that became ready.
+    """Resolve what hangs on jobs of these assets that ended; the ids that became ready.
 
-    `final`: the last stage of the asset is among them.
+    `final`: those of the assets whose last stage is among them.
     """
+    if not guids:
+        return []
     ready = await resolve(tx, await downstream(tx, changed))
+    await release_if_over(tx, guids, at_end=final)
     await wake(tx, ready)
-    await release_if_over(tx, guid, goes_on=not final)
     return ready
 
 
@@ -148,14 +188,14 @@ async def apply_rules(tx: AsyncConnection, job_id: int, *, actor: str) -> list[i
     now = await locked_job(tx, job_id)
     if now.state != State.DONE:
         return []
-    return await _follow(tx, now.guid, await exclude_after(tx, now.guid, now.stage_id, actor=actor))
+    return await _follow(tx, [now.guid], await exclude_after(tx, [job_id], actor=actor))
 
 
-async def _redo(tx: AsyncConnection, job_id: int, actor: str) -> list[int]:
-    """A job whose ground moved while it ran goes through its edges again."""
+async def _redo(tx: AsyncConnection, job_ids: Sequence[int], actor: str) -> list[int]:
+    """Jobs whose ground moved while they ran go through their edges again."""
     why = "an earlier stage was done again meanwhile"
-    await move(tx, job_id, State.DONE, State.WAITING, actor=actor, why=why, **FRESH)
-    ready = await resolve(tx, [job_id])
+    moved = await move_all(tx, job_ids, State.DONE, State.WAITING, actor=actor, why=why, **FRESH)
+    ready = await resolve(tx, moved)
     await wake(tx, ready)
     return ready
 
@@ -225,7 +265,7 @@ async def end(
     now = await locked_job(tx, job_id)
     await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
     await release_asset(tx, now.guid)
-    await _follow(tx, now.guid, [job_id])
+    await _follow(tx, [now.guid], [job_id])
     return new
 
 
@@ -261,7 +301,7 @@ async def skip(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> lis
     await move(tx, job_id, now.state, State.EXCLUDED, actor=actor, why=why)
     if now.state in (State.FAILED, State.CANCELLED):
         await reopen(tx, [job_id])
-    return await _follow(tx, now.guid, [job_id])
+    return await _follow(tx, [now.guid], [job_id])
 
 
 async def reopen(tx: AsyncConnection, job_ids: list[int]) -> None:
@@ -302,55 +342,56 @@ CLOSINGS = """
 
 
 async def release_if_over(
-    tx: AsyncConnection, guid: str | None = None, *, goes_on: bool = False
+    tx: AsyncConnection, guids: Collection[str] | None = None, *, at_end: Collection[str] = ()
 ) -> None:
-    """Let go of a specimen of which nothing is left to do, whatever its last stage was.
+    """Let go of specimens of which nothing is left to do, whatever their last stage was.
 
     One that was opened again after its end has its closing stage done again first: its share
-    is closed there. Without a guid, of every such specimen. `goes_on`: what has just ended is
-    not its last stage, so that an asset that was at its end has that still to come.
+    is closed there. Without guids, of every such specimen. Those `at_end` stay where they are;
+    any other of `guids` that was at its end has that still to come.
     """
-    if guid is not None:
-        await _lock_kin(tx, guid)
-    if goes_on:
-        final = update(asset).where(asset.c.guid == guid, asset.c.finalised_at.is_not(None))
-        await tx.execute(final.values(finalised_at=None, reopened_at=func.now()))
-    one = "" if guid is None else " AND a.guid = :guid"
-    closings = text(f"{CLOSINGS}{one} ORDER BY j.id")
-    for job_id in (await tx.execute(closings, {"guid": guid} if one else {})).scalars().all():
+    if guids is not None:
+        await _lock_kin(tx, guids)
+        goes_on = any_of(asset.c.guid, {*guids} - {*at_end}) & asset.c.finalised_at.is_not(None)
+        again = {"finalised_at": None, "reopened_at": func.now()}
+        await tx.execute(update(asset).where(goes_on).values(again))
+    theirs = "" if guids is None else " AND a.guid = ANY(:guids)"
+    closings = text(f"{CLOSINGS}{theirs} ORDER BY j.id")
+    asked = {} if guids is None else {"guids": [*guids]}
+    for job_id in (await tx.execute(closings, asked)).scalars().all():
         if (await locked_job(tx, job_id)).state == State.DONE:
             await resubmit(tx, job_id, actor=ACTOR, why="its asset was opened again after its end")
-    theirs = asset.alias()
+    kin = asset.alias()
     open_ = (
         select(job.c.id)
-        .join(theirs, theirs.c.guid == job.c.asset_guid)
-        .where((theirs.c.guid == asset.c.guid) | (theirs.c.parent_guid == asset.c.guid))
+        .join(kin, kin.c.guid == job.c.asset_guid)
+        .where((kin.c.guid == asset.c.guid) | (kin.c.parent_guid == asset.c.guid))
         .where(job.c.state.not_in(sorted(ENDED)))
     )
     over = ~open_.correlate(asset).exists()
-    if guid is not None:
-        over = over & (asset.c.guid == _root(guid))
-    await _release(tx, over)
+    await _release(tx, over if guids is None else over & asset.c.guid.in_(_roots(guids)))
 
 
-async def _lock_kin(tx: AsyncConnection, guid: str) -> None:
-    """Lock an asset and what it was made of, before a second statement judges them.
+async def _lock_kin(tx: AsyncConnection, guids: Collection[str]) -> None:
+    """Lock assets and what they were made of, before a second statement judges them.
 
     Two stages that finish at once would else each see the other unfinished.
     """
-    kin = select(asset.c.guid).where((asset.c.guid == guid) | (asset.c.guid == _root(guid)))
+    mine = any_of(asset.c.guid, guids) | asset.c.guid.in_(_roots(guids))
+    kin = select(asset.c.guid).where(mine)
     await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True))
 
 
-def _root(guid: str) -> ColumnElement[str]:
+def _roots(guids: Collection[str]) -> Select[Any]:
+    """The specimens that these assets belong to."""
     mine = asset.alias()
-    parent = select(mine.c.parent_guid).where(mine.c.guid == guid).scalar_subquery()
-    return func.coalesce(parent, guid)
+    root = func.coalesce(mine.c.parent_guid, mine.c.guid)
+    return select(root).where(any_of(mine.c.guid, guids))
 
 
 async def release_asset(tx: AsyncConnection, guid: str) -> None:
     """The specimen that this asset belongs to no longer counts against its throttle."""
-    await _release(tx, asset.c.guid == _root(guid))
+    await _release(tx, asset.c.guid.in_(_roots([guid])))
 
 
 async def _release(tx: AsyncConnection, which: ColumnElement[bool]) -> None:
