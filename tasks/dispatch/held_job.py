@@ -17,7 +17,7 @@ from tasks.errors import AskedAPerson, FileError, Quarantined
 from track.commands import assets
 from track.jobs import at_site, verbs
 from track.jobs.claims import Claim
-from track.jobs.moves import Guard
+from track.jobs.moves import Guard, StaleMove
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -77,7 +77,12 @@ class HeldJob:
     async def submit(self) -> int | None:
         """Queue it at the best open site; its attempt, or None when no site is open."""
         job_id = self.claim.job_id
-        return await transact(self.engine, at_site.submit, job_id, self.holder, actor=self.actor)
+        queued = await transact(
+            self.engine, at_site.submit_all, [job_id], self.holder, actor=self.actor
+        )
+        if job_id not in queued:
+            raise StaleMove(f"job {job_id} is not held by this dispatcher any more")
+        return queued[job_id]
 
     @asynccontextmanager
     async def run_stage(self, *, notify: bool = False) -> AsyncIterator[None]:

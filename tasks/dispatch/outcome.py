@@ -24,10 +24,11 @@ async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
     state = await this_dispatcher().callbacks.await_end(job.claim.job_id)
     if state is not State.RETURNED:
         return False, await _ended(job, state)
-    taken, trouble = await transact(job.engine, at_site.take_back, job.claim.job_id, job.holder)
-    if not taken:
+    job_id = job.claim.job_id
+    taken = await transact(job.engine, at_site.take_back_all, [job_id], job.holder)
+    if job_id not in taken:
         return False, None
-    ending = await outputs_here(job, trouble)
+    ending = await outputs_here(job, taken[job_id])
     return ending is None, ending
 
 

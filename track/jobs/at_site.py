@@ -1,5 +1,6 @@
-"""A job's way to a site and back to its subflow; each step is one transaction's worth."""
+"""Jobs' way to a site and back to their subflow; each step is one transaction's worth."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -8,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.jobs import verbs
 from track.jobs.claims import take_returned
 from track.jobs.moves import Guard
-from track.jobs.outputs import retrieval
-from track.jobs.sites import NoSite, choose_site
+from track.jobs.outputs import retrievals
+from track.jobs.sites import choose_sites
 from track.schema.states import State
 from track.schema.tables import job
 
@@ -17,42 +18,42 @@ NO_SITE_S = 5.0  # it was closed this very moment: the job is not claimed before
 MAX_NO_SITE_S = 300.0
 
 
-async def submit(
-    tx: AsyncConnection, job_id: int, dispatcher_id: UUID, *, actor: str
-) -> int | None:
-    """Queue a claimed job at the best open site; its attempt, or None when no site is open.
+async def submit_all(
+    tx: AsyncConnection, job_ids: Sequence[int], dispatcher_id: UUID, *, actor: str
+) -> dict[int, int | None]:
+    """Queue claimed jobs, each at its best open site; their attempts, None where no site is open.
 
-    A job that has been queued already is left where it is.
+    A job that has been queued already is left where it is. One that is claimed, but not by this
+    dispatcher, is not among them.
     """
-    found = await tx.execute(select(job.c.state, job.c.attempt_id).where(job.c.id == job_id))
-    state, attempt_id = found.one()
-    if state != State.CLAIMED:
-        return int(attempt_id)
-    try:
-        site = await choose_site(tx, job_id)
-    except NoSite as error:
+    found = await verbs.locked_jobs(tx, job_ids)
+    queued = {each.id: each.attempt_id for each in found if each.state != State.CLAIMED}
+    claimed = [each.id for each in found if each.state == State.CLAIMED]
+    sites = await choose_sites(tx, claimed)
+    for site in sorted({*sites.values()}):
+        there = [job_id for job_id in claimed if sites.get(job_id) == site]
+        queued |= await verbs.enqueue_all(tx, there, site, dispatcher_id=dispatcher_id, actor=actor)
+    for job_id in (each for each in claimed if each not in sites):
+        queued[job_id] = None
         await verbs.try_again(
             tx,
             job_id,
             actor=actor,
-            why=str(error),
+            why=f"job {job_id}: no open site may take it",
             uses_try=False,
             guard=Guard(dispatcher_id=dispatcher_id),
             delay_s=NO_SITE_S,
             grows_to_s=MAX_NO_SITE_S,
         )
-        return None
-    return await verbs.enqueue_at_site(tx, job_id, site, dispatcher_id=dispatcher_id, actor=actor)
+    return queued
 
 
-async def take_back(
-    tx: AsyncConnection, job_id: int, dispatcher_id: UUID
-) -> tuple[bool, str | None]:
-    """Take a job that came back, for its last effects: whether it was taken, and by `retrieval`
-    how its outputs stand."""
-    if not await take_returned(tx, job_id, dispatcher_id):
-        return False, None
-    return True, await retrieval(tx, job_id)
+async def take_back_all(
+    tx: AsyncConnection, job_ids: Sequence[int], dispatcher_id: UUID
+) -> dict[int, str | None]:
+    """Take jobs that came back, for their last effects: those taken, and by `retrieval` how their
+    outputs stand."""
+    return await retrievals(tx, await take_returned(tx, job_ids, dispatcher_id))
 
 
 async def do_again(

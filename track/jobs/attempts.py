@@ -8,10 +8,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.edges import HELD
+from track.schema.arrays import any_of
 from track.schema.states import AT_SITE, State
 from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
@@ -63,12 +75,22 @@ class LockedAttempt:
     lacked: bool
 
 
-async def open_attempt(tx: AsyncConnection, job_id: int, site: str) -> int:
-    """Insert the next attempt of a job whose row the caller has locked; its id."""
-    last = select(func.coalesce(func.max(attempt.c.n), 0)).where(attempt.c.job_id == job_id)
+EVERY = true()
+
+
+async def open_attempts(
+    tx: AsyncConnection, job_ids: Sequence[int], site: str, which: ColumnElement[bool] = EVERY
+) -> dict[int, int]:
+    """Insert the next attempt of each of these jobs, whose rows the caller has locked; their ids.
+
+    `which` narrows the choice.
+    """
+    last = select(func.coalesce(func.max(attempt.c.n), 0)).where(attempt.c.job_id == job.c.id)
     n = last.scalar_subquery() + 1
-    row = insert(attempt).values(job_id=job_id, n=n, fence=n, site=site)
-    return int((await tx.execute(row.returning(attempt.c.id))).scalar_one())
+    mine = select(job.c.id, n, n, literal(site)).where(any_of(job.c.id, job_ids), which)
+    new = insert(attempt).from_select(["job_id", "n", "fence", "site"], mine.order_by(job.c.id))
+    rows = await tx.execute(new.returning(attempt.c.job_id, attempt.c.id))
+    return {row.job_id: row.id for row in rows}
 
 
 DECLARED = "declared"

@@ -196,13 +196,18 @@ async def _admit(tx: AsyncConnection, guids: Sequence[str]) -> None:
     await tx.execute(update(asset).where(entering).values(admitted_at=func.now()))
 
 
-async def take_returned(tx: AsyncConnection, job_id: int, dispatcher_id: UUID) -> bool:
-    """Take a returned job for its last effects by compare-and-set; its state stays."""
+async def take_returned(
+    tx: AsyncConnection, job_ids: Sequence[int], dispatcher_id: UUID
+) -> list[int]:
+    """Take returned jobs for their last effects by compare-and-set; those taken, whose state
+    stays."""
     if not await _is_live(tx, dispatcher_id):
-        return False
+        return []
+    await lock(tx, job_ids)
     free = job.c.dispatcher_id.is_(None) | (job.c.dispatcher_id == dispatcher_id)
-    mine = update(job).where(job.c.id == job_id, job.c.state == State.RETURNED, free)
-    return (await tx.execute(mine.values(dispatcher_id=dispatcher_id))).rowcount == 1
+    mine = update(job).where(any_of(job.c.id, job_ids), job.c.state == State.RETURNED, free)
+    taken = await tx.execute(mine.values(dispatcher_id=dispatcher_id).returning(job.c.id))
+    return sorted(taken.scalars())
 
 
 RETURNED = text(f"""

@@ -39,9 +39,9 @@ NOTE = text("""
 """)
 IS_AWAITED = text(f"SELECT {AWAITED} FROM track.job j WHERE j.id = :job")
 MISSING = text("""
-    SELECT CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
-                ELSE t.result ->> 'retrieved' END
-    FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id WHERE j.id = :job
+    SELECT j.id, CASE WHEN coalesce(jsonb_array_length(t.result -> 'outputs'), 0) = 0 THEN ''
+                      ELSE t.result ->> 'retrieved' END AS trouble
+    FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id WHERE j.id = ANY(:jobs)
 """)
 
 
@@ -98,8 +98,13 @@ async def standing_at_sites(tx: AsyncConnection, job_ids: Collection[int]) -> di
     return {row.id: State(row.state) for row in rows}
 
 
-async def retrieval(tx: AsyncConnection, job_id: int) -> str | None:
-    """How a returned job's outputs stand: None while they are awaited, empty once they are
+async def retrievals(tx: AsyncConnection, job_ids: Collection[int]) -> dict[int, str | None]:
+    """How the outputs of returned jobs stand: None while they are awaited, empty once they are
     here (or there are none), else why they never will be."""
-    found: str | None = (await tx.execute(MISSING, {"job": job_id})).scalar_one_or_none()
-    return found
+    rows = await tx.execute(MISSING, {"jobs": sorted(job_ids)})
+    return {row.id: row.trouble for row in rows}
+
+
+async def retrieval(tx: AsyncConnection, job_id: int) -> str | None:
+    """How one returned job's outputs stand, as `retrievals` has it."""
+    return (await retrievals(tx, [job_id])).get(job_id)

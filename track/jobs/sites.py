@@ -84,12 +84,14 @@ WITHOUT_SITE = f"(s.kind <> 'builtin' AND NOT EXISTS (SELECT 1 FROM track.site t
 """Whether no site may take it now: it waits for one to be opened or to recover."""
 
 CHOOSE = text(f"""
-    SELECT t.name
+    SELECT DISTINCT ON (j.id) j.id, t.name, t.lacks ? s.run AND s.kind = 'module' AS probes, s.run
     FROM track.site t, track.job j
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
-    WHERE j.id = :job AND {TAKES}
-    ORDER BY EXISTS (  -- a site that could not serve this job the last time comes last
+    WHERE j.id = ANY(:jobs) AND {TAKES}
+      AND t.name || ' ' || s.run <> ALL(:probed)
+    ORDER BY j.id,
+             EXISTS (  -- a site that could not serve this job the last time comes last
                 SELECT 1 FROM track.attempt p
                 WHERE p.job_id = j.id AND p.site = t.name AND p.outcome = 'unserved'
                   AND p.n = (SELECT max(n) FROM track.attempt WHERE job_id = j.id)
@@ -100,19 +102,39 @@ CHOOSE = text(f"""
                 WHERE pj.asset_guid = a.guid AND p.site = t.name AND p.outcome = 'done'
              ) DESC,
              t.rank
-    LIMIT 1
 """)
 
 
-async def choose_site(tx: AsyncConnection, job_id: int) -> str:
-    """The site for a job's next attempt: one its stage allows, that is open, driven and well.
+async def choose_sites(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str]:
+    """The site for the next attempt of each of these jobs: one its stage allows, that is open,
+    driven and well; nothing for those of which there is none.
 
-    Uploads and scripts are bound to the site that made the file. Raises NoSite.
+    Uploads and scripts are bound to the site that made the file. Of those that would try again
+    what a site could not run, one goes there.
     """
-    name: str | None = (await tx.execute(CHOOSE, {"job": job_id})).scalar_one_or_none()
-    if name is None:
+    chosen: dict[int, str] = {}
+    left, probed = list(job_ids), set[str]()
+    while left:
+        again = []
+        rows = (await tx.execute(CHOOSE, {"jobs": left, "probed": sorted(probed)})).all()
+        for row in rows:
+            probe = f"{row.name} {row.run}"
+            if row.probes and probe in probed:
+                again.append(row.id)
+                continue
+            if row.probes:
+                probed.add(probe)
+            chosen[row.id] = row.name
+        left = again
+    return chosen
+
+
+async def choose_site(tx: AsyncConnection, job_id: int) -> str:
+    """The site for a job's next attempt, as `choose_sites` has it. Raises NoSite."""
+    found = await choose_sites(tx, [job_id])
+    if not found:
         raise NoSite(f"job {job_id}: no open site may take it")
-    return name
+    return found[job_id]
 
 
 async def runs_scripts(tx: AsyncConnection, name: str) -> bool:

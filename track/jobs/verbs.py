@@ -4,7 +4,7 @@ Each verb is one transaction's worth: the move, the rules that leave stages out,
 the edges, the wake. Callers add their own effects to the same transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +13,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.jobs.attempts import close_attempt, open_attempt
+from track.jobs.attempts import close_attempt, open_attempts
 from track.jobs.endings import note_ends, with_bounds
 from track.jobs.exclusions import exclude_after
 from track.jobs.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.jobs.resolve import ACTOR, downstream, resolve, undo_downstream
-from track.records.wake import wake
+from track.records.wake import notify_driver, wake
 from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.states import ENDED, State
@@ -83,10 +83,28 @@ async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
 async def enqueue_at_site(
     tx: AsyncConnection, job_id: int, site: str, *, dispatcher_id: UUID, actor: str
 ) -> int:
-    """Put a claimed job into a site's queue as a new attempt; the attempt's id."""
+    """Put a claimed job into a site's queue as a new attempt; the attempt's id.
+
+    Raises StaleMove when the dispatcher does not hold it.
+    """
     await lock(tx, [job_id])
-    guard = Guard(dispatcher_id=dispatcher_id)
-    return await _queue(tx, job_id, State.CLAIMED, site, actor=actor, guard=guard)
+    queued = await enqueue_all(tx, [job_id], site, dispatcher_id=dispatcher_id, actor=actor)
+    if job_id not in queued:
+        raise StaleMove(f"job {job_id} is not claimed by dispatcher {dispatcher_id}")
+    return queued[job_id]
+
+
+async def enqueue_all(
+    tx: AsyncConnection, job_ids: Sequence[int], site: str, *, dispatcher_id: UUID, actor: str
+) -> dict[int, int]:
+    """Put those of these locked jobs that a dispatcher has claimed into a site's queue.
+
+    Their new attempts, by job.
+    """
+    mine = (job.c.state == State.CLAIMED) & (job.c.dispatcher_id == dispatcher_id)
+    attempts = await open_attempts(tx, job_ids, site, mine)
+    await _queue(tx, attempts, State.CLAIMED, site, actor=actor)
+    return attempts
 
 
 async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, why: str) -> int:
@@ -97,16 +115,19 @@ async def move_site(tx: AsyncConnection, job_id: int, site: str, *, actor: str, 
     if now.cancel_requested:
         raise StaleMove(f"job {job_id} is being cancelled; it goes nowhere else")
     await close_attempt(tx, now.attempt_id, "superseded", message=why)
-    guard = Guard(attempt_id=now.attempt_id)
-    return await _queue(tx, job_id, State.QUEUED, site, actor=actor, why=why, guard=guard)
+    attempts = await open_attempts(tx, [job_id], site)
+    await _queue(tx, attempts, State.QUEUED, site, actor=actor, why=why)
+    return attempts[job_id]
 
 
-async def _queue(tx: AsyncConnection, job_id: int, old: State, site: str, **by: Any) -> int:
-    """Open the next attempt at a site, move the job to it and notify the site's driver."""
-    attempt_id = await open_attempt(tx, job_id, site)
-    await move(tx, job_id, old, State.QUEUED, attempt_id=attempt_id, **by)
-    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
-    return attempt_id
+async def _queue(
+    tx: AsyncConnection, attempts: Mapping[int, int], old: State, site: str, **by: Any
+) -> None:
+    """Move locked jobs to their new attempts and notify the site's driver."""
+    newest = select(func.max(attempt.c.id)).where(attempt.c.job_id == job.c.id).scalar_subquery()
+    moved = await move_all(tx, [*attempts], old, State.QUEUED, attempt_id=newest, **by)
+    if moved:
+        await notify_driver(tx, site)
 
 
 async def mark_returned(tx: AsyncConnection, job_id: int, *, attempt_id: int, actor: str) -> None:

@@ -193,7 +193,7 @@ class Dispatching:
         elif state == State.RETURNED and holder is None:
             taken = await self.me.do(
                 f"take back {found.guid} {found.stage}",
-                lambda tx: take_returned(tx, found.job_id, mine),
+                lambda tx: take_returned(tx, [found.job_id], mine),
             )
             if not taken:
                 self._drop(found)

@@ -25,7 +25,7 @@ from tests.support.world import World, new
 from track.commands.switches import switch_site
 from track.jobs.claims import Claim
 from track.jobs.leases import Lease
-from track.jobs.sites import NoSite, choose_site
+from track.jobs.sites import choose_sites
 from track.reports.progress import session_progress
 from track.schema.database import transact
 from track.schema.states import State as JobState
@@ -316,13 +316,11 @@ async def test_a_site_closed_between_claim_and_queue_costs_no_try(
     monkeypatch.setattr("track.jobs.at_site.NO_SITE_S", 0.2)
     chosen: list[int] = []
 
-    async def closed_once(tx: AsyncConnection, job_id: int) -> str:
-        chosen.append(job_id)
-        if len(chosen) == 1:
-            raise NoSite("no open site may take it")
-        return await choose_site(tx, job_id)
+    async def closed_once(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int, str]:
+        chosen.extend(job_ids)
+        return {} if len(chosen) == len(job_ids) else await choose_sites(tx, job_ids)
 
-    monkeypatch.setattr("track.jobs.at_site.choose_site", closed_once)
+    monkeypatch.setattr("track.jobs.at_site.choose_sites", closed_once)
     assert (await run(world)).name == "Finished"
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 

@@ -94,7 +94,7 @@ async def test_a_cancel_does_not_reach_what_has_come_back(engine: AsyncEngine) -
     await ask_to_stop(world, attempt)
     await complete(world, attempt)
     mine = world.dispatcher_id
-    assert await transact(engine, take_returned, job_id, mine)
+    assert await transact(engine, take_returned, [job_id], mine)
     guard = Guard(dispatcher_id=mine)
     where = await transact(
         engine,

@@ -189,9 +189,9 @@ async def test_a_dispatcher_whose_time_is_over_claims_nothing(engine: AsyncEngin
     await world.sql("UPDATE track.dispatcher SET alive_until = now() - interval '1 s'")
     assert await world.claim() == []
     mine = world.dispatcher_id
-    assert not await transact(engine, take_returned, found.job_id, mine)
+    assert not await transact(engine, take_returned, [found.job_id], mine)
     heir = await world.dispatch()
-    assert await transact(engine, take_returned, found.job_id, heir)
+    assert await transact(engine, take_returned, [found.job_id], heir)
 
 
 async def test_take_over_waits_for_a_claim_that_is_under_way_and_ends_the_one_before(

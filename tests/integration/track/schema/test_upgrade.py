@@ -169,7 +169,7 @@ async def test_the_result_of_an_attempt_that_ran_meanwhile_is_applied(
         for answer in ("applied", "repeated"):
             assert (await complete(world, attempt, result=read, **who)).applied == answer
         (back,) = await transact(engine, returned, world.session_id)
-        assert await transact(engine, take_returned, back.job_id, world.dispatcher_id)
+        assert await transact(engine, take_returned, [back.job_id], world.dispatcher_id)
         await world.finish(back)
         states = await world.states("running")
         assert (states["barcode"], states["derivative"]) == (State.DONE, State.READY)
@@ -184,7 +184,7 @@ async def test_one_that_came_back_is_done_once_its_outputs_are_here(
         assert (awaited.guid, awaited.files[0].path) == ("returned", "derivatives/returned.jpg")
         await transact(engine, note_retrieved, awaited.attempt)
         (back,) = await transact(engine, returned, world.session_id)
-        await transact(engine, take_returned, back.job_id, world.dispatcher_id)
+        await transact(engine, take_returned, [back.job_id], world.dispatcher_id)
         await world.finish(back)
         assert (await world.states("returned"))["synchronise"] == State.READY
 

@@ -168,7 +168,7 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
         later += PAUSES.longest_s
     job_id = await site.world.job_id(GUID, "clean")
     mine = site.world.dispatcher_id
-    assert await transact(site.engine, take_returned, job_id, mine)
+    assert await transact(site.engine, take_returned, [job_id], mine)
     claim = SimpleNamespace(job_id=job_id)
     job = HeldJob(site.engine, claim, mine, "test")  # type: ignore[arg-type]
     ending = await outputs_here(job)
