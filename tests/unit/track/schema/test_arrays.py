@@ -12,8 +12,11 @@ SHORT = {
     "track/jobs/claims.py: mine",
     "track/commands/pipelines.py: emitting",
     "track/jobs/takeover.py: alive",
+    "track/jobs/verbs.py: _roots(guids)",
+    "track/jobs/verbs.py: _roots([guid])",
     # What a pipeline's definition names, never more than it has stages:
     "track/jobs/exclusions.py: rule.stages",
+    "track/jobs/exclusions.py: stages",
     "track/commands/pipelines.py: own.values()",
     "track/commands/pipelines.py: stages",
 }
