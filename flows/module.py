@@ -10,25 +10,15 @@ from tasks.dispatch.outcome import outcome
 from track.jobs.claims import Claim
 
 
+@flow(name="module", flow_run_name="{claim.guid} {claim.stage}")
 async def run_module(claim: Claim) -> State | None:
-    """Hand one stage to a site, then follow it there in a subflow of its own.
-
-    In this order, since Prefect takes a quarter of a second to make a run: nothing that a
-    site is to do waits for that.
-    """
+    """Hand a stage to a site, await its callback and outputs there, push what it changed."""
     job = held_job(claim)
     async with job.reschedule_on_error():
         await have_share_open(job)
     await job.submit()
-    return await follow_module(claim)
-
-
-@flow(name="module", flow_run_name="{claim.guid} {claim.stage}")
-async def follow_module(claim: Claim) -> State | None:
-    """Await a stage's callback and outputs, push what it changed, let the next one run."""
-    job = held_job(claim)
     returned, ending = await outcome(job)
     if returned:
-        async with job.run_stage(notify=True):
+        async with job.run_stage():
             await push_changed(job)
     return ending

@@ -10,7 +10,7 @@ dispatcher died: only its lease says so. Reconcile would find those too, a minut
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -23,8 +23,8 @@ from track.commands.healing import abandoned, request_dispatcher
 from track.jobs.parking import wake_due
 from track.records import outbox
 from track.records.outbox import UnsentEvent
-from track.schema import lasting
 from track.schema.database import transact
+from track.schema.lasting import notices
 from track.schema.waking_function import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -171,19 +171,13 @@ class Announcer:
 
     async def _listen(self) -> None:
         """Listen for the database's notices; without a connection the clock alone wakes `_pump`."""
-        url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while not self._stopping.is_set():
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    url,
-                    autocommit=True,
-                    **lasting.CONNECT,  # type: ignore[arg-type]
-                ) as connection:
-                    await connection.execute(lasting.SETTINGS)
-                    await connection.execute(f"LISTEN {CHANNEL}".encode())
-                    self.notify()
-                    while not self._stopping.is_set():
-                        async for _ in connection.notifies(timeout=POLL_S):
+                async with aclosing(notices(self._engine.url, CHANNEL, POLL_S)) as found:
+                    async for payload in found:
+                        if self._stopping.is_set():
+                            return
+                        if payload is not None:
                             self.notify()
             except (psycopg.Error, OSError) as error:
                 self._complain(error)

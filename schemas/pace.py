@@ -11,8 +11,10 @@ class Pace(BaseModel):
     parking, and `yield_s`: how long while other sessions wait for a place at the worker;
     `idle_s`: how long when all that is left waits for something else (room, a time, a switch,
     a site), a tick while others wait for a place; `subflows`: after how many a successor
-    takes over, once nothing is open but what waits; `at_once`: how many subflows may be open
-    together.
+    takes over, once nothing is open but what waits; `at_once`: at how many jobs it may be
+    together, those that wait for a site not counted; `runs_at_once`: how many requests for
+    subflows Prefect is sent at a time; `burst_s`: what a subflow for each job may cost Prefect,
+    before those of a stage whose `wave` is auto share one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,3 +26,5 @@ class Pace(BaseModel):
     idle_s: float = Field(default=45.0, gt=0)
     subflows: int = Field(default=150, ge=1)
     at_once: int = Field(default=64, ge=1)
+    runs_at_once: int = Field(default=4, ge=1)
+    burst_s: float = Field(default=2.0, gt=0)

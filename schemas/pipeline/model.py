@@ -166,11 +166,16 @@ class Need(Definition):
         return tuple(state for state in states if state in given)
 
 
+Wave: TypeAlias = Annotated[StrictInt, Field(ge=1, le=500)] | Literal["auto"]
+"""How many jobs of a stage share a subflow in Prefect; auto: each has its own, unless there are
+too many at once."""
+
+
 class Stage(Definition):
     """One step. `on` null is any open site; `writes` are metadata fields in v3 names.
 
     `outputs` are files that its module leaves in its asset's folder, by path or pattern; they
-    are brought here before it is done.
+    are brought here before it is done. `wave` null is its pipeline's.
     """
 
     key: Key
@@ -184,6 +189,7 @@ class Stage(Definition):
     on: tuple[Name, ...] | None = None
     covers: tuple[Key, ...] = ()
     retries: Annotated[StrictInt, Field(ge=0, le=20)] = 2
+    wave: Wave | None = None
     active: StrictBool = True
 
     @field_validator("needs", mode="before")
@@ -282,6 +288,7 @@ class Pipeline(Definition):
     throttle: Throttle = Throttle()
     stages: tuple[Stage, ...] = Field(min_length=1)
     exclude: tuple[Exclude, ...] = ()
+    wave: Wave = 1
     active: StrictBool = True
 
     _origin: Origin = PrivateAttr(default_factory=Origin)

@@ -1,4 +1,4 @@
-"""Prefect's cancel of one asset's subflow: it ends that job.
+"""Prefect's cancel of a subflow: it ends the jobs that the subflow shows.
 
 A subflow runs in its dispatcher's process, and Prefect does not notify it. So the dispatcher
 asks, in one call for all of them, and sees each cancelled run to its end.
@@ -6,6 +6,7 @@ asks, in one call for all of them, and sees each cancelled run to its end.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -31,7 +32,7 @@ ENDED = {StateType.CANCELLED, StateType.COMPLETED, StateType.FAILED}
 """What a cancelled run may end as by itself: a finish that came first wins."""
 
 EndJob = Callable[[int, str], Awaitable[str]]
-"""Ends a job, the actor being named; returns what became of it once its subflow is over."""
+"""Ends a job, the actor being named; returns what became of it once its work is over."""
 
 
 class Cancellations:
@@ -80,9 +81,14 @@ class Cancellations:
                 self._seen[run.id] = asyncio.create_task(self._end(client, run))
 
     async def _end(self, client: PrefectClient, run: FlowRun) -> None:
-        """End a cancelled run's job, then the run, which its own engine may not have done."""
+        """End a cancelled run's jobs, then the run."""
         try:
-            note = await self._end_job(int(run.parameters["claim"]["job_id"]), f"run:{run.id}")
+            jobs: list[int] = run.parameters["jobs"]
+            ends = [self._end_job(job_id, f"run:{run.id}") for job_id in jobs]
+            notes = Counter(await asyncio.gather(*ends))
+            note = ", ".join(
+                f"{n} × {text}" if len(jobs) > 1 else text for text, n in notes.items()
+            )
             now = (await client.read_flow_run(run.id)).state
             if now is None or now.type not in ENDED:
                 await client.set_flow_run_state(run.id, Cancelled(message=note), force=True)

@@ -1,21 +1,21 @@
 """The dispatcher: one process's lease on a session, and all that its subflows share.
 
-It claims ready jobs, starts a subflow for each, and claims again whenever one ends,
-an event comes, or a tick passes. It holds no state of a specimen: what it forgets by
-dying stands in the database.
+It claims ready jobs, runs the flow of each at once, has Prefect show that beside it, and claims
+again whenever one ends, the database notifies it, an event comes, or a tick passes. It holds no
+state of a specimen: what it forgets by dying stands in the database.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from prefect import tags
+from prefect import Flow
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ndrive import NDrive
@@ -23,6 +23,8 @@ from blocks.store import LocalStore
 from blocks.tier import Tier
 from schemas.pace import Pace
 from tasks.dispatch.cancellation import Cancellations
+from tasks.dispatch.groups import GroupedMoves
+from tasks.dispatch.runs import Runs
 from tasks.dispatch.waiting import EventWaiter
 from tasks.files.recent_listing import RecentListing
 from track.commands import operations
@@ -45,7 +47,7 @@ WIND_DOWN_S = 60.0
 """How long what is still at work may take when its dispatcher ends. What takes longer is let go
 of: its successor claims it, and every effect looks first how far it came."""
 
-Subflow = Callable[[Claim], Coroutine[Any, Any, object]]
+Subflow = Flow[[Claim], Any]
 
 
 def this_dispatcher() -> "Dispatcher":
@@ -70,6 +72,8 @@ class Dispatcher:
     pace: Pace
     callbacks: EventWaiter = field(init=False)
     cancellations: Cancellations = field(init=False)
+    moves: GroupedMoves = field(init=False)
+    runs: Runs = field(init=False)
     folder: RecentListing = field(default_factory=RecentListing)
     ending: str = "broken off"
     started: int = 0
@@ -81,6 +85,8 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         pace = self.pace
+        self.moves = GroupedMoves(self.engine, self.id, self.actor)
+        self.runs = Runs(self.lease.flow_run_id, pace)
         self.callbacks = EventWaiter(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(
             self.lease.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job
@@ -106,7 +112,7 @@ class Dispatcher:
         One that has had its share of subflows goes on until nothing is open but what waits,
         and hands over then; one that never comes to that, after `STRETCH` times its share.
         """
-        while self.started < self.pace.subflows * STRETCH:
+        while self.runs.made < self.pace.subflows * STRETCH:
             self._notified.clear()
             taken = await self._take()
             for found in taken:
@@ -120,12 +126,16 @@ class Dispatcher:
         self.ending = "handed over"
 
     def start(self, found: Claim, subflow: Subflow) -> None:
-        """Run a claim's subflow beside the others; what it raises is its own affair."""
+        """Run a claim's flow beside the others; what it raises is its own affair.
+
+        Its code itself, without Prefect's engine: no job waits until a run is made.
+        """
         self.started += 1
         name = f"{found.stage} of {found.guid}"
-        task: asyncio.Task[object] = asyncio.create_task(_tagged(found, subflow), name=name)
+        task: asyncio.Task[object] = asyncio.create_task(subflow.fn(found), name=name)
         self._open[found.job_id] = task
         task.add_done_callback(self._ended)
+        self.runs.add(found, subflow, task)
 
     async def continue_with(self, guid: str, runs: frozenset[str]) -> Claim | None:
         """The asset's next stage for the subflow that has just ended one, if it is its kind.
@@ -189,11 +199,11 @@ class Dispatcher:
         """Why there is nothing more to do here, or None while there is."""
         if self.busy:
             return None
-        if self.started >= self.pace.subflows:
-            return "handed over"
         seen = await transact(self.engine, outlook, self.session_id)
         if seen.quiet and not self._open:
             return "finished"
+        if self.runs.made >= self.pace.subflows:
+            return "handed over"
         if seen.may_park and await self._has_waited(seen):
             return "parked"
         return None
@@ -255,13 +265,9 @@ class Dispatcher:
             log.info("%s takes long; it is left to the next dispatcher", task.get_name())
 
     async def cancel(self) -> None:
-        """Stop every subflow where it stands."""
+        """Stop every subflow where it stands; what it asked of the database is done first."""
         tasks = list(self._open.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _tagged(found: Claim, subflow: Subflow) -> object:
-    with tags(found.pipeline, found.stage):
-        return await subflow(found)
+        await self.moves.close()

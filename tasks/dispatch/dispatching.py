@@ -66,6 +66,7 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
     )
     dispatcher.callbacks.start()
     dispatcher.cancellations.start()
+    dispatcher.runs.start()
     try:
         yield
         await dispatcher.wind_down()
@@ -91,6 +92,7 @@ async def _shut_down(dispatcher: Dispatcher) -> None:
             await finish_session(tx, dispatcher.session_id)
 
     await transact(dispatcher.engine, look_once_more)
+    await dispatcher.runs.close()
 
 
 async def _cancel_when(

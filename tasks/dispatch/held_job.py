@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import TierError
 from tasks.dispatch.dispatcher import this_dispatcher
+from tasks.dispatch.groups import GroupedMoves
 from tasks.errors import AskedAPerson, FileError, Quarantined
 from track.commands import assets
-from track.jobs import at_site, verbs
+from track.jobs import verbs
 from track.jobs.claims import Claim
 from track.jobs.moves import Guard, StaleMove
 from track.schema.database import transact
@@ -33,25 +34,38 @@ MAX_ARCHIVE_PAUSE_S = 300.0
 
 @dataclass(frozen=True)
 class HeldJob:
-    """One claimed job of the dispatcher `holder`; `actor` is how history names it.
+    """One claimed job of a dispatcher, and the moves that it shares with the others.
 
     Every method is one transaction; each raises StaleMove when the job is not held any more.
     """
 
-    engine: AsyncEngine
     claim: Claim
-    holder: UUID
-    actor: str
+    moves: GroupedMoves
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The database's."""
+        return self.moves.engine
+
+    @property
+    def holder(self) -> UUID:
+        """The dispatcher that has it."""
+        return self.moves.holder
+
+    @property
+    def actor(self) -> str:
+        """How history names that dispatcher."""
+        return self.moves.actor
 
     @property
     def guard(self) -> Guard:
         """What its moves are guarded with: they fail once another dispatcher has the job."""
-        return Guard(dispatcher_id=self.holder)
+        return self.moves.guard
 
     async def finish(self) -> None:
         """It is done; rules and edges follow in the same transaction."""
-        job_id, guard = self.claim.job_id, self.guard
-        await transact(self.engine, verbs.finish, job_id, actor=self.actor, guard=guard)
+        if not await self.moves.finish.ask(self.claim.job_id):
+            raise StaleMove(f"job {self.claim.job_id} is not held by dispatcher {self.holder}")
 
     async def retry(self, why: str, *, delay_s: float, grows_to_s: float | None) -> None:
         """Put it off without using a try; the pause doubles each time in a row, up to a bound."""
@@ -76,25 +90,19 @@ class HeldJob:
 
     async def submit(self) -> int | None:
         """Queue it at the best open site; its attempt, or None when no site is open."""
-        job_id = self.claim.job_id
-        queued = await transact(
-            self.engine, at_site.submit_all, [job_id], self.holder, actor=self.actor
-        )
-        if job_id not in queued:
-            raise StaleMove(f"job {job_id} is not held by this dispatcher any more")
-        return queued[job_id]
+        return await self.moves.submit.ask(self.claim.job_id)
+
+    async def take_back(self) -> tuple[str | None] | None:
+        """Take it for its last effects: how its outputs stand, by `retrieval`; None if it is
+        another's by now."""
+        return await self.moves.take_back.ask(self.claim.job_id)
 
     @asynccontextmanager
-    async def run_stage(self, *, notify: bool = False) -> AsyncIterator[None]:
-        """Hold it through its effects; finish it when they are all done.
-
-        `notify`: the dispatcher looks for work at once, not when Prefect has this run's end.
-        """
+    async def run_stage(self) -> AsyncIterator[None]:
+        """Hold it through its effects; finish it when they are all done."""
         async with self.reschedule_on_error():
             yield
         await self.finish()
-        if notify:
-            this_dispatcher().notify()
 
     @asynccontextmanager
     async def reschedule_on_error(self) -> AsyncIterator[None]:
@@ -130,4 +138,4 @@ def _pause_after(error: TierError | FileError) -> tuple[float | None, float | No
 def held_job(claim: Claim) -> HeldJob:
     """The claim's job, held by the dispatcher that the running subflow belongs to."""
     dispatcher = this_dispatcher()
-    return HeldJob(dispatcher.engine, claim, dispatcher.id, dispatcher.actor)
+    return HeldJob(claim, dispatcher.moves)

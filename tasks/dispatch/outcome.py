@@ -24,11 +24,10 @@ async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
     state = await this_dispatcher().callbacks.await_end(job.claim.job_id)
     if state is not State.RETURNED:
         return False, await _ended(job, state)
-    job_id = job.claim.job_id
-    taken = await transact(job.engine, at_site.take_back_all, [job_id], job.holder)
-    if job_id not in taken:
+    taken = await job.take_back()
+    if taken is None:
         return False, None
-    ending = await outputs_here(job, taken[job_id])
+    ending = await outputs_here(job, *taken)
     return ending is None, ending
 
 

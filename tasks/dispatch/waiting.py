@@ -1,16 +1,18 @@
 """Awaiting a cluster's callbacks: events wake, the database decides.
 
-One subscriber per dispatcher receives Prefect's events of its session; each of them
-only makes the database be read again. The same happens every few seconds anyway, so a
-lost event costs latency and nothing else.
+One subscriber per dispatcher receives Prefect's events of its session, and one connection the
+database's own notices of it, which come first where Prefect is busy; each of them only makes
+the database be read again. The same happens every few seconds anyway, so a lost one costs
+latency and nothing else.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from uuid import UUID
 
+import psycopg
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,12 +21,16 @@ from websockets.exceptions import WebSocketException
 
 from schemas.events import resource_id
 from track.jobs.outputs import standing_at_sites
+from track.records.wake import SESSION_CHANNEL
 from track.schema.database import transact
+from track.schema.lasting import notices
 from track.schema.states import AT_SITE, State
 
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 2.0
+POLL_S = 60.0
+"""After which a silent connection to the database is used again."""
 
 
 class EventWaiter:
@@ -45,7 +51,8 @@ class EventWaiter:
 
     def start(self) -> None:
         """Begin to listen and to read."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._read())]
+        works = (self._listen(), self._hear_database(), self._read())
+        self._tasks = [asyncio.create_task(work) for work in works]
 
     async def stop(self) -> None:
         """Stop; whoever still waits gets None."""
@@ -141,6 +148,21 @@ class EventWaiter:
                         self._received(event.payload)
             except (OSError, TimeoutError, WebSocketException) as error:
                 log.info("events are silent (%s); the database is read meanwhile", error)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _hear_database(self) -> None:
+        """Receive the database's notices of the session for as long as the dispatcher lives."""
+        mine = str(self._session_id)
+        while True:
+            try:
+                async with aclosing(notices(self._engine.url, SESSION_CHANNEL, POLL_S)) as found:
+                    async for payload in found:
+                        if payload in (mine, ""):
+                            self._asked.update(self._waiting)
+                            self._wanted.set()
+                            self._notify()
+            except (psycopg.Error, OSError) as error:
+                log.info("the database notifies of nothing (%s); it is read meanwhile", error)
             await asyncio.sleep(RECONNECT_S)
 
     def _received(self, payload: dict[str, object]) -> None:

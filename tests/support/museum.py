@@ -15,6 +15,7 @@ from blocks.store import LocalStore
 from schemas.metadata.ars_asset import missing_for_ars
 from schemas.pace import Pace
 from tasks.dispatch.dispatcher import Dispatcher
+from tasks.dispatch.groups import GroupedMoves
 from tasks.dispatch.held_job import HeldJob
 from tasks.files.ndrive import list_session, listing_hash
 from tasks.intake.ingest import ingest
@@ -89,7 +90,7 @@ class Museum:
         await self.world.sql("UPDATE track.job SET available_at = now() WHERE state = 'ready'")
         (claim,) = await self.world.claim(guid=guid)
         us = self.dispatcher
-        async with HeldJob(us.engine, claim, us.id, us.actor).run_stage():
+        async with HeldJob(claim, GroupedMoves(us.engine, us.id, us.actor)).run_stage():
             await ingest(self.dispatcher, guid)
 
     async def fails(self, guid: str, error: type[Exception]) -> str:

@@ -135,11 +135,12 @@ async def _write_pipeline(tx: AsyncConnection, new: Pipeline) -> int:
     return int((await tx.execute(statement.returning(pipeline.c.id))).scalar_one())
 
 
-def _stage_row(new: Stage, position: int) -> dict[str, Any]:
+def _stage_row(new: Stage, of: Pipeline) -> dict[str, Any]:
+    wave = new.wave or of.wave
     return {
         "kind": new.run.kind,
         "run": new.run.name,
-        "position": position,
+        "position": of.positions[new.key],
         "params": new.params,
         "resources": new.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
         "writes": list(new.writes),
@@ -147,13 +148,14 @@ def _stage_row(new: Stage, position: int) -> dict[str, Any]:
         "emits": new.emits,
         "covers": list(new.covers),
         "retries": new.retries,
+        "wave": 0 if wave == "auto" else wave,
     }
 
 
 async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) -> None:
     known = await _live_stages(tx, pipeline.c.id == pipeline_id)
     for each in new.stages:
-        row = _stage_row(each, new.positions[each.key])
+        row = _stage_row(each, new)
         if each.key in known:
             await tx.execute(update(stage).where(stage.c.id == known[each.key]).values(row))
         else:

@@ -36,7 +36,7 @@ PLACED = f"""
     WITH candidate AS (
         SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
                p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
-               a.priority, s.position, j.available_at,
+               a.priority, s.position, s.wave, j.available_at,
                a.admitted_at IS NULL AND a.parent_guid IS NULL
                AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
                s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
@@ -87,6 +87,9 @@ class Claim:
     run: str
     pipeline: str
     parent_guid: str | None
+    position: int
+    wave: int
+    returned: bool = False
 
 
 async def claim(
@@ -158,8 +161,11 @@ def _fitting(room: Room, need: Mapping[str, Any]) -> int:
     return int(need["alike"])
 
 
-def _claim(row: Any) -> Claim:
-    return Claim(row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
+def _claim(row: Any, *, returned: bool = False) -> Claim:
+    return Claim(
+        row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid,
+        row.position, row.wave, returned,
+    )  # fmt: skip
 
 
 async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
@@ -212,7 +218,7 @@ async def take_returned(
 
 RETURNED = text(f"""
     SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
-           a.parent_guid
+           a.parent_guid, s.position, s.wave
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.stage s ON s.id = j.stage_id
@@ -233,4 +239,4 @@ async def returned(
     Longest back first, at most `limit`; `without` are left out.
     """
     row = {"session": session_id, "limit": limit, "without": list(without)}
-    return [_claim(found) for found in await tx.execute(RETURNED, row)]
+    return [_claim(found, returned=True) for found in await tx.execute(RETURNED, row)]

@@ -1,7 +1,8 @@
 """Waking: a session with work and nobody at it asks, once, for a dispatcher.
 
 Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction; the event for
-Prefect is put into the outbox with it. A job that may run only later asks for nobody yet: its
+Prefect is put into the outbox with it, and the dispatcher that is at the session is notified.
+A job that may run only later asks for nobody yet: its
 time is noted, and `track.jobs.parking` asks then. The session row is locked before leases are
 read, and parking updates that row when it gives up its lease, so the two cannot miss each other.
 """
@@ -16,10 +17,15 @@ ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
 ASK_FOR_JOBS = text("""
     SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
         SELECT a.session_id AS id,
-               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due
+               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due,
+               pg_notify('refinery_session', a.session_id::text) AS notified
           FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
          WHERE j.id = ANY(:jobs) GROUP BY a.session_id) mine
 """)
+
+
+SESSION_CHANNEL = "refinery_session"
+"""Where dispatchers listen for their session's id."""
 
 
 async def notify_driver(tx: AsyncConnection, site: str) -> None:

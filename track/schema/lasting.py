@@ -5,9 +5,12 @@ goes, and a network that went silent has to become an error. Pooled connections 
 this: they are asked before use, and a closed one is replaced.
 """
 
+from collections.abc import AsyncGenerator
 from typing import LiteralString
 
-from sqlalchemy import func, select, text
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 CONNECT: dict[str, str | int] = {
@@ -40,6 +43,28 @@ What an older server does not know is left out."""
 
 TRANSACTION: LiteralString = SETTINGS.replace("false", "true")
 """The same for one transaction of a pooled connection, at its beginning."""
+
+
+async def notices(url: URL, channel: str, poll_s: float) -> AsyncGenerator[str | None]:
+    """The payloads that a channel is notified of from now on; `url` is an engine's.
+
+    The first is empty: it listens, and what came before is to be read. None whenever `poll_s`
+    seconds have passed. Raises psycopg.Error and OSError when the connection cannot be made, or
+    breaks.
+    """
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    async with await psycopg.AsyncConnection.connect(
+        address,
+        autocommit=True,
+        **CONNECT,  # type: ignore[arg-type]
+    ) as connection:
+        await connection.execute(SETTINGS)
+        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        yield ""
+        while True:
+            async for notice in connection.notifies(timeout=poll_s):
+                yield notice.payload
+            yield None
 
 
 async def hold_alone(tx: AsyncConnection, what: str) -> None:

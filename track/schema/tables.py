@@ -85,6 +85,7 @@ stage = _table(
     Column("emits", Text),  # the pipeline of the children it makes
     Column("covers", JSONB, nullable=False, server_default=text("'[]'")),
     Column("retries", Integer, nullable=False, server_default=text("2")),
+    Column("wave", Integer, nullable=False, server_default=text("1")),  # jobs of a subflow; 0: auto
     Column("active", Boolean, nullable=False, server_default=text("true")),
     _when("archived_at"),
     # The last asset that has a job of it, and the last whose job was judged by its edges of

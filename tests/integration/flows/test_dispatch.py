@@ -6,19 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from prefect.client.orchestration import get_client
+from prefect import flow
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flows.dispatch import dispatch
-from flows.module import follow_module, run_module
+from flows.module import run_module
 from hpc import protocol
 from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Fail, Result, Start
+from schemas.backoff import Backoff
 from schemas.pace import Pace
 from tasks.dispatch.held_job import HeldJob
+from tasks.dispatch.outcome import outcome
+from tasks.dispatch.runs import Runs
+from tasks.dispatch.waves import Wave
 from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, new
@@ -132,7 +138,7 @@ async def waking(world: World) -> Any:
     return await one(world, "SELECT wake_requested_at FROM track.session")
 
 
-async def test_a_session_is_carried_to_its_end_one_subflow_per_job(
+async def test_a_session_is_carried_to_its_end_with_a_subflow_for_each_job(
     world: World, site: FakeSite
 ) -> None:
     state = await run(world)
@@ -181,16 +187,16 @@ async def test_a_job_is_tried_again_only_when_the_subflow_of_its_first_try_has_e
     open_at_once: list[int] = []
     following: list[int] = []
 
-    async def slow(claim: Claim) -> object:
-        following.append(claim.job_id)
-        open_at_once.append(following.count(claim.job_id))
-        await asyncio.sleep(0.5)  # Prefect takes its time over the run
+    async def slow(job: HeldJob) -> object:
+        following.append(job.claim.job_id)
+        open_at_once.append(following.count(job.claim.job_id))
+        await asyncio.sleep(0.5)  # the job is ready again before its first try's end is noticed
         try:
-            return await follow_module(claim)
+            return await outcome(job)
         finally:
-            following.remove(claim.job_id)
+            following.remove(job.claim.job_id)
 
-    monkeypatch.setattr("flows.module.follow_module", slow)
+    monkeypatch.setattr("flows.module.outcome", slow)
     state = await run(world)
     assert state.name == "Finished"
     assert set(open_at_once) == {1}
@@ -214,54 +220,71 @@ async def test_a_job_whose_subflow_breaks_is_put_back_and_uses_no_try(
     monkeypatch.setattr("tasks.dispatch.dispatcher.RELEASE_AFTER_S", 0.2)
     breaks = {"g": 1, "h": 2}
 
+    @flow(name="module")
     async def fragile(claim: Claim) -> object:
         if breaks[claim.guid]:
             breaks[claim.guid] -= 1
-            raise RuntimeError("Prefect is away")
-        return await run_module(claim)
+            raise RuntimeError("the disk is full")
+        return await run_module.fn(claim)
 
     monkeypatch.setattr("flows.dispatch.run_module", fragile)
     assert (await run(world)).name == "Finished"
     assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
-    told = await world.sql("SELECT count(*) FROM track.history WHERE why LIKE '%Prefect is away;%'")
+    told = await world.sql(
+        "SELECT count(*) FROM track.history WHERE why LIKE '%the disk is full;%'"
+    )
     assert told == [(3,)]
     assert await one(world, "SELECT max(tries) FROM track.job") == 0
 
 
-async def test_a_site_has_a_job_before_prefect_makes_its_run(
+async def test_a_session_is_carried_to_its_end_while_prefect_shows_nothing_of_it(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[object] = []
+    back = asyncio.Event()
+    create = Runs._create
 
-    async def late(claim: Claim) -> object:
-        found = await world.sql(f"SELECT attempt_id FROM track.job WHERE id = {claim.job_id}")
-        seen.extend(found[0])
-        return await follow_module(claim)
+    async def away(runs: Runs, *wave: Any) -> Any:
+        await back.wait()
+        return await create(runs, *wave)
 
-    monkeypatch.setattr("flows.module.follow_module", late)
-    ended = await run(world)
-    assert ended.name == "Finished"
-    assert len(seen) == len(await subflows(ended)) == 4
-    assert None not in seen
+    monkeypatch.setattr(Runs, "_create", away)
+    running = asyncio.create_task(run(world))
+
+    async def finished() -> bool:
+        return bool(await world.sql("SELECT 1 FROM track.session WHERE finished_at IS NOT NULL"))
+
+    await until(finished)
+    assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    back.set()
+    shown = await subflows(await running)
+    assert sorted(each.name for each in shown) == ["g load", "g ocr", "h load", "h ocr"]
+    for each in shown:
+        assert each.state is not None and each.state.is_completed()
+        assert str(each.state.message).startswith("done at ")
 
 
-async def test_a_job_whose_run_cannot_be_made_is_handed_over_once_and_taken_back(
+async def test_a_run_that_prefect_does_not_make_at_first_is_made_once_in_the_end(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.dispatcher.RELEASE_AFTER_S", 0.2)
-    broke: list[int] = []
+    monkeypatch.setattr("tasks.dispatch.runs.AWAY", Backoff(0.05, 0.1))
+    create = Runs._create
+    answered: list[str] = []
 
-    async def fragile(claim: Claim) -> object:
-        if claim.job_id not in broke:
-            broke.append(claim.job_id)
-            raise RuntimeError("Prefect is away")
-        return await follow_module(claim)
+    async def unlucky(runs: Runs, client: PrefectClient, wave: Wave, state: State[Any]) -> Any:
+        """The first answer for each is lost, after the run was made."""
+        found = await create(runs, client, wave, state)
+        answered.append(wave.name)
+        if answered.count(wave.name) == 1:
+            raise httpx.ReadTimeout("no answer")
+        return found
 
-    monkeypatch.setattr("flows.module.follow_module", fragile)
-    assert (await run(world)).name == "Finished"
-    assert len(broke) == 4
+    monkeypatch.setattr(Runs, "_create", unlucky)
+    state = await run(world)
+    assert state.name == "Finished"
+    shown = await subflows(state)
+    assert sorted(each.name for each in shown) == ["g load", "g ocr", "h load", "h ocr"]
+    assert all(each.state is not None and each.state.is_completed() for each in shown)
     assert await one(world, "SELECT count(*) FROM track.attempt") == 4
-    assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
 
 
 async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
@@ -364,6 +387,7 @@ async def test_what_ends_while_a_dispatcher_hands_over_is_told_by_its_successor(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.dispatch.waiting.EventWaiter.park", lambda self: None)
+    monkeypatch.setattr("tasks.dispatch.runs.SHOW_AFTER_S", 0)
     await world.sql("UPDATE track.job SET state = 'excluded' WHERE state = 'waiting'")
     state = await run(world, PACE.model_copy(update={"subflows": 1}))
     assert state.name == "Handed Over"

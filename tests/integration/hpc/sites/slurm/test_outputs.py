@@ -14,6 +14,7 @@ from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.errors import CircuitOpen, WireError
 from hpc.transport.ssh import SshLink
 from schemas.backoff import Backoff
+from tasks.dispatch.groups import GroupedMoves
 from tasks.dispatch.held_job import HeldJob
 from tasks.dispatch.outcome import outputs_here
 from tests.support.delay_proxy import running_proxy
@@ -64,7 +65,7 @@ async def test_until_they_are_here_the_stage_is_not_done(site: SlurmSite, tmp_pa
     driver = site.driver(runner=ODD_RUNNER)  # it brings nothing
     await returned(site, driver)
     claim = SimpleNamespace(job_id=await site.world.job_id(GUID, "clean"))
-    job = HeldJob(site.engine, claim, site.world.dispatcher_id, "test")  # type: ignore[arg-type]
+    job = HeldJob(claim, GroupedMoves(site.engine, site.world.dispatcher_id, "test"))  # type: ignore[arg-type]
     waiting = asyncio.create_task(outputs_here(job))
     done, _ = await asyncio.wait([waiting], timeout=1.5)
     assert not done
@@ -170,7 +171,7 @@ async def test_outputs_that_are_lost_over_there_have_their_stage_done_again(
     mine = site.world.dispatcher_id
     assert await transact(site.engine, take_returned, [job_id], mine)
     claim = SimpleNamespace(job_id=job_id)
-    job = HeldJob(site.engine, claim, mine, "test")  # type: ignore[arg-type]
+    job = HeldJob(claim, GroupedMoves(site.engine, mine, "test"))  # type: ignore[arg-type]
     ending = await outputs_here(job)
     assert ending is not None and ending.name == "Retrying"
     assert await site.states(GUID) == ["ready"]

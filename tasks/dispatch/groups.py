@@ -1,0 +1,122 @@
+"""Doing for many at once what each of them asks for alone.
+
+A subflow says what is to become of its own job and waits for that. What is asked for while one
+transaction runs is done by the next, all of it: at rest each goes by itself and at once, and the
+more there are, the more go together.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from track.jobs import at_site, verbs
+from track.jobs.moves import Guard
+from track.schema.database import transact
+
+Found = TypeVar("Found")
+
+MAX_JOBS = 500
+"""Jobs of one transaction: it holds their rows until it ends."""
+
+
+class Group(Generic[Found]):
+    """Has `work` done for jobs, which answers by job; it may leave out some.
+
+    What it raises for several is asked again for each alone, so that one that cannot be done
+    costs no other anything.
+    """
+
+    def __init__(self, work: Callable[[Sequence[int]], Awaitable[Mapping[int, Found]]]) -> None:
+        self._work = work
+        self._asked: dict[int, asyncio.Future[Found | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, job_id: int) -> Found | None:
+        """What became of one job; None when `work` left it out. Raises what `work` raises.
+
+        Whoever is cancelled while it waits does not take back what it asked for.
+        """
+        future = self._asked.get(job_id)
+        if future is None:
+            future = self._asked[job_id] = asyncio.get_running_loop().create_future()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def close(self) -> None:
+        """Wait until all that was asked for is done."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while self._asked:
+            taken = {job_id: self._asked[job_id] for job_id in islice(self._asked, MAX_JOBS)}
+            for job_id in taken:
+                del self._asked[job_id]
+            await self._answer(taken)
+
+    async def _answer(self, taken: Mapping[int, asyncio.Future[Found | None]]) -> None:
+        try:
+            found = await self._work(sorted(taken))
+        except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+            if len(taken) > 1:
+                for job_id, future in taken.items():
+                    await self._answer({job_id: future})
+                return
+            for future in taken.values():
+                future.set_exception(error)
+                future.exception()  # whoever asked may be gone: nobody need be told of it
+            return
+        for job_id, future in taken.items():
+            future.set_result(found.get(job_id))
+
+
+@dataclass(frozen=True)
+class GroupedMoves:
+    """What becomes of many jobs of the dispatcher `holder` in the same way, at once.
+
+    `actor` is how history names it. Each group answers for the jobs that are still the holder's.
+    """
+
+    engine: AsyncEngine
+    holder: UUID
+    actor: str
+    submit: Group[int | None] = field(init=False)
+    take_back: Group[tuple[str | None]] = field(init=False)
+    finish: Group[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups = {"submit": self._submit, "take_back": self._take_back, "finish": self._finish}
+        for name, work in groups.items():
+            object.__setattr__(self, name, Group(work))
+
+    @property
+    def guard(self) -> Guard:
+        """What its moves are guarded with: they fail once another dispatcher has the job."""
+        return Guard(dispatcher_id=self.holder)
+
+    async def close(self) -> None:
+        """Wait until all that was asked for is done."""
+        for group in (self.submit, self.take_back, self.finish):
+            await group.close()
+
+    async def _submit(self, job_ids: Sequence[int]) -> Mapping[int, int | None]:
+        return await transact(
+            self.engine, at_site.submit_all, job_ids, self.holder, actor=self.actor
+        )
+
+    async def _take_back(self, job_ids: Sequence[int]) -> Mapping[int, tuple[str | None]]:
+        """A tuple for each that was taken: that it awaits its outputs is None as well."""
+        taken = await transact(self.engine, at_site.take_back_all, job_ids, self.holder)
+        return {job_id: (trouble,) for job_id, trouble in taken.items()}
+
+    async def _finish(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
+        done, _ = await transact(
+            self.engine, verbs.finish_all, job_ids, actor=self.actor, guard=self.guard
+        )
+        return dict.fromkeys(done, True)

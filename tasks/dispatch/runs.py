@@ -1,0 +1,246 @@
+"""Runs: what Prefect shows of a dispatcher's works, made beside them and never in their way.
+
+Bare Prefect makes a few runs a second, and fewer the more are asked for at once. So a handful of
+requests are under way at a time (`pace.runs_at_once`); a work that is over before its run is made
+costs one of them, and where there are more than Prefect can show soon, many share one run
+(`tasks.dispatch.waves`). While Prefect is away the works go on, and their runs come later.
+"""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, FlowRunCreate, LogCreate
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.states import Running, to_state_create
+
+from schemas.backoff import Backoff
+from schemas.pace import Pace
+from tasks.dispatch.waves import Unshown, Wave, Work
+from track.jobs.claims import Claim
+
+SHOW_AFTER_S = 0.3
+"""A work that is over by then needs no request for its beginning, and those of a burst are seen
+together."""
+
+CLOSE_S = 30.0
+"""How long what is not shown yet may take once a dispatcher's work is over."""
+
+AWAY = Backoff(1.0, 30.0)
+"""Pauses between requests to a Prefect that does not answer."""
+
+FIRST_COST_S = 0.1
+"""What a run costs Prefect, until it was measured here."""
+
+MAX_LINES = 200
+"""Failures that a wave's artifact names; it says how many more there are."""
+
+MAX_LOGS = 20
+
+log = logging.getLogger(__name__)
+
+
+class Runs:
+    """Makes the subflow runs of one dispatch run, `parent`; without one, none.
+
+    `made` is how many there are, those that Prefect has yet to hear of among them.
+    """
+
+    def __init__(self, parent: UUID | None, pace: Pace) -> None:
+        self._parent = parent
+        self._pace = pace
+        self.made = 0
+        self._unshown = Unshown()
+        self._again: deque[Wave] = deque()
+        self._wanted = asyncio.Event()
+        self._closing = False
+        self._cost_s = FIRST_COST_S
+        self._flows: dict[str, UUID] = {}
+        self._parents: dict[tuple[str, str], UUID] = {}
+        self._workers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to make runs."""
+        if self._parent is not None:
+            width = range(self._pace.runs_at_once)
+            self._workers = [asyncio.create_task(self._make(), name="runs") for _ in width]
+
+    def add(self, claim: Claim, flow: Flow[..., Any], task: asyncio.Task[Any]) -> None:
+        """Show a work that has just begun: soon, or when it ends, whichever comes first."""
+        if self._parent is not None:
+            work = Work(claim, flow, task)
+            asyncio.get_running_loop().call_later(SHOW_AFTER_S, self._queue, work)
+            task.add_done_callback(lambda _: self._queue(work))
+
+    async def close(self) -> None:
+        """Show what is left, for a while; all works are over."""
+        self._closing = True
+        self._wanted.set()
+        if self._workers:
+            _, late = await asyncio.wait(self._workers, timeout=CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                log.warning("Prefect is too slow: of %d jobs no run is shown", len(self._unshown))
+
+    def _queue(self, work: Work) -> None:
+        if not work.queued:
+            work.queued = True
+            self._unshown.add(work)
+            self._wanted.set()
+
+    def _queue_again(self, wave: Wave) -> None:
+        self._again.append(wave)
+        self._wanted.set()
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether a run for each would take Prefect longer than it may."""
+        cost_s = len(self._unshown) * self._cost_s / self._pace.runs_at_once
+        return cost_s > self._pace.burst_s
+
+    def _next(self) -> Wave | None:
+        """What comes next: ends of what is shown already, then what is not."""
+        if self._again:
+            return self._again.popleft()
+        wave = self._unshown.take(crowded=self._crowded)
+        self.made += wave is not None
+        return wave
+
+    async def _make(self) -> None:
+        async with get_client() as client:
+            while True:
+                wave = self._next()
+                if wave is not None:
+                    await self._show_in_the_end(client, wave)
+                elif self._closing:
+                    return
+                else:
+                    self._wanted.clear()
+                    await self._wanted.wait()
+
+    async def _show_in_the_end(self, client: PrefectClient, wave: Wave) -> None:
+        """Show it, however often that must be tried; a run that was deleted is left alone."""
+        times = 0
+        while True:
+            try:
+                await self._show(client, wave)
+                return
+            except ObjectNotFound:
+                log.info("%s: its run, or that of its dispatcher, is gone from Prefect", wave.name)
+                return
+            except (httpx.HTTPError, PrefectException) as error:
+                times += 1
+                log.info("%s cannot be shown: %s", wave.name, error)
+                await asyncio.sleep(AWAY.pause_s(times))
+
+    async def _show(self, client: PrefectClient, wave: Wave) -> None:
+        """Make a wave's run, as it stands now, or end the one that it has."""
+        ended = False
+        if wave.run is None:
+            began = time.monotonic()
+            state = wave.state(late=True) if wave.over else Running()
+            wave.run, ended = await self._create(client, wave, state)
+            self._cost_s += 0.2 * (time.monotonic() - began - self._cost_s)
+        if not wave.over:
+            wave.on_end(self._queue_again)
+            return
+        if not ended:
+            # Not by force: one that was cancelled meanwhile is ended by whoever does that.
+            await client.set_flow_run_state(wave.run, wave.state(late=False))
+        await _explain(client, wave)
+
+    async def _create(
+        self, client: PrefectClient, wave: Wave, state: State[Any]
+    ) -> tuple[UUID, bool]:
+        """Its run's id, and whether that is at its end: an earlier request may have made it."""
+        body = FlowRunCreate(
+            flow_id=await self._flow_id(client, wave.flow.name),
+            name=wave.name,
+            parameters=wave.parameters,
+            tags=[wave.pipeline, wave.stage],
+            parent_task_run_id=await self._parent_of(client, wave),
+            idempotency_key=str(wave.key),
+            state=to_state_create(state),
+        )
+        fields = body.model_dump(mode="json", exclude_unset=True)
+        answer = await client.request("POST", "/flow_runs/", json=fields)
+        run = answer.json()
+        return UUID(run["id"]), run["state_type"] == state.type.value and state.is_final()
+
+    async def _flow_id(self, client: PrefectClient, name: str) -> UUID:
+        if name not in self._flows:
+            answer = await client.request("POST", "/flows/", json={"name": name})
+            self._flows[name] = UUID(answer.json()["id"])
+        return self._flows[name]
+
+    async def _parent_of(self, client: PrefectClient, wave: Wave) -> UUID:
+        """The task run by which Prefect knows whose subflows those of a stage are.
+
+        One for all of a stage: each flow run is a node of its own in the parent's graph.
+        """
+        key = (wave.pipeline, wave.stage)
+        if key not in self._parents:
+            body = {
+                "flow_run_id": str(self._parent),
+                "task_key": wave.pipeline,
+                "dynamic_key": wave.stage,
+                "name": f"{wave.pipeline} {wave.stage}",
+                "state": {"type": "COMPLETED", "message": "its subflows are shown each"},
+            }
+            answer = await client.request("POST", "/task_runs/", json=body)
+            self._parents[key] = UUID(answer.json()["id"])
+        return self._parents[key]
+
+
+async def _explain(client: PrefectClient, wave: Wave) -> None:
+    """What broke goes to the run's log, and of several works what became of them to an artifact."""
+    broken = [work for work in wave.works if work.error is not None]
+    if broken:
+        logs = [_traceback(work, wave) for work in broken[:MAX_LOGS]]
+        await client.create_logs(logs)
+    if len(wave.works) > 1:
+        fields = ArtifactCreate(
+            type="markdown",
+            description=f"{wave.name}: what became of them",
+            data=summary(wave),
+            flow_run_id=wave.run,
+        ).model_dump(mode="json", exclude_unset=True)
+        await client.request("POST", "/artifacts/", json=fields)
+
+
+def _traceback(work: Work, wave: Wave) -> LogCreate:
+    error = work.error
+    text = "".join(traceback.format_exception(error)) if error is not None else ""
+    return LogCreate(
+        name="refinery.dispatch",
+        level=logging.ERROR,
+        message=f"{work.claim.stage} of {work.claim.guid}: {text}",
+        timestamp=work.at or datetime.now(UTC),
+        flow_run_id=wave.run,
+    )
+
+
+def summary(wave: Wave) -> str:
+    """Markdown: how many ended in which way, then what did not go well, specimen by specimen."""
+    lines = [f"**{wave.stage}** of {len(wave.works)} specimens: {wave.counts}."]
+    ends = [(work.claim.guid, work.state()) for work in wave.works]
+    bad = [(guid, state) for guid, state in ends if not state.is_completed()]
+    if bad:
+        lines += ["", "| specimen | end | why |", "|---|---|---|"]
+    for guid, state in bad[:MAX_LINES]:
+        why = (state.message or "").replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {guid} | {state.name} | {why} |")
+    if len(bad) > MAX_LINES:
+        lines += ["", f"and {len(bad) - MAX_LINES} more"]
+    return "\n".join(lines)
