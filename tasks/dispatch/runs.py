@@ -29,8 +29,8 @@ from tasks.dispatch.waves import Unshown, Wave, Work
 from track.jobs.claims import Claim
 
 SHOW_AFTER_S = 0.3
-"""A work that is over by then needs no request for its beginning, and those of a burst are seen
-together."""
+"""After its beginning a work is shown: what is over by then needs one request less, and those of a
+burst are seen together."""
 
 CLOSE_S = 30.0
 """How long what is not shown yet may take once a dispatcher's work is over."""
@@ -59,6 +59,7 @@ class Runs:
         self._parent = parent
         self._pace = pace
         self.made = 0
+        self._begun: dict[Work, asyncio.TimerHandle] = {}
         self._unshown = Unshown()
         self._again: deque[Wave] = deque()
         self._wanted = asyncio.Event()
@@ -75,15 +76,16 @@ class Runs:
             self._workers = [asyncio.create_task(self._make(), name="runs") for _ in width]
 
     def add(self, claim: Claim, flow: Flow[..., Any], task: asyncio.Task[Any]) -> None:
-        """Show a work that has just begun: soon, or when it ends, whichever comes first."""
+        """Have a work shown that has just begun."""
         if self._parent is not None:
-            work = Work(claim, flow, task)
-            asyncio.get_running_loop().call_later(SHOW_AFTER_S, self._queue, work)
-            task.add_done_callback(lambda _: self._queue(work))
+            work, loop = Work(claim, flow, task), asyncio.get_running_loop()
+            self._begun[work] = loop.call_later(SHOW_AFTER_S, self._queue, work)
 
     async def close(self) -> None:
         """Show what is left, for a while; all works are over."""
         self._closing = True
+        for work in list(self._begun):
+            self._queue(work)
         self._wanted.set()
         if self._workers:
             _, late = await asyncio.wait(self._workers, timeout=CLOSE_S)
@@ -94,10 +96,9 @@ class Runs:
                 log.warning("Prefect is too slow: of %d jobs no run is shown", len(self._unshown))
 
     def _queue(self, work: Work) -> None:
-        if not work.queued:
-            work.queued = True
-            self._unshown.add(work)
-            self._wanted.set()
+        self._begun.pop(work).cancel()
+        self._unshown.add(work)
+        self._wanted.set()
 
     def _queue_again(self, wave: Wave) -> None:
         self._again.append(wave)
@@ -234,8 +235,7 @@ def _traceback(work: Work, wave: Wave) -> LogCreate:
 def summary(wave: Wave) -> str:
     """Markdown: how many ended in which way, then what did not go well, specimen by specimen."""
     lines = [f"**{wave.stage}** of {len(wave.works)} specimens: {wave.counts}."]
-    ends = [(work.claim.guid, work.state()) for work in wave.works]
-    bad = [(guid, state) for guid, state in ends if not state.is_completed()]
+    bad = list(wave.troubles())
     if bad:
         lines += ["", "| specimen | end | why |", "|---|---|---|"]
     for guid, state in bad[:MAX_LINES]:

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +26,9 @@ MAX_JOBS = 500
 AUTO = 0
 """The `wave` of a stage whose jobs share subflows only when there are too many for their own."""
 
+MAX_REASONS = 3
+"""Specimens that a wave's message names; its artifact has the others."""
+
 CUT_OFF = "cut off; its job goes on under the next dispatcher"
 
 
@@ -32,14 +36,13 @@ CUT_OFF = "cut off; its job goes on under the next dispatcher"
 class Work:
     """What a dispatcher does for one job: its flow's own code, which runs already.
 
-    `at` is when it ended; it is `queued` once to be shown.
+    `at` is when it ended.
     """
 
     claim: Claim
     flow: Flow[..., Any]
     task: asyncio.Task[Any]
     at: datetime | None = None
-    queued: bool = False
 
     def __post_init__(self) -> None:
         self.task.add_done_callback(self._ended)
@@ -132,10 +135,17 @@ class Wave:
             (state,) = ends
             message = state.message or ""
         else:
-            state, message = _joint(ends), self.counts
+            state = _joint(ends)
+            first = (f"{guid}: {end.message}" for guid, end in islice(self.troubles(), MAX_REASONS))
+            message = "; ".join([self.counts, *first])
         if late:
             message = f"{message}; done at {at.astimezone():%H:%M:%S}".removeprefix("; ")
         return state.model_copy(update={"message": message or None})
+
+    def troubles(self) -> Iterator[tuple[str, State[Any]]]:
+        """The specimens whose work did not go well, with its end."""
+        ends = ((work.claim.guid, work.state()) for work in self.works)
+        return (each for each in ends if not each[1].is_completed())
 
     @property
     def counts(self) -> str:

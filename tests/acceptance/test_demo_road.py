@@ -361,25 +361,34 @@ def test_exactly_one_subflow_ran_per_asset_and_module_stage(road: Road) -> None:
         for job in road.jobs
         if job["kind"] == "module" and job["state"] == "done"
     }
-    ran = Counter(run["name"] for run in road.subflows)
+    ran = Counter(
+        f"{guid} {run['parameters']['stage']}"
+        for run in road.subflows
+        for guid in run["parameters"]["specimens"]
+    )
     assert {name: ran[name] for name in wanted} == dict.fromkeys(wanted, 1)
 
 
 def test_run_names_and_tags_let_a_person_find_asset_pipeline_and_stage(road: Road) -> None:
     keys = {(job["guid"], job["key"]) for job in road.jobs}
     for run in road.subflows:
-        claim = run["parameters"]["claim"]
-        assert (claim["guid"], claim["stage"]) in keys
-        assert run["name"] == f"{claim['guid']} {claim['stage']}"
-        assert set(run["tags"]) == {claim["pipeline"], claim["stage"]}
+        shown = run["parameters"]
+        guids, stage = shown["specimens"], shown["stage"]
+        assert {(guid, stage) for guid in guids} <= keys
+        alone, together = f"{guids[0]} {stage}", f"{stage} × {len(guids)}"
+        assert run["name"] == (alone if len(guids) == 1 else together)
+        assert set(run["tags"]) == {shown["pipeline"], stage}
 
 
 def test_only_the_quarantined_ingests_show_as_failed_runs_with_the_reason(road: Road) -> None:
-    failed = {run["name"]: run for run in road.subflows if run["state_type"] != "COMPLETED"}
-    assert failed.keys() == {f"{guid} ingest" for guid in road.bad()}
-    for guid in road.bad():
-        said = str(sentence(road.assets[guid]["quarantine"]))
-        assert said in failed[f"{guid} ingest"]["state"]["message"]
+    failed = [run for run in road.subflows if run["state_type"] != "COMPLETED"]
+    assert {run["parameters"]["stage"] for run in failed} == {"ingest"}
+    reasons = {guid: str(sentence(road.assets[guid]["quarantine"])) for guid in road.bad()}
+    for run in failed:
+        of_these = reasons.keys() & run["parameters"]["specimens"]
+        assert of_these
+        assert all(reasons.pop(guid) in run["state"]["message"] for guid in of_these)
+    assert reasons == {}
 
 
 def test_one_table_artifact_lists_every_asset_of_the_session(road: Road) -> None:

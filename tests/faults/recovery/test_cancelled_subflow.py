@@ -67,8 +67,7 @@ def _subflow(stack: Stack, path: Path, job: int) -> str:
         found[:] = [
             str(each["id"])
             for each in stack.prefect.subflows_of(str(run))
-            if each["parameters"].get("claim", {}).get("job_id") == job
-            and each["state_type"] == "RUNNING"
+            if each["parameters"]["jobs"] == [job] and each["state_type"] == "RUNNING"
         ]
         return bool(found)
 

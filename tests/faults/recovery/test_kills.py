@@ -79,7 +79,7 @@ def test_no_run_is_left_that_nobody_runs(stack: Stack) -> None:
         return [
             run["name"]
             for run in runs
-            if "claim" in run["parameters"] or run["parameters"].get("session") in sessions
+            if "jobs" in run["parameters"] or run["parameters"].get("session") in sessions
         ]
 
     def asked() -> bool:
