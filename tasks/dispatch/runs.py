@@ -147,7 +147,7 @@ class Runs:
 
     async def _show(self, client: PrefectClient, wave: Wave) -> None:
         """Make a wave's run, as it stands now, or end the one that it has."""
-        ended = False
+        ended, late = False, wave.run is None
         if wave.run is None:
             began = time.monotonic()
             state = wave.state(late=True) if wave.over else Running()
@@ -158,7 +158,7 @@ class Runs:
             return
         if not ended:
             # Not by force: one that was cancelled meanwhile is ended by whoever does that.
-            await client.set_flow_run_state(wave.run, wave.state(late=False))
+            await client.set_flow_run_state(wave.run, wave.state(late=late))
         await _explain(client, wave)
 
     async def _create(
