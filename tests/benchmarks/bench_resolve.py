@@ -32,9 +32,9 @@ FILL = """
         INSERT INTO track.asset (guid, session_id, pipeline_id, file_name, admitted_at)
         SELECT 'g' || n, :session, p.id, 'g' || n, now()
         FROM generate_series(1, :assets) n, track.pipeline p WHERE p.name = 'P'
-        RETURNING guid, pipeline_id)
-    INSERT INTO track.job (asset_guid, stage_id, state)
-    SELECT a.guid, s.id, CASE s.position WHEN 0 THEN 'claimed' ELSE 'waiting' END
+        RETURNING guid, session_id, pipeline_id)
+    INSERT INTO track.job (asset_guid, session_id, stage_id, state)
+    SELECT a.guid, a.session_id, s.id, CASE s.position WHEN 0 THEN 'claimed' ELSE 'waiting' END
     FROM assets a JOIN track.stage s ON s.pipeline_id = a.pipeline_id
 """
 

@@ -42,8 +42,9 @@ QUEUE_JOBS = """
         SELECT :name || '-' || n, :session, (SELECT id FROM track.pipeline LIMIT 1), 'f' || n
         FROM generate_series(1, :jobs) n RETURNING guid
     ), jobs AS (
-        INSERT INTO track.job (asset_guid, stage_id, state)
-        SELECT guid, (SELECT id FROM track.stage WHERE key = 'clean'), 'queued' FROM assets
+        INSERT INTO track.job (asset_guid, session_id, stage_id, state)
+        SELECT guid, :session, (SELECT id FROM track.stage WHERE key = 'clean'), 'queued'
+        FROM assets
         RETURNING id
     ), attempts AS (
         INSERT INTO track.attempt (job_id, n, fence, site)

@@ -83,6 +83,8 @@ async def register_assets(
     others = rows.keys() - set(new)
     reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
     jobs = await create_jobs(tx, {guid: rows[guid]["pipeline_id"] for guid in new + reopened})
+    if reopened:  # those that a back-fill has given them meanwhile, too
+        await tx.execute(TAKE_ALONG, {"guids": reopened})
     if any(each.parent_guid is not None or each.z is not None for each in assets):
         await tx.execute(RELATIVES, {"jobs": jobs})
     # A newcomer may be the neighbour that others miss.
@@ -142,6 +144,11 @@ REOPEN = text(f"""
 """).bindparams(bindparam("rows", type_=JSONB))
 """Points assets at the files of these rows."""
 
+TAKE_ALONG = text("""
+    UPDATE track.job j SET session_id = a.session_id, priority = a.priority
+    FROM track.asset a WHERE a.guid = j.asset_guid AND a.guid = ANY(:guids)
+""")
+
 
 RELATIVES = text("""
     SELECT u.id FROM track.job j
@@ -190,6 +197,7 @@ async def _reopen(
         with_failed = set(failed.values())
         old = {guid: row for guid, row in old.items() if guid in with_failed}
     await tx.execute(REOPEN, {"rows": [rows[guid] for guid in old]})
+    await tx.execute(TAKE_ALONG, {"guids": list(old)})
     changes = [
         {"session_id": session_id, "asset_guid": guid, "old": sentence(row.quarantine), "new": ""}
         for guid, row in old.items()

@@ -58,10 +58,10 @@ async def _marked(tx: AsyncConnection, how: ColumnElement[bool]) -> list[int]:
 
 
 FILL = text("""
-    INSERT INTO track.job (asset_guid, stage_id)
-    SELECT guid, s.id FROM unnest(CAST(:guids AS text[])) AS guid, track.stage s
-    WHERE s.id = ANY(:stages)
-    ORDER BY guid, s.position
+    INSERT INTO track.job (asset_guid, stage_id, session_id, priority)
+    SELECT a.guid, s.id, a.session_id, a.priority FROM track.asset a, track.stage s
+    WHERE a.guid = ANY(:guids) AND s.id = ANY(:stages)
+    ORDER BY a.guid, s.position
     ON CONFLICT (asset_guid, stage_id) DO NOTHING
 """)
 

@@ -217,9 +217,10 @@ async def _live_stages(tx: AsyncConnection, of: ColumnElement[bool]) -> dict[str
 
 
 CREATE_JOBS = text("""
-    INSERT INTO track.job (asset_guid, stage_id)
-    SELECT a.guid, s.id
+    INSERT INTO track.job (asset_guid, stage_id, session_id, priority)
+    SELECT a.guid, s.id, own.session_id, own.priority
     FROM unnest(CAST(:guids AS text[]), CAST(:pipelines AS bigint[])) AS a(guid, pipeline_id)
+    JOIN track.asset own ON own.guid = a.guid
     JOIN track.stage s ON s.pipeline_id = a.pipeline_id AND s.archived_at IS NULL
     ORDER BY a.guid, s.position
     ON CONFLICT (asset_guid, stage_id) DO NOTHING

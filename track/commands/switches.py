@@ -20,11 +20,12 @@ from track.commands.selection import (
     site_row,
     stage_row,
 )
+from track.jobs.moves import lock
 from track.jobs.parking import wake_or_park
 from track.records.outbox import put
 from track.schema.arrays import any_of
 from track.schema.history import record, record_all
-from track.schema.states import State
+from track.schema.states import ENDED, State
 from track.schema.tables import asset, job, pipeline, site, stage
 
 AT_SITES = stage.c.kind != "builtin"
@@ -125,11 +126,17 @@ async def set_priority(
     """
     await check_one_of(tx, guid, session_id)
     mine = asset.c.session_id == session_id if guid is None else _with_children(guid)
+    left = select(job.c.id).join(asset, asset.c.guid == job.c.asset_guid)
+    left = left.where(mine, asset.c.priority != priority, job.c.state.not_in(sorted(ENDED)))
+    await lock(tx, list((await tx.execute(left)).scalars()))
     others = select(asset.c.guid, asset.c.priority, asset.c.session_id)
     others = others.where(mine, asset.c.priority != priority).order_by(asset.c.guid)
     rows = (await tx.execute(others.with_for_update(key_share=True))).all()
     changed = any_of(asset.c.guid, [row.guid for row in rows])
     await tx.execute(update(asset).where(changed).values(priority=priority))
+    theirs = any_of(job.c.asset_guid, [row.guid for row in rows])
+    theirs &= job.c.state.not_in(sorted(ENDED))  # the others take it when they wait again
+    await tx.execute(update(job).where(theirs).values(priority=priority))
     changes = [
         {
             "session_id": row.session_id,

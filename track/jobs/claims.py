@@ -88,8 +88,9 @@ class Claim:
     pipeline: str
     parent_guid: str | None
     position: int
-    wave: int
+    """Its stage's: later stages have higher ones."""
     returned: bool = False
+    """Whether it came back from its site and only its last effects remain."""
 
 
 async def claim(
@@ -162,10 +163,8 @@ def _fitting(room: Room, need: Mapping[str, Any]) -> int:
 
 
 def _claim(row: Any, *, returned: bool = False) -> Claim:
-    return Claim(
-        row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid,
-        row.position, row.wave, returned,
-    )  # fmt: skip
+    given = (row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
+    return Claim(*given, row.position, returned)
 
 
 async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
@@ -218,12 +217,12 @@ async def take_returned(
 
 RETURNED = text(f"""
     SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
-           a.parent_guid, s.position, s.wave
+           a.parent_guid, s.position
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
-    WHERE a.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
+    WHERE j.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
       AND NOT {AWAITED}
       AND j.id <> ALL(CAST(:without AS bigint[]))
     ORDER BY j.updated_at, j.id

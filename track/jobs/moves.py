@@ -94,44 +94,43 @@ async def move_all(
     held = guard.fields()
     bound = {"ids": list(job_ids)} | entry | {f"held_{name}": held[name] for name in held}
     # Writing a statement costs as much as running it; one that holds SQL is written each time.
+    waits = new == State.WAITING
     if any(isinstance(value, ClauseElement) for value in row.values()):
-        statement = _moving(row, held)
+        statement = _moving(row, held, waits=waits)
     else:
-        statement = _known_moving(tuple(row), tuple(held))
+        statement = _known_moving(tuple(row), tuple(held), waits=waits)
         bound |= {f"new_{name}": value for name, value in row.items()}
     return list((await tx.execute(statement, bound)).scalars())
 
 
 @lru_cache(maxsize=256)
-def _known_moving(columns: tuple[str, ...], guards: tuple[str, ...]) -> Select[Any]:
-    return _moving({name: bindparam(f"new_{name}") for name in columns}, guards)
+def _known_moving(columns: tuple[str, ...], guards: tuple[str, ...], *, waits: bool) -> Select[Any]:
+    return _moving({name: bindparam(f"new_{name}") for name in columns}, guards, waits=waits)
 
 
-def _moving(row: Mapping[str, Any], guards: Iterable[str]) -> Select[Any]:
-    """The move and one history row per moved job, with its asset and session, in one statement.
+PRIORITY = select(asset.c.priority).where(asset.c.guid == job.c.asset_guid).scalar_subquery()
+"""Of a job that waits again: while it had ended its asset's may have changed."""
 
-    It is the hottest of all.
-    """
+
+def _moving(row: Mapping[str, Any], guards: Iterable[str], *, waits: bool) -> Select[Any]:
+    """The move and one history row per moved job in one statement. It is the hottest of all."""
     moved = (
         update(job)
         .where(any_bound(job.c.id, "ids"), job.c.state == bindparam("old"))
         .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
         .values(state=bindparam("new"), updated_at=func.now(), **row)
-        .returning(job.c.id, job.c.asset_guid, job.c.attempt_id)
+        .values({"priority": PRIORITY} if waits else {})
+        .returning(job.c.id, job.c.session_id, job.c.asset_guid, job.c.attempt_id)
         .cte("moved")
     )
     columns = {
-        "session_id": asset.c.session_id,
-        "asset_guid": asset.c.guid,
+        "session_id": moved.c.session_id,
+        "asset_guid": moved.c.asset_guid,
         "job_id": moved.c.id,
         "attempt_id": moved.c.attempt_id,
         **{name: bindparam(name, type_=Text) for name in ("actor", "what", "old", "new", "why")},
     }
-    source = (
-        select(*columns.values())
-        .join(asset, asset.c.guid == moved.c.asset_guid)
-        .order_by(moved.c.id)
-    )
+    source = select(*columns.values()).order_by(moved.c.id)
     written = insert(history).from_select([*columns], source).returning(history.c.id)
     return select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
 

@@ -13,11 +13,11 @@ from track.jobs.outputs import AWAITED
 from track.jobs.sites import WITHOUT_SITE
 
 COUNT = text(f"""
-    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT held AND j.available_at <= now()
+    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT kept AND j.available_at <= now()
                            ) AS due,
-           count(*) FILTER (WHERE j.state = 'ready' AND NOT held AND j.available_at > now()
+           count(*) FILTER (WHERE j.state = 'ready' AND NOT kept AND j.available_at > now()
                            ) AS later,
-           min(j.available_at) FILTER (WHERE j.state = 'ready' AND NOT held
+           min(j.available_at) FILTER (WHERE j.state = 'ready' AND NOT kept
                                          AND j.available_at > now()) AS next_at,
            count(*) FILTER (WHERE j.state = 'ready' AND without_site) AS without_site,
            count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
@@ -36,7 +36,7 @@ COUNT = text(f"""
         SELECT j.state = 'ready' AND NOT by_person AND {WITHOUT_SITE} AS without_site
     ) w
     CROSS JOIN LATERAL (SELECT {AWAITED} AS awaited) o
-    CROSS JOIN LATERAL (SELECT by_person OR without_site AS held) e
+    CROSS JOIN LATERAL (SELECT by_person OR without_site AS kept) e
     WHERE a.session_id = :session
 """)
 

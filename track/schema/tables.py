@@ -165,7 +165,9 @@ asset = _table(
     _index("asset_batch", "batch_name"),
     _index("asset_lattice", "pipeline_id", "z", "y", "x"),
     _index(
-        "asset_in_flight", "pipeline_id", where="admitted_at IS NOT NULL AND released_at IS NULL"
+        "asset_in_flight",
+        *("pipeline_id", "session_id"),
+        where="admitted_at IS NOT NULL AND released_at IS NULL",
     ),
     _index("asset_share", "guid", where="share_mb IS NOT NULL"),
     _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
@@ -207,6 +209,14 @@ job = _table(
     Column("dispatcher_id", Uuid),
     Column("attempt_id", BigInteger),
     _now("updated_at"),
+    # What a claim orders and filters by. Its asset's session and priority; those of an asset that
+    # changes take its jobs along, and one that ended takes the priority when it waits again.
+    Column("session_id", Uuid, nullable=False),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    # What a claim met and could not take is left aside (track/jobs/candidates.py): held for a
+    # person, until that ends, or bound to a site that takes nothing now, until that does.
+    Column("held", Boolean, nullable=False, server_default=text("false")),
+    Column("bound_to", Text, nullable=False, server_default=text("''")),
     CheckConstraint(
         "state IN (" + ", ".join(f"'{state}'" for state in State) + ")", name="job_state"
     ),
@@ -214,6 +224,16 @@ job = _table(
     _index("job_stage", "stage_id", "state"),
     _index("job_ready", "available_at", where="state = 'ready'"),
     _index("job_moving", "state", where="state IN ('claimed', 'queued', 'running', 'returned')"),
+    _index(
+        "job_claim",
+        *("session_id", "stage_id", "bound_to", "priority", "available_at", "id"),
+        where="state = 'ready' AND NOT held",
+    ),
+    _index(
+        "job_in_hand",
+        *("session_id", "state", "updated_at", "id"),
+        where="state IN ('claimed', 'queued', 'running', 'returned')",
+    ),
     _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
 )
 

@@ -17,6 +17,7 @@ from tests.faults.truth.turns import Turns
 from tests.faults.truth.world import BASE, SITES, Truth
 from tests.support.world import edit, install_sites
 from track.commands import operations
+from track.commands.switches import set_attention
 from track.jobs.outlook import outlook
 from track.schema.database import transact
 
@@ -112,7 +113,9 @@ async def _heal(truth: Truth) -> None:
     """People put everything right: switches on, the first pipelines, every failure once more."""
 
     async def work(tx: AsyncConnection) -> None:
-        await tx.execute(text("UPDATE track.asset SET attention = NULL"))
+        held = await tx.execute(text("SELECT guid FROM track.asset WHERE attention IS NOT NULL"))
+        for guid in list(held.scalars()):
+            await set_attention(tx, guid, None, actor="operator")
         await tx.execute(text("UPDATE track.stage SET active = true"))
         await tx.execute(text("UPDATE track.pipeline SET active = true"))
         rows = await tx.execute(text(GAVE_UP))

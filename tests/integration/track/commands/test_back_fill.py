@@ -248,8 +248,8 @@ FULL = (
     FROM track.pipeline p, generate_series(1, %(n)s) n WHERE p.name = 'P'
     """,
     """
-    INSERT INTO track.job (asset_guid, stage_id, state)
-    SELECT a.guid, s.id, 'done' FROM track.asset a
+    INSERT INTO track.job (asset_guid, session_id, stage_id, state)
+    SELECT a.guid, a.session_id, s.id, 'done' FROM track.asset a
     JOIN track.stage s ON s.pipeline_id = a.pipeline_id
     WHERE a.session_id = %(session)s AND a.released_at IS NOT NULL
     """,

@@ -5,6 +5,8 @@ import asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.world import World, new
+from track.commands.switches import set_attention
+from track.schema.database import transact
 from track.schema.states import State
 
 
@@ -65,9 +67,9 @@ async def test_attention_holds_an_asset_and_its_descendants(engine: AsyncEngine)
     world = await World.make(engine, pipeline())
     await world.register(new("p"))
     await world.register(new("child", parent_guid="p"))
-    await world.sql("UPDATE track.asset SET attention = 'look at it' WHERE guid = 'p'")
+    await transact(engine, set_attention, "p", "look at it", actor="t")
     assert await world.claim() == []
-    await world.sql("UPDATE track.asset SET attention = NULL")
+    await transact(engine, set_attention, "p", None, actor="t")
     assert len(await world.claim()) == 2
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.at_site import queue, until_blocked
 from tests.support.world import World, new
 from track.commands import shares
+from track.commands.switches import set_priority
 from track.jobs import verbs
 from track.jobs.claims import Claim
 from track.schema.database import transact
@@ -109,7 +110,7 @@ async def test_two_last_stages_that_finish_at_once_are_both_seen(world: World) -
 async def test_a_failed_specimens_open_share_still_takes_its_room(world: World) -> None:
     await World.make(world.engine, road(open_shares_mb=100, assets_in_flight=1))
     await world.register(new("h", size_mb=50))
-    await world.sql("UPDATE track.asset SET priority = 9 WHERE guid = 'g'")
+    await transact(world.engine, set_priority, 9, guid="g", actor="t")
     (found,) = await world.claim()
     await share_is_open(world, "g", 60)
     await transact(world.engine, verbs.end, found.job_id, State.FAILED, actor="t", why="no")

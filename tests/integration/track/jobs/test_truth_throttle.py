@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.world import World, new
+from track.commands.switches import set_priority
 from track.jobs import verbs
 from track.schema.database import transact
 from track.schema.states import State
@@ -27,10 +28,10 @@ async def test_any_number_of_held_specimens_does_not_hide_what_would_make_room(
 ) -> None:
     world = await World.make(engine, chain("a", "b", assets_in_flight=1))
     await world.register(new("under way"), *(new(f"g{n:03}", priority=9) for n in range(200)))
-    await world.sql("UPDATE track.asset SET priority = 99 WHERE guid = 'under way'")
+    await transact(engine, set_priority, 99, guid="under way", actor="t")
     (first,) = await world.claim(limit=1)
     assert first.guid == "under way"
-    await world.sql("UPDATE track.asset SET priority = 0 WHERE guid = 'under way'")
+    await transact(engine, set_priority, 0, guid="under way", actor="t")
     await world.finish(first)
     assert [(c.guid, c.stage) for c in await world.claim(limit=1)] == [("under way", "b")]
 

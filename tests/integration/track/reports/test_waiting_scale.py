@@ -30,9 +30,10 @@ FILL = """
             (guid, session_id, pipeline_id, file_name, admitted_at, released_at, finalised_at)
         SELECT 'old' || n, :session, p.id, 'old' || n, now(), now(), now()
         FROM generate_series(1, :assets) n, track.pipeline p WHERE p.name = 'P'
-        RETURNING guid, pipeline_id)
-    INSERT INTO track.job (asset_guid, stage_id, state)
-    SELECT a.guid, s.id, 'done' FROM assets a JOIN track.stage s ON s.pipeline_id = a.pipeline_id
+        RETURNING guid, session_id, pipeline_id)
+    INSERT INTO track.job (asset_guid, session_id, stage_id, state)
+    SELECT a.guid, a.session_id, s.id, 'done'
+    FROM assets a JOIN track.stage s ON s.pipeline_id = a.pipeline_id
 """
 DESCRIBE = """
     INSERT INTO metadata.document

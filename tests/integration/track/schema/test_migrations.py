@@ -142,3 +142,33 @@ def test_the_sentences_of_quarantine_become_data(postgres: EmbeddedPostgres) -> 
         {"file": "", "problem": "nothing", "remedy": ""},
     ]
     assert tuple(view) == ("ERROR", True)
+
+
+URGENT = """
+    UPDATE track.asset SET priority = 7;
+    INSERT INTO track.session (path, opened_as, listing_hash, workstation)
+        VALUES ('/b', '/b', 'x', 'W');
+    INSERT INTO track.asset (guid, session_id, pipeline_id, file_name)
+        SELECT 'h' || n, s.id, p.id, 'h' FROM track.pipeline p, generate_series(1, 2000) n,
+               track.session s WHERE s.path = '/b';
+    INSERT INTO track.job (asset_guid, stage_id, state)
+        SELECT a.guid, s.id, 'ready' FROM track.stage s, track.asset a WHERE a.guid <> 'g';
+"""
+
+
+def test_jobs_get_the_session_and_the_priority_of_their_assets(postgres: EmbeddedPostgres) -> None:
+    postgres.ensure_database("with_jobs")
+    url = postgres.url("with_jobs")
+    command.upgrade(config(url), "0013")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(LANDED + URGENT)
+    upgrade(url)
+    counted = """
+        SELECT s.path, j.priority, j.state, j.held, j.bound_to, count(*)
+        FROM track.job j JOIN track.session s ON s.id = j.session_id GROUP BY 1, 2, 3, 4, 5
+    """
+    with engine.begin() as connection:
+        found = {tuple(row) for row in connection.execute(text(counted))}
+    engine.dispose()
+    assert found == {("/a", 7, "done", False, "", 1), ("/b", 0, "ready", False, "", 2000)}
