@@ -229,6 +229,9 @@ async def note_child_file(
     before = (await tx.execute(known)).scalar_one_or_none()
     await note_file(tx, guid, facts, mime_type=mime_type, site=of.attempt.site)
     await _resize(tx, guid)
+    if before is not None:  # it may have been made elsewhere
+        mine = (job.c.asset_guid == guid) & (job.c.bound_to != "")
+        await tx.execute(update(job).where(mine).values(bound_to=""))
     if before in (None, facts.crc32):
         return
     self_edges = select(edge.c.id).where(

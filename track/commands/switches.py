@@ -39,6 +39,10 @@ async def set_attention(
     Nothing of it is claimed meanwhile; callbacks still apply. Raises CannotDo.
     """
     row = await asset_row(tx, guid)
+    family = select(asset.c.guid).where(_with_children(guid))
+    aside = job.c.asset_guid.in_(family) & job.c.held
+    if note is None:
+        await lock(tx, list((await tx.execute(select(job.c.id).where(aside))).scalars()))
     before = await _locked(tx, asset, asset.c.guid == guid)
     line = ResultRow(guid, "", before.attention or "", note or "")
     if not line.changed:
@@ -53,6 +57,7 @@ async def set_attention(
     payload = {"attention": note, "by": actor}
     await put(tx, asset_event(ASSET_ATTENTION, guid, **about, payload=payload))
     if note is None:
+        await tx.execute(update(job).where(aside).values(held=False))
         await wake_where(tx, _with_children(guid))
     return line
 

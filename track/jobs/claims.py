@@ -11,69 +11,24 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.jobs.candidates import Candidates, lock_pipelines
 from track.jobs.moves import lock, move_all
 from track.jobs.outputs import AWAITED
 from track.jobs.resolve import resolve
-from track.jobs.room import RESERVED, Room, rooms_of
-from track.jobs.sites import WITHOUT_SITE
+from track.jobs.room import Room, rooms_of
 from track.records.wake import wake
 from track.schema.arrays import any_of
 from track.schema.states import State
-from track.schema.tables import asset, dispatcher, job, pipeline
+from track.schema.tables import asset, dispatcher, job
 
-ATTENTION = """
-    a.attention IS NULL AND NOT EXISTS (
-        SELECT 1 FROM track.asset p WHERE p.guid = a.parent_guid AND p.attention IS NOT NULL)
-"""
-
-MIN_WINDOW = 320
-"""How many ready jobs of each kind are read at least, however few may be claimed."""
-
-PLACED = f"""
-    WITH candidate AS (
-        SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, a.pipeline_id,
-               p.name AS pipeline, a.parent_guid, a.size_mb, a.reserved_mb,
-               a.priority, s.position, s.wave, j.available_at,
-               a.admitted_at IS NULL AND a.parent_guid IS NULL
-               AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
-               s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises,
-               s.judged_to IS NOT NULL AS unjudged
-        FROM track.job j
-        JOIN track.asset a ON a.guid = j.asset_guid
-        JOIN track.stage s ON s.id = j.stage_id
-        JOIN track.pipeline p ON p.id = s.pipeline_id
-        WHERE a.session_id = :session AND j.state = 'ready' AND j.available_at <= now()
-          AND s.active AND p.active AND {ATTENTION} AND NOT {WITHOUT_SITE}
-          AND j.id <> ALL(CAST(:without AS bigint[]))
-          AND (CAST(:guid AS text) IS NULL OR a.guid = :guid)
-          AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
-    ), placed AS (
-        -- Each kind that a throttle can hold has a window of its own: any number of held
-        -- ones must not hide those that would make room.
-        SELECT *, row_number() OVER (
-            PARTITION BY pipeline_id, enters, synchronises
-            ORDER BY priority DESC, position DESC, available_at, id) AS place
-        FROM candidate
-    )
-"""
-
-CANDIDATES = text(f"""{PLACED}
-    SELECT * FROM placed WHERE place <= :window
-    ORDER BY priority DESC, position DESC, available_at, id
-""")
-
-LEAST_NEEDS = text(f"""{PLACED}
-    SELECT DISTINCT ON (pipeline_id, enters, synchronises)
-           to_jsonb(placed) || jsonb_build_object('alike', count(*) OVER (
-               PARTITION BY pipeline_id, enters, synchronises)) AS need
-    FROM placed WHERE place <= :window
-    ORDER BY pipeline_id, enters, synchronises, size_mb + reserved_mb
-""")
-"""Of each kind that a throttle can hold, the one that needs least room: if it may not start
-now, none may, but for one that needs less of one measure and more of another."""
+NEED = (
+    *("id", "guid", "stage", "pipeline_id", "pipeline", "priority", "size_mb", "reserved_mb"),
+    *("enters", "synchronises"),
+)
+"""What is noted of a candidate that waits for room."""
 
 
 @dataclass(frozen=True)
@@ -109,22 +64,23 @@ async def claim(
     next stage of its kind. `without` are jobs to leave: a subflow of an earlier try has yet
     to learn how that ended. A dispatcher whose lease has run out takes nothing.
     """
-    if not await _is_live(tx, dispatcher_id):
+    if limit < 1 or not await _is_live(tx, dispatcher_id):
         return []
-    await _lock_pipelines(tx, session_id)
-    row = {
-        "session": session_id,
-        "guid": guid,
-        "builtins": None if builtins is None else sorted(builtins),
-        "without": list(without),
-        "window": max(MIN_WINDOW, limit * 4 + 64),
-    }
-    candidates = (await tx.execute(CANDIDATES, row)).all()
-    counts = any(each.enters or each.synchronises for each in candidates)
-    pipelines = {each.pipeline_id for each in candidates}
-    rooms = await rooms_of(tx, pipelines, to_count=counts)
-    admitted = (each for each in candidates if rooms[each.pipeline_id].admits(each))
-    chosen = list(islice(admitted, limit))
+    pipelines = await lock_pipelines(tx, session_id)
+    given: dict[str, Any] = {"pipelines": pipelines, "builtins": builtins, "without": without}
+    candidates = Candidates(tx, session_id, limit=limit, **given)
+    found = await (candidates.due() if guid is None else candidates.of_asset(guid))
+    counts = any(each.enters or each.synchronises for each in found)
+    rooms = await rooms_of(tx, {each.pipeline_id for each in found}, to_count=counts)
+
+    def admitted(some: Iterable[Row[Any]], most: int) -> list[Row[Any]]:
+        return list(islice((each for each in some if rooms[each.pipeline_id].admits(each)), most))
+
+    chosen = admitted(found, limit)
+    if len(chosen) < limit:
+        known = {each.id for each in found}
+        hidden = (each for each in await candidates.in_flight() if each.id not in known)
+        chosen += admitted(hidden, limit - len(chosen))
     if unjudged := [each.id for each in chosen if each.unjudged]:
         # An edit of its pipeline that has not come to it yet may let it run no more.
         await wake(tx, await resolve(tx, unjudged))
@@ -134,14 +90,20 @@ async def claim(
     return [_claim(each) for each in taken]
 
 
-async def least_needs(tx: AsyncConnection, session_id: UUID) -> list[dict[str, Any]]:
-    """What a session could claim now if there were room: of each kind the one that needs least.
+def least_needs(candidates: Iterable[Row[Any]]) -> list[dict[str, Any]]:
+    """What these candidates need: of each kind that a throttle can hold the one that needs least.
 
-    A candidate's columns by name, and `alike`: how many there are of its kind.
+    If it may not start now, none of its kind may, but for one that needs less of one measure and
+    more of another. `alike`: how many there are of its kind.
     """
-    row: dict[str, Any] = {"session": session_id, "window": MIN_WINDOW}
-    row |= {"guid": None, "builtins": None, "without": []}
-    return list((await tx.execute(LEAST_NEEDS, row)).scalars())
+    kinds: dict[tuple[int, bool, bool], list[Row[Any]]] = {}
+    for each in candidates:
+        kinds.setdefault((each.pipeline_id, each.enters, each.synchronises), []).append(each)
+    return [
+        {name: getattr(least, name) for name in NEED} | {"alike": len(alike)}
+        for alike in kinds.values()
+        for least in [min(alike, key=lambda each: each.size_mb + each.reserved_mb)]
+    ]
 
 
 async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> list[bool]:
@@ -180,13 +142,6 @@ async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
     )
     found = await tx.execute(mine.with_for_update(read=True, key_share=True))
     return found.first() is not None
-
-
-async def _lock_pipelines(tx: AsyncConnection, session_id: UUID) -> None:
-    mine = select(asset.c.pipeline_id).where(asset.c.session_id == session_id).distinct()
-    rows = select(pipeline.c.id).where(pipeline.c.id.in_(mine), pipeline.c.name != RESERVED)
-    rows = rows.order_by(pipeline.c.id)  # the reserved one is locked after all others
-    await tx.execute(rows.with_for_update(key_share=True))
 
 
 async def _take(tx: AsyncConnection, ids: Sequence[int], dispatcher_id: UUID) -> set[int]:

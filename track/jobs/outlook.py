@@ -8,36 +8,23 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.jobs.candidates import Candidates
 from track.jobs.claims import least_needs, with_room
 from track.jobs.outputs import AWAITED
-from track.jobs.sites import WITHOUT_SITE
 
-COUNT = text(f"""
-    SELECT count(*) FILTER (WHERE j.state = 'ready' AND NOT kept AND j.available_at <= now()
-                           ) AS due,
-           count(*) FILTER (WHERE j.state = 'ready' AND NOT kept AND j.available_at > now()
-                           ) AS later,
-           min(j.available_at) FILTER (WHERE j.state = 'ready' AND NOT kept
-                                         AND j.available_at > now()) AS next_at,
-           count(*) FILTER (WHERE j.state = 'ready' AND without_site) AS without_site,
-           count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
-           count(*) FILTER (WHERE j.state = 'returned' AND NOT awaited) AS returned,
-           count(*) FILTER (WHERE j.state IN ('queued', 'running') OR awaited) AS at_sites
-    FROM track.job j
-    JOIN track.asset a ON a.guid = j.asset_guid
-    JOIN track.stage s ON s.id = j.stage_id
-    JOIN track.pipeline p ON p.id = s.pipeline_id
+MAX_COUNTED = 1000
+
+IN_HAND = text(f"""
+    SELECT count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
+           count(*) FILTER (WHERE j.state = 'returned' AND NOT {AWAITED}) AS returned,
+           count(*) FILTER (WHERE j.state IN ('queued', 'running') OR {AWAITED}) AS at_sites
+    FROM unnest('{{claimed,queued,running,returned}}'::text[]) AS of(state)
     CROSS JOIN LATERAL (
-        SELECT NOT s.active OR NOT p.active OR a.attention IS NOT NULL OR EXISTS (
-            SELECT 1 FROM track.asset up WHERE up.guid = a.parent_guid
-               AND up.attention IS NOT NULL) AS by_person
-    ) h
-    CROSS JOIN LATERAL (
-        SELECT j.state = 'ready' AND NOT by_person AND {WITHOUT_SITE} AS without_site
-    ) w
-    CROSS JOIN LATERAL (SELECT {AWAITED} AS awaited) o
-    CROSS JOIN LATERAL (SELECT by_person OR without_site AS kept) e
-    WHERE a.session_id = :session
+        SELECT h.id, h.state, h.attempt_id FROM track.job h
+        WHERE h.session_id = :session AND h.state = of.state
+        -- One that came back and can go on may lie behind any number that cannot.
+        LIMIT CASE WHEN of.state <> 'returned' THEN {MAX_COUNTED} END
+    ) j
 """)
 
 
@@ -45,6 +32,7 @@ COUNT = text(f"""
 class Outlook:
     """Jobs by what they wait for; those held by attention or a switch are not counted.
 
+    Each is counted as far as it was read (track/jobs/candidates.py), and 0 only when there is none.
     `ready`: a dispatcher could claim one of them now; `room`: due too, but the throttle has
     no room for any (then `ready` is 0). `needs`: what the least of those that are due need.
     `later`: not before a time, of which `next_at` is the first. `without_site`: no site may
@@ -80,8 +68,19 @@ class Outlook:
 
 async def outlook(tx: AsyncConnection, session_id: UUID) -> Outlook:
     """Count what a session's jobs wait for."""
-    row = dict((await tx.execute(COUNT, {"session": session_id})).one()._mapping)
-    due, needs = row.pop("due"), await least_needs(tx, session_id)
+    in_hand = (await tx.execute(IN_HAND, {"session": session_id})).one()
+    candidates = Candidates(tx, session_id)
+    due = await candidates.due()
+    due = list({each.id: each for each in [*due, *await candidates.in_flight()]}.values())
+    later, nowhere = await candidates.later(), await candidates.nowhere()
+    needs = least_needs(due)
     fits = not needs or any(await with_room(tx, needs))
-    ready, room = (due, 0) if fits else (0, due)
-    return Outlook(**row, ready=ready, room=room, needs=tuple(needs))
+    return Outlook(
+        **in_hand._mapping,
+        ready=len(due) if fits else 0,
+        room=0 if fits else len(due),
+        later=len(later),
+        without_site=len(nowhere),
+        next_at=min((each.available_at for each in later), default=None),
+        needs=tuple(needs),
+    )

@@ -69,11 +69,16 @@ MAY_PROBE = """(
                      WHERE o.site = t.name AND o.closed_at IS NULL))"""
 """Whether one job may try again what site `t` could not run: one, for it has no library for it."""
 
-TAKES = f"""
+SERVES = f"""
     t.open AND t.degraded IS NULL AND {DRIVEN}
     AND (s.sites IS NULL OR s.sites ? t.name)
     AND (s.kind <> 'module' OR NOT t.lacks ? s.run OR {MAY_PROBE})
     AND (s.kind <> 'script' OR {RUNS_SCRIPTS})
+"""
+"""Whether site `t` may take stage `s`, wherever an asset's files are."""
+
+TAKES = f"""
+    {SERVES}
     AND (NOT {BOUND} OR t.name = coalesce(
         (SELECT f.site FROM track.file f WHERE f.asset_guid = a.guid AND f.site IS NOT NULL
           ORDER BY f.id LIMIT 1), t.name))
