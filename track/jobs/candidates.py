@@ -54,8 +54,9 @@ SHUT = f"""(s.kind <> 'builtin' AND NOT EXISTS (
      WHERE {SERVES} AND (pile.bound_to = '' OR NOT {BOUND} OR t.name = pile.bound_to)))"""
 """Whether no site takes any job of a pile."""
 
-ATTENTION = """(a.attention IS NOT NULL OR EXISTS (
-    SELECT 1 FROM track.asset up WHERE up.guid = a.parent_guid AND up.attention IS NOT NULL))"""
+ATTENTION = """(a.attention IS NOT NULL OR (
+    SELECT up.attention FROM track.asset up WHERE up.guid = a.parent_guid) IS NOT NULL)"""
+"""Not by EXISTS, which may be answered by reading every asset there is."""
 
 COLUMNS = f"""
     r.id, r.bound_to, r.priority, r.available_at, a.guid, a.parent_guid, a.size_mb, a.reserved_mb,
@@ -66,8 +67,9 @@ COLUMNS = f"""
     s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises, {ATTENTION} AS by_person
 """
 
-MINE = """
-    s.active AND p.active AND (CAST(:pipelines AS bigint[]) IS NULL OR p.id = ANY(:pipelines))
+MINE = f"""
+    s.active AND p.active AND (CAST(:pipelines AS bigint[]) IS NULL OR p.id = ANY(:pipelines)
+                               OR p.name = '{RESERVED}')
     AND (CAST(:builtins AS text[]) IS NULL OR s.kind = 'builtin' AND s.run = ANY(:builtins))
 """
 
@@ -90,10 +92,9 @@ def _of_piles(when: str, *, shut: bool = False) -> TextClause:
         CROSS JOIN LATERAL (
             SELECT j.* FROM track.job j
             WHERE j.session_id = :session AND j.stage_id = chosen.stage_id
-              AND j.bound_to = chosen.bound_to AND j.priority = chosen.priority
-              AND j.state = 'ready' AND NOT j.held AND {when}
+              AND j.bound_to = chosen.bound_to AND j.state = 'ready' AND NOT j.held AND {when}
               AND j.id <> ALL(CAST(:without AS bigint[]))
-            ORDER BY j.available_at, j.id LIMIT chosen.most
+            ORDER BY j.priority, j.available_at, j.id LIMIT chosen.most
         ) r
         JOIN track.asset a ON a.guid = r.asset_guid
         JOIN track.stage s ON s.id = chosen.stage_id
@@ -101,8 +102,14 @@ def _of_piles(when: str, *, shut: bool = False) -> TextClause:
     """)
 
 
-DUE, LATER = _of_piles("j.available_at <= now()"), _of_piles("j.available_at > now()")
-NOWHERE = _of_piles("true", shut=True)
+# In the terms of the index that keeps a pile in order: no other one can be taken for it.
+DUE = _of_piles("""
+    j.priority >= chosen.priority AND (j.priority, j.available_at) <= (chosen.priority, now())
+""")
+LATER = _of_piles("""
+    (j.priority, j.available_at) > (chosen.priority, now()) AND j.priority <= chosen.priority
+""")
+NOWHERE = _of_piles("j.priority = chosen.priority", shut=True)
 
 DUE_OF_ASSET = text(f"""
     SELECT {COLUMNS}, 0 AS most, {WITHOUT_SITE} AS without_site
@@ -111,7 +118,8 @@ DUE_OF_ASSET = text(f"""
     JOIN track.stage s ON s.id = r.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE r.asset_guid = :guid AND r.session_id = :session AND r.state = 'ready'
-      AND r.available_at <= now() AND r.id <> ALL(CAST(:without AS bigint[])) AND {MINE}
+      AND (r.asset_guid, r.available_at) <= (:guid, now())
+      AND r.id <> ALL(CAST(:without AS bigint[])) AND {MINE}
 """)
 
 DUE_IN_FLIGHT = text(f"""
@@ -124,9 +132,11 @@ DUE_IN_FLIGHT = text(f"""
          AND a.admitted_at IS NOT NULL AND a.released_at IS NULL
         JOIN track.job r ON r.asset_guid = a.guid AND r.stage_id = s.id
         WHERE s.id = of.stage_id AND r.state = 'ready' AND NOT r.held
-          AND r.available_at <= now() AND r.id <> ALL(CAST(:without AS bigint[]))
+          AND (r.asset_guid, r.available_at) <= (a.guid, now())
+          AND r.id <> ALL(CAST(:without AS bigint[]))
           AND NOT {ATTENTION} AND NOT {WITHOUT_SITE}
-        ORDER BY r.priority DESC, r.available_at, r.id LIMIT :few
+        ORDER BY r.priority DESC, r.available_at, r.id
+        LIMIT :few
     ) found
 """)
 
@@ -166,17 +176,15 @@ LOCK_PIPELINES = text(f"""
 
 
 async def lock_pipelines(tx: AsyncConnection, session_id: UUID) -> list[int]:
-    """Lock the pipelines that a session has ready jobs of; with the reserved one, their ids."""
-    found = list((await tx.execute(LOCK_PIPELINES, {"session": session_id})).scalars())
-    reserved = text("SELECT id FROM track.pipeline WHERE name = :name")
-    return found + list((await tx.execute(reserved, {"name": RESERVED})).scalars())
+    """Lock the pipelines that a session has ready jobs of, but for the reserved one; their ids."""
+    return list((await tx.execute(LOCK_PIPELINES, {"session": session_id})).scalars())
 
 
 class Candidates:
     """Reads the ready jobs of a session; rows of `COLUMNS`.
 
-    `limit` is how many are wanted. `pipelines` and `builtins` narrow the choice, `without` are
-    jobs to leave out.
+    `limit` is how many are wanted. `pipelines`, the reserved one always among them, and `builtins`
+    narrow the choice; `without` are jobs to leave out.
     """
 
     def __init__(
@@ -202,7 +210,7 @@ class Candidates:
 
     async def due(self) -> list[Row[Any]]:
         """Those that may be claimed now, the most urgent and furthest along first."""
-        found = await self._read(DUE)
+        found = await self._read(DUE, self._few, self._window)
         piles = Counter((row.stage_id, row.bound_to, row.priority) for row in found)
         self._crowded = {
             row.stage_id
@@ -232,9 +240,10 @@ class Candidates:
         """The first of those that no site takes now."""
         return await self._read(NOWHERE)
 
-    async def _read(self, statement: TextClause) -> list[Row[Any]]:
+    async def _read(
+        self, statement: TextClause, few: int = MIN_READ, window: int = MIN_READ
+    ) -> list[Row[Any]]:
         """The first of each pile, after what could not be taken has been left aside."""
-        few, window = self._few, self._window
         while True:
             given = self._given | {"few": few, "window": window}
             found = (await self._tx.execute(statement, given)).all()

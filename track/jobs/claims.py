@@ -70,17 +70,19 @@ async def claim(
     given: dict[str, Any] = {"pipelines": pipelines, "builtins": builtins, "without": without}
     candidates = Candidates(tx, session_id, limit=limit, **given)
     found = await (candidates.due() if guid is None else candidates.of_asset(guid))
-    counts = any(each.enters or each.synchronises for each in found)
-    rooms = await rooms_of(tx, {each.pipeline_id for each in found}, to_count=counts)
+    throttled = {each.pipeline_id for each in found if _is_throttled(each)}
+    rooms = await rooms_of(tx, throttled, to_count=True) if throttled else {}
 
-    def admitted(some: Iterable[Row[Any]], most: int) -> list[Row[Any]]:
-        return list(islice((each for each in some if rooms[each.pipeline_id].admits(each)), most))
+    def fits(each: Row[Any]) -> bool:
+        return not _is_throttled(each) or rooms[each.pipeline_id].admits(each)
 
-    chosen = admitted(found, limit)
+    chosen = list(islice(filter(fits, found), limit))
     if len(chosen) < limit:
         known = {each.id for each in found}
-        hidden = (each for each in await candidates.in_flight() if each.id not in known)
-        chosen += admitted(hidden, limit - len(chosen))
+        hidden = [each for each in await candidates.in_flight() if each.id not in known]
+        chosen += islice(filter(fits, hidden), limit - len(chosen))
+    if not chosen:
+        return []
     if unjudged := [each.id for each in chosen if each.unjudged]:
         # An edit of its pipeline that has not come to it yet may let it run no more.
         await wake(tx, await resolve(tx, unjudged))
@@ -113,6 +115,11 @@ async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> 
     """
     rooms = await rooms_of(tx, {need["pipeline_id"] for need in needs})
     return [_fitting(rooms[need["pipeline_id"]], need) > 0 for need in needs]
+
+
+def _is_throttled(candidate: Row[Any]) -> bool:
+    """Whether any throttle can hold it."""
+    return bool(candidate.enters or candidate.synchronises)
 
 
 def _fitting(room: Room, need: Mapping[str, Any]) -> int:

@@ -22,6 +22,7 @@ IN_HAND = text(f"""
     CROSS JOIN LATERAL (
         SELECT h.id, h.state, h.attempt_id FROM track.job h
         WHERE h.session_id = :session AND h.state = of.state
+          AND h.state IN ('claimed', 'queued', 'running', 'returned')
         -- One that came back and can go on may lie behind any number that cannot.
         LIMIT CASE WHEN of.state <> 'returned' THEN {MAX_COUNTED} END
     ) j

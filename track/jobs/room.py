@@ -39,8 +39,15 @@ IN_FLIGHT = text("""
              WHERE s.pipeline_id = p.id AND s.kind = 'builtin' AND s.run = 'synchronise'
                AND j.state = 'claimed') AS synchronising
     FROM track.pipeline p
-    LEFT JOIN track.asset a ON a.pipeline_id = p.id
-     AND a.admitted_at IS NOT NULL AND a.released_at IS NULL AND a.parent_guid IS NULL
+    LEFT JOIN LATERAL (
+        SELECT f.guid, f.size_mb, f.reserved_mb FROM track.asset f
+        WHERE f.pipeline_id = p.id
+          AND f.admitted_at IS NOT NULL AND f.released_at IS NULL AND f.parent_guid IS NULL
+          -- Where nothing bounds how many there are, they may be any number: not counted.
+          AND (CAST(:pipelines AS bigint[]) IS NULL
+               OR jsonb_strip_nulls(p.throttle) - 'synchronising' <> '{}')
+        OFFSET 0
+    ) a ON true
     LEFT JOIN share ON share.root = a.guid
     WHERE CAST(:pipelines AS bigint[]) IS NULL OR p.id = ANY(:pipelines)
     GROUP BY p.id
