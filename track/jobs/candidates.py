@@ -128,8 +128,18 @@ DUE_IN_FLIGHT = text(f"""
         SELECT {COLUMNS}, 0 AS most, {WITHOUT_SITE} AS without_site
         FROM track.stage s
         JOIN track.pipeline p ON p.id = s.pipeline_id
-        JOIN track.asset a ON a.pipeline_id = p.id AND a.session_id = :session
-         AND a.admitted_at IS NOT NULL AND a.released_at IS NULL
+        CROSS JOIN LATERAL (
+            SELECT f.guid FROM track.asset f
+            WHERE f.pipeline_id = p.id AND f.session_id = :session
+              AND f.admitted_at IS NOT NULL AND f.released_at IS NULL
+            UNION ALL
+            SELECT child.guid FROM track.stage maker
+            JOIN track.asset f ON f.pipeline_id = maker.pipeline_id AND f.session_id = :session
+             AND f.admitted_at IS NOT NULL AND f.released_at IS NULL
+            JOIN track.asset child ON child.parent_guid = f.guid
+            WHERE maker.emits = p.name
+        ) let_in
+        JOIN track.asset a ON a.guid = let_in.guid AND a.pipeline_id = p.id
         JOIN track.job r ON r.asset_guid = a.guid AND r.stage_id = s.id
         WHERE s.id = of.stage_id AND r.state = 'ready' AND NOT r.held
           AND (r.asset_guid, r.available_at) <= (a.guid, now())

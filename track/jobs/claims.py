@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.candidates import Candidates, lock_pipelines
 from track.jobs.moves import lock, move_all
-from track.jobs.outputs import AWAITED
+from track.jobs.outputs import AWAITED, hold_awaited
 from track.jobs.resolve import resolve
 from track.jobs.room import Room, rooms_of
 from track.records.wake import wake
@@ -113,8 +113,13 @@ async def with_room(tx: AsyncConnection, needs: Sequence[Mapping[str, Any]]) -> 
 
     Each takes as much as all that are `alike` could: what is free is given once.
     """
-    rooms = await rooms_of(tx, {need["pipeline_id"] for need in needs})
-    return [_fitting(rooms[need["pipeline_id"]], need) > 0 for need in needs]
+    throttled = [each["enters"] or each["synchronises"] for each in needs]
+    pipelines = {need["pipeline_id"] for need, held in zip(needs, throttled, strict=True) if held}
+    rooms = await rooms_of(tx, pipelines) if pipelines else {}
+    return [
+        not held or _fitting(rooms[need["pipeline_id"]], need) > 0
+        for need, held in zip(needs, throttled, strict=True)
+    ]
 
 
 def _is_throttled(candidate: Row[Any]) -> bool:
@@ -179,16 +184,17 @@ async def take_returned(
 
 RETURNED = text(f"""
     SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
-           a.parent_guid, s.position
-    FROM track.job j
+           a.parent_guid, s.position, {AWAITED} AS awaited
+    FROM (
+        SELECT * FROM track.job r
+        WHERE r.session_id = :session AND r.state = 'returned' AND NOT r.held
+          AND r.dispatcher_id IS NULL AND r.id <> ALL(CAST(:without AS bigint[]))
+        ORDER BY r.updated_at, r.id LIMIT :limit
+    ) j
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
-    WHERE j.session_id = :session AND j.state = 'returned' AND j.dispatcher_id IS NULL
-      AND NOT {AWAITED}
-      AND j.id <> ALL(CAST(:without AS bigint[]))
     ORDER BY j.updated_at, j.id
-    LIMIT :limit
 """)
 
 
@@ -197,7 +203,13 @@ async def returned(
 ) -> list[Claim]:
     """Jobs of the session that came back with their outputs and that no dispatcher holds.
 
-    Longest back first, at most `limit`; `without` are left out.
+    Longest back first, at most `limit`; `without` are left out. What still waits for its outputs
+    is left aside, once, and read again when they are here.
     """
-    row = {"session": session_id, "limit": limit, "without": list(without)}
-    return [_claim(found, returned=True) for found in await tx.execute(RETURNED, row)]
+    most, given = limit, {"session": session_id, "without": list(without)}
+    while True:
+        found = (await tx.execute(RETURNED, given | {"limit": most})).all()
+        aside = await hold_awaited(tx, [each.id for each in found if each.awaited])
+        if not aside:
+            return [_claim(each, returned=True) for each in found if not each.awaited][:limit]
+        most = None if most is None else most * 4

@@ -118,7 +118,7 @@ def _moving(row: Mapping[str, Any], guards: Iterable[str], *, waits: bool) -> Se
         update(job)
         .where(any_bound(job.c.id, "ids"), job.c.state == bindparam("old"))
         .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
-        .values(state=bindparam("new"), updated_at=func.now(), **row)
+        .values(state=bindparam("new"), updated_at=func.now(), held=False, **row)
         .values({"priority": PRIORITY} if waits else {})
         .returning(job.c.id, job.c.session_id, job.c.asset_guid, job.c.attempt_id)
         .cte("moved")

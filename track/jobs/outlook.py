@@ -12,20 +12,22 @@ from track.jobs.candidates import Candidates
 from track.jobs.claims import least_needs, with_room
 from track.jobs.outputs import AWAITED
 
-MAX_COUNTED = 1000
+MAX_COUNTED = 320
 
 IN_HAND = text(f"""
     SELECT count(*) FILTER (WHERE j.state = 'claimed') AS claimed,
-           count(*) FILTER (WHERE j.state = 'returned' AND NOT {AWAITED}) AS returned,
-           count(*) FILTER (WHERE j.state IN ('queued', 'running') OR {AWAITED}) AS at_sites
-    FROM unnest('{{claimed,queued,running,returned}}'::text[]) AS of(state)
+           count(*) FILTER (WHERE j.state = 'returned' AND NOT awaited) AS returned,
+           count(*) FILTER (WHERE j.state IN ('queued', 'running') OR awaited) AS at_sites
+    FROM unnest('{{claimed,queued,running,returned}}'::text[]) AS of(state),
+         unnest('{{true,false}}'::boolean[]) AS aside(held)
     CROSS JOIN LATERAL (
         SELECT h.id, h.state, h.attempt_id FROM track.job h
-        WHERE h.session_id = :session AND h.state = of.state
+        WHERE h.session_id = :session AND h.state = of.state AND h.held = aside.held
           AND h.state IN ('claimed', 'queued', 'running', 'returned')
-        -- One that came back and can go on may lie behind any number that cannot.
-        LIMIT CASE WHEN of.state <> 'returned' THEN {MAX_COUNTED} END
+        -- One that came back and can go on may lie behind any number not left aside yet.
+        LIMIT CASE WHEN aside.held OR of.state <> 'returned' THEN {MAX_COUNTED} END
     ) j
+    CROSS JOIN LATERAL (SELECT j.state = 'returned' AND (aside.held OR {AWAITED}) AS awaited) o
 """)
 
 

@@ -11,27 +11,41 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.files import Output
 from track.jobs.attempts import note_reason
+from track.jobs.moves import lock
 from track.records.wake import wake
 from track.schema.states import AT_SITE, State
 
-AWAITED = """(j.state = 'returned' AND EXISTS (
-    SELECT 1 FROM track.attempt o WHERE o.id = j.attempt_id AND o.outcome = 'done'
-       AND jsonb_array_length(o.result -> 'outputs') > 0 AND NOT o.result ? 'retrieved'))"""
+OUTSTANDING = """(t.outcome = 'done' AND jsonb_array_length(t.result -> 'outputs') > 0
+    AND NOT t.result ? 'retrieved')"""
+"""Whether what attempt `t` made has yet to be brought."""
+
+AWAITED = f"""(j.state = 'returned' AND coalesce((
+    SELECT {OUTSTANDING} FROM track.attempt t WHERE t.id = j.attempt_id), false))"""
 """Whether what job `j` made at its site has yet to be brought: till then nobody here is needed."""
 
 STANDING = text(f"""
     SELECT j.id, CASE WHEN {AWAITED} THEN 'running' ELSE j.state END AS state
     FROM track.job j WHERE j.id = ANY(:jobs)
 """)
-WANTED = text("""
+WANTED = text(f"""
     SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs
     FROM track.job j
-    JOIN track.attempt t ON t.id = j.attempt_id AND t.site = :site AND t.outcome = 'done'
+    JOIN track.attempt t ON t.id = j.attempt_id AND t.site = :site AND {OUTSTANDING}
     JOIN track.stage s ON s.id = j.stage_id
-    WHERE j.state = 'returned' AND jsonb_array_length(t.result -> 'outputs') > 0
-      AND NOT t.result ? 'retrieved'
+    WHERE j.state = 'returned'
     ORDER BY t.id
 """)
+HOLD_AWAITED = text(f"""
+    WITH met AS (
+        SELECT j.id FROM track.job j JOIN track.attempt t ON t.id = j.attempt_id
+        WHERE j.id = ANY(:jobs) AND j.state = 'returned' AND NOT j.held AND {OUTSTANDING}
+        ORDER BY j.id
+        FOR NO KEY UPDATE OF j SKIP LOCKED FOR SHARE OF t SKIP LOCKED
+    )
+    UPDATE track.job j SET held = true FROM met WHERE j.id = met.id RETURNING j.id
+""")
+"""Leaves jobs aside, as `track.jobs.candidates` does, until `_note` lets them go on."""
+RELEASE = text("UPDATE track.job SET held = false WHERE id = ANY(:jobs) AND state = 'returned'")
 NOTE = text("""
     UPDATE track.attempt SET result = result || jsonb_build_object('retrieved', CAST(:why AS text))
     WHERE id = :attempt
@@ -70,8 +84,23 @@ async def note_retrieved(tx: AsyncConnection, attempt: int, trouble: str = "") -
 
     Either way somebody is needed for its job: its session is woken.
     """
-    noted = await tx.execute(NOTE, {"attempt": attempt, "why": trouble})
-    await wake(tx, noted.scalars())
+    await wake(tx, await _note(tx, attempt, trouble))
+
+
+async def _note(tx: AsyncConnection, attempt: int, why: str) -> list[int]:
+    """Note how an attempt's outputs stand, and let its job go on; the job."""
+    mine = text("SELECT job_id FROM track.attempt WHERE id = :attempt")
+    await lock(tx, list((await tx.execute(mine, {"attempt": attempt})).scalars()))
+    jobs = list((await tx.execute(NOTE, {"attempt": attempt, "why": why})).scalars())
+    await tx.execute(RELEASE, {"jobs": jobs})
+    return jobs
+
+
+async def hold_awaited(tx: AsyncConnection, job_ids: Collection[int]) -> list[int]:
+    """Leave those of these jobs aside that wait for their outputs; which, but for locked ones."""
+    if not job_ids:
+        return []
+    return list((await tx.execute(HOLD_AWAITED, {"jobs": sorted(job_ids)})).scalars())
 
 
 async def note_waiting(tx: AsyncConnection, attempt: int, why: str) -> None:
@@ -86,7 +115,7 @@ async def outputs_awaited(tx: AsyncConnection, job_id: int) -> bool:
 
 async def forsake_outputs(tx: AsyncConnection, attempt: int, why: str) -> None:
     """Wait no longer for an attempt's outputs; its job is the caller's to move on."""
-    await tx.execute(NOTE, {"attempt": attempt, "why": why})
+    await _note(tx, attempt, why)
 
 
 async def standing_at_sites(tx: AsyncConnection, job_ids: Collection[int]) -> dict[int, State]:

@@ -17,8 +17,8 @@ from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import resolve
 from track.records.wake import wake
 from track.schema.arrays import any_of
-from track.schema.states import State
-from track.schema.tables import asset, dispatcher, job
+from track.schema.states import IN_HAND, State
+from track.schema.tables import dispatcher, job
 
 RELEASE_AFTER_S = 30.0
 """How long the job of a broken subflow is left alone, so that nothing breaks in a tight loop."""
@@ -41,8 +41,8 @@ async def release_jobs(
     alive = select(dispatcher.c.id).where(dispatcher.c.ended_at.is_(None))
     held = (
         select(job.c.id, job.c.state)
-        .join(asset, asset.c.guid == job.c.asset_guid)
-        .where(asset.c.session_id == session_id, job.c.dispatcher_id.is_not(None), HELD)
+        .where(job.c.session_id == session_id, job.c.state.in_(sorted(IN_HAND)))
+        .where(job.c.dispatcher_id.is_not(None), HELD)
         .where(job.c.dispatcher_id.not_in(alive), job.c.dispatcher_id.is_distinct_from(keep))
     )
     rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True, of=job))).all()

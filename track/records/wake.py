@@ -16,11 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
 ASK_FOR_JOBS = text("""
     SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
-        SELECT a.session_id AS id,
-               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due,
-               pg_notify('refinery_session', a.session_id::text) AS notified
-          FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
-         WHERE j.id = ANY(:jobs) GROUP BY a.session_id) mine
+        SELECT j.session_id AS id,
+               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due
+          FROM track.job j WHERE j.id = ANY(:jobs) GROUP BY j.session_id) mine
 """)
 
 

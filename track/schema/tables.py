@@ -213,8 +213,8 @@ job = _table(
     # changes take its jobs along, and one that ended takes the priority when it waits again.
     Column("session_id", Uuid, nullable=False),
     Column("priority", Integer, nullable=False, server_default=text("0")),
-    # What a claim met and could not take is left aside (track/jobs/candidates.py): held for a
-    # person, until that ends, or bound to a site that takes nothing now, until that does.
+    # What a look met and could not take is left aside: held for a person or for its outputs, until
+    # that ends or it moves, or bound to a site. See track/jobs/candidates.py and claims.py.
     Column("held", Boolean, nullable=False, server_default=text("false")),
     Column("bound_to", Text, nullable=False, server_default=text("''")),
     CheckConstraint(
@@ -223,16 +223,15 @@ job = _table(
     UniqueConstraint("asset_guid", "stage_id"),
     _index("job_stage", "stage_id", "state"),
     _index("job_ready", "available_at", where="state = 'ready'"),
-    _index("job_moving", "state", where="state IN ('claimed', 'queued', 'running', 'returned')"),
+    _index(
+        "job_moving",
+        *("state", "session_id", "held", "updated_at", "id"),
+        where="state IN ('claimed', 'queued', 'running', 'returned')",
+    ),
     _index(
         "job_claim",
         *("session_id", "stage_id", "bound_to", "priority", "available_at", "id"),
         where="state = 'ready' AND NOT held",
-    ),
-    _index(
-        "job_in_hand",
-        *("session_id", "state", "updated_at", "id"),
-        where="state IN ('claimed', 'queued', 'running', 'returned')",
     ),
     _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
 )

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.sites import Site
 from tests.support.world import World, install_sites, new
 from track.commands.switches import set_attention, switch_site, switch_stage
+from track.jobs import verbs
 from track.jobs.claims import claim, returned
 from track.jobs.outlook import Outlook, outlook
+from track.jobs.outputs import note_retrieved
 from track.schema.database import transact
 
 MANY = 6_000
@@ -31,7 +33,7 @@ FILL = """
     WITH assets AS (
         INSERT INTO track.asset (guid, session_id, pipeline_id, file_name, admitted_at, attention)
         SELECT :name || n, :session, p.id, 'x', CASE WHEN :admitted THEN now() END, :attention
-        FROM generate_series(1, :many) n, track.pipeline p WHERE p.name = 'P'
+        FROM generate_series(1, :many) n, track.pipeline p WHERE p.name = :pipeline
         RETURNING guid, session_id, pipeline_id
     ), files AS (
         INSERT INTO track.file (asset_guid, name, type, crc32, size_bytes, site)
@@ -54,7 +56,14 @@ class Crowd:
 
     async def add(self, ready: str, *, later: float = 0, **of: Any) -> None:
         """Very many specimens with this stage ready, in `later` seconds."""
-        given = {"name": "m", "admitted": False, "attention": None, "site": "here", **of}
+        given = {
+            "name": "m",
+            "admitted": False,
+            "attention": None,
+            "site": "here",
+            "pipeline": "P",
+            **of,
+        }
         given |= {"session": self.world.session_id, "many": MANY, "ready": ready, "later": later}
         await self.world.sql(FILL, **given)
         async with self.world.engine.connect() as connection:
@@ -215,15 +224,67 @@ async def test_what_is_bound_to_a_site_that_takes_nothing_does_not_hide_what_ano
     assert (len(claims), rows < FEW_ROWS) == (8, True)
 
 
-async def test_jobs_that_came_back_are_found_among_very_many_that_did_not(crowd: Crowd) -> None:
+CHILDREN: dict[str, Any] = {
+    "pipeline": "CHILD",
+    "throttle": {"assets_in_flight": 4},
+    "stages": [{"key": "create", "run": "refinery.create"}],
+}
+
+
+async def test_a_derivative_is_not_hidden_by_specimens_of_its_own_pipeline(crowd: Crowd) -> None:
+    emitting = PIPELINE["stages"] + [{"key": "derive", "run": "module derive", "emits": "CHILD"}]
+    await World.make(crowd.world.engine, CHILDREN, PIPELINE | {"stages": emitting})
+    await crowd.world.register(new("g"), *(new(f"c{n}", "CHILD") for n in range(4)))
+    claims, _ = await crowd.claim()
+    assert sorted({*claims}) == ["c0", "c1", "c2", "c3", "g"]
+    await crowd.add("create", pipeline="CHILD")
+    await crowd.world.register(new("child", "CHILD", parent_guid="g", priority=-1))
+    await crowd.world.sql("UPDATE track.job SET priority = 0")
+    claims, rows = await crowd.claim()
+    assert (claims, rows < FEW_ROWS) == (["child"], True)
+
+
+CAME_BACK = """
+    WITH back AS (
+        UPDATE track.job SET state = 'returned' WHERE asset_guid LIKE :of AND state = 'ready'
+        RETURNING id
+    ), attempts AS (
+        INSERT INTO track.attempt (job_id, n, fence, site, outcome, result)
+        SELECT id, 1, 1, 'there', 'done', CAST(:result AS jsonb) FROM back
+    ) SELECT count(*) FROM back
+"""
+AT_THEM = "UPDATE track.job j SET attempt_id = t.id FROM track.attempt t WHERE t.job_id = j.id"
+
+
+async def test_what_came_back_is_found_among_very_many_that_wait_for_their_outputs(
+    crowd: Crowd,
+) -> None:
     await crowd.add("second", admitted=True)
-    await crowd.world.sql("UPDATE track.job SET state = 'queued' WHERE asset_guid LIKE 'm1%'")
-    await crowd.world.sql(
-        "UPDATE track.job SET state = 'returned' WHERE id = :id",
-        id=await crowd.world.job_id("m2000", "second"),
-    )
-    found, rows = await crowd.read(lambda tx: returned(tx, crowd.world.session_id, limit=9))
-    assert [(each.guid, each.stage, each.position, each.returned) for each in found] == [
-        ("m2000", "second", 1, True)
-    ]
-    assert rows < 200
+    await crowd.world.sql(CAME_BACK, of="m2%", result='{"outputs": [{"path": "x"}]}')
+    await crowd.world.sql(CAME_BACK, of="m3001", result='{"outputs": []}')
+    await crowd.world.sql(AT_THEM)
+
+    async def back() -> tuple[list[tuple[object, ...]], int]:
+        found, rows = await crowd.read(lambda tx: returned(tx, crowd.world.session_id, limit=2))
+        return [(each.guid, each.stage, each.position, each.returned) for each in found], rows
+
+    assert (await back())[0] == [("m3001", "second", 1, True)]
+    found, rows = await back()
+    assert (found, rows < 200) == ([("m3001", "second", 1, True)], True)
+    seen, rows = await crowd.outlook()
+    assert (seen.returned, seen.at_sites > 0, rows < FEW_ROWS) == (1, True, True)
+    job = await crowd.world.job_id("m2000", "second")
+    ((attempt,),) = await crowd.world.sql("SELECT id FROM track.attempt WHERE job_id = :j", j=job)
+    await transact(crowd.world.engine, note_retrieved, int(str(attempt)))
+    found, rows = await back()
+    assert ({each[0] for each in found}, rows < 200) == ({"m2000", "m3001"}, True)
+
+
+async def test_what_is_left_aside_for_its_outputs_and_done_again_is_claimed(crowd: Crowd) -> None:
+    await crowd.world.register(new("m2"))
+    await crowd.world.sql(CAME_BACK, of="m2", result='{"outputs": [{"path": "x"}]}')
+    await crowd.world.sql(AT_THEM)
+    assert (await crowd.read(lambda tx: returned(tx, crowd.world.session_id)))[0] == []
+    job, again = await crowd.world.job_id("m2", "first"), {"actor": "t", "why": "lost"}
+    await transact(crowd.world.engine, verbs.try_again, job, uses_try=False, delay_s=0, **again)
+    assert (await crowd.claim())[0] == ["m2"]
