@@ -44,6 +44,8 @@ class Claim:
     parent_guid: str | None
     position: int
     """Its stage's: later stages have higher ones."""
+    wave: int
+    """How many jobs of its stage share a subflow in Prefect; 0: as many as a burst asks for."""
     returned: bool = False
     """Whether it came back from its site and only its last effects remain."""
 
@@ -138,7 +140,7 @@ def _fitting(room: Room, need: Mapping[str, Any]) -> int:
 
 def _claim(row: Any, *, returned: bool = False) -> Claim:
     given = (row.id, row.guid, row.stage, row.kind, row.run, row.pipeline, row.parent_guid)
-    return Claim(*given, row.position, returned)
+    return Claim(*given, row.position, row.wave, returned)
 
 
 async def _is_live(tx: AsyncConnection, dispatcher_id: UUID) -> bool:
@@ -184,7 +186,7 @@ async def take_returned(
 
 RETURNED = text(f"""
     SELECT j.id, j.asset_guid AS guid, s.key AS stage, s.kind, s.run, p.name AS pipeline,
-           a.parent_guid, s.position, {AWAITED} AS awaited
+           a.parent_guid, s.position, s.wave, {AWAITED} AS awaited
     FROM (
         SELECT * FROM track.job r
         WHERE r.session_id = :session AND r.state = 'returned' AND NOT r.held
