@@ -74,8 +74,9 @@ class Site(Definition):
     (null on the local site: the refinery's own). `callback` is the URL at which its jobs
     reach us; null on a cluster whose nodes have no network, where the driver relays.
     `capacity` bounds the jobs given to it at a time, `max_queued` and `max_running` those
-    pending and running in its scheduler. `poll_s` is the least time between two polls. A site
-    whose driver was not seen for `silent_after_s` seconds gets no work.
+    pending and running in its scheduler. `poll_s` is the least time between two polls,
+    `submit_s` that between two submissions of new work. A site whose driver was not seen for
+    `silent_after_s` seconds gets no work.
     """
 
     name: Name = Field(alias="site")
@@ -92,6 +93,7 @@ class Site(Definition):
     max_running: Annotated[StrictInt, Field(ge=1)] | None = None
     max_array: Annotated[StrictInt, Field(ge=1)] = 1000
     poll_s: Annotated[StrictInt, Field(ge=1)] = 60
+    submit_s: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0.5
     silent_after_s: Annotated[StrictInt, Field(ge=60)] = SILENT_AFTER_S
     resources: Resources = Resources()
     open: StrictBool = True

@@ -31,8 +31,11 @@ class SiteDriver(Protocol):
     async def adopt(self) -> None:
         """Continue with what an earlier driver of this site left under way."""
 
-    async def turn(self) -> None:
-        """Send what is queued, poll what is under way, report what ended."""
+    async def turn(self) -> float | None:
+        """Send what is queued, poll what is under way, report what ended.
+
+        After so many seconds the next turn has something to do; None: not that it is known.
+        """
 
     async def close(self) -> None:
         """Close connections; what runs over there goes on."""
@@ -68,9 +71,9 @@ async def _turns(lock: SiteLock, presence: "Presence", driver: SiteDriver) -> No
     """One turn after another, each when something was queued and at least every tick."""
     await driver.adopt()
     while True:
-        await driver.turn()
+        due_s = await driver.turn()
         presence.note_progress()
-        await lock.next_notice(TICK_S)
+        await lock.next_notice(TICK_S if due_s is None else min(due_s, TICK_S))
 
 
 class Presence:

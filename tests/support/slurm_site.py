@@ -75,6 +75,7 @@ class SlurmSite:
             "callback": self.callback,
             "poll_s": 1,
             "max_array": 1000,
+            "submit_s": 0,  # a test's every turn sends what is queued
         }
         return Site.model_validate(given | self.options)
 

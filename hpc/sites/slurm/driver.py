@@ -101,8 +101,12 @@ class SlurmDriver:
         await self.state.recall()
         await self.submitter.adopt()
 
-    async def turn(self) -> None:
-        """Send what is queued, poll what is under way, report what ended."""
+    async def turn(self) -> float | None:
+        """Send what is queued, poll what is under way, report what ended.
+
+        The seconds after which what was queued too soon after the last submission is due.
+        """
+        self.submitter.pace.holding = False
         try:
             self.transfers.reap_finished()
             await self.greet()
@@ -113,6 +117,7 @@ class SlurmDriver:
             await self._troubled(error)
         else:
             await self._well()
+        return self.submitter.pace.due_s(self.clock())
 
     async def _do_steps(self) -> None:
         """Every step, also after one that the site has trouble with: on a full disk nothing

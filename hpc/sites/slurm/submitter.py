@@ -1,12 +1,14 @@
 """Sends a site its batches: each committed first, submitted once, adopted when no answer came.
 
-All that waits goes together in one tar and one command. A batch whose answer was lost is
-sent again under its key; the script over there answers its id, or looks for its job by name.
-Only when two searches, further apart than a message can travel, both found nothing may it be
+All that waits goes together in one tar and one command, and what is queued soon after a
+submission waits for what follows it, so that a burst is a few arrays. A batch whose answer was
+lost is sent again under its key; the script over there answers its id, or looks for its job by
+name. Only when two searches, further apart than a message can travel, both found nothing may it be
 submitted a second time. What a site declines is the subject of `hpc.sites.slurm.refusals`.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,6 +66,28 @@ class UnconfirmedBatch:
 
 
 @dataclass
+class SubmitPace:
+    """When new work may be sent: at once, unless some was a moment ago.
+
+    What comes then is left in the queue until `interval_s` after that, and goes together.
+    A driver that has just begun knows of no submission: it sends at once.
+    """
+
+    interval_s: float
+    took_at: float = -math.inf
+    holding: bool = False
+
+    def admits(self, now: float) -> bool:
+        """Whether new work may be sent now."""
+        self.holding = now < self.took_at + self.interval_s
+        return not self.holding
+
+    def due_s(self, now: float) -> float | None:
+        """In how many seconds what was held back is due; None when nothing was asked for."""
+        return max(0.0, self.took_at + self.interval_s - now) if self.holding else None
+
+
+@dataclass
 class Submitter:
     """Sends what is queued at a site.
 
@@ -78,9 +102,11 @@ class Submitter:
     paused_until: float = 0.0
     troubles: int = 0
     refusals: Refusals = field(init=False)
+    pace: SubmitPace = field(init=False)
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self.state)
+        self.pace = SubmitPace(self.state.site.submit_s)
 
     async def adopt(self) -> None:
         """Read the batches that an earlier driver meant to send."""
@@ -131,7 +157,8 @@ class Submitter:
         if not self.unanswered:
             state.sbatch.lapse(state.clock())
         self.refusals.lapse()
-        if state.clock() < self.paused_until or state.faulty() or state.quiet:
+        now = state.clock()
+        if now < self.paused_until or state.faulty() or state.quiet or not self.pace.admits(now):
             return []
 
         async def take(tx: AsyncConnection) -> list[int]:
@@ -152,7 +179,10 @@ class Submitter:
                 limits=self.refusals.limits(),
             )
 
-        return await transact(state.engine, take)
+        taken = await transact(state.engine, take)
+        if taken:
+            self.pace.took_at = now
+        return taken
 
     async def _still_wanted(self, batches: Iterable[Batch]) -> list[Batch]:
         """Those of which any attempt is still open; the others are over: no job of theirs,
