@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.world import World, new
 from track.commands import healing
-from track.reports import failing, figures, overdue, waiting
+from track.reports import failing, figures, overdue, session_counts, waiting
 
 PIPELINE: dict[str, object] = {
     "pipeline": "P",
@@ -23,6 +23,8 @@ PIPELINE: dict[str, object] = {
 DONE = 20_000
 ROWS = 5_000
 """Far fewer than are done, far more than move."""
+NUMBERED = 100
+"""Assets from which on a session is shown in numbers, here."""
 
 FILL = """
     WITH assets AS (
@@ -100,6 +102,22 @@ async def test_nothing_that_is_asked_every_minute_reads_what_is_over(world: Worl
     }
     assert {what: n for what, n in read.items() if n > ROWS} == {}
     assert await rows_read(world, text("SELECT sum(id) FROM track.job WHERE reason IS NULL")) > ROWS
+
+
+async def test_a_session_in_numbers_reads_its_own_assets_and_jobs_alone(
+    world: World, engine: AsyncEngine
+) -> None:
+    mine = await World.make(engine, PIPELINE)
+    await mine.register(*(new(f"m{n}") for n in range(600)))
+    given = {"session": mine.session_id}
+    read = {
+        "more than": await rows_read(mine, session_counts.MORE_THAN, **given, number=NUMBERED),
+        "assets": await rows_read(mine, session_counts.ASSETS, **given),
+        "jobs": await rows_read(mine, session_counts.JOBS, **given),
+        "with a person": await rows_read(mine, session_counts.WITH_A_PERSON, **given, most=200),
+    }
+    assert {what: n for what, n in read.items() if n > ROWS} == {}
+    assert read["more than"] <= NUMBERED + 1
 
 
 async def test_looking_for_metadata_that_the_archive_lacks_reads_no_finished_work(
