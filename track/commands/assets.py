@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import REPEATED, QuarantineEntry, sentence
-from track.commands.pipelines import create_jobs
+from track.commands.pipelines import NewJobs, create_jobs
 from track.jobs.edges import lock_edges
 from track.jobs.moves import Guard, move, move_all
 from track.jobs.resolve import downstream, resolve
@@ -82,14 +82,24 @@ async def register_assets(
     await record_all(tx, changes, actor=actor, what="asset.registered")
     others = rows.keys() - set(new)
     reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
-    jobs = await create_jobs(tx, {guid: rows[guid]["pipeline_id"] for guid in new + reopened})
     if reopened:  # those that a back-fill has given them meanwhile, too
         await tx.execute(TAKE_ALONG, {"guids": reopened})
-    if any(each.parent_guid is not None or each.z is not None for each in assets):
-        await tx.execute(RELATIVES, {"jobs": jobs})
-    # A newcomer may be the neighbour that others miss.
-    await wake(tx, await resolve(tx, [*restarted, *jobs, *await downstream(tx, jobs)]))
+    related = {each.guid for each in assets if each.parent_guid is not None or each.z is not None}
+    every = {guid: rows[guid]["pipeline_id"] for guid in new + reopened}
+    jobs = await create_jobs(tx, every, opened=set(reopened), related=related)
+    # All that is ready at once is of this session and due now: one stands for them.
+    await wake(tx, [*jobs.ready[:1], *await _judge(tx, jobs, restarted)])
     return Registered(new, reopened, sorted(others - set(reopened)))
+
+
+async def _judge(tx: AsyncConnection, jobs: NewJobs, restarted: list[int]) -> list[int]:
+    """Judge what their pipelines alone do not say of new jobs; what became ready by it."""
+    unjudged = [*restarted, *jobs.unjudged]
+    if jobs.concern:
+        await tx.execute(RELATIVES, {"jobs": jobs.concern})
+        # A newcomer may be the neighbour that others miss.
+        unjudged += await downstream(tx, jobs.concern)
+    return await resolve(tx, unjudged)
 
 
 async def guids_in_folder(

@@ -5,7 +5,8 @@ has, a removed one is archived; edges are written anew, so a changed `needs` is 
 edge. What follows of it for jobs is `track.commands.back_fill`'s.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
@@ -217,24 +218,73 @@ async def _live_stages(tx: AsyncConnection, of: ColumnElement[bool]) -> dict[str
 
 
 CREATE_JOBS = text("""
-    INSERT INTO track.job (asset_guid, stage_id, session_id, priority)
-    SELECT a.guid, s.id, own.session_id, own.priority
-    FROM unnest(CAST(:guids AS text[]), CAST(:pipelines AS bigint[])) AS a(guid, pipeline_id)
-    JOIN track.asset own ON own.guid = a.guid
-    JOIN track.stage s ON s.pipeline_id = a.pipeline_id AND s.archived_at IS NULL
-    ORDER BY a.guid, s.position
-    ON CONFLICT (asset_guid, stage_id) DO NOTHING
-    RETURNING id
+    WITH given AS (
+        SELECT * FROM unnest(CAST(:guids AS text[]), CAST(:pipelines AS bigint[]),
+                             CAST(:opened AS boolean[]), CAST(:others AS boolean[]))
+                   AS a(guid, pipeline_id, opened, others)
+    ), stages AS MATERIALIZED (
+        SELECT s.id, s.pipeline_id, s.position, count(e.id) = 0 AS begins,
+               coalesce(bool_or(e.selector IN ('parent', 'offset')), false) AS looks
+        FROM track.stage s LEFT JOIN track.edge e ON e.stage_id = s.id
+        WHERE s.archived_at IS NULL AND s.pipeline_id = ANY(:pipelines)
+        GROUP BY s.id
+    ), made AS (
+        INSERT INTO track.job (asset_guid, stage_id, state)
+        SELECT a.guid, s.id, CASE WHEN s.begins AND NOT a.opened THEN 'ready' ELSE 'waiting' END
+        FROM given a JOIN stages s USING (pipeline_id) JOIN track.asset own ON own.guid = a.guid
+        ORDER BY a.guid, s.position
+        ON CONFLICT (asset_guid, stage_id) DO NOTHING
+        RETURNING id, asset_guid, stage_id, state
+    )
+    SELECT m.id, a.opened OR s.looks AS unjudged, a.opened OR a.others AS concerns,
+           m.state = 'ready' AS ready
+    FROM made m JOIN given a ON a.guid = m.asset_guid JOIN stages s ON s.id = m.stage_id
+    WHERE a.opened OR a.others OR s.looks OR m.state = 'ready'
+    ORDER BY m.id
 """)
 
 
-async def create_jobs(tx: AsyncConnection, pipelines: Mapping[str, int]) -> list[int]:
-    """Give assets a job per stage of their pipelines; the ids of the new ones.
+@dataclass(frozen=True)
+class NewJobs:
+    """Jobs that were made; those of which there is nothing to be said but that they wait are in
+    none of the lists.
 
-    The pipeline is given with each: a newcomer's row is not yet in what the planner knows.
+    `ready` are ready already, `unjudged` are yet to be judged by their edges, and other assets'
+    jobs may hang on those that `concern` them.
     """
-    given = {"guids": list(pipelines), "pipelines": list(pipelines.values())}
-    return list((await tx.execute(CREATE_JOBS, given)).scalars())
+
+    ready: list[int]
+    unjudged: list[int]
+    concern: list[int]
+
+
+async def create_jobs(
+    tx: AsyncConnection,
+    pipelines: Mapping[str, int],
+    *,
+    opened: Collection[str] = (),
+    related: Collection[str] = (),
+) -> NewJobs:
+    """Give assets a job per stage of their pipelines; what is to be done about the new ones.
+
+    The pipeline is given with each: a newcomer's row is not yet in what the planner knows. All
+    that a newcomer's jobs can wait for inside of it has only begun, so its pipeline alone says how
+    they stand, but for edges that lead to other assets. `opened` are assets that were there
+    before and may have results, `related` those that have a parent or neighbours. The edges must
+    be held (`track.jobs.edges`).
+    """
+    given = {
+        "guids": list(pipelines),
+        "pipelines": list(pipelines.values()),
+        "opened": [guid in opened for guid in pipelines],
+        "others": [guid in related for guid in pipelines],
+    }
+    made = (await tx.execute(CREATE_JOBS, given)).all()
+    return NewJobs(
+        ready=[row.id for row in made if row.ready],
+        unjudged=[row.id for row in made if row.unjudged],
+        concern=[row.id for row in made if row.concerns],
+    )
 
 
 async def stages_running(

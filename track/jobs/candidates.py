@@ -61,7 +61,7 @@ ATTENTION = """(a.attention IS NOT NULL OR (
 COLUMNS = f"""
     r.id, r.bound_to, r.priority, r.available_at, a.guid, a.parent_guid, a.size_mb, a.reserved_mb,
     s.id AS stage_id, s.key AS stage, s.kind, s.run, s.position, s.wave,
-    p.id AS pipeline_id,    p.name AS pipeline, s.judged_to IS NOT NULL AS unjudged,
+    p.id AS pipeline_id, p.name AS pipeline, s.judged_to IS NOT NULL AS unjudged,
     a.admitted_at IS NULL AND a.parent_guid IS NULL
     AND NOT (s.kind = 'builtin' AND s.run IN ('finalise', 'close_share')) AS enters,
     s.kind = 'builtin' AND s.run = 'synchronise' AS synchronises, {ATTENTION} AS by_person

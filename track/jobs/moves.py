@@ -2,7 +2,10 @@
 
 Every move is a guarded UPDATE (`WHERE state = :expected`, and the dispatcher or
 attempt that believes it holds the job) whose row count must be what was asked
-for, with a history row in the same transaction. Nothing else writes `job.state`.
+for, with a history row in the same transaction. Nothing else writes `job.state`,
+but for the state a job is made with: `waiting`, or, where a newcomer's stage needs nothing,
+`ready` at once (`track.commands.pipelines.create_jobs`). That is no move and has no row: the
+first row's `old` says which it was, and the asset's own row when.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

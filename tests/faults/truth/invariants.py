@@ -140,7 +140,9 @@ async def history_replays(tx: AsyncConnection) -> None:
     for row in (await tx.execute(text(STORY))).all():
         stories.setdefault(row.id, []).append(row)
     for job_id, rows in stories.items():
-        state, done_since = "waiting", False
+        # It is made as waiting, or as ready where its stage needs nothing.
+        state, done_since = rows[0].old or rows[0].state, False
+        assert state in ("waiting", "ready"), f"job {job_id} begins as {state}"
         for row in rows if rows[0].new is not None else ():
             assert row.old == state, f"job {job_id}: history says {row.old}, it was {state}"
             assert State(row.new) in MOVES[State(row.old)], f"job {job_id}: {row.old} → {row.new}"
