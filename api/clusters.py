@@ -14,9 +14,7 @@ from api.context import ClusterApi, Context
 from api.legacy import routes
 from api.limits import BodyLimit, RequestTimer
 from api.metrics import Metrics
-from api.totals import Totals
 from track.commands.legacy import UnknownAsset
-from track.reports.figures import ENDED, SPENT
 from track.schema.database import make_engine
 
 __all__ = ["ClusterApi", "create_app"]
@@ -61,12 +59,8 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
     """What the application needs while it runs."""
     pool = config.pool
     engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
-    totals = Totals(engine, ENDED, SPENT)
     try:
         async with config.ars_tokens() as ars_token, config.announcing(engine) as announcer:
-            try:
-                yield Context(config, engine, metrics, announcer, totals, ars_token)
-            finally:
-                await totals.close()
+            yield Context(config, engine, metrics, announcer, ars_token)
     finally:
         await engine.dispose()

@@ -14,7 +14,6 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.metrics import Metrics
-from api.totals import Totals
 from hpc.tokens import Keys
 from track.schema.database import transact
 
@@ -73,7 +72,6 @@ class Context:
     engine: AsyncEngine
     metrics: Metrics
     announcer: Announces
-    totals: Totals
     ars_token: TokenSource
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

@@ -58,7 +58,7 @@ async def health(here: Here) -> Response:
 async def metrics(here: Here) -> Response:
     """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
     async with here.engine.connect() as connection:
-        page = await here.metrics.page(connection, here.totals)
+        page = await here.metrics.page(connection)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -8,9 +8,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.totals import Totals
 from track.records.outbox import backlog
-from track.reports.figures import MOVING
+from track.reports.figures import ENDED, MOVING, SPENT
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -50,9 +49,9 @@ class Metrics:
             "refinery_events_oldest_seconds",
             "Age of the oldest event that Prefect has not accepted yet.",
         )
-        self._age = gauge(
+        gauge(
             "refinery_totals_age_seconds",
-            "Age of the counts of jobs that are over and of what modules took.",
+            "Age of the counts of jobs that are over and of what modules took: 0, they are kept.",
         )
         labels = ("pipeline", "stage", "site")
         self._spent = {
@@ -67,20 +66,18 @@ class Metrics:
         """Time a request; `path` is a route's pattern, never a guid."""
         self._latency.labels(method, path, str(status)).observe(seconds)
 
-    async def page(self, tx: AsyncConnection, totals: Totals) -> bytes:
+    async def page(self, tx: AsyncConnection) -> bytes:
         """The page in Prometheus' text format: this application's counters, and the database's."""
-        await totals.refresh()
-        moving, unannounced = (await tx.execute(MOVING)).all(), await backlog(tx)
-        ended, spent = totals.rows
+        jobs = [row for each in (MOVING, ENDED) for row in await tx.execute(each)]
+        spent, unannounced = (await tx.execute(SPENT)).all(), await backlog(tx)
         self._jobs.clear()
-        for row in (*moving, *ended):
+        for row in jobs:
             # A stage that was taken out and one that came later may have one name.
             self._jobs.labels(row.pipeline, row.stage, row.state).inc(row.jobs)
         for name, gauge in self._spent.items():
             gauge.clear()
             for row in spent:
                 gauge.labels(row.pipeline, row.stage, row.site).set(getattr(row, name))
-        self._age.set(totals.age_s)
         self._unannounced.set(unannounced.events)
         self._oldest.set(unannounced.oldest_s)
         return generate_latest(self.registry)

@@ -54,6 +54,8 @@ SERVING = {
     "log_timezone": "UTC",
     "shared_buffers": "128MB",
     "jit": "off",
+    # What moves is in memory: a few thousand look-ups by index are cheaper than reading a table.
+    "random_page_cost": "1.1",
     "max_wal_size": "2GB",
     "idle_in_transaction_session_timeout": "10min",
 }

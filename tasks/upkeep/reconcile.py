@@ -39,6 +39,7 @@ from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import parked_longest, wake_due, wake_or_park
+from track.reports.figures import fold_totals
 from track.schema.database import transact
 from track.schema.lasting import hold_alone
 
@@ -114,6 +115,7 @@ async def set_right(
     found.sites_silent = len(silent)
     found.notes += silent
     await transact(engine, wake_for_probes)
+    await transact(engine, fold_totals)
     await transact(engine, verbs.release_if_over)
     readmitted = await readmit(engine)
     found.specimens_readmitted = len(readmitted)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, or_, select, text, true, update
+from sqlalchemy import exists, func, literal_column, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.moves import lock
@@ -23,7 +23,7 @@ from track.records.wake import wake, wake_session
 from track.schema.arrays import any_of
 from track.schema.history import record
 from track.schema.states import IN_HAND
-from track.schema.tables import dispatcher, document, history, job, session
+from track.schema.tables import dispatcher, document, history, job, session, stage
 
 ACTOR = "reconcile"
 
@@ -44,14 +44,15 @@ NO_LIVE_DISPATCHER = """
 """
 """Nobody is at session `s`, and a wake that was asked for has had its time."""
 
+# Jobs' states are written out, for the condition of the index job_open follows from them.
 NEGLECTED = text(f"""
     SELECT s.id
-    FROM track.job j
-    JOIN track.asset a ON a.guid = j.asset_guid
-    JOIN track.session s ON s.id = a.session_id
-    WHERE j.state IN ('ready', 'claimed', 'returned')
-      AND j.updated_at < now() - CAST(:patience AS interval)
-      AND s.parked_at IS NULL AND {NO_LIVE_DISPATCHER}  -- what is parked waits by its row
+    FROM (SELECT DISTINCT a.session_id
+          FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid
+          WHERE j.state IN ('ready', 'claimed', 'returned')
+            AND j.updated_at < now() - CAST(:patience AS interval)) waits
+    JOIN track.session s ON s.id = waits.session_id
+    WHERE s.parked_at IS NULL AND {NO_LIVE_DISPATCHER}  -- what is parked waits by its row
     UNION
     SELECT s.id FROM track.session s WHERE s.wake_requested_at IS NOT NULL AND {NO_LIVE_DISPATCHER}
     ORDER BY 1
@@ -93,8 +94,9 @@ UNCLOSED = text(f"""
          AND st.kind = 'builtin' AND st.run = 'ingest'
         WHERE a.session_id = ANY(f.ids) AND a.parent_guid IS NULL
     ) i
-    WHERE s.finished_at < now() - CAST(:patience AS interval) AND i.decided AND NOT f.followed
-      AND s.path !~ '/(imported|error)_[^/]*$'
+    WHERE s.finished_at IS NOT NULL
+      AND s.finished_at < now() - CAST(:patience AS interval) AND i.decided AND NOT f.followed
+      AND s.path !~ '/(imported|error)_[^/]*$'  -- as in the index session_unclosed
       AND s.opened_at > now() - interval '7 days'  -- a folder that a person took away stays away
       AND d.last < now() - d.pause
       AND {NO_LIVE_DISPATCHER}
@@ -131,6 +133,20 @@ SILENT = text("""
     FROM track.dispatcher d
     WHERE d.ended_at IS NULL AND d.alive_until < now() - CAST(:patience AS interval)
     ORDER BY d.id
+""")
+
+# Two parts, each with an index of its own: those that ended, and those that only fell silent.
+DEAD_RUNS = text("""
+    SELECT d.flow_run_id, d.ended_why FROM (
+        SELECT flow_run_id, ended_why, ended_at AS over FROM track.dispatcher
+        WHERE ended_at < now() - CAST(:patience AS interval)
+          AND ended_at > now() - CAST(:within AS interval)
+        UNION ALL
+        SELECT flow_run_id, ended_why, alive_until FROM track.dispatcher
+        WHERE ended_at IS NULL AND alive_until < now() - CAST(:patience AS interval)
+          AND alive_until > now() - CAST(:within AS interval)) d
+    WHERE d.flow_run_id IS NOT NULL
+    ORDER BY d.over DESC
 """)
 
 HOLDS = text("""
@@ -231,10 +247,13 @@ async def unpushed_metadata(tx: AsyncConnection, patience: timedelta) -> list[st
         .lateral()
     )
     wait = func.least(60, refused.c.times) * literal_column("interval '1 minute'")
+    # Without an archive every document stays unpushed; none of them is looked at then.
+    any_archive = exists().where(stage.c.kind == "builtin", stage.c.run == "create")
     statement = (
         select(document.c.asset_guid)
         .join(refused, true())
-        .where(is_unpushed(), document.c.updated_at < func.now() - patience, nobody_soon)
+        .where(any_archive, is_unpushed(), nobody_soon)
+        .where(document.c.updated_at < func.now() - patience)
         .where(or_(refused.c.times == 0, refused.c.last < func.now() - wait))
         .order_by(refused.c.times, document.c.updated_at)
         .limit(MAX_PUSHES)
@@ -284,14 +303,8 @@ async def dead_runs(
 
     Why each ended, by the run's id, newest first.
     """
-    over = func.coalesce(dispatcher.c.ended_at, dispatcher.c.alive_until)
-    statement = (
-        select(dispatcher.c.flow_run_id, dispatcher.c.ended_why)
-        .where(dispatcher.c.flow_run_id.is_not(None))
-        .where(over < func.now() - patience, over > func.now() - within)
-        .order_by(over.desc())
-    )
-    return {row.flow_run_id: row.ended_why or "silent" for row in await tx.execute(statement)}
+    rows = await tx.execute(DEAD_RUNS, {"patience": patience, "within": within})
+    return {row.flow_run_id: row.ended_why or "silent" for row in rows}
 
 
 async def known_runs(tx: AsyncConnection, flow_run_ids: Sequence[UUID]) -> set[UUID]:

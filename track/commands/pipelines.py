@@ -229,8 +229,9 @@ CREATE_JOBS = text("""
         WHERE s.archived_at IS NULL AND s.pipeline_id = ANY(:pipelines)
         GROUP BY s.id
     ), made AS (
-        INSERT INTO track.job (asset_guid, stage_id, state)
-        SELECT a.guid, s.id, CASE WHEN s.begins AND NOT a.opened THEN 'ready' ELSE 'waiting' END
+        INSERT INTO track.job (asset_guid, stage_id, session_id, priority, state)
+        SELECT a.guid, s.id, own.session_id, own.priority,
+               CASE WHEN s.begins AND NOT a.opened THEN 'ready' ELSE 'waiting' END
         FROM given a JOIN stages s USING (pipeline_id) JOIN track.asset own ON own.guid = a.guid
         ORDER BY a.guid, s.position
         ON CONFLICT (asset_guid, stage_id) DO NOTHING

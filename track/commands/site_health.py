@@ -39,7 +39,7 @@ SILENT = text(f"""
 MOVABLE = text(f"""
     SELECT j.id
     FROM track.attempt n
-    JOIN track.job j ON j.attempt_id = n.id AND j.state = 'queued'
+    JOIN track.job j ON j.id = n.job_id AND j.attempt_id = n.id AND j.state = 'queued'
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.site here ON here.name = n.site
@@ -61,13 +61,13 @@ MOVABLE = text(f"""
 
 STUCK = text("""
     UPDATE track.job j SET reason = :why FROM track.attempt n
-    WHERE n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
+    WHERE n.job_id = j.id AND n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
       AND n.batch_id IS NULL AND j.state = 'queued' AND j.reason IS DISTINCT FROM :why
 """)
 
 STUCK_NO_MORE = text("""
     UPDATE track.job j SET reason = NULL FROM track.attempt n
-    WHERE n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
+    WHERE n.job_id = j.id AND n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
       AND j.state = 'queued' AND starts_with(j.reason, :why)
 """)
 

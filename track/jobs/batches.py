@@ -160,7 +160,7 @@ async def mark_array(
 PENDING = text("""
     UPDATE track.job j SET reason = CAST(:why AS text) FROM track.attempt t
     WHERE t.batch_id = :batch AND t.closed_at IS NULL AND t.started_by IS NULL
-      AND j.attempt_id = t.id AND j.state = 'queued'
+      AND j.id = t.job_id AND j.attempt_id = t.id AND j.state = 'queued'
       AND j.reason IS DISTINCT FROM CAST(:why AS text)
 """)
 

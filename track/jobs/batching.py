@@ -22,7 +22,7 @@ QUEUED = text("""
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
            ) ELSE '{}' END AS outcomes
     FROM track.attempt t
-    JOIN track.job j ON j.attempt_id = t.id AND j.state = 'queued'
+    JOIN track.job j ON j.id = t.job_id AND j.attempt_id = t.id AND j.state = 'queued'
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
     WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL

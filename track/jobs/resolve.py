@@ -71,7 +71,7 @@ JUDGE = text(f"""
            coalesce(bool_and(v.accepted), true) AS satisfied,
            coalesce(bool_or(v.missing), false) AS missing
     FROM track.job j
-    JOIN track.asset a ON a.guid = j.asset_guid
+    CROSS JOIN LATERAL (SELECT * FROM track.asset WHERE guid = j.asset_guid OFFSET 0) a
     JOIN track.stage own ON own.id = j.stage_id
     JOIN track.pipeline p ON p.id = own.pipeline_id
     LEFT JOIN track.edge e ON e.stage_id = j.stage_id

@@ -57,7 +57,7 @@ RUNS = text("""
     FROM track.batch b
     JOIN track.stage s ON s.id = b.stage_id AND s.kind = 'script'
     JOIN track.attempt t ON t.batch_id = b.id AND t.closed_at IS NULL
-    JOIN track.job j ON j.attempt_id = t.id
+    JOIN track.job j ON j.id = t.job_id AND j.attempt_id = t.id
     WHERE b.site = :site AND b.ended_at IS NULL AND b.state = 'submitted'
     ORDER BY t.id
 """)

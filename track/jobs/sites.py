@@ -64,7 +64,7 @@ DRIVEN = f"(t.seen_at IS NOT NULL AND t.seen_at > now() - {PATIENCE})"
 MAY_PROBE = """(
     CAST(t.lacks -> s.run ->> 'until' AS timestamptz) < now()
     AND NOT EXISTS (SELECT 1 FROM track.attempt o
-                      JOIN track.job oj ON oj.attempt_id = o.id
+                      JOIN track.job oj ON oj.id = o.job_id AND oj.attempt_id = o.id
                       JOIN track.stage os ON os.id = oj.stage_id AND os.run = s.run
                      WHERE o.site = t.name AND o.closed_at IS NULL))"""
 """Whether one job may try again what site `t` could not run: one, for it has no library for it."""
@@ -161,14 +161,19 @@ NODES = text("""
     WHERE what = 'site.node' AND actor = :actor AND at > now() - make_interval(secs => :seconds)
     GROUP BY new
 """)
+# What started since a fault is in the history behind it, ids being drawn a little out of order.
 LAST_FAULT = text("""
     SELECT h.new AS fault, CAST(extract(epoch FROM now() - h.at) AS float) AS age_s
-    FROM track.history h
-    WHERE h.what = 'site.fault' AND h.actor = :actor
-      AND h.at > now() - make_interval(secs => :seconds)
-      AND NOT EXISTS (SELECT 1 FROM track.attempt t
-                       WHERE t.site = :site AND t.started_at > h.at)
-    ORDER BY h.id DESC LIMIT 1
+    FROM (SELECT * FROM track.history
+           WHERE what = 'site.fault' AND actor = :actor
+             AND at > now() - make_interval(secs => :seconds)
+           ORDER BY at DESC, id DESC LIMIT 1) h
+    WHERE NOT EXISTS (
+        SELECT 1 FROM track.history s
+        CROSS JOIN LATERAL (SELECT site, started_at FROM track.attempt
+                             WHERE id = s.attempt_id LIMIT 1) t
+        WHERE s.id > h.id - 1000 AND s.what = 'job.state' AND s.new = 'running'
+          AND t.site = :site AND t.started_at > h.at)
 """)
 
 

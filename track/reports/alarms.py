@@ -23,9 +23,19 @@ LAST = text("""
     ORDER BY id DESC LIMIT 1
 """)
 RAISED = text("""
-    SELECT DISTINCT ON (what) what, new FROM track.history
-    WHERE what LIKE 'alarm.%' AND starts_with(what, :prefix)
-    ORDER BY what, id DESC
+    WITH RECURSIVE subject AS (  -- from one to the next, however often each was announced
+        (SELECT what FROM track.history WHERE what LIKE 'alarm.%' ORDER BY what LIMIT 1)
+        UNION ALL
+        SELECT (SELECT h.what FROM track.history h
+                 WHERE h.what LIKE 'alarm.%' AND h.what > subject.what ORDER BY h.what LIMIT 1)
+        FROM subject WHERE subject.what IS NOT NULL
+    )
+    SELECT subject.what, last.new
+    FROM subject
+    CROSS JOIN LATERAL (SELECT h.new FROM track.history h
+                         WHERE h.what LIKE 'alarm.%' AND h.what = subject.what
+                         ORDER BY h.id DESC LIMIT 1) last
+    WHERE starts_with(subject.what, :prefix)
 """)
 
 

@@ -49,7 +49,7 @@ OVERDUE = f"({SINCE} < now() - make_interval(secs => CAST({EXPECTED_S} AS float)
 MAX_JOBS = 500
 """Jobs announced by one look; the others' turn comes a minute later."""
 
-# The first condition is that of the index job_moving.
+# The first condition is that of the index job_open.
 FIND = text(f"""
     SELECT j.id, a.guid, a.session_id, p.name AS pipeline, s.key AS stage, j.state, t.id AS attempt,
            t.site, t.external_id, j.reason, {STANDS} AS stands, {SINCE} AS since,

@@ -134,6 +134,12 @@ session = _table(
     _index("session_parked", "parked_at", where="parked_at IS NOT NULL AND finished_at IS NULL"),
     _index("session_due", "wake_at", where="wake_at IS NOT NULL"),
     _index("session_room", "opened_at", where="room IS NOT NULL"),
+    _index(
+        "session_unclosed",
+        "opened_at",
+        where="finished_at IS NOT NULL AND path !~ '/(imported|error)_[^/]*$'",
+    ),
+    _index("session_path", "path"),
 )
 
 asset = _table(
@@ -171,6 +177,7 @@ asset = _table(
     ),
     _index("asset_share", "guid", where="share_mb IS NOT NULL"),
     _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
+    _index("asset_created", "created_at"),
 )
 
 file = _table(
@@ -233,6 +240,7 @@ job = _table(
         *("session_id", "stage_id", "bound_to", "priority", "available_at", "id"),
         where="state = 'ready' AND NOT held",
     ),
+    _index("job_open", "state", "updated_at", where="state NOT IN ('done', 'excluded')"),
     _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
 )
 
@@ -261,6 +269,21 @@ attempt = _table(
     UniqueConstraint("job_id", "n"),
     _index("attempt_open", "site", where="closed_at IS NULL"),
     _index("attempt_batch", "batch_id"),
+)
+
+job_total = _table(  # of jobs that are over, by rows that add up: see track/schema/totals.py
+    "job_total",
+    Column("stage_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("jobs", BigInteger, nullable=False),
+)
+
+usage_total = _table(  # the same of what modules took; of `peak_mb` the largest counts
+    "usage_total",
+    Column("stage_id", BigInteger, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    *(Column(name, Double, nullable=False) for name in ("seconds", "cpu_s", "peak_mb")),
 )
 
 batch = _table(
@@ -292,6 +315,8 @@ dispatcher = _table(
     _when("ended_at"),
     Column("ended_why", Text),
     _index("dispatcher_live", "session_id", where="ended_at IS NULL"),
+    _index("dispatcher_ended", "ended_at", where="ended_at IS NOT NULL"),
+    _index("dispatcher_run", "flow_run_id"),
 )
 
 inbox = _table(
@@ -336,6 +361,7 @@ history = _table(
     _index("history_asset", "asset_guid", "id"),
     _index("history_job", "job_id", "id"),
     _index("history_alarm", "what", "id", where="what LIKE 'alarm.%'"),
+    _index("history_fault", "what", "actor", "at", where="what IN ('site.node', 'site.fault')"),
 )
 
 site = _table(

@@ -23,8 +23,7 @@ MODULE_CALLED = {
 }
 """Names that scripts have had for a job, and the module that does it today."""
 
-FLAGS = """
-CREATE OR REPLACE VIEW track.dassco AS
+_PART = """
 SELECT a.guid AS _id, a.created_at AS created_timestamp, p.name AS pipeline,
     a.batch_name AS batch_list_name,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -44,13 +43,7 @@ SELECT a.guid AS _id, a.created_at AS created_timestamp, p.name AS pipeline,
                     a.parent_guid, track.dassco_does(st.kind, st.run, st.key), j.state)) l
        LEFT JOIN track.attempt t ON t.id = l.attempt_id
        LEFT JOIN track.batch b ON b.id = t.batch_id) AS job_list,
-    CASE WHEN s.statuses IS NULL THEN 'DONE'
-         WHEN 'ERROR' = ANY(s.statuses) THEN 'ERROR'
-         WHEN s.statuses <@ ARRAY['DONE', 'SKIPPED'] THEN 'DONE'
-         WHEN 'RUNNING' = ANY(s.statuses) THEN 'RUNNING'
-         WHEN s.statuses && ARRAY['STARTING', 'QUEUED'] THEN 'STARTING'
-         WHEN 'RETRY' = ANY(s.statuses) THEN 'RETRY'
-         ELSE 'WAITING' END AS jobs_status,
+    <jobs_status> AS jobs_status,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'name', f.name, 'type', f.type, 'time_added', f.added_at, 'check_sum', f.crc32,
                 'file_size', greatest(1, ceil(f.size_bytes / 1e6))::int,
@@ -123,7 +116,24 @@ CROSS JOIN LATERAL (SELECT
               || '/' || track.url_step(a.guid) || '/'
          ELSE '' END AS proxy_path
 ) o
+WHERE <which> (SELECT 1 FROM track.job open
+    WHERE open.asset_guid = a.guid AND open.state NOT IN ('done', 'excluded'))
 """
+
+_JOBS_STATUS = """CASE WHEN s.statuses IS NULL THEN 'DONE'
+         WHEN 'ERROR' = ANY(s.statuses) THEN 'ERROR'
+         WHEN s.statuses <@ ARRAY['DONE', 'SKIPPED'] THEN 'DONE'
+         WHEN 'RUNNING' = ANY(s.statuses) THEN 'RUNNING'
+         WHEN s.statuses && ARRAY['STARTING', 'QUEUED'] THEN 'STARTING'
+         WHEN 'RETRY' = ANY(s.statuses) THEN 'RETRY'
+         ELSE 'WAITING' END"""
+
+FLAGS = "CREATE OR REPLACE VIEW track.dassco AS" + " UNION ALL ".join(
+    _PART.replace("<jobs_status>", status).replace("<which>", which)
+    for status, which in ((_JOBS_STATUS, "EXISTS"), ("'DONE'", "NOT EXISTS"))
+)
+"""Two parts: assets with a job that is not over, found by the index job_open, and all others. Their
+`jobs_status` is one word, so that a look for another word leaves that part out."""
 
 STATUS = """
 CREATE OR REPLACE FUNCTION track.dassco_status(state text, tries integer) RETURNS text
