@@ -75,11 +75,11 @@ class Pruner:
         self.at_other_sites = await transact(
             self.engine, retention.leave_to_drivers, dry_run=self.dry_run
         )
-        after = 0
+        after = retention.START
         while page := await transact(self.engine, retention.due, after=after):
             for copy in page:
                 yield await self.prune_one(copy)
-            after = page[-1].id
+            after = page[-1].place
 
     async def prune_one(self, copy: Copy) -> PruneOutcome:
         """Remove one copy, or say why not."""

@@ -165,11 +165,11 @@ FILL = (
 )
 """What is left of the specimens from `first` to `last`, of `total`."""
 
-GO_ON = """
-    SELECT setval(pg_get_serial_sequence('track.' || t, 'id'), :total * 7)
+LEAVE_IDS = """
+    SELECT setval(pg_get_serial_sequence('track.' || t, 'id'), 100000000)
     FROM unnest(CAST('{job,attempt,batch}' AS text[])) t
 """
-"""The ids of what comes next follow those that were given."""
+"""What moves comes after ten million finished specimens, be they filled in before or later."""
 
 
 @dataclass
@@ -182,7 +182,9 @@ class Filled:
     @classmethod
     async def make(cls, engine: AsyncEngine) -> "Filled":
         """With nothing in it but a pipeline and a site."""
-        return cls(await World.make(engine, PIPELINE))
+        world = await World.make(engine, PIPELINE)
+        await world.sql(LEAVE_IDS)
+        return cls(world)
 
     async def fill(self, total: int, *, page: int = 20_000) -> None:
         """Add finished specimens, until there are so many."""
@@ -195,7 +197,6 @@ class Filled:
                 await tx.execute(text("SET LOCAL work_mem = '64MB'"))
                 for statement in FILL:
                     await tx.execute(text(statement), given)
-                await tx.execute(text(GO_ON), {"total": last})
             self.finished = last
 
     async def analyse(self) -> None:

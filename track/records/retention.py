@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import KINDS_HERE
@@ -65,6 +65,7 @@ class Copy:
     guid: str
     location: str
     requires: tuple[str, ...]
+    place: Place
 
     @property
     def open_row(self) -> ColumnElement[bool]:
@@ -83,10 +84,14 @@ class Original:
     arrived: dict[str, Any] | None
 
 
-async def due(tx: AsyncConnection, *, after: int = 0, limit: int = 100) -> list[Copy]:
-    """Copies that are due and that we can reach, by id; go on `after` the last one's."""
-    mine = select(retention).where(IS_DUE, HERE, retention.c.id > after)
-    rows = await tx.execute(mine.order_by(retention.c.id).limit(limit))
+async def due(tx: AsyncConnection, *, after: Place = START, limit: int = 100) -> list[Copy]:
+    """Copies that are due and that we can reach, longest due first; go on `after` the last one.
+
+    In the order of their index: in that of their ids all that are long gone would be read.
+    """
+    place = tuple_(retention.c.due_at, retention.c.id)
+    mine = select(retention).where(IS_DUE, HERE, place > tuple_(*map(literal, after)))
+    rows = await tx.execute(mine.order_by(retention.c.due_at, retention.c.id).limit(limit))
     return [_copy(row) for row in rows]
 
 
@@ -96,11 +101,13 @@ async def due_at_site(
     """The next copies at a site that are due, and the place of the last of them."""
     given = {"site": site, "due_at": after[0], "id": after[1], "limit": limit}
     rows = (await tx.execute(DUE_AT_SITE, given)).all()
-    return [_copy(row) for row in rows], (rows[-1].due_at, rows[-1].id) if rows else after
+    found = [_copy(row) for row in rows]
+    return found, found[-1].place if found else after
 
 
 def _copy(row: Row[Any]) -> Copy:
-    return Copy(row.id, row.kind, row.asset_guid, row.location, tuple(row.requires))
+    place = (row.due_at, row.id)
+    return Copy(row.id, row.kind, row.asset_guid, row.location, tuple(row.requires), place)
 
 
 async def leave_to_drivers(tx: AsyncConnection, *, dry_run: bool = False) -> int:

@@ -40,7 +40,7 @@ async def enter(world: World, kind: str, location: str, keep_s: float = -1) -> N
     await transact(world.engine, due_for_removal, "g", kind, location, keep=keep)
 
 
-async def due(world: World, after: int = 0) -> list[Copy]:
+async def due(world: World, after: retention.Place = retention.START) -> list[Copy]:
     return await transact(world.engine, retention.due, after=after)
 
 
@@ -59,7 +59,7 @@ async def test_only_what_has_had_its_time_is_due_and_a_page_goes_on_where_it_end
         ("store", ("erda",)),
         ("site", ("erda",)),
     ]
-    assert await due(world, after=found[0].id) == found[1:]
+    assert await due(world, after=found[0].place) == found[1:]
 
 
 async def test_copies_at_other_sites_stay_due_and_say_who_removes_them(world: World) -> None:

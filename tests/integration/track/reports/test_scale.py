@@ -1,0 +1,58 @@
+"""What is asked again and again reads as much after twelve times as many specimens as before."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.filled import MOVING, Ask, Filled, recurring
+from track.reports import failing
+
+FEW, MANY = 1_000, 12_000
+SLACK = 1_500
+"""Rows: far fewer than any table has more by then, and enough for another plan of a small one."""
+
+READ = text("""
+    SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)
+    FROM pg_stat_xact_all_tables WHERE schemaname IN ('track', 'metadata', 'mos')
+""")
+
+
+@pytest.fixture
+async def filled(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> Filled:
+    monkeypatch.setattr(failing, "READ", 300)  # it is the bound of what is read of history
+    made = await Filled.make(engine)
+    await made.fill(FEW)
+    await made.set_moving()
+    await made.analyse()
+    return made
+
+
+async def rows_read(filled: Filled, ask: Ask) -> int:
+    """Rows taken from tables, by scans and by indexes, until the answer is there."""
+    async with filled.world.engine.connect() as tx:
+        before = (await tx.execute(READ)).scalar_one()
+        await ask(tx)
+        found = (await tx.execute(READ)).scalar_one() - before
+        await tx.rollback()
+    return int(found)
+
+
+async def test_twelve_times_as_many_finished_specimens_make_no_statement_read_more(
+    filled: Filled,
+) -> None:
+    before = {what: await rows_read(filled, ask) for what, ask in recurring(filled).items()}
+    await filled.fill(MANY)
+    await filled.analyse()
+    after = {what: await rows_read(filled, ask) for what, ask in recurring(filled).items()}
+    more = {what: (before[what], n) for what, n in after.items() if n > before[what] + SLACK}
+    assert more == {}
+    async with filled.world.engine.connect() as tx:  # what a look at everything reads
+        begun = (await tx.execute(READ)).scalar_one()
+        await tx.execute(text("SELECT sum(tries) FROM track.job"))
+        assert (await tx.execute(READ)).scalar_one() - begun > 7 * MANY
+
+
+async def test_the_track_record_has_every_asset_once(filled: Filled) -> None:
+    counts = "count(*), count(DISTINCT _id), count(*) FILTER (WHERE jobs_status = 'DONE')"
+    ((rows, guids, done),) = await filled.world.sql(f"SELECT {counts} FROM track.dassco")
+    assert (rows, guids, done) == (FEW + MOVING, FEW + MOVING, FEW)
