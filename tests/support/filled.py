@@ -19,12 +19,22 @@ from api.metrics import Metrics
 from tests.support.world import World, new
 from track.commands import healing, shares, site_health
 from track.commands.back_fill import back_fill_page
-from track.jobs import batches, claims, outputs, parking, scripts, site_load, sites, verbs
+from track.jobs import (
+    batches,
+    claims,
+    outputs,
+    parking,
+    scripts,
+    site_load,
+    sites,
+    takeover,
+    verbs,
+)  # fmt: skip
 from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
-from track.records import outbox, retention
-from track.reports import alarms, failing, overdue, progress, waiting
+from track.records import outbox, retention, sessions
+from track.reports import alarms, failing, figures, overdue, progress, waiting
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -133,6 +143,12 @@ FILL = (
     INSERT INTO track.history (at, actor, what, old, new)
     SELECT n.at, 'driver:{SITE}', w.what, NULL, 'node' || n.g % 7
     FROM {_NUMBERED}, (VALUES ('site.node'), ('site.fault')) AS w(what) WHERE n.g % 50 = 49
+    """,
+    f"""
+    INSERT INTO track.history (at, actor, what, old, new)
+    SELECT n.at, 'reconcile', 'alarm.' || w.what, w.old, w.new
+    FROM {_NUMBERED}, (VALUES ('service.watch', 'off', 'on'), ('service.watch', 'on', 'off'),
+                              ('stage.P/ocr', 'on', 'off')) AS w(what, old, new) WHERE n.g % 50 = 19
     """,
     f"""
     INSERT INTO track.inbox (dedupe_key, path, kind, asset_guid, attempt_id, payload, applied,
@@ -267,6 +283,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "reconcile: parked": partial(parking.parked_longest, most=50),
         "reconcile: unpushed metadata": partial(healing.unpushed_metadata, patience=patience),
         "reconcile: leftover shares": partial(shares.leftovers, patience=patience),
+        "reconcile: fold totals": figures.fold_totals,
         "alarms: overdue": overdue.announce_overdue,
         "alarms: failing stages": failing.watch_stages,
         "alarms: said of services": partial(alarms.said_of, kind="service"),
@@ -274,6 +291,10 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "announcer: backlog": outbox.backlog,
         "announcer: abandoned": healing.abandoned,
         "announcer: parked and due": parking.wake_due,
+        "watch: a listing that is known": partial(sessions.is_known, path="/n/1", listing_hash="h"),
+        "dispatcher: take over": partial(
+            takeover.release_jobs, session_id=session, actor="test", keep=dispatcher
+        ),
         "dispatcher: outlook": partial(outlook, session_id=session),
         "dispatcher: claim": lambda tx: claims.claim(tx, session, dispatcher, limit=20),
         "dispatcher: returned": lambda tx: claims.returned(tx, session, limit=20),

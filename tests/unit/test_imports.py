@@ -41,7 +41,7 @@ BELOW = {
         "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
     ),
     "schemas": ("metadata", "pipeline"),
-    "api": (("outputs", "totals"), "context", ("callers", "archive"), "legacy", "clusters"),
+    "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",
         ("services", "announcer"), "local", "cli",

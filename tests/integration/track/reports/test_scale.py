@@ -1,10 +1,13 @@
 """What is asked again and again reads as much after twelve times as many specimens as before."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.filled import MOVING, Ask, Filled, recurring
+from track.commands import healing
 from track.reports import failing
 
 FEW, MANY = 1_000, 12_000
@@ -50,6 +53,26 @@ async def test_twelve_times_as_many_finished_specimens_make_no_statement_read_mo
         begun = (await tx.execute(READ)).scalar_one()
         await tx.execute(text("SELECT sum(tries) FROM track.job"))
         assert (await tx.execute(READ)).scalar_one() - begun > 7 * MANY
+
+
+async def test_what_nobody_is_at_is_a_range_of_an_index_on_every_postgresql(
+    filled: Filled,
+) -> None:
+    for statement in (healing.NEGLECTED, healing.FORGOTTEN):
+        async with filled.world.engine.connect() as tx:
+            given = {"patience": timedelta(0), "page": healing.PAGE}
+            rows = await tx.execute(text(f"EXPLAIN {statement.text}"), given)
+            lines = list(rows.scalars())
+        (at,) = (n for n, line in enumerate(lines) if "using job_open on job j" in line)
+        assert "state = " in lines[at + 1] and "updated_at < " in lines[at + 1]
+
+
+async def test_without_an_archive_no_document_is_looked_at_for_it(filled: Filled) -> None:
+    await filled.world.sql("UPDATE metadata.document SET ars_revision = 0")
+    ask = recurring(filled)["reconcile: unpushed metadata"]
+    assert await rows_read(filled, ask) > FEW
+    await filled.world.sql("UPDATE track.stage SET run = 'open_share' WHERE run = 'create'")
+    assert await rows_read(filled, ask) < 50
 
 
 async def test_the_track_record_has_every_asset_once(filled: Filled) -> None:
