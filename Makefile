@@ -53,8 +53,8 @@ check: $(STAMP) ## formatting, lint, types and unit tests, within a minute
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 tests/unit
 
-bench: $(STAMP) ## measure both sides and print medians and ratios; ONLY=road: one; QUICK=1: tiny
-	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick)
+bench: $(STAMP) ## measure both sides and print medians and ratios; ONLY=road: one; SIZE=200: of it; QUICK=1: tiny
+	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(SIZE),--size '$(SIZE)') $(if $(QUICK),--quick)
 
 accuracy: $(STAMP) ## how well sheets, letters and photographs are read, in ten minutes; FOLDER=…: those
 	$(BIN)/python -m tests.accuracy $(if $(FOLDER),'$(FOLDER)')

@@ -24,12 +24,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names(), help="one of them, repeatable")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs at all")
+    parser.add_argument("--size", type=int, help="specimens of chain and burst")
     given = parser.parse_args()
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    return asyncio.run(run(given.only or names(), quick=given.quick))
+    return asyncio.run(run(given.only or names(), quick=given.quick, size=given.size))
 
 
-async def run(wanted: list[str], *, quick: bool) -> int:
+async def run(wanted: list[str], *, quick: bool, size: int | None = None) -> int:
     """Run those benchmarks; 1 when one of them could not run."""
     console = Console(stderr=not sys.stdout.isatty())
     if (mine := asyncio.current_task()) is not None:
@@ -37,7 +38,7 @@ async def run(wanted: list[str], *, quick: bool) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
     measured: dict[str, list[Row]] = {}
     broken: list[str] = []
-    async with Benchmarks(quick=quick) as benchmarks:
+    async with Benchmarks(quick=quick, size=size) as benchmarks:
         for name in wanted:
             with console.status(f"measuring {name}"):
                 try:

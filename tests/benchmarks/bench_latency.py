@@ -25,7 +25,7 @@ from sqlalchemy import RowMapping, text
 from hpc.sites.lock import CHANNEL
 from hpc.tokens import Keys
 from refinery import connections
-from tests.benchmarks.by_hand import call, define, open_with, queued, register
+from tests.benchmarks.by_hand import call, define, of_length, open_with, queued, register
 from tests.benchmarks.rows import Row, quantile
 from tests.benchmarks.system import FlowProcess, System
 
@@ -59,7 +59,7 @@ async def measure(system: System, *, quick: bool = False) -> list[Row]:
     assets, stages, waiting = (1, 3, 4) if quick else (ASSETS, STAGES, WAITING)
     async with FlowProcess.start(system.settings, system.addresses) as flows:
         empty = [await flows.do("empties", count=1, at_once=1) for _ in range(3)]
-        session = await open_with(system.engine, stages, assets)
+        session = await open_with(system.engine, of_length(stages), assets)
         samples = await _latencies(system, flows, session, assets, stages)
         parts = await _parts(system, session)
         if quick:
@@ -173,12 +173,12 @@ def _median_s(answers: list[dict[str, Any]]) -> float:
 
 async def _memory(system: System, flows: FlowProcess, warm_up: int, waiting: int) -> float:
     """MB that a dispatcher grows by for each of `waiting` more assets that wait for a site."""
-    session = await open_with(system.engine, 1, warm_up)
+    session = await open_with(system.engine, of_length(1), warm_up)
     async with asyncio.timeout(MAX_SECONDS):
         pace = {"subflows": 10 * (warm_up + waiting)}
         flows.ask("dispatch", session=str(session), pace=pace)
         before = await _steady_mb(system, flows.pid, session, warm_up)
-        await register(system.engine, session, 1, waiting)
+        await register(system.engine, session, of_length(1), waiting)
         after = await _steady_mb(system, flows.pid, session, warm_up + waiting)
     return (after - before) / waiting
 

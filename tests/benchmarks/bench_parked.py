@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery import connections
-from tests.benchmarks.by_hand import call, define, open_with, queued
+from tests.benchmarks.by_hand import call, define, of_length, open_with, queued
 from tests.benchmarks.rows import Row
 from tests.support.stack import Stack, running_stack
 from track.records.wake import wake_session
@@ -56,7 +56,7 @@ async def _waits(stack: Stack, engine: AsyncEngine, samples: int) -> list[float]
     """Seconds from each answer to the next stage's time of queueing, by the same clock."""
     keys = connections.token_keys(stack.settings)
     await define(engine, (samples + 1,))
-    session = await open_with(engine, samples + 1, assets=1)
+    session = await open_with(engine, of_length(samples + 1), assets=1)
     await transact(engine, wake_session, session)
     row = await _next(engine, session)
     waits = []

@@ -5,7 +5,6 @@ connection. Connections, submissions and looks at the queue are counted.
 """
 
 import asyncio
-import re
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from hpc.runner_archive import build_runner
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
+from tests.benchmarks.at_slurm import read_rpcs, submitted
 from tests.benchmarks.rows import Row
 from tests.support.callbacks import KEYS
 from tests.support.clusters import temporary_cluster
@@ -51,7 +51,6 @@ QUEUE_JOBS = """
         SELECT id, 1, 1, 'cluster' FROM jobs RETURNING id, job_id
     ) SELECT count(*) FROM attempts
 """
-RPC = re.compile(r"\s*(REQUEST_SUBMIT_BATCH_JOB|REQUEST_JOB_INFO\w*)\s.*count:(\d+)")
 POINT_AT = "UPDATE track.job j SET attempt_id = t.id FROM track.attempt t WHERE t.job_id = j.id"
 
 
@@ -166,13 +165,7 @@ class Bench:
             await driver.turn()
 
     def _rpcs(self) -> dict[str, int]:
-        """What the controller counted by itself, of submissions and of looks at its queue."""
-        counted = dict.fromkeys(("sbatch RPCs", "queue RPCs"), 0)
-        for line in self.lab.run("sdiag").splitlines():
-            found = RPC.match(line)
-            if found:
-                counted[f"{'sbatch' if 'SUBMIT' in found[1] else 'queue'} RPCs"] += int(found[2])
-        return counted
+        return read_rpcs(self.lab.run("sdiag"))
 
     def driver(self) -> tuple[SlurmDriver, Clock]:
         """A fresh driver, as after a restart."""
@@ -216,13 +209,6 @@ class Bench:
 
     def _rate(self, what: str, ours: float, theirs: float, target: float | None) -> Row:
         return Row(f"rate of {what}", ours, theirs, target, unit="per s", at_least=True)
-
-
-async def submitted(link: SshLink, line: str) -> None:
-    """Submit by hand. Raises RuntimeError when Slurm does not take it."""
-    answer = await link.run(line)
-    if answer.exit_code != 0:
-        raise RuntimeError(answer.stderr.decode(errors="replace"))
 
 
 def measure() -> list[Row]:

@@ -39,28 +39,41 @@ async def define(engine: AsyncEngine, lengths: tuple[int, ...]) -> None:
     """A site that pulls, so nobody here drives it; pipelines of modules that only it may run."""
     asked = {"site": SITE, "kind": "pull", "root": "/nowhere", "python": "python3"}
     site = Site.model_validate(asked | {"scheduler": "slurm", "block": "x", "callback": None})
-    pipelines = [_pipeline(stages) for stages in lengths]
 
     async def write(tx: AsyncConnection) -> None:
         others = [each for each in await read_sites(tx) if each.name != SITE]
         await load_sites(tx, [*others, site], actor="benchmark")
         await tx.execute(DRIVEN, {"names": [SITE]})
-        await load_pipelines(tx, pipelines, actor="benchmark")
 
     await transact(engine, write)
+    await load(engine, *(modules_in_a_row(of_length(stages), SITE, stages) for stages in lengths))
 
 
-def _pipeline(stages: int) -> Pipeline:
-    """That many stages in a row, each the load of nothing."""
-    keys = [f"step{n}" for n in range(stages)]
+def of_length(stages: int) -> str:
+    """The name of the pipeline of so many stages."""
+    return f"{PIPELINE}{stages}"
+
+
+async def load(engine: AsyncEngine, *pipelines: Pipeline) -> None:
+    """Make pipelines known."""
+    await transact(engine, load_pipelines, pipelines, actor="benchmark")
+
+
+def modules_in_a_row(
+    name: str, site: str, modules: int, before: tuple[str, ...] = (), run: str = "load"
+) -> Pipeline:
+    """A pipeline of that many stages of one module at a site, behind others."""
+    runs = [*before, *[f"module {run}"] * modules]
+    keys = [f"step{n}" for n in range(len(runs))]
     listed = [
-        {"key": key, "run": "module load", "on": [SITE], "needs": keys[max(0, n - 1) : n]}
-        for n, key in enumerate(keys)
+        {"key": key, "run": run, "needs": keys[max(0, n - 1) : n]}
+        | ({} if run in before else {"on": [site]})
+        for n, (key, run) in enumerate(zip(keys, runs, strict=True))
     ]
-    return Pipeline.model_validate({"pipeline": f"{PIPELINE}{stages}", "stages": listed})
+    return Pipeline.model_validate({"pipeline": name, "stages": listed})
 
 
-async def open_with(engine: AsyncEngine, stages: int, assets: int) -> UUID:
+async def open_with(engine: AsyncEngine, pipeline: str, assets: int) -> UUID:
     """A registered session whose assets are past their ingest and known to the archive."""
     fields = {"workstation": "WORKHERB0001", "listing_hash": uuid4().hex, "actor": "benchmark"}
 
@@ -71,13 +84,12 @@ async def open_with(engine: AsyncEngine, stages: int, assets: int) -> UUID:
         return opened
 
     session = await transact(engine, write)
-    await register(engine, session, stages, assets)
+    await register(engine, session, pipeline, assets)
     return session
 
 
-async def register(engine: AsyncEngine, session: UUID, stages: int, assets: int) -> None:
+async def register(engine: AsyncEngine, session: UUID, pipeline: str, assets: int) -> None:
     """More such assets in a session."""
-    pipeline = f"{PIPELINE}{stages}"
     guids = [f"bench-{uuid4()}" for _ in range(assets)]
     new = [NewAsset(guid=guid, pipeline=pipeline, file_name=guid) for guid in guids]
 

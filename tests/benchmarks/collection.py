@@ -1,7 +1,8 @@
 """Finds the benchmarks of this folder and runs each in its own way.
 
 A benchmark is a module `bench_<name>.py` with `measure(...)`, plain or async. It is given
-what it asks for by name: `quick`, and `system` for one that is shared by all.
+what it asks for by name: `quick`, `size` if one was named, and `system` for one that is shared
+by all.
 """
 
 import asyncio
@@ -34,8 +35,9 @@ class Benchmarks(AsyncExitStack):
     What an earlier one left in it would slow the next. `quick` keeps one for all.
     """
 
-    def __init__(self, *, quick: bool) -> None:
+    def __init__(self, *, quick: bool, size: int | None = None) -> None:
         super().__init__()
+        self._size = size
         self._quick = quick
         self._system: System | None = None
 
@@ -44,6 +46,8 @@ class Benchmarks(AsyncExitStack):
         module = importlib.import_module(f"tests.benchmarks.bench_{name}")
         wanted = inspect.signature(module.measure).parameters
         given: dict[str, Any] = {"quick": self._quick} if "quick" in wanted else {}
+        if "size" in wanted:
+            given["size"] = self._size
         async with AsyncExitStack() as for_this:
             if "system" in wanted:
                 given["system"] = await self._running(self if self._quick else for_this)

@@ -12,7 +12,9 @@ from demo.specimens.photographs import PhotographSession, write_photograph_sessi
 SIZE = (300, 450)
 
 
-def write_small_session(drive: Path, sources: Path, count: int, seed: int) -> PhotographSession:
+def write_small_session(
+    drive: Path, sources: Path, count: int, seed: int, *, pipeline: str = "PIPEHERB0001"
+) -> PhotographSession:
     """A session of `count` sheets of 300 x 450 pixels at 300 ppi, each with one QR code."""
     chance = Random(seed)
     folder = sources / f"{seed}"
@@ -23,4 +25,4 @@ def write_small_session(drive: Path, sources: Path, count: int, seed: int) -> Ph
         sheet.save(folder / f"{n}.jpg", dpi=(300, 300), quality=90)
     # Seconds name sessions, and two rounds may begin in the same one.
     now = datetime.now(UTC) + timedelta(seconds=seed)
-    return write_photograph_session(drive, folder, now=now, chance=chance)
+    return write_photograph_session(drive, folder, now=now, chance=chance, pipeline=pipeline)

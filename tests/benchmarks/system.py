@@ -65,6 +65,11 @@ class FlowProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    def peak_mb(self) -> float:
+        """The most memory it has ever held, in MB, as the kernel counts it."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return peak_of(status)
+
     def ask(self, do: str, **fields: Any) -> None:
         """Say what to do; it begins at once."""
         assert self._process.stdin is not None
@@ -139,6 +144,12 @@ class System:
         spent["sites"] = times.user + times.system
         spent["runners"] = _tree_s(self.pids["sites"]) - spent["sites"]
         return spent
+
+
+def peak_of(status: str) -> float:
+    """MB of resident memory at most, by a process's status of /proc."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def _tree_s(pid: int) -> float:
