@@ -66,8 +66,6 @@ async def measure(system: System, *, quick: bool = False, size: int | None = Non
 
 
 async def _measure(system: System, lab: SlurmLab, folder: Path, chains: int) -> Chains:
-    # A folder that a job on a node can write to, as any user.
-    folder.chmod(0o755)
     raw_s = [await raw_arrays(lab, folder / "before", chains, STAGES)]
     at_first = await asked(system, lab)
     async with (

@@ -8,7 +8,7 @@ from tests.benchmarks.__main__ import table_of
 from tests.benchmarks.collection import Benchmarks, names
 
 
-@pytest.mark.timeout(900)  # half a minute of both processors, however many share them
+@pytest.mark.timeout(900)  # a minute of both processors, however many share them
 async def test_every_benchmark_runs_and_returns_rows() -> None:
     measured = {}
     async with Benchmarks(quick=True) as benchmarks:
