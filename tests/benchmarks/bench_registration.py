@@ -44,8 +44,8 @@ PLAIN = (
     FROM track.asset WHERE session_id = :session
     """,
     """
-    INSERT INTO track.job (asset_guid, stage_id, state)
-    SELECT 'plain-' || j.asset_guid, j.stage_id, j.state
+    INSERT INTO track.job (asset_guid, session_id, stage_id, state)
+    SELECT 'plain-' || j.asset_guid, :copy, j.stage_id, j.state
     FROM track.job j JOIN track.asset a ON a.guid = j.asset_guid WHERE a.session_id = :session
     """,
     """

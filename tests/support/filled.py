@@ -67,6 +67,7 @@ _NUMBERED = """
 _STAGES = "track.pipeline p JOIN track.stage s ON s.pipeline_id = p.id WHERE p.name = 'P'"
 _JOB = "7 * (n.g - 1) + s.position + 1"
 _ATTEMPT = "3 * (n.g - 1) + s.position - 1"
+_SESSION = f"CAST(md5('s' || (n.g - (n.g - 1) % {PER_SESSION})) AS uuid)"
 _BATCH = f"3 * ((n.g - 1) / {PER_SESSION}) + s.position - 1"
 """Ids by the specimen's number and the stage's place, so that nothing has to be looked up."""
 
@@ -88,7 +89,7 @@ FILL = (
     INSERT INTO track.asset (guid, session_id, pipeline_id, file_name, batch_name, subject,
                              source_path, local_path, size_mb, admitted_at, released_at,
                              finalised_at, created_at)
-    SELECT guid, CAST(md5('s' || (g - (g - 1) % {PER_SESSION})) AS uuid), p.id, guid,
+    SELECT guid, {_SESSION}, p.id, guid,
            'b' || (g - 1) / {PER_SESSION}, 'specimen', '/n', '/s', 160, at, at, at, at
     FROM {_NUMBERED}, track.pipeline p WHERE p.name = 'P'
     """,
@@ -105,10 +106,10 @@ FILL = (
     FROM {_NUMBERED}, {_STAGES} AND s.kind = 'module' AND n.g % {PER_SESSION} = 1
     """,
     f"""
-    INSERT INTO track.job (id, asset_guid, stage_id, state, updated_at, available_at, attempt_id,
-                           effects)
+    INSERT INTO track.job (id, asset_guid, session_id, stage_id, state, updated_at, available_at,
+                           attempt_id, effects)
     OVERRIDING SYSTEM VALUE
-    SELECT {_JOB}, n.guid, s.id,
+    SELECT {_JOB}, n.guid, {_SESSION}, s.id,
            CASE WHEN s.key = 'clean' AND n.g % 10 = 0 THEN 'excluded' ELSE 'done' END,
            n.at, n.at, CASE WHEN s.kind = 'module' THEN {_ATTEMPT} END, '{{"begun": true}}'
     FROM {_NUMBERED}, {_STAGES} ORDER BY n.g, s.position

@@ -12,6 +12,7 @@ SHORT = {
     "track/jobs/claims.py: mine",
     "track/commands/pipelines.py: emitting",
     "track/jobs/takeover.py: alive",
+    "track/commands/switches.py: family",
     "track/jobs/verbs.py: _roots(guids)",
     "track/jobs/verbs.py: _roots([guid])",
     # What a pipeline's definition names, never more than it has stages:
