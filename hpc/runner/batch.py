@@ -5,9 +5,8 @@ in a file of its own (mode 0600), since arguments and environment are readable b
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpc.runner.errors import BatchError
 from hpc.runner.files import write_atomically
@@ -18,11 +17,10 @@ FIELDS: dict[str, type] = {
 }
 
 
-@dataclass(frozen=True)
-class ManifestLine:
+class ManifestLine(NamedTuple):
     """One attempt of one stage on one asset. `token` is never shown, not even in a repr."""
 
-    index: int
+    position: int
     attempt: int
     fence: int
     guid: str
@@ -33,7 +31,7 @@ class ManifestLine:
     token: str
 
     def __repr__(self) -> str:
-        return f"Line({self.index}: attempt {self.attempt}, {self.stage} of {self.guid})"
+        return f"Line({self.position}: attempt {self.attempt}, {self.stage} of {self.guid})"
 
 
 def parse_index(text: str) -> list[int]:
@@ -91,7 +89,7 @@ def _line(folder: Path, index: int, manifest: list[str], tokens: list[str]) -> M
     if not root.is_absolute() or root == Path(root.anchor):
         raise BatchError(f"{where}, field 'root': {row['root']!r} is not the folder of a site")
     known = {name: row[name] for name in FIELDS} | {"root": root}
-    return ManifestLine(index=index, token=tokens[index].strip(), **known)
+    return ManifestLine(position=index, token=tokens[index].strip(), **known)
 
 
 def keep_for_driver(folder: Path, attempt: int, path: str, body: dict[str, Any]) -> Path:

@@ -7,9 +7,7 @@ answers for itself: an answer that has not the shape known here does not count.
 
 import http.client
 import json
-import random
 import re
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from hpc.runner.deadline import Deadline
 from hpc.runner.errors import NotGranted, Refused, Unreachable
 from hpc.runner.exchange import Again, Denied, answered, make_request, put, read_json, shown
 from hpc.runner.files import crc32_of
@@ -25,36 +24,11 @@ from hpc.runner.grant import ArsToken, ars_token
 CALL_TIMEOUT_S = 30.0
 CALL_S = 120.0
 """All that one call to the server may take; CALL_TIMEOUT_S is for each of its waits."""
-LONGEST_PAUSE_S = 30.0
 APPLIED = frozenset({"applied", "repeated", "stale"})
 REFUSALS = frozenset({400, 401, 403, 409, 413, 422})
 """Statuses under which our server refuses."""
 GRANTED = frozenset({"guid", "params", "metadata"})
 """Fields that every grant has, whatever they hold."""
-
-
-class Deadline:
-    """How long to keep trying: `seconds` from now, or no longer once `hurry` is true."""
-
-    def __init__(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
-        self._until = time.monotonic() + seconds
-        self._hurry = hurry
-        self._tries = 0
-
-    def wait(self, min_s: float = 0.0) -> bool:
-        """Pause before the next try; False when the deadline would pass meanwhile."""
-        ceiling = min(LONGEST_PAUSE_S, 0.25 * 2.0 ** min(self._tries, 10))
-        self._tries += 1
-        wake = time.monotonic() + max(min(min_s, LONGEST_PAUSE_S), random.uniform(0, ceiling))
-        if wake > self._until:
-            return False
-        # Short naps: the scheduler's signal must be able to end the wait, and a signal
-        # handler that does not raise would let one long sleep run to its end.
-        while (left := wake - time.monotonic()) > 0:
-            if self._hurry():
-                return False
-            time.sleep(min(left, 0.25))
-        return True
 
 
 MakeDeadline = Callable[[], Deadline]

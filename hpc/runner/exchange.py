@@ -7,7 +7,6 @@ one would carry the bearer token to another host.
 
 import http.client
 import json
-import mimetypes
 import socket
 import threading
 import urllib.error
@@ -184,6 +183,8 @@ def shown(body: Any) -> str:
 @contextmanager
 def put(path: Path, url: str, bearer: str) -> Iterator[http.client.HTTPResponse]:
     """PUT a file as a stream."""
+    import mimetypes
+
     with path.open("rb") as source:
         headers = {
             "Content-Length": str(path.stat().st_size),

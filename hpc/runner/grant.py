@@ -1,20 +1,21 @@
 """The answer to `start`, read once and strictly, so that no module meets a missing field."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpc.runner.batch import ManifestLine
 from hpc.runner.errors import BadInput
 from hpc.runner.job import FileTransfer, GrantedChild, Job, RemoteFile
 
 
-@dataclass(frozen=True)
-class ArsToken:
-    """A bearer token of the archive and the seconds it lives."""
+class ArsToken(NamedTuple):
+    """A bearer token of the archive and the seconds it lives. It is never shown."""
 
-    token: str = field(repr=False)
+    token: str
     expires_in: float
+
+    def __repr__(self) -> str:
+        return f"ArsToken(expires_in={self.expires_in})"
 
 
 def ars_token(body: Mapping[str, Any]) -> ArsToken:

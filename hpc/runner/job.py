@@ -6,13 +6,14 @@ signals, usage) is the runner's business.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NotRequired, Protocol, TypedDict
+from types import MappingProxyType
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict
 
 from hpc.runner.errors import BadInput
 
 IMAGES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".webp", ".jp2", ".dng"})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Result(TypedDict):
@@ -49,8 +50,7 @@ def result(
     )
 
 
-@dataclass(frozen=True)
-class RemoteFile:
+class RemoteFile(NamedTuple):
     """A file on the share: `url` reads it (inputs) or writes it (uploads)."""
 
     name: str
@@ -59,8 +59,7 @@ class RemoteFile:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class GrantedChild:
+class GrantedChild(NamedTuple):
     """A derivative the server has named before it exists."""
 
     ppi: int
@@ -80,8 +79,7 @@ class FileTransfer(Protocol):
         """Send a small file to the server itself, to be looked at by people."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One granted attempt. `threads` is how many a module may use, `black_accepted` whether a
     person has accepted the zeros in this very image."""
 
@@ -90,11 +88,11 @@ class Job:
     stage: str
     root: Path
     files: FileTransfer
-    params: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = NOTHING
+    metadata: Mapping[str, Any] = NOTHING
     inputs: tuple[RemoteFile, ...] = ()
     black_accepted: bool = False
-    results: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Any] = NOTHING
     children: tuple[GrantedChild, ...] = ()
     parent_guid: str | None = None
     uploads: tuple[RemoteFile, ...] = ()

@@ -3,15 +3,13 @@
 Such a file declares NAME, NEEDS (import names beyond the standard library), TAKES (the
 parameters it understands), GIVES (the fields of a Result it fills) and `run(job) -> Result`.
 It imports what it needs inside `run`, so that a site lacking a library can still say which.
+What a run does not need is not imported: each job starts a Python of its own.
 """
 
-import difflib
 import importlib
-import importlib.util
-import pkgutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from hpc.runner import modules
 from hpc.runner.errors import BadInput, NotPrepared
@@ -21,8 +19,7 @@ ALWAYS = frozenset({"warning", "usage"})
 """Fields of a Result that any module may fill, and the runner does."""
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A module, imported. `missing` are the libraries of `needs` this Python lacks."""
 
     name: str
@@ -33,7 +30,9 @@ class Module:
 
     @property
     def missing(self) -> list[str]:
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        from importlib.util import find_spec
+
+        return [name for name in self.needs if find_spec(name) is None]
 
     def result(self, job: Job) -> Result:
         """What `run` gives, held to what the file declares.
@@ -43,9 +42,7 @@ class Module:
         """
         for param in job.params:
             if param not in self.takes:
-                near = difflib.get_close_matches(param, self.takes, 1)
-                known = f"it takes {', '.join(self.takes) or 'none'}"
-                hint = f"did you mean {near[0]!r}?" if near else known
+                hint = _hint(param, self.takes, f"it takes {', '.join(self.takes) or 'none'}")
                 raise BadInput(f"params.{param}: module {self.name} has no such parameter; {hint}")
         found = self.run(job)
         for name, value in found.items():
@@ -56,18 +53,39 @@ class Module:
 
 def names() -> list[str]:
     """Every module's name, sorted."""
+    import pkgutil
+
     return sorted(found.name for found in pkgutil.iter_modules(modules.__path__))
 
 
 def load(name: str) -> Module:
     """The module called `name`. Raises BadInput when there is none."""
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    file = _file(name)
+    if file is None:
+        known = names()
+        hint = _hint(name, known, f"there are {', '.join(known)}")
         raise BadInput(f"there is no module {name!r}; {hint}")
-    file = importlib.import_module(f"{modules.__name__}.{name}")
     return Module(file.NAME, file.NEEDS, file.TAKES, file.GIVES, file.run)
+
+
+def _file(name: str) -> Any:
+    """The file of that module, imported; None when there is none."""
+    if not name.isidentifier() or name.startswith("_"):
+        return None
+    path = f"{modules.__name__}.{name}"
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        return None
+
+
+def _hint(wrong: str, known: Sequence[str], otherwise: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(wrong, known, 1)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 def load_prepared(name: str) -> Module:

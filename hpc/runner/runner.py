@@ -7,42 +7,47 @@ interrupted there is none but the exit code.
 
 import logging
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from hpc.runner.batch import ManifestLine, keep_for_driver
-from hpc.runner.client import AttemptClient, Deadline
+from hpc.runner.deadline import Deadline
 from hpc.runner.errors import NotGranted, Refused, Unreachable
 from hpc.runner.files import listed
 from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer
 from hpc.runner.outcome import RunOutcome, failure_of
 from hpc.runner.registry import load_prepared
-from hpc.runner.share import ArchiveShare
 from hpc.runner.signals import Signals
 from hpc.runner.spool import Spool
+
+if TYPE_CHECKING:
+    from hpc.runner.client import AttemptClient
 
 LOG = logging.getLogger("hpc.runner")
 RESULT_NOT_TAKEN = frozenset({400, 413, 422})
 """Answers to `complete` that mean the result itself is wrong: the job then fails, visibly."""
 TOKEN_NOT_TAKEN = frozenset({401, 403})
-Server = AttemptClient | Spool
+Server = Union["AttemptClient", Spool]
 """Who grants a start and takes an outcome: our server itself, or the driver on its behalf."""
 
 
-@dataclass(frozen=True)
 class Runner:
     """Runs lines of the batch in `folder` as the native job `native_id`."""
 
-    folder: Path
-    native_id: str
-    patience_s: float = 300.0
-    threads: int = 1
-    signals: Signals = field(default_factory=Signals)
+    def __init__(
+        self,
+        folder: Path,
+        native_id: str,
+        patience_s: float = 300.0,
+        threads: int = 1,
+        signals: Signals | None = None,
+    ) -> None:
+        self.folder, self.native_id = folder, native_id
+        self.patience_s, self.threads = patience_s, threads
+        self.signals = signals or Signals()
 
     def run(self, lines: list[ManifestLine]) -> int:
         """Run `lines`; the exit code, of which the gravest wins (see --help)."""
@@ -56,7 +61,7 @@ class Runner:
 
     def _run_line(self, line: ManifestLine) -> int:
         server = self._server(line)
-        nonce = uuid.uuid4().hex
+        nonce = os.urandom(16).hex()
         try:
             grant = server.start(nonce)
         except NotGranted as no:
@@ -79,6 +84,8 @@ class Runner:
     def _server(self, line: ManifestLine) -> Server:
         if not line.callback:
             return Spool(self.folder, line, self.native_id)
+        from hpc.runner.client import AttemptClient
+
         return AttemptClient(
             line.callback, line.attempt, line.token, self.native_id, self._deadline
         )
@@ -86,6 +93,8 @@ class Runner:
     def _files(self, line: ManifestLine, grant: dict[str, Any], server: Server) -> FileTransfer:
         if isinstance(server, Spool):
             return server
+        from hpc.runner.share import ArchiveShare
+
         token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
         return ArchiveShare(server, token)
 
@@ -179,7 +188,7 @@ class Runner:
         """What happens to a line is logged in `log/<index>.log`."""
         folder = self.folder / "log"
         folder.mkdir(exist_ok=True)
-        handler = logging.FileHandler(folder / f"{line.index}.log", encoding="utf-8")
+        handler = logging.FileHandler(folder / f"{line.position}.log", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         LOG.addHandler(handler)
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc.runner.batch import ManifestLine, keep_for_driver, rows
-from hpc.runner.client import Deadline
+from hpc.runner.deadline import Deadline
 from hpc.runner.errors import BatchError, NotGranted, Refused, Transient
 from hpc.runner.files import matches, must_match, write_atomically
 from hpc.runner.job import RemoteFile
@@ -28,9 +28,9 @@ class Spool:
         """The grant that came with the batch. Raises NotGranted when another has the folder."""
         path = self._folder / "grants.jsonl"
         try:
-            grant = json.loads(rows(path)[self._line.index])
+            grant = json.loads(rows(path)[self._line.position])
         except (BatchError, IndexError, ValueError) as error:
-            raise Refused(f"{path}, line {self._line.index}: {error}", 0) from error
+            raise Refused(f"{path}, line {self._line.position}: {error}", 0) from error
         mine = self._folder / "started" / str(self._line.attempt)
         mine.parent.mkdir(exist_ok=True)
         try:
@@ -60,4 +60,4 @@ class Spool:
 
     def show(self, path: Path, name: str) -> None:
         """Keep a small file at the site, with the batch's logs."""
-        (self._folder / "log" / f"{self._line.index}-{name}").write_bytes(path.read_bytes())
+        (self._folder / "log" / f"{self._line.position}-{name}").write_bytes(path.read_bytes())

@@ -49,3 +49,31 @@ def test_an_isolated_python_runs_it_from_any_folder(tmp_path: Path) -> None:
     modules = json.loads(check.stdout)["modules"]
     assert modules["load"]["missing"] == []
     assert "rapidocr" in modules["ocr"]["missing"]
+
+
+def test_what_lies_there_compiled_does_not_depend_on_the_process(tmp_path: Path) -> None:
+    build = "import sys, pathlib, hpc.runner_archive as a; print(a.build_runner(pathlib.Path('.')))"
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", build],
+            cwd=tmp_path,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(names | {f"{build_runner(tmp_path).name}\n"}) == 1
+
+
+def test_a_python_of_another_version_runs_the_sources(tmp_path: Path) -> None:
+    runner = build_runner(tmp_path / "ours")
+    other = tmp_path / "other.pyz"
+    with zipfile.ZipFile(runner) as ours, zipfile.ZipFile(other, "w") as theirs:
+        for name in ours.namelist():
+            content = ours.read(name)
+            theirs.writestr(name, b"????" + content[4:] if name.endswith(".pyc") else content)
+    command = [sys.executable, "-I", "-S", other, "--help"]
+    manual = subprocess.run(command, capture_output=True, text=True)
+    assert (manual.returncode, "exit codes" in manual.stdout) == (0, True)

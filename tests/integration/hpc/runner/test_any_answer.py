@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpc.runner import client
+from hpc.runner import client, deadline
 from hpc.runner.batch import read_lines
 from hpc.runner.runner import Runner
 
@@ -127,7 +127,7 @@ class Before:
 def before(world, batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Before:
     monkeypatch.setattr(client, "CALL_TIMEOUT_S", CALL_S)
     monkeypatch.setattr(client, "CALL_S", CALL_S)
-    monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.002)
+    monkeypatch.setattr(deadline, "LONGEST_PAUSE_S", 0.002)
     return Before(world, batch, tmp_path / "sites")
 
 

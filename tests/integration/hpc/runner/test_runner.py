@@ -14,7 +14,8 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from hpc.runner.client import AttemptClient, Deadline
+from hpc.runner.client import AttemptClient
+from hpc.runner.deadline import Deadline
 
 GUID, PARENT = "asset-1", "parent-1"
 

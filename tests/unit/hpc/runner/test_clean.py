@@ -1,7 +1,5 @@
 """Cleaning removes one asset's folder and nothing else."""
 
-import dataclasses
-
 import pytest
 
 from hpc.runner.errors import BadInput
@@ -26,7 +24,7 @@ def test_a_guid_that_leads_elsewhere_removes_nothing(make_job, tmp_path, guid: s
     (tmp_path / "batches").mkdir()
     (tmp_path / "assets").mkdir()
     with pytest.raises(BadInput):
-        clean.run(dataclasses.replace(make_job(), guid=guid))
+        clean.run(make_job()._replace(guid=guid))
     assert {path.name for path in tmp_path.iterdir()} == {"batches", "assets"}
 
 

@@ -5,7 +5,8 @@ import zlib
 from pathlib import Path
 
 from hpc.runner.__main__ import native_id_of, threads_given
-from hpc.runner.client import Deadline, crc32_of
+from hpc.runner.deadline import Deadline
+from hpc.runner.files import crc32_of
 
 
 def test_patience_ends_at_its_deadline() -> None:

@@ -2,7 +2,6 @@
 
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +126,7 @@ def test_black_that_a_person_says_is_right_is_read(make_job, of_this_image: bool
         with_strips_of_zeros(path, None)
 
     params = {} if of_this_image else {"accept_black": True}
-    job = replace(make_job("s.tif", save, CHILDREN, **params), black_accepted=of_this_image)
+    job = make_job("s.tif", save, CHILDREN, **params)._replace(black_accepted=of_this_image)
     derive.run(job)
     assert len(list((job.folder / "derived").iterdir())) == 2
 
