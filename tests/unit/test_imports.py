@@ -54,7 +54,6 @@ each other import nothing of each other; files beside each other may, but make n
 
 SQL_OUTSIDE_TRACK = {
     "hpc.sites.lock": "the lock is a psycopg connection of its own, asked again and again",
-    "refinery.announcer": "it listens on a psycopg connection of its own",
     "refinery.doctor": "it asks a database that may not have our tables yet",
     "refinery.local.postgres": "it makes the databases on a server of its own",
     "refinery.local.backup": "it drops a database before its dump is restored",

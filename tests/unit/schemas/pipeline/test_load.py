@@ -101,7 +101,7 @@ def test_layout_and_comments_do_not_change_the_hash() -> None:
         ("synchronise, of: children", "synchronize, of: children", 15, "synchronise"),
         ("of: children", "of: childen", 15, "children"),
         ("synchronising: 12", "synchronizing: 12", 3, "synchronising"),
-        ("pipeline: DERIVATIVE", "pipline: DERIVATIVE", 19, "pipeline"),
+        ("pipeline: DERIVATIVE", "pipline: DERIVATIVE", 20, "pipeline"),
     ],
 )
 def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
@@ -127,7 +127,7 @@ def test_a_misspelt_word_is_refused_with_its_line_and_the_nearest_known(
         ("== 'device target'", "in 'device target'", 17, "needs list"),
         ("stages: [ocr, cropping", "stages: [create, cropping", 17, "does not come after"),
         ("writes: [tags.ocr]", "writes: [asset_guid]", 12, "no stage may write asset_guid"),
-        ("pipeline: DERIVATIVE", "pipeline: PIPEHERB0001", 19, "written twice"),
+        ("pipeline: DERIVATIVE", "pipeline: PIPEHERB0001", 20, "written twice"),
         ("[400, 72]", "&a [*a]", 14, "used within itself"),
         ("[400, 72]", "*a", 14, "undefined alias"),
         ("[400, 72]", "{<<: 3}", 14, "takes a mapping"),
