@@ -2,14 +2,16 @@
 
 A mount whose server is gone does not fail, it waits, and nothing can end the thread that asked.
 So each workstation's folder has a thread of its own, never more than one that hangs, and
-whoever asks meanwhile gets an error at once. The others go on.
+whoever asks meanwhile gets an error at once. The others go on. Work on many small files has a few
+helpers (`each_of`), which are part of it: it waits for them, so what hangs them hangs it.
 """
 
 import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,11 +23,15 @@ from anyio.lowlevel import RunVar
 from tasks.errors import FileError
 from tasks.files.threads import Stop
 
+R = TypeVar("R")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 ANSWER_S = 60.0
 """Seconds within which a share gives the next thing it is asked for."""
+
+READERS = 8
+"""Small files read at a time: each is some round trips to a server, and most of them is waiting."""
 
 
 class NotAnswering(FileError):
@@ -121,6 +127,36 @@ MOUNTS = Mounts()
 async def need_answer(folder: Path) -> None:
     """Raise NotAnswering unless a session's folder can be looked at now, whether it is there."""
     await MOUNTS.run(folder.parent, lambda _: os.path.lexists(folder))
+
+
+def each_of(pulse: Pulse, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do `work` on each of `items`, a few at a time, from a place's thread; the results in order.
+
+    Raises the FileError that one after the other would have met first; no more are begun then.
+    Nor are they once the pulse is stopped: nobody waits for the results any more.
+    """
+    found: dict[int, R] = {}
+    failed: dict[int, FileError] = {}
+    left = deque(enumerate(items))
+
+    def go_through() -> None:
+        while not failed and not pulse.is_set():
+            try:
+                n, item = left.popleft()
+            except IndexError:
+                return
+            try:
+                found[n] = work(item)
+            except FileError as error:
+                failed[n] = error
+            pulse.beat()
+
+    helpers = [_in_a_thread(go_through) for _ in range(min(READERS, len(items)))]
+    for each in helpers:
+        each.result()
+    if failed:
+        raise failed[min(failed)]
+    return [found[n] for n in sorted(found)]
 
 
 def _in_a_thread(work: Callable[[], T]) -> "Future[T]":

@@ -20,7 +20,7 @@ from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.errors import FileError, PermissionDenied
 from tasks.files.copies import document_content
-from tasks.files.mounts import MOUNTS, Pulse
+from tasks.files.mounts import MOUNTS, Pulse, each_of
 from tasks.files.ndrive import Listing, look_into
 from tasks.files.pairing import Pair
 from tasks.files.threads import Stop
@@ -88,11 +88,11 @@ def describe_all(
     pulse: Pulse, listing: Listing, pipelines: dict[str, Pipeline]
 ) -> list[tuple[NewAsset, bool]]:
     """Each specimen of a folder, and whether its guid is certain."""
-    found = []
-    for base, pair in sorted(listing.items.items()):
-        pulse.beat()
-        found.append(describe_asset(pulse, base, pair, listing.folder, pipelines))
-    return found
+
+    def describe(item: tuple[str, Pair]) -> tuple[NewAsset, bool]:
+        return describe_asset(pulse, *item, listing.folder, pipelines)
+
+    return each_of(pulse, describe, sorted(listing.items.items()))
 
 
 async def _close(

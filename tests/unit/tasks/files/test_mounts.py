@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SourceVanished
-from tasks.files.mounts import Mounts, NotAnswering, Pulse
+from tasks.files.mounts import READERS, Mounts, NotAnswering, Pulse, each_of
 
 HERE, THERE = Path("/n/HERE"), Path("/n/THERE")
 
@@ -78,3 +78,66 @@ async def test_who_only_looks_is_let_go_at_once_and_who_changes_something_waits(
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await mounts.run(HERE, lambda _: 1) == 1
+
+
+async def test_many_small_files_are_read_a_few_at_a_time_and_given_in_order() -> None:
+    together = threading.Barrier(READERS, timeout=60)
+
+    def read(n: int) -> int:
+        together.wait()
+        return n * n
+
+    count = 3 * READERS
+    found = await Mounts().run(HERE, each_of, read, range(count))
+    assert found == [n * n for n in range(count)]
+
+
+async def test_the_error_that_comes_first_in_order_is_raised_whichever_was_met_first() -> None:
+    second, begun = threading.Event(), []
+
+    def read(n: int) -> int:
+        begun.append(n)
+        if n == 1:
+            assert second.wait(60)
+        if n == 2:
+            second.set()
+        if n in (1, 2):
+            raise SourceVanished(HERE / str(n), "it is not there")
+        time.sleep(0.001)
+        return n
+
+    with pytest.raises(SourceVanished, match="1"):
+        await Mounts().run(HERE, each_of, read, range(100_000))
+    assert len(begun) < 100_000, "nothing more is begun after an error"
+
+
+async def test_one_file_that_hangs_among_many_is_said_once_the_others_are_read() -> None:
+    mounts, answers, read_already = Mounts(answer_s=0.2), threading.Event(), []
+
+    def read(n: int) -> None:
+        if n == 3:
+            answers.wait()
+        read_already.append(n)
+
+    with pytest.raises(NotAnswering):
+        await mounts.run(HERE, each_of, read, range(50))
+    assert sorted([*read_already, 3]) == list(range(50))
+    with pytest.raises(NotAnswering):
+        await mounts.run(HERE, lambda _: "nothing else hangs there")
+    answers.set()
+
+
+async def test_who_no_longer_waits_has_no_more_files_read() -> None:
+    mounts, going_on, begun = Mounts(), threading.Event(), []
+
+    def read(n: int) -> None:
+        begun.append(n)
+        going_on.set()
+        time.sleep(0.001)
+
+    task = asyncio.create_task(mounts.run(HERE, each_of, read, range(100_000)))
+    await asyncio.to_thread(going_on.wait, 60)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await mounts.run(HERE, lambda _: len(begun)) < 100_000
