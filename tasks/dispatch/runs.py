@@ -29,8 +29,8 @@ from tasks.dispatch.waves import Unshown, Wave, Work
 from track.jobs.claims import Claim
 
 SHOW_AFTER_S = 0.3
-"""After its beginning a work is shown: what is over by then needs one request less, and those of a
-burst are seen together."""
+"""So long works are gathered before they are shown: what is over by then needs one request less,
+and those of a burst are seen together."""
 
 CLOSE_S = 30.0
 """How long what is not shown yet may take once a dispatcher's work is over."""
@@ -59,7 +59,7 @@ class Runs:
         self._parent = parent
         self._pace = pace
         self.made = 0
-        self._begun: dict[Work, asyncio.TimerHandle] = {}
+        self._begun: list[Work] = []
         self._unshown = Unshown()
         self._again: deque[Wave] = deque()
         self._wanted = asyncio.Event()
@@ -78,15 +78,14 @@ class Runs:
     def add(self, claim: Claim, flow: Flow[..., Any], task: asyncio.Task[Any]) -> None:
         """Have a work shown that has just begun."""
         if self._parent is not None:
-            work, loop = Work(claim, flow, task), asyncio.get_running_loop()
-            self._begun[work] = loop.call_later(SHOW_AFTER_S, self._queue, work)
+            if not self._begun:
+                asyncio.get_running_loop().call_later(SHOW_AFTER_S, self._queue_begun)
+            self._begun.append(Work(claim, flow, task))
 
     async def close(self) -> None:
         """Show what is left, for a while; all works are over."""
         self._closing = True
-        for work in list(self._begun):
-            self._queue(work)
-        self._wanted.set()
+        self._queue_begun()
         if self._workers:
             _, late = await asyncio.wait(self._workers, timeout=CLOSE_S)
             for task in late:
@@ -95,9 +94,10 @@ class Runs:
             if late:
                 log.warning("Prefect is too slow: of %d jobs no run is shown", len(self._unshown))
 
-    def _queue(self, work: Work) -> None:
-        self._begun.pop(work).cancel()
-        self._unshown.add(work)
+    def _queue_begun(self) -> None:
+        for work in self._begun:
+            self._unshown.add(work)
+        self._begun = []
         self._wanted.set()
 
     def _queue_again(self, wave: Wave) -> None:
