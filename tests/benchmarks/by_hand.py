@@ -62,7 +62,8 @@ async def load(engine: AsyncEngine, *pipelines: Pipeline) -> None:
 def modules_in_a_row(
     name: str, site: str, modules: int, before: tuple[str, ...] = (), run: str = "load"
 ) -> Pipeline:
-    """A pipeline of that many stages of one module at a site, behind others."""
+    """A pipeline of that many stages of one module at a site, behind others; in waves, as those
+    that are shipped."""
     runs = [*before, *[f"module {run}"] * modules]
     keys = [f"step{n}" for n in range(len(runs))]
     listed = [
@@ -70,7 +71,7 @@ def modules_in_a_row(
         | ({} if run in before else {"on": [site]})
         for n, (key, run) in enumerate(zip(keys, runs, strict=True))
     ]
-    return Pipeline.model_validate({"pipeline": name, "stages": listed})
+    return Pipeline.model_validate({"pipeline": name, "wave": "auto", "stages": listed})
 
 
 async def open_with(engine: AsyncEngine, pipeline: str, assets: int) -> UUID:
