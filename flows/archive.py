@@ -8,7 +8,7 @@ from tasks.dispatch.held_job import held_job
 from track.jobs.claims import Claim
 
 
-@flow(name="archive", flow_run_name="{claim.guid} {claim.stage}")
+@flow(name="archive")
 async def archive_asset(claim: Claim) -> None:
     """Do an asset's archive stages one after another, as far as its pipeline goes on with them."""
     dispatcher = this_dispatcher()

@@ -9,7 +9,7 @@ from tasks.dispatch.reports import announce_finalised
 from track.jobs.claims import Claim
 
 
-@flow(name="finalise", flow_run_name="{claim.guid} finalise")
+@flow(name="finalise")
 async def finalise_asset(claim: Claim) -> None:
     """Close, date, push, read back, perhaps lock; its end is noted when the stage is finished."""
     dispatcher = this_dispatcher()

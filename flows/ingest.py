@@ -9,7 +9,7 @@ from tasks.intake.ingest import ingest
 from track.jobs.claims import Claim
 
 
-@flow(name="ingest", flow_run_name="{claim.guid} ingest")
+@flow(name="ingest")
 async def ingest_asset(claim: Claim) -> None:
     """Take one specimen in, or put it into quarantine with the reason."""
     dispatcher = this_dispatcher()

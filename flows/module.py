@@ -10,7 +10,7 @@ from tasks.dispatch.outcome import outcome
 from track.jobs.claims import Claim
 
 
-@flow(name="module", flow_run_name="{claim.guid} {claim.stage}")
+@flow(name="module")
 async def run_module(claim: Claim) -> State | None:
     """Hand a stage to a site, await its callback and outputs there, push what it changed."""
     job = held_job(claim)

@@ -45,6 +45,11 @@ MAX_LINES = 200
 """Failures that a wave's artifact names; it says how many more there are."""
 
 MAX_LOGS = 20
+MAX_TRIES = 10
+"""Answers of a Prefect that breaks on a request, until it is spared that one."""
+
+PASSING = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
+"""Answers that blame the client for something that passes."""
 
 log = logging.getLogger(__name__)
 
@@ -131,18 +136,18 @@ class Runs:
                     await self._wanted.wait()
 
     async def _show_in_the_end(self, client: PrefectClient, wave: Wave) -> None:
-        """Show it, however often that must be tried; a run that was deleted is left alone."""
+        """Show it, however long Prefect is away; what it refuses is not asked for again."""
         times = 0
         while True:
             try:
                 await self._show(client, wave)
                 return
-            except ObjectNotFound:
-                log.info("%s: its run, or that of its dispatcher, is gone from Prefect", wave.name)
-                return
             except (httpx.HTTPError, PrefectException) as error:
                 times += 1
-                log.info("%s cannot be shown: %s", wave.name, error)
+                if _refused(error) or (_answered(error) and times >= MAX_TRIES):
+                    log.warning("%s is not shown, Prefect refuses it: %s", wave.name, error)
+                    return
+                log.info("%s cannot be shown yet: %s", wave.name, error)
                 await asyncio.sleep(AWAY.pause_s(times))
 
     async def _show(self, client: PrefectClient, wave: Wave) -> None:
@@ -202,6 +207,18 @@ class Runs:
             answer = await client.request("POST", "/task_runs/", json=body)
             self._parents[key] = UUID(answer.json()["id"])
         return self._parents[key]
+
+
+def _answered(error: Exception) -> bool:
+    """Whether Prefect answered at all."""
+    return isinstance(error, httpx.HTTPStatusError | ObjectNotFound)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether it answered that it never will: the run was deleted, or is none that it knows."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_client_error and error.response.status_code not in PASSING
+    return isinstance(error, ObjectNotFound)
 
 
 async def _explain(client: PrefectClient, wave: Wave) -> None:

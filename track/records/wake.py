@@ -17,7 +17,8 @@ ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
 ASK_FOR_JOBS = text("""
     SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
         SELECT j.session_id AS id,
-               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due
+               min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due,
+               pg_notify('refinery_session', j.session_id::text) AS notified
           FROM track.job j WHERE j.id = ANY(:jobs) GROUP BY j.session_id) mine
 """)
 

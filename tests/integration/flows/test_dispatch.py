@@ -287,6 +287,24 @@ async def test_a_run_that_prefect_does_not_make_at_first_is_made_once_in_the_end
     assert await one(world, "SELECT count(*) FROM track.attempt") == 4
 
 
+async def test_what_prefect_refuses_to_show_keeps_nothing_else_from_being_shown(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Runs._create
+    refused = httpx.Response(422, request=httpx.Request("POST", "http://prefect/api/flow_runs"))
+
+    async def choosy(runs: Runs, client: PrefectClient, wave: Wave, state: State[Any]) -> Any:
+        if wave.name.startswith("g"):
+            raise httpx.HTTPStatusError("no", request=refused.request, response=refused)
+        return await create(runs, client, wave, state)
+
+    monkeypatch.setattr(Runs, "_create", choosy)
+    state = await run(world)
+    assert state.name == "Finished"
+    assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    assert sorted(each.name for each in await subflows(state)) == ["h load", "h ocr"]
+
+
 async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

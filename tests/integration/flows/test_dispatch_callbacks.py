@@ -12,6 +12,7 @@ from hpc import protocol
 from hpc.callers import RunnerCaller
 from schemas.attempts import Complete, Result, Start
 from tasks.dispatch.waiting import EventWaiter
+from tests.support.callbacks import until
 from tests.support.serving import free_port
 from tests.support.world import World, new
 from track.jobs import verbs
@@ -80,6 +81,33 @@ async def test_a_job_that_came_back_before_it_was_waited_for_is_seen_at_once(wor
     await come_back(world, "g")
     async with listening(world, HOUR_S) as callbacks:
         assert await callbacks.await_end(await world.job_id("g", "load")) == State.RETURNED
+
+
+async def test_a_callback_is_heard_of_from_the_database_while_prefect_is_away(
+    world: World,
+) -> None:
+    async with listening(world, HOUR_S) as callbacks:
+        waiting = asyncio.create_task(callbacks.await_end(await world.job_id("g", "load")))
+        # Once it listens, which takes a moment, what came before is read; what comes then, too.
+        await come_back(world, "g")
+        assert await waiting == State.RETURNED
+
+
+async def test_a_listener_that_the_database_cut_off_listens_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.dispatch.waiting.RECONNECT_S", 0.05)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+    cut += " AND datname = current_database()"
+    async with listening(world, HOUR_S) as callbacks:
+        waiting = asyncio.create_task(callbacks.await_end(await world.job_id("g", "load")))
+
+        async def is_cut_off() -> bool:
+            return bool(await world.sql(cut))
+
+        await until(is_cut_off)
+        await come_back(world, "g")
+        assert await waiting == State.RETURNED
 
 
 async def test_a_lost_event_is_made_up_for_while_others_keep_coming(world: World) -> None:
