@@ -404,10 +404,17 @@ async def test_after_its_share_of_subflows_it_asks_for_a_successor(
 async def test_what_ends_while_a_dispatcher_hands_over_is_told_by_its_successor(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.dispatch.waiting.EventWaiter.park", lambda self: None)
-    monkeypatch.setattr("tasks.dispatch.runs.SHOW_AFTER_S", 0)
+    winding_down = asyncio.Event()
+    park = "tasks.dispatch.waiting.EventWaiter.park"
+    monkeypatch.setattr(park, lambda self: winding_down.set())  # and nobody is let go
+    site.keeps = True
     await world.sql("UPDATE track.job SET state = 'excluded' WHERE state = 'waiting'")
-    state = await run(world, PACE.model_copy(update={"subflows": 1}))
+    running = asyncio.create_task(run(world, PACE.model_copy(update={"subflows": 1})))
+    await winding_down.wait()
+    await until(site.has_started_both)
+    for attempt_id, fence in site.started:
+        await site.end(attempt_id, fence)
+    state = await running
     assert state.name == "Handed Over"
     assert await world.states("g") == {"load": JobState.DONE, "ocr": JobState.EXCLUDED}
     assert await one(world, "SELECT finished_at IS NULL FROM track.session")

@@ -149,7 +149,7 @@ async def test_no_more_than_allowed_synchronise_at_once(engine: AsyncEngine) -> 
     await second.register(*(new(f"h{n}") for n in range(5)))
     taken = await asyncio.gather(*(world.claim(limit=3) for world in (first, second) * 3))
     assert sum(map(len, taken)) == 2
-    found = next(found for found in taken[0] + taken[1] + taken[2])
+    found = next(found for each in taken for found in each)
     holder = first if found.guid.startswith("g") else second
     await holder.finish(found)
     assert len(await second.claim()) == 1
