@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from track.jobs import at_site, verbs
@@ -19,6 +20,9 @@ from track.jobs.moves import Guard
 from track.schema.database import transact
 
 Found = TypeVar("Found")
+
+DATABASE_AWAY = (OperationalError, InterfaceError, OSError)
+"""Of these no job is the cause."""
 
 MAX_JOBS = 500
 """Jobs of one transaction: it holds their rows until it ends."""
@@ -28,7 +32,7 @@ class Group(Generic[Found]):
     """Has `work` done for jobs, which answers by job; it may leave out some.
 
     What it raises for several is asked again for each alone, so that one that cannot be done
-    costs no other anything.
+    costs no other anything; not so when the database is away, or all would wait for it in turn.
     """
 
     def __init__(self, work: Callable[[Sequence[int]], Awaitable[Mapping[int, Found]]]) -> None:
@@ -64,7 +68,7 @@ class Group(Generic[Found]):
         try:
             found = await self._work(sorted(taken))
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
-            if len(taken) > 1:
+            if len(taken) > 1 and not isinstance(error, DATABASE_AWAY):
                 for job_id, future in taken.items():
                     await self._answer({job_id: future})
                 return

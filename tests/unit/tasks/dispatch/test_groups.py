@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tasks.dispatch.groups import MAX_JOBS, Group
 
@@ -69,6 +70,19 @@ async def test_one_that_cannot_be_done_costs_no_other_anything() -> None:
     assert ends[0] == 2 and ends[2] is None
     assert isinstance(ends[1], ValueError)
     assert await group.ask(1) == 2
+
+
+async def test_a_database_that_is_away_is_not_asked_for_each_job_in_turn() -> None:
+    asked_for: list[Sequence[int]] = []
+
+    async def away(job_ids: Sequence[int]) -> Mapping[int, int]:
+        asked_for.append(job_ids)
+        raise OperationalError("SELECT 1", {}, ConnectionError("refused"))
+
+    group = Group(away)
+    ends = await asyncio.gather(*(group.ask(each) for each in range(9)), return_exceptions=True)
+    assert all(isinstance(each, OperationalError) for each in ends)
+    assert len(asked_for) == 1
 
 
 async def test_what_was_asked_for_is_done_though_its_asker_is_gone() -> None:
