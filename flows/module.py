@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.archive.metadata import push_changed
-from tasks.archive.stages import have_share_open
+from tasks.archive.stages import submit_with_share
 from tasks.dispatch.held_job import held_job
 from tasks.dispatch.outcome import outcome
 from track.jobs.claims import Claim
@@ -15,10 +15,9 @@ async def run_module(claim: Claim) -> State | None:
     """Hand a stage to a site, await its callback and outputs there, push what it changed."""
     job = held_job(claim)
     async with job.reschedule_on_error():
-        await have_share_open(job)
-    await job.submit()
-    returned, ending = await outcome(job)
-    if returned:
+        await submit_with_share(job)
+    unfinished, ending = await outcome(job)
+    if unfinished:
         async with job.run_stage():
             await push_changed(job)
     return ending

@@ -126,10 +126,11 @@ async def open_share(dispatcher: Dispatcher, guid: str) -> None:
     await transact(dispatcher.engine, shares.opened, guid)
 
 
-async def have_share_open(job: HeldJob) -> None:
-    """Open the share of a job's asset, unless it is known to be open, before it starts."""
-    if await transact(job.engine, shares.opening_for, job.claim.job_id):
+async def submit_with_share(job: HeldJob) -> None:
+    """Queue a job at a site; the share of its asset is opened first, unless it is known to be."""
+    if not await job.submit():
         await open_share(this_dispatcher(), job.claim.guid)
+        await job.submit_shared()
 
 
 async def close_share(dispatcher: Dispatcher, guid: str) -> None:

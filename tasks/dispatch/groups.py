@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from track.commands import shares
 from track.jobs import at_site, verbs
-from track.jobs.moves import Guard
+from track.jobs.moves import Guard, lock
+from track.records.mos import may_lack_metadata
 from track.schema.database import transact
 
 Found = TypeVar("Found")
@@ -80,6 +82,13 @@ class Group(Generic[Found]):
             future.set_result(found.get(job_id))
 
 
+class TakenBack(NamedTuple):
+    """What became of a job that came back: done; or how its outputs stand, by `retrievals`."""
+
+    done: bool
+    trouble: str | None = None
+
+
 @dataclass(frozen=True)
 class GroupedMoves:
     """What becomes of many jobs of the dispatcher `holder` in the same way, at once.
@@ -90,12 +99,18 @@ class GroupedMoves:
     engine: AsyncEngine
     holder: UUID
     actor: str
-    submit: Group[int | None] = field(init=False)
-    take_back: Group[tuple[str | None]] = field(init=False)
+    submit: Group[bool] = field(init=False)
+    submit_shared: Group[bool] = field(init=False)
+    take_back: Group[TakenBack] = field(init=False)
     finish: Group[bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        groups = {"submit": self._submit, "take_back": self._take_back, "finish": self._finish}
+        groups = {
+            "submit": self._submit,
+            "submit_shared": self._submit_shared,
+            "take_back": self._take_back,
+            "finish": self._finish,
+        }
         for name, work in groups.items():
             object.__setattr__(self, name, Group(work))
 
@@ -106,21 +121,47 @@ class GroupedMoves:
 
     async def close(self) -> None:
         """Wait until all that was asked for is done."""
-        for group in (self.submit, self.take_back, self.finish):
+        for group in (self.submit, self.submit_shared, self.take_back, self.finish):
             await group.close()
 
-    async def _submit(self, job_ids: Sequence[int]) -> Mapping[int, int | None]:
-        return await transact(
-            self.engine, at_site.submit_all, job_ids, self.holder, actor=self.actor
-        )
+    async def _submit(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
+        """Whether each is at a site now: not one whose asset's share is to be opened first."""
 
-    async def _take_back(self, job_ids: Sequence[int]) -> Mapping[int, tuple[str | None]]:
-        """A tuple for each that was taken: that it awaits its outputs is None as well."""
-        taken = await transact(self.engine, at_site.take_back_all, job_ids, self.holder)
-        return {job_id: (trouble,) for job_id, trouble in taken.items()}
+        async def work(tx: AsyncConnection) -> Mapping[int, bool]:
+            await lock(tx, job_ids)
+            opening = await shares.opening_for(tx, job_ids)
+            others = [each for each in job_ids if each not in opening]
+            return {**dict.fromkeys(opening, False), **await self._queue(tx, others)}
+
+        return await transact(self.engine, work)
+
+    async def _submit_shared(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
+        return await transact(self.engine, self._queue, job_ids)
+
+    async def _queue(self, tx: AsyncConnection, job_ids: Sequence[int]) -> Mapping[int, bool]:
+        if not job_ids:
+            return {}
+        queued = await at_site.submit_all(tx, job_ids, self.holder, actor=self.actor)
+        return dict.fromkeys(queued, True)
+
+    async def _take_back(self, job_ids: Sequence[int]) -> Mapping[int, TakenBack]:
+        """Those that were taken; one with which nothing is left to do outside is done at once."""
+
+        async def work(tx: AsyncConnection) -> Mapping[int, TakenBack]:
+            taken = await at_site.take_back_all(tx, job_ids, self.holder)
+            here = [job_id for job_id, trouble in taken.items() if trouble == ""]
+            lacking = await may_lack_metadata(tx, here)
+            over = [job_id for job_id in here if job_id not in lacking]
+            done = await self._done(tx, over)
+            return {each: TakenBack(each in done, trouble) for each, trouble in taken.items()}
+
+        return await transact(self.engine, work)
 
     async def _finish(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
-        done, _ = await transact(
-            self.engine, verbs.finish_all, job_ids, actor=self.actor, guard=self.guard
-        )
-        return dict.fromkeys(done, True)
+        return dict.fromkeys(await transact(self.engine, self._done, job_ids), True)
+
+    async def _done(self, tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+        if not job_ids:
+            return []
+        done, _ = await verbs.finish_all(tx, job_ids, actor=self.actor, guard=self.guard)
+        return done

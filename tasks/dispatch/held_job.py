@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import TierError
 from tasks.dispatch.dispatcher import this_dispatcher
-from tasks.dispatch.groups import GroupedMoves
+from tasks.dispatch.groups import GroupedMoves, TakenBack
 from tasks.errors import AskedAPerson, FileError, Quarantined
 from track.commands import assets
 from track.jobs import verbs
@@ -88,13 +88,18 @@ class HeldJob:
             dispatcher_id=self.holder, entry=error.entry, actor=self.actor,
         )  # fmt: skip
 
-    async def submit(self) -> int | None:
-        """Queue it at the best open site; its attempt, or None when no site is open."""
-        return await self.moves.submit.ask(self.claim.job_id)
+    async def submit(self) -> bool:
+        """Queue it at the best open site, or put it off while none is open; False when its
+        asset's share is to be opened first, which is noted."""
+        return await self.moves.submit.ask(self.claim.job_id) is not False
 
-    async def take_back(self) -> tuple[str | None] | None:
-        """Take it for its last effects: how its outputs stand, by `retrieval`; None if it is
-        another's by now."""
+    async def submit_shared(self) -> None:
+        """The same once its share has been opened."""
+        await self.moves.submit_shared.ask(self.claim.job_id)
+
+    async def take_back(self) -> TakenBack | None:
+        """Take it for its last effects; it is done when there are none. None if it is another's
+        by now."""
         return await self.moves.take_back.ask(self.claim.job_id)
 
     @asynccontextmanager

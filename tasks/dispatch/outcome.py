@@ -16,18 +16,19 @@ POLL_S = 1.0
 
 
 async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
-    """Wait until a job came back with all its outputs, and take it: (True, None) then.
+    """Wait until a job came back with all its outputs, and take it: (True, None) when something
+    is left to do outside the database.
 
     Otherwise how the subflow ends: parked, to be tried again, failed with the reason; or None,
-    when another one has the job.
+    when the job is done, or another one has it.
     """
     state = await this_dispatcher().callbacks.await_end(job.claim.job_id)
     if state is not State.RETURNED:
         return False, await _ended(job, state)
     taken = await job.take_back()
-    if taken is None:
+    if taken is None or taken.done:
         return False, None
-    ending = await outputs_here(job, *taken)
+    ending = await outputs_here(job, taken.trouble)
     return ending is None, ending
 
 

@@ -19,18 +19,19 @@ MAX_LEFTOVERS = 200
 """Leftover shares that one look names."""
 
 AT_HAND = text("""
-    SELECT a.guid, a.size_mb + coalesce(p.size_mb, 0) AS mb
+    SELECT j.id, a.guid, a.size_mb + coalesce(p.size_mb, 0) AS mb
     FROM track.job j
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
     LEFT JOIN track.asset p ON p.guid = a.parent_guid
-    WHERE j.id = :job AND j.state = 'claimed' AND NOT (s.kind = 'module' AND s.run = 'clean')
+    WHERE j.id = ANY(:jobs) AND j.state = 'claimed' AND NOT (s.kind = 'module' AND s.run = 'clean')
       -- What has been at a site before may have failed since the share was gone all the same.
       AND (a.share_opened_at IS NULL
            OR EXISTS (SELECT 1 FROM track.attempt t WHERE t.job_id = j.id))
       AND EXISTS (SELECT 1 FROM track.job c JOIN track.stage cs ON cs.id = c.stage_id
                    WHERE c.asset_guid = a.guid AND c.state = 'done'
                      AND cs.kind = 'builtin' AND cs.run = 'create')
+    ORDER BY j.id
     FOR NO KEY UPDATE OF j
 """)
 
@@ -98,15 +99,16 @@ async def _note(tx: AsyncConnection, guid: str, **values: object) -> None:
     await tx.execute(update(asset).where(asset.c.guid == guid).values(**values))
 
 
-async def opening_for(tx: AsyncConnection, job_id: int) -> bool:
-    """Note that a stage about to start at a site has its asset's share opened, if it is to be.
+async def opening_for(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+    """Note of stages about to start at sites that their assets' shares are opened; those of which
+    they are to be.
 
     Only an asset that the archive knows has one, and a stage that cleans up needs none.
     """
-    row = (await tx.execute(AT_HAND, {"job": job_id})).one_or_none()
-    if row is not None:
+    rows = (await tx.execute(AT_HAND, {"jobs": sorted(job_ids)})).all()
+    for row in rows:
         await opening(tx, row.guid, row.mb)
-    return row is not None
+    return [row.id for row in rows]
 
 
 async def leftovers(tx: AsyncConnection, patience: timedelta) -> Sequence[Leftover]:

@@ -5,10 +5,10 @@ sheets are read and how often cannot matter. Only specimens feed labels: a label
 barcodes are its own first, then its specimens' first ones in the order of their guids.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,6 +102,33 @@ async def _feed_labels(
                 await change_with_children(tx, sheet.asset_guid, changes, actor=actor)
         except NoDocument:
             continue
+
+
+MAY_LACK = text("""
+    WITH mine AS (SELECT j.id, j.asset_guid AS guid FROM track.job j WHERE j.id = ANY(:jobs)),
+    sheets AS (
+        SELECT id, guid FROM mine
+        UNION
+        SELECT mine.id, other.asset_guid FROM mine
+        JOIN mos.member m ON m.asset_guid = mine.guid
+        JOIN mos.member other ON other.unique_label_id = m.unique_label_id
+    ),
+    kin AS (
+        SELECT id, guid FROM sheets
+        UNION
+        SELECT sheets.id, a.guid FROM sheets JOIN track.asset a ON a.parent_guid = sheets.guid
+    )
+    SELECT DISTINCT kin.id FROM kin JOIN metadata.document d ON d.asset_guid = kin.guid
+    WHERE d.revision > d.ars_revision
+""")
+
+
+async def may_lack_metadata(tx: AsyncConnection, job_ids: Collection[int]) -> set[int]:
+    """Those of these jobs after which the archive may lack metadata, of their asset or of what
+    `unpushed_relatives` names."""
+    if not job_ids:
+        return set()
+    return set((await tx.execute(MAY_LACK, {"jobs": sorted(job_ids)})).scalars())
 
 
 async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:

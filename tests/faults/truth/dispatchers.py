@@ -208,7 +208,7 @@ class Dispatching:
 
     async def _submit(self, found: Claim, mine: UUID) -> None:
         wanted = self.me.rng.choice(SITES)
-        await self.me.do("open its share", lambda tx: shares.opening_for(tx, found.job_id), 0.5)
+        await self.me.do("open its share", lambda tx: shares.opening_for(tx, [found.job_id]), 0.5)
         await self.me.do(
             f"queue {found.guid} {found.stage} at {wanted}, or where it is taken",
             lambda tx: self._queue(tx, found, wanted, mine),

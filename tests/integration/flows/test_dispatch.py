@@ -317,6 +317,10 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
             raise RuntimeError("the disk is full")
 
     monkeypatch.setattr("flows.module.push_changed", fragile)
+    await world.sql(
+        "INSERT INTO metadata.document (asset_guid, body, arrived, arrived_version)"
+        " SELECT guid, '{}', '{}', '3' FROM track.asset"
+    )
     assert (await run(world)).name == "Finished"
     assert sorted(broke) == ["g", "h"]
     assert await one(world, "SELECT count(*) FROM track.attempt") == 4

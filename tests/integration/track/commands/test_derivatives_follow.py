@@ -13,7 +13,7 @@ from tests.support.at_site import describe, until_blocked
 from tests.support.world import World, new
 from track.commands.results import apply_barcode, register_child
 from track.records.documents import read_document
-from track.records.mos import unpushed_relatives
+from track.records.mos import may_lack_metadata, unpushed_relatives
 from track.schema.database import transact
 
 PIPELINES: list[dict[str, Any]] = [
@@ -97,3 +97,35 @@ async def test_what_the_archive_knows_of_and_lacks_is_to_be_pushed(world: World)
     assert await to_push() == ["label", "label_72"]
     await world.sql("UPDATE track.job SET state = 'claimed' WHERE asset_guid = 'label_72'")
     assert await to_push() == ["label"], "its creation is under way and brings it"
+
+
+OURS = ("specimen", "label_72")
+
+
+@pytest.mark.parametrize(
+    ("changed", "concerned"),
+    [
+        ("specimen", {"specimen"}),
+        ("specimen_72", {"specimen"}),
+        ("label", {"specimen"}),
+        ("label_72", {"specimen", "label_72"}),
+        ("other", set()),
+    ],
+)
+async def test_it_is_known_after_which_jobs_the_archive_may_lack_metadata(
+    world: World, changed: str, concerned: set[str]
+) -> None:
+    for guid, codes_ in {"label": LABEL, "specimen": SPECIMEN}.items():
+        await read(world, guid, codes_)
+        await transact(world.engine, derive, guid)
+    await world.register(new("other"))
+    await describe(world, "other")
+    await world.sql("UPDATE metadata.document SET ars_revision = revision")
+    rows = await world.rows("SELECT asset_guid, min(id) AS id FROM track.job GROUP BY 1")
+    ids = {row["id"]: row["asset_guid"] for row in rows if row["asset_guid"] in OURS}
+    assert await transact(world.engine, may_lack_metadata, ids) == set()
+    await world.sql(
+        "UPDATE metadata.document SET ars_revision = 0 WHERE asset_guid = :guid", guid=changed
+    )
+    found = {ids[job_id] for job_id in await transact(world.engine, may_lack_metadata, ids)}
+    assert found == concerned
