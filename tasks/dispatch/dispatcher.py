@@ -25,6 +25,7 @@ from schemas.pace import Pace
 from tasks.dispatch.cancellation import Cancellations
 from tasks.dispatch.groups import GroupedMoves
 from tasks.dispatch.runs import Runs
+from tasks.dispatch.spacing import Spacing
 from tasks.dispatch.waiting import EventWaiter
 from tasks.files.recent_listing import RecentListing
 from track.commands import operations
@@ -81,6 +82,7 @@ class Dispatcher:
     _open: dict[int, asyncio.Task[object]] = field(default_factory=dict)
     _broken: dict[int, str] = field(default_factory=dict)
     _notified: asyncio.Event = field(default_factory=asyncio.Event)
+    _looks: Spacing = field(default_factory=Spacing)
     _last_move: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -113,8 +115,10 @@ class Dispatcher:
         and hands over then; one that never comes to that, after `STRETCH` times its share.
         """
         while self.runs.made < self.pace.subflows * STRETCH:
+            await self._looks.wait()
             self._notified.clear()
-            taken = await self._take()
+            with self._looks.look():
+                taken = await self._take()
             for found in taken:
                 yield found
             if taken:

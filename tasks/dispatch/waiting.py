@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import WebSocketException
 
 from schemas.events import resource_id
+from tasks.dispatch.spacing import Spacing
 from track.jobs.outputs import standing_at_sites
 from track.records.wake import SESSION_CHANNEL
 from track.schema.database import transact
@@ -107,12 +108,13 @@ class EventWaiter:
 
         However often is asked meanwhile: it is in a burst that events get lost.
         """
-        clock = asyncio.get_running_loop().time
+        clock, looks = asyncio.get_running_loop().time, Spacing()
         due = clock() + self._recheck_s
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._wanted.wait()
+            await looks.wait()
             ids = self._asked & self._waiting.keys()
             if clock() >= due:
                 ids, due = set(self._waiting), clock() + self._recheck_s
@@ -120,7 +122,9 @@ class EventWaiter:
             self._asked = set()
             try:
                 if ids:
-                    self._resolve(await transact(self._engine, standing_at_sites, ids))
+                    with looks.look():
+                        states = await transact(self._engine, standing_at_sites, ids)
+                    self._resolve(states)
             except SQLAlchemyError as error:
                 log.warning("waiting jobs cannot be read, they are read again soon: %s", error)
                 await asyncio.sleep(RECONNECT_S)
