@@ -46,7 +46,7 @@ class EventWaiter:
         self._notify = notify
         self._waiting: dict[int, asyncio.Future[State | None]] = {}
         self._asked: set[int] = set()
-        self._parked = False
+        self._parked = self._hears = False
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -156,22 +156,38 @@ class EventWaiter:
 
     async def _hear_database(self) -> None:
         """Receive the database's notices of the session for as long as the dispatcher lives."""
-        mine = str(self._session_id)
         while True:
             try:
                 async with aclosing(notices(self._engine.url, SESSION_CHANNEL, POLL_S)) as found:
                     async for payload in found:
-                        if payload in (mine, ""):
-                            self._asked.update(self._waiting)
-                            self._wanted.set()
-                            self._notify()
+                        self._hears = True
+                        if payload is not None:
+                            self._noticed(payload)
             except (psycopg.Error, OSError) as error:
                 log.info("the database notifies of nothing (%s); it is read meanwhile", error)
+            self._hears = False
             await asyncio.sleep(RECONNECT_S)
 
+    def _noticed(self, payload: str) -> None:
+        """Read the jobs that a notice names; look for work, if it names any that nobody awaits.
+
+        One that names none is of very many; the empty one comes first, of all before it.
+        """
+        session, *names = payload.split() or [str(self._session_id)]
+        if session != str(self._session_id):
+            return
+        jobs = {int(name) for name in names} or set(self._waiting)
+        awaited = jobs & self._waiting.keys()
+        if awaited:
+            self._asked |= awaited
+            self._wanted.set()
+        if not names or awaited != jobs:
+            self._notify()
+
     def _received(self, payload: dict[str, object]) -> None:
+        """What is not awaited the database has told of already, unless it is not heard."""
         job_id = payload.get("job")
         if isinstance(job_id, int) and job_id in self._waiting:
             self._ask(job_id)
-        else:
+        elif not (isinstance(job_id, int) and self._hears):
             self._notify()

@@ -1,7 +1,7 @@
 """Waking: a session with work and nobody at it asks, once, for a dispatcher.
 
 Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction; the event for
-Prefect is put into the outbox with it, and the dispatcher that is at the session is notified.
+Prefect is put into the outbox with it, and the dispatcher that is at the session is notified of it.
 A job that may run only later asks for nobody yet: its
 time is noted, and `track.jobs.parking` asks then. The session row is locked before leases are
 read, and parking updates that row when it gives up its lease, so the two cannot miss each other.
@@ -14,17 +14,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
-ASK_FOR_JOBS = text("""
+SESSION_CHANNEL = "refinery_session"
+"""Where dispatchers listen: a session's id, and those of its jobs unless they are very many."""
+
+MAX_NAMED = 300
+"""Jobs that one notice names: PostgreSQL takes less than 8,000 bytes of it."""
+
+ASK_FOR_JOBS = text(f"""
     SELECT track.ask_for_dispatchers(array_agg(mine.id), array_agg(mine.due)) FROM (
         SELECT j.session_id AS id,
                min(CASE WHEN j.state = 'ready' THEN j.available_at ELSE now() END) AS due,
-               pg_notify('refinery_session', j.session_id::text) AS notified
+               pg_notify('{SESSION_CHANNEL}', concat_ws(' ', j.session_id,
+                   CASE WHEN count(*) <= {MAX_NAMED} THEN string_agg(j.id::text, ' ') END
+               )) AS notified
           FROM track.job j WHERE j.id = ANY(:jobs) GROUP BY j.session_id) mine
 """)
-
-
-SESSION_CHANNEL = "refinery_session"
-"""Where dispatchers listen for their session's id."""
 
 
 async def notify_driver(tx: AsyncConnection, site: str) -> None:

@@ -1,11 +1,12 @@
 """Waiting for a site's word when events do not come, and when the database stumbles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc import protocol
@@ -16,6 +17,7 @@ from tests.support.callbacks import until
 from tests.support.serving import free_port
 from tests.support.world import World, new
 from track.jobs import verbs
+from track.records.wake import ASK_FOR_JOBS, MAX_NAMED, wake
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -49,8 +51,10 @@ async def world(silence: None, engine: AsyncEngine) -> World:
 
 
 @asynccontextmanager
-async def listening(world: World, recheck_s: float) -> AsyncIterator[EventWaiter]:
-    callbacks = EventWaiter(world.engine, world.session_id, recheck_s, lambda: None)
+async def listening(
+    world: World, recheck_s: float, notify: Callable[[], None] = lambda: None
+) -> AsyncIterator[EventWaiter]:
+    callbacks = EventWaiter(world.engine, world.session_id, recheck_s, notify)
     callbacks.start()
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -91,6 +95,51 @@ async def test_a_callback_is_heard_of_from_the_database_while_prefect_is_away(
         # Once it listens, which takes a moment, what came before is read; what comes then, too.
         await come_back(world, "g")
         assert await waiting == State.RETURNED
+
+
+async def test_of_an_awaited_job_nobody_looks_for_other_work(world: World) -> None:
+    asked: list[str] = []
+    async with listening(world, HOUR_S, lambda: asked.append("look")) as callbacks:
+
+        async def hears() -> bool:
+            return asked == ["look"]  # what came before it listened
+
+        await until(hears)
+        waiting = asyncio.create_task(callbacks.await_end(await world.job_id("g", "load")))
+        while not callbacks.waiting:
+            await asyncio.sleep(0)
+        await come_back(world, "g")
+        assert await waiting == State.RETURNED
+        assert asked == ["look"]
+        await come_back(world, "h")  # whom nobody awaits
+
+        async def looks() -> bool:
+            return asked == ["look", "look"]
+
+        await until(looks)
+
+
+async def test_one_notice_of_very_many_jobs_has_all_that_are_awaited_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ASK_FOR_JOBS.text.replace(f"<= {MAX_NAMED} ", "<= 1 ")
+    assert few != ASK_FOR_JOBS.text
+    monkeypatch.setattr("track.records.wake.ASK_FOR_JOBS", text(few))
+    asked: list[str] = []
+    jobs = [await world.job_id(guid, "load") for guid in "gh"]
+    async with listening(world, HOUR_S, lambda: asked.append("look")) as callbacks:
+
+        async def hears() -> bool:
+            return bool(asked)
+
+        await until(hears)
+        waiting = [asyncio.create_task(callbacks.await_end(each)) for each in jobs]
+        while callbacks.waiting < len(jobs):
+            await asyncio.sleep(0)
+        await world.sql("UPDATE track.job SET state = 'returned'")
+        await transact(world.engine, wake, jobs)
+        assert await asyncio.gather(*waiting) == [State.RETURNED, State.RETURNED]
+        assert len(asked) > 1
 
 
 async def test_a_listener_that_the_database_cut_off_listens_again(
