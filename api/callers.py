@@ -37,7 +37,7 @@ def unauthorised(why: str) -> HTTPException:
     return HTTPException(401, why, {"WWW-Authenticate": "Bearer"})
 
 
-def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> RunnerCaller:
+async def attempt_caller(attempt_id: AttemptId, shown: Shown, here: Here) -> RunnerCaller:
     """The attempt that calls its own path; 401 without its token, 403 with another's."""
     if shown is None:
         raise unauthorised("show the attempt's token as `Authorization: Bearer …`")

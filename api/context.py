@@ -85,7 +85,7 @@ class Context:
             self.announcer.notify()
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 

@@ -28,10 +28,9 @@ from track.jobs.attempts import (
     Attempt,
     LockedAttempt,
     close_attempt,
-    grant_start,
     note_first_id,
 )
-from track.jobs.moves import Guard, move
+from track.jobs.moves import NOW, Guard, move
 from track.jobs.resolve import downstream, resolve
 from track.jobs.verbs import apply_rules, end, mark_returned, try_again
 from track.records.inbox import Received, applied, receive
@@ -169,9 +168,10 @@ async def let_start(
     tx: AsyncConnection, of: LockedAttempt, native_id: str, nonce: str | None
 ) -> None:
     """Let a job run from now on; a script, which has no nonce, clears what it warned of."""
-    await grant_start(tx, of.attempt.id, native_id, nonce)
+    granted = {"started_by": native_id, "nonce": nonce, "started_at": NOW}
     values: dict[str, Any] = {"warning": None} if nonce is None else {}
-    await _move(tx, of, State.RUNNING, why=f"started by {native_id}", **values)
+    why = f"started by {native_id}"
+    await _move(tx, of, State.RUNNING, why=why, of_attempt=granted, **values)
 
 
 async def bring_result(
@@ -187,10 +187,11 @@ async def bring_result(
         why = f"its result cannot be taken: {error}"
         await end_without_result(tx, of, Ending("failed", why, final=True, usage=result.usage))
         return
-    await _close(tx, of, "done", result.usage, result=kept)
+    ended = {"outcome": "done", "finished_at": NOW, "closed_at": NOW, "result": kept}
+    ended |= _spent(result.usage)
     warning = "; ".join(done.warnings) or None
-    await _move(tx, of, State.RETURNED, details=result.details, warning=warning)
-    await wake(tx, [of.attempt.job_id])
+    back = {"details": result.details, "warning": warning}
+    await _move(tx, of, State.RETURNED, of_attempt=ended, **back)
     if of.lacked and of.module:
         await forget_lacks(tx, of.attempt.site, actor=of.attempt.actor, run=of.module)
 
@@ -313,5 +314,9 @@ async def _move(tx: AsyncConnection, of: LockedAttempt, new: State, **values: An
 async def _close(
     tx: AsyncConnection, of: LockedAttempt, outcome: str, usage: Usage | None = None, **values: Any
 ) -> None:
-    spent = {} if usage is None else usage.model_dump()
-    await close_attempt(tx, of.attempt.id, outcome, finished_at=func.now(), **spent, **values)
+    values |= _spent(usage)
+    await close_attempt(tx, of.attempt.id, outcome, finished_at=func.now(), **values)
+
+
+def _spent(usage: Usage | None) -> dict[str, Any]:
+    return {} if usage is None else usage.model_dump()

@@ -179,14 +179,6 @@ async def lock_attempt(tx: AsyncConnection, attempt_id: int) -> LockedAttempt | 
     )
 
 
-async def grant_start(
-    tx: AsyncConnection, attempt_id: int, native_id: str, nonce: str | None
-) -> None:
-    """Note the native job that an attempt's start is granted to."""
-    row = {"started_by": native_id, "nonce": nonce, "started_at": func.now()}
-    await tx.execute(update(attempt).where(attempt.c.id == attempt_id).values(row))
-
-
 async def note_native_id(tx: AsyncConnection, of: LockedAttempt, native_id: str) -> None:
     """Note the scheduler's id of an attempt and that it was submitted, unless both are known."""
     known = {

@@ -8,19 +8,31 @@ but for the state a job is made with: `waiting`, or, where a newcomer's stage ne
 first row's `old` says which it was, and the asset's own row when.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ClauseElement, Select, Text, bindparam, func, insert, select, text, update
+from sqlalchemy import (
+    CTE,
+    ClauseElement,
+    Select,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.edges import EDGES
+from track.records.wake import asking
 from track.schema.arrays import any_bound
 from track.schema.states import MOVES, State
-from track.schema.tables import asset, history, job
+from track.schema.tables import asset, attempt, history, job
 
 
 class IllegalMove(Exception):
@@ -47,6 +59,11 @@ class Guard:
 
 
 ANYBODY = Guard()
+NOTHING: Mapping[str, Any] = {}
+
+
+NOW: Any = func.now()
+"""As a value of `of_attempt`: the time of the move."""
 
 
 async def move(
@@ -58,9 +75,10 @@ async def move(
     actor: str,
     why: str = "",
     guard: Guard = ANYBODY,
+    of_attempt: Mapping[str, Any] = NOTHING,
     **values: Any,
 ) -> None:
-    """Move one job; `values` are further columns of the same row.
+    """Move one job; `values` are further columns of the same row, `of_attempt` of its attempt's.
 
     Raises IllegalMove for a move that the table lacks, StaleMove when the job is not there any
     more; that too when it is guarded and has been moved where no such move begins: whoever held
@@ -68,7 +86,8 @@ async def move(
     """
     if guard != ANYBODY and new not in MOVES[expected]:
         raise StaleMove(f"job {job_id} is {expected}, held by nobody; wanted {new}")
-    moved = await move_all(tx, [job_id], expected, new, actor=actor, why=why, guard=guard, **values)
+    by: dict[str, Any] = {"actor": actor, "why": why, "guard": guard, "of_attempt": of_attempt}
+    moved = await move_all(tx, [job_id], expected, new, **by, **values)
     if moved != [job_id]:
         raise StaleMove(f"job {job_id} is not {expected} and held by the caller; wanted {new}")
 
@@ -82,11 +101,13 @@ async def move_all(
     actor: str,
     why: str = "",
     guard: Guard = ANYBODY,
+    of_attempt: Mapping[str, Any] = NOTHING,
     **values: Any,
 ) -> list[int]:
     """Move those of `job_ids` that are still `expected`; the ids moved, in order.
 
-    A dispatcher no longer holds a job that moved, unless `dispatcher_id` is given.
+    A dispatcher no longer holds a job that moved, unless `dispatcher_id` is given. For one that
+    came back a dispatcher is asked for. `of_attempt` is written of attempts that are not closed.
     """
     if new not in MOVES[expected]:
         raise IllegalMove(f"{expected} → {new} (jobs {list(job_ids)[:5]})")
@@ -96,34 +117,48 @@ async def move_all(
     entry = {"actor": actor, "what": "job.state", "old": expected, "new": new, "why": why}
     held = guard.fields()
     bound = {"ids": list(job_ids)} | entry | {f"held_{name}": held[name] for name in held}
+    noted = {name: value is NOW for name, value in of_attempt.items()}
+    bound |= {f"attempt_{name}": of_attempt[name] for name, is_now in noted.items() if not is_now}
+    shape = _Shape(tuple(held), new, tuple(noted.items()))
     # Writing a statement costs as much as running it; one that holds SQL is written each time.
-    waits = new == State.WAITING
     if any(isinstance(value, ClauseElement) for value in row.values()):
-        statement = _moving(row, held, waits=waits)
+        statement = _moving(row, shape)
     else:
-        statement = _known_moving(tuple(row), tuple(held), waits=waits)
+        statement = _known_moving(tuple(row), shape)
         bound |= {f"new_{name}": value for name, value in row.items()}
     return list((await tx.execute(statement, bound)).scalars())
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What tells one statement that moves from another, besides the columns of the job.
+
+    `noted` are the columns of the attempt, and whether each gets the time.
+    """
+
+    guards: tuple[str, ...]
+    new: State
+    noted: tuple[tuple[str, bool], ...]
+
+
 @lru_cache(maxsize=256)
-def _known_moving(columns: tuple[str, ...], guards: tuple[str, ...], *, waits: bool) -> Select[Any]:
-    return _moving({name: bindparam(f"new_{name}") for name in columns}, guards, waits=waits)
+def _known_moving(columns: tuple[str, ...], shape: _Shape) -> Select[Any]:
+    return _moving({name: bindparam(f"new_{name}") for name in columns}, shape)
 
 
 PRIORITY = select(asset.c.priority).where(asset.c.guid == job.c.asset_guid).scalar_subquery()
 """Of a job that waits again: while it had ended its asset's may have changed."""
 
 
-def _moving(row: Mapping[str, Any], guards: Iterable[str], *, waits: bool) -> Select[Any]:
+def _moving(row: Mapping[str, Any], shape: _Shape) -> Select[Any]:
     """The move and one history row per moved job in one statement. It is the hottest of all."""
     moved = (
         update(job)
         .where(any_bound(job.c.id, "ids"), job.c.state == bindparam("old"))
-        .where(*(job.c[name] == bindparam(f"held_{name}") for name in guards))
+        .where(*(job.c[name] == bindparam(f"held_{name}") for name in shape.guards))
         .values(state=bindparam("new"), updated_at=func.now(), held=False, **row)
-        .values({"priority": PRIORITY} if waits else {})
-        .returning(job.c.id, job.c.session_id, job.c.asset_guid, job.c.attempt_id)
+        .values({"priority": PRIORITY} if shape.new == State.WAITING else {})
+        .returning(*(job.c[name] for name in ("id", "session_id", "asset_guid", "attempt_id")))
         .cte("moved")
     )
     columns = {
@@ -135,7 +170,16 @@ def _moving(row: Mapping[str, Any], guards: Iterable[str], *, waits: bool) -> Se
     }
     source = select(*columns.values()).order_by(moved.c.id)
     written = insert(history).from_select([*columns], source).returning(history.c.id)
-    return select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
+    found = select(moved.c.id).add_cte(written.cte("remembered")).order_by(moved.c.id)
+    if shape.noted:
+        found = found.add_cte(_of_attempt(moved, shape))
+    return found.add_columns(asking(moved)) if shape.new == State.RETURNED else found
+
+
+def _of_attempt(moved: CTE, shape: _Shape) -> CTE:
+    mine = (attempt.c.id == moved.c.attempt_id) & attempt.c.closed_at.is_(None)
+    values = {name: NOW if now else bindparam(f"attempt_{name}") for name, now in shape.noted}
+    return update(attempt).where(mine).values(values).returning(attempt.c.id).cte("noted")
 
 
 LOCK = text("""

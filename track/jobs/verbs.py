@@ -135,7 +135,6 @@ async def mark_returned(tx: AsyncConnection, job_id: int, *, attempt_id: int, ac
     now = await locked_job(tx, job_id)
     guard = Guard(attempt_id=attempt_id)
     await move(tx, job_id, now.state, State.RETURNED, actor=actor, guard=guard)
-    await wake(tx, [job_id])
 
 
 async def finish(
@@ -277,7 +276,7 @@ async def end(
     actor: str,
     why: str,
     guard: Guard = ANYBODY,
-    **values: object,
+    **values: Any,
 ) -> State:
     """Move a job to failed or cancelled; its asset no longer counts as in flight.
 
@@ -293,7 +292,7 @@ async def end(
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
     now = await locked_job(tx, job_id)
-    fresh = FRESH | {"available_at": func.now(), "pauses": 0}
+    fresh: dict[str, Any] = FRESH | {"available_at": func.now(), "pauses": 0}
     await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
     undone = await undo_downstream(tx, [job_id], actor=actor)
     await reopen(tx, [job_id, *undone])

@@ -8,9 +8,10 @@ read, and parking updates that row when it gives up its lease, so the two cannot
 """
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import CTE, ScalarSelect, Text, cast, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
@@ -43,6 +44,21 @@ async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:
     """
     jobs = list(job_ids)
     return list((await tx.execute(ASK_FOR_JOBS, {"jobs": jobs})).scalars()) if jobs else []
+
+
+def asking(jobs: CTE) -> ScalarSelect[int]:
+    """The same in the statement that moves these jobs, for which there is something to do now.
+
+    How many dispatchers were asked for; nobody is asked unless that is read.
+    """
+    session_id = jobs.c.session_id
+    notified = func.pg_notify(SESSION_CHANNEL, cast(session_id, Text))
+    mine = select(session_id.label("id"), notified)
+    sessions = mine.group_by(session_id).subquery("mine")
+    wanted = func.array_agg(sessions.c.id)
+    nothing_later: Any = literal_column("'{}'")
+    asked = select(func.track.ask_for_dispatchers(wanted, nothing_later).label("id"))
+    return select(func.count()).select_from(asked.subquery("asked")).scalar_subquery()
 
 
 async def wake_session(tx: AsyncConnection, session_id: UUID) -> bool:
