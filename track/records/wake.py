@@ -2,16 +2,16 @@
 
 Whatever leaves a job `ready` or `returned` calls `wake` in its own transaction; the event for
 Prefect is put into the outbox with it, and the dispatcher that is at the session is notified of it.
-A job that may run only later asks for nobody yet: its
-time is noted, and `track.jobs.parking` asks then. The session row is locked before leases are
-read, and parking updates that row when it gives up its lease, so the two cannot miss each other.
+A job that may run only later asks for nobody yet: its time is noted, and `track.jobs.parking` asks
+then. The session row is locked before leases are read, and parking updates that row when it gives
+up its lease, so the two cannot miss each other.
 """
 
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ScalarSelect, Text, cast, func, literal_column, select, text
+from sqlalchemy import CTE, ScalarSelect, Text, case, cast, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 ASK = text("SELECT track.ask_for_dispatchers(:sessions, '{}')")
@@ -52,7 +52,8 @@ def asking(jobs: CTE) -> ScalarSelect[int]:
     How many dispatchers were asked for; nobody is asked unless that is read.
     """
     session_id = jobs.c.session_id
-    notified = func.pg_notify(SESSION_CHANNEL, cast(session_id, Text))
+    names = case((func.count() <= MAX_NAMED, func.string_agg(cast(jobs.c.id, Text), " ")))
+    notified = func.pg_notify(SESSION_CHANNEL, func.concat_ws(" ", session_id, names))
     mine = select(session_id.label("id"), notified)
     sessions = mine.group_by(session_id).subquery("mine")
     wanted = func.array_agg(sessions.c.id)
