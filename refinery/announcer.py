@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import psycopg
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.backoff import Backoff
+from tasks.background import keep
 from track.commands.healing import abandoned, request_dispatcher
 from track.jobs.parking import wake_due
 from track.records import outbox
@@ -207,10 +209,8 @@ async def watch_leases(engine: AsyncEngine) -> None:
 async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Announcer]:
     """A running announcer, and the watch over dispatchers' leases."""
     announcer = Announcer(engine, events_url)
-    task = asyncio.create_task(announcer.run(), name="announcer")
-    task.add_done_callback(_report)
-    leases = asyncio.create_task(watch_leases(engine), name="leases")
-    leases.add_done_callback(_report)
+    task = keep(announcer.run, "the announcer")
+    leases = keep(partial(watch_leases, engine), "the watch over leases")
     try:
         yield announcer
     finally:
@@ -219,9 +219,3 @@ async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Anno
         await asyncio.wait([task, leases], timeout=STOPPING_S)
         task.cancel()
         await asyncio.wait([task], timeout=STOPPING_S)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Log it when one of them ends of itself, which it never should."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s has ended: what it does waits", task.get_name(), exc_info=error)

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -37,6 +38,7 @@ from refinery import connections, state
 from refinery.addresses import LOOPBACK, of_running
 from refinery.services import log_to_stderr
 from refinery.settings import Settings
+from tasks.background import keep
 
 health = APIRouter()
 
@@ -86,7 +88,7 @@ async def _lifespan(world: World) -> AsyncIterator[None]:
             await world.tokens.load(db)
             await seed.seed(db, world.config)
         if world.config.tick_seconds > 0:
-            job = asyncio.create_task(erda.run_forever(world))
+            job = keep(partial(erda.run_forever, world), "the ERDA job")
         yield
     finally:
         if job is not None:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from refinery.postgres_home import Account
 from refinery.processes import ProcessId, end, identify, send
 from refinery.waiting import Waiting
 from schemas.backoff import Backoff
+from tasks.background import keep
 
 PAUSES = Backoff(0.5, 30.0)
 SETTLED_S = 60.0  # a service that lived this long starts again with the shortest pause
@@ -82,7 +84,7 @@ class Supervisor:
         running = self._running[service.name] = Running(service, process)
         self._report()
         await self._serving(service, process)
-        running.watcher = asyncio.create_task(self._watch(running), name=f"watch {service.name}")
+        running.watcher = keep(partial(self._watch, running), f"the watch over {service.name}")
 
     async def run(self, service: Service) -> None:
         """Run a service that ends by itself. Raises ServiceError unless it ends well."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -22,6 +23,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.background import begin, keep
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ class Cancellations:
     def start(self) -> None:
         """Begin to ask."""
         if self._parent is not None:
-            self._watching = asyncio.create_task(self._watch(self._parent), name="cancellations")
+            self._watching = keep(partial(self._watch, self._parent), "the look for cancelled runs")
 
     async def stop(self) -> None:
         """Ask no more. A dispatcher that is cancelled itself gives its jobs back instead."""
@@ -78,7 +81,7 @@ class Cancellations:
             return
         for run in runs:
             if run.id not in self._seen:
-                self._seen[run.id] = asyncio.create_task(self._end(client, run))
+                self._seen[run.id] = begin(self._end(client, run), f"the end of {run.name}")
 
     async def _end(self, client: PrefectClient, run: FlowRun) -> None:
         """End a cancelled run's jobs, then the run."""

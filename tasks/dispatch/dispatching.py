@@ -15,6 +15,7 @@ from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from blocks.tier import OpenTier
 from schemas.pace import Pace
+from tasks.background import begin
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
 from track.jobs.leases import TTL_S, Lease, SilentHolder
 from track.jobs.parking import wake_or_park
@@ -55,7 +56,7 @@ async def dispatching(
 @asynccontextmanager
 async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator[None]:
     mine = asyncio.current_task()
-    watch = asyncio.create_task(_cancel_when(lost, dispatcher, mine))
+    watch = begin(_cancel_when(lost, dispatcher, mine), "the watch over the lease")
     token = CURRENT.set(dispatcher)
     await transact(
         dispatcher.engine,

@@ -17,9 +17,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.events import emit_event
 from prefect.exceptions import PrefectException
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import ASSET_FINALISED, SESSION_FINISHED, asset_event, session_event
+from tasks.background import keep
 from tasks.dispatch.dispatcher import Dispatcher
 from tasks.dispatch.session_page import session_page
 from track.jobs.claims import Claim
@@ -77,7 +79,7 @@ class SessionReport:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SessionReport":
-        self._task = asyncio.create_task(self._keep())
+        self._task = keep(self._keep, "the session's table")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,12 +96,12 @@ class SessionReport:
 
     async def show(self) -> None:
         """Write the table, or the numbers, when they differ from what was written last."""
-        content = await transact(self._dispatcher.engine, self._content)
-        if content == self._shown:
-            return
         try:
+            content = await transact(self._dispatcher.engine, self._content)
+            if content == self._shown:
+                return
             await self._write(*content)
-        except (httpx.HTTPError, PrefectException) as error:
+        except (httpx.HTTPError, PrefectException, SQLAlchemyError) as error:
             log.info("the session's table could not be written: %s", error)
             return
         self._shown = content

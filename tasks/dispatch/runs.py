@@ -11,6 +11,7 @@ import logging
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -21,10 +22,12 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, FlowRunCreate, LogCreate
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Running, to_state_create
 
 from schemas.backoff import Backoff
 from schemas.pace import Pace
+from tasks.background import keep
 from tasks.dispatch.waves import Unshown, Wave, Work
 from track.jobs.claims import Claim
 
@@ -48,8 +51,16 @@ MAX_LOGS = 20
 MAX_TRIES = 10
 """Answers of a Prefect that breaks on a request, until it is spared that one."""
 
-PASSING = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
-"""Answers that blame the client for something that passes."""
+PASSING = frozenset(
+    {
+        httpx.codes.REQUEST_TIMEOUT,
+        httpx.codes.TOO_MANY_REQUESTS,
+        httpx.codes.BAD_GATEWAY,
+        httpx.codes.SERVICE_UNAVAILABLE,
+        httpx.codes.GATEWAY_TIMEOUT,
+    }
+)
+"""Answers of a Prefect that is busy, or of what stands before one that is away: it passes."""
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +78,9 @@ class Runs:
         self._begun: list[Work] = []
         self._unshown = Unshown()
         self._again: deque[Wave] = deque()
+        self._at: set[Wave] = set()
         self._wanted = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
         self._cost_s = FIRST_COST_S
         self._flows: dict[str, UUID] = {}
         self._parents: dict[tuple[str, str], UUID] = {}
@@ -78,7 +90,7 @@ class Runs:
         """Begin to make runs."""
         if self._parent is not None:
             width = range(self._pace.runs_at_once)
-            self._workers = [asyncio.create_task(self._make(), name="runs") for _ in width]
+            self._workers = [keep(self._make, "the making of runs") for _ in width]
 
     def add(self, claim: Claim, flow: Flow[..., Any], task: asyncio.Task[Any]) -> None:
         """Have a work shown that has just begun."""
@@ -89,15 +101,22 @@ class Runs:
 
     async def close(self) -> None:
         """Show what is left, for a while; all works are over."""
-        self._closing = True
+        self._closing.set()
         self._queue_begun()
         if self._workers:
             _, late = await asyncio.wait(self._workers, timeout=CLOSE_S)
+            if late:
+                log.warning("Prefect is too slow or away: %s", self._left())
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-            if late:
-                log.warning("Prefect is too slow: of %d jobs no run is shown", len(self._unshown))
+
+    def _left(self) -> str:
+        """What Prefect has yet to hear of."""
+        waves = [*self._at, *self._again]
+        shown = sum(len(wave.works) for wave in waves if wave.run is not None)
+        unshown = len(self._unshown) + sum(len(wave.works) for wave in waves) - shown
+        return f"of {unshown} jobs no run is shown, of {shown} not how they ended"
 
     def _queue_begun(self) -> None:
         for work in self._begun:
@@ -124,16 +143,23 @@ class Runs:
         return wave
 
     async def _make(self) -> None:
-        async with get_client() as client:
-            while True:
-                wave = self._next()
-                if wave is not None:
-                    await self._show_in_the_end(client, wave)
-                elif self._closing:
-                    return
-                else:
-                    self._wanted.clear()
-                    await self._wanted.wait()
+        # The client's own patience would outlast ours, and does not know when we close.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            async with get_client() as client:
+                await self._make_with(client)
+
+    async def _make_with(self, client: PrefectClient) -> None:
+        while True:
+            wave = self._next()
+            if wave is not None:
+                self._at.add(wave)
+                await self._show_in_the_end(client, wave)
+                self._at.discard(wave)
+            elif self._closing.is_set():
+                return
+            else:
+                self._wanted.clear()
+                await self._wanted.wait()
 
     async def _show_in_the_end(self, client: PrefectClient, wave: Wave) -> None:
         """Show it, however long Prefect is away; what it refuses is not asked for again."""
@@ -148,7 +174,17 @@ class Runs:
                     log.warning("%s is not shown, Prefect refuses it: %s", wave.name, error)
                     return
                 log.info("%s cannot be shown yet: %s", wave.name, error)
-                await asyncio.sleep(AWAY.pause_s(times))
+            except Exception:  # no other wave has to stay unshown for it
+                log.exception("%s is not shown", wave.name)
+                return
+            await self._pause(AWAY.pause_s(times))
+
+    async def _pause(self, longest_s: float) -> None:
+        """Wait before Prefect is asked again; no longer than at first, once all work is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._closing.wait()
+                await asyncio.sleep(AWAY.first_s)
 
     async def _show(self, client: PrefectClient, wave: Wave) -> None:
         """Make a wave's run, as it stands now, or end the one that it has."""
@@ -210,14 +246,16 @@ class Runs:
 
 
 def _answered(error: Exception) -> bool:
-    """Whether Prefect answered at all."""
-    return isinstance(error, httpx.HTTPStatusError | ObjectNotFound)
+    """Whether Prefect itself answered."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code not in PASSING
+    return isinstance(error, ObjectNotFound)
 
 
 def _refused(error: Exception) -> bool:
     """Whether it answered that it never will: the run was deleted, or is none that it knows."""
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.is_client_error and error.response.status_code not in PASSING
+        return error.response.is_client_error and _answered(error)
     return isinstance(error, ObjectNotFound)
 
 

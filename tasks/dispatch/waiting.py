@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import WebSocketException
 
 from schemas.events import resource_id
+from tasks.background import keep
 from tasks.dispatch.spacing import Spacing
 from track.jobs.outputs import standing_at_sites
 from track.records.wake import SESSION_CHANNEL
@@ -52,8 +53,11 @@ class EventWaiter:
 
     def start(self) -> None:
         """Begin to listen and to read."""
-        works = (self._listen(), self._hear_database(), self._read())
-        self._tasks = [asyncio.create_task(work) for work in works]
+        self._tasks = [
+            keep(self._listen, "the listening to events"),
+            keep(self._hear_database, "the listening to the database"),
+            keep(self._read, "the reading of waiting jobs"),
+        ]
 
     async def stop(self) -> None:
         """Stop; whoever still waits gets None."""

@@ -28,7 +28,7 @@ MAY_IMPORT = {
 FROM_HPC_TO_API = {"hpc.callers", "hpc.protocol", "hpc.tokens"}
 BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
-    "tasks": ("errors", "files", "dispatch", ("intake", "archive"), "upkeep"),
+    "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
         ("runner", "scheduler", "transport", "tokens"), ("remote", "ends", "runner_archive"),
         "callers", "protocol", "sites",

@@ -154,12 +154,13 @@ class Lease:
             connection.execute(CLEAR_WAKE, row)
 
     def _renew(self, lost: Callable[[], None]) -> None:
-        while not self._stop.wait(RENEW_S):
-            if not self._prolong():
-                if not self._stop.is_set():
-                    self._lost.set()
-                    lost()
-                return
+        try:
+            while not self._stop.wait(RENEW_S) and self._prolong():
+                pass
+        finally:  # whatever ended it: what is not renewed any more is lost
+            if not self._stop.is_set():
+                self._lost.set()
+                lost()
 
     def _prolong(self) -> bool:
         """Prove the lease once more; False when it is gone."""
