@@ -4,27 +4,16 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.quarantine import QuarantineEntry
-from tests.faults.truth.world import SITES, Actor, Killed, Truth
-from track.commands import shares
-from track.commands.assets import quarantine
-from track.jobs import verbs
-from track.jobs.claims import Claim, claim, returned, take_returned
+from tests.faults.truth.in_hand import JobsInHand
+from tests.faults.truth.world import Actor, Killed, Truth
 from track.jobs.leases import Lease, LeaseTaken
-from track.jobs.moves import Guard, StaleMove
 from track.jobs.outlook import outlook
 from track.jobs.parking import wake_or_park
-from track.jobs.sites import NoSite, choose_site, is_driven
 from track.jobs.takeover import release_jobs
 from track.records.sessions import finish_if_registered
 from track.records.wake import wake_session
-from track.schema.states import AT_SITE, State
-from track.schema.tables import job
-
-CLOSES = ("synchronise", "finalise")
 
 CUT = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
@@ -57,7 +46,7 @@ class Dispatching:
     url: str
     name: str
     me: Actor = field(init=False)
-    held: list[Claim] = field(default_factory=list)
+    hands: JobsInHand = field(init=False)
 
     def __post_init__(self) -> None:
         self.me = Actor(self.truth, self.name)
@@ -96,7 +85,7 @@ class Dispatching:
 
     async def _live(self, lease: Lease) -> bool:
         """One process; whether it came to look once more at its end."""
-        self.held = []
+        self.hands = JobsInHand(self.me, lease.dispatcher_id)
         try:
             ending = await self._work(lease)
         except Killed:
@@ -135,11 +124,11 @@ class Dispatching:
         for step in range(me.rng.randint(10, 80)):
             if step == dies_in:
                 await self._die(lease)
-            await self._claim(session_id, mine)
-            if self.held and await self._carry_on(mine):
+            await self.hands.claim(session_id)
+            if self.hands.held and await self.hands.carry_on():
                 continue
             seen = await me.do("outlook", lambda tx: outlook(tx, session_id))
-            if seen.quiet and not self.held:
+            if seen.quiet and not self.hands.held:
                 return "finished"
             if seen.may_park and me.rng.random() < 0.5:
                 return "parked"
@@ -153,118 +142,7 @@ class Dispatching:
         self.truth.unwatched.add(lease.session_id)
         for _ in range(self.me.rng.choice((0, 0, 4, 8))):
             self.truth.turns.note(self.name, "a dead dispatcher goes on")
-            await self._claim(lease.session_id, lease.dispatcher_id)
-            if self.held:
-                await self._carry_on(lease.dispatcher_id)
+            await self.hands.claim(lease.session_id)
+            if self.hands.held:
+                await self.hands.carry_on()
         raise Killed
-
-    async def _claim(self, session_id: UUID, mine: UUID) -> None:
-        limit = self.me.rng.randint(1, 3)
-
-        async def work(tx: AsyncConnection) -> list[Claim]:
-            taken = await claim(tx, session_id, mine, limit=limit)
-            known = {each.job_id for each in self.held}
-            back = [each for each in await returned(tx, session_id) if each.job_id not in known]
-            return taken + back
-
-        found = await self.me.do("claim", work)
-        for each in found:
-            self.truth.turns.note(self.name, f"  has {each.guid} {each.stage} ({each.job_id})")
-        self.held += found
-
-    async def _carry_on(self, mine: UUID) -> bool:
-        """Take one of the held jobs one transaction further; whether anything moved."""
-        found = self.me.rng.choice(self.held)
-        try:
-            return await self._step(found, mine)
-        except StaleMove as stale:
-            self.truth.turns.note(self.name, f"  lost it: {stale}")
-            self._drop(found)
-            return True
-
-    async def _step(self, found: Claim, mine: UUID) -> bool:
-        state, holder = await self.me.do(
-            f"read {found.guid} {found.stage}", lambda tx: _state(tx, found.job_id)
-        )
-        if state in AT_SITE:
-            return False
-        if state == State.CLAIMED and holder == mine:
-            await (self._build_in if found.kind == "builtin" else self._submit)(found, mine)
-        elif state == State.RETURNED and holder is None:
-            taken = await self.me.do(
-                f"take back {found.guid} {found.stage}",
-                lambda tx: take_returned(tx, [found.job_id], mine),
-            )
-            if not taken:
-                self._drop(found)
-        elif state == State.RETURNED and holder == mine:
-            await self._end(found, mine)
-        else:
-            self._drop(found)
-        return True
-
-    def _drop(self, found: Claim) -> None:
-        self.held = [each for each in self.held if each is not found]
-
-    async def _submit(self, found: Claim, mine: UUID) -> None:
-        wanted = self.me.rng.choice(SITES)
-        await self.me.do("open its share", lambda tx: shares.opening_for(tx, [found.job_id]), 0.5)
-        await self.me.do(
-            f"queue {found.guid} {found.stage} at {wanted}, or where it is taken",
-            lambda tx: self._queue(tx, found, wanted, mine),
-        )
-
-    async def _queue(self, tx: AsyncConnection, found: Claim, wanted: str, mine: UUID) -> None:
-        try:
-            driven = await is_driven(tx, wanted)
-            site = wanted if driven else await choose_site(tx, found.job_id)
-        except NoSite as none:
-            guard = Guard(dispatcher_id=mine)
-            await verbs.try_again(
-                tx, found.job_id, actor=self.name, why=str(none), uses_try=False, guard=guard
-            )
-            return
-        await verbs.enqueue_at_site(tx, found.job_id, site, dispatcher_id=mine, actor=self.name)
-
-    async def _build_in(self, found: Claim, mine: UUID) -> None:
-        if found.run == "ingest" and self.me.chance(0.05):
-            self._drop(found)
-            await self.me.do(
-                f"quarantine {found.guid}",
-                lambda tx: quarantine(
-                    tx, found.guid, found.job_id, dispatcher_id=mine,
-                    entry=QuarantineEntry("x.tif", "torn", "again"), actor=self.name,
-                ),
-            )  # fmt: skip
-            return
-        await self._end(found, mine)
-
-    async def _end(self, found: Claim, mine: UUID) -> None:
-        """Finish a job in hand, or bring it back later, or give it up."""
-        guard = Guard(dispatcher_id=mine)
-        self._drop(found)
-        later, failed = self.me.chance(0.12), self.me.chance(0.04)
-        uses_try = self.me.rng.random() < 0.5
-
-        async def work(tx: AsyncConnection) -> None:
-            if later:
-                await verbs.try_again(
-                    tx, found.job_id, actor=self.name, why="later", uses_try=uses_try, guard=guard
-                )
-            elif failed:
-                await verbs.end(
-                    tx, found.job_id, State.FAILED, actor=self.name, why="refused", guard=guard
-                )
-            else:
-                await verbs.finish(tx, found.job_id, actor=self.name, guard=guard)
-
-        if found.run in CLOSES:
-            await self.me.do(f"{found.guid} has no share", lambda tx: shares.closed(tx, found.guid))
-        verb = "later" if later else "fail" if failed else "finish"
-        await self.me.do(f"{verb} {found.guid} {found.stage} ({found.job_id})", work)
-
-
-async def _state(tx: AsyncConnection, job_id: int) -> tuple[State, UUID | None]:
-    mine = select(job.c.state, job.c.dispatcher_id).where(job.c.id == job_id)
-    row = (await tx.execute(mine)).one()
-    return State(row.state), row.dispatcher_id

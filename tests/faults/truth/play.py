@@ -51,10 +51,9 @@ async def _play(truth: Truth, database: str, turns: int) -> None:
     workers |= {"network": network.run, "time": Time(truth).run, "silence": Silence(truth).run}
     people = {"operator": Operator(truth).run, "editor": Editor(truth).run}
     people |= {"scripts": LateScripts(truth).run}
-    snapshots = truth.engine.execution_options(isolation_level="REPEATABLE READ")
 
     async def holds() -> None:
-        async with snapshots.connect() as tx:
+        async with snapshots(truth.engine).connect() as tx:
             await check(tx, truth, clusters)
 
     chaos = {name: run() for name, run in (workers | people).items()}
@@ -97,9 +96,15 @@ class _Quiet:
     network: Network
 
     async def __call__(self) -> bool:
-        async with self.truth.engine.connect() as tx:
+        # One claimed between two statements would be seen by neither.
+        async with snapshots(self.truth.engine).connect() as tx:
             seen = [await outlook(tx, session_id) for session_id in self.truth.sessions]
         return not self.network.messages and all(each.quiet for each in seen)
+
+
+def snapshots(engine: AsyncEngine) -> AsyncEngine:
+    """The engine, each of whose transactions sees one moment."""
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 async def _sites(truth: Truth) -> None:
