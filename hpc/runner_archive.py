@@ -24,9 +24,9 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("the runner needs Python 3.11 or newer, this is " + sys.version.split()[0])
 
-from hpc.runner.__main__ import main
+from hpc.runner.__main__ import end, main
 
-sys.exit(main())
+end(main())
 """
 
 

@@ -1,80 +1,50 @@
 """The command line of the runner: `<site.python> runner.pyz --batch DIR --index I`."""
 
-import argparse
 import json
-import logging
 import os
-import socket
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
+from typing import NoReturn
 
+from hpc.runner.arguments import parse
 from hpc.runner.batch import parse_index, read_lines
 from hpc.runner.errors import BatchError
 from hpc.runner.registry import load, names
-from hpc.runner.runner import LOG, Runner
+from hpc.runner.runner import Runner
 from hpc.runner.signals import Signals
-
-EXIT_CODES = """\
-exit codes:
-  0    every line ended: its outcome is delivered or kept in results/, or it was not granted
-  65   the batch folder cannot be read; stderr names file, line and field
-  74   an outcome could be neither delivered nor kept
-  75   the server could not be reached for a start (also: others answered in its stead);
-       nothing was touched
-  77   the server itself refused a start; nothing was touched
-  78   --check: a library is missing
-  128+N  ended by signal N; nobody else reports the line at work, later lines were not begun
-"""
-
-
-def arguments() -> argparse.ArgumentParser:
-    """The parser, whose --help is the runner's manual."""
-    parser = argparse.ArgumentParser(
-        prog="runner.pyz",
-        description="Run lines of a batch, each with the server's grant, one after another.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--batch", type=Path, metavar="DIR", help="the batch folder")
-    parser.add_argument("--index", metavar="I[-J][,K]", help="lines of manifest.jsonl, from 0")
-    parser.add_argument(
-        "--native-id", metavar="ID", help="this job's name here (default: the scheduler's)"
-    )
-    parser.add_argument(
-        "--patience", type=float, default=300.0, metavar="S", help="seconds to keep trying (300)"
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="default: what the job was given")
-    parser.add_argument(
-        "--check", action="store_true", help="say as JSON which modules this Python can run"
-    )
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = arguments()
-    given = parser.parse_args(argv)
+    given = parse(sys.argv[1:] if argv is None else argv)
     if given.check:
         return check()
-    if given.batch is None or given.index is None:
-        parser.error("--batch and --index are both needed (or --check)")
     threads = max(1, given.threads or threads_given(os.environ))
     # Read by the libraries when they load, so before any module does.
     for variable in ("OMP_NUM_THREADS", "VIPS_CONCURRENCY"):
         os.environ.setdefault(variable, str(threads))
     signals = Signals()
     signals.install()
-    LOG.setLevel(logging.DEBUG)
-    LOG.propagate = False
     native_id = given.native_id or native_id_of(os.environ)
     runner = Runner(given.batch, native_id, given.patience, threads, signals)
     try:
-        lines = read_lines(given.batch, parse_index(given.index))
+        lines = read_lines(given.batch, parse_index(given.lines))
     except BatchError as error:
         sys.stderr.write(f"{error}\n")
         return os.EX_DATAERR
     return runner.run(lines)
+
+
+def end(code: int) -> NoReturn:
+    """End this process at once: what counts is sent or on the disk by now.
+
+    To take a Python apart first costs as much as two lines that do nothing.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError):  # a job may have none, or on a full disk
+            stream.flush()
+    os._exit(code)
 
 
 def check() -> int:
@@ -97,7 +67,7 @@ def native_id_of(environment: Mapping[str, str]) -> str:
     if array and task:
         return f"{array}_{task}"
     known = environment.get("SLURM_JOB_ID") or environment.get("PBS_JOBID")
-    return known or f"{socket.gethostname()}:{os.getpid()}"
+    return known or f"{os.uname().nodename}:{os.getpid()}"
 
 
 def threads_given(environment: Mapping[str, str]) -> int:
@@ -109,4 +79,4 @@ def threads_given(environment: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -1,6 +1,5 @@
 """Files on the site's disk: their checksums, writing one at once, and a stage's outputs."""
 
-import hashlib
 import os
 import zlib
 from collections.abc import Iterable
@@ -25,6 +24,8 @@ def crc32_of(path: Path) -> int:
 
 def sha256_of(path: Path) -> str:
     """The file's SHA-256 in hex."""
+    import hashlib
+
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

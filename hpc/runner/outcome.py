@@ -7,7 +7,6 @@ reported with its traceback.
 
 import resource
 import time
-import traceback
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -88,5 +87,7 @@ def failure_of(error: BaseException) -> dict[str, Any]:
             message = f"an error in the module itself: {type(error).__name__}: {error}"
     exception = type(error).__name__
     if not isinstance(error, JobError):  # our own need no traceback
+        import traceback
+
         exception += "\n" + "".join(traceback.format_exception(error))[-MAX_TRACE:]
     return {"fail_status": status, "message": message, "exception": exception, "exit_code": None}

@@ -5,10 +5,7 @@ always left behind: called back, or in `results/` for the site's driver. Of a ru
 interrupted there is none but the exit code.
 """
 
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -18,6 +15,7 @@ from hpc.runner.errors import NotGranted, Refused, Unreachable
 from hpc.runner.files import listed
 from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer
+from hpc.runner.log import LineLog, line_log
 from hpc.runner.outcome import RunOutcome, failure_of
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
@@ -26,7 +24,6 @@ from hpc.runner.spool import Spool
 if TYPE_CHECKING:
     from hpc.runner.client import AttemptClient
 
-LOG = logging.getLogger("hpc.runner")
 RESULT_NOT_TAKEN = frozenset({400, 413, 422})
 """Answers to `complete` that mean the result itself is wrong: the job then fails, visibly."""
 TOKEN_NOT_TAKEN = frozenset({401, 403})
@@ -48,12 +45,13 @@ class Runner:
         self.folder, self.native_id = folder, native_id
         self.patience_s, self.threads = patience_s, threads
         self.signals = signals or Signals()
+        self._log: LineLog  # of the line that is run
 
     def run(self, lines: list[ManifestLine]) -> int:
         """Run `lines`; the exit code, of which the gravest wins (see --help)."""
         code = 0
         for line in lines:
-            with self._log(line):
+            with line_log(self.folder / "log", line) as self._log:
                 code = max(code, self._run_line(line))
             if self.signals.ended:
                 return 128 + self.signals.ended
@@ -65,15 +63,15 @@ class Runner:
         try:
             grant = server.start(nonce)
         except NotGranted as no:
-            LOG.info("%r: not granted, nothing touched: %s", line, no)
+            self._log.write("INFO", f"not granted, nothing touched: {no}")
             return 0
         except Unreachable as error:
-            LOG.error("%r: %s", line, error)
+            self._log.write("ERROR", str(error))
             return os.EX_TEMPFAIL
         except Refused as no:
-            LOG.error("%r: the server refuses the start: %s", line, no)
+            self._log.write("ERROR", f"the server refuses the start: {no}")
             return os.EX_NOPERM
-        LOG.info("%r: granted to %s", line, self.native_id)
+        self._log.write("INFO", f"granted to {self.native_id}")
         outcome = self._outcome(line, grant, server)
         if outcome is None:
             return 0  # the exit code of `run` names the signal
@@ -115,13 +113,13 @@ class Runner:
                 outcome.result["outputs"] = listed(job.folder, job.outputs)
         if self.signals.ended and outcome.result is None:
             # Also where a library made an error of its own of it: its helpers were stopped too.
-            LOG.warning("%r: interrupted by signal %d", line, self.signals.ended)
+            self._log.write("WARNING", f"interrupted by signal {self.signals.ended}")
             return None
         if outcome.failure is None:
-            LOG.info("%r: done", line)
+            self._log.write("INFO", "done")
             return "complete", {"result": outcome.result}
-        LOG.error("%r: %s", line, outcome.failure["message"])
-        LOG.debug("%s", outcome.failure["exception"])
+        self._log.write("ERROR", outcome.failure["message"])
+        self._log.write("DEBUG", outcome.failure["exception"])
         return "fail", outcome.failure
 
     def _deliver(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> int:
@@ -131,11 +129,12 @@ class Runner:
             try:
                 self._send(line, server, verb, body)
             except Unreachable as error:
-                LOG.error("%r: %s; the outcome waits in results/", line, error)
+                self._log.write("ERROR", f"{error}; the outcome waits in results/")
             except Refused as no:
                 return self._refused(line, server, verb, body, no)
         except OSError as trouble:
-            LOG.critical("%r: the outcome can neither be sent nor kept: %s", line, trouble)
+            why = f"the outcome can neither be sent nor kept: {trouble}"
+            self._log.write("CRITICAL", why)
             return os.EX_IOERR
         return 0
 
@@ -145,7 +144,7 @@ class Runner:
         try:
             server.post(verb, body, Deadline(0))
         except Unreachable as error:
-            LOG.warning("%r: %s", line, error)
+            self._log.write("WARNING", str(error))
             self._keep(line, server, verb, body)
             server.post(verb, body)
         if line.callback:
@@ -159,7 +158,7 @@ class Runner:
         A refusal of our token alone is none of the result: the driver, which needs no token,
         decides. Raises OSError.
         """
-        LOG.error("%r: the server refuses %s: %s", line, verb, no)
+        self._log.write("ERROR", f"the server refuses {verb}: {no}")
         if no.status in TOKEN_NOT_TAKEN:
             self._keep(line, server, verb, body)
             return 0
@@ -182,17 +181,3 @@ class Runner:
 
     def _deadline(self) -> Deadline:
         return Deadline(self.patience_s, self.signals.hurry)
-
-    @contextmanager
-    def _log(self, line: ManifestLine) -> Iterator[None]:
-        """What happens to a line is logged in `log/<index>.log`."""
-        folder = self.folder / "log"
-        folder.mkdir(exist_ok=True)
-        handler = logging.FileHandler(folder / f"{line.position}.log", encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        LOG.addHandler(handler)
-        try:
-            yield
-        finally:
-            LOG.removeHandler(handler)
-            handler.close()

@@ -77,3 +77,15 @@ def test_a_python_of_another_version_runs_the_sources(tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-S", other, "--help"]
     manual = subprocess.run(command, capture_output=True, text=True)
     assert (manual.returncode, "exit codes" in manual.stdout) == (0, True)
+
+
+def test_a_process_that_is_done_ends_at_once_with_its_code_and_its_words() -> None:
+    use = "import threading; from hpc.runner.__main__ import end"
+    left = "threading.Thread(target=threading.Event().wait).start()"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{use}; {left}; print('words'); end(3)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "words\n", "")

@@ -6,14 +6,15 @@ And a batch folder on disk with the zipapp beside it, run as a site would run it
 import http.server
 import io
 import json
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from hpc.runner_archive import build_runner
 from schemas.attempts import Complete, Fail, Start
 from tests.support.jobs_on_disk import draw, make_job
 
-__all__ = ["batch", "draw", "make_job", "world"]
+__all__ = ["batch", "draw", "make_job", "secure_world", "world"]
 
 GUID = "asset-1"
 BODIES = {"start": Start, "complete": Complete, "fail": Fail}
@@ -195,14 +196,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = dispatch
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    """The server, running on a free port of this host."""
+@contextmanager
+def serving(secured: ssl.SSLContext | None = None) -> Iterator[World]:
+    """The server, running on a free port of this host, with TLS when it is `secured`."""
     made = World()
     handler = type("WorldHandler", (Handler,), {"world": made})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     made.url = f"http://127.0.0.1:{server.server_port}"
+    if secured is not None:
+        server.socket = secured.wrap_socket(server.socket, server_side=True)
+        made.url = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield made
@@ -210,6 +214,27 @@ def world() -> Iterator[World]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """The server."""
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def secure_world(tmp_path: Path) -> Iterator[World]:
+    """The server behind TLS; its certificate is `tmp_path/localhost.pem`."""
+    key, certificate = tmp_path / "localhost.key", tmp_path / "localhost.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(context) as made:
+        yield made
 
 
 @dataclass
@@ -240,9 +265,10 @@ class Batch:
         (self.folder / "tokens").chmod(0o600)
         self.lines += 1
 
-    def start(self, *more: str, **how: Any) -> subprocess.Popen[str]:
-        """The runner, as a site starts it, on all lines."""
-        command = [sys.executable, str(self.runner), "--batch", str(self.folder), "--index"]
+    def start(self, *more: str, python: Sequence[str] = (), **how: Any) -> subprocess.Popen[str]:
+        """The runner, as a site starts it, on all lines; `python`: options of the interpreter."""
+        command = [sys.executable, *python, str(self.runner)]
+        command += ["--batch", str(self.folder), "--index"]
         command += [f"0-{self.lines - 1}", "--native-id", "4711", *more]
         return subprocess.Popen(
             command,
@@ -253,9 +279,9 @@ class Batch:
             **how,
         )
 
-    def run(self, *more: str) -> int:
+    def run(self, *more: str, **how: Any) -> int:
         """Run to the end; the exit code. The runner has nothing to say but in its logs."""
-        with self.start(*more) as process:
+        with self.start(*more, **how) as process:
             out, err = process.communicate(timeout=120)
         assert (out, err) == ("", "")
         return process.returncode

@@ -459,3 +459,14 @@ def test_a_broken_batch_is_exit_65_with_the_field(world, batch) -> None:
         _, err = process.communicate(timeout=20)
     assert process.returncode == os.EX_DATAERR
     assert "field 'guid'" in err
+
+
+def test_a_job_that_does_nothing_loads_no_more_than_it_needs(world, batch) -> None:
+    batch.add(world, 7, "load")
+    with batch.start(python=["-S", "-X", "importtime"], env={}) as process:
+        _, report = process.communicate(timeout=60)
+    assert world.outcome(7)[0] == "complete"
+    loaded = {line.rpartition("|")[2].strip() for line in report.splitlines()}
+    assert {"hpc.runner.exchange", "http.client"} <= loaded
+    dear = {"argparse", "logging", "urllib.request", "traceback", "hashlib", "shutil", "tempfile"}
+    assert loaded & dear == set()
