@@ -1,4 +1,4 @@
-"""Where originals lie on the integration server between the N-Drive and the archive."""
+"""Where files lie on the integration server: originals until they are archived, old records."""
 
 from pathlib import Path
 
@@ -13,6 +13,16 @@ class LocalStore(Block):
     _block_type_slug = "local-store"
 
     root: Path = Field(description="An absolute path with room for the assets in flight.")
+    records: Path | None = Field(
+        default=None,
+        description="An absolute path for records that left the database; none: `records` beside"
+        " the root.",
+    )
+
+    @property
+    def records_folder(self) -> Path:
+        """Where records go that leave the database."""
+        return self.records or self.root.parent / "records"
 
     def folder(self, guid: str) -> Path:
         """The folder of one asset; guids are path-safe wherever they come from."""

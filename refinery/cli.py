@@ -211,6 +211,18 @@ def restore(folder: Annotated[Path, typer.Argument(help="a folder that backup ma
     say("restored; start it with 'refinery up'")
 
 
+@app.command("restore-records")
+def restore_records(
+    folders: Annotated[list[Path], typer.Argument(help="folders that `refinery why GUID` names")],
+) -> None:
+    """Put records that left the database back into it, also while everything runs."""
+    from refinery.old_records import put_back
+
+    settings = here()
+    for folder in folders:
+        say(put_back(settings, folder))
+
+
 @app.command()
 def forget(
     yes: Annotated[bool, typer.Option("--yes", help="really remove databases and files")] = False,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from refinery import connections
 from refinery.addresses import of_running
+from refinery.old_records import left
 from refinery.settings import Settings
 from schemas.quarantine import REPEATED
 from track.commands.selection import CannotDo, asset_row, session_row
@@ -25,11 +26,15 @@ MAX_LINES = 40
 def show(settings: Settings, what: str) -> None:
     """Print why what is named does not move. Raises NotRunning, and ValueError for a name that
     nothing has."""
+    url = of_running(settings).database
     try:
-        found = asyncio.run(ask(of_running(settings).database, what))
+        found = asyncio.run(ask(url, what))
     except CannotDo as error:
         raise ValueError(str(error)) from error
-    Console(highlight=False).print(explained(found))
+    console = Console(highlight=False)
+    console.print(explained(found))
+    for folder in asyncio.run(left(url, what)):
+        console.print(f"its records until then: {settings.records / folder}", soft_wrap=True)
 
 
 async def ask(database_url: str, what: str) -> list[Waits]:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.metrics import Metrics
+from tasks.files.record_folders import read_table
 from tests.support.world import World, new
 from track.commands import healing, shares, site_health
 from track.commands.back_fill import back_fill_page
@@ -33,7 +34,7 @@ from track.jobs import (
 from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
-from track.records import outbox, retention, sessions
+from track.records import leaving, outbox, retention, sessions
 from track.reports import alarms, failing, figures, overdue, progress, waiting
 from track.schema.database import transact
 from track.schema.states import State
@@ -322,6 +323,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "driver's start: last fault": partial(sites.last_fault, site=SITE, seconds=3600),
         "prune: due": retention.due,
         "prune: left to drivers": retention.leave_to_drivers,
+        "records: a page": _records_page,
         "people: what stands": waiting.anywhere,
         "people: a session": partial(progress.session_progress, session_id=session),
         "Prometheus: page": metrics.page,
@@ -329,6 +331,15 @@ def recurring(of: Filled) -> dict[str, Ask]:
     for how, condition in VIEW.items():
         asked[f"track record {how}"] = _view(condition)
     return asked
+
+
+async def _records_page(tx: AsyncConnection) -> int:
+    """Have the records of a few old assets leave, but for the file that they go to."""
+    page = await leaving.old_page(tx, timedelta(0), limit=50)
+    assert len(page.leaving) == 50, page
+    rows = {each: await leaving.copy_out(tx, each, page.leaving) for each in leaving.TABLES}
+    ids = {table: read_table(csv)[0] for table, csv in rows.items()}
+    return await leaving.drop(tx, page.leaving, ids, "folder")
 
 
 def _view(condition: str) -> Ask:

@@ -73,7 +73,7 @@ def test_every_event_of_ours_that_people_may_hear_is_in_the_runbook() -> None:
 
 def test_every_deployment_there_should_be_is_there_once() -> None:
     names = [full_name(each) for each in DEPLOYMENTS]
-    wanted = {"dispatch/session", "reconcile/every-minute", "prune/hourly"}
+    wanted = {"dispatch/session", "reconcile/every-minute", "prune/hourly", "records/daily"}
     assert sorted(names) == sorted(wanted | {f"operate/{verb}" for verb in VERBS})
 
 

@@ -43,7 +43,8 @@ async def note_ends(tx: AsyncConnection, guids: Collection[str]) -> None:
         return
     final = func.coalesce(asset.c.finalised_at, func.now())
     mine = update(asset).where(any_of(asset.c.guid, guids))
-    await tx.execute(mine.values(finalised_at=final, reopened_at=None))
+    # What it left this time is due to leave in its turn: see track/records/leaving.py.
+    await tx.execute(mine.values(finalised_at=final, reopened_at=None, records_left_at=None))
     keep = {kind: f"{kept.total_seconds()} seconds" for kind, kept in KEEP.items()}
     await tx.execute(COPIES, {"guids": [*guids], "keep": keep})
 

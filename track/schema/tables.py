@@ -162,6 +162,7 @@ asset = _table(
     Column("reserved_mb", Integer, nullable=False, server_default=text("0")),
     *map(_when, ("admitted_at", "released_at", "finalised_at")),
     _when("reopened_at"),  # since when it has something to do again after its end
+    _when("records_left_at"),  # those of before its last end: see track/records/leaving.py
     Column("share_mb", Integer),  # of its share in the archive, which is or may be open
     _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
@@ -178,6 +179,11 @@ asset = _table(
     _index("asset_share", "guid", where="share_mb IS NOT NULL"),
     _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
     _index("asset_created", "created_at"),
+    _index(
+        "asset_records",
+        *("finalised_at", "guid"),
+        where="finalised_at IS NOT NULL AND records_left_at IS NULL",
+    ),
 )
 
 file = _table(

@@ -15,6 +15,7 @@ def test_without_any_setting_everything_lies_in_the_state_folder(tmp_path: Path)
     settings = load(tmp_path)
     assert settings.state == tmp_path / ".refinery"
     assert settings.n_drive == tmp_path / ".refinery" / "ndrive"
+    assert settings.records == tmp_path / ".refinery" / "records"
     assert settings.embedded_database and settings.stand_in_ars
     assert settings.settle_seconds == 10
 
@@ -26,8 +27,9 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path: P
 
 
 def test_relative_paths_are_taken_from_the_project(tmp_path: Path) -> None:
-    (tmp_path / "refinery.toml").write_text('n_drive = "N drive æ"\n')
-    assert load(tmp_path).n_drive == tmp_path / "N drive æ"
+    (tmp_path / "refinery.toml").write_text('n_drive = "N drive æ"\nrecords = "old"\n')
+    settings = load(tmp_path)
+    assert (settings.n_drive, settings.records) == (tmp_path / "N drive æ", tmp_path / "old")
 
 
 def test_a_list_in_a_variable_is_separated_by_commas(tmp_path: Path) -> None:

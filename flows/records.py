@@ -1,0 +1,29 @@
+"""Records: what the database wrote down of specimens that are long done goes into files."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from pydantic import Field
+
+from tasks.upkeep.records import report, sweeping
+
+Days = Annotated[int, Field(ge=30)]
+"""Younger records are asked for still: by late calls, alarms and sites' faults."""
+
+
+@flow(name="records")
+async def records(keep_days: Days | None = None, dry_run: bool = False) -> State:
+    """Have history, messages and earlier attempts of old assets leave the database.
+
+    Args:
+        keep_days: how long they stay after an asset's end, 30 or more; none: for ever
+        dry_run: only count whose would leave, and say whose would not and why
+    """
+    if keep_days is None:
+        return Completed(message="keep_days is not set: all records stay")
+    async with sweeping(timedelta(days=keep_days), dry_run=dry_run) as sweep:
+        pages = [page async for page in sweep.pages()]
+    return await report(sweep, pages)

@@ -1,0 +1,104 @@
+"""Old records leave the database: a page of assets at a time goes into a folder of its own.
+
+A page is one transaction: its assets are held, their rows copied out, written, read back, and
+those that were read dropped. Killed before the commit it has left a folder that nobody refers
+to, and the next sweep writes another; killed after it, all of it is done.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from prefect.artifacts import Artifact
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from blocks.store import LocalStore
+from tasks.files.record_folders import WRITING, read_ids, remove_unfinished, write_folder
+from tasks.upkeep.database import open_database
+from track.records import leaving
+from track.records.leaving import OldPage, Place
+from track.schema.database import transact
+
+PAGE = 200
+"""Assets of one folder: some megabytes, a second's work, and as long none of them is done again."""
+
+MAX_LINES = 1000
+"""Lines of a report: Prefect's artifacts are read by people."""
+
+
+@dataclass(frozen=True)
+class RecordsPage:
+    """What became of one page; `folder` is empty when nothing left, `rows` what was dropped."""
+
+    old: OldPage
+    folder: str = ""
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class RecordsSweep:
+    """One sweep through the assets that ended more than `keep` ago."""
+
+    engine: AsyncEngine
+    folder: Path
+    keep: timedelta
+    dry_run: bool
+
+    async def pages(self) -> AsyncIterator[RecordsPage]:
+        """Have every asset's records leave that may, a page after another. Raises FileError."""
+        await WRITING.run(remove_unfinished, self.folder)
+        after: Place | None = leaving.START
+        while after is not None:
+            page = await transact(self.engine, self._page, after)
+            if page.old.last is not None:
+                yield page
+            after = page.old.last
+
+    async def _page(self, tx: AsyncConnection, after: Place) -> RecordsPage:
+        old = await leaving.old_page(tx, self.keep, after=after, limit=PAGE)
+        guids = old.leaving
+        if self.dry_run or not guids:
+            return RecordsPage(old)
+        rows = {table: await leaving.copy_out(tx, table, guids) for table in leaving.TABLES}
+        revision = await leaving.revision(tx)
+        folder = await WRITING.run(write_folder, self.folder, revision, guids, rows)
+        ids = await WRITING.run(read_ids, self.folder / folder)
+        return RecordsPage(old, folder, await leaving.drop(tx, guids, ids, folder))
+
+
+@asynccontextmanager
+async def sweeping(keep: timedelta, *, dry_run: bool) -> AsyncIterator[RecordsSweep]:
+    """A sweep with what it needs."""
+    store: LocalStore = await LocalStore.aload("default")
+    async with open_database() as engine:
+        yield RecordsSweep(engine, store.records_folder, keep, dry_run)
+
+
+async def report(sweep: RecordsSweep, pages: Sequence[RecordsPage]) -> State:
+    """Show the sweep as a table in the UI, and sum it up in one line."""
+    run_log = get_run_logger()
+    staying = {guid: why for page in pages for guid, why in page.old.staying.items()}
+    for why, number in Counter(staying.values()).items():
+        run_log.info("the records of %d assets stay: %s", number, why)
+    assets = sum(len(page.old.leaving) for page in pages)
+    rows = sum(page.rows for page in pages)
+    went = f"would leave of {assets}" if sweep.dry_run else f"left of {assets}"
+    summary = f"records {went} assets, {rows} rows; stayed of {len(staying)}"
+    lines: list[dict[str, object]] = [
+        {"what": page.folder or "would leave", "assets": len(page.old.leaving), "rows": page.rows}
+        for page in pages
+        if page.old.leaving
+    ]
+    lines += [{"what": f"{guid}: {why}", "assets": 1, "rows": 0} for guid, why in staying.items()]
+    if lines or sweep.dry_run:
+        await Artifact(
+            type="table", key="records", description=f"{summary}; below {sweep.folder}",
+            data=lines[:MAX_LINES],
+        ).acreate()  # fmt: skip
+    return Completed(message=summary)
