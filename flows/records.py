@@ -25,5 +25,4 @@ async def records(keep_days: Days | None = None, dry_run: bool = False) -> State
     if keep_days is None:
         return Completed(message="keep_days is not set: all records stay")
     async with sweeping(timedelta(days=keep_days), dry_run=dry_run) as sweep:
-        pages = [page async for page in sweep.pages()]
-    return await report(sweep, pages)
+        return await report(sweep, sweep.pages())

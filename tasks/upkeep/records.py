@@ -6,7 +6,7 @@ to, and the next sweep writes another; killed after it, all of it is done.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,25 +80,32 @@ async def sweeping(keep: timedelta, *, dry_run: bool) -> AsyncIterator[RecordsSw
         yield RecordsSweep(engine, store.records_folder, keep, dry_run)
 
 
-async def report(sweep: RecordsSweep, pages: Sequence[RecordsPage]) -> State:
-    """Show the sweep as a table in the UI, and sum it up in one line."""
+async def report(sweep: RecordsSweep, pages: AsyncIterable[RecordsPage]) -> State:
+    """Have all of it done, show it as a table in the UI, and sum it up in one line."""
     run_log = get_run_logger()
-    staying = {guid: why for page in pages for guid, why in page.old.staying.items()}
-    for why, number in Counter(staying.values()).items():
+    assets = rows = 0
+    lines: list[dict[str, object]] = []
+    stayed: Counter[str] = Counter()
+    async for page in pages:
+        assets, rows = assets + len(page.old.leaving), rows + page.rows
+        stayed.update(page.old.staying.values())
+        lines = [*lines, *_lines(page)][:MAX_LINES]
+        if page.folder:
+            run_log.info("%s: %d assets, %d rows", page.folder, len(page.old.leaving), page.rows)
+    for why, number in stayed.items():
         run_log.info("the records of %d assets stay: %s", number, why)
-    assets = sum(len(page.old.leaving) for page in pages)
-    rows = sum(page.rows for page in pages)
-    went = f"would leave of {assets}" if sweep.dry_run else f"left of {assets}"
-    summary = f"records {went} assets, {rows} rows; stayed of {len(staying)}"
-    lines: list[dict[str, object]] = [
-        {"what": page.folder or "would leave", "assets": len(page.old.leaving), "rows": page.rows}
-        for page in pages
-        if page.old.leaving
-    ]
-    lines += [{"what": f"{guid}: {why}", "assets": 1, "rows": 0} for guid, why in staying.items()]
+    went = "would leave of" if sweep.dry_run else "left of"
+    summary = f"records {went} {assets} assets, {rows} rows; stayed of {stayed.total()}"
     if lines or sweep.dry_run:
-        await Artifact(
-            type="table", key="records", description=f"{summary}; below {sweep.folder}",
-            data=lines[:MAX_LINES],
-        ).acreate()  # fmt: skip
+        told = f"{summary}; below {sweep.folder}"
+        await Artifact(type="table", key="records", description=told, data=lines).acreate()
     return Completed(message=summary)
+
+
+def _lines(page: RecordsPage) -> Iterator[dict[str, object]]:
+    """What left together first, then each asset whose records stay."""
+    if page.old.leaving:
+        what = page.folder or "would leave"
+        yield {"what": what, "assets": len(page.old.leaving), "rows": page.rows}
+    for guid, why in page.old.staying.items():
+        yield {"what": f"{guid}: {why}", "assets": 1, "rows": 0}
