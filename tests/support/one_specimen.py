@@ -1,10 +1,11 @@
-"""One plain specimen on the whole road, and what must be true of it whatever happened to it."""
+"""A plain specimen, or a few, on the whole road; what must be true whatever happened to them."""
 
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
-from itertools import count
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,17 +14,22 @@ from demo.specimens.sessions import write_sample_session
 from tests.support.stack import Stack
 
 WORKSTATION = "WORKHERB0001"
+DISPATCH = "dispatch/session"
 SEEDS = count(101)
 
 Drop = Callable[[], Path]
 
 
-def drop(stack: Stack, scratch: Path) -> Path:
-    """Put one plain specimen, as a session of its own, on the N-Drive."""
-    seed = next(SEEDS)
-    drawn = write_sample_session(scratch, now=datetime.now().astimezone(), seed=seed, once=True)
+def drop(stack: Stack, scratch: Path, specimens: int = 1) -> Path:
+    """Put a plain specimen, or a few, as a session of its own, on the N-Drive."""
+    first, now = next(SEEDS), datetime.now().astimezone()
     place = stack.settings.n_drive / WORKSTATION
-    return shutil.copytree(drawn.path, place / f"new_{seed}").rename(place / f"specimen {seed}")
+    growing = place / f"new_{first}"
+    for n, seed in enumerate([first, *islice(SEEDS, specimens - 1)]):
+        taken = now - timedelta(minutes=n)
+        drawn = write_sample_session(scratch / str(seed), now=taken, seed=seed, once=True)
+        shutil.copytree(drawn.path, growing, dirs_exist_ok=True)
+    return growing.rename(place / f"specimen {first}")
 
 
 def dispatchers(stack: Stack, session: UUID) -> list[dict[str, Any]]:
@@ -33,12 +39,22 @@ def dispatchers(stack: Stack, session: UUID) -> list[dict[str, Any]]:
     )
 
 
-def as_if_nothing_had_been(stack: Stack, session: UUID, but: int | None = None) -> None:
+def sizes(stack: Stack, session: UUID) -> list[int]:
+    """How many jobs each subflow of the session showed."""
+    runs = [str(each["flow_run_id"]) for each in dispatchers(stack, session)]
+    return [
+        len(each["parameters"]["jobs"]) for run in runs for each in stack.prefect.subflows_of(run)
+    ]
+
+
+def as_if_nothing_had_been(
+    stack: Stack, session: UUID, but: int | None = None, specimens: int = 1
+) -> None:
     """The session is finished, each effect happened once, and no job (but one) used up a try."""
     assets = stack.rows(
         "SELECT guid, finalised_at FROM track.asset WHERE session_id = %(s)s", s=session
     )
-    assert len(assets) == 3 and all(asset["finalised_at"] for asset in assets)
+    assert len(assets) == 3 * specimens and all(asset["finalised_at"] for asset in assets)
     jobs = stack.rows(
         "SELECT j.id, j.state, j.tries FROM track.job j"
         " JOIN track.asset a ON a.guid = j.asset_guid WHERE a.session_id = %(s)s",
@@ -65,3 +81,21 @@ def as_if_nothing_had_been(stack: Stack, session: UUID, but: int | None = None) 
     once = Counter((row["asset_guid"], row["event"]) for row in created)
     events = ("CREATE_ASSET_METADATA", "CREATE_ASSET")
     assert once == Counter((asset["guid"], event) for asset in assets for event in events)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A session of so many plain specimens; of several, Prefect is to show waves."""
+
+    stack: Stack
+    scratch: Path
+    specimens: int
+
+    def drop(self) -> Path:
+        """Put it on the N-Drive."""
+        return drop(self.stack, self.scratch, self.specimens)
+
+    def as_if_nothing_had_been(self, session: UUID) -> None:
+        """It is finished, each effect happened once, and it was shown as it was to be."""
+        as_if_nothing_had_been(self.stack, session, specimens=self.specimens)
+        assert self.specimens == 1 or max(sizes(self.stack, session)) > 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import one_specimen
+from tests.support.one_specimen import DISPATCH, Shown
 from tests.support.stack import Stack, running_stack
 
 
@@ -20,3 +21,19 @@ def stack() -> Iterator[Stack]:
 def drop(stack: Stack, tmp_path: Path) -> one_specimen.Drop:
     """Put one plain specimen, as a session of its own, on the N-Drive."""
     return lambda: one_specimen.drop(stack, tmp_path)
+
+
+@pytest.fixture(params=[1, 2], ids=["a subflow each", "in waves"])
+def shown(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shown]:
+    """A session whose jobs Prefect shows each by itself, or many by one subflow wherever it can.
+
+    By the switch that an operator has: the pace of the dispatchers' deployment.
+    """
+    kept = stack.prefect.deployment(DISPATCH)["parameters"]
+    if request.param > 1:
+        crowded = kept | {"pace": kept["pace"] | {"burst_s": 0.0001}}
+        stack.prefect.change_deployment(DISPATCH, parameters=crowded)
+    try:
+        yield Shown(stack, tmp_path, request.param)
+    finally:
+        stack.prefect.change_deployment(DISPATCH, parameters=kept)

@@ -3,22 +3,22 @@
 import pytest
 
 from tests.support import kills
-from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
+from tests.support.one_specimen import Shown, dispatchers
 from tests.support.stack import Stack
 
 
 @pytest.mark.timeout(600)
 def test_a_dispatcher_cancelled_in_prefect_releases_and_a_successor_goes_on(
-    stack: Stack, drop: Drop
+    stack: Stack, shown: Shown
 ) -> None:
-    path = drop()
+    path = shown.drop()
     stack.until(lambda: bool(kills.holds(stack, path, "running", "barcode", "ocr")()), "a module")
     (row,) = stack.rows("SELECT id FROM track.session WHERE opened_as = %(p)s", p=str(path))
     first = dispatchers(stack, row["id"])[-1]
     run = str(first["flow_run_id"])
     stack.prefect.set_state(run, "CANCELLING")
     session = stack.follow(path)
-    as_if_nothing_had_been(stack, session)
+    shown.as_if_nothing_had_been(session)
     assert [each["ended_why"] for each in dispatchers(stack, session)] == ["broken off", "finished"]
     assert stack.rows("SELECT id FROM track.attempt WHERE cancel_requested_at IS NOT NULL") == []
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import kills
-from tests.support.one_specimen import Drop, as_if_nothing_had_been, dispatchers
+from tests.support.one_specimen import Drop, Shown, as_if_nothing_had_been, dispatchers
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -36,16 +36,16 @@ def test_worker_api_site_driver_and_runner_killed_on_one_specimens_road(
     assert [tuple(end.values()) for end in ends] == [("failed", -9), ("done", None)]
 
 
-def test_dispatchers_and_prefects_server_killed_on_one_specimens_road(
-    stack: Stack, drop: Drop
+def test_dispatchers_and_prefects_server_killed_on_a_sessions_road(
+    stack: Stack, shown: Shown
 ) -> None:
-    path = drop()
+    path = shown.drop()
     at = partial(kills.holds, stack, path)
     kills.kill_at(stack, at("claimed", "create", "upload", "synchronise"), "dispatcher")
     kills.kill_at(stack, at("running", "barcode", "ocr"), "dispatcher")
     kills.kill_at(stack, at("running", "cropping", "derivative"), "prefect")
     session = stack.follow(path)
-    as_if_nothing_had_been(stack, session)
+    shown.as_if_nothing_had_been(session)
     rows = dispatchers(stack, session)
     assert len(rows) >= 3
     for before, after in pairwise(rows):
