@@ -6,7 +6,7 @@ Each is one transaction, and each may be sent again: a repetition changes nothin
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, Field
@@ -32,6 +32,7 @@ from schemas.files import Crc32, FileFacts, Size
 from schemas.guid import FileName
 from track.commands.grants import make_grant
 from track.jobs.attempts import Attempt
+from track.records.documents import NoDocument
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No token, one that is not ours, or one whose attempt ended long ago."},
@@ -47,6 +48,7 @@ DISK_FULL_RETRY_S = 60
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Message = Callable[[AsyncConnection], Awaitable[AttemptReply]]
 
 router = APIRouter(prefix="/attempts/{attempt_id}", tags=["attempts"], responses=REFUSALS)
@@ -77,17 +79,23 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
     """
     # First the token: without one the job could do nothing, and would count as started.
     token = await ars_token(here)
-    reply = await _counted(here, "start", partial(protocol.start, caller=caller, body=body))
-    here.note("start", "applied")
-    granted = reply.attempt
-    assert granted is not None
-    async with here.engine.connect() as connection:
+
+    async def grant(tx: AsyncConnection) -> Grant | str:
+        granted = (await protocol.start(tx, caller, body)).attempt
+        assert granted is not None
         try:
-            return await make_grant(
-                connection, granted, file_proxy=here.config.file_proxy, token=token
-            )
+            return await make_grant(tx, granted, file_proxy=here.config.file_proxy, token=token)
+        # It counts as started: that its asset cannot be read is not the site's fault.
+        except NoDocument:
+            return f"no metadata is known of asset {granted.guid}"
         except ValueError as error:
-            raise HTTPException(422, f"asset {granted.guid}: {error}") from error
+            return f"asset {granted.guid}: {error}"
+
+    found = await _counted(here, "start", grant)
+    here.note("start", "applied")
+    if isinstance(found, str):
+        raise HTTPException(422, found)
+    return found
 
 
 @router.post("/token", summary="Renew the archive token")
@@ -161,7 +169,10 @@ async def _answer(here: Context, kind: str, attempt_id: int, message: Message) -
     return MessageOutcome(applied=reply.applied, attempt=attempt_id)
 
 
-async def _counted(here: Context, kind: str, message: Message) -> AttemptReply:
+async def _counted(
+    here: Context, kind: str, message: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """What one message's transaction gives; one that is refused is counted."""
     try:
         return await here.transact(message)
     except (MessageRefused, protocol.TooLate):

@@ -6,7 +6,7 @@ Files are named by where the archive's open share offers them, never by a path o
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.attempts import DerivativeName, Grant, LinkedFile, Token
@@ -27,11 +27,10 @@ async def make_grant(
     `file_proxy` is the base of the archive's file service, `token` lets its files be read
     and written. A stage that uploads gets the asset's files as `uploads`, any other as `inputs`.
     """
-    step = (await tx.execute(select(stage).where(stage.c.id == attempt.stage_id))).one()
+    step = await _step(tx, attempt)
     metadata = await read_document(tx, attempt.guid)
     files = await _files(tx, attempt.guid, metadata, file_proxy)
     uploads = step.kind == "module" and step.run == "upload"
-    parent = select(asset.c.parent_guid).where(asset.c.guid == attempt.guid)
     return Grant(
         attempt=attempt.id,
         guid=attempt.guid,
@@ -44,9 +43,9 @@ async def make_grant(
         accept_black=await zeros_accepted(tx, attempt.guid),
         results=await _results(tx, attempt.guid, step.position),
         children=children(attempt.guid, step.params) if step.emits else (),
-        parent_guid=(await tx.execute(parent)).scalar_one(),
+        parent_guid=step.parent_guid,
         uploads=files if uploads else (),
-        outputs=await _outputs(tx, step.pipeline_id, step.key),
+        outputs=_outputs(step.written, step.key),
         ars=token,
     )
 
@@ -87,11 +86,22 @@ async def _files(
     )
 
 
-async def _outputs(tx: AsyncConnection, pipeline_id: int, key: str) -> tuple[str, ...]:
-    """The files a stage declares, as its pipeline is written now."""
-    written = select(pipeline.c.definition["stages"]).where(pipeline.c.id == pipeline_id)
-    stages = (await tx.execute(written)).scalar_one() or []
-    return next((tuple(each.get("outputs", ())) for each in stages if each["key"] == key), ())
+async def _step(tx: AsyncConnection, attempt: Attempt) -> Row[Any]:
+    """The attempt's stage, with the stages of its pipeline as they are `written` now, and the
+    parent of its asset."""
+    written = pipeline.c.definition["stages"].label("written")
+    statement = (
+        select(stage, written, asset.c.parent_guid)
+        .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
+        .join(asset, asset.c.guid == attempt.guid)
+        .where(stage.c.id == attempt.stage_id)
+    )
+    return (await tx.execute(statement)).one()
+
+
+def _outputs(stages: list[dict[str, Any]] | None, key: str) -> tuple[str, ...]:
+    """The files that the stage of this key declares."""
+    return next((tuple(each.get("outputs", ())) for each in stages or () if each["key"] == key), ())
 
 
 async def _results(tx: AsyncConnection, guid: str, position: int) -> dict[str, dict[str, Any]]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hpc.runner import registry
 from hpc.runner.client import is_refusal
-from tests.support.callbacks import Cluster, bearer, cluster_config
+from tests.support.callbacks import Cluster, bearer, cluster_config, until
 from tests.support.events_server import EventsServer
 from tests.support.small_disk import small_disk
 from track.commands.attention import ZEROS
@@ -114,6 +115,42 @@ async def test_a_result_and_a_failure_at_once_end_an_attempt_once(cluster: Clust
         outcome = (await cluster.attempt(attempt))["outcome"]
         state = (await cluster.job(guid, "assetLoader"))["state"]
         assert (outcome, state) in [("done", State.RETURNED), ("failed", State.READY)]
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("UPDATE metadata.document SET body = '{}'", "institution"),
+        ("TRUNCATE metadata.document CASCADE", "no metadata is known of asset g"),
+    ],
+)
+async def test_a_start_whose_asset_cannot_be_read_is_a_start_all_the_same(
+    cluster: Cluster, harm: str, said: str
+) -> None:
+    """Else the runners of three such assets would have their site looked upon as broken."""
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "assetLoader")
+    await cluster.world.sql(harm)
+    assert said in (await cluster.own(attempt, "start", START, 422))["error"]
+    assert (await cluster.job("g", "assetLoader"))["state"] == State.RUNNING
+
+
+async def test_a_start_without_its_grant_is_none(cluster: Cluster) -> None:
+    """The connection is lost between the two; what follows finds nothing done."""
+    await cluster.asset("g")
+    attempt = await cluster.queue("g", "assetLoader")
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with cluster.engine.begin() as other:
+        await other.execute(text("LOCK TABLE metadata.document"))
+        asked = asyncio.create_task(cluster.start(attempt))
+        (held,) = await until(lambda: cluster.rows(waiting))
+        assert (await cluster.job("g", "assetLoader"))["state"] == State.QUEUED
+        ended = text("SELECT pg_terminate_backend(:pid, 10000)")
+        assert (await other.execute(ended, held)).scalar_one()
+        await until(lambda: cluster.rows(waiting))
+    assert (await asked)["attempt"] == attempt
+    assert (await cluster.job("g", "assetLoader"))["state"] == State.RUNNING
+    assert await cluster.inbox("start") == ["applied"]
 
 
 async def test_an_upload_is_given_its_files_and_where_they_go(cluster: Cluster) -> None:
