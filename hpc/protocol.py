@@ -99,8 +99,8 @@ async def complete(
             await messages.take_pieces(tx, call.inbox_entry, call.target, body.result)
         )
     _check_same_job(call, body)
-    kept = call.inbox_entry.payload["result"]
-    work = partial(messages.bring_result, result=body.result, kept=kept)
+    outputs = call.inbox_entry.payload["result"]["outputs"]
+    work = partial(messages.bring_result, result=body.result, outputs=outputs)
     return await _take(tx, call, call.open, work, kind="finished")
 
 

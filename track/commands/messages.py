@@ -5,7 +5,7 @@ the caller's transaction. It returns what became of the message: applied, record
 repeated, when it came before and nothing was done.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,11 +175,12 @@ async def let_start(
 
 
 async def bring_result(
-    tx: AsyncConnection, of: LockedAttempt, result: Result, kept: Mapping[str, Any]
+    tx: AsyncConnection, of: LockedAttempt, result: Result, outputs: Sequence[Mapping[str, Any]]
 ) -> None:
     """Apply a module's result or nothing of it, and bring its job back.
 
-    `kept` is the result as it is stored. One that cannot be taken fails the job.
+    One that cannot be taken fails the job. The inbox has it as it came; its attempt keeps the
+    `outputs` alone, which have yet to be brought.
     """
     try:
         done = await _apply_whole(tx, of, result)
@@ -187,7 +188,8 @@ async def bring_result(
         why = f"its result cannot be taken: {error}"
         await end_without_result(tx, of, Ending("failed", why, final=True, usage=result.usage))
         return
-    ended = {"outcome": "done", "finished_at": NOW, "closed_at": NOW, "result": kept}
+    left = {"outputs": outputs} if outputs else None
+    ended = {"outcome": "done", "finished_at": NOW, "closed_at": NOW, "result": left}
     ended |= _spent(result.usage)
     warning = "; ".join(done.warnings) or None
     back = {"details": result.details, "warning": warning}

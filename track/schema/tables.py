@@ -271,7 +271,7 @@ attempt = _table(
     Column("cpu_s", Double),
     Column("max_rss_mb", Double),
     Column("message", Text),
-    Column("result", JSONB(none_as_null=True)),
+    Column("result", JSONB(none_as_null=True)),  # its outputs, and whether they were brought
     UniqueConstraint("job_id", "n"),
     _index("attempt_open", "site", where="closed_at IS NULL"),
     _index("attempt_batch", "batch_id"),

@@ -203,6 +203,9 @@ async def test_a_result_is_applied_once(cluster: Cluster) -> None:
     assert job["warning"].startswith("dark; ") and "status" in job["warning"]
     row = await cluster.attempt(attempt)
     assert (row["seconds"], row["max_rss_mb"], row["outcome"]) == (3.5, 100, "done")
+    # As it came it is written down once.
+    kept = await cluster.row("SELECT payload FROM track.inbox WHERE kind = 'finished'")
+    assert kept["payload"]["result"]["details"] == {"n": 1} and row["result"] is None
 
 
 async def test_a_result_without_news_is_no_revision(cluster: Cluster) -> None:
