@@ -1,13 +1,11 @@
 """Many jobs in one subflow: what Prefect shows of them, and that none hangs on another."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -17,7 +15,6 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelling
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from flows.dispatch import dispatch
@@ -210,61 +207,8 @@ async def test_cancelling_a_wave_ends_its_jobs_and_no_others(
     assert [guid for (guid,) in done] == [g for g in GUIDS if g not in wave.parameters["specimens"]]
 
 
-class Killer:
-    """Ends the dispatcher's process for the database's eye: from its `at`th transaction on for a
-    group of jobs, nothing is done any more; `after`: that one is done, and its answer lost."""
-
-    def __init__(self, real: Callable[..., Any], at: int, *, after: bool) -> None:
-        self.real, self.at, self.after = real, at, after
-        self.seen = 0
-        self.struck = asyncio.Event()
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.seen += 1
-        if self.seen < self.at:
-            return await self.real(*args, **kwargs)
-        if self.seen == self.at and self.after:
-            await self.real(*args, **kwargs)
-        self.struck.set()
-        raise OperationalError("killed", {}, ConnectionError("killed"))
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_wave_killed_at_any_of_its_transactions_is_done_once_by_the_next(
-    blocks: Path, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, after: bool
-) -> None:
-    """A session of its own for each; the first that is not struck any more was the last."""
-    cluster = await prepared(engine, "auto", LOAD)
-    world = cluster.world
-    for at in range(1, 30):
-        killer = Killer(transact, at, after=after)
-        with monkeypatch.context() as patch:
-            patch.setattr("tasks.dispatch.groups.transact", killer)
-            running = asyncio.create_task(run(world))
-            working = asyncio.create_task(_work(cluster))
-            striking = asyncio.create_task(killer.struck.wait())
-            await asyncio.wait([running, striking], return_when=asyncio.FIRST_COMPLETED)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-        if killer.struck.is_set():
-            assert (await run(world)).name == "Finished"
-        for each in (striking, working):
-            each.cancel()
-        await asyncio.gather(striking, working, return_exceptions=True)
-        jobs = await world.sql("SELECT state, tries, count(*) FROM track.job GROUP BY 1, 2")
-        assert jobs == [("done", 0, at * len(GUIDS))]
-        attempts = await world.sql("SELECT outcome, count(*) FROM track.attempt GROUP BY 1")
-        assert attempts == [("done", at * len(GUIDS))]
-        if not killer.struck.is_set():
-            assert at > 2
-            return
-        await world.sql("UPDATE track.session SET finished_at = NULL")
-        await world.register(*(new(f"{guid} {at}") for guid in GUIDS))
-    raise AssertionError("a wave of four needs no thirty transactions")
-
-
-async def _work(cluster: Cluster) -> None:
-    """Do what is queued, again and again."""
+async def keep_working(cluster: Cluster) -> None:
+    """Do what is queued, again and again, however long nothing is."""
     while True:
-        await cluster.do(1)
-        await asyncio.sleep(0.02)
+        await transact(cluster.world.engine, cluster._end, await cluster.world.sql(QUEUED))
+        await asyncio.sleep(0.05)
