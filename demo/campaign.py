@@ -39,6 +39,9 @@ CLOSING_S = 300.0
 ANSWER_S = 180.0
 """How long an operator waits for an answer, however many sessions are under way."""
 POLL_SECONDS = 1.0
+WAVES: tuple[int | str, ...] = (500, "auto")
+"""How the jobs of a round are shown in Prefect, round by round: many by one subflow, or each by
+one of its own, since so few are no burst."""
 VERB = "switch"
 SESSIONS = 3
 THROTTLE = 2
@@ -114,6 +117,10 @@ class Campaign:
     def round(self, seed: int) -> Score:
         """Drop sessions, strike, ask something of an operator, wait for the end, and judge it."""
         self._bring_up()
+        wave, shared = WAVES[seed % len(WAVES)], self._shared_subflows()
+        if not self._striker.share_subflows(wave):
+            raise RuntimeError("the system under fire does not take its pipelines")
+        self._say(f"  wave: {wave}")
         chance = random.Random(seed)
         score, before = Score(), harm.found(self._settings, harm.TWICE)
         strikes = schedule(chance)
@@ -125,6 +132,7 @@ class Campaign:
         score.stuck += self._operator_waits()
         followed = [self._follow(session.path) for session in drawn]
         self._say(f"  {time.monotonic() - began:5.1f} s  over")
+        self._say(f"  {self._shared_subflows() - shared} subflows showed several jobs")
         for session, rows in zip(drawn, followed, strict=True):
             self._judge(session, rows, score)
         score.duplicates += sorted(harm.found(self._settings, harm.TWICE) - before)
@@ -188,6 +196,18 @@ class Campaign:
         body = {"parameters": {"by": "campaign", "pipeline": PIPELINE, "on": True}}
         answer = httpx.post(url, json=body, timeout=10, trust_env=False).raise_for_status()
         return str(answer.json()["id"])
+
+    def _shared_subflows(self) -> int:
+        """How many subflows with several jobs Prefect knows; what it answers, once it does."""
+        body = {"flow_runs": {"name": {"like_": " × "}}}
+        while True:
+            self._bring_up()
+            try:
+                url = f"{of_running(self._settings).prefect_api}/flow_runs/count"
+                found = httpx.post(url, json=body, timeout=10, trust_env=False)
+                return int(found.raise_for_status().text)
+            except httpx.HTTPError:
+                time.sleep(POLL_SECONDS)
 
     def _shares_left(self) -> set[str]:
         """Assets whose share stays open though nothing of them is in hand."""

@@ -192,6 +192,15 @@ class Striker:
         }  # fmt: skip
         return self._post(f"{of_running(self._settings).clusters}/dev/api/v1/start_job", body)
 
+    def share_subflows(self, wave: int | str) -> bool:
+        """Have all pipelines show their jobs in Prefect so from now on. False while it cannot."""
+
+        def change(pipeline: dict[str, Any]) -> None:
+            pipeline["wave"] = wave
+
+        _rewrite(self._settings.pipelines, self._settings.pipelines, change)
+        return self.refinery("migrate").returncode == 0
+
     def _edit(self, change: Callable[..., None], *values: int) -> bool:
         """Change a pipeline's file and load it, as its owner does. False when it is not loaded."""
 
