@@ -15,12 +15,17 @@ from uuid import UUID
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.quarantine import QuarantineEntry
 from track.commands import shares
+from track.commands.assets import quarantine_all
 from track.jobs import at_site, verbs
 from track.jobs.moves import Guard, lock
+from track.jobs.setbacks import Setback
 from track.records.mos import may_lack_metadata
 from track.schema.database import transact
+from track.schema.states import State
 
+Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 DATABASE_AWAY = (OperationalError, InterfaceError, OSError)
@@ -30,26 +35,30 @@ MAX_JOBS = 500
 """Jobs of one transaction: it holds their rows until it ends."""
 
 
-class Group(Generic[Found]):
-    """Has `work` done for jobs, which answers by job; it may leave out some.
+class Group(Generic[Asked, Found]):
+    """Has `work` done for jobs, each with what is asked for it; it answers by job, and may leave
+    out some.
 
     What it raises for several is asked again for each alone, so that one that cannot be done
     costs no other anything; not so when the database is away, or all would wait for it in turn.
     """
 
-    def __init__(self, work: Callable[[Sequence[int]], Awaitable[Mapping[int, Found]]]) -> None:
+    def __init__(
+        self, work: Callable[[Mapping[int, Asked]], Awaitable[Mapping[int, Found]]]
+    ) -> None:
         self._work = work
-        self._asked: dict[int, asyncio.Future[Found | None]] = {}
+        self._asked: dict[int, tuple[Asked, asyncio.Future[Found | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def ask(self, job_id: int) -> Found | None:
+    async def ask(self, job_id: int, what: Asked) -> Found | None:
         """What became of one job; None when `work` left it out. Raises what `work` raises.
 
-        Whoever is cancelled while it waits does not take back what it asked for.
+        Whoever is cancelled while it waits does not take back what it asked for; of what is
+        asked for one job at the same time the first is done.
         """
-        future = self._asked.get(job_id)
-        if future is None:
-            future = self._asked[job_id] = asyncio.get_running_loop().create_future()
+        if job_id not in self._asked:
+            self._asked[job_id] = what, asyncio.get_running_loop().create_future()
+        _, future = self._asked[job_id]
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await asyncio.shield(future)
@@ -61,24 +70,24 @@ class Group(Generic[Found]):
 
     async def _run(self) -> None:
         while self._asked:
-            taken = {job_id: self._asked[job_id] for job_id in islice(self._asked, MAX_JOBS)}
-            for job_id in taken:
-                del self._asked[job_id]
-            await self._answer(taken)
+            taken = sorted(islice(self._asked, MAX_JOBS))
+            await self._answer({job_id: self._asked.pop(job_id) for job_id in taken})
 
-    async def _answer(self, taken: Mapping[int, asyncio.Future[Found | None]]) -> None:
+    async def _answer(
+        self, taken: Mapping[int, tuple[Asked, asyncio.Future[Found | None]]]
+    ) -> None:
         try:
-            found = await self._work(sorted(taken))
+            found = await self._work({job_id: what for job_id, (what, _) in taken.items()})
         except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
             if len(taken) > 1 and not isinstance(error, DATABASE_AWAY):
-                for job_id, future in taken.items():
-                    await self._answer({job_id: future})
+                for job_id, asked in taken.items():
+                    await self._answer({job_id: asked})
                 return
-            for future in taken.values():
+            for _, future in taken.values():
                 future.set_exception(error)
                 future.exception()  # whoever asked may be gone: nobody need be told of it
             return
-        for job_id, future in taken.items():
+        for job_id, (_, future) in taken.items():
             future.set_result(found.get(job_id))
 
 
@@ -99,20 +108,17 @@ class GroupedMoves:
     engine: AsyncEngine
     holder: UUID
     actor: str
-    submit: Group[bool] = field(init=False)
-    submit_shared: Group[bool] = field(init=False)
-    take_back: Group[TakenBack] = field(init=False)
-    finish: Group[bool] = field(init=False)
+    submit: Group[None, bool] = field(init=False)
+    submit_shared: Group[None, bool] = field(init=False)
+    take_back: Group[None, TakenBack] = field(init=False)
+    finish: Group[None, bool] = field(init=False)
+    retry: Group[Setback, State] = field(init=False)
+    fail: Group[str, bool] = field(init=False)
+    quarantine: Group[QuarantineEntry, bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        groups = {
-            "submit": self._submit,
-            "submit_shared": self._submit_shared,
-            "take_back": self._take_back,
-            "finish": self._finish,
-        }
-        for name, work in groups.items():
-            object.__setattr__(self, name, Group(work))
+        for name in GROUPS:
+            object.__setattr__(self, name, Group(getattr(self, f"_{name}")))
 
     @property
     def guard(self) -> Guard:
@@ -121,22 +127,22 @@ class GroupedMoves:
 
     async def close(self) -> None:
         """Wait until all that was asked for is done."""
-        for group in (self.submit, self.submit_shared, self.take_back, self.finish):
-            await group.close()
+        for name in GROUPS:
+            await getattr(self, name).close()
 
-    async def _submit(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
+    async def _submit(self, asked: Mapping[int, None]) -> Mapping[int, bool]:
         """Whether each is at a site now: not one whose asset's share is to be opened first."""
 
         async def work(tx: AsyncConnection) -> Mapping[int, bool]:
-            await lock(tx, job_ids)
-            opening = await shares.opening_for(tx, job_ids)
-            others = [each for each in job_ids if each not in opening]
+            await lock(tx, [*asked])
+            opening = await shares.opening_for(tx, asked)
+            others = [each for each in asked if each not in opening]
             return {**dict.fromkeys(opening, False), **await self._queue(tx, others)}
 
         return await transact(self.engine, work)
 
-    async def _submit_shared(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
-        return await transact(self.engine, self._queue, job_ids)
+    async def _submit_shared(self, asked: Mapping[int, None]) -> Mapping[int, bool]:
+        return await transact(self.engine, self._queue, [*asked])
 
     async def _queue(self, tx: AsyncConnection, job_ids: Sequence[int]) -> Mapping[int, bool]:
         if not job_ids:
@@ -144,24 +150,44 @@ class GroupedMoves:
         queued = await at_site.submit_all(tx, job_ids, self.holder, actor=self.actor)
         return dict.fromkeys(queued, True)
 
-    async def _take_back(self, job_ids: Sequence[int]) -> Mapping[int, TakenBack]:
+    async def _take_back(self, asked: Mapping[int, None]) -> Mapping[int, TakenBack]:
         """Those that were taken; one with which nothing is left to do outside is done at once."""
 
         async def work(tx: AsyncConnection) -> Mapping[int, TakenBack]:
-            taken = await at_site.take_back_all(tx, job_ids, self.holder)
+            taken = await at_site.take_back_all(tx, [*asked], self.holder)
             here = [job_id for job_id, trouble in taken.items() if trouble == ""]
             lacking = await may_lack_metadata(tx, here)
-            over = [job_id for job_id in here if job_id not in lacking]
-            done = await self._done(tx, over)
+            done = await self._done(tx, [each for each in here if each not in lacking])
             return {each: TakenBack(each in done, trouble) for each, trouble in taken.items()}
 
         return await transact(self.engine, work)
 
-    async def _finish(self, job_ids: Sequence[int]) -> Mapping[int, bool]:
-        return dict.fromkeys(await transact(self.engine, self._done, job_ids), True)
+    async def _finish(self, asked: Mapping[int, None]) -> Mapping[int, bool]:
+        return dict.fromkeys(await transact(self.engine, self._done, [*asked]), True)
 
     async def _done(self, tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
         if not job_ids:
             return []
         done, _ = await verbs.finish_all(tx, job_ids, actor=self.actor, guard=self.guard)
         return done
+
+    async def _retry(self, asked: Mapping[int, Setback]) -> Mapping[int, State]:
+        return await transact(
+            self.engine, verbs.try_again_all, asked, actor=self.actor, guard=self.guard
+        )
+
+    async def _fail(self, asked: Mapping[int, str]) -> Mapping[int, bool]:
+        failed = await transact(
+            self.engine, verbs.end_all, asked, State.FAILED, actor=self.actor, guard=self.guard
+        )
+        return dict.fromkeys(failed, True)
+
+    async def _quarantine(self, asked: Mapping[int, QuarantineEntry]) -> Mapping[int, bool]:
+        ended = await transact(
+            self.engine, quarantine_all, asked, dispatcher_id=self.holder, actor=self.actor
+        )
+        return dict.fromkeys(ended, True)
+
+
+GROUPS = ("submit", "submit_shared", "take_back", "finish", "retry", "fail", "quarantine")
+"""Each by the name of the method that does its work."""

@@ -15,12 +15,9 @@ from blocks.tier import TierError
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.groups import GroupedMoves, TakenBack
 from tasks.errors import AskedAPerson, FileError, Quarantined
-from track.commands import assets
-from track.jobs import verbs
 from track.jobs.claims import Claim
 from track.jobs.moves import Guard, StaleMove
-from track.schema.database import transact
-from track.schema.states import State
+from track.jobs.setbacks import Setback
 
 FIRST_PAUSE_S = 30.0
 """Pause after the first fault of a file that may pass by itself; it doubles each time."""
@@ -36,7 +33,8 @@ MAX_ARCHIVE_PAUSE_S = 300.0
 class HeldJob:
     """One claimed job of a dispatcher, and the moves that it shares with the others.
 
-    Every method is one transaction; each raises StaleMove when the job is not held any more.
+    Every method is one transaction, of all that ask the same just then; each raises StaleMove
+    when the job is not held any more.
     """
 
     claim: Claim
@@ -64,43 +62,39 @@ class HeldJob:
 
     async def finish(self) -> None:
         """It is done; rules and edges follow in the same transaction."""
-        if not await self.moves.finish.ask(self.claim.job_id):
-            raise StaleMove(f"job {self.claim.job_id} is not held by dispatcher {self.holder}")
+        self._check(await self.moves.finish.ask(self.claim.job_id, None))
 
     async def retry(self, why: str, *, delay_s: float, grows_to_s: float | None) -> None:
         """Put it off without using a try; the pause doubles each time in a row, up to a bound."""
-        await transact(
-            self.engine, verbs.try_again, self.claim.job_id, actor=self.actor, why=why,
-            uses_try=False, guard=self.guard, delay_s=delay_s, grows_to_s=grows_to_s,
-        )  # fmt: skip
+        setback = Setback(why, delay_s=delay_s, grows_to_s=grows_to_s)
+        self._check(await self.moves.retry.ask(self.claim.job_id, setback))
 
     async def fail(self, why: str) -> None:
         """End it without success; a person decides what becomes of it."""
-        job_id, guard = self.claim.job_id, self.guard
-        await transact(
-            self.engine, verbs.end, job_id, State.FAILED, actor=self.actor, why=why, guard=guard
-        )
+        self._check(await self.moves.fail.ask(self.claim.job_id, why))
 
     async def quarantine(self, error: Quarantined) -> None:
         """End its asset, whose files cannot be taken in."""
-        await transact(
-            self.engine, assets.quarantine, self.claim.guid, self.claim.job_id,
-            dispatcher_id=self.holder, entry=error.entry, actor=self.actor,
-        )  # fmt: skip
+        self._check(await self.moves.quarantine.ask(self.claim.job_id, error.entry))
 
     async def submit(self) -> bool:
         """Queue it at the best open site, or put it off while none is open; False when its
         asset's share is to be opened first, which is noted."""
-        return await self.moves.submit.ask(self.claim.job_id) is not False
+        return await self.moves.submit.ask(self.claim.job_id, None) is not False
 
     async def submit_shared(self) -> None:
         """The same once its share has been opened."""
-        await self.moves.submit_shared.ask(self.claim.job_id)
+        await self.moves.submit_shared.ask(self.claim.job_id, None)
 
     async def take_back(self) -> TakenBack | None:
         """Take it for its last effects; it is done when there are none. None if it is another's
         by now."""
-        return await self.moves.take_back.ask(self.claim.job_id)
+        return await self.moves.take_back.ask(self.claim.job_id, None)
+
+    def _check(self, done: object) -> None:
+        """Raise StaleMove when its group left it out."""
+        if done is None:
+            raise StaleMove(f"job {self.claim.job_id} is not held by dispatcher {self.holder}")
 
     @asynccontextmanager
     async def run_stage(self) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
 """Assets: how they enter the track database, and how a corrected one comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.quarantine import REPEATED, QuarantineEntry, sentence
 from track.commands.pipelines import NewJobs, create_jobs
 from track.jobs.edges import lock_edges
-from track.jobs.moves import Guard, move, move_all
+from track.jobs.locked import locked_jobs
+from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import downstream, resolve
-from track.jobs.verbs import fail_waiting, release_asset
+from track.jobs.verbs import fail_waiting, release_assets
 from track.records.sessions import of_folder
 from track.records.wake import wake
 from track.schema.arrays import any_of
@@ -229,19 +230,29 @@ async def _restart_jobs(
     return await move_all(tx, left, State.FAILED, State.WAITING, actor=actor, why=why, **fresh)
 
 
-async def quarantine(
+async def quarantine_all(
     tx: AsyncConnection,
-    guid: str,
-    job_id: int,
+    entries: Mapping[int, QuarantineEntry],
     *,
     dispatcher_id: UUID,
-    entry: QuarantineEntry,
     actor: str,
-) -> None:
-    """End an asset whose files cannot be taken in: its ingest and all that waits has failed."""
-    guard, reason = Guard(dispatcher_id=dispatcher_id), str(entry)
-    await move(tx, job_id, State.CLAIMED, State.FAILED, actor=actor, why=reason, guard=guard)
-    await fail_waiting(tx, guid, actor=actor, why=f"{REPEATED}{reason}")
-    await tx.execute(update(asset).where(asset.c.guid == guid).values(quarantine=asdict(entry)))
-    await release_asset(tx, guid)
-    await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
+) -> list[int]:
+    """End the assets of these jobs, whose files cannot be taken in: ingest and all that waits.
+
+    Those of the jobs that this dispatcher still holds.
+    """
+    guids = {now.id: now.guid for now in await locked_jobs(tx, [*entries])}
+    guard = Guard(dispatcher_id=dispatcher_id)
+    ended: list[int] = []
+    for job_id, guid in guids.items():
+        entry, reason = entries[job_id], str(entries[job_id])
+        by: dict[str, Any] = {"actor": actor, "why": reason, "guard": guard}
+        if not await move_all(tx, [job_id], State.CLAIMED, State.FAILED, **by):
+            continue
+        await fail_waiting(tx, guid, actor=actor, why=f"{REPEATED}{reason}")
+        mine = update(asset).where(asset.c.guid == guid)
+        await tx.execute(mine.values(quarantine=asdict(entry)))
+        await record(tx, actor=actor, what="asset.quarantined", asset_guid=guid, new=reason)
+        ended.append(job_id)
+    await release_assets(tx, {guids[job_id] for job_id in ended})
+    return ended

@@ -5,7 +5,7 @@
 share that may be open: it is counted, and whoever needs it looks before using it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -99,7 +99,7 @@ async def _note(tx: AsyncConnection, guid: str, **values: object) -> None:
     await tx.execute(update(asset).where(asset.c.guid == guid).values(**values))
 
 
-async def opening_for(tx: AsyncConnection, job_ids: Sequence[int]) -> list[int]:
+async def opening_for(tx: AsyncConnection, job_ids: Collection[int]) -> list[int]:
     """Note of stages about to start at sites that their assets' shares are opened; those of which
     they are to be.
 

@@ -15,6 +15,7 @@ from track.jobs.edges import HELD
 from track.jobs.leases import session_key
 from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import resolve
+from track.jobs.setbacks import Setback
 from track.records.wake import wake
 from track.schema.arrays import any_of
 from track.schema.states import IN_HAND, State
@@ -51,8 +52,8 @@ async def release_jobs(
     why = "its dispatcher ended"
     moved = await move_all(tx, claimed, State.CLAIMED, State.READY, actor=actor, why=why)
     await tx.execute(update(job).where(any_of(job.c.id, returned)).values(dispatcher_id=None))
-    await resolve(tx, moved)
-    await wake(tx, [*moved, *returned])
+    ready = await resolve(tx, moved)
+    await wake(tx, {*moved, *ready, *returned})
     return moved
 
 
@@ -92,21 +93,15 @@ async def release_orphaned_jobs(
     dispatcher live for as long as the job is held. A claimed one is ready again; what came back
     from a site is finished and only waits for somebody to do its last effects.
     """
-    held = select(job.c.id, job.c.state).where(
-        any_of(job.c.id, broken), job.c.dispatcher_id == dispatcher_id, HELD
-    )
-    rows = (await tx.execute(held.order_by(job.c.id).with_for_update(key_share=True))).all()
-    for row in rows:
-        if row.state != State.CLAIMED:
-            await tx.execute(update(job).where(job.c.id == row.id).values(dispatcher_id=None))
-            continue
-        await verbs.try_again(
-            tx,
-            row.id,
-            actor=f"dispatcher:{dispatcher_id}",
-            why=broken[row.id],
-            uses_try=False,
-            guard=Guard(dispatcher_id=dispatcher_id),
-            delay_s=1.0,
-            grows_to_s=MAX_PAUSE_S,
-        )
+    mine = any_of(job.c.id, broken) & (job.c.dispatcher_id == dispatcher_id)
+    held = select(job.c.id, job.c.state).where(mine, HELD).order_by(job.c.id)
+    rows = (await tx.execute(held.with_for_update(key_share=True))).all()
+    back = [row.id for row in rows if row.state != State.CLAIMED]
+    await tx.execute(update(job).where(any_of(job.c.id, back)).values(dispatcher_id=None))
+    setbacks = {
+        row.id: Setback(broken[row.id], delay_s=1.0, grows_to_s=MAX_PAUSE_S)
+        for row in rows
+        if row.state == State.CLAIMED
+    }
+    guard = Guard(dispatcher_id=dispatcher_id)
+    await verbs.try_again_all(tx, setbacks, actor=f"dispatcher:{dispatcher_id}", guard=guard)

@@ -5,8 +5,7 @@ the edges, the wake. Callers add their own effects to the same transaction.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,68 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.jobs.attempts import close_attempt, open_attempts
 from track.jobs.endings import note_ends, with_bounds
 from track.jobs.exclusions import exclude_after
+from track.jobs.locked import LockedJob, locked_job, locked_jobs
 from track.jobs.moves import ANYBODY, Guard, StaleMove, lock, move, move_all
 from track.jobs.resolve import ACTOR, downstream, resolve, undo_downstream
+from track.jobs.setbacks import Consequence, Setback
 from track.records.wake import notify_driver, wake
 from track.schema.arrays import any_of
 from track.schema.history import record
-from track.schema.states import ENDED, State
-from track.schema.tables import asset, attempt, job, stage
-
-MAX_DOUBLINGS = 20
-
-BACKOFF_S = 10.0
-"""Delay before the first repetition; doubled with each further try, at most an hour."""
+from track.schema.states import ENDED, MOVES, State
+from track.schema.tables import asset, attempt, job
 
 FRESH: dict[str, Any] = {"redo": False, "tries": 0, "effects": {}, "declared": None}
 """What a job starts with that is done again."""
-
-
-@dataclass(frozen=True)
-class LockedJob:
-    """A job as it is read under its lock."""
-
-    id: int
-    state: State
-    guid: str
-    stage_id: int
-    attempt_id: int | None
-    tries: int
-    retries: int
-    redo: bool
-    cancel_requested: bool
-    finalises: bool  # its stage is the last of its asset
-    pauses: int
-    at: datetime
-
-
-async def locked_jobs(tx: AsyncConnection, job_ids: Sequence[int]) -> list[LockedJob]:
-    """Lock jobs and read how they stand, by their ids; those that there are."""
-    await lock(tx, job_ids)
-    finalises = (stage.c.kind == "builtin") & (stage.c.run == "finalise")
-    statement = (
-        select(
-            *(job.c[each] for each in ("id", "state", "stage_id", "attempt_id", "tries", "redo")),
-            job.c.pauses,
-            job.c.asset_guid.label("guid"),
-            stage.c.retries,
-            attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
-            finalises.label("finalises"),
-            func.now().label("at"),
-        )
-        .join(stage, stage.c.id == job.c.stage_id)
-        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
-        .where(any_of(job.c.id, job_ids))
-        .order_by(job.c.id)
-    )
-    rows = (await tx.execute(statement)).mappings()
-    return [LockedJob(**{**row, "state": State(row["state"])}) for row in rows]
-
-
-async def locked_job(tx: AsyncConnection, job_id: int) -> LockedJob:
-    """Lock a job and read how it stands."""
-    (found,) = await locked_jobs(tx, [job_id])
-    return found
 
 
 async def enqueue_at_site(
@@ -232,39 +181,65 @@ async def try_again(
     grows_to_s: float | None = None,
     free: int | None = None,
 ) -> State:
-    """End what is going on with a job without success; where it went.
+    """End what is going on with a job without success, as `Setback` says; where it went.
 
-    Cancelled when that was asked for, failed when its tries are used up, else ready
-    after `delay_s` (default: backing off). `uses_try` is False for what is not the
-    job's own failure: our crash, a degraded site, a full queue, a lost answer. What came
-    back is finished: a cancel does not reach it any more.
-
-    `grows_to_s`: the pause doubles with each time in a row, up to this, and the job's reason
-    says when it is tried again. A success, or a person who resubmits it, ends the row.
-    `free`: after so many in a row each time uses a try, so that in the end a person decides.
+    Raises StaleMove when it is not the caller's any more.
     """
-    now = await locked_job(tx, job_id)
-    uses_try = uses_try or (free is not None and now.pauses >= free)
-    if now.cancel_requested and now.state != State.RETURNED:
-        return await end(tx, job_id, State.CANCELLED, actor=actor, why=why, guard=guard)
-    tries = now.tries + uses_try
-    if uses_try and tries > now.retries:
-        why = await with_bounds(tx, job_id, why)
-        return await end(tx, job_id, State.FAILED, actor=actor, why=why, guard=guard, tries=tries)
-    pause = delay_s if delay_s is not None else min(3600.0, BACKOFF_S * 2.0 ** max(0, tries - 1))
-    values: dict[str, Any] = {"tries": tries}
-    if grows_to_s is not None:
-        if now.pauses:
-            why = f"{why}; put off {now.pauses + 1} times in a row by now"
-        pause = min(max(grows_to_s, pause), pause * 2.0 ** min(now.pauses, MAX_DOUBLINGS))
-        again = (now.at + timedelta(seconds=pause)).astimezone()
-        why = f"{why}; it is tried again at {again:%H:%M:%S}"
-        values["pauses"] = now.pauses + 1
-    values["available_at"] = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, pause)
-    await move(tx, job_id, now.state, State.READY, actor=actor, why=why, guard=guard, **values)
-    await resolve(tx, [job_id])  # its upstreams may have been undone meanwhile
-    await wake(tx, [job_id])
-    return State.READY
+    setback = Setback(why, uses_try, delay_s, grows_to_s, free)
+    went = await try_again_all(tx, {job_id: setback}, actor=actor, guard=guard)
+    if job_id not in went:
+        raise StaleMove(f"job {job_id} is not held by the caller; it is not tried again")
+    return went[job_id]
+
+
+async def try_again_all(
+    tx: AsyncConnection, setbacks: Mapping[int, Setback], *, actor: str, guard: Guard = ANYBODY
+) -> dict[int, State]:
+    """The same for many jobs: where those went that are still the caller's."""
+    if not setbacks:
+        return {}
+    groups: dict[Consequence, list[LockedJob]] = {}
+    for now in await locked_jobs(tx, [*setbacks]):
+        found = setbacks[now.id].consequence(now)
+        if found.new == State.FAILED:
+            found = replace(found, why=await with_bounds(tx, now.id, found.why))
+        groups.setdefault(found, []).append(now)
+    went: dict[int, State] = {}
+    ended: list[LockedJob] = []
+    for found, jobs in groups.items():
+        values: dict[str, Any] = dict(found.values)
+        if found.pause_s is not None:
+            later = func.make_interval(0, 0, 0, 0, 0, 0, found.pause_s)
+            values["available_at"] = func.now() + later
+        by: dict[str, Any] = {"actor": actor, "why": found.why, "guard": guard}
+        moved = await _move_locked(tx, jobs, found.new, **by, **values)
+        went |= dict.fromkeys((each.id for each in moved), found.new)
+        ended += moved if found.new != State.READY else []
+    again = [job_id for job_id, new in went.items() if new == State.READY]
+    ready = await resolve(tx, again)  # their upstreams may have been undone meanwhile
+    await wake(tx, {*again, *ready})
+    await _follow_ends(tx, ended)
+    return went
+
+
+async def _move_locked(
+    tx: AsyncConnection, jobs: Sequence[LockedJob], new: State, *, guard: Guard, **how: Any
+) -> list[LockedJob]:
+    """Move locked jobs, each from the state it has; those that were still the caller's."""
+    moved: set[int] = set()
+    for old in sorted({each.state for each in jobs}):
+        if guard == ANYBODY or new in MOVES[old]:  # else whoever held it holds it no longer
+            ids = [each.id for each in jobs if each.state == old]
+            moved |= {*await move_all(tx, ids, old, new, guard=guard, **how)}
+    return [each for each in jobs if each.id in moved]
+
+
+async def _follow_ends(tx: AsyncConnection, jobs: Sequence[LockedJob]) -> None:
+    """Their assets no longer count as in flight; an edge may accept such an end too."""
+    if jobs:
+        guids = {each.guid for each in jobs}
+        await release_assets(tx, guids)
+        await _follow(tx, guids, [each.id for each in jobs])
 
 
 async def end(
@@ -276,17 +251,33 @@ async def end(
     actor: str,
     why: str,
     guard: Guard = ANYBODY,
-    **values: Any,
 ) -> State:
     """Move a job to failed or cancelled; its asset no longer counts as in flight.
 
-    An edge may accept that end too.
+    An edge may accept that end too. Raises StaleMove when it is not the caller's any more.
     """
-    now = await locked_job(tx, job_id)
-    await move(tx, job_id, now.state, new, actor=actor, why=why, guard=guard, **values)
-    await release_asset(tx, now.guid)
-    await _follow(tx, [now.guid], [job_id])
+    if job_id not in await end_all(tx, {job_id: why}, new, actor=actor, guard=guard):
+        raise StaleMove(f"job {job_id} is not held by the caller; wanted {new}")
     return new
+
+
+async def end_all(
+    tx: AsyncConnection,
+    whys: Mapping[int, str],
+    new: State,
+    *,
+    actor: str,
+    guard: Guard = ANYBODY,
+) -> list[int]:
+    """The same for many jobs, each with its reason: those that were still the caller's."""
+    groups: dict[str, list[LockedJob]] = {}
+    for now in await locked_jobs(tx, [*whys]):
+        groups.setdefault(whys[now.id], []).append(now)
+    ended: list[LockedJob] = []
+    for why, jobs in groups.items():
+        ended += await _move_locked(tx, jobs, new, guard=guard, actor=actor, why=why)
+    await _follow_ends(tx, ended)
+    return sorted(each.id for each in ended)
 
 
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
@@ -409,9 +400,9 @@ def _roots(guids: Collection[str]) -> Select[Any]:
     return select(root).where(any_of(mine.c.guid, guids))
 
 
-async def release_asset(tx: AsyncConnection, guid: str) -> None:
-    """The specimen that this asset belongs to no longer counts against its throttle."""
-    await _release(tx, asset.c.guid.in_(_roots([guid])))
+async def release_assets(tx: AsyncConnection, guids: Collection[str]) -> None:
+    """The specimens that these assets belong to no longer count against their throttle."""
+    await _release(tx, asset.c.guid.in_(_roots(guids)))
 
 
 async def _release(tx: AsyncConnection, which: ColumnElement[bool]) -> None:

@@ -1,7 +1,7 @@
 """What many ask for at once is done together, and nobody pays for what another asked."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,7 +20,7 @@ class Database:
     gone: set[int] = field(default_factory=set)
     calls: list[list[int]] = field(default_factory=list)
 
-    async def work(self, job_ids: Sequence[int]) -> Mapping[int, int]:
+    async def work(self, job_ids: Mapping[int, None]) -> Mapping[int, int]:
         self.calls.append(list(job_ids))
         await self.open.wait()
         if self.broken & {*job_ids}:
@@ -28,8 +28,8 @@ class Database:
         return {each: 2 * each for each in job_ids if each not in self.gone}
 
 
-async def asked(group: Group[int], *job_ids: int) -> list[asyncio.Task[int | None]]:
-    tasks = [asyncio.create_task(group.ask(each)) for each in job_ids]
+async def asked(group: Group[None, int], *job_ids: int) -> list[asyncio.Task[int | None]]:
+    tasks = [asyncio.create_task(group.ask(each, None)) for each in job_ids]
     await asyncio.sleep(0)
     return tasks
 
@@ -37,7 +37,7 @@ async def asked(group: Group[int], *job_ids: int) -> list[asyncio.Task[int | Non
 async def test_one_alone_is_done_at_once() -> None:
     database = Database()
     database.open.set()
-    assert await Group(database.work).ask(4) == 8
+    assert await Group(database.work).ask(4, None) == 8
 
 
 async def test_what_is_asked_meanwhile_is_done_together_by_the_next() -> None:
@@ -57,7 +57,7 @@ async def test_one_transaction_takes_no_more_than_so_many() -> None:
     database.open.set()
     jobs = range(2 * MAX_JOBS + 1)
     group = Group(database.work)
-    await asyncio.gather(*(group.ask(each) for each in jobs))
+    await asyncio.gather(*(group.ask(each, None) for each in jobs))
     assert max(map(len, database.calls)) == MAX_JOBS
     assert sorted(each for call in database.calls for each in call) == list(jobs)
 
@@ -66,21 +66,25 @@ async def test_one_that_cannot_be_done_costs_no_other_anything() -> None:
     database = Database(broken={2}, gone={3})
     database.open.set()
     group = Group(database.work)
-    ends = await asyncio.gather(*(group.ask(each) for each in (1, 2, 3)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(group.ask(each, None) for each in (1, 2, 3)), return_exceptions=True
+    )
     assert ends[0] == 2 and ends[2] is None
     assert isinstance(ends[1], ValueError)
-    assert await group.ask(1) == 2
+    assert await group.ask(1, None) == 2
 
 
 async def test_a_database_that_is_away_is_not_asked_for_each_job_in_turn() -> None:
-    asked_for: list[Sequence[int]] = []
+    asked_for: list[Mapping[int, None]] = []
 
-    async def away(job_ids: Sequence[int]) -> Mapping[int, int]:
+    async def away(job_ids: Mapping[int, None]) -> Mapping[int, int]:
         asked_for.append(job_ids)
         raise OperationalError("SELECT 1", {}, ConnectionError("refused"))
 
     group = Group(away)
-    ends = await asyncio.gather(*(group.ask(each) for each in range(9)), return_exceptions=True)
+    ends = await asyncio.gather(
+        *(group.ask(each, None) for each in range(9)), return_exceptions=True
+    )
     assert all(isinstance(each, OperationalError) for each in ends)
     assert len(asked_for) == 1
 
@@ -95,4 +99,4 @@ async def test_what_was_asked_for_is_done_though_its_asker_is_gone() -> None:
     asyncio.get_running_loop().call_later(0.01, database.open.set)
     await group.close()
     assert database.calls == [[7]]
-    assert await group.ask(7) == 14
+    assert await group.ask(7, None) == 14
