@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.upkeep.operator import do_once, do_to_jobs, load_definitions, push_again
+from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, load_definitions, push_again
 from track.commands import operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
@@ -60,7 +60,7 @@ async def resubmit(
     if guid and not stage:
         states = {JobState.FAILED, JobState.CANCELLED}
     chosen = partial(select_jobs, wanted=wanted, states=states)
-    return await do_to_jobs("resubmit", by, chosen, operations.resubmit, why=why)
+    return await do_to_pages("resubmit", by, chosen, operations.resubmit_all, why=why)
 
 
 @flow(name="operate", flow_run_name="skip {guid} {stage} by {by}")

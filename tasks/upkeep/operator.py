@@ -34,6 +34,9 @@ from track.schema.database import transact
 MAX_LINES = 1000
 """Lines of an answer that are shown; the history has them all."""
 
+PAGE = 250
+"""Jobs of one transaction, which holds their rows and those of what follows from them."""
+
 
 @asynccontextmanager
 async def operating(by: str) -> AsyncIterator[tuple[AsyncEngine, str]]:
@@ -77,6 +80,28 @@ async def do_to_jobs(
                 lines.append(await transact(engine, work, job_id, *args, actor=actor, why=why))
             except StaleMove as error:
                 lines.append(ResultRow(f"job {job_id}", "", "", "", f"it moved meanwhile: {error}"))
+        return await answer(verb, lines)
+
+
+async def do_to_pages(
+    verb: str,
+    by: str,
+    choose: Callable[[AsyncConnection], Awaitable[Sequence[int]]],
+    work: Callable[..., Awaitable[list[ResultRow]]],
+    *,
+    why: str,
+) -> State:
+    """Do something to the jobs chosen, a page in each transaction, and answer.
+
+    Cut off, it has done the pages it told of; asked again, it goes on. Raises CannotDo.
+    """
+    async with operating(by) as (engine, actor):
+        chosen = await transact(engine, choose)
+        lines: list[ResultRow] = []
+        for first in range(0, len(chosen), PAGE):
+            page = chosen[first : first + PAGE]
+            lines += await transact(engine, work, page, actor=actor, why=why)
+            get_run_logger().info("%s: %d of %d jobs", verb, len(lines), len(chosen))
         return await answer(verb, lines)
 
 

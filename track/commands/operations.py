@@ -4,6 +4,7 @@ Each verb is one transaction, may be repeated, and answers with one line that sa
 was, what is now, and why nothing was done when nothing was.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from schemas.sites import KINDS_HERE
 from track.commands.selection import CannotDo, check_one_of, site_row
 from track.jobs import verbs
 from track.jobs.attempts import DECLARED, close_attempt
+from track.jobs.locked import locked_jobs
 from track.jobs.moves import Guard, lock
 from track.jobs.outputs import forsake_outputs, outputs_awaited
 from track.jobs.sites import is_driven, runs_scripts
@@ -25,6 +27,9 @@ from track.schema.arrays import any_of
 from track.schema.history import record, record_all
 from track.schema.states import AT_SITE, IN_HAND, State
 from track.schema.tables import asset, attempt, document, file, job, site, stage
+
+AGAIN = frozenset({State.DONE, State.EXCLUDED, State.FAILED, State.CANCELLED})
+"""Where a job has ended, and nobody is at it any more."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,30 @@ async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) ->
         await _lift_quarantine(tx, row, actor)
     await verbs.resubmit(tx, job_id, actor=actor, why=why)
     return await _line(tx, row)
+
+
+async def resubmit_all(
+    tx: AsyncConnection, job_ids: Sequence[int], *, actor: str, why: str
+) -> list[ResultRow]:
+    """The same for a page of jobs: those that have ended are done again together."""
+    found = {now.id: now for now in await locked_jobs(tx, job_ids)}
+    over = [each for each in job_ids if found[each].state in AGAIN]
+    told = (
+        select(job.c.id, job.c.asset_guid, stage.c.key, job.c.state)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .join(asset, asset.c.guid == job.c.asset_guid)
+        .where(any_of(job.c.id, over), asset.c.quarantine.is_(None))
+    )
+    plain = {row.id: row for row in await tx.execute(told)}
+    await verbs.resubmit_all(tx, [*plain], actor=actor, why=why)
+    states = select(job.c.id, job.c.state).where(any_of(job.c.id, plain))
+    now = {row.id: row.state for row in await tx.execute(states)}
+    return [
+        ResultRow(plain[each].asset_guid, plain[each].key, plain[each].state, now[each])
+        if each in plain
+        else await resubmit(tx, each, actor=actor, why=why)
+        for each in job_ids
+    ]
 
 
 async def _lift_quarantine(tx: AsyncConnection, row: Row[Any], actor: str) -> None:

@@ -282,12 +282,24 @@ async def end_all(
 
 async def resubmit(tx: AsyncConnection, job_id: int, *, actor: str, why: str) -> list[int]:
     """Do a finished, failed or cancelled job again, and all that was built on it."""
-    now = await locked_job(tx, job_id)
+    return await resubmit_all(tx, [job_id], actor=actor, why=why)
+
+
+async def resubmit_all(
+    tx: AsyncConnection, job_ids: Sequence[int], *, actor: str, why: str
+) -> list[int]:
+    """Do jobs again, all of which have ended; the ids that became ready.
+
+    As many statements for a thousand as for one.
+    """
+    found = await locked_jobs(tx, job_ids)
     fresh: dict[str, Any] = FRESH | {"available_at": func.now(), "pauses": 0}
-    await move(tx, job_id, now.state, State.WAITING, actor=actor, why=why, **fresh)
-    undone = await undo_downstream(tx, [job_id], actor=actor)
-    await reopen(tx, [job_id, *undone])
-    ready = await resolve(tx, [job_id])
+    by: dict[str, Any] = {"actor": actor, "why": why, "guard": ANYBODY}
+    moved = await _move_locked(tx, found, State.WAITING, **by, **fresh)
+    ids = [each.id for each in moved]
+    undone = await undo_downstream(tx, ids, actor=actor)
+    await reopen(tx, [*ids, *undone])
+    ready = await resolve(tx, ids)
     await wake(tx, ready)
     return ready
 
