@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.quarantine import QuarantineEntry
 from tests.faults.truth.world import SITES, Actor
 from track.commands import shares
-from track.commands.assets import quarantine
+from track.commands.assets import quarantine_all
 from track.jobs import verbs
 from track.jobs.at_site import submit_all, take_back_all
 from track.jobs.claims import Claim, claim, returned
@@ -21,6 +21,7 @@ from track.jobs.sites import NoSite, choose_site, is_driven
 from track.schema.states import AT_SITE, State
 from track.schema.tables import job
 
+TORN = QuarantineEntry("x.tif", "torn", "again")
 CLOSES = ("synchronise", "finalise")
 
 
@@ -162,11 +163,10 @@ class JobsInHand:
             self._drop(found)
             await self.me.do(
                 f"quarantine {found.guid}",
-                lambda tx: quarantine(
-                    tx, found.guid, found.job_id, dispatcher_id=self.mine,
-                    entry=QuarantineEntry("x.tif", "torn", "again"), actor=self.me.name,
+                lambda tx: quarantine_all(
+                    tx, {found.job_id: TORN}, dispatcher_id=self.mine, actor=self.me.name
                 ),
-            )  # fmt: skip
+            )
             return
         await self._end(found)
 
