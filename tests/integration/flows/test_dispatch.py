@@ -166,7 +166,7 @@ async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
 async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0.1)
+    monkeypatch.setattr("track.jobs.setbacks.BACKOFF_S", 0.1)
     site.fails["g"] = "RETRY"
     state = await run(world)
     assert state.name == "Finished"
@@ -182,7 +182,7 @@ async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
 async def test_a_job_is_tried_again_only_when_the_subflow_of_its_first_try_has_ended(
     world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0)
+    monkeypatch.setattr("track.jobs.setbacks.BACKOFF_S", 0)
     site.fails["g"] = "RETRY"
     open_at_once: list[int] = []
     following: list[int] = []

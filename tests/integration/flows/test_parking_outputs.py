@@ -124,7 +124,7 @@ async def test_a_live_dispatcher_goes_on_as_soon_as_they_are_here(
 async def test_outputs_that_are_lost_wake_it_too_and_their_stage_is_done_again(
     world: World, brought_back: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("track.jobs.verbs.BACKOFF_S", 0)
+    monkeypatch.setattr("track.jobs.setbacks.BACKOFF_S", 0)
     assert (await run(world)).name == "Parked"
     await until_back(world)
     await arrive(world, "cut.tif is not there any more")

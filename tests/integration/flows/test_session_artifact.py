@@ -16,7 +16,7 @@ from schemas.quarantine import QuarantineEntry
 from tasks.dispatch import reports
 from tasks.dispatch.reports import SessionReport
 from tests.support.world import World, new
-from track.commands.assets import quarantine
+from track.commands.assets import quarantine_all
 from track.jobs import verbs
 from track.schema.database import transact
 from track.schema.states import State
@@ -61,7 +61,7 @@ async def test_a_session_of_a_thousand_assets_is_shown_in_numbers_and_those_with
     bad, broken, done, at_site, claimed = await world.claim(limit=5)
     who: Any = {"dispatcher_id": world.dispatcher_id, "actor": "test"}
     entry = QuarantineEntry("g0000.tif", "is cut short", "scan it again")
-    await transact(world.engine, quarantine, bad.guid, bad.job_id, entry=entry, **who)
+    await transact(world.engine, quarantine_all, {bad.job_id: entry}, **who)
     failed = {"actor": "test", "why": "the label | is blurred"}
     await transact(world.engine, verbs.end, broken.job_id, State.FAILED, **failed)
     await world.finish(done)

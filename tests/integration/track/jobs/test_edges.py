@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.quarantine import QuarantineEntry
 from tests.support.world import World, new
-from track.commands.assets import quarantine
+from track.commands.assets import quarantine_all
 from track.jobs import verbs
 from track.schema.database import transact
 from track.schema.states import State
@@ -192,11 +192,9 @@ async def test_a_quarantined_asset_is_opened_again_by_its_corrected_files(
     (claimed,) = await first.claim()
     await transact(
         engine,
-        quarantine,
-        "g",
-        claimed.job_id,
+        quarantine_all,
+        {claimed.job_id: QuarantineEntry("g.tif", "truncated", "photograph it again")},
         dispatcher_id=first.dispatcher_id,
-        entry=QuarantineEntry("g.tif", "truncated", "photograph it again"),
         actor="test",
     )
     assert set((await first.states("g")).values()) == {State.FAILED}

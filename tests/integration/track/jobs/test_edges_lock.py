@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.at_site import complete, queue, start, until_blocked
 from tests.support.world import World, edit, new
 from track.commands import legacy, operations
-from track.jobs import verbs
 from track.jobs.attempts import find_attempt, lock_attempt
 from track.jobs.edges import lock_edges
+from track.jobs.locked import locked_job
 from track.schema.database import transact
 from track.schema.tables import stage
 
@@ -22,7 +22,7 @@ PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 Locking = Callable[[AsyncConnection, int, int], Awaitable[Any]]
 
 WAYS: dict[str, Locking] = {
-    "standing": lambda tx, job, _: verbs.locked_job(tx, job),
+    "standing": lambda tx, job, _: locked_job(tx, job),
     "operator": lambda tx, job, _: operations.cancel(tx, job, actor="o", why="stop"),
     "attempt": lambda tx, _, attempt: find_attempt(tx, attempt, lock=True),
     "callback": lambda tx, _, attempt: lock_attempt(tx, attempt),
