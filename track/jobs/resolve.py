@@ -117,6 +117,17 @@ JUDGE = text(f"""
 """)
 
 
+ADMIT_ANEW = text("""
+    UPDATE track.asset a SET admitted_at = NULL, released_at = NULL
+    WHERE a.guid IN (SELECT asset_guid FROM track.job WHERE id = ANY(:jobs))
+      AND a.released_at IS NOT NULL AND a.finalised_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM track.job j WHERE j.asset_guid = a.guid
+                       AND j.state IN ('failed', 'cancelled'))
+""")
+"""Of these jobs' assets those with which nothing was left to do: they left their throttle, and
+have something to do again. One that left it because something gave up is a person's."""
+
+
 @dataclass(frozen=True)
 class EdgeVerdict:
     """How one job stands towards its edges."""
@@ -185,6 +196,8 @@ async def _apply(
     changed: dict[int, State] = {}
     for (old, new, why), ids in groups.items():
         moved = await move_all(tx, ids, old, new, actor=ACTOR, why=why)
+        if old == State.ABSENT and new == State.WAITING and moved:
+            await tx.execute(ADMIT_ANEW, {"jobs": moved})
         if new == State.READY:
             ready.extend(moved)
         elif (old, new) != (State.READY, State.WAITING):
