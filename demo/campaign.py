@@ -198,8 +198,12 @@ class Campaign:
         return str(answer.json()["id"])
 
     def _shared_subflows(self) -> int:
-        """How many subflows with several jobs Prefect knows; what it answers, once it does."""
+        """How many subflows with several jobs Prefect knows; what it answers, once it does.
+
+        Raises httpx.HTTPError when it does not for long.
+        """
         body = {"flow_runs": {"name": {"like_": " × "}}}
+        deadline = time.monotonic() + CLOSING_S
         while True:
             self._bring_up()
             try:
@@ -207,7 +211,9 @@ class Campaign:
                 found = httpx.post(url, json=body, timeout=10, trust_env=False)
                 return int(found.raise_for_status().text)
             except httpx.HTTPError:
-                time.sleep(POLL_SECONDS)
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
 
     def _shares_left(self) -> set[str]:
         """Assets whose share stays open though nothing of them is in hand."""

@@ -87,11 +87,13 @@ async def test_an_answer_that_nobody_expects_is_logged_and_costs_no_other_its_ru
     assert record.exc_info is not None and isinstance(record.exc_info[1], KeyError)
 
 
-async def test_runs_are_made_once_prefect_is_back() -> None:
+async def test_runs_are_made_once_prefect_is_back(caplog: pytest.LogCaptureFixture) -> None:
     prefect = Odd()
-    async with making(prefect, wave=500):
-        await asyncio.sleep(0.5)  # it is asked several times, and away
-        async with prefect.here(), asyncio.timeout(PATIENCE_S):
+    caplog.set_level("INFO", logger=module.__name__)
+    async with making(prefect, wave=500), asyncio.timeout(PATIENCE_S):
+        while caplog.text.count("cannot be shown yet") < 2:  # it is asked, and away
+            await asyncio.sleep(0.01)
+        async with prefect.here():
             while not prefect.made:
                 await asyncio.sleep(0.01)
     assert prefect.made == ["ocr × 3"]
