@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names(), help="one of them, repeatable")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs at all")
-    parser.add_argument("--size", type=int, help="specimens of chain and burst")
+    parser.add_argument("--size", type=int, help="specimens of chain, burst and road")
     given = parser.parse_args()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return asyncio.run(run(given.only or names(), quick=given.quick, size=given.size))
