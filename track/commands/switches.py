@@ -23,7 +23,7 @@ from track.commands.selection import (
 from track.jobs.moves import lock
 from track.jobs.parking import wake_or_park
 from track.records.outbox import put
-from track.schema.arrays import any_of
+from track.schema.arrays import any_of, one_of
 from track.schema.history import record, record_all
 from track.schema.states import ENDED, State
 from track.schema.tables import asset, job, pipeline, site, stage
@@ -132,7 +132,7 @@ async def set_priority(
     await check_one_of(tx, guid, session_id)
     mine = asset.c.session_id == session_id if guid is None else _with_children(guid)
     left = select(job.c.id).join(asset, asset.c.guid == job.c.asset_guid)
-    left = left.where(mine, asset.c.priority != priority, job.c.state.not_in(sorted(ENDED)))
+    left = left.where(mine, asset.c.priority != priority, ~one_of(job.c.state, ENDED))
     await lock(tx, list((await tx.execute(left)).scalars()))
     others = select(asset.c.guid, asset.c.priority, asset.c.session_id)
     others = others.where(mine, asset.c.priority != priority).order_by(asset.c.guid)
@@ -140,7 +140,7 @@ async def set_priority(
     changed = any_of(asset.c.guid, [row.guid for row in rows])
     await tx.execute(update(asset).where(changed).values(priority=priority))
     theirs = any_of(job.c.asset_guid, [row.guid for row in rows])
-    theirs &= job.c.state.not_in(sorted(ENDED))  # the others take it when they wait again
+    theirs &= ~one_of(job.c.state, ENDED)  # the others take it when they wait again
     await tx.execute(update(job).where(theirs).values(priority=priority))
     changes = [
         {
@@ -181,7 +181,7 @@ async def wake_where(tx: AsyncConnection, concerned: ColumnElement[bool]) -> Non
         select(asset.c.session_id)
         .join(job, job.c.asset_guid == asset.c.guid)
         .join(stage, stage.c.id == job.c.stage_id)
-        .where(concerned, job.c.state.in_([State.READY, State.RETURNED]))
+        .where(concerned, one_of(job.c.state, {State.READY, State.RETURNED}))
         .distinct()
     )
     await wake_or_park(tx, *(await tx.execute(sessions)).scalars())

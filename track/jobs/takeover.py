@@ -17,7 +17,7 @@ from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import resolve
 from track.jobs.setbacks import Setback
 from track.records.wake import wake
-from track.schema.arrays import any_of
+from track.schema.arrays import any_of, one_of
 from track.schema.states import IN_HAND, State
 from track.schema.tables import dispatcher, job
 
@@ -42,7 +42,7 @@ async def release_jobs(
     alive = select(dispatcher.c.id).where(dispatcher.c.ended_at.is_(None))
     held = (
         select(job.c.id, job.c.state)
-        .where(job.c.session_id == session_id, job.c.state.in_(sorted(IN_HAND)))
+        .where(job.c.session_id == session_id, one_of(job.c.state, IN_HAND))
         .where(job.c.dispatcher_id.is_not(None), HELD)
         .where(job.c.dispatcher_id.not_in(alive), job.c.dispatcher_id.is_distinct_from(keep))
     )

@@ -10,6 +10,8 @@ ROOMS = ("api", "flows", "hpc", "refinery", "tasks", "track")
 
 SHORT = {
     "track/jobs/claims.py: mine",
+    # Of names of our own: `one_of`.
+    "track/schema/arrays.py: written",
     "track/commands/pipelines.py: emitting",
     "track/jobs/takeover.py: alive",
     "track/commands/switches.py: family",
