@@ -27,4 +27,4 @@ class Pace(BaseModel):
     subflows: int = Field(default=150, ge=1)
     at_once: int = Field(default=64, ge=1)
     runs_at_once: int = Field(default=4, ge=1)
-    burst_s: float = Field(default=2.0, gt=0)
+    burst_s: float = Field(default=1.0, gt=0)
