@@ -12,9 +12,10 @@ shorter than most, and plans anew each time for longer than the statement then r
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import make_url, text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -35,13 +36,9 @@ def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "
     A lasting service gives its name: its connections are the sign of life that reconcile reads.
     The connection used last is used next, for it has planned the most.
     """
-    asked = make_url(url).query.get("options", "")
-    given = {
-        "options": f"{asked} -c plan_cache_mode=force_generic_plan".strip(),
-        "prepare_threshold": PREPARED_AFTER,
-    }
+    given: dict[str, Any] = {"prepare_threshold": PREPARED_AFTER}
     named = {"application_name": f"{SERVICE}{service}"} if service else {}
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool,
         max_overflow=overflow,
@@ -49,6 +46,19 @@ def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "
         pool_use_lifo=True,
         connect_args=given | named,
     )
+    event.listen(engine.sync_engine, "connect", _plan_once)
+    return engine
+
+
+def _plan_once(connection: DBAPIConnection, _record: object) -> None:
+    """Have a new connection keep one plan of each statement.
+
+    Said in SQL: a pooler refuses what it does not know among the options of a connection.
+    """
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.close()
+    connection.commit()
 
 
 def never_fits(error: DBAPIError) -> bool:
