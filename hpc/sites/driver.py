@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 class SiteDriver(Protocol):
     """How one kind of site is driven."""
 
-    async def adopt(self) -> None:
-        """Continue with what an earlier driver of this site left under way."""
+    async def adopt(self, wake: Callable[[], None] | None = None) -> None:
+        """Continue with what an earlier driver of this site left under way.
+
+        `wake` asks for a turn before the tick; for a driver that is told when something ends.
+        """
 
     async def turn(self) -> float | None:
         """Send what is queued, poll what is under way, report what ended.
@@ -68,8 +71,8 @@ async def drive(url: str, engine: AsyncEngine, site: str, driver: SiteDriver) ->
 
 
 async def _turns(lock: SiteLock, presence: "Presence", driver: SiteDriver) -> None:
-    """One turn after another, each when something was queued and at least every tick."""
-    await driver.adopt()
+    """One turn after another, each when something was queued or ended and at least every tick."""
+    await driver.adopt(lock.notified.set)
     while True:
         due_s = await driver.turn()
         presence.note_progress()

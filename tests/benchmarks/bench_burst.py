@@ -35,7 +35,7 @@ async def measure(system: System, *, quick: bool = False, size: int | None = Non
         at_rest_mb = flows.peak_mb()
         before = system.cpu_s(("flows", flows.pid))
         began = time.perf_counter()
-        runs = await carry(flows, session)
+        runs = len(await carry(flows, session))
         whole_s = time.perf_counter() - began
         spent = less(system.cpu_s(("flows", flows.pid)), before)
         peak_mb = flows.peak_mb()

@@ -78,7 +78,7 @@ async def _measure(system: System, lab: SlurmLab, folder: Path, chains: int) -> 
         before = system.cpu_s(("flows", flows.pid))
         began = time.perf_counter()
         session = await _open(system, path)
-        runs = await carry(flows, session)
+        runs = len(await carry(flows, session))
         whole_s = time.perf_counter() - began
         cpu = less(system.cpu_s(("flows", flows.pid)), before)
         told = (await asked(system, lab)).less(at_first)

@@ -7,6 +7,7 @@ set is shown as early as the set's first. Nothing here depends on Prefect's runs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -48,16 +49,16 @@ class Step:
     at: datetime
 
 
-async def carry(flows: FlowProcess, session: UUID) -> int:
-    """Run dispatchers until the session is finished; how many it took.
+async def carry(flows: FlowProcess, session: UUID) -> list[dict[str, Any]]:
+    """Run dispatchers until the session is finished; what the process says of each.
 
     One that hands over is followed at once, without the start of another process. Raises
     RuntimeError when one ends in any other way.
     """
-    runs = 0
+    runs = []
     while True:
-        runs += 1
         ended = await flows.do("dispatch", session=str(session), pace={})
+        runs.append(ended)
         if ended["state"] == "Finished":
             return runs
         if ended["state"] != "Handed Over":

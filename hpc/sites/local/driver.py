@@ -23,7 +23,7 @@ from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder, write_batch
-from hpc.sites.local.process import is_alive, send_signal, spawn
+from hpc.sites.local.process import call_at_end, is_alive, send_signal, spawn
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
@@ -89,6 +89,7 @@ class LocalDriver:
     transfers: BackgroundTransfers = field(default_factory=BackgroundTransfers)
     faults: SiteFaults = field(default_factory=SiteFaults)
     retrievals: Retries[int] = field(default_factory=Retries)
+    _wake: Callable[[], None] | None = None
     _sweep_at: float = 0.0
 
     @property
@@ -96,8 +97,9 @@ class LocalDriver:
         """The site's folder on this machine."""
         return Path(self.site.root).absolute()
 
-    async def adopt(self) -> None:
+    async def adopt(self, wake: Callable[[], None] | None = None) -> None:
         """Read the batches an earlier driver left; what has no runner any more is finished."""
+        self._wake = wake
         left = await transact(self.engine, open_batches, self.site.name)
         for batch in await self._read(left):
             if is_alive(self._folder(batch)):
@@ -177,6 +179,8 @@ class LocalDriver:
     async def _run(self, batch: Batch, lines: Sequence[int]) -> None:
         command = await self._command(batch, lines)
         process = await asyncio.to_thread(spawn, self._folder(batch), command, self.callback)
+        if self._wake is not None:
+            call_at_end(process, self._wake)
         self.running[batch.id] = process
         self.under_way[batch.id] = batch
         await transact(self.engine, mark_submitted, batch.id, f"pid {process.pid}")

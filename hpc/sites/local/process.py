@@ -4,11 +4,12 @@ The process inherits the lock, and so does all that it starts; the kernel drops 
 last of them. A pid proves nothing, for it may be another's by now.
 """
 
+import asyncio
 import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +34,25 @@ def spawn(folder: Path, command: Sequence[str], callback: str) -> subprocess.Pop
             pass_fds=[held.fileno()],
             start_new_session=True,
         )
+
+
+def call_at_end(process: subprocess.Popen[bytes], call: Callable[[], None]) -> None:
+    """Have `call` called in this event loop once a process has ended.
+
+    Where the kernel has no such thing nobody is told: then whoever waits looks now and then.
+    """
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(handle)
+        os.close(handle)
+        call()
+
+    loop.add_reader(handle, ended)
 
 
 def is_alive(folder: Path) -> bool:

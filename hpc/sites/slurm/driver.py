@@ -96,7 +96,7 @@ class SlurmDriver:
         self.script_ends = ScriptEnds(self.state)
         self.canceller = Canceller(self.state)
 
-    async def adopt(self) -> None:
+    async def adopt(self, wake: Callable[[], None] | None = None) -> None:
         """Continue with what an earlier driver of this site meant to send or had sent."""
         await self.state.recall()
         await self.submitter.adopt()

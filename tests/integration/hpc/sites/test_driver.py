@@ -29,7 +29,7 @@ class LongTurn:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    async def adopt(self) -> None:
+    async def adopt(self, wake: Callable[[], None] | None = None) -> None:
         """Nothing was left."""
 
     async def turn(self) -> None:

@@ -15,8 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.clusters import create_app
+from hpc.sites import driver as driving
 from hpc.sites.collect import report
-from hpc.sites.local.driver import LocalDriver
+from hpc.sites.driver import drive
+from hpc.sites.local.driver import MEMBERS_AT_ONCE, LocalDriver
 from schemas.backoff import Backoff
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config
@@ -154,6 +156,23 @@ async def test_no_more_runners_than_there_is_room_for(here: Here) -> None:
         assert len(runners(here.root)) <= here.capacity
     (here.root / "go-on").touch()
     await here.until(driver, "returned", *guids)
+
+
+async def test_the_next_runner_begins_when_one_has_ended_and_not_at_a_tick(
+    here: Here, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driving, "TICK_S", 300.0)
+    here.capacity = 1
+    guids = [f"good-{n}" for n in range(3 * MEMBERS_AT_ONCE)]
+    await here.queue(*guids)
+    task = asyncio.create_task(drive(database, here.engine, "local", here.driver()))
+    try:
+        async with asyncio.timeout(60):
+            while set(await here.states(*guids)) != {"returned"}:
+                await asyncio.sleep(0.05)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_runner_killed_at_its_work_costs_a_try_and_the_job_is_done_again(
