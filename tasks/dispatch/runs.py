@@ -28,21 +28,15 @@ from prefect.states import Running, to_state_create
 from schemas.backoff import Backoff
 from schemas.pace import Pace
 from tasks.background import keep
+from tasks.dispatch.crowding import Crowding
 from tasks.dispatch.waves import Unshown, Wave, Work
 from track.jobs.claims import Claim
-
-SHOW_AFTER_S = 0.3
-"""So long works are gathered before they are shown: what is over by then needs one request less,
-and those of a burst are seen together."""
 
 CLOSE_S = 30.0
 """How long what is not shown yet may take once a dispatcher's work is over."""
 
 AWAY = Backoff(1.0, 30.0)
 """Pauses between requests to a Prefect that does not answer."""
-
-FIRST_COST_S = 0.1
-"""What a run costs Prefect, until it was measured here."""
 
 MAX_LINES = 200
 """Failures that a wave's artifact names; it says how many more there are."""
@@ -81,7 +75,7 @@ class Runs:
         self._at: set[Wave] = set()
         self._wanted = asyncio.Event()
         self._closing = asyncio.Event()
-        self._cost_s = FIRST_COST_S
+        self._crowding = Crowding(pace.runs_at_once, pace.burst_s)
         self._flows: dict[str, UUID] = {}
         self._parents: dict[tuple[str, str], UUID] = {}
         self._workers: list[asyncio.Task[None]] = []
@@ -96,7 +90,8 @@ class Runs:
         """Have a work shown that has just begun."""
         if self._parent is not None:
             if not self._begun:
-                asyncio.get_running_loop().call_later(SHOW_AFTER_S, self._queue_begun)
+                later_s = self._crowding.gather_s
+                asyncio.get_running_loop().call_later(later_s, self._queue_begun)
             self._begun.append(Work(claim, flow, task))
 
     async def close(self) -> None:
@@ -119,6 +114,7 @@ class Runs:
         return f"of {unshown} jobs no run is shown, of {shown} not how they ended"
 
     def _queue_begun(self) -> None:
+        self._crowding.began(len(self._begun))
         for work in self._begun:
             self._unshown.add(work)
         self._begun = []
@@ -128,17 +124,11 @@ class Runs:
         self._again.append(wave)
         self._wanted.set()
 
-    @property
-    def _crowded(self) -> bool:
-        """Whether a run for each would take Prefect longer than it may."""
-        cost_s = len(self._unshown) * self._cost_s / self._pace.runs_at_once
-        return cost_s > self._pace.burst_s
-
     def _next(self) -> Wave | None:
         """What comes next: ends of what is shown already, then what is not."""
         if self._again:
             return self._again.popleft()
-        wave = self._unshown.take(crowded=self._crowded)
+        wave = self._unshown.take(crowded=self._crowding.too_many(len(self._unshown)))
         self.made += wave is not None
         return wave
 
@@ -193,7 +183,7 @@ class Runs:
             began = time.monotonic()
             state = wave.state(late=True) if wave.over else Running()
             wave.run, ended = await self._create(client, wave, state)
-            self._cost_s += 0.2 * (time.monotonic() - began - self._cost_s)
+            self._crowding.answered(time.monotonic() - began)
         if not wave.over:
             wave.on_end(self._queue_again)
             return

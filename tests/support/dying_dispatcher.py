@@ -26,7 +26,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.dispatch import dispatch
 from schemas.pace import Pace
-from tasks.dispatch import runs
+from tasks.dispatch import crowding
 
 ROOT = Path(__file__).parents[2]
 OURS = tuple(f"{ROOT / room}/" for room in ("flows", "tasks", "track", "blocks"))
@@ -93,7 +93,7 @@ def _live(life: Life, tell: Connection) -> None:
 
     _watch_database(passes)
     _watch_prefect(passes)
-    runs.SHOW_AFTER_S = 0.0  # so that a run is made before its work is over, and ended after it
+    crowding.SHORT_S = 0.0  # so that a run is made before its work is over, and ended after it
     os.environ["PREFECT__RUNTIME__FLOW_RUN__ID"] = str(life.run)  # its engine is not what dies here
     with temporary_settings({PREFECT_API_URL: life.prefect}):
         try:
