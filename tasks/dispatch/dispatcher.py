@@ -23,7 +23,7 @@ from blocks.store import LocalStore
 from blocks.tier import Tier
 from schemas.pace import Pace
 from tasks.dispatch.cancellation import Cancellations
-from tasks.dispatch.groups import GroupedMoves
+from tasks.dispatch.groups import GroupedMoves, Shared
 from tasks.dispatch.runs import Runs
 from tasks.dispatch.spacing import Spacing
 from tasks.dispatch.waiting import EventWaiter
@@ -76,6 +76,7 @@ class Dispatcher:
     moves: GroupedMoves = field(init=False)
     runs: Runs = field(init=False)
     folder: RecentListing = field(default_factory=RecentListing)
+    closing: Shared = field(default_factory=Shared)
     ending: str = "broken off"
     started: int = 0
     _ends: bool = False
@@ -274,4 +275,5 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.closing.stop()
         await self.moves.close()

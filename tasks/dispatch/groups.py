@@ -16,6 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.quarantine import QuarantineEntry
+from tasks.dispatch.spacing import Spacing
 from track.commands import shares
 from track.commands.assets import quarantine_all
 from track.jobs import at_site, verbs
@@ -49,6 +50,7 @@ class Group(Generic[Asked, Found]):
         self._work = work
         self._asked: dict[int, tuple[Asked, asyncio.Future[Found | None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._turns = Spacing()
 
     async def ask(self, job_id: int, what: Asked) -> Found | None:
         """What became of one job; None when `work` left it out. Raises what `work` raises.
@@ -68,10 +70,18 @@ class Group(Generic[Asked, Found]):
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
+    async def stop(self) -> None:
+        """Break off where it stands; whoever still waits is never answered."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
     async def _run(self) -> None:
         while self._asked:
+            await self._turns.wait()
             taken = sorted(islice(self._asked, MAX_JOBS))
-            await self._answer({job_id: self._asked.pop(job_id) for job_id in taken})
+            with self._turns.look():
+                await self._answer({job_id: self._asked.pop(job_id) for job_id in taken})
 
     async def _answer(
         self, taken: Mapping[int, tuple[Asked, asyncio.Future[Found | None]]]
@@ -89,6 +99,27 @@ class Group(Generic[Asked, Found]):
             return
         for job_id, (_, future) in taken.items():
             future.set_result(found.get(job_id))
+
+
+class Shared:
+    """What is done once for all who ask for it before it begins; each of them waits for its end."""
+
+    def __init__(self) -> None:
+        self._group: Group[Callable[[], Awaitable[None]], None] = Group(self._first)
+
+    async def do(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have it done; raises what `work` raises."""
+        await self._group.ask(0, work)
+
+    async def stop(self) -> None:
+        """Break it off; nobody waits for it any more."""
+        await self._group.stop()
+
+    async def _first(
+        self, asked: Mapping[int, Callable[[], Awaitable[None]]]
+    ) -> Mapping[int, None]:
+        await asked[0]()
+        return {}
 
 
 class TakenBack(NamedTuple):

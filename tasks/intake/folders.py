@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -46,11 +47,14 @@ class Decided:
 
 @asynccontextmanager
 async def closing_folder(dispatcher: Dispatcher) -> AsyncIterator[None]:
-    """Close the session's folder, if it can be, after whatever happened to one specimen of it."""
+    """Close the session's folder, if it can be, after whatever happened to one specimen of it.
+
+    The last ones of a burst are decided together, and close it together, too.
+    """
     try:
         yield
     finally:
-        await close_session_folder(dispatcher)
+        await dispatcher.closing.do(partial(close_session_folder, dispatcher))
 
 
 async def close_session_folder(dispatcher: Dispatcher) -> None:

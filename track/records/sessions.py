@@ -107,14 +107,19 @@ async def decided_ingests(
 async def rename(tx: AsyncConnection, session_id: UUID, path: str) -> None:
     """Note where a session's folder lies after its closing rename.
 
-    Corrected files dropped before that opened a session of their own on the same folder.
+    Corrected files dropped before that opened a session of their own on the same folder. Its
+    specimens are locked first, as in every move of their jobs, which then looks at the session.
     """
     old = select(session.c.path).where(session.c.id == session_id).scalar_subquery()
     same = select(session.c.id).where(session.c.path == old)
     ids = list((await tx.execute(same)).scalars())
-    await tx.execute(update(session).where(any_of(session.c.id, ids)).values(path=path))
     roots = any_of(asset.c.session_id, ids) & asset.c.parent_guid.is_(None)
-    await tx.execute(update(asset).where(roots).values(source_path=path))
+    moved = select(asset.c.guid).where(roots, asset.c.source_path.is_distinct_from(path))
+    locked = await tx.execute(moved.order_by(asset.c.guid).with_for_update(key_share=True))
+    guids = list(locked.scalars())
+    await tx.execute(update(asset).where(any_of(asset.c.guid, guids)).values(source_path=path))
+    mine = update(session).where(any_of(session.c.id, ids), session.c.path != path)
+    await tx.execute(mine.values(path=path))
 
 
 async def mark_registered(

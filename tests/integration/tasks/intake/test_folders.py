@@ -345,3 +345,29 @@ async def test_a_late_specimen_is_taken_by_one_further_session_over_only_what_is
     assert not (closed(museum) / "QUARANTINE.txt").exists()
     rows = await museum.world.sql("SELECT path FROM track.session WHERE opened_as NOT LIKE '/n/%'")
     assert rows == 2 * [(str(closed(museum)),)]
+
+
+async def test_a_folder_whose_last_specimens_are_decided_together_is_closed_once(
+    museum: Museum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guids = [f"g{n}" for n in range(30)]
+    for guid in guids:
+        museum.drop(guid)
+    await museum.register()
+    for guid in guids:
+        await museum.ingest(guid)
+    seen, real = [], folders.close
+
+    def counted(*given: Any) -> Path | None:
+        seen.append(given)
+        return real(*given)
+
+    async def ended() -> None:
+        async with folders.closing_folder(museum.dispatcher):
+            pass
+
+    monkeypatch.setattr(folders, "close", counted)
+    await asyncio.gather(*(ended() for _ in guids))
+    assert closed(museum).is_dir() and len(seen) == 1
+    paths = await museum.world.sql("SELECT DISTINCT source_path FROM track.asset")
+    assert paths == [(str(closed(museum)),)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tasks.dispatch.groups import MAX_JOBS, Group
+from tasks.dispatch.groups import MAX_JOBS, Group, Shared
 
 
 @dataclass
@@ -100,3 +100,39 @@ async def test_what_was_asked_for_is_done_though_its_asker_is_gone() -> None:
     await group.close()
     assert database.calls == [[7]]
     assert await group.ask(7, None) == 14
+
+
+async def test_shared_work_is_done_once_more_for_all_who_asked_while_it_was_under_way() -> None:
+    shared, open_, begun = Shared(), asyncio.Event(), 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        await open_.wait()
+
+    first = asyncio.create_task(shared.do(work))
+    await asyncio.sleep(0.01)
+    others = [asyncio.create_task(shared.do(work)) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    assert begun == 1
+    open_.set()
+    await asyncio.gather(first, *others)
+    assert begun == 2
+
+
+async def test_shared_work_that_is_broken_off_is_not_begun_again() -> None:
+    shared, begun = Shared(), 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.Event().wait()
+
+    askers = [asyncio.create_task(shared.do(work)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    for asker in askers:
+        asker.cancel()
+    await asyncio.gather(*askers, return_exceptions=True)
+    await shared.stop()
+    await asyncio.sleep(0.01)
+    assert begun == 1
