@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-APART = 2.0
-"""How long there is none after a look, by how long that one took: a third of the time at most."""
+APART = 1.0
+"""How long there is none after a look, by how long that one took: half of the time at most."""
 
 MAX_APART_S = 0.5
 
