@@ -84,18 +84,17 @@ def as_if_nothing_had_been(
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A session of so many plain specimens; of several, Prefect is to show waves."""
+class Waves:
+    """Sessions of two plain specimens, whose jobs Prefect is to show in waves."""
 
     stack: Stack
     scratch: Path
-    specimens: int
 
     def drop(self) -> Path:
-        """Put it on the N-Drive."""
-        return drop(self.stack, self.scratch, self.specimens)
+        """Put one on the N-Drive."""
+        return drop(self.stack, self.scratch, specimens=2)
 
     def as_if_nothing_had_been(self, session: UUID) -> None:
-        """It is finished, each effect happened once, and it was shown as it was to be."""
-        as_if_nothing_had_been(self.stack, session, specimens=self.specimens)
-        assert self.specimens == 1 or max(sizes(self.stack, session)) > 1
+        """It is finished, each effect happened once, and some subflow showed several jobs."""
+        as_if_nothing_had_been(self.stack, session, specimens=2)
+        assert max(sizes(self.stack, session)) > 1

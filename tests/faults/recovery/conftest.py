@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import one_specimen
-from tests.support.one_specimen import DISPATCH, Shown
+from tests.support.one_specimen import DISPATCH, Waves
 from tests.support.stack import Stack, running_stack
 
 
@@ -23,17 +23,16 @@ def drop(stack: Stack, tmp_path: Path) -> one_specimen.Drop:
     return lambda: one_specimen.drop(stack, tmp_path)
 
 
-@pytest.fixture(params=[1, 2], ids=["a subflow each", "in waves"])
-def shown(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shown]:
-    """A session whose jobs Prefect shows each by itself, or many by one subflow wherever it can.
+@pytest.fixture
+def waves(stack: Stack, tmp_path: Path) -> Iterator[Waves]:
+    """Sessions of which Prefect shows many jobs by one subflow, wherever there are several.
 
     By the switch that an operator has: the pace of the dispatchers' deployment.
     """
     kept = stack.prefect.deployment(DISPATCH)["parameters"]
-    if request.param > 1:
-        crowded = kept | {"pace": kept["pace"] | {"burst_s": 0.0001}}
-        stack.prefect.change_deployment(DISPATCH, parameters=crowded)
+    crowded = kept | {"pace": kept["pace"] | {"burst_s": 0.0001}}
+    stack.prefect.change_deployment(DISPATCH, parameters=crowded)
     try:
-        yield Shown(stack, tmp_path, request.param)
+        yield Waves(stack, tmp_path)
     finally:
         stack.prefect.change_deployment(DISPATCH, parameters=kept)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import kills
-from tests.support.one_specimen import Drop, Shown, as_if_nothing_had_been, dispatchers
+from tests.support.one_specimen import Drop, Waves, as_if_nothing_had_been, dispatchers
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,15 +37,15 @@ def test_worker_api_site_driver_and_runner_killed_on_one_specimens_road(
 
 
 def test_dispatchers_and_prefects_server_killed_on_a_sessions_road(
-    stack: Stack, shown: Shown
+    stack: Stack, waves: Waves
 ) -> None:
-    path = shown.drop()
+    path = waves.drop()
     at = partial(kills.holds, stack, path)
     kills.kill_at(stack, at("claimed", "create", "upload", "synchronise"), "dispatcher")
     kills.kill_at(stack, at("running", "barcode", "ocr"), "dispatcher")
     kills.kill_at(stack, at("running", "cropping", "derivative"), "prefect")
     session = stack.follow(path)
-    shown.as_if_nothing_had_been(session)
+    waves.as_if_nothing_had_been(session)
     rows = dispatchers(stack, session)
     assert len(rows) >= 3
     for before, after in pairwise(rows):

@@ -11,7 +11,7 @@ from refinery.announcer import Announcer
 from schemas.sites import Site
 from tests.support.at_site import complete, queue, start
 from tests.support.events_server import EventsServer
-from tests.support.one_specimen import DISPATCH, Shown, dispatchers
+from tests.support.one_specimen import DISPATCH, Waves, dispatchers
 from tests.support.stack import Stack
 from tests.support.world import World, install_sites, new
 from track.schema.database import transact
@@ -93,16 +93,16 @@ async def test_300_callbacks_to_a_parked_session_start_exactly_one(
 
 
 @pytest.mark.timeout(600)
-def test_parking_and_handing_over_again_and_again_lose_nothing(stack: Stack, shown: Shown) -> None:
+def test_parking_and_handing_over_again_and_again_lose_nothing(stack: Stack, waves: Waves) -> None:
     """Dispatchers that park at once, and live for six subflows, carry the session all the same."""
     kept = stack.prefect.deployment(DISPATCH)["parameters"]
     restless = kept | {"pace": kept["pace"] | RESTLESS}
     stack.prefect.change_deployment(DISPATCH, parameters=restless)
     try:
-        session = stack.follow(shown.drop())
+        session = stack.follow(waves.drop())
     finally:
         stack.prefect.change_deployment(DISPATCH, parameters=kept)
-    shown.as_if_nothing_had_been(session)
+    waves.as_if_nothing_had_been(session)
     rows = dispatchers(stack, session)
     ends = [row["ended_why"] for row in rows]
     assert len(ends) > 2 and {"parked"} <= set(ends) <= {"parked", "handed over", "finished"}

@@ -26,7 +26,7 @@ from tests.support.delay_proxy import DelayProxy, running_proxy
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 from tests.support.small_disk import small_disk
 
-CUTS = 200
+CUTS = 80
 PARKED = Resources.model_validate({"partition": "parked"})
 
 
