@@ -26,7 +26,7 @@ from track.records.outbox import put
 from track.schema.arrays import any_of, one_of
 from track.schema.history import record, record_all
 from track.schema.states import ENDED, State
-from track.schema.tables import asset, job, pipeline, site, stage
+from track.schema.tables import asset, attempt, job, pipeline, site, stage
 
 AT_SITES = stage.c.kind != "builtin"
 
@@ -141,7 +141,12 @@ async def set_priority(
     await tx.execute(update(asset).where(changed).values(priority=priority))
     theirs = any_of(job.c.asset_guid, [row.guid for row in rows])
     theirs &= ~one_of(job.c.state, ENDED)  # the others take it when they wait again
-    await tx.execute(update(job).where(theirs).values(priority=priority))
+    current = await tx.execute(
+        update(job).where(theirs).values(priority=priority).returning(job.c.attempt_id)
+    )
+    queued = any_of(attempt.c.id, [each for each in current.scalars() if each is not None])
+    queued &= attempt.c.closed_at.is_(None)
+    await tx.execute(update(attempt).where(queued).values(priority=priority))
     changes = [
         {
             "session_id": row.session_id,

@@ -87,8 +87,13 @@ async def open_attempts(
     """
     last = select(func.coalesce(func.max(attempt.c.n), 0)).where(attempt.c.job_id == job.c.id)
     n = last.scalar_subquery() + 1
-    mine = select(job.c.id, n, n, literal(site)).where(any_of(job.c.id, job_ids), which)
-    new = insert(attempt).from_select(["job_id", "n", "fence", "site"], mine.order_by(job.c.id))
+    mine = (
+        select(job.c.id, n, n, literal(site), job.c.priority, stage.c.position)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(any_of(job.c.id, job_ids), which)
+    )
+    columns = ["job_id", "n", "fence", "site", "priority", "position"]
+    new = insert(attempt).from_select(columns, mine.order_by(job.c.id))
     rows = await tx.execute(new.returning(attempt.c.job_id, attempt.c.id))
     return {row.job_id: row.id for row in rows}
 

@@ -15,19 +15,22 @@ from track.schema.arrays import any_of
 from track.schema.tables import batch, stage
 
 QUEUED = text("""
-    SELECT t.id AS attempt, j.stage_id, s.kind,
+    SELECT t.id AS attempt, j.stage_id, j.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
                            ELSE coalesce(p.outcome, '') END
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
            ) ELSE '{}' END AS outcomes
     FROM track.attempt t
-    JOIN track.job j ON j.id = t.job_id AND j.attempt_id = t.id AND j.state = 'queued'
-    JOIN track.stage s ON s.id = j.stage_id
-    JOIN track.asset a ON a.guid = j.asset_guid
+    CROSS JOIN LATERAL (
+        SELECT k.attempt_id, k.state, k.stage_id, s.kind
+        FROM track.job k JOIN track.stage s ON s.id = k.stage_id WHERE k.id = t.job_id
+        OFFSET 0  -- one job after another by its id, until there are enough
+    ) j
     WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
-      AND t.cancel_requested_at IS NULL AND j.stage_id <> ALL(:paused)
-    ORDER BY a.priority DESC, s.position DESC, t.id
+      AND t.cancel_requested_at IS NULL
+      AND j.attempt_id = t.id AND j.state = 'queued' AND j.stage_id <> ALL(:paused)
+    ORDER BY t.priority DESC, t.position DESC, t.id
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
 """).bindparams(bindparam("paused", type_=ARRAY(BigInteger)))

@@ -102,9 +102,11 @@ CHOOSE = text(f"""
                   AND p.n = (SELECT max(n) FROM track.attempt WHERE job_id = j.id)
              ),
              EXISTS (  -- a site that already holds the asset's files comes first
-                SELECT 1 FROM track.attempt p
-                JOIN track.job pj ON pj.id = p.job_id
-                WHERE pj.asset_guid = a.guid AND p.site = t.name AND p.outcome = 'done'
+                SELECT 1 FROM track.job pj
+                CROSS JOIN LATERAL (  -- never from all that was done at the site to the asset's
+                    SELECT 1 FROM track.attempt p
+                    WHERE p.job_id = pj.id AND p.site = t.name AND p.outcome = 'done' OFFSET 0) p
+                WHERE pj.asset_guid = a.guid
              ) DESC,
              t.rank
 """)

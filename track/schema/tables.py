@@ -257,6 +257,9 @@ attempt = _table(
     Column("n", Integer, nullable=False),
     Column("site", Text, nullable=False),
     Column("fence", BigInteger, nullable=False),
+    # What its site's queue is ordered by: its asset's priority, and where its stage then stood.
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("position", Integer, nullable=False, server_default=text("0")),
     Column("batch_id", BigInteger),
     Column("member", Integer),  # its line in the batch
     Column("external_id", Text),
@@ -274,6 +277,11 @@ attempt = _table(
     Column("result", JSONB(none_as_null=True)),  # its outputs, and whether they were brought
     UniqueConstraint("job_id", "n"),
     _index("attempt_open", "site", where="closed_at IS NULL"),
+    _index(
+        "attempt_queue",
+        *("site", text("priority DESC"), text("position DESC"), "id"),
+        where="closed_at IS NULL AND batch_id IS NULL",
+    ),
     _index("attempt_batch", "batch_id"),
 )
 

@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.sites import Site
 from tests.support.world import World, install_sites, new
-from track.commands.switches import set_attention, switch_site, switch_stage
+from track.commands.switches import set_attention, set_priority, switch_site, switch_stage
 from track.jobs import verbs
+from track.jobs.batches import read_batches
+from track.jobs.batching import take_batches
 from track.jobs.claims import claim, returned
 from track.jobs.outlook import Outlook, outlook
 from track.jobs.outputs import note_retrieved
+from track.jobs.sites import choose_sites
 from track.schema.database import transact
 
 MANY = 6_000
@@ -288,3 +291,44 @@ async def test_what_is_left_aside_for_its_outputs_and_done_again_is_claimed(crow
     job, again = await crowd.world.job_id("m2", "first"), {"actor": "t", "why": "lost"}
     await transact(crowd.world.engine, verbs.try_again, job, uses_try=False, delay_s=0, **again)
     assert (await crowd.claim())[0] == ["m2"]
+
+
+QUEUE = (
+    "UPDATE track.job j SET state = 'queued' FROM track.stage s"
+    " WHERE s.id = j.stage_id AND s.key = 'second'",
+    "INSERT INTO track.attempt (job_id, n, fence, site)"
+    " SELECT id, 1, 1, 'here' FROM track.job WHERE state = 'queued'",
+    "UPDATE track.job j SET attempt_id = t.id FROM track.attempt t WHERE t.job_id = j.id",
+)
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+async def test_a_driver_that_takes_a_few_reads_few_of_a_long_queue(
+    crowd: Crowd, analysed: bool
+) -> None:
+    await crowd.add("second", admitted=True)
+    for statement in QUEUE:
+        await crowd.world.sql(statement)
+    if analysed:
+        await crowd.world.sql("ANALYZE track.attempt, track.job")
+    urgent = dict(priority=1, guid="m4711", actor="test")
+    await transact(crowd.world.engine, set_priority, **urgent)
+    taken, rows = await crowd.read(
+        lambda tx: take_batches(tx, "here", members=8, size=8, batches=1)
+    )
+    (found,) = await transact(crowd.world.engine, read_batches, taken)
+    assert len(found.members) == 8 and found.members[0].guid == "m4711"
+    assert rows < 200
+
+
+async def test_choosing_sites_reads_nothing_of_what_other_specimens_have_done_there(
+    crowd: Crowd,
+) -> None:
+    await crowd.add("second", admitted=True)
+    for statement in QUEUE:
+        await crowd.world.sql(statement)
+    await crowd.world.sql("UPDATE track.attempt SET outcome = 'done', closed_at = now()")
+    jobs = [row["id"] for row in await crowd.world.rows("SELECT id FROM track.job LIMIT 5")]
+    chosen, rows = await crowd.read(lambda tx: choose_sites(tx, jobs))
+    assert set(chosen.values()) == {"here"}
+    assert rows < 200
