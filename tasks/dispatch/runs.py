@@ -7,6 +7,7 @@ costs one of them, and where there are more than Prefect can show soon, many sha
 """
 
 import asyncio
+import html
 import logging
 import time
 import traceback
@@ -278,14 +279,17 @@ def _traceback(work: Work, wave: Wave) -> LogCreate:
 
 
 def summary(wave: Wave) -> str:
-    """Markdown: how many ended in which way, then what did not go well, specimen by specimen."""
+    """Markdown: how many ended in which way, then what did not go well, specimen by specimen.
+
+    A list: Prefect cuts the lines of a table where its page ends.
+    """
     lines = [f"**{wave.stage}** of {len(wave.works)} specimens: {wave.counts}."]
     bad = list(wave.troubles())
     if bad:
-        lines += ["", "| specimen | end | why |", "|---|---|---|"]
+        lines.append("")
     for guid, state in bad[:MAX_LINES]:
-        why = (state.message or "").replace("|", "\\|").replace("\n", " ")
-        lines.append(f"| {guid} | {state.name} | {why} |")
+        why = html.escape(" ".join((state.message or "").split()), quote=False)
+        lines.append(f"- `{guid}` {state.name}: {why}")
     if len(bad) > MAX_LINES:
-        lines += ["", f"and {len(bad) - MAX_LINES} more"]
+        lines.append(f"- and {len(bad) - MAX_LINES} more")
     return "\n".join(lines)

@@ -156,14 +156,12 @@ async def test_several_are_named_by_their_stage_and_how_many() -> None:
 
 
 async def test_its_summary_has_the_counts_and_then_what_did_not_go_well() -> None:
-    wave = await ended(None, Failed(message="a | blurred\nlabel"), None)
+    wave = await ended(None, Failed(message="a <blurred>\nlabel"), None)
     assert summary(wave).splitlines() == [
         "**ocr** of 3 specimens: 2 completed, 1 failed.",
         "",
-        "| specimen | end | why |",
-        "|---|---|---|",
-        r"| g1 | Failed | a \| blurred label |",
+        "- `g1` Failed: a &lt;blurred&gt; label",
     ]
     many = summary(await ended(*[Failed(message="x")] * (MAX_LINES + 5)))
     assert many.endswith("and 5 more")
-    assert "|" not in summary(await ended(None, None))
+    assert "- " not in summary(await ended(None, None))
