@@ -400,9 +400,11 @@ async def _lock_kin(tx: AsyncConnection, guids: Collection[str]) -> None:
 
     Two stages that finish at once would else each see the other unfinished.
     """
-    mine = any_of(asset.c.guid, guids) | asset.c.guid.in_(_roots(guids))
-    kin = select(asset.c.guid).where(mine)
-    await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True))
+    # One list of both: of two conditions, either of which will do, every asset would be asked.
+    mine = asset.alias()
+    own = select(mine.c.guid).where(any_of(mine.c.guid, guids))
+    kin = select(asset.c.guid).where(asset.c.guid.in_(own.union(_roots(guids))))
+    await tx.execute(kin.order_by(asset.c.guid).with_for_update(key_share=True, of=asset))
 
 
 def _roots(guids: Collection[str]) -> Select[Any]:

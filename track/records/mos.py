@@ -8,7 +8,7 @@ barcodes are its own first, then its specimens' first ones in the order of their
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -138,11 +138,14 @@ async def unpushed_relatives(tx: AsyncConnection, guid: str) -> list[str]:
     """
     mine = select(member.c.unique_label_id).where(member.c.asset_guid == guid).scalar_subquery()
     linked = (member.c.unique_label_id == mine) & (member.c.asset_guid != guid)
-    sheets = select(member.c.asset_guid).where(linked).subquery()
-    derived = or_(asset.c.parent_guid == guid, asset.c.parent_guid.in_(select(sheets)))
-    kin = select(asset.c.guid).join(document, document.c.asset_guid == asset.c.guid)
-    kin = kin.where(or_(asset.c.guid.in_(select(sheets)), derived), is_unpushed())
-    return list((await tx.execute(kin.order_by(asset.c.guid))).scalars())
+    sheets = select(member.c.asset_guid.label("guid")).where(linked).cte("sheets")
+    parents = select(sheets.c.guid).union(select(literal(guid)))
+    derived = select(asset.c.guid).where(asset.c.parent_guid.in_(parents))
+    # One list of them all: else it would be asked of every document that the archive lacks.
+    kin = select(document.c.asset_guid).where(
+        document.c.asset_guid.in_(select(sheets.c.guid).union(derived)), is_unpushed()
+    )
+    return list((await tx.execute(kin.order_by(document.c.asset_guid))).scalars())
 
 
 def identifiers(

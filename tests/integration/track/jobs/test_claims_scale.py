@@ -7,16 +7,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc import protocol
+from hpc.callers import RunnerCaller
+from schemas.attempts import Complete, Result, Start
 from schemas.sites import Site
 from tests.support.world import World, install_sites, new
 from track.commands.switches import set_attention, set_priority, switch_site, switch_stage
-from track.jobs import verbs
+from track.jobs import at_site, verbs
 from track.jobs.batches import read_batches
 from track.jobs.batching import take_batches
 from track.jobs.claims import claim, returned
 from track.jobs.outlook import Outlook, outlook
 from track.jobs.outputs import note_retrieved
 from track.jobs.sites import choose_sites
+from track.records.mos import may_lack_metadata, unpushed_relatives
 from track.schema.database import transact
 
 MANY = 6_000
@@ -332,3 +336,26 @@ async def test_choosing_sites_reads_nothing_of_what_other_specimens_have_done_th
     chosen, rows = await crowd.read(lambda tx: choose_sites(tx, jobs))
     assert set(chosen.values()) == {"here"}
     assert rows < 200
+
+
+async def test_no_step_of_a_job_on_its_way_reads_of_the_others(crowd: Crowd) -> None:
+    world = crowd.world
+    await crowd.add("second", admitted=True)
+    await world.describe("m1")
+    (found,) = await world.claim(guid="m1")
+    job, by = [found.job_id], {"actor": "test"}
+    who, us = {"native_id": "n", "nonce": "x"}, world.dispatcher_id
+    queued, *reads = await crowd.read(lambda tx: at_site.submit_all(tx, job, us, **by))
+    caller = RunnerCaller(queued[found.job_id], 1)
+    steps: list[Callable[[AsyncConnection], Awaitable[Any]]] = [
+        lambda tx: protocol.start(tx, caller, Start(**who)),
+        lambda tx: protocol.complete(tx, caller, Complete(**who, result=Result())),
+        lambda tx: at_site.take_back_all(tx, job, us),
+        lambda tx: may_lack_metadata(tx, job),
+        lambda tx: unpushed_relatives(tx, "m1"),
+        lambda tx: verbs.finish_all(tx, job, **by),
+    ]
+    for step in steps:
+        reads.append((await crowd.read(step))[1])
+    assert (await world.states("m1"))["upload"] == "ready"
+    assert max(reads) < 200
