@@ -1,5 +1,7 @@
 """A real Prefect server for all tests of flows, and the blocks that flows load from it."""
 
+import queue
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import prefect.settings
 import pytest
 from prefect.blocks.core import Block
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
@@ -19,6 +22,8 @@ from blocks.store import LocalStore
 from refinery.local.postgres import EmbeddedPostgres
 
 HERE = Path(__file__).parent
+EVENTS_S = 10.0
+"""By then a server that is there has taken what was left for it."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,6 +56,21 @@ def prefect_server(postgres: EmbeddedPostgres) -> Iterator[None]:
         patch.setattr("prefect.settings.temporary_settings", on_postgres)
         with prefect_test_harness(server_startup_timeout=240):
             yield
+            forget_events()
+
+
+def forget_events() -> None:
+    """Let go of what Prefect's client still has for servers that a test had, and that are gone.
+
+    Its harness waits for each event, and each takes more than a minute to fail.
+    """
+    deadline = time.monotonic() + EVENTS_S
+    for worker in tuple(EventsWorker._instances.values()):
+        while not worker._queue.empty() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with suppress(queue.Empty):
+            while True:
+                worker._queue.get_nowait()
 
 
 @pytest.fixture

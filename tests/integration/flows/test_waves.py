@@ -155,7 +155,7 @@ async def test_a_wave_shows_how_many_went_well_and_which_did_not(
     (load,) = [each for each in await subflows(cluster.world) if each.name == "load × 4"]
     assert load.state is not None and load.state.is_failed()
     assert str(load.state.message).startswith("3 completed, 1 failed; g3: a blurred label")
-    assert "| g3 | Failed | a blurred label |" in await explained(load)
+    assert "- `g3` Failed: a blurred label" in await explained(load)
 
 
 async def test_an_asset_goes_on_when_it_is_done_itself(blocks: Path, engine: AsyncEngine) -> None:

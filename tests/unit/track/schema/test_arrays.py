@@ -16,6 +16,8 @@ SHORT = {
     "track/jobs/takeover.py: alive",
     "track/commands/switches.py: family",
     "track/jobs/verbs.py: _roots(guids)",
+    "track/jobs/verbs.py: own.union(_roots(guids))",
+    "track/records/mos.py: parents",
     "track/jobs/verbs.py: _roots([guid])",
     # What a pipeline's definition names, never more than it has stages:
     "track/jobs/exclusions.py: rule.stages",
