@@ -36,13 +36,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Decided:
-    """A folder of which everything is decided; `known` has what is to be noted, by listing hash."""
+    """A folder of which everything is decided; `known` has what is to be noted, by listing hash.
+
+    `latest` is the hash of the listing that was registered last.
+    """
 
     folder: Path
     specimens: int
     taken_in: bool
     refused: Sequence[QuarantineEntry]
     known: Mapping[str, Sequence[QuarantineEntry]]
+    latest: str
+
+    def saw(self, content: str) -> bool:
+        """Whether what has this hash was looked at for all that may be in it.
+
+        An earlier listing that is there again may make whole what was refused since.
+        """
+        return content == self.latest or (not self.refused and content in self.known)
 
 
 @asynccontextmanager
@@ -97,13 +108,14 @@ async def _decided(tx: AsyncConnection, dispatcher: Dispatcher) -> Decided | Non
             each.listing_hash: [QuarantineEntry(**known) for known in each.known]
             for each in sessions
         },
+        latest=sessions[0].listing_hash,
     )
 
 
 def close(
     pulse: Pulse, found: Decided, prefix: str, root: Path, since: float, still: float = math.inf
 ) -> Path | None:
-    """Close the folder; None when files came since, whose own session will close it.
+    """Close the folder; None when it was changed since, whose own session will close it.
 
     None also while a copy is under way that went on `since` (seconds since 1970), or another file
     of the folder changed since `still`: the copying program would no longer find its folder.
@@ -113,7 +125,7 @@ def close(
     if folder.is_dir():
         listing = listed(pulse, folder, root)
         under_way = any(entry.mtime >= since for entry in listing.unfinished)
-        if under_way or listing_hash(listing) not in found.known:
+        if under_way or not found.saw(listing_hash(listing)):
             return None
         if is_written_in(listing, still):
             return None
@@ -121,7 +133,7 @@ def close(
         return None
     closed = close_folder(folder, prefix, known=found.known)
     content = listing_hash(listed(pulse, closed, root))
-    if content not in found.known and _reopened(closed, folder):
+    if not found.saw(content) and _reopened(closed, folder):
         return None
     write_quarantine_note(closed, [*found.refused, *found.known.get(content, ())])
     return closed

@@ -48,7 +48,7 @@ async def _is_closable(engine: AsyncEngine, drive: NDrive, session: UUID, actor:
     content = listing_hash(listing)
     now = time.time()
     since = now - STILL * drive.settle_seconds
-    if content in {each.listing_hash for each in known}:
+    if content == known[0].listing_hash:
         under_way = any(entry.mtime >= since for entry in listing.unfinished)
         return not (under_way or is_written_in(listing, now - drive.settle_seconds))
     still = changed < since

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import ColumnElement, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,7 +31,13 @@ async def open_session(
     """Insert the session of a complete folder, and have its ready event sent.
 
     None when this very listing is known already. The event's id is made of the session's.
+
+    A listing that others came after, and that is there again, is a new session: what was missing
+    meanwhile may lie in quarantine. The earlier one gives it up.
     """
+    given_up = func.concat(session.c.listing_hash, "/", session.c.id)
+    earlier = update(session).where(_of_listing(path, listing_hash), _is_superseded(path))
+    await tx.execute(earlier.values(listing_hash=given_up))
     row = {"path": path, "workstation": workstation, "listing_hash": listing_hash}
     row |= {"opened_as": path}
     insertion = insert(session).values(row).on_conflict_do_nothing().returning(session.c.id)
@@ -45,9 +51,22 @@ async def open_session(
 
 
 async def is_known(tx: AsyncConnection, *, path: str, listing_hash: str) -> bool:
-    """Whether a session of this very listing was opened."""
-    mine = (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
-    return (await tx.execute(select(session.c.id).where(mine).limit(1))).first() is not None
+    """Whether this very listing was the last of its folder of which a session was opened."""
+    mine = select(session.c.id).where(_of_listing(path, listing_hash), ~_is_superseded(path))
+    return (await tx.execute(mine.limit(1))).first() is not None
+
+
+def _of_listing(path: str, listing_hash: str) -> ColumnElement[bool]:
+    return (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
+
+
+def _is_superseded(path: str) -> ColumnElement[bool]:
+    """Whether a session was opened after it of the same folder, which is not closed."""
+    later = session.alias()
+    newer = select(later.c.id).where(
+        later.c.opened_as == path, later.c.path == path, later.c.opened_at > session.c.opened_at
+    )
+    return (session.c.path == path) & newer.exists()
 
 
 OF_FOLDER = text("""

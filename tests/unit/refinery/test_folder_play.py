@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from blocks.ndrive import NDrive
+from schemas.quarantine import QuarantineEntry
 from tasks.files.mounts import Pulse
 from tasks.files.ndrive import Listing, list_session, listing_hash
 from tasks.files.pairing import STILL, Pair
@@ -153,10 +154,14 @@ class Folders(RuleBasedStateMachine):
             self.runner.run(self.watch.look())
 
     async def knows(self, *given: object) -> bool:
-        return given[-1] in self.ever
+        return self.is_last(str(given[-1]))
 
     def is_known(self) -> bool:
-        return listing_hash(list_session(self.play.folder)) in self.ever
+        return self.is_last(listing_hash(list_session(self.play.folder)))
+
+    def is_last(self, content: str) -> bool:
+        """Whether it is known, and none came after it under this name of the folder."""
+        return content in self.ever and content not in self.sessions[:-1]
 
     async def open(self, *_: object, listing: Listing, **__: object) -> None:
         still = self.play.now - self.play.changed_at
@@ -168,10 +173,10 @@ class Folders(RuleBasedStateMachine):
             came = self.play.now - self.play.came_at.get(each.name, -N)
             assert came >= N, f"bytes came into {each.name} less than N ago"
         content = listing_hash(listing)
-        if content in self.ever:
+        if self.is_last(content):
             return
         self.ever.add(content)
-        self.sessions.append(content)
+        self.sessions = [*(each for each in self.sessions if each != content), content]
         self.opened += 1
         for base in listing.items:
             known = base in self.taken or base in self.ready
@@ -203,7 +208,9 @@ class Folders(RuleBasedStateMachine):
         if self.ready or not self.sessions:
             return
         said: Mapping[str, Any] = dict.fromkeys(self.sessions, ())
-        decided = Decided(self.play.folder, 1, bool(self.taken), [], said)
+        decided = Decided(
+            self.play.folder, 1, bool(self.taken), self.entries(), said, latest=self.sessions[-1]
+        )
         since = START + self.play.ticks - STILL * N
         closed = close(Pulse(), decided, "imported_", self.root, since)
         if closed is None:
@@ -213,13 +220,19 @@ class Folders(RuleBasedStateMachine):
             name for name in self.play.temporary() if (closed / name).stat().st_mtime > lately
         }
         assert not coming, "a copy was under way"
+        note = {"QUARANTINE.txt"} if self.refused else set()
         there = {each.name: each.read_bytes() for each in closed.iterdir()}
+        assert note == there.keys() & {"QUARANTINE.txt"}, "it is noted what was refused"
+        there = {name: content for name, content in there.items() if name not in note}
         assert there == self.play.files, "nothing is lost, nothing is added"
         assert listing_hash(list_session(closed)) in self.sessions, "all of it was seen"
         missed = self.play.complete() - self.taken.keys()
         assert not missed, f"{missed} are whole, and were never taken"
         self.sessions, self.refused = [], {}
         self.play.files = {}
+
+    def entries(self) -> list[QuarantineEntry]:
+        return [QuarantineEntry(base, "it is refused", "mend it") for base in sorted(self.refused)]
 
     def ends_well(self) -> None:
         """Left alone, it is closed, by one further session at most."""

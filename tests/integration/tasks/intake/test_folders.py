@@ -16,6 +16,8 @@ from tasks.errors import Quarantined
 from tasks.files import ndrive, recent_listing
 from tasks.intake import folders
 from tasks.intake.folders import close_session_folder
+from tasks.intake.opening import is_known, register_folder
+from tasks.intake.registration import register_session
 from tasks.intake.unclosed import closable
 from tests.support.museum import Museum
 from track.reports.progress import session_progress
@@ -371,3 +373,49 @@ async def test_a_folder_whose_last_specimens_are_decided_together_is_closed_once
     assert closed(museum).is_dir() and len(seen) == 1
     paths = await museum.world.sql("SELECT DISTINCT source_path FROM track.asset")
     assert paths == [(str(closed(museum)),)]
+
+
+async def test_an_image_that_was_away_and_is_back_as_it_was_is_taken_in_after_all(
+    museum: Museum,
+) -> None:
+    engine, first, kept = museum.world.engine, museum.world.session_id, museum.folder.parent / "k"
+    for guid in ("a", "b"):
+        museum.drop(guid)
+    await museum.world.sql(
+        "UPDATE track.session SET path = :p, opened_as = :p", p=str(museum.folder)
+    )
+    await museum.register()
+
+    async def opened() -> UUID | None:
+        return await register_folder(engine, museum.dispatcher.drive, museum.folder, actor="test")
+
+    assert await opened() is None
+    (museum.folder / "a.tif").rename(kept)
+    second = await opened()
+    assert second is not None
+    await museum.turn_to(second)
+    await register_session(museum.dispatcher)
+    await museum.turn_to(first)
+    assert "its image is missing" in await museum.fails("a", Quarantined)
+    await museum.ingest("b")
+    kept.rename(museum.folder / "a.tif")
+    await close_session_folder(museum.dispatcher)
+    assert museum.folder.is_dir()
+    drive = museum.dispatcher.drive
+    assert not await is_known(engine, drive, museum.folder, listing_hash_of(museum))
+    third = await opened()
+    assert third is not None and third != first
+    assert await opened() is None
+    await museum.turn_to(third)
+    await close_session_folder(museum.dispatcher)
+    assert museum.folder.is_dir()  # it is to be registered first
+    await register_session(museum.dispatcher)
+    await museum.ingest("a")
+    await close_session_folder(museum.dispatcher)
+    assert closed(museum).is_dir() and museum.stored("a") == ["a.tif"]
+    ids = "SELECT count(DISTINCT event ->> 'id') FROM track.outbox"
+    assert await museum.world.sql(f"{ids} WHERE event ->> 'event' LIKE '%ready'") == [(2,)]
+
+
+def listing_hash_of(museum: Museum) -> str:
+    return ndrive.listing_hash(ndrive.list_session(museum.folder))
