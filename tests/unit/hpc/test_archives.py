@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_an_isolated_python_runs_it_from_any_folder(tmp_path: Path) -> None:
 
 
 def test_what_lies_there_compiled_does_not_depend_on_the_process(tmp_path: Path) -> None:
-    build = "import sys, pathlib, hpc.runner_archive as a; print(a.build_runner(pathlib.Path('.')))"
+    build = "import sys, pathlib, hpc.archives as a; print(a.build_runner(pathlib.Path('.')))"
     names = {
         subprocess.run(
             [sys.executable, "-c", build],

@@ -1,9 +1,10 @@
-"""The runner as one file to send to a site: a zipapp of `hpc/runner`, pure Python.
+"""The runner and the agent, each as one file to send to a site: a zipapp, pure Python.
 
 Same source and same Python here, same bytes, on any machine: sorted names, a fixed date, no
-compression (zlib releases differ) and LF line ends. So the sha256 in its name says which runner a
-site holds. Each source lies there compiled as well, for nothing else keeps what a Python compiled
-of a zip: a site's Python of our version loads that, and any other compiles the source each time.
+compression (zlib releases differ) and LF line ends. So the sha256 in its name says which one a
+site holds. The runner's sources lie there compiled as well, for nothing else keeps what a Python
+compiled of a zip: a site's Python of our version loads that, and any other compiles the source
+each time. The agent starts once, under Pythons far older than ours: it goes as source alone.
 """
 
 import hashlib
@@ -12,13 +13,15 @@ import io
 import marshal
 import os
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 UNCHECKED = 0b01
 WITHOUT_REFERENCES = 2
 OLDEST_DATE = (1980, 1, 1, 0, 0, 0)
-MAIN = b"""\
+HPC = Path(__file__).parent
+RUNNER_MAIN = b"""\
 import sys
 
 if sys.version_info < (3, 11):
@@ -28,6 +31,8 @@ from hpc.runner.__main__ import end, main
 
 end(main())
 """
+EMPTY = {"hpc/__init__.py": b""}
+"""The packages around what is packed: they stay home."""
 
 
 def build_runner(into: Path) -> Path:
@@ -35,8 +40,14 @@ def build_runner(into: Path) -> Path:
 
     Raises OSError when `into` cannot be written.
     """
-    content = SHEBANG + _archive()
-    path = into / f"runner-{hashlib.sha256(content).hexdigest()}.pyz"
+    sources = _sources((HPC / "runner").rglob("*.py"))
+    compiled = {f"{name}c": _compiled(name, source) for name, source in sources.items()}
+    return _written("runner", into, {"__main__.py": RUNNER_MAIN, **EMPTY, **sources, **compiled})
+
+
+def _written(what: str, into: Path, members: Mapping[str, bytes]) -> Path:
+    content = SHEBANG + _archive(members)
+    path = into / f"{what}-{hashlib.sha256(content).hexdigest()}.pyz"
     if not path.exists():
         into.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -44,6 +55,11 @@ def build_runner(into: Path) -> Path:
         partial.chmod(0o755)
         partial.replace(path)
     return path
+
+
+def _sources(paths: Iterable[Path]) -> dict[str, bytes]:
+    found = {f"hpc/{path.relative_to(HPC).as_posix()}": path.read_bytes() for path in paths}
+    return {name: source.replace(b"\r\n", b"\n") for name, source in found.items()}
 
 
 def _compiled(name: str, source: bytes) -> bytes:
@@ -57,14 +73,7 @@ def _compiled(name: str, source: bytes) -> bytes:
     return header + marshal.dumps(code, WITHOUT_REFERENCES)
 
 
-def _archive() -> bytes:
-    """The zip. `hpc/__init__.py` is written empty: the package around the runner stays home."""
-    runner = Path(__file__).parent / "runner"
-    members = {"__main__.py": MAIN, "hpc/__init__.py": b""}
-    for source in runner.rglob("*.py"):
-        name = f"hpc/runner/{source.relative_to(runner).as_posix()}"
-        members[name] = source.read_bytes().replace(b"\r\n", b"\n")
-        members[f"{name}c"] = _compiled(name, members[name])
+def _archive(members: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
