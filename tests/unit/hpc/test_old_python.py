@@ -12,7 +12,7 @@ from hpc.scheduler.refusals import SubmitOutcome
 from hpc.scheduler.states import JobState
 from tests.unit.test_imports import ROOT, dotted, imported
 
-SCHEDULERS = ("text",)
+SCHEDULERS = ("text", "torque", "lsf")
 OLDEST = (3, 6)
 
 
