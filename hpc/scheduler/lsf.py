@@ -75,28 +75,26 @@ _NEAR_LIMIT = (128 + 10, 128 + 12)
 _MEANINGS = (
     (
         re.compile(
-            r"lsf is down|not responding|cannot connect|unable to (contact|connect|reach)|"
-            r"connection (refused|reset|closed|aborted)|timed? ?out|communication|"
-            r"failed in (an |sending/receiving )?(lsf library call|a message)|"
-            r"no route to host|is unreachable|name or service not known|broken pipe|"
-            r"internal library error|system call failed"
+            r"lsf is down|not responding|cannot connect|not connected|connect call|"
+            r"unable to (contact|connect|reach)|connection (refused|reset|closed|aborted)|"
+            r"time(d)? ?out|communication|lsf library call|internal error|protocol error|"
+            r"encode/decode|end of file|system call failed|is in progress|process died|"
+            r"no route to host|is unreachable|name or service not known|broken pipe"
         ),
         UNKNOWN,
     ),
     (
         re.compile(
-            r"job threshold|(job|pending|slot) limit|limit (is |has been )?(reached|exceeded)|"
-            r"maximum number of|too many (pending )?jobs|queue has been closed|queue is closed|"
-            r"not accepting|try later"
+            r"job threshold|(job|pending|slot) limit|enough .*job slots|currently eligible|"
+            r"maximum number of|too many (pending )?jobs|queue has been closed|windows are closed"
         ),
         FULL,
     ),
     (
         re.compile(
-            r"no such (queue|application|project)|too many processors|cannot exceed|"
-            r"bad (resource requirement|job array|job name|host|queue|limit|argument)|"
-            r"error (near|in|with) |invalid|illegal|index list|array (size|index)|"
-            r"unknown resource|cannot be used in|usage:"
+            r"no such (queue|application|project)|too (many|few) processors|cannot exceed|"
+            r"bad (resource|job|host|queue|cpu|limit|argument|time)|error (near|in|with) |"
+            r"invalid|illegal|array index|queue name must|cannot be used in|usage:"
         ),
         REFUSED,
     ),
@@ -212,6 +210,8 @@ def read_status(code: Optional[int], out: str, err: str) -> Status:
     silent = first_meaning(err, _MEANINGS[:1], otherwise=KNOWN) == UNKNOWN
     complete = (code == 0 or _ABSENT.search(said) is not None) and code is not None and not silent
     tasks: Dict[str, NativeTask] = {}
+    if out and not out.endswith("\n"):
+        out, complete = out[: out.rfind("\n") + 1], False
     for line in out.splitlines():
         if not line.strip() or line.startswith("JOBID") or _ABSENT.search(line):
             continue

@@ -1,7 +1,8 @@
 """What the schedulers an agent can submit to have in common: their interface and its types.
 
 Each is a module of these functions, chosen by its name. None of them does anything but read and
-write text; `code` is an exit code, None for a program that was killed or gave none in time.
+write text. `code` is an exit code, None for a program that was killed or gave none in time; `out`
+and `err` are all that it printed, as it was: a last line without its end is taken for cut off.
 
     job_script(spec: JobSpec) -> str
         The whole text of `job.sh`, to be submitted from within its batch's folder.

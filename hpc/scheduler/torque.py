@@ -90,8 +90,8 @@ _MEANINGS = (
         re.compile(
             r"timed? ?out|cannot connect|can ?not establish|could not connect|"
             r"connection (refused|reset|closed|aborted)|error in connection|communication failure|"
-            r"end of file|premature|protocol error|to socket|from socket|socket close|"
-            r"unable to authenticate|internal error|system error|no server specified|"
+            r"end of file|premature|protocol|socket|unable to authenticate|internal error|"
+            r"system error|no server specified|error (allocating|opening|saving|writing|reading)|"
             r"no route to host|is unreachable|name or service not known|broken pipe|"
             r"unable to contact|zero bytes|munge"
         ),
@@ -108,8 +108,10 @@ _MEANINGS = (
     ),
     (
         re.compile(
-            r"unknown queue|no default queue|illegal|illegally|unknown resource|resource limits|"
+            r"unknown (queue|resource|node)|no default queue|illegal|undefined attribute|"
+            r"cannot set attribute|attribute list|duplicate entry|resource limits|"
             r"limit exceeds allowable|rejected by all possible|bad job array|job arrays|"
+            r"does not allow|wrong job type|job dependency|syntax invalid|was invalid|"
             r"unknown option|invalid (option|time limit)|usage:|requested time limit|"
             r"invalid (partition name|feature|qos|license|job array|gres|generic)|"
             r"requested node configuration|memory required|more processors requested"
@@ -133,6 +135,7 @@ _ATTRIBUTE = re.compile(r"(?:\t| +)(\w[\w.]*) = ?(.*)")
 _COMPLAINT = re.compile(
     r"^qstat: (?!.*(unknown job id|job has finished|unknown array id))", re.I | re.M
 )
+_VARIABLES = "Variable_List"
 _ANSWERED = (0, 35, 153)
 """Codes of `qstat`: all was shown, a job has ended (PBS Pro), an id is not known."""
 
@@ -240,22 +243,30 @@ _Job = Dict[str, str]
 
 
 def _xml_jobs(out: str) -> Iterator[Optional[_Job]]:
-    """The jobs in TORQUE's XML; None for what cannot be read, or was cut off."""
+    """The jobs in TORQUE's XML; None for what cannot be read, or was cut off.
+
+    Nothing in a value looks like a tag: TORQUE writes another character for `<`.
+    """
     before, *documents = out.split("<Data>")
     beside = [before]
     for document in documents:
         inside, end, after = document.partition("</Data>")
-        beside.append(after if end else document)
-        for piece in inside.split("</Job>"):
-            if piece.strip():
-                yield _xml_job(f"{piece}</Job>")
+        *pieces, rest = inside.split("</Job>")
+        for piece in pieces:
+            yield _xml_job(f"{piece}</Job>")
+        beside += [rest, after] if end else ["cut off"]
     if re.sub(r"<\?xml[^>]*>", "", "".join(beside)).strip():
         yield None
 
 
+_BARE_AND = re.compile(r"&(?!(amp|lt|gt|quot|apos);)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
 def _xml_job(piece: str) -> Optional[_Job]:
+    """A job's attributes. TORQUE writes `&` as it is, and control characters, which XML forbids."""
     try:
-        root = ElementTree.fromstring(piece)
+        root = ElementTree.fromstring(_CONTROL.sub("?", _BARE_AND.sub("&amp;", piece)))
     except ElementTree.ParseError:
         return None
     found = {}
@@ -267,7 +278,10 @@ def _xml_job(piece: str) -> Optional[_Job]:
 
 
 def _listed_jobs(out: str) -> Iterator[Optional[_Job]]:
-    """The jobs in an answer by lines; None for what cannot be read, or was cut off."""
+    """The jobs in an answer by lines; None for what cannot be read, or was cut off.
+
+    The variables of a job may hold line breaks, which PBS prints as they are.
+    """
     job: Optional[_Job] = None
     last = ""
     for line in out.splitlines():
@@ -279,7 +293,7 @@ def _listed_jobs(out: str) -> Iterator[Optional[_Job]]:
         elif job is not None and attribute and attribute.group(1) not in job:
             last = attribute.group(1)
             job[last] = attribute.group(2)
-        elif job is not None and last and line[:1] in ("\t", " "):
+        elif job is not None and (last == _VARIABLES or (last and line[:1] in ("\t", " "))):
             job[last] += line.strip()
         elif line.strip():
             yield None

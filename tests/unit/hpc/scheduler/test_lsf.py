@@ -11,6 +11,8 @@ from tests.unit.hpc.scheduler.test_torque import BARE, SPEC
 
 GOLDEN = Path(__file__).parent / "golden" / "lsf"
 
+ERRORS: dict[str, list[str]] = yaml.safe_load((GOLDEN / "errors.yaml").read_text())
+
 
 def cases(name: str) -> list[Any]:
     found = yaml.safe_load((GOLDEN / name).read_text())
@@ -25,6 +27,15 @@ def test_an_answer_of_bsub_has_an_id_or_says_what_to_do(case: Any) -> None:
     answer = lsf.read_submission(case["code"], case["out"], case["err"])
     assert (answer.outcome, answer.job_id) == (case["is"], case.get("id", ""))
     assert bool(answer.why) is not bool(answer.job_id)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_answer_that_lsf_knows_is_taken_for_what_it_means(kind: str) -> None:
+    found = {
+        text: lsf.read_submission(255, "", f"{text}. Job not submitted.\n").outcome
+        for text in ERRORS[kind]
+    }
+    assert found == dict.fromkeys(ERRORS[kind], kind)
 
 
 @pytest.mark.parametrize("case", cases("status.yaml"))

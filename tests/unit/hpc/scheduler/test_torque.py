@@ -25,6 +25,7 @@ SPEC = JobSpec(
     throttle=64,
     prelude=". /etc/profile; module load python/3.11",
 )
+ERRORS: dict[str, list[str]] = yaml.safe_load((GOLDEN / "errors.yaml").read_text())
 BARE = JobSpec("b1", 1, "/usr/bin/python3", "r.pyz", "/b/b1", throttle=9)
 
 
@@ -41,6 +42,15 @@ def test_an_answer_of_qsub_has_an_id_or_says_what_to_do(case: Any) -> None:
     answer = torque.read_submission(case["code"], case["out"], case["err"])
     assert (answer.outcome, answer.job_id) == (case["is"], case.get("id", ""))
     assert bool(answer.why) is not bool(answer.job_id)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_answer_that_a_server_of_torque_knows_is_taken_for_what_it_means(kind: str) -> None:
+    found = {
+        text: torque.read_submission(1, "", f"qsub: submit error ({text} MSG=x)\n").outcome
+        for text in ERRORS[kind]
+    }
+    assert found == dict.fromkeys(ERRORS[kind], kind)
 
 
 @pytest.mark.parametrize("case", cases("status.yaml"))
