@@ -30,7 +30,7 @@ BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
     "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
-        ("runner", "scheduler", "transport", "tokens"), ("remote", "ends", "archives"),
+        ("runner", "scheduler", "transport", "tokens"), "agent", ("remote", "ends", "archives"),
         "callers", "protocol", "sites",
     ),
     "hpc.sites": (
