@@ -31,8 +31,20 @@ from hpc.runner.__main__ import end, main
 
 end(main())
 """
+AGENT_MAIN = b"""\
+import sys
+
+if sys.version_info < (3, 6):
+    sys.exit("the agent needs Python 3.6 or newer, this is " + sys.version.split()[0])
+
+from hpc.agent.__main__ import main
+
+sys.exit(main())
+"""
 EMPTY = {"hpc/__init__.py": b""}
 """The packages around what is packed: they stay home."""
+SCHEDULER_TEXTS = ("text.py", "torque.py", "lsf.py")
+"""What of `hpc/scheduler` the agent takes along: as little of our own as it is itself."""
 
 
 def build_runner(into: Path) -> Path:
@@ -43,6 +55,17 @@ def build_runner(into: Path) -> Path:
     sources = _sources((HPC / "runner").rglob("*.py"))
     compiled = {f"{name}c": _compiled(name, source) for name, source in sources.items()}
     return _written("runner", into, {"__main__.py": RUNNER_MAIN, **EMPTY, **sources, **compiled})
+
+
+def build_agent(into: Path) -> Path:
+    """Write `agent-<sha256>.pyz` in `into` unless it is there; its path.
+
+    Raises OSError when `into` cannot be written.
+    """
+    texts = [HPC / "scheduler" / name for name in SCHEDULER_TEXTS]
+    sources = _sources([*(HPC / "agent").rglob("*.py"), *texts])
+    packages = {**EMPTY, "hpc/scheduler/__init__.py": b""}
+    return _written("agent", into, {"__main__.py": AGENT_MAIN, **packages, **sources})
 
 
 def _written(what: str, into: Path, members: Mapping[str, bytes]) -> Path:
