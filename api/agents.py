@@ -26,8 +26,7 @@ from hpc.agent_protocol import ClaimReply
 from hpc.callers import MessageRefused
 from schemas.agents import (
     MAX_WAIT_S,
-    Claim,
-    Claimed,
+    ClaimAnswer,
     ClaimedBatch,
     Heartbeat,
     HeartbeatReply,
@@ -40,6 +39,7 @@ from schemas.agents import (
     NewToken,
     OutputsLeft,
     SubmittedBatches,
+    WorkClaim,
 )
 from schemas.attempts import Token
 from track.commands.agents import note_at_work
@@ -86,7 +86,7 @@ async def token(site: SiteName, body: NewToken, by: KnownAgent, here: Here) -> J
 
 
 @router.post("/claim", summary="Ask for work")
-async def claim(site: SiteName, body: Claim, by: KnownAgent, here: Here) -> Claimed:
+async def claim(site: SiteName, body: WorkClaim, by: KnownAgent, here: Here) -> ClaimAnswer:
     """Wait for work, and take as much as there are free units for; the same request again has
     the same answer."""
     # First the token: without one nothing that is taken could begin.
@@ -97,12 +97,12 @@ async def claim(site: SiteName, body: Claim, by: KnownAgent, here: Here) -> Clai
         await here.queues.next_notice(site, min(left_s, LOOK_S))
         found = await _claim(here, by.agent, body)
     batches = await _claimed_batches(here, found, archive)
-    return Claimed(
+    return ClaimAnswer(
         batches=batches, order=found.order, again_s=0.0 if found.order == "run" else 30.0
     )
 
 
-async def _claim(here: Context, by: Agent, body: Claim) -> ClaimReply:
+async def _claim(here: Context, by: Agent, body: WorkClaim) -> ClaimReply:
     try:
         found = await here.transact(partial(agent_protocol.claim, agent_id=by.id, body=body))
     except AgentGone as error:

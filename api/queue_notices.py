@@ -48,6 +48,8 @@ class QueueNotices:
                             self.notify(payload)
             except (psycopg.Error, OSError) as error:
                 log.info("nobody tells of new work at sites: %s", error)
+            except Exception:
+                log.exception("the notices of sites' queues broke; they begin again")
             await asyncio.sleep(AGAIN_S)
 
 

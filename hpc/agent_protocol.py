@@ -21,13 +21,13 @@ from hpc.scheduler.slurm import Task
 from hpc.scheduler.states import JobState
 from hpc.tokens import Keys
 from schemas.agents import (
-    Claim,
     ClaimedBatch,
     ClaimedMember,
     Message,
     MissingOutputs,
     NativeEnd,
     Order,
+    WorkClaim,
 )
 from schemas.attempts import Complete, Fail, Start, Token
 from schemas.launchers import LAUNCHERS
@@ -52,7 +52,7 @@ class ClaimReply:
     batches: tuple[Batch, ...]
 
 
-async def claim(tx: AsyncConnection, agent_id: int, body: Claim) -> ClaimReply:
+async def claim(tx: AsyncConnection, agent_id: int, body: WorkClaim) -> ClaimReply:
     """Give an agent work, or again what it was given for this request. Raises AgentGone."""
     by = await lock_agent(tx, agent_id)
     await note_seen(tx, by.id)

@@ -303,11 +303,14 @@ async def _change_nothing(tx: AsyncConnection, call: JudgedCall) -> AttemptReply
 
     Raises TooLate, and MessageRefused for an agent's that did not count before either.
     """
-    if isinstance(call.caller, RunnerCaller) and call.caller.agent_id is not None:
-        if not await was_received(tx, call.inbox_entry):
-            raise MessageRefused(f"attempt {call.caller.attempt_id} is not this agent's any more")
-        return AttemptReply(REPEATED)
-    token = call.caller.token
+    caller = call.caller
+    if isinstance(caller, RunnerCaller) and caller.agent_id is not None:
+        found = call.target.attempt
+        theirs = (found.agent_id, found.fence) == (caller.agent_id, caller.fence)
+        if theirs and await was_received(tx, call.inbox_entry):
+            return AttemptReply(REPEATED)
+        raise MessageRefused(f"attempt {found.id} is not this agent's any more")
+    token = caller.token
     how = RECORDED if call.locked is None and call.bound is None else STALE
     how = await messages.keep(tx, call.inbox_entry, how, call.bound, call.caller.brings)
     if how == STALE and token and await ended_before(tx, token.attempt_id, LATE_DAYS):

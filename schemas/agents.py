@@ -57,7 +57,7 @@ class NewToken(WireModel):
     token: OwnToken = Field(repr=False)
 
 
-class Claim(WireModel):
+class WorkClaim(WireModel):
     """An agent asks for work, as much as it has free units for."""
 
     request_id: Annotated[str, StringConstraints(min_length=8, max_length=100)]
@@ -88,7 +88,7 @@ class ClaimedBatch(WireModel):
     members: tuple[ClaimedMember, ...]
 
 
-class Claimed(WireModel):
+class ClaimAnswer(WireModel):
     """The answer to a claim."""
 
     batches: tuple[ClaimedBatch, ...] = ()

@@ -83,7 +83,7 @@ STARTED = text("""
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedAttempt:
     """An attempt in the queue: what it may share a batch with, and what it costs."""
 
     row: Any
@@ -148,7 +148,7 @@ async def take(
     return taken
 
 
-def shares(waiting: Sequence[Waiting], room: Units, each: int, max_array: int) -> list[Share]:
+def shares(waiting: Sequence[QueuedAttempt], room: Units, each: int, max_array: int) -> list[Share]:
     """How the front of a queue is shared out over the room there is, in the queue's order.
 
     Each job gets a runner of its own while units are free, else a place in an array, else one of
@@ -195,13 +195,13 @@ def _may_take(by: Agent, kind: str, resources: Mapping[str, Any]) -> bool:
     return kind != "script" and fits and by.labels >= set(resources.get("labels", ()))
 
 
-async def _waiting(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[Waiting]:
+async def _waiting(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[QueuedAttempt]:
     costs: dict[str, UnitCost] = {}
     found = []
     for row, asked in zip(rows, await shapes(tx, rows, shape), strict=True):
         if asked not in costs:
             costs[asked] = UnitCost.asked(json.loads(asked))
-        found.append(Waiting(row, (row.stage_id, asked), costs[asked]))
+        found.append(QueuedAttempt(row, (row.stage_id, asked), costs[asked]))
     return found
 
 
