@@ -14,7 +14,7 @@ from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.pauses import GrowingPause
 from hpc.agent.server import NotTaken, ServerLink, TryLater
-from hpc.agent.spool import read_result, result_path, set_aside, started_by
+from hpc.agent.spool import has_begun, read_result, result_path, set_aside, started_by
 
 MAX_BYTES = 1000000
 """Bytes of messages that go together; one that is larger goes alone."""
@@ -75,7 +75,8 @@ class Reporter:
         found = []
         for member in batch.open:
             by = started_by(folder, member.attempt) if batch.granted else None
-            if by is not None and member.attempt not in self.told:
+            # A process's start came with the claim; that of a job is won on the disk.
+            if by and batch.launcher == "scheduler" and member.attempt not in self.told:
                 found.append(Report(member, folder, "start", by, last=False))
             outcome = self._outcome(batch, member, folder, by)
             if outcome is not None:
@@ -91,7 +92,10 @@ class Reporter:
             if member.end is None:
                 return None
             native_id = (by or {}).get("native_id") or batch.native_id or batch.key
-            return Report(member, folder, "ended", dict(member.end, native_id=native_id), last=True)
+            end = dict(member.end, native_id=native_id)
+            if batch.granted:
+                end["started"] = has_begun(folder, member.attempt)
+            return Report(member, folder, "ended", end, last=True)
         verb, body = result["verb"], dict(result["body"])
         if body.pop("carry", None) and member.attempt not in self.carried:
             return None

@@ -3,6 +3,7 @@
 Files are named by where the archive's open share offers them, never by a path of ours.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from schemas.attempts import DerivativeName, Grant, LinkedFile, Token
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
 from track.commands.attention import zeros_accepted
+from track.jobs.agents import prefixes_of
 from track.jobs.attempts import Attempt
 from track.records.documents import read_document
 from track.records.files import expected_files
@@ -36,7 +38,7 @@ async def make_grant(
         guid=attempt.guid,
         stage=attempt.stage,
         module=step.run,
-        params=step.params,
+        params=_as_there(step.params, await prefixes_of(tx, attempt.agent_id)),
         metadata=metadata.canonical(),
         inputs=() if uploads else files,
         # What a person has accepted of an image, no module refuses again.
@@ -48,6 +50,22 @@ async def make_grant(
         outputs=_outputs(step.written, step.key),
         ars=token,
     )
+
+
+def _as_there(params: dict[str, Any], prefixes: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters in which paths are called as an agent's machine does."""
+    return {name: _renamed(value, prefixes) for name, value in params.items()}
+
+
+def _renamed(value: Any, prefixes: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each, prefixes) for each in value]
+    if not isinstance(value, str):
+        return value
+    for ours in sorted(prefixes, key=len, reverse=True):
+        if value == ours or value.startswith(f"{ours.rstrip('/')}/"):
+            return prefixes[ours].rstrip("/") + value[len(ours.rstrip("/")) :]
+    return value
 
 
 def file_url(file_proxy: str, metadata: Metadata, name: str) -> str:

@@ -1,5 +1,7 @@
 """LSF as text, against golden answers in the formats of its documents."""
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,34 @@ def test_jobs_are_found_by_their_name_an_array_once() -> None:
 def test_jobs_are_asked_for_and_ended_by_their_ids() -> None:
     assert lsf.status_command(["1", "2"])[3:] == ["bjobs", "1", "2"]
     assert lsf.cancel_command(["1", "2[3]"]) == ["env", "LSB_NTRIES=1", "bkill", "1", "2[3]"]
+
+
+OLD_BJOBS = """\
+#!/bin/sh
+echo "$#: $*" >>"$0.said"
+case "$*" in *" -o "*) echo "bjobs: illegal option -- o" >&2; exit 255;; esac
+[ "$LSB_NTRIES" = 1 ] || exit 3
+echo "7  museum  RUN  normal  login1  hostA  b1[2]  Sep  3 10:00"
+"""
+
+
+def test_a_bjobs_that_knows_no_columns_is_asked_once_more_for_its_wide_listing(
+    tmp_path: Path,
+) -> None:
+    bjobs = tmp_path / "bjobs"
+    bjobs.write_text(OLD_BJOBS)
+    bjobs.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        lsf.status_command(["7", "8[1]"]),
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    status = lsf.read_status(done.returncode, done.stdout, done.stderr)
+    assert [(task.native_id, task.state) for task in status.tasks] == [("7[2]", "running")]
+    assert status.complete
+    columns = "jobid jobindex stat exit_code exec_host job_name exit_reason delimiter='|'"
+    said = (tmp_path / "bjobs.said").read_text().splitlines()
+    assert said == [f"6: -a -noheader -o {columns} 7 8[1]", "4: -a -w 7 8[1]"]
