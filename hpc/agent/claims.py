@@ -9,7 +9,7 @@ import logging
 import os
 import uuid
 from functools import partial
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from hpc.agent.background import BackgroundCalls
 from hpc.agent.folders import BadBatch, SiteFolders
@@ -40,8 +40,8 @@ class Claimer:
         self.wait_s = wait_s
         self.pause = GrowingPause()
 
-    def turn(self, free: Dict[str, int]) -> None:
-        """Take in what was given, and ask for more, as far as units are free.
+    def turn(self, count_free: Callable[[], Dict[str, int]]) -> None:
+        """Take in what was given, and ask for more, as far as units are free then.
 
         Raises ShutOut, OSError, JournalError.
         """
@@ -49,6 +49,7 @@ class Claimer:
         if self.calls.has(CALL) or not self.pause.is_due:
             return
         if self.journal.held.claim is None:
+            free = count_free()
             if not any(free.values()):
                 return
             self.journal.append("claim", request_id=uuid.uuid4().hex, free=free)

@@ -3,7 +3,7 @@
 Nothing but entries of the journal changes it, so that the next run knows what this one knew.
 """
 
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 Entry = Dict[str, Any]
 
@@ -116,7 +116,15 @@ class HeldWork:
 
     def find(self, attempt: int) -> Optional[HeldMember]:
         """The member of an attempt; None when it is not held."""
-        return next((each for each in self.members() if each.attempt == attempt), None)
+        return self.find_both(attempt)[1]
+
+    def find_both(self, attempt: int) -> Tuple[Optional[HeldBatch], Optional[HeldMember]]:
+        """The batch and the member of an attempt; None and None when it is not held."""
+        for batch in self.batches.values():
+            for member in batch.members:
+                if member.attempt == attempt:
+                    return batch, member
+        return None, None
 
 
 def _asked(held: HeldWork, entry: Entry) -> None:

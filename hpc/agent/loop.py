@@ -107,7 +107,7 @@ class AgentLoop:
         self.carrier.carry(self.reporter.carried)
         self.reporter.turn()
         self.outputs.turn()
-        self.claimer.turn(self._free())
+        self.claimer.turn(self._free)
         self._launch()
         self._tell_submitted()
         self.orders.remove()

@@ -8,9 +8,10 @@ from hpc.agent.config import draw_token, read_token, write_token
 from hpc.agent.contact import Contact
 from hpc.agent.files import remove_file
 from hpc.agent.folders import SiteFolders
-from hpc.agent.held import HeldBatch
+from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.server import NotTaken, ServerLink, TryLater
+from hpc.agent.spool import read_result
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Orders:
         if self.contact.order != before:
             log.info("the order is now '%s'", self.contact.order)
         for attempt, word in (news.get("attempts") or {}).items():
-            self._heed_attempt(int(attempt), word)
+            self._heed_attempt(int(attempt), str(word))
         for key, word in (news.get("batches") or {}).items():
             if word == "remove" and key in self.journal.held.batches:
                 self.removable.add(key)
@@ -45,14 +46,20 @@ class Orders:
             self.rotate()
 
     def _heed_attempt(self, attempt: int, word: str) -> None:
-        member = self.journal.held.find(attempt)
-        if member is None or not member.open:
+        batch, member = self.journal.held.find_both(attempt)
+        if batch is None or member is None or not member.open:
             return
-        if word == "lost":
+        if word == "cancel" and not member.stop:
+            self.journal.append("stop", attempt=attempt, why="cancelled")
+        # A result may have been taken and the answer lost: it is sent, and 409 says otherwise.
+        elif word == "lost" and not self._has_last_word(batch, member):
             log.info("attempt %d is not this agent's any more", attempt)
             self.journal.append("lost", attempt=attempt)
-        elif word == "cancel" and not member.stop:
-            self.journal.append("stop", attempt=attempt, why="cancelled")
+
+    def _has_last_word(self, batch: HeldBatch, member: HeldMember) -> bool:
+        """Whether a result lies there that can be sent as it is."""
+        result = read_result(self.folders.of(batch.key), member)
+        return result is not None and not result["body"].get("carry")
 
     def remove(self) -> None:
         """Remove the folders of batches that are over and not wanted; stop those that are not."""
@@ -62,7 +69,10 @@ class Orders:
                 self.removable.discard(key)
                 continue
             for member in batch.open:
-                self.journal.append("lost", attempt=member.attempt)
+                if not self._has_last_word(batch, member):
+                    self.journal.append("lost", attempt=member.attempt)
+            if batch.open:
+                continue
             if batch.state in ("claimed", "over"):
                 self.folders.forget(key, _went_well(batch))
                 self.journal.append("removed", key=key)

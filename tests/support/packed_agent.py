@@ -62,12 +62,14 @@ def pyenv_folders() -> list[Path]:
 
 @dataclass
 class PackedAgent:
-    """An agent below `folder`; `python` runs it, and `variables` are added to its environment."""
+    """An agent below `folder`; `python` runs it, by way of `prefix`, if any, and `variables` are
+    added to its environment."""
 
     folder: Path
     program: Path
     python: str = field(default_factory=oldest_python)
     variables: dict[str, str] = field(default_factory=dict)
+    prefix: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -79,9 +81,14 @@ class PackedAgent:
         """Where its journal lies."""
         return self.folder / "home"
 
+    def work(self) -> list[int]:
+        """The attempts that the runner of these tests began, in order."""
+        log = self.root / "work.log"
+        return [int(line) for line in log.read_text().split()] if log.exists() else []
+
     def command(self, *words: str) -> list[str]:
         """What runs it with these arguments."""
-        return [self.python, str(self.program), *words, "--home", str(self.home)]
+        return [*self.prefix, self.python, str(self.program), *words, "--home", str(self.home)]
 
     def environment(self, **more: str) -> dict[str, str]:
         """Its environment: nothing of ours."""
