@@ -93,8 +93,10 @@ class Claimer:
 
     def _ask(self, body: Dict[str, Any]) -> Dict[str, Any]:
         """Ask once; the runner of what is given is here before the answer counts."""
-        answer = self.link.post(CALL, body)
+        answer = self.link.post(CALL, body, "batches")
         batches: List[Dict[str, Any]] = answer.get("batches") or []
+        if not all(isinstance(given, dict) for given in batches):
+            raise TryLater("batches that are none")
         for digest in sorted({str(given.get("runner")) for given in batches}):
             fetch_runner(self.link, self.folders, digest)
         return answer

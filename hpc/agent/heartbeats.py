@@ -50,7 +50,7 @@ class Heartbeats:
     def beat(self) -> float:
         """Tell it once; the seconds until the next time."""
         try:
-            news = self._link.post("heartbeat", self._snapshot())
+            news = self._link.post("heartbeat", self._snapshot(), "attempts")
         except ShutOut as error:
             with self._lock:
                 self._ended = error

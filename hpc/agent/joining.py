@@ -50,7 +50,7 @@ def join(home: Path, given: argparse.Namespace) -> str:
         "labels": config.labels,
     }
     try:
-        answer = link.post("join", body)
+        answer = link.post("join", body, "agent")
         agent, name = int(answer["agent"]), str(answer["name"])
     except NotTaken as no:
         raise ConfigError(f"the server does not take this: {no}") from no

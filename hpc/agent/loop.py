@@ -27,6 +27,7 @@ from hpc.agent.waking import Waker
 
 TICK_S = 1.0
 SWEEP_S = 3600.0
+SAY_AGAIN_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class AgentLoop:
         asking = BackgroundCalls(self.waker.wake, inline=once, at_once=1)
         self.claimer = Claimer(link, self.folders, journal, asking, **_waiting(once))
         self.told: Set[str] = set()
+        self.said: Dict[str, float] = {}
         self.swept_at = 0.0
         self.silent_since = 0.0
         self.facts = machine.facts()
@@ -81,7 +83,7 @@ class AgentLoop:
         self.heartbeats.start()
         try:
             while not self.waker.is_told_to_end:
-                self._careful_turn()
+                self.turn()
                 if self.contact.order == "stop" and self._holds_nothing():
                     log.info("told to stop, and nothing is held: this is the end")
                     return
@@ -93,33 +95,49 @@ class AgentLoop:
     def run_once(self) -> bool:
         """Make one whole turn; whether the server answered. Raises ShutOut, JournalError."""
         self.heartbeats.beat()
-        self._careful_turn()
+        self.turn()
         return not self.heartbeats.trouble
 
     def turn(self) -> None:
-        """Do all that is to be done now. Raises ShutOut, OSError, JournalError."""
+        """Do all that is to be done now, each step for itself: the disk's trouble with one of them
+        passes, keeps no other from its turn, and loses nothing.
+
+        Raises ShutOut, JournalError.
+        """
+        steps = (
+            *(self._heed, self._note_silence, self._look, self._carry),
+            *(self.reporter.turn, self.outputs.turn, self._claim, self._launch),
+            *(self._tell_submitted, self.orders.remove, self._sweep, self._take_snapshot),
+        )
+        for step in steps:
+            try:
+                step()
+            except OSError as trouble:
+                self._say(f"the disk: {trouble}")
+
+    def _say(self, trouble: str) -> None:
+        """Log a trouble, the same again after a minute only."""
+        if time.monotonic() - self.said.get(trouble, -SAY_AGAIN_S) >= SAY_AGAIN_S:
+            self.said[trouble] = time.monotonic()
+            log.error("%s", trouble)
+
+    def _heed(self) -> None:
         news = self.heartbeats.take_news()
         if news is not None:
             self.orders.heed(news)
-        self._note_silence()
+
+    def _look(self) -> None:
         for name, launcher in self.launchers.items():
             launcher.look([each for each in self._batches() if each.launcher == name])
-        self.carrier.carry(self.reporter.carried)
-        self.reporter.turn()
-        self.outputs.turn()
-        self.claimer.turn(self._free)
-        self._launch()
-        self._tell_submitted()
-        self.orders.remove()
-        self._sweep()
-        self.snapshot = self._snapshot()
 
-    def _careful_turn(self) -> None:
-        """A turn; the disk's trouble passes, and nothing is lost by it."""
-        try:
-            self.turn()
-        except OSError as trouble:
-            log.error("the disk: %s", trouble)
+    def _carry(self) -> None:
+        self.carrier.carry(self.reporter.carried)
+
+    def _claim(self) -> None:
+        self.claimer.turn(self._free)
+
+    def _take_snapshot(self) -> None:
+        self.snapshot = self._snapshot()
 
     def _batches(self) -> List[HeldBatch]:
         return list(self.journal.held.batches.values())
@@ -152,7 +170,7 @@ class AgentLoop:
                     self.launchers[batch.launcher].launch(batch)
                     pause.succeed()
             except (OSError, TryLater, NotTaken) as trouble:
-                log.error("batch %s cannot be started: %s", batch.key, trouble)
+                self._say(f"batch {batch.key} cannot be started: {trouble}")
                 pause.fail()
 
     def _tell_submitted(self) -> None:
@@ -166,7 +184,7 @@ class AgentLoop:
             return
         body = [{"key": key, "native_id": native_id} for key, native_id in ids.items()]
         try:
-            self.link.post("submitted", {"batches": body})
+            self.link.post("submitted", {"batches": body}, "batches")
         except (TryLater, NotTaken) as trouble:
             log.warning("ids of the scheduler are not told yet: %s", trouble)
             self.reporter.pause.fail()

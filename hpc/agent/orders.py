@@ -53,7 +53,8 @@ class Orders:
             self.journal.append("stop", attempt=attempt, why="cancelled")
         # A result may have been taken and the answer lost: it is sent, and 409 says otherwise.
         elif word == "lost" and not self._has_last_word(batch, member):
-            log.info("attempt %d is not this agent's any more", attempt)
+            if batch.granted:  # a job that reports itself is over in the usual way
+                log.info("attempt %d is not this agent's any more", attempt)
             self.journal.append("lost", attempt=attempt)
 
     def _has_last_word(self, batch: HeldBatch, member: HeldMember) -> bool:
@@ -87,7 +88,7 @@ class Orders:
         new = read_token(self.home, "token.new") or f"{number}.{draw_token()}"
         write_token(self.home, new, "token.new")
         try:
-            self.link.post("token", {"token": new.partition(".")[2]})
+            self.link.post("token", {"token": new.partition(".")[2]}, "agent")
         except (TryLater, NotTaken) as trouble:
             log.warning("the token is not changed yet: %s", trouble)
             return
@@ -98,4 +99,4 @@ class Orders:
 
 
 def _went_well(batch: HeldBatch) -> bool:
-    return not any(member.lost or member.end for member in batch.members)
+    return not any((member.lost and batch.granted) or member.end for member in batch.members)

@@ -72,6 +72,6 @@ class OutputSender:
             "body": {"why": why},
         }
         try:
-            self.link.post("messages", {"messages": [message]})
+            self.link.post("messages", {"messages": [message]}, "outcomes")
         except NotTaken as no:
             log.warning("attempt %d: %s", member.attempt, no)

@@ -106,7 +106,8 @@ class Reporter:
     def _send(self, reports: List[Report]) -> None:
         """Send some together; when all of them are refused as one, halves of them."""
         try:
-            answer = self.link.post("messages", {"messages": [each.message() for each in reports]})
+            messages = [each.message() for each in reports]
+            answer = self.link.post("messages", {"messages": messages}, "outcomes")
         except NotTaken as no:
             if len(reports) == 1:
                 self._take_in(reports[0], {"status": no.status, "error": str(no)})

@@ -44,12 +44,14 @@ class ServerLink:
         self.base = f"{self.server}/sites/{site}"
         self.bearer = bearer
 
-    def post(self, verb: str, body: Dict[str, Any]) -> Dict[str, Any]:
-        """The answer to a message. Raises ShutOut, NotTaken, TryLater."""
+    def post(self, verb: str, body: Dict[str, Any], answers: str) -> Dict[str, Any]:
+        """The answer to a message, which has the field `answers`: a proxy's has not.
+
+        Raises ShutOut, NotTaken, TryLater.
+        """
         data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"Content-Type": "application/json"}
-        answer = self._ask("POST", verb, data, headers)
-        return _object(answer)
+        return _object(self._ask("POST", verb, data, headers), answers)
 
     def fetch(self, path: str, into: IO[bytes]) -> None:
         """Write what lies under a path of the site to a file. Raises as `post`, and OSError."""
@@ -58,7 +60,7 @@ class ServerLink:
     def put(self, path: str, body: IO[bytes], size: int) -> Dict[str, Any]:
         """Send a file of `size` bytes to a path of the site. Raises as `post`."""
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        return _object(self._ask("PUT", path, body, headers))
+        return _object(self._ask("PUT", path, body, headers), "left")
 
     def _ask(
         self,
@@ -82,11 +84,11 @@ class ServerLink:
         raise TryLater(answer.words(), answer.after_s)
 
 
-def _object(answer: HttpAnswer) -> Dict[str, Any]:
+def _object(answer: HttpAnswer, field: str) -> Dict[str, Any]:
     try:
         body = answer.json()
     except NoAnswer as trouble:
         raise TryLater(str(trouble)) from trouble
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or field not in body:
         raise TryLater(f"an answer that is not our server's: {answer.words()}")
     return body

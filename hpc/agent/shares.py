@@ -35,6 +35,10 @@ class ShareError(Exception):
     """The archive does not give or take a file now."""
 
 
+PASSING = (ShareError, OSError, UnsafeName, ValueError, KeyError, TypeError, AttributeError)
+"""What may be wrong with a file, its name, or what a grant or a result says of it."""
+
+
 class ShareFiles:
     """The archive's files, with the token of one attempt, renewed when it is refused."""
 
@@ -177,7 +181,7 @@ class ShareCarrier:
                 set_aside(result_path(self.folders.of(batch.key), attempt), ".unsent")
 
     def _has_given_up(self, call: FinishedCall) -> bool:
-        if not isinstance(call.error, (ShareError, OSError, ValueError, KeyError, UnsafeName)):
+        if not isinstance(call.error, PASSING):
             raise call.error
         self.tries[call.name] = self.tries.get(call.name, 0) + 1
         self.pause.fail()

@@ -1,5 +1,6 @@
 """The packed agent as a process, in a folder of its own; and one that dies at a journal's line."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -41,6 +42,7 @@ sys.exit(main())
 OLD_PYTHONS = ("python3.6", "python3.7", "python3.8", "python3.9")
 
 
+@functools.cache
 def oldest_python() -> str:
     """The oldest Python of this machine that runs; this one when there is no other."""
     for name in OLD_PYTHONS:
