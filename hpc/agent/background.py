@@ -20,7 +20,7 @@ class BackgroundCalls:
     """
 
     def __init__(self, wake: Callable[[], None], inline: bool = False, at_once: int = 2) -> None:
-        self._wake, self._inline, self._at_once = wake, inline, at_once
+        self._wake, self.inline, self._at_once = wake, inline, at_once
         self._lock = threading.Lock()
         self._running: Dict[str, threading.Thread] = {}
         self._finished: List[FinishedCall] = []
@@ -38,7 +38,7 @@ class BackgroundCalls:
         thread.daemon = True
         with self._lock:
             self._running[name] = thread
-        if self._inline:
+        if self.inline:
             self._make(name, call)
         else:
             thread.start()

@@ -25,7 +25,7 @@ class Heartbeats:
         self._lock = threading.Lock()
         self._news: Optional[News] = None
         self._over = threading.Event()
-        self._ended: Optional[ShutOut] = None
+        self._ended: Optional[Exception] = None
         self._pause = GrowingPause()
         self.trouble = ""
 
@@ -40,7 +40,10 @@ class Heartbeats:
         self._over.set()
 
     def take_news(self) -> Optional[News]:
-        """The last answer, told once; None without a new one. Raises ShutOut."""
+        """The last answer, told once; None without a new one.
+
+        Raises ShutOut, and whatever else ended the heartbeat.
+        """
         with self._lock:
             if self._ended is not None:
                 raise self._ended
@@ -52,9 +55,7 @@ class Heartbeats:
         try:
             news = self._link.post("heartbeat", self._snapshot(), "attempts")
         except ShutOut as error:
-            with self._lock:
-                self._ended = error
-            self._over.set()
+            self._end(error)
             return 0.0
         except (TryLater, NotTaken) as trouble:
             self.trouble = str(trouble)
@@ -66,9 +67,18 @@ class Heartbeats:
         again_s = news.get("again_s")
         return float(again_s) if isinstance(again_s, (int, float)) else AGAIN_S
 
+    def _end(self, error: Exception) -> None:
+        with self._lock:
+            self._ended = error
+        self._over.set()
+
     def _run(self) -> None:
         while not self._over.is_set():
-            again_s = self.beat()
+            try:
+                again_s = self.beat()
+            except Exception as error:  # noqa: BLE001  the next turn raises it
+                self._end(error)
+                again_s = 0.0
             self._wake()
             # A little sooner, and never all agents at once.
             self._over.wait(again_s * random.uniform(0.9, 1.0))

@@ -29,13 +29,19 @@ class OutputSender:
     def turn(self) -> None:
         """Note what was sent, and begin more. Raises what sending raised, JournalError."""
         self._take_in()
-        if not self.pause.is_due:
-            return
+        while self.pause.is_due and self._begin():
+            if not self.calls.inline:
+                return
+            self._take_in()
+
+    def _begin(self) -> bool:
+        """Begin to send the next file of each attempt; whether there was room for any."""
+        begun = False
         for member in list(self.journal.held.members()):
             for output in member.outputs[:1]:
-                name = "{}{} {}".format(PREFIX, member.attempt, output["sha256"])
-                self.calls.begin(name, partial(self._send, member, output))
-        self._take_in()
+                name = f"{PREFIX}{member.attempt} {output['sha256']}"
+                begun |= self.calls.begin(name, partial(self._send, member, output))
+        return begun
 
     def _take_in(self) -> None:
         for call in self.calls.finished(PREFIX):

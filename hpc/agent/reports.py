@@ -14,7 +14,7 @@ from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.pauses import GrowingPause
 from hpc.agent.server import NotTaken, ServerLink, TryLater
-from hpc.agent.spool import has_begun, read_result, result_path, set_aside, started_by
+from hpc.agent.spool import end_by_code, has_begun, read_result, result_path, set_aside, started_by
 
 MAX_BYTES = 1000000
 """Bytes of messages that go together; one that is larger goes alone."""
@@ -89,10 +89,12 @@ class Reporter:
         """What is to be said of a member's end; None as long as there is nothing."""
         result = read_result(folder, member)
         if result is None:
-            if member.end is None:
+            # Of a batch that is over nothing more comes: its result could not be read.
+            known = member.end or (end_by_code(None) if batch.state == "over" else None)
+            if known is None:
                 return None
             native_id = (by or {}).get("native_id") or batch.native_id or batch.key
-            end = dict(member.end, native_id=native_id)
+            end = dict(known, native_id=native_id)
             if batch.granted:
                 end["started"] = has_begun(folder, member.attempt)
             return Report(member, folder, "ended", end, last=True)

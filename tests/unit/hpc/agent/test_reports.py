@@ -157,7 +157,7 @@ def test_a_result_that_cannot_be_read_is_set_aside_and_its_end_told(
     (site.folders.of("b1") / "results" / "1.json").write_text('{"path": ')
     reporter.turn()
     assert told(server) == []
-    site.journal.append("ended", key="b1", ends={"1": {"state": "unknown"}}, state="over")
+    site.journal.append("ended", key="b1", ends={}, state="over")
     again(reporter)
     assert told(server) == ["1/ended"]
 
@@ -206,6 +206,23 @@ def test_outputs_are_sent_until_they_were_taken(
     sender(reopened, link).turn()
     assert list(server.outputs.values()) == [b"made"]
     assert waiting(reopened) == 0
+
+
+def test_one_turn_sends_all_of_them(
+    site: AgentSite, server: AgentServer, link: ServerLink, reporter: Reporter
+) -> None:
+    site.claim("b1", ["g1"])
+    listed = []
+    for n in range(5):
+        path = site.folders.asset("g1", f"{n}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(n))
+        digest = hashlib.sha256(str(n).encode()).hexdigest()
+        listed.append({"path": f"{n}.txt", "size_bytes": 1, "sha256": digest})
+    leave(site, 1, outputs=listed)
+    reporter.turn()
+    sender(site, link).turn()
+    assert (len(server.outputs), waiting(site)) == (5, 0)
 
 
 def test_an_output_that_nobody_waits_for_is_let_go_without_a_word(
