@@ -137,9 +137,11 @@ class SchedulerLauncher(Launcher):
                 log.warning("batch %s was submitted twice: %s is cancelled", batch.key, double)
                 run(self.words.cancel_command([double]), folder)
             self.journal.append("launched", key=batch.key, native_id=found[0])
+        elif found is None:
+            return  # an answer that proves nothing
         elif self._left_traces(batch, folder):
             self.journal.append("launched", key=batch.key, native_id="")
-        elif found is not None and time.time() - batch.at > FIND_S:
+        elif time.time() - batch.at > FIND_S:
             self.journal.append("not_launched", key=batch.key)
 
     def _left_traces(self, batch: HeldBatch, folder: Path) -> bool:
@@ -156,7 +158,9 @@ class SchedulerLauncher(Launcher):
         for name in ("ended", "results", "started"):
             touched(folder / name)
         codes = self._codes(batch, folder, tasks)  # before the results, which are left earlier
-        shown = {0 if task.index is None else task.index: task for task in tasks}
+        shown = _by_line(batch, tasks)
+        # An array that waits is one row, and some rows have no number: any task may be meant.
+        complete = complete and not any(_is_alive(task) for task in tasks if task.index is None)
         begun = stop_unbegun(self.journal, batch, folder)
         ends: Dict[str, Any] = {}
         absent = []
@@ -173,10 +177,8 @@ class SchedulerLauncher(Launcher):
             self.journal.append("absent", attempts=absent)
         if ends:
             self.journal.append("ended", key=batch.key, ends=ends)
-        self._stop(batch, begun, shown)
-        if not unfinished(batch, folder) and not any(
-            task.state in ("pending", "running") for task in tasks
-        ):
+        self._stop(batch, begun, tasks, shown)
+        if not unfinished(batch, folder) and not any(map(_is_alive, tasks)):
             self.journal.append("ended", key=batch.key, ends={}, state="over")
 
     def _codes(self, batch: HeldBatch, folder: Path, tasks: List[NativeTask]) -> Dict[int, int]:
@@ -188,19 +190,33 @@ class SchedulerLauncher(Launcher):
         first = FIRST_INDEX[str(self.config.scheduler)]
         found = {}
         for native_id, code in exit_codes(folder).items():
+            index = _INDEX.search(native_id)
             line = lines.get(native_id)
-            if line is None:
-                index = _INDEX.search(native_id)
-                line = int(index.group(1)) - first if index else 0
-            found[line] = code
+            if line is None and index:
+                line = int(index.group(1)) - first
+            if line is None and len(batch.members) == 1:
+                line = 0
+            if line is not None:
+                found[line] = code
         return found
 
     def _stop(
-        self, batch: HeldBatch, begun: List[HeldMember], shown: Dict[int, NativeTask]
+        self,
+        batch: HeldBatch,
+        begun: List[HeldMember],
+        tasks: List[NativeTask],
+        shown: Dict[int, NativeTask],
     ) -> None:
-        """Cancel the tasks of members that are to be stopped, as far as they still run."""
-        tasks = [shown[member.line] for member in begun if member.line in shown]
-        ids = [task.native_id for task in tasks if task.state in ("pending", "running")]
+        """Cancel the tasks of members that are to be stopped.
+
+        Where those cannot be told apart, the array, once nobody wants any of it.
+        """
+        mine = [shown[member.line] for member in begun if member.line in shown]
+        ids = [task.native_id for task in mine if _is_alive(task)]
+        left = unfinished(batch, self.folders.of(batch.key))
+        unwanted = any(each.stop for each in batch.members) and all(each.stop for each in left)
+        if not ids and unwanted and any(map(_is_alive, tasks)):
+            ids = [batch.native_id]
         if ids:
             run(self.words.cancel_command(ids), self.folders.root)
 
@@ -251,6 +267,17 @@ def run(command: List[str], folder: Path) -> ProgramAnswer:
         return ProgramAnswer(127, "", f"{command[0]}: not found ({error})")
     out, err = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     return ProgramAnswer(done.returncode if done.returncode >= 0 else None, out, err)
+
+
+def _is_alive(task: NativeTask) -> bool:
+    return task.state in ("pending", "running")
+
+
+def _by_line(batch: HeldBatch, tasks: List[NativeTask]) -> Dict[int, NativeTask]:
+    """The tasks of a batch by the lines that they run, as far as that is known."""
+    if len(batch.members) == 1:
+        return {0: tasks[-1]} if tasks else {}
+    return {task.index: task for task in tasks if task.index is not None}
 
 
 def _end(

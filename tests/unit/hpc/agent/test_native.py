@@ -234,3 +234,76 @@ def test_a_program_that_is_not_there_is_the_sites_own_trouble(
     monkeypatch.setenv("PATH", "/nowhere")
     launcher(cluster).launch(batch)
     assert (batch.state, ends(batch)) == ("claimed", [None, None])
+
+
+def test_an_array_that_waits_as_one_row_is_not_missed_task_by_task(
+    cluster: AgentSite, programs: Programs
+) -> None:
+    batch = claim(cluster)
+    by = launcher(cluster)
+    by.launch(batch)
+    programs.shows(("123[].server", "b1", "Q"))
+    for _ in range(2 * native.LOOKS_UNTIL_GONE):
+        by.look([batch])
+    assert (batch.state, ends(batch)) == ("running", [None, None])
+
+
+def test_an_array_of_which_nothing_else_is_left_is_cancelled_as_a_whole(
+    cluster: AgentSite, programs: Programs
+) -> None:
+    batch = claim(cluster, granted=False)
+    by = launcher(cluster)
+    by.launch(batch)
+    for attempt in (1, 2):
+        cluster.journal.append("stop", attempt=attempt, why="cancelled")
+    programs.shows(("123[].server", "b1", "Q"))
+    by.look([batch])
+    assert programs.calls("qdel") == ["123[].server"]
+    assert ends(batch) == [None, None], "it may still begin, until the scheduler shows it no more"
+    programs.shows()
+    for _ in range(native.LOOKS_UNTIL_GONE):
+        by.look([batch])
+    assert (batch.state, ends(batch)) == ("over", [("cancelled", None)] * 2)
+
+
+def test_an_array_that_nobody_wants_is_cancelled_before_it_begins(
+    cluster: AgentSite, programs: Programs
+) -> None:
+    batch = claim(cluster)
+    by = launcher(cluster)
+    by.launch(batch)
+    for attempt in (1, 2):
+        cluster.journal.append("stop", attempt=attempt, why="cancelled")
+    programs.shows(("123[].server", "b1", "Q"))
+    by.look([batch])
+    assert ends(batch) == [("cancelled", None)] * 2
+    assert programs.calls("qdel") == ["123[].server"]
+    programs.shows()
+    by.look([batch])
+    assert batch.state == "over"
+
+
+def test_a_scheduler_out_of_reach_does_not_make_traces_a_proof(
+    cluster: AgentSite, programs: Programs
+) -> None:
+    batch = claim(cluster)
+    cluster.journal.append("launching", key="b1", lines=[0, 1], at=1.0)
+    leave(cluster, "ended", "123[0].server", "0\n")
+    programs.say("qstat", err="qstat: cannot connect to server\n", code=111)
+    launcher(cluster).look([batch])
+    assert batch.state == "launching"
+    programs.shows(("123[].server", "b1", "R"))
+    launcher(cluster).look([batch])
+    assert batch.native_id == "123[].server"
+
+
+def test_an_exit_file_that_may_be_any_tasks_ends_none(
+    cluster: AgentSite, programs: Programs
+) -> None:
+    batch = claim(cluster, granted=False)
+    by = launcher(cluster)
+    by.launch(batch)
+    programs.shows(("123.server", "b1", "R"))
+    leave(cluster, "ended", "124", "3\n")
+    by.look([batch])
+    assert ends(batch) == [None, None]
