@@ -18,7 +18,7 @@ from schemas.events import JOB_STARTED, job_event
 from schemas.launchers import LAUNCHERS, Launcher, UnitCost, Units
 from schemas.sites import kinds_that
 from track.jobs.agents import Agent, capacity_of_site
-from track.jobs.batching import QUEUED_WITH_JOBS, Queued, Shape, insert_batch, shapes
+from track.jobs.batching import QUEUED, Queued, Shape, insert_batch, shapes
 from track.jobs.moves import move_all
 from track.records.outbox import put_all
 from track.schema.arrays import array_of
@@ -59,6 +59,12 @@ WORK_WAITS = text(f"""
             WHERE t.site = s.name AND t.closed_at IS NULL AND t.batch_id IS NULL
               AND t.cancel_requested_at IS NULL))
 """)
+
+# Everybody else locks a job before its attempt: one that somebody is at is left to them.
+HOLD_JOBS = text("""
+    SELECT id FROM track.job WHERE id = ANY(:jobs) AND state = 'queued'
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""").bindparams(bindparam("jobs", type_=ARRAY(BigInteger)))
 
 TAKE = text("""
     UPDATE track.attempt t
@@ -141,7 +147,10 @@ async def take(
     limit = min(MAX_MEMBERS, room.process * each + room.scheduler)
     unable = await _stages_beyond(tx, by)
     given = {"site": by.site, "limit": limit, "paused": unable}
-    rows = (await tx.execute(QUEUED_WITH_JOBS, given)).all()
+    rows = (await tx.execute(QUEUED, given)).all()
+    held = {"jobs": [row.job for row in rows]}
+    mine = set((await tx.execute(HOLD_JOBS, held)).scalars())
+    rows = [row for row in rows if row.job in mine]
     taken = []
     for share in shares(await _waiting(tx, rows, shape), room, each, max_array):
         taken.append(await _give(tx, by, request_id, share, lease_s))

@@ -14,19 +14,18 @@ from track.jobs.batches import ALONE
 from track.schema.arrays import any_of
 from track.schema.tables import batch, stage
 
-_QUEUED = """
+QUEUED = text("""
     SELECT t.id AS attempt, j.id AS job, j.stage_id, j.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
                            ELSE coalesce(p.outcome, '') END
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
-           ) ELSE '{{}}' END AS outcomes
+           ) ELSE '{}' END AS outcomes
     FROM track.attempt t
     CROSS JOIN LATERAL (
         SELECT k.id, k.attempt_id, k.state, k.stage_id, s.kind
         FROM track.job k JOIN track.stage s ON s.id = k.stage_id WHERE k.id = t.job_id
         OFFSET 0  -- one job after another by its id, until there are enough
-        {lock}
     ) j
     WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
       AND t.cancel_requested_at IS NULL
@@ -34,17 +33,7 @@ _QUEUED = """
     ORDER BY t.priority DESC, t.position DESC, t.id
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
-"""
-_PAUSED = bindparam("paused", type_=ARRAY(BigInteger))
-
-QUEUED = text(_QUEUED.format(lock="")).bindparams(_PAUSED)
-"""The attempts that wait in a site's queue, the most urgent first, locked."""
-
-QUEUED_WITH_JOBS = text(_QUEUED.format(lock="FOR NO KEY UPDATE OF k SKIP LOCKED")).bindparams(
-    _PAUSED
-)
-"""The same with their jobs locked first, for whoever moves these too."""
-
+""").bindparams(bindparam("paused", type_=ARRAY(BigInteger)))
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit, as runners
 # of earlier versions reported it themselves.
 
