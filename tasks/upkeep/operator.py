@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import Artifact
+from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed
@@ -147,7 +147,7 @@ async def let_join(by: str, site: str, machines: int, hours: float) -> State:
             f"    {token}\n\n"
             f"On the machine: `refinery-agent join --site {site} …`, which asks for it."
         )
-        await Artifact(type="markdown", key="operate-agent-join", data=shown).acreate()
+        await acreate_markdown_artifact(key="operate-agent-join", markdown=shown)
         return await answer("agent", [line])
 
 
