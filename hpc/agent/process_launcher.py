@@ -28,7 +28,8 @@ MORE_ROUNDS = 3
 class ProcessLauncher(Launcher):
     """Runs batches as children that outlive the agent.
 
-    `children` are those of this very agent, `signalled` whom was sent a signal, and when.
+    `children` are those of this very agent, `signalled` whom was sent a signal, and when,
+    `began` when members began, in seconds of the monotonic clock.
     """
 
     name = "process"
@@ -37,6 +38,7 @@ class ProcessLauncher(Launcher):
         super().__init__(config, folders, journal)
         self.children: Dict[str, subprocess.Popen[bytes]] = {}
         self.signalled: Dict[int, Tuple[float, bool]] = {}
+        self.began: Dict[int, float] = {}
 
     def plan(self, batch: HeldBatch) -> str:
         """The command that `launch` would run."""
@@ -110,8 +112,14 @@ class ProcessLauncher(Launcher):
                 self._signal(batch, folder, member)
 
     def _is_out_of_time(self, batch: HeldBatch, folder: Path, member: HeldMember) -> bool:
+        """Whether a member has had its time; a clock that is set while it runs changes nothing."""
         limit = time_limit_s(batch.resources)
-        return limit is not None and time.time() - begun_at(folder, member.attempt) > limit
+        if limit is None:
+            return False
+        if member.attempt not in self.began:
+            age_s = max(0.0, time.time() - begun_at(folder, member.attempt))
+            self.began[member.attempt] = time.monotonic() - age_s
+        return time.monotonic() - self.began[member.attempt] > limit
 
     def _signal(self, batch: HeldBatch, folder: Path, member: HeldMember) -> None:
         child = self.children.get(batch.key)

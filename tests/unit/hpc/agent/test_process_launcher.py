@@ -1,6 +1,7 @@
 """Batches as children: each member is run once, whatever becomes of those beside it."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hpc.agent.process_launcher import ProcessLauncher
 from hpc.agent.processes import is_alive, send_signal
 from hpc.agent.spool import has_begun, has_result
 from tests.support.agent_site import AgentSite, until
+from tests.support.patching import seen_by
 
 MADE: list[ProcessLauncher] = []
 
@@ -78,6 +80,22 @@ def test_a_member_out_of_time_is_stopped_and_those_after_it_go_on(site: AgentSit
     assert ends(batch) == {1: "timeout", 2: None}
     assert site.work() == [1, 2]
     assert has_result(folder(site), 2)
+
+
+def test_a_clock_that_is_set_while_it_runs_costs_nobody_its_time(
+    site: AgentSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = site.claim("b1", ["slow-1"], resources={"time": "00:10:00"})
+    by = launcher(site)
+    by.launch(batch)
+    until(lambda: has_begun(folder(site), 1))
+    by.look([batch])
+    seen_by(monkeypatch, process_launcher, "time", time=lambda: time.time() + 86_400.0)
+    by.look([batch])
+    assert batch.members[0].stop is None
+    (site.folders.root / "go-on").touch()
+    go_on(site, by)
+    assert ends(batch) == {1: None}
 
 
 def test_one_that_heeds_no_signal_is_killed(
