@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import attempts, health, problems
+from api import agents, attempts, health, problems, waiting_work
 from api.context import ClusterApi, Context
 from api.legacy import routes
 from api.limits import BodyLimit, RequestTimer
 from api.metrics import Metrics
+from api.queue_notices import listening
 from track.commands.legacy import UnknownAsset
 from track.schema.database import make_engine
 
@@ -21,7 +22,8 @@ __all__ = ["ClusterApi", "create_app"]
 
 ABOUT = """
 Jobs on clusters report here. Runners of the refinery use `/attempts/…` with the token of their
-attempt; scripts that are older use the paths they have always called. Every call is one
+attempt; agents, which take the work of sites that nobody can reach, use `/sites/…` with their
+own; scripts that are older use the paths they have always called. Every call is one
 transaction; sent again it changes nothing; for an attempt that is over it is recorded only.
 """
 
@@ -47,7 +49,10 @@ def create_app(config: ClusterApi) -> FastAPI:
     problems.install(app)
     app.add_exception_handler(UnknownAsset, routes.unknown_asset)
     app.include_router(attempts.router)
+    app.include_router(agents.router)
     app.include_router(routes.router, prefix=config.legacy_prefix)
+    for prefix in {"", config.legacy_prefix}:
+        app.include_router(waiting_work.router, prefix=prefix)
     app.include_router(health.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestTimer, metrics=metrics)
@@ -60,7 +65,11 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
     pool = config.pool
     engine = make_engine(config.database_url, pool=pool, overflow=pool, service="clusters")
     try:
-        async with config.ars_tokens() as ars_token, config.announcing(engine) as announcer:
-            yield Context(config, engine, metrics, announcer, ars_token)
+        async with (
+            config.ars_tokens() as ars_token,
+            config.announcing(engine) as announcer,
+            listening(engine.url) as queues,
+        ):
+            yield Context(config, engine, metrics, announcer, ars_token, queues)
     finally:
         await engine.dispose()

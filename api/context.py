@@ -14,10 +14,18 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.metrics import Metrics
+from api.queue_notices import QueueNotices
+from api.rates import Rates
 from hpc.tokens import Keys
 from track.schema.database import transact
 
 T = TypeVar("T")
+
+AGENT_REQUESTS_S, AGENT_BURST = 30.0, 120
+"""What one agent may ask: many times what one that takes tiny jobs does."""
+
+STRANGER_REQUESTS_S, STRANGER_BURST = 1.0, 30
+"""What one address may ask that has yet to prove whose it is: hosts join together, guesses fail."""
 
 TokenSource = Callable[[], Awaitable[tuple[str, float]]]
 """Asked for an archive token: the text and the seconds it lives."""
@@ -50,6 +58,7 @@ class ClusterApi:
         legacy_callbacks: networks whose scripts need no token.
         trusted_proxies: networks that are believed about a client's address.
         pool: connections kept to the database; as many again are made when they are short.
+        runner: what agents fetch to run their work with, `runner-<sha256>.pyz`.
     """
 
     database_url: str = field(repr=False)
@@ -62,6 +71,12 @@ class ClusterApi:
     legacy_callbacks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     pool: int = 10
+    runner: Path | None = None
+
+    @property
+    def runner_digest(self) -> str:
+        """The SHA-256 of the runner, which its name holds; empty without one."""
+        return "" if self.runner is None else self.runner.stem.removeprefix("runner-")
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,9 @@ class Context:
     metrics: Metrics
     announcer: Announces
     ars_token: TokenSource
+    queues: QueueNotices
+    agents: Rates = field(default_factory=lambda: Rates(AGENT_REQUESTS_S, AGENT_BURST))
+    strangers: Rates = field(default_factory=lambda: Rates(STRANGER_REQUESTS_S, STRANGER_BURST))
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """One transaction, repeated when PostgreSQL chose it as a deadlock's victim."""

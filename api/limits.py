@@ -16,6 +16,8 @@ from api.problems import answer_to
 BODY_LIMIT = 2_000_000
 OUTPUT_LIMIT = 64_000_000
 OUTPUTS = re.compile(r"/attempts/[^/]+/outputs/[^/]+")
+SIZED = re.compile(r"/sites/[^/]+/outputs/[^/]+/[^/]+")
+"""Where a result has announced the size, to which its route keeps."""
 
 
 class BodyLimit:
@@ -26,6 +28,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if SIZED.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         limit = OUTPUT_LIMIT if OUTPUTS.fullmatch(scope["path"]) else BODY_LIMIT

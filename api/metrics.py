@@ -8,7 +8,9 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.launchers import LAUNCHERS
 from track.records.outbox import backlog
+from track.reports.agents import agents_seen, site_queues
 from track.reports.figures import ENDED, MOVING, SPENT
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -53,6 +55,17 @@ class Metrics:
             "refinery_totals_age_seconds",
             "Age of the counts of jobs that are over and of what modules took: 0, they are kept.",
         )
+        self._queues = {
+            "jobs": gauge("refinery_queue_jobs", "Jobs that nobody at a site took yet.", ("site",)),
+            "oldest_s": gauge(
+                "refinery_queue_oldest_seconds", "How long the oldest of them waits.", ("site",)
+            ),
+        }
+        about = ("site", "agent")
+        self._silent = gauge("refinery_agent_silent_seconds", "Since it was heard of.", about)
+        units = (*about, "launcher")
+        self._capacity = gauge("refinery_agent_capacity_units", "What it may take.", units)
+        self._used = gauge("refinery_agent_used_units", "What it has taken.", units)
         labels = ("pipeline", "stage", "site")
         self._spent = {
             name: gauge(f"refinery_module_{name}", about, labels) for name, about in SUMS.items()
@@ -78,6 +91,22 @@ class Metrics:
             gauge.clear()
             for row in spent:
                 gauge.labels(row.pipeline, row.stage, row.site).set(getattr(row, name))
+        await self._note_sites(tx)
         self._unannounced.set(unannounced.events)
         self._oldest.set(unannounced.oldest_s)
         return generate_latest(self.registry)
+
+    async def _note_sites(self, tx: AsyncConnection) -> None:
+        """What waits for each site, and the agents that take it."""
+        for name, gauge in self._queues.items():
+            gauge.clear()
+            for row in await site_queues(tx):
+                gauge.labels(row.site).set(getattr(row, name))
+        for gauge in (self._silent, self._capacity, self._used):
+            gauge.clear()
+        for each in await agents_seen(tx):
+            who = (each.site, f"{each.id} {each.name}")
+            self._silent.labels(*who).set(each.silent_s)
+            for launcher in LAUNCHERS:
+                self._capacity.labels(*who, launcher).set(each.capacity.of(launcher))
+                self._used.labels(*who, launcher).set(each.used.of(launcher))

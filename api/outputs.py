@@ -4,9 +4,10 @@ A file is at `<outputs>/<guid>/<stage>/<name>`, complete or not at all.
 """
 
 import asyncio
+import hashlib
 import os
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,9 @@ from starlette.requests import Request
 
 from schemas.files import FileFacts
 from schemas.guid import check_file_name, check_guid
+from track.jobs.agent_outputs import WantedOutput
 from track.jobs.attempts import Attempt
+from track.jobs.outputs import home_of
 
 CHUNK = 1 << 20
 
@@ -31,40 +34,73 @@ async def received(request: Request, folder: Path, facts: FileFacts) -> AsyncIte
 
     Raises Damaged, naming file and field.
     """
-    partial = folder / f".incoming-{uuid4().hex}"
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    try:
-        with await asyncio.to_thread(partial.open, "xb") as into:
-            size, crc32 = await _pour(request, into)
+    crc32 = 0
+
+    def note(piece: bytes | bytearray) -> None:
+        nonlocal crc32
+        crc32 = zlib.crc32(piece, crc32)
+
+    async with _kept(request, folder, facts.size_bytes, note) as (partial, size):
         if (size, crc32) != (facts.size_bytes, facts.crc32):
             raise Damaged(
                 f"{facts.name}: {size} bytes with CRC-32 {crc32} arrived where size_bytes "
                 f"{facts.size_bytes} and crc32 {facts.crc32} were announced; send it again"
             )
         yield partial
+
+
+@asynccontextmanager
+async def received_content(
+    request: Request, folder: Path, size_bytes: int, sha256: str
+) -> AsyncIterator[Path]:
+    """The same of a body that is known by its SHA-256. Raises Damaged."""
+    content = hashlib.sha256()
+    async with _kept(request, folder, size_bytes, content.update) as (partial, size):
+        if (size, content.hexdigest()) != (size_bytes, sha256):
+            raise Damaged(f"{size} bytes arrived that are not the file {sha256}; send it again")
+        yield partial
+
+
+@asynccontextmanager
+async def _kept(
+    request: Request, folder: Path, most: int, note: Callable[[bytearray], object]
+) -> AsyncIterator[tuple[Path, int]]:
+    """The body in a temporary file, and its size; `note` is told of each piece. Of a body that is
+    larger than `most` no more is read."""
+    partial = folder / f".incoming-{uuid4().hex}"
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    try:
+        with await asyncio.to_thread(partial.open, "xb") as into:
+            size = await _pour(request, into, most, note)
+        yield partial, size
     finally:
         await asyncio.to_thread(partial.unlink, missing_ok=True)
 
 
-async def _pour(request: Request, into: BinaryIO) -> tuple[int, int]:
-    """Write the body, a MB at a time, off the event loop; its size and CRC-32."""
-    size = crc32 = 0
+async def _pour(
+    request: Request, into: BinaryIO, most: int, note: Callable[[bytearray], object]
+) -> int:
+    """Write the body, a MB at a time, off the event loop; its size."""
+    size = 0
     waiting = bytearray()
 
     def write() -> None:
-        nonlocal size, crc32
+        nonlocal size
         into.write(waiting)
-        size, crc32 = size + len(waiting), zlib.crc32(waiting, crc32)
+        note(waiting)
+        size += len(waiting)
         waiting.clear()
 
     async for chunk in request.stream():
         waiting += chunk
         if len(waiting) >= CHUNK:
             await asyncio.to_thread(write)
+        if size > most:
+            return size
     await asyncio.to_thread(write)
     await asyncio.to_thread(into.flush)
     await asyncio.to_thread(os.fsync, into.fileno())
-    return size, crc32
+    return size
 
 
 async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str) -> None:
@@ -77,3 +113,14 @@ async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str
             partial.replace(place)
 
     await asyncio.to_thread(move)
+
+
+def place_output(arrived: Path, outputs: Path, wanted: WantedOutput) -> None:
+    """Put a content that arrived into each of its places, complete or not at all."""
+    home = home_of(outputs, wanted.guid, wanted.stage, in_stage_folder=wanted.in_stage_folder)
+    for path in wanted.paths:
+        place = home.joinpath(*map(check_file_name, path.split("/")))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        own = place.with_name(f".{place.name}.{uuid4().hex}")
+        own.hardlink_to(arrived)
+        own.replace(place)

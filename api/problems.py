@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
@@ -91,6 +92,12 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     ]
     text = "; ".join(f"{'.'.join(each['loc'])}: {each['msg']}" for each in details)
     return answer_to(request.scope, 422, text, detail=details)
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a part of a request, by its first field; not with what was sent."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

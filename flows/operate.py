@@ -6,7 +6,7 @@ repeated, and answers with a table of what it did and what it left alone, and wh
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from prefect import flow
@@ -14,8 +14,15 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, load_definitions, push_again
-from track.commands import operations, switches
+from tasks.upkeep.operator import (
+    do_once,
+    do_to_jobs,
+    do_to_pages,
+    let_join,
+    load_definitions,
+    push_again,
+)
+from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
 
@@ -211,3 +218,48 @@ async def push(
         everything: all that we know again, not only what the archive lacks
     """
     return await push_again(by, guid, session, everything=everything)
+
+
+@flow(name="operate", flow_run_name="agent {agent} {order} by {by}")
+async def agent(
+    by: By,
+    agent: Annotated[int, Field(ge=1)] | None = None,
+    order: Literal["run", "drain", "stop", "rotate", "revoke", "gone"] | None = None,
+    capacity: dict[str, int] | None = None,
+    prefixes: dict[str, str] | None = None,
+    join: str | None = None,
+    machines: Annotated[int, Field(ge=1, le=1000)] = 1,
+    hours: Annotated[float, Field(gt=0, le=168)] = 1.0,
+    why: str = "",
+) -> State:
+    """Let machines join a site, or tell an agent what to do.
+
+    Args:
+        by: who asks; the history names you
+        agent: the agent's number, as `refinery agents` shows it
+        order: run: take work; drain: take no more; stop: end once nothing is held; rotate: change
+            its token; revoke: its token counts no more; gone: it will never come back, so what it
+            has is given to others at once (say in `why` how you know)
+        capacity: units by launcher, such as {"process": 4, "scheduler": 100}
+        prefixes: what its machine calls paths that begin so, such as {"/groups/a": "/mnt/a"}
+        join: instead of an agent: make a token with which machines join this site
+        machines: for how many machines that token is good
+        hours: for how long
+        why: the evidence, or a reason for the history
+    """
+    if join:
+        return await let_join(by, join, machines, hours)
+    if agent is None or [order, capacity, prefixes].count(None) != 2:
+        raise CannotDo(
+            "agent: name one, and one of order, capacity, prefixes; or name a site in join"
+        )
+    if capacity is not None:
+        return await do_once("agent", by, agents.set_capacity, agent, capacity)
+    if prefixes is not None:
+        return await do_once("agent", by, agents.set_prefixes, agent, prefixes)
+    if order == "gone":
+        return await do_once("agent", by, agents.gone, agent, evidence=why)
+    if order == "rotate" or order == "revoke":
+        work = agents.rotate if order == "rotate" else agents.revoke
+        return await do_once("agent", by, work, agent)
+    return await do_once("agent", by, agents.set_order, agent, order)

@@ -29,9 +29,10 @@ async def prepare(by: By, site: SiteName, wheelhouse: str = "", base: str = "pyt
 
 @flow(name="operate", flow_run_name="doctor {site} by {by}")
 async def doctor(by: By, site: SiteName) -> State:
-    """Look at a Slurm site: speed, clock, limits, folder, Python, and the way back to us.
+    """Look at a site: a cluster's speed, clock, limits, folder, Python, and the way back to us.
 
-    Submits one job as the driver does, to see whether a node runs the modules and reaches us.
+    Submits one job as the driver does, to see whether a node runs the modules and reaches us. Of a
+    site that agents work, it looks at its queue and at them.
 
     Args:
         by: who asks

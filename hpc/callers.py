@@ -35,11 +35,15 @@ class NotTheirs(Exception):
 
 @dataclass(frozen=True)
 class RunnerCaller:
-    """A runner, known by its attempt's token, or whose message its site's driver `relayed`."""
+    """A runner, known by its attempt's token, or whose message its site's driver `relayed`.
+
+    Where an agent relays it, the attempt has to be that agent's.
+    """
 
     attempt_id: int
     fence: int
     relayed: bool = False
+    agent_id: int | None = None
 
     brings = scheduler_id = ""
 
@@ -160,6 +164,7 @@ async def judge_call(
         attempt_id=found.id,
     )
     is_open = found.current and found.fence == caller.fence
+    is_open &= caller.agent_id in (None, found.agent_id)
     return JudgedCall(caller, inbox_entry, locked, open=is_open)
 
 

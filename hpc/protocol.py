@@ -30,6 +30,7 @@ from track.commands.legacy import ppi_of
 from track.commands.messages import APPLIED, RECORDED, REPEATED, STALE, Ending, Work
 from track.commands.results import note_child_file
 from track.jobs.attempts import Attempt, LockedAttempt, ended_before, find_attempt, note_native_id
+from track.records.inbox import was_received
 from track.schema.states import State
 
 LATE_DAYS = 7
@@ -148,7 +149,13 @@ async def wanted(tx: AsyncConnection, caller: RunnerCaller) -> Attempt:
 
 
 async def ended(
-    tx: AsyncConnection, found: Attempt, end: Meaning, *, actor: str, exit_code: int | None = None
+    tx: AsyncConnection,
+    found: Attempt,
+    end: Meaning,
+    *,
+    actor: str,
+    exit_code: int | None = None,
+    by_agent: int | None = None,
 ) -> AttemptReply:
     """A driver's evidence that an attempt ended without a result: lost, cancelled, crashed.
 
@@ -166,7 +173,7 @@ async def ended(
         actor=actor,
     )
     report = {"outcome": end.outcome, "why": end.why, "exit_code": exit_code}
-    driver = RunnerCaller(found.id, found.fence, relayed=True)
+    driver = RunnerCaller(found.id, found.fence, relayed=True, agent_id=by_agent)
     call = await judge_call(tx, driver, "ended", report, end.outcome, kind=ending.kind)
     return await _end(tx, call, ending)
 
@@ -292,8 +299,18 @@ async def _take(
 
 
 async def _change_nothing(tx: AsyncConnection, call: JudgedCall) -> AttemptReply:
-    """Keep a message that changes nothing any more. Raises TooLate."""
-    token = call.caller.token
+    """Keep a message that changes nothing any more; of an agent's nothing is written.
+
+    Raises TooLate, and MessageRefused for an agent's that did not count before either.
+    """
+    caller = call.caller
+    if isinstance(caller, RunnerCaller) and caller.agent_id is not None:
+        found = call.target.attempt
+        theirs = (found.agent_id, found.fence) == (caller.agent_id, caller.fence)
+        if theirs and await was_received(tx, call.inbox_entry):
+            return AttemptReply(REPEATED)
+        raise MessageRefused(f"attempt {found.id} is not this agent's any more")
+    token = caller.token
     how = RECORDED if call.locked is None and call.bound is None else STALE
     how = await messages.keep(tx, call.inbox_entry, how, call.bound, call.caller.brings)
     if how == STALE and token and await ended_before(tx, token.attempt_id, LATE_DAYS):
@@ -302,7 +319,8 @@ async def _change_nothing(tx: AsyncConnection, call: JudgedCall) -> AttemptReply
 
 
 def _wanted(found: Attempt | None, caller: RunnerCaller) -> Attempt:
-    if found is None or not found.current or found.fence != caller.fence:
+    theirs = found is not None and caller.agent_id in (None, found.agent_id)
+    if found is None or not theirs or not found.current or found.fence != caller.fence:
         raise MessageRefused(f"attempt {caller.attempt_id} is not wanted any more")
     return found
 
@@ -312,5 +330,8 @@ def _check_same_job(call: JudgedCall, body: object) -> None:
     found = call.target.attempt
     if call.open and found.started_by is None:
         raise MessageRefused(f"attempt {found.id} was never started")
+    by_agent = isinstance(call.caller, RunnerCaller) and call.caller.agent_id is not None
+    if by_agent and found.nonce is None:
+        return  # its agent was given the start with the attempt, and lets one runner have it
     if call.open and (found.started_by, found.nonce) != native_job(body):
         raise MessageRefused(f"attempt {found.id} was started by native job {found.started_by}")

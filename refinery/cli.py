@@ -119,6 +119,14 @@ def doctor() -> None:
 
 
 @app.command()
+def agents() -> None:
+    """Show each site's queue, and the agents that take work where nobody here can reach."""
+    from refinery.agents import show
+
+    show(here())
+
+
+@app.command()
 def why(
     what: Annotated[
         str, typer.Argument(help="a guid or a session's id; omitted: all that stands still")

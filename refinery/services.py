@@ -92,6 +92,7 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     """The application that jobs call back to."""
     from api.archive import archive_tokens
     from api.clusters import ClusterApi, create_app
+    from hpc.runner_archive import build_runner
     from refinery.announcer import announcing
 
     address = connections.archive(settings, addresses).address()
@@ -105,6 +106,7 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             ars_tokens=partial(archive_tokens, address),
             file_proxy=address.file_proxy(),
             outputs=outputs,
+            runner=build_runner(settings.state / "run"),
             legacy_callbacks=settings.legacy_callbacks,
             trusted_proxies=settings.trusted_proxies,
         )

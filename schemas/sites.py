@@ -23,9 +23,10 @@ from schemas.yaml_lines import DefinitionError, Located, Path, Problem, nearest,
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 SILENT_AFTER_S = 120
+LEASE_S = 900
 
 SiteKind: TypeAlias = Literal["local", "slurm", "pull"]
-Scheduler: TypeAlias = Literal["slurm", "torque"]
+Scheduler: TypeAlias = Literal["slurm", "torque", "lsf"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,13 @@ class Site(Definition):
     `capacity` bounds the jobs given to it at a time, `max_queued` and `max_running` those
     pending and running in its scheduler. `poll_s` is the least time between two polls,
     `submit_s` that between two submissions of new work. A site whose driver was not seen for
-    `silent_after_s` seconds gets no work.
+    `silent_after_s` seconds gets no work. Where agents take the work, `lease_s` is how long an
+    agent holds what it does not renew, and each agent has a root and a Python of its own.
     """
 
     name: Name = Field(alias="site")
     kind: SiteKind
-    root: str
+    root: str = ""
     python: str | None = None
     scripts: str | None = None
     block: Name | None = None
@@ -95,6 +97,7 @@ class Site(Definition):
     poll_s: Annotated[StrictInt, Field(ge=1)] = 60
     submit_s: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0.5
     silent_after_s: Annotated[StrictInt, Field(ge=60)] = SILENT_AFTER_S
+    lease_s: Annotated[StrictInt, Field(ge=120, le=86_400)] = LEASE_S
     resources: Resources = Resources()
     open: StrictBool = True
 
@@ -137,15 +140,16 @@ class Site(Definition):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
+        needed = ["root"] if self.can.driven else []
+        needed += ["python", "block"] if self.can.over_ssh else []
+        if missing := [key for key in needed if not getattr(self, key)]:
+            raise refusal(f"site {self.name} is {self.kind} and needs `{missing[0]}`")
         if self.can.here:
             return self
-        missing = [key for key in ("python", "block") if getattr(self, key) is None]
-        if missing:
-            raise refusal(f"site {self.name} is {self.kind} and needs `{missing[0]}`")
         if "callback" not in self.model_fields_set:
             what = "needs `callback`: the URL its nodes can reach, or none if they have no network"
             raise refusal(f"site {self.name} {what}")
-        if not self.root.startswith("/"):
+        if self.root and not self.root.startswith("/"):
             raise refusal(f"site {self.name}: root must be an absolute path over there")
         return self
 

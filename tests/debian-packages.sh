@@ -13,6 +13,7 @@ packages=(
     openssh-client
     openssh-server
     slurm-client
+    slurm-wlm-torque
     slurmctld
     slurmd
     tcsh

@@ -38,8 +38,8 @@ import secrets
 import shlex
 from importlib.resources import files
 
-from hpc.scheduler.batch_script import prelude_lines
 from hpc.scheduler.refusals import lost_answer_pattern
+from hpc.scheduler.text import prelude_lines
 from hpc.transport.channel import CommandAnswer, Sink, Stdin
 from hpc.transport.ssh import SshLink
 

@@ -70,9 +70,13 @@ def native_id_of(environment: Mapping[str, str]) -> str:
     return known or f"{os.uname().nodename}:{os.getpid()}"
 
 
+_GIVEN = ("SLURM_CPUS_PER_TASK", "PBS_NUM_PPN", "NCPUS", "LSB_DJOB_NUMPROC", "OMP_NUM_THREADS")
+"""How schedulers say how many processors a job was given: Slurm, TORQUE, PBS Pro, LSF."""
+
+
 def threads_given(environment: Mapping[str, str]) -> int:
     """The processors the scheduler gave this job, else those this process may use."""
-    for variable in ("SLURM_CPUS_PER_TASK", "PBS_NUM_PPN", "NCPUS", "OMP_NUM_THREADS"):
+    for variable in _GIVEN:
         if environment.get(variable, "").isdecimal():
             return int(environment[variable])
     return len(os.sched_getaffinity(0))

@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from hpc.scheduler.text import WAIT_AND_KEEP_CODE, clock, prelude_lines
 from schemas.pipeline.model import Resources
 
 SIGNAL_LEAD_S = 90
@@ -40,6 +41,7 @@ def render(spec: ArraySpec) -> str:
     return _SCRIPT.format(
         options=options,
         prelude=prelude_lines(spec.prelude),
+        wait=WAIT_AND_KEEP_CODE,
         native=_ALONE if spec.alone else _TASK,
         index="0" if spec.alone else '"$SLURM_ARRAY_TASK_ID"',
         python=shlex.quote(spec.python),
@@ -56,16 +58,7 @@ _SCRIPT = """\
 {options}
 {prelude}native={native}
 {python} {runner} --batch . --index {index} --native-id "$native" &
-runner=$!
-trap 'kill -USR1 "$runner" 2>/dev/null' USR1
-trap 'kill -TERM "$runner" 2>/dev/null' TERM
-while :; do
-    wait "$runner"
-    code=$?
-    kill -0 "$runner" 2>/dev/null || break
-done
-mkdir -p ended && printf '%s\\n' "$code" >"ended/.$native" && mv "ended/.$native" "ended/$native"
-log="log/slurm-$native.out"
+{wait}log="log/slurm-$native.out"
 [ -s "$log" ] || rm -f "$log"
 exit "$code"
 """
@@ -78,7 +71,7 @@ def _options(spec: ArraySpec) -> list[str]:
         "array": "" if spec.alone else f"0-{spec.size - 1}{throttle}",
         "output": "log/slurm-%j.out" if spec.alone else "log/slurm-%A_%a.out",
         "open-mode": "append",
-        "time": _clock(asked.time_s),
+        "time": asked.time_s and clock(asked.time_s),
         "signal": _signal(asked.time_s),
         "mem": asked.mem_mb and f"{asked.mem_mb}M",
         "cpus-per-task": asked.cpus,
@@ -91,26 +84,9 @@ def _options(spec: ArraySpec) -> list[str]:
     return ["--no-requeue", *(f"--{name}={value}" for name, value in options.items() if value)]
 
 
-def _clock(seconds: int | None) -> str | None:
-    if not seconds:
-        return None
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
 def _signal(time_s: int | None) -> str | None:
     """Shortly before the limit; Slurm may send it a minute early, so never in short jobs."""
     if time_s is not None and time_s <= 120:
         return None
     lead = SIGNAL_LEAD_S if time_s is None else min(SIGNAL_LEAD_S, time_s // 6)
     return f"B:USR1@{lead}"
-
-
-def prelude_lines(prelude: str) -> str:
-    """What to put before a script of ours, on the login node or in a job; nothing for none.
-
-    The prelude is the site's own shell text. What it prints is thrown away, and what it sets
-    stays, but for `set -e` and `set -u`, which would end a script that does not expect them.
-    """
-    if not prelude.strip():
-        return ""
-    return f"{{ {prelude}\n}} >/dev/null 2>&1 </dev/null\nset +eu\n"

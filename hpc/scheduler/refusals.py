@@ -11,6 +11,8 @@ The texts are those of Slurm's `slurm_errno.c` (22.05), and of shells, loaders a
 import re
 from enum import Enum
 
+from hpc.scheduler.text import on_one_line
+
 
 class SubmitOutcome(Enum):
     """What is known of a submission."""
@@ -162,14 +164,6 @@ def _policy(text: str) -> SubmitOutcome:
         if pattern.search(text):
             return complaint
     return SubmitOutcome.FEWER
-
-
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-
-
-def on_one_line(text: str) -> str:
-    """A text without colours and line breaks."""
-    return " ".join(_COLOURS.sub("", text).split())
 
 
 def _plain(text: str) -> str:

@@ -8,15 +8,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hpc.scheduler.refusals import SubmitOutcome, answered, classify, on_one_line
+from hpc.scheduler.refusals import SubmitOutcome, answered, classify
 from hpc.scheduler.states import JobState, slurm_state
+from hpc.scheduler.text import MAX_CHARACTERS, on_one_line
 
 QUEUE_FORMAT = "%F|%K|%T|%j|%N|%r"
 """Of squeue: array job, tasks, state, name, nodes, reason."""
 
 ACCOUNTING_FIELDS = "JobID,JobName,State,ExitCode,NodeList"
-MAX_CHARACTERS = 500
-"""Characters kept of what was printed instead of an id; the last ones, where the answer is."""
 
 _TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _ARRAY_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:%\d+)?\]))?")

@@ -4,7 +4,6 @@ The same batch gives the same files, whenever and by whomever it is sent.
 """
 
 import io
-import json
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpc.manifest import manifest, tokens
 from hpc.scheduler.batch_script import ArraySpec, render
 from hpc.scheduler.ladder import BOUNDED
 from hpc.tokens import Keys
@@ -75,28 +75,6 @@ def batch_script(
         alone=alone,
     )
     return render(spec)
-
-
-def manifest(batch: Batch, callback: str, root: str) -> str:
-    """One line per member: what the runner must know before it asks for its grant."""
-    lines = (
-        {
-            "attempt": member.attempt,
-            "fence": member.fence,
-            "guid": member.guid,
-            "stage": member.stage,
-            "module": member.run,
-            "callback": callback,
-            "root": root,
-        }
-        for member in batch.members
-    )
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-
-
-def tokens(batch: Batch, keys: Keys) -> str:
-    """The bearer token of each member, a line each."""
-    return "".join(f"{keys.issue(member.attempt, member.fence)}\n" for member in batch.members)
 
 
 def pack(parcels: Iterable[Parcel], runner: Path | None = None) -> bytes:

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from schemas.definition import Definition, refusal
+from schemas.launchers import UnitCost
 from schemas.metadata.names import FIELDS, v3_name
 from schemas.pipeline.command import TAKEN_FOLDERS
 from schemas.pipeline.comparison import Comparison
@@ -63,7 +64,11 @@ class Throttle(Definition):
 
 
 class Resources(Definition):
-    """What a stage asks of a scheduler. `time_s` in seconds, `mem_mb` in MiB as Slurm counts."""
+    """What a stage asks of a scheduler. `time_s` in seconds, `mem_mb` in MiB as Slurm counts.
+
+    `units` is what it takes of an agent's capacity, and `labels` what such an agent must have;
+    no other kind of site counts them.
+    """
 
     time_s: Limit | None = Field(None, alias="time")
     mem_mb: Limit | None = Field(None, alias="mem")
@@ -72,6 +77,8 @@ class Resources(Definition):
     partition: Label | None = None
     account: Label | None = None
     qos: Label | None = None
+    units: UnitCost | None = None
+    labels: tuple[Name, ...] | None = None
 
     @field_validator("time_s", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from blocks.store import LocalStore
 from blocks.tier import NoTier
 from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP, SERVICE_SILENT, STORAGE_FILLING
 from tasks.archive.configured import open_tier
+from track.jobs.agents import present_agents
 from track.reports.alarms import (
     ON,
     Heard,
@@ -53,7 +54,10 @@ async def raise_alarms(engine: AsyncEngine, free_gb: float) -> list[str]:
     lines += await transact(engine, watch_stages)
     # At the same time, for each may have to look again before it is sure.
     found = await asyncio.gather(
-        watch_services(engine), watch_storage(engine, free_gb), watch_archive(engine)
+        watch_services(engine),
+        watch_storage(engine, free_gb),
+        watch_archive(engine),
+        watch_agents(engine),
     )
     return lines + [line for each in found for line in each]
 
@@ -92,6 +96,29 @@ async def watch_services(engine: AsyncEngine) -> list[str]:
     return await _announce(
         engine, troubles, "refinery doctor says what runs, refinery logs why not"
     )
+
+
+async def watch_agents(engine: AsyncEngine) -> list[str]:
+    """Look for agents that are silent; one that was declared gone is no trouble any more."""
+
+    async def read(tx: AsyncConnection) -> dict[Subject, str | None]:
+        found: dict[Subject, str | None] = {}
+        for name, said in (await said_of(tx, "agent")).items():
+            if said == ON:
+                found[_agent(name)] = None
+        for row in await present_agents(tx):
+            silent = row.silent_s >= SILENT_S
+            what = f"agent {row.id} ({row.name}) of site {row.site}"
+            trouble = f"{what} was last heard of {round(row.silent_s / 60)} min ago"
+            found[_agent(str(row.id))] = trouble if silent else None
+        return found
+
+    remedy = "look at its machine; who knows that it is gone says operate/agent order=gone"
+    return await _announce(engine, await transact(engine, read), remedy)
+
+
+def _agent(name: str) -> Subject:
+    return Subject("agent", name, SERVICE_SILENT)
 
 
 async def _silent(engine: AsyncEngine) -> dict[str, str | None]:

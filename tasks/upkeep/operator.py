@@ -5,13 +5,14 @@ the history under `operator:<by>`.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import Artifact
+from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed
@@ -25,6 +26,7 @@ from tasks.archive.configured import open_tier
 from tasks.archive.metadata import push_pending
 from tasks.upkeep.database import open_database
 from track.commands import pipelines
+from track.commands.agents import allow_joining
 from track.commands.back_fill import back_fill
 from track.commands.operations import ResultRow, choose_to_push
 from track.commands.selection import CannotDo
@@ -130,6 +132,23 @@ async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
     key = f"operate-{verb}"
     await Artifact(type="table", key=key, description=summary, data=shown).acreate()
     return Completed(message=summary)
+
+
+async def let_join(by: str, site: str, machines: int, hours: float) -> State:
+    """Make a token with which machines join a site. Raises CannotDo.
+
+    It is shown in an artifact and nowhere else: good for so many machines, and not for long.
+    """
+    token = secrets.token_urlsafe(32)
+    async with operating(by) as (engine, actor):
+        line = await transact(engine, allow_joining, site, token, machines, hours, actor=actor)
+        shown = (
+            f"Join token of site `{site}`, for {machines} machine(s) within {hours:g} h:\n\n"
+            f"    {token}\n\n"
+            f"On the machine: `refinery-agent join --site {site} …`, which asks for it."
+        )
+        await acreate_markdown_artifact(key="operate-agent-join", markdown=shown)
+        return await answer("agent", [line])
 
 
 async def load_definitions(by: str, path: Path) -> State:

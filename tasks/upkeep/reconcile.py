@@ -35,6 +35,7 @@ from tasks.intake.readmission import readmit
 from tasks.intake.unclosed import closable
 from tasks.upkeep.database import open_database
 from track.commands import healing
+from track.commands.agents import reap
 from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
@@ -79,6 +80,7 @@ class ReconcileCounts:
     shares_closed: int = 0
     jobs_forgotten: int = 0
     sites_silent: int = 0
+    attempts_lost: int = 0
     dispatchers_silent: int = 0
     runs_orphaned: int = 0
     alarms: int = 0
@@ -114,6 +116,9 @@ async def set_right(
     silent = await transact(engine, note_silence, actor=healing.ACTOR)
     found.sites_silent = len(silent)
     found.notes += silent
+    lost = await transact(engine, reap)
+    found.attempts_lost = len(lost)
+    found.notes += lost
     await transact(engine, wake_for_probes)
     await transact(engine, fold_totals)
     await transact(engine, verbs.release_if_over)

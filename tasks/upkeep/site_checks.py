@@ -15,6 +15,7 @@ from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site
 from schemas.ssh_address import SshAddress
+from tasks.upkeep.agent_checks import examine_agents
 from tasks.upkeep.database import open_database
 from track.commands.selection import CannotDo
 from track.commands.site_health import forget_lacks
@@ -73,7 +74,11 @@ async def prepare_site(name: str, wheelhouse: str, base: str, by: str) -> list[s
 
 
 async def examine_site(name: str) -> list[SiteFinding]:
-    """What a site is like. Raises CannotDo."""
+    """What a site is like, be it reached over SSH or worked by agents. Raises CannotDo."""
+    async with open_database() as engine, engine.connect() as tx:
+        known = {each.name: each for each in await read_sites(tx)}
+        if name in known and not known[name].can.driven:
+            return await examine_agents(tx, known[name])
     async with _reached(name) as (site, address, link, runner):
         return await examine(site, link, address.prelude, runner)
 

@@ -21,6 +21,9 @@ from tests.support.world import World, new
 from track.commands import healing, shares, site_health
 from track.commands.back_fill import back_fill_page
 from track.jobs import (
+    agent_claims,
+    agent_leases,
+    agents,
     batches,
     claims,
     outputs,
@@ -36,6 +39,7 @@ from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
 from track.records import leaving, outbox, retention, sessions
 from track.reports import alarms, failing, figures, overdue, progress, waiting
+from track.reports.agents import agents_seen, site_queues
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -321,6 +325,20 @@ def recurring(of: Filled) -> dict[str, Ask]:
         ),
         "driver's start: failed nodes": partial(sites.failed_nodes, site=SITE, seconds=86400),
         "driver's start: last fault": partial(sites.last_fault, site=SITE, seconds=3600),
+        "reconcile: leases that ran out": partial(agent_leases.expired, limit=200),
+        "agents: does work wait": agent_claims.work_waits,
+        "agents: capacity of a site": partial(agents.capacity_of_site, name=SITE),
+        "agents: units in use": partial(agent_claims.used_units, agent_id=1),
+        "agents: heartbeat": partial(
+            agent_leases.renew, agent_id=1, held={1: 1, 2: 1}, lease_s=900.0
+        ),
+        "agents: batches to keep": partial(
+            agent_leases.batches_to_keep, agent_id=1, keys=["old1load"]
+        ),
+        "agents: what one holds": partial(agent_leases.held_by, agent_id=1),
+        "agents: outputs at one": partial(agent_leases.outputs_at, agent_id=1),
+        "people: sites and their queues": site_queues,
+        "people: agents": agents_seen,
         "prune: due": retention.due,
         "prune: left to drivers": retention.leave_to_drivers,
         "records: a page": _records_page,

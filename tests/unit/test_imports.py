@@ -25,13 +25,14 @@ MAY_IMPORT = {
     "refinery": set(ROOMS) - {"demo"},
     "demo": set(ROOMS),
 }
-FROM_HPC_TO_API = {"hpc.callers", "hpc.protocol", "hpc.tokens"}
+FROM_HPC_TO_API = {"hpc.agent_protocol", "hpc.callers", "hpc.protocol", "hpc.tokens"}
 BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
     "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
-        ("runner", "scheduler", "transport", "tokens"), ("remote", "ends", "runner_archive"),
-        "callers", "protocol", "sites",
+        ("runner", "scheduler", "transport", "tokens"),
+        ("remote", "ends", "manifest", "runner_archive"),
+        "callers", "protocol", ("agent_protocol", "sites"),
     ),
     "hpc.sites": (
         ("faults", "lock", "retries", "scripts", "transfers"),

@@ -39,6 +39,7 @@ VERBS = {
     "skip",
     "cancel",
     "lost",
+    "agent",
     "attention",
     "switch",
     "priority",

@@ -3,6 +3,7 @@
 Files are named by where the archive's open share offers them, never by a path of ours.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from schemas.attempts import CommandGrant, DerivativeName, Grant, LinkedFile, To
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
 from track.commands.attention import zeros_accepted
+from track.jobs.agents import prefixes_of
 from track.jobs.attempts import Attempt
 from track.records.documents import NoDocument, read_document
 from track.records.files import expected_files
@@ -29,6 +31,7 @@ async def make_grant(
     a command that asks for no inputs gets none, and needs no document.
     """
     step = await _step(tx, attempt)
+    prefixes = await prefixes_of(tx, attempt.agent_id)
     uploads = step.kind == "module" and step.run == "upload"
     files: tuple[LinkedFile, ...] = ()
     if step.command is None or step.command["inputs"]:
@@ -42,7 +45,7 @@ async def make_grant(
         guid=attempt.guid,
         stage=attempt.stage,
         module=step.run,
-        params=step.params,
+        params=_as_there(step.params, prefixes),
         metadata=body,
         inputs=() if uploads else files,
         # What a person has accepted of an image, no module refuses again.
@@ -52,9 +55,25 @@ async def make_grant(
         parent_guid=step.parent_guid,
         uploads=files if uploads else (),
         outputs=_outputs(step.written, step.key),
-        command=None if step.command is None else _command(step, attempt),
+        command=None if step.command is None else _command(step, attempt, prefixes),
         ars=token,
     )
+
+
+def _as_there(params: dict[str, Any], prefixes: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters in which paths are called as an agent's machine does."""
+    return {name: _renamed(value, prefixes) for name, value in params.items()}
+
+
+def _renamed(value: Any, prefixes: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each, prefixes) for each in value]
+    if not isinstance(value, str):
+        return value
+    for ours in sorted(prefixes, key=len, reverse=True):
+        if value == ours or value.startswith(f"{ours.rstrip('/')}/"):
+            return prefixes[ours].rstrip("/") + value[len(ours.rstrip("/")) :]
+    return value
 
 
 def file_url(file_proxy: str, metadata: Metadata, name: str) -> str:
@@ -79,7 +98,7 @@ def children(guid: str, params: dict[str, Any]) -> tuple[DerivativeName, ...]:
         return ()
 
 
-def _command(step: Row[Any], of: Attempt) -> CommandGrant:
+def _command(step: Row[Any], of: Attempt, prefixes: Mapping[str, str]) -> CommandGrant:
     """The command of a stage with what its placeholders stand for; an axis only where it has one.
 
     As in a script's line, an asset that is no derivative has an empty parent.
@@ -93,7 +112,8 @@ def _command(step: Row[Any], of: Attempt) -> CommandGrant:
         "stage": of.stage,
     }
     values |= {axis: str(number) for axis, number in place.items() if number is not None}
-    return CommandGrant(values=values, **step.command)
+    words = _renamed(step.command["words"], prefixes)
+    return CommandGrant(values=values, **step.command | {"words": words})
 
 
 async def _known_metadata(tx: AsyncConnection, guid: str) -> dict[str, Any]:

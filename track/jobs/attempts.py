@@ -45,6 +45,7 @@ class Attempt:
     current: bool
     cancel_requested: bool
     external_id: str | None = None
+    agent_id: int | None = None
 
     @property
     def native_id(self) -> str | None:
@@ -123,6 +124,7 @@ def _read(*more: ColumnElement[Any]) -> Select[Any]:
             attempt.c.started_by,
             attempt.c.nonce,
             attempt.c.external_id,
+            attempt.c.agent_id,
             _CURRENT.label("current"),
             attempt.c.cancel_requested_at.is_not(None).label("cancel_requested"),
             *more,

@@ -142,8 +142,10 @@ async def mark_ended(tx: AsyncConnection, batch_id: int, *, refused: bool = Fals
 
 NAME_MEMBERS = text("""
     UPDATE track.attempt SET submitted_at = now(),
-           external_id = CAST(:native AS text)
-               || CASE WHEN CAST(:alone AS boolean) THEN '' ELSE '_' || member END
+           external_id = CASE WHEN strpos(CAST(:native AS text), '[]') > 0  -- as TORQUE has it
+               THEN replace(CAST(:native AS text), '[]', '[' || member || ']')
+               ELSE CAST(:native AS text)
+                    || CASE WHEN CAST(:alone AS boolean) THEN '' ELSE '_' || member END END
     WHERE batch_id = :batch AND closed_at IS NULL AND submitted_at IS NULL
 """)
 

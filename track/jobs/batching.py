@@ -15,7 +15,7 @@ from track.schema.arrays import any_of
 from track.schema.tables import batch, stage
 
 QUEUED = text("""
-    SELECT t.id AS attempt, j.stage_id, j.kind,
+    SELECT t.id AS attempt, j.id AS job, j.stage_id, j.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
                            ELSE coalesce(p.outcome, '') END
@@ -23,7 +23,7 @@ QUEUED = text("""
            ) ELSE '{}' END AS outcomes
     FROM track.attempt t
     CROSS JOIN LATERAL (
-        SELECT k.attempt_id, k.state, k.stage_id, s.kind
+        SELECT k.id, k.attempt_id, k.state, k.stage_id, s.kind
         FROM track.job k JOIN track.stage s ON s.id = k.stage_id WHERE k.id = t.job_id
         OFFSET 0  -- one job after another by its id, until there are enough
     ) j
@@ -89,30 +89,36 @@ async def take_batches(
     if batches is not None:
         size = min(size, math.ceil(len(rows) / batches))
     taken: list[int] = []
-    for piece, asked in _pieces(await _groups(tx, rows, shape), size, limits):
+    for piece, asked in _pieces(_groups(rows, await shapes(tx, rows, shape)), size, limits):
         if len(taken) == batches or (running is not None and running <= 0):
             break
         if running is not None:
             asked = asked | {"throttle": min(running, len(piece))}
             running -= asked["throttle"]
-        taken.append(await _insert(tx, site, piece, asked))
+        taken.append(await insert_batch(tx, site, piece, asked))
     return taken
 
 
-async def _groups(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[tuple[Queued, str]]:
-    """The attempts that may share a batch, and what each of them asks for, as JSON."""
+async def shapes(tx: AsyncConnection, rows: Queued, shape: Shape) -> list[str]:
+    """What each of these attempts asks for, as JSON."""
     # Read once per stage: with every row it costs a third of a submission.
     stages = any_of(stage.c.id, {row.stage_id for row in rows})
     found = await tx.execute(select(stage.c.id, stage.c.resources).where(stages))
     wanted = {row.id: row.resources for row in found}
-    shapes: dict[tuple[object, ...], str] = {}
-    groups: dict[tuple[object, ...], list[Row[Any]]] = {}
+    known: dict[tuple[object, ...], str] = {}
     for row in rows:
         like = (row.stage_id, *row.outcomes)
-        if like not in shapes:
-            shapes[like] = json.dumps(shape(wanted[row.stage_id], row.outcomes), sort_keys=True)
+        if like not in known:
+            known[like] = json.dumps(shape(wanted[row.stage_id], row.outcomes), sort_keys=True)
+    return [known[(row.stage_id, *row.outcomes)] for row in rows]
+
+
+def _groups(rows: Queued, asked: Sequence[str]) -> list[tuple[Queued, str]]:
+    """The attempts that may share a batch, and what each of them asks for, as JSON."""
+    groups: dict[tuple[object, ...], list[Row[Any]]] = {}
+    for row, like in zip(rows, asked, strict=True):
         alone = row.attempt if row.kind == "script" else None
-        groups.setdefault((row.stage_id, shapes[like], alone), []).append(row)
+        groups.setdefault((row.stage_id, like, alone), []).append(row)
     return [(group, str(key[1])) for key, group in groups.items()]
 
 
@@ -136,12 +142,13 @@ def _pieces(
             yield group[first : first + step], asked
 
 
-async def _insert(
-    tx: AsyncConnection, site: str, members: Queued, resources: dict[str, Any]
+async def insert_batch(
+    tx: AsyncConnection, site: str, members: Queued, resources: dict[str, Any], **taken_by: Any
 ) -> int:
+    """Make a batch of attempts that the caller has locked; `taken_by` are further columns."""
     ids = [row.attempt for row in members]
     row = {"site": site, "stage_id": members[0].stage_id, "resources": resources, "members": ids}
-    new = insert(batch).values(row | {"key": f"b{secrets.token_hex(6)}"})
+    new = insert(batch).values(row | {"key": f"b{secrets.token_hex(6)}"} | taken_by)
     batch_id = (await tx.execute(new.returning(batch.c.id))).scalar_one()
     await tx.execute(NUMBER, {"batch": batch_id, "ids": ids})
     return int(batch_id)

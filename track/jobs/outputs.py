@@ -80,8 +80,13 @@ class Outputs:
 
         Raises GuidError for names that would lead elsewhere.
         """
-        asset = folder / check_guid(self.guid)
-        return asset if self.in_stage_folder else asset / check_guid(self.stage)
+        return home_of(folder, self.guid, self.stage, in_stage_folder=self.in_stage_folder)
+
+
+def home_of(folder: Path, guid: str, stage: str, *, in_stage_folder: bool) -> Path:
+    """Below which folder of `folder` a stage's outputs are to be, as `Outputs.home` has it."""
+    asset = folder / check_guid(guid)
+    return asset if in_stage_folder else asset / check_guid(stage)
 
 
 async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:

@@ -44,6 +44,12 @@ async def read_sites(tx: AsyncConnection) -> list[Site]:
     return [Site.model_validate(definition) for definition in rows.scalars()]
 
 
+async def read_site(tx: AsyncConnection, name: str) -> Site:
+    """One site, which is known to be there."""
+    row = select(site.c.definition).where(site.c.name == name)
+    return Site.model_validate((await tx.execute(row)).scalar_one())
+
+
 RUNS_SCRIPTS = f"""(
     t.kind = ANY({array_of(kinds_that(lambda kind: kind.scripts == "always"))})
     OR t.kind = ANY({array_of(kinds_that(lambda kind: kind.scripts == "if_named"))})

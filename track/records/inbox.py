@@ -42,6 +42,8 @@ APPLIED = text(f"""
     {EVENT_QUEUED}
 """).bindparams(EVENT)
 
+KNOWN = text("SELECT 1 FROM track.inbox WHERE dedupe_key = :dedupe_key")
+
 
 @dataclass(frozen=True)
 class Received:
@@ -65,12 +67,20 @@ async def receive(
 
     `how` and `event` say what becomes of it where that is known already; else `applied` does.
     """
-    key = inbox_entry.dedupe_key
-    if len(key) > MAX_KEY:
-        key = hashlib.sha256(key.encode()).hexdigest()
-    row = vars(inbox_entry) | {"dedupe_key": key, "payload": dict(inbox_entry.payload)}
+    key, payload = _key(inbox_entry), dict(inbox_entry.payload)
+    row = vars(inbox_entry) | {"dedupe_key": key, "payload": payload}
     found = (await tx.execute(RECEIVE, row | {"applied": how, "event": event})).one_or_none()
     return None if found is None else int(found.id)
+
+
+def _key(inbox_entry: Received) -> str:
+    key = inbox_entry.dedupe_key
+    return key if len(key) <= MAX_KEY else hashlib.sha256(key.encode()).hexdigest()
+
+
+async def was_received(tx: AsyncConnection, inbox_entry: Received) -> bool:
+    """Whether the same callback was written down before."""
+    return (await tx.execute(KNOWN, {"dedupe_key": _key(inbox_entry)})).first() is not None
 
 
 async def applied(

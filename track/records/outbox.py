@@ -25,6 +25,13 @@ PUT = text(f"""
     SELECT pg_notify('{CHANNEL}', '')
 """).bindparams(bindparam("event", type_=JSONB))
 
+PUT_ALL = text(f"""
+    WITH queued AS (INSERT INTO track.outbox (event)
+                    SELECT e.event FROM jsonb_array_elements(:events) WITH ORDINALITY AS e(event, n)
+                    ORDER BY e.n)
+    SELECT pg_notify('{CHANNEL}', '')
+""").bindparams(bindparam("events", type_=JSONB))
+
 
 @dataclass(frozen=True)
 class UnsentEvent:
@@ -45,6 +52,13 @@ class Backlog:
 async def put(tx: AsyncConnection, event: Mapping[str, Any]) -> None:
     """Have an event sent once this transaction has committed."""
     await tx.execute(PUT, {"event": dict(event)})
+
+
+async def put_all(tx: AsyncConnection, events: Iterable[Mapping[str, Any]]) -> None:
+    """The same of several events, in their order."""
+    found = [dict(event) for event in events]
+    if found:
+        await tx.execute(PUT_ALL, {"events": found})
 
 
 async def announce(tx: AsyncConnection, event: Mapping[str, Any], *, key: str) -> bool:

@@ -32,9 +32,13 @@ ASK_FOR_JOBS = text(f"""
 """)
 
 
+SITE_CHANNEL = "refinery_site"
+"""Where drivers and agents' claims listen: the name of a site whose queue may have changed."""
+
+
 async def notify_driver(tx: AsyncConnection, site: str) -> None:
     """Have a site's driver look now rather than at its next tick."""
-    await tx.execute(text("SELECT pg_notify('refinery_site', :site)"), {"site": site})
+    await tx.execute(text(f"SELECT pg_notify('{SITE_CHANNEL}', :site)"), {"site": site})
 
 
 async def wake(tx: AsyncConnection, job_ids: Iterable[int]) -> list[UUID]:

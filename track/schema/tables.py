@@ -263,6 +263,8 @@ attempt = _table(
     Column("position", Integer, nullable=False, server_default=text("0")),
     Column("batch_id", BigInteger),
     Column("member", Integer),  # its line in the batch
+    Column("agent_id", BigInteger),  # who took it, and holds it until then
+    _when("lease_until"),
     Column("external_id", Text),
     Column("started_by", Text),  # the native id the start was granted to
     Column("nonce", Text),
@@ -284,6 +286,7 @@ attempt = _table(
         where="closed_at IS NULL AND batch_id IS NULL",
     ),
     _index("attempt_batch", "batch_id"),
+    _index("attempt_held", "agent_id", where="closed_at IS NULL AND agent_id IS NOT NULL"),
 )
 
 job_total = _table(  # of jobs that are over, by rows that add up: see track/schema/totals.py
@@ -314,8 +317,37 @@ batch = _table(
     _now("created_at"),
     _when("submitted_at"),
     _when("ended_at"),
+    Column("agent_id", BigInteger),  # who took it, with which request
+    Column("request_id", Text),
     CheckConstraint("state IN ('intended', 'submitted', 'refused', 'ended')", name="batch_state"),
     _index("batch_open", "site", where="ended_at IS NULL"),
+    _index("batch_agent", "agent_id", where="ended_at IS NULL AND agent_id IS NOT NULL"),
+)
+
+agent = _table(  # who takes work at a site that nobody drives: see docs/agents.md
+    "agent",
+    _id(),
+    Column("site", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("joined_by", Text, nullable=False),  # the join token it showed, by its id
+    # Digests of its own tokens, the newest last: a second one while it changes them.
+    Column("tokens", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("order", Text, nullable=False, server_default=text("'run'")),
+    Column("rotate", Boolean, nullable=False, server_default=text("false")),  # it is to change them
+    Column("capacity", JSONB, nullable=False),  # units by launcher
+    Column("labels", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("prefixes", JSONB, nullable=False, server_default=text("'{}'")),  # of paths: ours, its
+    Column("facts", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("load", JSONB(none_as_null=True)),  # as it says; null before its first heartbeat
+    Column("held", Integer),  # attempts and batches it said it has, the last time
+    Column("version", Text, nullable=False, server_default=text("''")),
+    _now("joined_at"),
+    _when("seen_at"),
+    _when("gone_at"),
+    Column("gone_why", Text),  # the evidence
+    CheckConstraint("\"order\" IN ('run', 'drain', 'stop')", name="agent_order"),
+    _index("agent_present", "site", where="gone_at IS NULL"),
+    _index("agent_joined", "joined_by"),
 )
 
 dispatcher = _table(
@@ -389,6 +421,8 @@ site = _table(
     Column("degraded", Text),  # why, or null
     # Modules that it cannot run: {run: {why, times, until}}, `until` when one job may try again.
     Column("lacks", JSONB, nullable=False, server_default=text("'{}'")),
+    # Tokens with which agents may join it, by their digests: {uses, until}.
+    Column("joins", JSONB, nullable=False, server_default=text("'{}'")),
     _when("seen_at"),  # when its driver was last at work
     _now("expected_at"),  # since when a driver should be at work: the last start of the system
     CheckConstraint("kind IN ('local', 'slurm', 'pull')", name="site_kind"),

@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from hpc.sites.shipping import manifest, tokens
+from hpc.manifest import manifest, tokens
 from hpc.tokens import Keys
 from track.jobs.batches import Batch
 

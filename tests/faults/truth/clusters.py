@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -184,17 +185,9 @@ class Cluster:
             return lambda tx, attempt, fence: protocol.fail(
                 tx, RunnerCaller(attempt, fence), failure
             )
-        body = Complete(**native.who, result=Result.model_validate(self._result(native.member)))
+        result = Result.model_validate(result_of(self.me.rng, native.member))
+        body = Complete(**native.who, result=result)
         return lambda tx, attempt, fence: protocol.complete(tx, RunnerCaller(attempt, fence), body)
-
-    def _result(self, member: Member) -> dict[str, Any]:
-        if member.run == "barcode":
-            subject = "device target" if self.me.rng.random() < 0.2 else "specimen"
-            return {"barcode": {"asset_subject": subject, "barcodes": [f"1{member.attempt}"]}}
-        if member.run == "derive":
-            made = (400, 72)[: self.me.rng.choice((0, 1, 2, 2))]
-            return {"derivatives": [_derivative(member.guid, ppi) for ppi in made]}
-        return {}
 
     async def _close_ended(self) -> None:
         """The driver's evidence: what left a result is collected before anything is called lost."""
@@ -228,6 +221,17 @@ class Cluster:
             await mark_ended(tx, batch_id)
 
         await self.me.do(f"batch {batch_id} has ended with {code}", work)
+
+
+def result_of(rng: Random, member: Member) -> dict[str, Any]:
+    """What a module brings, as chance has it."""
+    if member.run == "barcode":
+        subject = "device target" if rng.random() < 0.2 else "specimen"
+        return {"barcode": {"asset_subject": subject, "barcodes": [f"1{member.attempt}"]}}
+    if member.run == "derive":
+        made = (400, 72)[: rng.choice((0, 1, 2, 2))]
+        return {"derivatives": [_derivative(member.guid, ppi) for ppi in made]}
+    return {}
 
 
 def _starting(body: Start) -> Callable[[AsyncConnection, int, int], Awaitable[object]]:

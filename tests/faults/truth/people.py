@@ -1,5 +1,6 @@
 """The people and the clock of the property test: operators, editors of pipelines, reconcile."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -104,10 +105,11 @@ class Operator:
                 lambda tx: switches.switch_pipeline(tx, name, not on, actor="operator"),
             )
             return
-        await self.me.do(
-            f"switch {name}/{key} {'off' if on else 'on'}",
-            lambda tx: switches.switch_stage(tx, key, name, not on, actor="operator"),
-        )
+        with suppress(CannotDo):  # an edit may have removed it meanwhile
+            await self.me.do(
+                f"switch {name}/{key} {'off' if on else 'on'}",
+                lambda tx: switches.switch_stage(tx, key, name, not on, actor="operator"),
+            )
 
 
 SWITCHES = """

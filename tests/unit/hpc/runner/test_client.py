@@ -41,5 +41,7 @@ def test_the_scheduler_names_the_job() -> None:
 
 def test_the_scheduler_says_how_many_threads() -> None:
     assert threads_given({"SLURM_CPUS_PER_TASK": "4", "OMP_NUM_THREADS": "1"}) == 4
+    assert threads_given({"PBS_NUM_PPN": "3", "OMP_NUM_THREADS": "1"}) == 3
+    assert threads_given({"LSB_DJOB_NUMPROC": "2", "OMP_NUM_THREADS": "1"}) == 2
     assert threads_given({"OMP_NUM_THREADS": "1"}) == 1
     assert threads_given({}) >= 1
