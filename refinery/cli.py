@@ -176,6 +176,16 @@ def import_dassco(
     say(f"written to {out}")
 
 
+@app.command("pack-agent")
+def pack_agent(
+    folder: Annotated[Path, typer.Argument(help="where the file is written")] = Path(),
+) -> None:
+    """Write the agent, one file for a machine that takes work where we cannot reach."""
+    from hpc.archives import build_agent
+
+    say(str(build_agent(folder)))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.slurm_site import SlurmSite
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.driver import SiteDriver, drive
 from hpc.sites.local.driver import LocalDriver
 from hpc.sites.lock import LockLost

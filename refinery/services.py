@@ -92,7 +92,7 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     """The application that jobs call back to."""
     from api.archive import archive_tokens
     from api.clusters import ClusterApi, create_app
-    from hpc.runner_archive import build_runner
+    from hpc.archives import build_runner
     from refinery.announcer import announcing
 
     address = connections.archive(settings, addresses).address()

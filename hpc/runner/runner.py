@@ -1,8 +1,8 @@
 """One line of a batch after another: ask for the grant, run what it names, deliver the outcome.
 
 The server decides who runs: without a grant nothing is touched. Once granted, an outcome is
-always left behind: called back, or in `results/` for the site's driver. Of a run that was
-interrupted there is none but the exit code.
+always left behind: called back, or in `results/` for the site's driver or agent. Of a run that
+was interrupted there is none but the exit code.
 """
 
 import os
@@ -21,7 +21,7 @@ from hpc.runner.log import LineLog, line_log
 from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
-from hpc.runner.spool import Spool
+from hpc.runner.spool import GRANTS, Spool
 
 if TYPE_CHECKING:
     from hpc.runner.client import AttemptClient
@@ -31,7 +31,8 @@ RESULT_NOT_TAKEN = frozenset({400, 413, 422})
 """Answers to `complete` that mean the result itself is wrong: the job then fails, visibly."""
 TOKEN_NOT_TAKEN = frozenset({401, 403})
 Server = Union["AttemptClient", Spool]
-"""Who grants a start and takes an outcome: our server itself, or the driver on its behalf."""
+"""Who grants a start and takes an outcome: our server itself, or on its behalf who brought the
+grants along with the batch."""
 
 
 class Runner:
@@ -83,8 +84,11 @@ class Runner:
         return self._deliver(line, server, verb, {**who, **body})
 
     def _server(self, line: ManifestLine) -> Server:
-        if not line.callback:
+        if not line.callback or (self.folder / GRANTS).exists():
             return Spool(self.folder, line, self.native_id)
+        return self._client(line)
+
+    def _client(self, line: ManifestLine) -> "AttemptClient":
         from hpc.runner.client import AttemptClient
 
         return AttemptClient(
@@ -92,12 +96,14 @@ class Runner:
         )
 
     def _files(self, line: ManifestLine, grant: dict[str, Any], server: Server) -> FileTransfer:
-        if isinstance(server, Spool):
+        if isinstance(server, Spool) and not line.callback:
             return server
         from hpc.runner.share import ArchiveShare
 
         token = ars_token(grant["ars"]) if grant.get("ars") else ArsToken("", 0.0)
-        return ArchiveShare(server, token)
+        if isinstance(server, Spool):
+            return ArchiveShare(self._client(line), token, server.show)
+        return ArchiveShare(server, token, server.show)
 
     def _outcome(
         self, line: ManifestLine, grant: dict[str, Any], server: Server
@@ -168,7 +174,7 @@ class Runner:
             self._log.write("WARNING", str(error))
             self._keep(line, server, verb, body)
             server.post(verb, body)
-        if line.callback:
+        if not isinstance(server, Spool):
             self._forget(line)
 
     def _refused(

@@ -37,10 +37,15 @@ WRONG_CRC_TRIES = 3
 
 
 class ArchiveShare:
-    """The archive's open share, read and written with a short-lived token renewed as needed."""
+    """The archive's open share, read and written with a short-lived token renewed as needed.
 
-    def __init__(self, server: AttemptClient, token: ArsToken) -> None:
-        self._server = server
+    `show` takes the small files that people look at: they are none of the archive's.
+    """
+
+    def __init__(
+        self, server: AttemptClient, token: ArsToken, show: Callable[[Path, str], None]
+    ) -> None:
+        self._server, self._show = server, show
         self._keep(token)
 
     def fetch(self, file: RemoteFile, to: Path) -> None:
@@ -88,8 +93,8 @@ class ArchiveShare:
                 raise
 
     def show(self, path: Path, name: str) -> None:
-        """Send a small file to the server itself."""
-        self._server.show(path, name)
+        """Hand on a small file for people."""
+        self._show(path, name)
 
     def _keep(self, token: ArsToken) -> None:
         self._token = token.token

@@ -1,7 +1,8 @@
-"""Where nodes have no network: the shared disk decides who starts, the driver carries.
+"""Where the grants came with the batch: the disk decides who starts, outcomes are left there.
 
-A start is won by making one folder; what a job reports is left in its batch's `results`.
-Inputs were brought before, and what is to be sent is named for the driver to fetch.
+A start is won by making one folder; what a job reports is left in its batch's `results`, for
+the site's driver or agent to report. Where nodes have no network, inputs were brought before,
+and what is to be sent is named for it to fetch.
 """
 
 import json
@@ -14,9 +15,12 @@ from hpc.runner.errors import BatchError, NotGranted, Refused, Transient
 from hpc.runner.files import matches, must_match, write_atomically
 from hpc.runner.job import RemoteFile
 
+GRANTS = "grants.jsonl"
+"""The file of a batch's grants, a line each: where it is, nobody is asked for a start."""
+
 
 class Spool:
-    """Does what `AttemptClient` and `ArchiveShare` do, by way of the driver, for one attempt."""
+    """Does what `AttemptClient` and `ArchiveShare` do, by way of the disk, for one attempt."""
 
     def __init__(self, folder: Path, line: ManifestLine, native_id: str) -> None:
         self._folder, self._line = folder, line
@@ -26,7 +30,7 @@ class Spool:
 
     def start(self, nonce: str) -> dict[str, Any]:
         """The grant that came with the batch. Raises NotGranted when another has the folder."""
-        path = self._folder / "grants.jsonl"
+        path = self._folder / GRANTS
         try:
             grant = json.loads(rows(path)[self._line.position])
         except (BatchError, IndexError, ValueError) as error:
@@ -41,7 +45,7 @@ class Spool:
         return grant if isinstance(grant, dict) else {}
 
     def post(self, verb: str, body: dict[str, Any], _: Deadline | None = None) -> None:
-        """Leave a message for the driver, with what it is to carry. Raises OSError."""
+        """Leave a message to be reported, with what is to be carried. Raises OSError."""
         message = {**body, "carry": self._sent} if self._sent else body
         keep_for_driver(self._folder, self._line.attempt, f"{self.path}/{verb}", message)
 
@@ -52,7 +56,7 @@ class Spool:
             raise Transient(f"{file.name}: was not carried to this site whole; it comes again")
 
     def send(self, path: Path, file: RemoteFile) -> None:
-        """Name a file for the driver to carry. Raises BadInput when it is another one."""
+        """Name a file to be carried. Raises BadInput when it is another one."""
         must_match(path, file)
         facts = {"name": file.name, "crc32": file.crc32, "size_bytes": file.size_bytes}
         inner = path.relative_to(self._line.root / "assets")

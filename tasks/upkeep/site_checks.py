@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from prefect.artifacts import acreate_table_artifact
 
 from blocks.slurm_site import SlurmSite
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.doctor import SiteFinding, examine, summary
 from hpc.sites.slurm.prepare import prepare

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import SlurmLab, installed, running_lab
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.ssh import SshLink
 from schemas.sites import Site

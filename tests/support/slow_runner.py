@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 
 SLOW = """\
 import time

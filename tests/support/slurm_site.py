@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
 from demo.lab.slurm_lab import SlurmLab
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.slurm.driver import SlurmDriver
 from hpc.transport.breaker import Breaker
 from hpc.transport.ssh import SshLink

@@ -19,6 +19,8 @@ ELSEWHERE = {
     ("track.jobs.leases", "create_task", 1): "without it the deadline comes, and cuts the call",
     ("track.jobs.leases", "Thread", 1): "however it ends, the lease counts as lost",
     ("api.queue_notices", "create_task", 1): "it logs what it meets, and goes on",
+    ("hpc.agent.background", "Thread", 1): "whoever asks for its outcome raises it",
+    ("hpc.agent.heartbeats", "Thread", 1): "the next turn raises it",
     ("hpc.sites.lock", "ensure_future", 1): "it is waited for, and asked what it found",
     ("hpc.sites.driver", "create_task", 3): "the first that ends is asked how",
     ("hpc.sites.transfers", "create_task", 1): "each turn asks how those ended that have",

@@ -30,8 +30,8 @@ BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
     "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
     "hpc": (
-        ("runner", "scheduler", "transport", "tokens"),
-        ("remote", "ends", "manifest", "runner_archive"),
+        ("runner", "scheduler", "transport", "tokens"), "agent",
+        ("remote", "ends", "manifest", "archives"),
         "callers", "protocol", ("agent_protocol", "sites"),
     ),
     "hpc.sites": (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blocks.ars_client import ArsClient
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.slurm.relay import ShareLocation
 from refinery.archive_shares import ArsShares
 from refinery.local.postgres import EmbeddedPostgres

@@ -320,6 +320,16 @@ async def test_what_an_end_without_a_result_means_is_for_the_server_to_say(
     assert (await agent.tell(member, "ended", native_id="n", **end))["applied"] == "repeated"
 
 
+async def test_what_a_scheduler_said_is_shown_on_the_job(far: Cluster) -> None:
+    agent = await AgentByHand.join(far)
+    await queue(far, "light", 1)
+    ((member,),) = [each["members"] for each in await agent.claim()]
+    end = {"state": "failed", "started": False, "why": "qsub: Unknown queue"}
+    assert (await agent.tell(member, "ended", native_id="n", **end))["applied"] == "applied"
+    job = await far.job("tlight00000", "light")
+    assert "it failed before it started: qsub: Unknown queue;" in str(job["reason"])
+
+
 async def test_an_agent_that_is_gone_loses_all_that_it_has_at_once_and_no_try_is_used(
     far: Cluster,
 ) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from schemas.attempts import Complete, Fail, Start
 from tests.support.jobs_on_disk import draw, make_job
 

@@ -21,7 +21,7 @@ stages:
 READ = """
 import sys
 from pathlib import Path
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.runner.registry import names
 from schemas.pipeline.load import load_pipelines
 

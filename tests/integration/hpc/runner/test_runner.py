@@ -245,6 +245,19 @@ def test_a_small_file_that_a_portal_took_is_sent_again(world, tmp_path: Path) ->
     assert [told for told, _ in world.told] == [path]
 
 
+def test_with_grants_beside_it_only_the_archive_and_its_token_are_asked_for(world, batch) -> None:
+    world.ars_token = "ars-2"  # the token that came along is outlived by now
+    batch.add(world, 7, "load", inputs=[world.put_file("sheet.tif", b"bytes")])
+    (batch.folder / "grants.jsonl").write_text(json.dumps(world.grants[7]) + "\n")
+    assert batch.run() == 0
+    assert [path for path, _ in world.told] == ["/attempts/7/token"]
+    assert (batch.root / "assets" / GUID / "sheet.tif").read_bytes() == b"bytes"
+    kept = batch.kept()["7.json"]
+    by = json.loads((batch.folder / "started" / "7" / "by").read_text())
+    assert kept["path"] == "/attempts/7/complete"
+    assert (kept["body"]["native_id"], kept["body"]["nonce"]) == (by["native_id"], by["nonce"])
+
+
 def test_an_outdated_attempt_ends_quietly(world, batch) -> None:
     world.ill["/attempts/7/complete"] = [409]
     batch.add(world, 7, "load")

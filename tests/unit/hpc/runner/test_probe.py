@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hpc.archives import build_runner
 from hpc.runner.probe import main
-from hpc.runner_archive import build_runner
 from hpc.sites.slurm.doctor import node_findings
 from schemas.sites import Site
 from tests.support.serving import free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.lab.sshd import running_sshd
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.retrieval import RemoteSource
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.doctor import examine

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.slurm_site import SlurmSite as SlurmSiteBlock
 from demo.lab.sshd import running_sshd
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.doctor import examine, summary

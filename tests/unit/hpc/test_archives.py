@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from hpc.runner_archive import build_runner
+from hpc.archives import SCHEDULER_TEXTS, build_agent, build_runner
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_an_isolated_python_runs_it_from_any_folder(tmp_path: Path) -> None:
 
 
 def test_what_lies_there_compiled_does_not_depend_on_the_process(tmp_path: Path) -> None:
-    build = "import sys, pathlib, hpc.runner_archive as a; print(a.build_runner(pathlib.Path('.')))"
+    build = "import sys, pathlib, hpc.archives as a; print(a.build_runner(pathlib.Path('.')))"
     names = {
         subprocess.run(
             [sys.executable, "-c", build],
@@ -89,3 +89,24 @@ def test_a_process_that_is_done_ends_at_once_with_its_code_and_its_words() -> No
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "words\n", "")
+
+
+def test_the_agent_too_is_one_file_of_the_same_bytes(tmp_path: Path) -> None:
+    first, second = build_agent(tmp_path / "a"), build_agent(tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    digest = hashlib.sha256(first.read_bytes()).hexdigest()
+    assert first.name == f"agent-{digest}.pyz"
+
+
+def test_the_agent_takes_along_schedulers_texts_and_nothing_else_of_ours(tmp_path: Path) -> None:
+    names = set(zipfile.ZipFile(build_agent(tmp_path)).namelist())
+    assert {"hpc/agent/__main__.py", "hpc/scheduler/torque.py", "hpc/scheduler/lsf.py"} <= names
+    around = {"__main__.py", "hpc/__init__.py", "hpc/scheduler/__init__.py"}
+    texts = {f"hpc/scheduler/{name}" for name in SCHEDULER_TEXTS}
+    assert {name for name in names - around - texts if not name.startswith("hpc/agent/")} == set()
+
+
+def test_an_isolated_python_shows_the_agents_manual(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", build_agent(tmp_path), "--help"]
+    manual = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (manual.returncode, "exit codes" in manual.stdout) == (0, True)

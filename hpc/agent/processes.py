@@ -1,0 +1,77 @@
+"""Processes of this machine, and the lock by which one is known to be alive.
+
+A process inherits the lock, and so does all that it starts; the kernel drops it with the last of
+them. A pid proves nothing, for it may be another's by now. Each has a session of its own, so
+that it outlives the agent.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Set
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def spawn(folder: Path, command: List[str], threads: int) -> "subprocess.Popen[bytes]":
+    """Start a batch's process, which inherits the batch's lock. Raises OSError."""
+    lock, words = folder / "alive", folder / "log" / "runner.log"
+    with lock.open("w") as held, words.open("ab") as log:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return subprocess.Popen(
+            command,
+            cwd=str(folder),
+            env=environment(os.environ, threads),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[held.fileno()],
+            start_new_session=True,
+        )
+
+
+def environment(variables: Mapping[str, str], threads: int) -> Dict[str, str]:
+    """What a runner sees of our environment: no secret, and so many threads per library."""
+    given = {
+        name: value
+        for name, value in variables.items()
+        if name in _KEPT or name.lower() in _PROXIES
+    }
+    counted = {"OMP_NUM_THREADS": str(threads), "VIPS_CONCURRENCY": str(threads)}
+    return dict(given, PYTHONUNBUFFERED="1", **counted)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether any process still holds a batch's lock."""
+    try:
+        with (folder / "alive").open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def send_signal(folder: Path, pid: Optional[int], number: signal.Signals) -> None:
+    """Send a signal to a batch's process and all it started; pid None: an earlier agent's."""
+    for group in _holders(folder) if pid is None else {pid}:
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            continue
+
+
+def _holders(folder: Path) -> Set[int]:
+    """The process groups that hold the batch's lock, by the kernel's own list of open files."""
+    wanted, found = str((folder / "alive").resolve()), set()
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(str(handle)) == wanted:
+                found.add(os.getpgid(int(handle.parts[2])))
+        except OSError:  # it may end while it is read, or be another user's
+            continue
+    return found - {os.getpgrp()}
