@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
-from hpc.runner_archive import build_runner
+from hpc.archives import build_runner
 from hpc.sites.local.driver import LocalDriver
 from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config
