@@ -15,7 +15,7 @@ from hpc.agent.folders import SiteFolders
 from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.launching import Launcher, time_limit_s
-from hpc.agent.processes import is_alive, send_signal, spawn
+from hpc.agent.processes import end_leftovers, is_alive, send_signal, spawn
 from hpc.agent.spool import at_work, begun_at, end_by_code, has_begun, unfinished
 from hpc.agent.stopping import stop_unbegun
 
@@ -79,6 +79,8 @@ class ProcessLauncher(Launcher):
             self._stop(batch, folder, begun)
             return
         self.children.pop(batch.key, None)
+        if child is not None and child.returncode < 0:
+            end_leftovers(folder)
         self._note_gone(batch, folder, None if child is None else child.returncode)
 
     def _note_gone(self, batch: HeldBatch, folder: Path, code: Optional[int]) -> None:

@@ -57,12 +57,24 @@ def is_alive(folder: Path) -> bool:
 
 
 def send_signal(folder: Path, pid: Optional[int], number: signal.Signals) -> None:
-    """Send a signal to a batch's process and all it started; pid None: an earlier agent's."""
-    for group in _holders(folder) if pid is None else {pid}:
+    """Send a signal to a batch's process; pid None: an earlier agent's.
+
+    SIGKILL goes to all that it started as well, which nobody could end after it.
+    """
+    groups = set() if pid is None else {pid}
+    if pid is None or number == signal.SIGKILL:
+        groups |= _holders(folder)
+    for group in groups:
         try:
             os.killpg(group, number)
         except ProcessLookupError:
             continue
+
+
+def end_leftovers(folder: Path) -> None:
+    """End by force what a batch's process left running that was itself ended by force."""
+    if is_alive(folder):
+        send_signal(folder, None, signal.SIGKILL)
 
 
 def _holders(folder: Path) -> Set[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc.agent.processes import environment, is_alive, send_signal, spawn
+from hpc.agent.processes import end_leftovers, environment, is_alive, send_signal, spawn
 from tests.support.agent_site import until
 
 SLEEPER = "import subprocess, sys; subprocess.run(['sleep', '60'])"
@@ -65,3 +65,20 @@ def test_a_runner_sees_proxies_and_no_secret() -> None:
     assert seen.keys() >= {"PATH", "https_proxy"}
     assert seen["OMP_NUM_THREADS"] == "4"
     assert not {"REFINERY_JOIN_TOKEN", "AWS_KEY"} & seen.keys()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["its own", "an earlier agent's"])
+def test_what_a_process_left_that_was_killed_is_ended_by_its_lock(
+    folder: Path, known: bool
+) -> None:
+    leaves = f"setsid sleep 60 & echo > {folder / 'begun'}; exec sleep 60"
+    child = spawn(folder, ["/bin/sh", "-c", leaves], 1)
+    until(lambda: (folder / "begun").exists())
+    if known:  # by force, which takes along what has a session of its own
+        send_signal(folder, child.pid, signal.SIGKILL)
+    else:
+        child.kill()
+        assert ended(child) < 0 and is_alive(folder)
+        end_leftovers(folder)
+    until(lambda: not is_alive(folder))
+    ended(child)
