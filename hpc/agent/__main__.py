@@ -1,4 +1,4 @@
-"""The command line of the agent: `refinery-agent join …` once, then `refinery-agent run`."""
+"""The command line of the agent: `refinery-agent join …` and `prepare` once, then `run`."""
 
 import argparse
 import fcntl
@@ -15,6 +15,7 @@ from hpc.agent.https import HttpClient
 from hpc.agent.joining import join
 from hpc.agent.journal import Journal, JournalError
 from hpc.agent.loop import AgentLoop
+from hpc.agent.preparing import prepare
 from hpc.agent.server import ServerLink, ShutOut, TryLater
 from hpc.agent.status import plan_lines, status_lines
 
@@ -29,7 +30,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     )
     home: Path = given.home.absolute()
     try:
-        return _join(home, given) if given.command == "join" else _run(home, given)
+        return {"join": _join, "prepare": _prepare, "run": _run}[given.command](home, given)
     except ConfigError as error:
         log.error("%s", error)
         return os.EX_CONFIG
@@ -54,6 +55,20 @@ def _join(home: Path, given: argparse.Namespace) -> int:
     return 0
 
 
+def _prepare(home: Path, given: argparse.Namespace) -> int:
+    config = read_config(home)
+    lock = hold_lock(home)
+    if lock is None:
+        raise ConfigError(f"an agent runs in {home}: end it first")
+    wheelhouse = given.wheelhouse
+    if wheelhouse is not None and not any(wheelhouse.glob("*.whl")):
+        raise ConfigError(f"{wheelhouse} holds no wheel: fill it with `pip download --dest`")
+    with lock:
+        for line in prepare(home, config, _link(home, config), given.base, wheelhouse):
+            sys.stdout.write(line + "\n")
+    return 0
+
+
 def _run(home: Path, given: argparse.Namespace) -> int:
     config = read_config(home)
     lock = hold_lock(home)
@@ -70,13 +85,9 @@ def _run(home: Path, given: argparse.Namespace) -> int:
 
 
 def _work(home: Path, config: AgentConfig, once: bool) -> int:
-    bearer = read_token(home)
-    if bearer is None:
-        raise ConfigError("this machine has not joined yet: refinery-agent join …")
+    link = _link(home, config)
     if config.launchers.get("process") and shutil.which(config.python) is None:
         raise ConfigError(f"python: there is no program {config.python}")
-    client = HttpClient(config.ca, config.insecure_http)
-    link = ServerLink(client, config.server, config.site, bearer)
     agent = AgentLoop(home, config, link, Journal(home / "journal.jsonl"), once)
     if read_token(home, "token.new"):  # killed while it was given a new one
         agent.orders.rotate()
@@ -84,6 +95,15 @@ def _work(home: Path, config: AgentConfig, once: bool) -> int:
         agent.run()
         return 0
     return 0 if agent.run_once() else os.EX_UNAVAILABLE
+
+
+def _link(home: Path, config: AgentConfig) -> ServerLink:
+    """The way to the server, with this agent's token. Raises ConfigError, OSError."""
+    bearer = read_token(home)
+    if bearer is None:
+        raise ConfigError("this machine has not joined yet: refinery-agent join …")
+    client = HttpClient(config.ca, config.insecure_http)
+    return ServerLink(client, config.server, config.site, bearer)
 
 
 def hold_lock(home: Path) -> Optional[IO[str]]:

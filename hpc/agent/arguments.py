@@ -14,7 +14,7 @@ exit codes:
   69   the server does not answer; nothing is lost, say the same again
   74   the journal cannot be read or written: without it nothing may be started
   77   the server does not take the token: let this machine join (again)
-  78   agent.json, or what was given to join, cannot be used
+  78   agent.json, or what was given to join or to prepare, cannot be used
 
 `join` reads the join token from --token-file, else from REFINERY_JOIN_TOKEN, else from stdin;
 never from the command line, which others can read.
@@ -29,12 +29,13 @@ def parse(argv: List[str]) -> argparse.Namespace:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", metavar="join|run")
+    commands = parser.add_subparsers(dest="command", metavar="join|prepare|run")
     _add_join(commands.add_parser("join", help="become an agent of a site"))
+    _add_prepare(commands.add_parser("prepare", help="have a Python that runs the modules"))
     _add_run(commands.add_parser("run", help="take work, until told to end"))
     given = parser.parse_args(argv)
     if given.command is None:
-        parser.error("say join or run")
+        parser.error("say join, prepare or run")
     return given
 
 
@@ -46,6 +47,13 @@ def _add_home(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="agent.json, the token and the journal (~/.refinery-agent)",
     )
+
+
+def _add_prepare(parser: argparse.ArgumentParser) -> None:
+    _add_home(parser)
+    add = parser.add_argument
+    add("--base", default="python3", metavar="P", help="what the venv is made with: 3.11 or newer")
+    add("--wheelhouse", type=Path, metavar="DIR", help="wheels, where pip has no way to an index")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -48,7 +48,9 @@ def end(code: int) -> NoReturn:
 
 
 def check() -> int:
-    """Print what each module needs and what of it is missing."""
+    """Print what each module needs, what of it is missing, and what pip is to install for all."""
+    from hpc.runner.libraries import IMAGING
+
     modules = {name: load(name) for name in names()}
     report = {
         "python": sys.version.split()[0],
@@ -56,6 +58,7 @@ def check() -> int:
             name: {"needs": list(module.needs), "missing": module.missing}
             for name, module in modules.items()
         },
+        "install": list(IMAGING),
     }
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return os.EX_CONFIG if any(module.missing for module in modules.values()) else 0

@@ -7,26 +7,13 @@ them. What is there already is left alone; the same again changes nothing.
 import shlex
 from pathlib import Path
 
+from hpc.runner.libraries import IMAGING
 from hpc.sites.shipping import tar_pieces
 from hpc.sites.slurm.answers import SiteTrouble
 from hpc.sites.slurm.cluster import Cluster
 from schemas.sites import Site
 
 BUILD_S = 1800.0
-IMAGING = (
-    "numpy",
-    "pillow",
-    "pyvips",
-    "pyvips-binary",
-    "rapidocr==3.10.*",
-    "onnxruntime",
-    "zxing-cpp",
-)
-"""What the modules import, beyond the standard library.
-
-The reader of text by its minor version: what the `ocr` module knows of its likelihoods was
-measured on the model of that one.
-"""
 
 
 async def prepare(
