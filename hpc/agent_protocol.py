@@ -5,7 +5,7 @@ counts while the agent holds the attempt, and never otherwise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -154,6 +154,8 @@ async def _ended(
     end = Task(body.native_id, "", state, body.state, exit_code=body.exit_code)
     started = found.started_by is not None if body.started is None else body.started
     meaning = of_job(end, started=started, cancelled=found.cancel_requested)
+    if body.why and not found.cancel_requested:
+        meaning = replace(meaning, why=f"{meaning.why}: {body.why}")
     return await protocol.ended(
         tx, found, meaning, actor=by.actor, exit_code=body.exit_code, by_agent=by.id
     )

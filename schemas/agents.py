@@ -182,12 +182,14 @@ class MessageStatuses(WireModel):
 
 
 class NativeEnd(WireModel):
-    """A native job ended and left no result. `started`: whether it was at work on its specimen."""
+    """A native job ended and left no result. `started`: whether it was at work on its specimen;
+    `why`: what its scheduler said, if that explains it."""
 
     native_id: NativeId = "?"
     state: Annotated[str, StringConstraints(max_length=40)] = "unknown"
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     started: bool | None = None
+    why: Annotated[Text, Field(max_length=2000)] = ""
 
 
 class MissingOutputs(WireModel):
