@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.agent_callers import JoinToken, KnownAgent, SiteName
-from api.archive import ars_token
+from api.archive import NoToken, ars_token_if_any, no_token
 from api.callers import unauthorised
 from api.context import Context, Here
 from api.outputs import Damaged, place_output, received_content
@@ -47,7 +47,7 @@ from track.jobs import agents
 from track.jobs.agent_leases import batches_to_keep, note_submitted, renew
 from track.jobs.agent_outputs import note_arrived, wanted_output
 from track.jobs.agents import Agent, AgentGone, JoinRefused, lock_agent, note_seen
-from track.jobs.sites import read_site
+from track.jobs.sites import read_site, uses_archive
 from track.schema.database import never_fits
 
 HEARTBEAT_S = 60.0
@@ -89,22 +89,24 @@ async def token(site: SiteName, body: NewToken, by: KnownAgent, here: Here) -> J
 async def claim(site: SiteName, body: WorkClaim, by: KnownAgent, here: Here) -> ClaimAnswer:
     """Wait for work, and take as much as there are free units for; the same request again has
     the same answer."""
-    # First the token: without one nothing that is taken could begin.
-    archive = await ars_token(here)
     until = time.monotonic() + min(body.wait_s, MAX_WAIT_S)
-    found = await _claim(here, by.agent, body)
+    # First the token: without one only what needs none of the archive could begin.
+    archive = await ars_token_if_any(here)
+    found = await _claim(here, by.agent, body, archive)
     while not found.batches and found.order == "run" and (left_s := until - time.monotonic()) > 0:
         await here.queues.next_notice(site, min(left_s, LOOK_S))
-        found = await _claim(here, by.agent, body)
+        archive = await ars_token_if_any(here)
+        found = await _claim(here, by.agent, body, archive)
     batches = await _claimed_batches(here, found, archive)
     return ClaimAnswer(
         batches=batches, order=found.order, again_s=0.0 if found.order == "run" else 30.0
     )
 
 
-async def _claim(here: Context, by: Agent, body: WorkClaim) -> ClaimReply:
+async def _claim(here: Context, by: Agent, body: WorkClaim, archive: Token | NoToken) -> ClaimReply:
+    claiming = partial(agent_protocol.claim, agent_id=by.id, body=body)
     try:
-        found = await here.transact(partial(agent_protocol.claim, agent_id=by.id, body=body))
+        found = await here.transact(claiming, archive=isinstance(archive, Token))
     except AgentGone as error:
         raise HTTPException(410, str(error)) from None
     if found.batches:
@@ -113,7 +115,7 @@ async def _claim(here: Context, by: Agent, body: WorkClaim) -> ClaimReply:
 
 
 async def _claimed_batches(
-    here: Context, found: ClaimReply, archive: Token
+    here: Context, found: ClaimReply, archive: Token | NoToken
 ) -> tuple[ClaimedBatch, ...]:
     keys, runner = here.config.keys, here.config.runner_digest
     made = []
@@ -121,8 +123,13 @@ async def _claimed_batches(
         for batch in found.batches:
             grants: dict[int, dict[str, Any]] = {}
             if agent_protocol.needs_grants(batch, found.site):
+                token = None
+                if await uses_archive(tx, batch.members[0].attempt):
+                    if isinstance(archive, NoToken):  # it was given before: its answer was lost
+                        raise no_token(archive)
+                    token = archive
                 proxy = here.config.file_proxy
-                grants = await agent_protocol.grants_of(tx, batch, file_proxy=proxy, token=archive)
+                grants = await agent_protocol.grants_of(tx, batch, file_proxy=proxy, token=token)
             made.append(agent_protocol.claimed_batch(batch, found.site, keys, runner, grants))
     return tuple(each for each in made if each.members)
 

@@ -38,9 +38,24 @@ async def archive_tokens(address: ArsAddress) -> AsyncIterator[TokenSource]:
 async def ars_token(here: Context) -> Token:
     """A token for a job; 503 while the archive gives none."""
     try:
-        text, expires_in = await here.ars_token()
+        return await _token(here)
     except NoToken as error:
-        raise HTTPException(
-            503, f"no archive token: {error}", {"Retry-After": str(RETRY_AFTER_S)}
-        ) from error
+        raise no_token(error) from error
+
+
+async def ars_token_if_any(here: Context) -> Token | NoToken:
+    """A token for a job, or why the archive gives none."""
+    try:
+        return await _token(here)
+    except NoToken as error:
+        return error
+
+
+def no_token(why: NoToken) -> HTTPException:
+    """503: what needs the archive has to wait for it."""
+    return HTTPException(503, f"no archive token: {why}", {"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _token(here: Context) -> Token:
+    text, expires_in = await here.ars_token()
     return Token(token=text, expires_in=max(0, int(expires_in)))

@@ -32,6 +32,7 @@ from schemas.files import Crc32, FileFacts, Size
 from schemas.guid import FileName
 from track.commands.grants import make_grant
 from track.jobs.attempts import Attempt
+from track.jobs.sites import uses_archive
 from track.records.documents import NoDocument
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -75,10 +76,13 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
     """Grant the start to the first pair of native id and nonce, and to it again.
 
     Anybody else gets 409 and exits at once, touching nothing. The answer is all that a
-    module needs: parameters, metadata, input files, earlier results, an archive token.
+    module needs: parameters, metadata, input files, earlier results, an archive token if it
+    reads or writes files there.
     """
+    async with here.engine.connect() as connection:
+        needs_token = await uses_archive(connection, attempt_id)
     # First the token: without one the job could do nothing, and would count as started.
-    token = await ars_token(here)
+    token = await ars_token(here) if needs_token else None
 
     async def grant(tx: AsyncConnection) -> Grant | str:
         granted = (await protocol.start(tx, caller, body)).attempt

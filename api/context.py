@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.metrics import Metrics
 from api.queue_notices import QueueNotices
@@ -92,9 +92,9 @@ class Context:
     agents: Rates = field(default_factory=lambda: Rates(AGENT_REQUESTS_S, AGENT_BURST))
     strangers: Rates = field(default_factory=lambda: Rates(STRANGER_REQUESTS_S, STRANGER_BURST))
 
-    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[..., Awaitable[T]], **given: Any) -> T:
         """One transaction, repeated when PostgreSQL chose it as a deadlock's victim."""
-        return await transact(self.engine, work)
+        return await transact(self.engine, work, **given)
 
     def note(self, kind: str, outcome: str) -> None:
         """Count a callback; an event of one that was applied is announced at once."""

@@ -19,6 +19,7 @@ from schemas.files import FileFacts
 from schemas.guid import check_file_name, check_guid
 from track.jobs.agent_outputs import WantedOutput
 from track.jobs.attempts import Attempt
+from track.jobs.outputs import home_of
 
 CHUNK = 1 << 20
 
@@ -116,7 +117,7 @@ async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str
 
 def place_output(arrived: Path, outputs: Path, wanted: WantedOutput) -> None:
     """Put a content that arrived into each of its places, complete or not at all."""
-    home = outputs / check_guid(wanted.guid) / check_guid(wanted.stage)
+    home = home_of(outputs, wanted.guid, wanted.stage, in_stage_folder=wanted.in_stage_folder)
     for path in wanted.paths:
         place = home.joinpath(*map(check_file_name, path.split("/")))
         place.parent.mkdir(parents=True, exist_ok=True)

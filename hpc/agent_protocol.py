@@ -52,8 +52,13 @@ class ClaimReply:
     batches: tuple[Batch, ...]
 
 
-async def claim(tx: AsyncConnection, agent_id: int, body: WorkClaim) -> ClaimReply:
-    """Give an agent work, or again what it was given for this request. Raises AgentGone."""
+async def claim(
+    tx: AsyncConnection, agent_id: int, body: WorkClaim, *, archive: bool = True
+) -> ClaimReply:
+    """Give an agent work, or again what it was given for this request.
+
+    Without the `archive` only what needs none of it. Raises AgentGone.
+    """
     by = await lock_agent(tx, agent_id)
     await note_seen(tx, by.id)
     site = await read_site(tx, by.site)
@@ -69,6 +74,7 @@ async def claim(tx: AsyncConnection, agent_id: int, body: WorkClaim) -> ClaimRep
                 lease_s=site.lease_s,
                 max_array=site.max_array,
                 shape=partial(asked_for, site.resources),
+                archive=archive,
             )
     return ClaimReply(by.order, site, tuple(await read_batches(tx, ids)) if ids else ())
 
@@ -79,7 +85,7 @@ def needs_grants(batch: Batch, site: Site) -> bool:
 
 
 async def grants_of(
-    tx: AsyncConnection, batch: Batch, *, file_proxy: str, token: Token
+    tx: AsyncConnection, batch: Batch, *, file_proxy: str, token: Token | None
 ) -> dict[int, dict[str, Any]]:
     """The grants of a batch's open members, by attempt; of one of which nothing is known an empty
     one, which its job reports."""

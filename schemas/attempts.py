@@ -140,10 +140,24 @@ class DerivativeName(WireModel):
     guid: AssetGuid
 
 
-class Grant(WireModel):
-    """The answer to `Start`: all that a module needs.
+class CommandGrant(WireModel):
+    """A program that is to be run: its words, with placeholders, and what these stand for.
 
-    `accept_black`: a person has checked that the zeros in this asset's image are correct.
+    `inputs`: the grant's inputs are to be brought before. What only its site knows, and its
+    stage's parameters, are not among `values`.
+    """
+
+    words: tuple[str, ...]
+    values: dict[str, str]
+    expect_exit: tuple[int, ...]
+    inputs: bool
+
+
+class Grant(WireModel):
+    """The answer to `Start`: all that a module, or the command in its place, needs.
+
+    `accept_black`: a person has checked that the zeros in this asset's image are correct. `ars`
+    is null for what neither reads nor writes files in the archive.
     """
 
     attempt: int
@@ -159,4 +173,5 @@ class Grant(WireModel):
     parent_guid: str | None = None
     uploads: tuple[LinkedFile, ...] = ()
     outputs: tuple[str, ...] = ()
-    ars: Token
+    command: CommandGrant | None = None
+    ars: Token | None = None

@@ -15,6 +15,8 @@ FIELDS: dict[str, type] = {
     **dict.fromkeys(("guid", "stage", "module", "callback", "root"), str),
     **dict.fromkeys(("attempt", "fence"), int),
 }
+COMMAND = "command"
+"""What a line names as its module that runs a program; no module is called so."""
 
 
 class ManifestLine(NamedTuple):
@@ -29,6 +31,11 @@ class ManifestLine(NamedTuple):
     callback: str
     root: Path
     token: str
+
+    @property
+    def runs_command(self) -> bool:
+        """Whether it runs a program, and no module."""
+        return self.module == COMMAND
 
     def __repr__(self) -> str:
         return f"Line({self.position}: attempt {self.attempt}, {self.stage} of {self.guid})"

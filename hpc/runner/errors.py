@@ -33,6 +33,14 @@ class Unreachable(Transient):
     """The other end gave no usable answer before the deadline."""
 
 
+class CommandFailed(Transient):
+    """A program ended with a code that is no success: what it printed last says why."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class Refused(JobError):
     """The other end answered, and the answer is no. `status` is the HTTP status."""
 

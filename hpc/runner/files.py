@@ -59,15 +59,17 @@ def write_atomically(path: Path, text: str) -> None:
 def listed(folder: Path, patterns: Iterable[str]) -> list[dict[str, Any]]:
     """Name under `folder`, size in bytes and SHA-256 of every file that a pattern names.
 
-    Raises BadInput for a pattern without a file, and for a file that lies elsewhere.
+    Raises BadInput for patterns without a file, and for a file that lies elsewhere.
     """
     found: dict[str, Path] = {}
+    missing = []
     for pattern in patterns:
         mine = {str(path.relative_to(folder)): path for path in folder.glob(pattern)}
         files = {name: path for name, path in mine.items() if path.is_file()}
-        if not files:
-            raise BadInput(f"outputs: the module left no file {pattern!r} in its asset's folder")
+        missing += [] if files else [repr(pattern)]
         found |= files
+    if missing:
+        raise BadInput(f"outputs: there is no file {', '.join(missing)} in its asset's folder")
     for name, path in found.items():
         if not path.resolve().is_relative_to(folder.resolve()):
             raise BadInput(f"outputs: {name!r} leads out of its asset's folder")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from hpc.runner.batch import ManifestLine
 from hpc.runner.errors import BadInput
-from hpc.runner.job import FileTransfer, GrantedChild, Job, RemoteFile
+from hpc.runner.job import FileTransfer, GrantedChild, GrantedCommand, Job, RemoteFile
 
 
 class ArsToken(NamedTuple):
@@ -49,6 +49,18 @@ def job_of(line: ManifestLine, grant: Mapping[str, Any], files: FileTransfer, th
         uploads=_remote_files(grant, "uploads"),
         outputs=tuple(_optional(grant, "outputs", list, [])),
         threads=threads,
+        command=_command(_optional(grant, "command", dict, None)),
+    )
+
+
+def _command(body: Mapping[str, Any] | None) -> GrantedCommand | None:
+    if body is None:
+        return None
+    return GrantedCommand(
+        words=tuple(_field(body, "words", list)),
+        values=_field(body, "values", dict),
+        expect_exit=tuple(_field(body, "expect_exit", list)),
+        inputs=_field(body, "inputs", bool),
     )
 
 

@@ -79,9 +79,19 @@ class FileTransfer(Protocol):
         """Send a small file to the server itself, to be looked at by people."""
 
 
+class GrantedCommand(NamedTuple):
+    """A program's words with their placeholders, what the server knows of these, and the codes
+    with which it ends well. `inputs`: the job's inputs are brought before."""
+
+    words: tuple[str, ...]
+    values: Mapping[str, str]
+    expect_exit: tuple[int, ...]
+    inputs: bool
+
+
 class Job(NamedTuple):
     """One granted attempt. `threads` is how many a module may use, `black_accepted` whether a
-    person has accepted the zeros in this very image."""
+    person has accepted the zeros in this very image; `command` is what runs in a module's place."""
 
     attempt: int
     guid: str
@@ -98,11 +108,23 @@ class Job(NamedTuple):
     uploads: tuple[RemoteFile, ...] = ()
     outputs: tuple[str, ...] = ()
     threads: int = 1
+    command: GrantedCommand | None = None
 
     @property
     def folder(self) -> Path:
         """`<root>/assets/<guid>`, where the inputs of this asset lie."""
         return asset_folder(self.root, self.guid)
+
+    @property
+    def command_folder(self) -> Path:
+        """`<root>/assets/<guid>/<stage>`, where a command runs. Raises BadInput."""
+        return inside(self.folder, self.stage)
+
+    @property
+    def output_patterns(self) -> list[str]:
+        """What the stage's `outputs` are called from its asset's folder."""
+        own = f"{self.command_folder.name}/" if self.command else ""
+        return [f"{own}{pattern}" for pattern in self.outputs]
 
     @property
     def accept_black(self) -> bool:

@@ -11,31 +11,37 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from hpc.runner.errors import JobError, Terminated
+from hpc.runner.errors import CommandFailed, JobError, Terminated
 from hpc.runner.job import Result
 
 MAX_TRACE = 4000
 
 
 class UsageMeter:
-    """What this process used since the object was made.
+    """What this process used since the object was made, and what was added of its children.
 
     `max_rss_mb` is the peak since then too, where the kernel lets a process start its own
-    count anew; elsewhere the peak of the whole process.
+    count anew; elsewhere the peak of the whole process. Of a child it is its largest process's.
     """
 
     def __init__(self) -> None:
         self._began, self._cpu_before = time.monotonic(), time.process_time()
+        self._children_cpu_s, self._children_kib = 0.0, 0
         # Fails on old kernels and in some containers; then the peak is the process's.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
+
+    def add(self, child: resource.struct_rusage) -> None:
+        """Count what a child used that has ended, with all that it had waited for."""
+        self._children_cpu_s += child.ru_utime + child.ru_stime
+        self._children_kib = max(self._children_kib, child.ru_maxrss)
 
     def so_far(self) -> dict[str, float]:
         """Wall seconds, CPU seconds and peak resident memory in MB of 10^6 bytes."""
         return {
             "seconds": round(time.monotonic() - self._began, 3),
-            "cpu_s": round(time.process_time() - self._cpu_before, 3),
-            "max_rss_mb": round(_peak_kib() * 1024 / 1_000_000, 1),
+            "cpu_s": round(time.process_time() - self._cpu_before + self._children_cpu_s, 3),
+            "max_rss_mb": round(max(_peak_kib(), self._children_kib) * 1024 / 1_000_000, 1),
         }
 
 
@@ -50,22 +56,22 @@ def _peak_kib() -> int:
 class RunOutcome(AbstractContextManager["RunOutcome"]):
     """Surrounds a run: afterwards `result` or `failure` is set, and neither if a signal ended it.
 
-    A signal does not name its sender, so that is no failure.
+    `usage` meters it. A signal does not name its sender, so that is no failure.
     """
 
     def __init__(self) -> None:
         self.result: Result | None = None
         self.failure: dict[str, Any] | None = None
-        self._usage = UsageMeter()
+        self.usage = UsageMeter()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if error is None:
             if self.result is not None:
-                self.result["usage"] = self._usage.so_far()
+                self.result["usage"] = self.usage.so_far()
             return False
         self.result = None
         if isinstance(error, Exception):
-            self.failure = {**failure_of(error), "usage": self._usage.so_far()}
+            self.failure = {**failure_of(error), "usage": self.usage.so_far()}
         return isinstance(error, Exception | Terminated)
 
 
@@ -90,4 +96,5 @@ def failure_of(error: BaseException) -> dict[str, Any]:
         import traceback
 
         exception += "\n" + "".join(traceback.format_exception(error))[-MAX_TRACE:]
-    return {"fail_status": status, "message": message, "exception": exception, "exit_code": None}
+    code = error.exit_code if isinstance(error, CommandFailed) else None
+    return {"fail_status": status, "message": message, "exception": exception, "exit_code": code}

@@ -1,4 +1,4 @@
-"""One line of a batch after another: ask for the grant, run the module, deliver the outcome.
+"""One line of a batch after another: ask for the grant, run what it names, deliver the outcome.
 
 The server decides who runs: without a grant nothing is touched. Once granted, an outcome is
 always left behind: called back, or in `results/` for the site's driver or agent. Of a run that
@@ -6,6 +6,8 @@ was interrupted there is none but the exit code.
 """
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -14,15 +16,16 @@ from hpc.runner.deadline import Deadline
 from hpc.runner.errors import NotGranted, Refused, Unreachable
 from hpc.runner.files import listed
 from hpc.runner.grant import ArsToken, ars_token, job_of
-from hpc.runner.job import FileTransfer
+from hpc.runner.job import FileTransfer, Job, Result
 from hpc.runner.log import LineLog, line_log
-from hpc.runner.outcome import RunOutcome, failure_of
+from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
 from hpc.runner.spool import GRANTS, Spool
 
 if TYPE_CHECKING:
     from hpc.runner.client import AttemptClient
+    from hpc.runner.descendants import Descendants
 
 RESULT_NOT_TAKEN = frozenset({400, 413, 422})
 """Answers to `complete` that mean the result itself is wrong: the job then fails, visibly."""
@@ -105,18 +108,22 @@ class Runner:
     def _outcome(
         self, line: ManifestLine, grant: dict[str, Any], server: Server
     ) -> tuple[str, dict[str, Any]] | None:
-        """Run the module; the verb and the body that report what became of it.
+        """Run the module or the command; the verb and the body that report what became of it.
 
         None when a signal ended it: whether that was the time limit, somebody's cancel or
         another job's right of way is known to the scheduler alone, whom the driver asks.
         """
         outcome = RunOutcome()
+        started = _started_from_now() if line.runs_command else None
         with outcome, self.signals.interruptible():
-            module = load_prepared(line.module)
+            run = self._prepared(line, outcome.usage, started)
             job = job_of(line, grant, self._files(line, grant, server), self.threads)
-            outcome.result = module.result(job)
+            outcome.result = run(job)
             if job.outputs:
-                outcome.result["outputs"] = listed(job.folder, job.outputs)
+                outcome.result["outputs"] = listed(job.folder, job.output_patterns)
+        if started is not None:
+            # No signal interrupts here, so nothing stays behind wherever the last one struck.
+            started.end()
         if self.signals.ended and outcome.result is None:
             # Also where a library made an error of its own of it: its helpers were stopped too.
             self._log.write("WARNING", f"interrupted by signal {self.signals.ended}")
@@ -127,6 +134,20 @@ class Runner:
         self._log.write("ERROR", outcome.failure["message"])
         self._log.write("DEBUG", outcome.failure["exception"])
         return "fail", outcome.failure
+
+    def _prepared(
+        self, line: ManifestLine, meter: UsageMeter, started: "Descendants | None"
+    ) -> Callable[[Job], Result]:
+        """What runs the job: its module, or a command, which `started` names when it has begun.
+
+        Raises BadInput, NotPrepared.
+        """
+        if started is None:
+            return load_prepared(line.module).result
+        from hpc.runner.command import run_command
+
+        log = self.folder / "log" / f"{line.position}.output"
+        return partial(run_command, log=log, meter=meter, started=started)
 
     def _deliver(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> int:
         """Call back; what cannot be called back is kept. One quick try comes before keeping,
@@ -187,3 +208,9 @@ class Runner:
 
     def _deadline(self) -> Deadline:
         return Deadline(self.patience_s, self.signals.hurry)
+
+
+def _started_from_now() -> "Descendants":
+    from hpc.runner.descendants import Descendants  # no module needs it
+
+    return Descendants()

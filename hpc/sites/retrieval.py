@@ -101,14 +101,13 @@ async def _note_waiting(
 
 async def _fetch(wanted: Outputs, source: OutputSource, outputs: Path) -> str:
     """Fetch one attempt's outputs; why that is impossible, or nothing."""
-    home = outputs / check_guid(wanted.guid) / check_guid(wanted.stage)
+    home = wanted.home(outputs)
     missing = await asyncio.to_thread(_missing, wanted.files, home)
     if not missing:
         return ""
     home.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(
-        prefix=".incoming-", dir=home.parent, ignore_cleanup_errors=True
-    ) as same_disk:
+    mine = outputs / check_guid(wanted.guid)
+    with TemporaryDirectory(prefix=".incoming-", dir=mine, ignore_cleanup_errors=True) as same_disk:
         size = sum(each.size_bytes for each in missing)
         await source.fetch(wanted.guid, [each.path for each in missing], size, Path(same_disk))
         return await asyncio.to_thread(_place, missing, Path(same_disk), home)

@@ -7,6 +7,7 @@ wait for itself, so that no asset can wait for ever.
 from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from schemas.pipeline.command import word_problems
 from schemas.pipeline.model import Pipeline, Stage
 from schemas.yaml_lines import DefinitionError, Path, Problem, nearest
 
@@ -184,6 +185,12 @@ def _scripts(pipeline: Pipeline) -> Iterator[Problem]:
             yield _problem(pipeline, ("stages", i, "resources"), f"{what} into it")
 
 
+def _commands(pipeline: Pipeline) -> Iterator[Problem]:
+    for i, stage in enumerate(pipeline.stages):
+        for n, what, near in word_problems(stage.command, stage.params, inputs=stage.inputs):
+            yield _problem(pipeline, ("stages", i, "command", n), what, near)
+
+
 def _neighbours_held(pipeline: Pipeline) -> Iterator[Problem]:
     """An asset let in may wait for a neighbour that is not, and hold the place it needs."""
     waiting = [s.key for s in pipeline.stages if any(n.of.kind == "offset" for n in s.needs)]
@@ -200,7 +207,7 @@ CHECKS = (
     (_repeated_keys,),
     (_unknown_stages, _emitters),
     (_circle,),
-    (_exclusions, _covers, _neighbours_held, _scripts),
+    (_exclusions, _covers, _neighbours_held, _scripts, _commands),
 )
 """The checks of one pipeline; each group needs those before it to have found nothing."""
 

@@ -7,6 +7,7 @@ is written in the same language and read back by `Pipeline.model_validate`.
 import hashlib
 import json
 import re
+import shlex
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
@@ -29,8 +30,9 @@ from pydantic import (
 from schemas.definition import Definition, refusal
 from schemas.launchers import UnitCost
 from schemas.metadata.names import FIELDS, v3_name
+from schemas.pipeline.command import TAKEN_FOLDERS
 from schemas.pipeline.comparison import Comparison
-from schemas.pipeline.run import SWITCHES, Run
+from schemas.pipeline.run import COMMAND, SWITCHES, Run
 from schemas.specimen_codes import uri_patterns
 from schemas.yaml_lines import Located, nearest
 
@@ -41,6 +43,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 # What Slurm takes after --partition=, --account= and --qos=.
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,+-]{0,127}$")]
 Limit = Annotated[StrictInt, Field(ge=1)]
+ExitCode = Annotated[StrictInt, Field(ge=0, le=255)]
+
+MAX_WORD = 10_000
+"""Characters of one word of a command."""
 
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
 _MEMORY = re.compile(r"(\d{1,9})([KMGT]?)", re.IGNORECASE)
@@ -181,12 +187,17 @@ too many at once."""
 class Stage(Definition):
     """One step. `on` null is any open site; `writes` are metadata fields in v3 names.
 
-    `outputs` are files that its module leaves in its asset's folder, by path or pattern; they
-    are brought here before it is done. `wave` null is its pipeline's.
+    `outputs` are files that its module leaves in its asset's folder, or its command in its own,
+    by path or pattern; they are brought here before it is done. `wave` null is its pipeline's.
+    `command` are a program's words, which ends well with one of the codes `expect_exit`;
+    `inputs`: the asset's files are brought to the site for it.
     """
 
     key: Key
     run: Run
+    command: tuple[str, ...] = ()
+    expect_exit: tuple[ExitCode, ...] = Field((0,), min_length=1)
+    inputs: StrictBool = False
     needs: tuple[Need, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
@@ -198,6 +209,40 @@ class Stage(Definition):
     retries: Annotated[StrictInt, Field(ge=0, le=20)] = 2
     wave: Wave | None = None
     active: StrictBool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_command(cls, given: Any) -> Any:
+        """`run: command prog arg` is `run: command` and its words."""
+        run = given.get("run") if isinstance(given, dict) else None
+        name, _, line = run.strip().partition(" ") if isinstance(run, str) else ("", "", "")
+        if name != COMMAND or not line:
+            return given
+        if "command" in given:
+            raise refusal("run: its command stands under `command`; write `run: command`")
+        try:
+            return {**given, "run": COMMAND, "command": shlex.split(line)}
+        except ValueError as error:
+            raise refusal(f"run: the command cannot be read: {error}") from None
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _are_words(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple) or not given:
+            raise refusal("is a list: the program and its arguments")
+        for word in given:
+            if not isinstance(word, str):
+                raise refusal(f"{word} is not a text: write it in quotes")
+            if "\0" in word or len(word) > MAX_WORD:
+                raise refusal(f"{word!r:.60} is no argument: it has a NUL, or is too long")
+        if not given[0].strip():
+            raise refusal("its first word is the program")
+        return given
+
+    @field_validator("expect_exit", mode="before")
+    @classmethod
+    def _list_codes(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else [given]
 
     @field_validator("needs", mode="before")
     @classmethod
@@ -234,8 +279,8 @@ class Stage(Definition):
 
     @model_validator(mode="after")
     def _fits_what_it_runs(self) -> Self:
-        if self.outputs and self.run.kind != "module":
-            raise refusal("outputs: only a module's are listed and brought here")
+        if self.outputs and self.run.kind not in ("module", "command"):
+            raise refusal("outputs: only a module's and a command's are listed and brought here")
         known = SWITCHES.get(self.run.name, frozenset())
         for name, value in self.params.items() if self.run.kind == "builtin" else ():
             if name not in known:
@@ -243,6 +288,21 @@ class Stage(Definition):
                 raise refusal(what, nearest(name, known))
             if not isinstance(value, bool):
                 raise refusal(f"params: {name} is true or false")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_command_if_it_runs_one(self) -> Self:
+        if self.run.kind != "command":
+            for name in ("command", "expect_exit", "inputs"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise refusal(f"{name}: only of a stage with `run: command`")
+            return self
+        if not self.command:
+            raise refusal("command: is missing; write the program and its arguments as a list")
+        if self.emits:
+            raise refusal("emits: a command makes no derivatives")
+        if self.key in TAKEN_FOLDERS:
+            raise refusal(f"key: a command's folder is called as its stage; '{self.key}' is taken")
         return self
 
     @field_validator("params")

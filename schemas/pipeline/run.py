@@ -1,14 +1,15 @@
-"""What a stage runs: a built-in, a module of ours on a cluster, or a script already there."""
+"""What a stage runs: a built-in, a module of ours at a site, any program there, or a script of
+the site's own, which calls back by itself."""
 
 import re
 import shlex
 from collections.abc import Collection
-from string import Formatter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_serializer, model_validator
 
 from schemas.definition import refusal
+from schemas.pipeline.placeholders import placeholders
 from schemas.yaml_lines import nearest
 
 BUILTINS = frozenset(
@@ -16,19 +17,21 @@ BUILTINS = frozenset(
 )
 SWITCHES: dict[str, frozenset[str]] = {"finalise": frozenset({"lock"})}
 """The parameters that our own stages know, each true or false; a module knows its own."""
+COMMAND = "command"
+"""What is written under `run` where the stage has a `command`."""
 SCRIPT_FIELDS = frozenset({"guid", "batch", "link", "parent_guid", "pipeline", "stage"})
 
 
 class Run(BaseModel):
-    """`refinery.<name>`, `module <name>`, or a command line with `{guid}` in it.
+    """`refinery.<name>`, `module <name>`, `command`, or a script's line with `{guid}` in it.
 
-    `name` is the built-in's or the module's short name, or the whole command line. Which
-    modules there are is in the validation's context, under `modules`; without it any may be.
+    `name` is the built-in's or the module's short name, "command", or the script's whole line.
+    Which modules there are is in the validation's context, under `modules`; without it any may be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["builtin", "module", "script"]
+    kind: Literal["builtin", "module", "command", "script"]
     name: str
 
     @model_validator(mode="before")
@@ -40,7 +43,7 @@ class Run(BaseModel):
     @property
     def text(self) -> str:
         """As its owner writes it."""
-        prefix = {"builtin": "refinery.", "module": "module ", "script": ""}[self.kind]
+        prefix = {"builtin": "refinery.", "module": "module "}.get(self.kind, "")
         return prefix + self.name
 
     @model_serializer
@@ -61,6 +64,8 @@ def _parse(text: str, modules: Collection[str] | None) -> dict[str, str]:
     head, _, rest = text.partition(".")
     if head == "refinery":
         return _known("builtin", rest, BUILTINS, "refinery.")
+    if text == COMMAND:
+        return {"kind": "command", "name": COMMAND}
     words = text.split()
     if words and words[0] == "module":
         name = " ".join(words[1:])
@@ -81,14 +86,15 @@ def _check_script(text: str, modules: Collection[str]) -> None:
     if not text.isprintable():
         raise refusal("a command is one line of printable characters")
     try:
-        fields = [field for word in shlex.split(text) for field in _fields(word)]
+        fields = [field for word in shlex.split(text) for field in placeholders(word)]
     except ValueError as error:
         raise refusal(f"the command cannot be read: {error}") from None
     for field in fields:
         if field not in SCRIPT_FIELDS:
             raise refusal(f"a command knows no '{{{field}}}'", nearest(field, SCRIPT_FIELDS))
     if "guid" not in fields:
-        known = [f"refinery.{name}" for name in BUILTINS] + [f"module {name}" for name in modules]
+        known = [COMMAND, *(f"refinery.{name}" for name in BUILTINS)]
+        known += [f"module {name}" for name in modules]
         raise refusal(
             f"'{text}' is neither a built-in nor a module, and as a command it needs '{{guid}}'",
             _nearest_run(text, known, modules),
@@ -101,13 +107,3 @@ def _nearest_run(text: str, known: list[str], modules: Collection[str]) -> str |
         if text in names:
             return prefix + text
     return nearest(re.sub(r"\s+", " ", text), known)
-
-
-def _fields(word: str) -> list[str]:
-    fields = []
-    for _, field, spec, conversion in Formatter().parse(word):
-        if spec or conversion:
-            raise ValueError(f"'{{{field}}}' takes neither format nor conversion")
-        if field is not None:
-            fields.append(field)
-    return fields

@@ -10,36 +10,43 @@ from urllib.parse import quote
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.attempts import DerivativeName, Grant, LinkedFile, Token
+from schemas.attempts import CommandGrant, DerivativeName, Grant, LinkedFile, Token
 from schemas.guid import GuidError, derivative_guid
 from schemas.metadata.document import Metadata
 from track.commands.attention import zeros_accepted
 from track.jobs.agents import prefixes_of
 from track.jobs.attempts import Attempt
-from track.records.documents import read_document
+from track.records.documents import NoDocument, read_document
 from track.records.files import expected_files
 from track.schema.tables import asset, job, pipeline, stage
 
 
 async def make_grant(
-    tx: AsyncConnection, attempt: Attempt, *, file_proxy: str, token: Token
+    tx: AsyncConnection, attempt: Attempt, *, file_proxy: str, token: Token | None
 ) -> Grant:
     """The answer to a granted start. Raises NoDocument.
 
     `file_proxy` is the base of the archive's file service, `token` lets its files be read
-    and written. A stage that uploads gets the asset's files as `uploads`, any other as `inputs`.
+    and written. A stage that uploads gets the asset's files as `uploads`, any other as `inputs`;
+    a command that asks for no inputs gets none, and needs no document.
     """
     step = await _step(tx, attempt)
-    metadata = await read_document(tx, attempt.guid)
-    files = await _files(tx, attempt.guid, metadata, file_proxy)
+    prefixes = await prefixes_of(tx, attempt.agent_id)
     uploads = step.kind == "module" and step.run == "upload"
+    files: tuple[LinkedFile, ...] = ()
+    if step.command is None or step.command["inputs"]:
+        metadata = await read_document(tx, attempt.guid)
+        files = await _files(tx, attempt.guid, metadata, file_proxy)
+        body = metadata.canonical()
+    else:
+        body = await _known_metadata(tx, attempt.guid)
     return Grant(
         attempt=attempt.id,
         guid=attempt.guid,
         stage=attempt.stage,
         module=step.run,
-        params=_as_there(step.params, await prefixes_of(tx, attempt.agent_id)),
-        metadata=metadata.canonical(),
+        params=_as_there(step.params, prefixes),
+        metadata=body,
         inputs=() if uploads else files,
         # What a person has accepted of an image, no module refuses again.
         accept_black=await zeros_accepted(tx, attempt.guid),
@@ -48,6 +55,7 @@ async def make_grant(
         parent_guid=step.parent_guid,
         uploads=files if uploads else (),
         outputs=_outputs(step.written, step.key),
+        command=None if step.command is None else _command(step, attempt, prefixes),
         ars=token,
     )
 
@@ -90,6 +98,32 @@ def children(guid: str, params: dict[str, Any]) -> tuple[DerivativeName, ...]:
         return ()
 
 
+def _command(step: Row[Any], of: Attempt, prefixes: Mapping[str, str]) -> CommandGrant:
+    """The command of a stage with what its placeholders stand for; an axis only where it has one.
+
+    As in a script's line, an asset that is no derivative has an empty parent.
+    """
+    place = {axis: getattr(step, axis) for axis in "xyz"}
+    values = {
+        "guid": of.guid,
+        "parent_guid": step.parent_guid or "",
+        "batch": step.batch_name,
+        "pipeline": step.pipeline,
+        "stage": of.stage,
+    }
+    values |= {axis: str(number) for axis, number in place.items() if number is not None}
+    words = _renamed(step.command["words"], prefixes)
+    return CommandGrant(values=values, **step.command | {"words": words})
+
+
+async def _known_metadata(tx: AsyncConnection, guid: str) -> dict[str, Any]:
+    """The canonical metadata of an asset; nothing where none is known."""
+    try:
+        return (await read_document(tx, guid)).canonical()
+    except NoDocument:
+        return {}
+
+
 async def _files(
     tx: AsyncConnection, guid: str, metadata: Metadata, file_proxy: str
 ) -> tuple[LinkedFile, ...]:
@@ -105,11 +139,12 @@ async def _files(
 
 
 async def _step(tx: AsyncConnection, attempt: Attempt) -> Row[Any]:
-    """The attempt's stage, with the stages of its pipeline as they are `written` now, and the
-    parent of its asset."""
+    """The attempt's stage, with the stages of its pipeline as they are `written` now, and what
+    is known of its asset's kin and place."""
     written = pipeline.c.definition["stages"].label("written")
+    about = (asset.c[name] for name in ("parent_guid", "batch_name", "x", "y", "z"))
     statement = (
-        select(stage, written, asset.c.parent_guid)
+        select(stage, written, pipeline.c.name.label("pipeline"), *about)
         .join(pipeline, pipeline.c.id == stage.c.pipeline_id)
         .join(asset, asset.c.guid == attempt.guid)
         .where(stage.c.id == attempt.stage_id)

@@ -33,6 +33,7 @@ from track.jobs.attempts import (
 from track.jobs.moves import NOW, Guard, move
 from track.jobs.resolve import downstream, resolve
 from track.jobs.verbs import apply_rules, end, mark_returned, try_again
+from track.records.documents import NoDocument
 from track.records.inbox import Received, applied, receive
 from track.records.wake import wake
 from track.schema.history import record
@@ -184,8 +185,10 @@ async def bring_result(
     """
     try:
         done = await _apply_whole(tx, of, result)
-    except (MetadataError, ValueError) as error:
+    except (MetadataError, NoDocument, ValueError) as error:
         why = f"its result cannot be taken: {error}"
+        if isinstance(error, NoDocument):  # a command may run on an asset that has none
+            why = f"its result changes metadata, and none is known of asset {error}"
         await end_without_result(tx, of, Ending("failed", why, final=True, usage=result.usage))
         return
     left = {"outputs": outputs} if outputs else None

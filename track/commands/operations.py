@@ -20,7 +20,7 @@ from track.jobs.attempts import DECLARED, close_attempt
 from track.jobs.locked import locked_jobs
 from track.jobs.moves import Guard, lock
 from track.jobs.outputs import forsake_outputs, outputs_awaited
-from track.jobs.sites import is_driven, runs_scripts
+from track.jobs.sites import is_bound, is_driven, runs_scripts
 from track.records.documents import mark_unpushed
 from track.records.wake import notify_driver
 from track.schema.arrays import any_of
@@ -291,7 +291,7 @@ async def _why_not(tx: AsyncConnection, row: Row[Any], target: str) -> str | Non
         return f"{row.site} has taken it and alone can say whether it has begun: cancel it instead"
     if row.kind == "script" and not await runs_scripts(tx, target):
         return f"{target} runs no scripts: give it a folder `scripts`"
-    if row.kind == "script" or (row.kind, row.run) == ("module", "upload"):
+    if await is_bound(tx, row.stage_id):
         elsewhere = exists().where(
             file.c.asset_guid == row.asset_guid, file.c.site.is_not(None), file.c.site != target
         )

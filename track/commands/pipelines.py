@@ -141,6 +141,7 @@ def _stage_row(new: Stage, of: Pipeline) -> dict[str, Any]:
     return {
         "kind": new.run.kind,
         "run": new.run.name,
+        "command": _command(new),
         "position": of.positions[new.key],
         "params": new.params,
         "resources": new.resources.model_dump(mode="json", by_alias=True, exclude_none=True),
@@ -151,6 +152,14 @@ def _stage_row(new: Stage, of: Pipeline) -> dict[str, Any]:
         "retries": new.retries,
         "wave": 0 if wave == "auto" else wave,
     }
+
+
+def _command(of: Stage) -> dict[str, Any] | None:
+    """What a stage that runs a command starts; kept with it, so that what is under way goes on
+    when its pipeline has it no more."""
+    if of.run.kind != "command":
+        return None
+    return {"words": of.command, "expect_exit": of.expect_exit, "inputs": of.inputs}
 
 
 async def _write_stages(tx: AsyncConnection, new: Pipeline, pipeline_id: int) -> None:

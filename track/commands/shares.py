@@ -12,19 +12,20 @@ from datetime import timedelta
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.jobs.sites import USES_ARCHIVE
 from track.jobs.verbs import resubmit
 from track.schema.tables import asset, file
 
 MAX_LEFTOVERS = 200
 """Leftover shares that one look names."""
 
-AT_HAND = text("""
+AT_HAND = text(f"""
     SELECT j.id, a.guid, a.size_mb + coalesce(p.size_mb, 0) AS mb
     FROM track.job j
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.asset a ON a.guid = j.asset_guid
     LEFT JOIN track.asset p ON p.guid = a.parent_guid
-    WHERE j.id = ANY(:jobs) AND j.state = 'claimed' AND NOT (s.kind = 'module' AND s.run = 'clean')
+    WHERE j.id = ANY(:jobs) AND j.state = 'claimed' AND {USES_ARCHIVE}
       -- What has been at a site before may have failed since the share was gone all the same.
       AND (a.share_opened_at IS NULL
            OR EXISTS (SELECT 1 FROM track.attempt t WHERE t.job_id = j.id))
@@ -103,7 +104,7 @@ async def opening_for(tx: AsyncConnection, job_ids: Collection[int]) -> list[int
     """Note of stages about to start at sites that their assets' shares are opened; those of which
     they are to be.
 
-    Only an asset that the archive knows has one, and a stage that cleans up needs none.
+    Only an asset that the archive knows has one, and some stages need none.
     """
     rows = (await tx.execute(AT_HAND, {"jobs": sorted(job_ids)})).all()
     for row in rows:

@@ -50,7 +50,7 @@ MOVABLE = text(f"""
           -- Meant to be sent, and no id is known. Whatever may be there asks for its start,
           -- and is not given it. A script does not ask, and where nodes cannot ask us the
           -- shared disk grants.
-          b.state = 'intended' AND s.kind = 'module'
+          b.state = 'intended' AND s.kind <> 'script'
           AND (here.kind = ANY({array_of(KINDS_HERE)})
                OR here.definition ->> 'callback' IS NOT NULL)))
       AND (CAST(:run AS text) IS NULL OR s.kind = 'module' AND s.run = :run)

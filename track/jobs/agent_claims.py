@@ -20,10 +20,11 @@ from schemas.sites import kinds_that
 from track.jobs.agents import Agent, capacity_of_site
 from track.jobs.batching import QUEUED, Queued, Shape, insert_batch, shapes
 from track.jobs.moves import move_all
+from track.jobs.sites import USES_ARCHIVE
 from track.records.outbox import put_all
 from track.schema.arrays import array_of
 from track.schema.states import State
-from track.schema.tables import batch, stage
+from track.schema.tables import batch
 
 LAUNCHER, UNITS = "launcher", "units"
 """The keys among a batch's resources that say how it is started, and what it takes for that."""
@@ -58,6 +59,11 @@ WORK_WAITS = text(f"""
             SELECT 1 FROM track.attempt t
             WHERE t.site = s.name AND t.closed_at IS NULL AND t.batch_id IS NULL
               AND t.cancel_requested_at IS NULL))
+""")
+
+STAGES = text(f"""
+    SELECT s.id, s.kind, s.resources, {USES_ARCHIVE} AS uses_archive
+    FROM track.stage s WHERE s.archived_at IS NULL AND s.kind <> 'builtin'
 """)
 
 # Everybody else locks a job before its attempt: one that somebody is at is left to them.
@@ -135,17 +141,19 @@ async def take(
     lease_s: float,
     max_array: int,
     shape: Shape,
+    archive: bool = True,
 ) -> list[int]:
     """Give an agent whose row is locked as much as fits; the new batches, most urgent first.
 
-    `free` is what it says it has room for; what it was given counts here as well.
+    `free` is what it says it has room for; what it was given counts here as well. `archive`:
+    whether what needs the archive can begin.
     """
     room = by.capacity.less(await used_units(tx, by.id)).least(free)
     if not any(room.of(each) for each in LAUNCHERS):
         return []
     each = await _members_of_a_runner(tx, by.site)
     limit = min(MAX_MEMBERS, room.process * each + room.scheduler)
-    unable = await _stages_beyond(tx, by)
+    unable = await _stages_beyond(tx, by, archive)
     given = {"site": by.site, "limit": limit, "paused": unable}
     rows = (await tx.execute(QUEUED, given)).all()
     held = {"jobs": [row.job for row in rows]}
@@ -191,11 +199,14 @@ async def _members_of_a_runner(tx: AsyncConnection, site: str) -> int:
     return max(1, math.ceil(found / units))
 
 
-async def _stages_beyond(tx: AsyncConnection, by: Agent) -> list[int]:
-    """The stages whose jobs an agent could never take, for want of a label or of capacity."""
-    live = select(stage.c.id, stage.c.kind, stage.c.resources)
-    live = live.where(stage.c.archived_at.is_(None), stage.c.kind != "builtin")
-    return [row.id for row in await tx.execute(live) if not _may_take(by, row.kind, row.resources)]
+async def _stages_beyond(tx: AsyncConnection, by: Agent, archive: bool) -> list[int]:
+    """The stages whose jobs an agent cannot take, for want of a label, of capacity, or of the
+    archive."""
+    return [
+        row.id
+        for row in await tx.execute(STAGES)
+        if not _may_take(by, row.kind, row.resources) or (row.uses_archive and not archive)
+    ]
 
 
 def _may_take(by: Agent, kind: str, resources: Mapping[str, Any]) -> bool:

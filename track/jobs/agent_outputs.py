@@ -10,7 +10,7 @@ from track.jobs.moves import lock
 from track.jobs.outputs import OUTSTANDING, note_retrieved
 
 WANTED = text(f"""
-    SELECT t.result -> 'outputs' AS outputs, j.asset_guid AS guid, s.key AS stage
+    SELECT t.result -> 'outputs' AS outputs, j.asset_guid AS guid, s.key AS stage, s.kind
     FROM track.attempt t
     JOIN track.job j ON j.id = t.job_id AND j.attempt_id = t.id AND j.state = 'returned'
     JOIN track.stage s ON s.id = j.stage_id
@@ -31,12 +31,16 @@ ARRIVED = text("""
 
 @dataclass(frozen=True)
 class WantedOutput:
-    """A content that is waited for, and all the places where it belongs."""
+    """A content that is waited for, and all the places where it belongs.
+
+    `in_stage_folder` as of `track.jobs.outputs.Outputs`.
+    """
 
     guid: str
     stage: str
     paths: tuple[str, ...]
     size_bytes: int
+    in_stage_folder: bool = False
 
 
 async def wanted_output(
@@ -49,7 +53,8 @@ async def wanted_output(
     if row is None or not files:
         return None
     paths = tuple(each["path"] for each in files)
-    return WantedOutput(row.guid, row.stage, paths, files[0]["size_bytes"])
+    own = row.kind == "command"
+    return WantedOutput(row.guid, row.stage, paths, files[0]["size_bytes"], own)
 
 
 async def note_arrived(tx: AsyncConnection, attempt_id: int, paths: Sequence[str]) -> int:

@@ -5,11 +5,13 @@ A result lists them; the site's driver brings them; the attempt's result then sa
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.files import Output
+from schemas.guid import check_guid
 from track.jobs.attempts import note_reason
 from track.jobs.moves import lock
 from track.records.wake import wake
@@ -28,7 +30,8 @@ STANDING = text(f"""
     FROM track.job j WHERE j.id = ANY(:jobs)
 """)
 WANTED = text(f"""
-    SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs
+    SELECT t.id AS attempt, j.asset_guid AS guid, s.key AS stage, t.result -> 'outputs' AS outputs,
+           s.kind
     FROM track.job j
     JOIN track.attempt t ON t.id = j.attempt_id AND t.site = :site AND {OUTSTANDING}
     JOIN track.stage s ON s.id = j.stage_id
@@ -61,12 +64,29 @@ MISSING = text("""
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one attempt left at its site."""
+    """What one attempt left at its site, named from its asset's folder there.
+
+    `in_stage_folder`: each name begins with the stage's own folder, where a command runs.
+    """
 
     attempt: int
     guid: str
     stage: str
     files: tuple[Output, ...]
+    in_stage_folder: bool = False
+
+    def home(self, folder: Path) -> Path:
+        """Below which folder of `folder` they are to be: `<guid>/<stage>/…` they are in the end.
+
+        Raises GuidError for names that would lead elsewhere.
+        """
+        return home_of(folder, self.guid, self.stage, in_stage_folder=self.in_stage_folder)
+
+
+def home_of(folder: Path, guid: str, stage: str, *, in_stage_folder: bool) -> Path:
+    """Below which folder of `folder` a stage's outputs are to be, as `Outputs.home` has it."""
+    asset = folder / check_guid(guid)
+    return asset if in_stage_folder else asset / check_guid(stage)
 
 
 async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
@@ -75,7 +95,8 @@ async def wanted_outputs(tx: AsyncConnection, site: str) -> list[Outputs]:
     for row in await tx.execute(WANTED, {"site": site}):
         # Checked when the result came: a rule made since must not keep others from being brought.
         files = tuple(Output.model_construct(**each) for each in row.outputs)
-        found.append(Outputs(row.attempt, row.guid, row.stage, files))
+        own = row.kind == "command"
+        found.append(Outputs(row.attempt, row.guid, row.stage, files, own))
     return found
 
 

@@ -56,9 +56,18 @@ RUNS_SCRIPTS = f"""(
        AND t.definition ? 'scripts')"""
 """Whether site `t` has scripts of its own."""
 
-BOUND = "(s.kind = 'script' OR s.kind = 'module' AND s.run = 'upload')"
-"""Whether stage `s` runs where its asset's files were made: an upload, and every script, for
-a script ensures no inputs."""
+WITHOUT_INPUTS = """(s.kind = 'script'
+    OR s.kind = 'command' AND NOT CAST(s.command ->> 'inputs' AS boolean))"""
+"""Whether nobody brings stage `s` its asset's files: it finds them at its site, or needs none."""
+
+BOUND = f"({WITHOUT_INPUTS} OR s.kind = 'module' AND s.run = 'upload')"
+"""Whether stage `s` runs where its asset's files were made: an upload, and all that is brought
+no inputs."""
+
+USES_ARCHIVE = f"""(s.kind = 'script' OR s.kind <> 'builtin' AND NOT {WITHOUT_INPUTS}
+    AND NOT (s.kind = 'module' AND s.run = 'clean'))"""
+"""Whether stage `s`, at a site, reads or writes files in the archive: it needs its asset's share
+open, and a token."""
 
 PATIENCE = f"""make_interval(secs => coalesce(
     CAST(t.definition ->> 'silent_after_s' AS double precision), {SILENT_AFTER_S}))"""
@@ -122,8 +131,8 @@ async def choose_sites(tx: AsyncConnection, job_ids: Sequence[int]) -> dict[int,
     """The site for the next attempt of each of these jobs: one its stage allows, that is open,
     driven and well; nothing for those of which there is none.
 
-    Uploads and scripts are bound to the site that made the file. Of those that would try again
-    what a site could not run, one goes there.
+    Uploads, and what is brought no inputs, are bound to the site that made the file. Of those
+    that would try again what a site could not run, one goes there.
     """
     chosen: dict[int, str] = {}
     left, probed = list(job_ids), set[str]()
@@ -154,6 +163,22 @@ async def runs_scripts(tx: AsyncConnection, name: str) -> bool:
     """Whether a site has scripts of its own."""
     asked = text(f"SELECT {RUNS_SCRIPTS} FROM track.site t WHERE t.name = :site")
     return bool((await tx.execute(asked, {"site": name})).scalar_one_or_none())
+
+
+async def is_bound(tx: AsyncConnection, stage_id: int) -> bool:
+    """Whether a stage runs only where its asset's files were made."""
+    asked = text(f"SELECT {BOUND} FROM track.stage s WHERE s.id = :stage")
+    return bool((await tx.execute(asked, {"stage": stage_id})).scalar_one())
+
+
+async def uses_archive(tx: AsyncConnection, attempt_id: int) -> bool:
+    """Whether an attempt reads or writes files in the archive; False for one that is unknown."""
+    asked = text(f"""
+        SELECT {USES_ARCHIVE} FROM track.attempt t
+        JOIN track.job j ON j.id = t.job_id JOIN track.stage s ON s.id = j.stage_id
+        WHERE t.id = :attempt
+    """)
+    return bool((await tx.execute(asked, {"attempt": attempt_id})).scalar_one_or_none())
 
 
 async def is_driven(tx: AsyncConnection, name: str) -> bool:

@@ -138,10 +138,24 @@ def is_unpushed() -> ColumnElement[bool]:
     )
 
 
+def is_for_archive() -> ColumnElement[bool]:
+    """Of a document: a stage of its asset creates that in the archive, sooner or later."""
+    creates = (
+        select(job.c.id)
+        .join(stage, stage.c.id == job.c.stage_id)
+        .where(job.c.asset_guid == document.c.asset_guid)
+        .where(stage.c.kind == "builtin", stage.c.run == "create")
+        .limit(1)
+    )
+    return creates.scalar_subquery().is_not(None)  # as in `is_unpushed`
+
+
 async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
     """What the archive lacks of an asset's metadata; None when there is nothing to push."""
     statement = select(document).where(
-        document.c.asset_guid == guid, document.c.revision > document.c.ars_revision
+        document.c.asset_guid == guid,
+        document.c.revision > document.c.ars_revision,
+        is_for_archive(),
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:

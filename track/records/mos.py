@@ -120,6 +120,9 @@ MAY_LACK = text("""
     )
     SELECT DISTINCT kin.id FROM kin JOIN metadata.document d ON d.asset_guid = kin.guid
     WHERE d.revision > d.ars_revision
+      AND (SELECT j.id FROM track.job j JOIN track.stage s ON s.id = j.stage_id
+            WHERE j.asset_guid = kin.guid AND s.kind = 'builtin' AND s.run = 'create'
+            LIMIT 1) IS NOT NULL  -- no archive is ever told of the others
 """)
 
 

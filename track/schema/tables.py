@@ -75,8 +75,9 @@ stage = _table(
     _id(),
     Column("pipeline_id", ForeignKey("track.pipeline.id"), nullable=False),
     Column("key", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # builtin | module | script
-    Column("run", Text, nullable=False),  # ingest, barcode, or the script's command line
+    Column("kind", Text, nullable=False),  # builtin | module | command | script
+    Column("run", Text, nullable=False),  # ingest, barcode, command, or the script's whole line
+    Column("command", JSONB(none_as_null=True)),  # words, expect_exit, inputs
     Column("position", Integer, nullable=False),  # topological: later stages are claimed first
     Column("params", JSONB, nullable=False, server_default=text("'{}'")),
     Column("resources", JSONB, nullable=False, server_default=text("'{}'")),
@@ -92,7 +93,7 @@ stage = _table(
     # today; null: every one. See track/commands/back_fill.py.
     Column("filled_to", Text),
     Column("judged_to", Text),
-    CheckConstraint("kind IN ('builtin', 'module', 'script')", name="stage_kind"),
+    CheckConstraint("kind IN ('builtin', 'module', 'command', 'script')", name="stage_kind"),
     _index("stage_key", "pipeline_id", "key", where="archived_at IS NULL", unique=True),
 )
 

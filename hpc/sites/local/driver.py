@@ -23,7 +23,7 @@ from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder, write_batch
-from hpc.sites.local.process import call_at_end, is_alive, send_signal, spawn
+from hpc.sites.local.process import call_at_end, end_leftovers, is_alive, send_signal, spawn
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
@@ -218,6 +218,7 @@ class LocalDriver:
             well = await scripts.close_batch(self.engine, batch, folder, self._actor(), stopped)
             await asyncio.to_thread(clear_folder, folder, well=well)
             return
+        await asyncio.to_thread(end_leftovers, folder)
         await collect_results(self.engine, folder / "results")
 
         async def work(tx: AsyncConnection) -> tuple[Sequence[Member], list[int], bool]:

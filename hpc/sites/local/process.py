@@ -70,10 +70,22 @@ def is_alive(folder: Path) -> bool:
 def send_signal(
     folder: Path, process: subprocess.Popen[bytes] | None, number: signal.Signals
 ) -> None:
-    """Send a signal to a batch's process and all that it started; None: an earlier driver's."""
-    for pid in _holders(folder) if process is None else {process.pid}:
+    """Send a signal to a batch's process; None: an earlier driver's.
+
+    SIGKILL goes to all that it started as well, which nobody could end after it.
+    """
+    groups = set() if process is None else {process.pid}
+    if process is None or number == signal.SIGKILL:
+        groups |= _holders(folder)
+    for group in groups:
         with suppress(ProcessLookupError):
-            os.killpg(pid, number)
+            os.killpg(group, number)
+
+
+def end_leftovers(folder: Path) -> None:
+    """End by force what a batch's process left running that was itself ended by force."""
+    if is_alive(folder):
+        send_signal(folder, None, signal.SIGKILL)
 
 
 def _holders(folder: Path) -> set[int]:

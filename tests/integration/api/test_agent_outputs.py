@@ -86,6 +86,21 @@ async def test_a_batch_is_kept_until_all_its_outputs_are_here(far: Cluster, tmp_
     assert "nobody waits" in (await send(far, agent, attempt, B, status=409))["error"]
 
 
+async def test_outputs_of_a_command_come_to_the_place_of_its_stage_once(
+    far: Cluster, tmp_path: Path
+) -> None:
+    command = {"key": "light", "run": "command", "command": ["prog", "{guid}"]}
+    await edit(far.engine, MODULES | {"stages": [command]})
+    agent = await AgentByHand.join(far)
+    batch = await finished(far, agent, listed("light/a.txt", A))
+    grant = batch["members"][0]["grant"]
+    assert (grant["module"], grant["command"]["words"]) == ("command", ["prog", "{guid}"])
+    assert await send(far, agent, batch["members"][0]["attempt"], A) == {"left": 0}
+    outputs = tmp_path / "outputs"
+    found = [str(each.relative_to(outputs)) for each in outputs.rglob("*") if each.is_file()]
+    assert "g/light/a.txt" in found
+
+
 async def test_what_is_not_the_announced_file_is_put_nowhere(far: Cluster, tmp_path: Path) -> None:
     agent, other = [await AgentByHand.join(far) for _ in range(2)]
     batch = await finished(far, agent, listed("a.txt", A))

@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.archive import NoToken
 from schemas.agents import MAX_WAIT_S
 from tests.support.agents import (
     MODULES,
@@ -318,6 +320,16 @@ async def test_what_an_end_without_a_result_means_is_for_the_server_to_say(
     assert (await agent.tell(member, "ended", native_id="n", **end))["applied"] == "repeated"
 
 
+async def test_what_a_scheduler_said_is_shown_on_the_job(far: Cluster) -> None:
+    agent = await AgentByHand.join(far)
+    await queue(far, "light", 1)
+    ((member,),) = [each["members"] for each in await agent.claim()]
+    end = {"state": "failed", "started": False, "why": "qsub: Unknown queue"}
+    assert (await agent.tell(member, "ended", native_id="n", **end))["applied"] == "applied"
+    job = await far.job("tlight00000", "light")
+    assert "it failed before it started: qsub: Unknown queue;" in str(job["reason"])
+
+
 async def test_an_agent_that_is_gone_loses_all_that_it_has_at_once_and_no_try_is_used(
     far: Cluster,
 ) -> None:
@@ -447,3 +459,27 @@ async def test_the_runner_is_fetched_by_its_digest(far: Cluster) -> None:
     for wrong, status in (("0" * 64, 404), ("../../etc/passwd", 404)):
         answer = await far.http.get(f"/sites/far/runner/{wrong}", headers=agent.headers)
         assert answer.status_code == status
+
+
+async def test_what_needs_none_of_the_archive_is_given_while_it_is_away(
+    far: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = {"key": "any", "run": "command true {guid}"}
+    await edit(far.engine, MODULES | {"stages": [*MODULES["stages"], command]})
+    (light,) = await queue(far, "light", 1)
+    agent = await AgentByHand.join(far)
+    context = far.app.state.context
+
+    async def away() -> tuple[str, float]:
+        raise NoToken("it is away")
+
+    (given,) = await agent.claim(1, request_id="before-that")
+    monkeypatch.setattr(far.app.state, "context", replace(context, ars_token=away))
+    assert attempts(given) == [light]
+    asked = {"request_id": "before-that", "free": {"process": 1}}
+    assert "it is away" in (await agent.post("claim", 503, **asked))["error"]
+    await queue(far, "light", 1, first="u")
+    (free,) = await queue(far, "any", 1)
+    (batch,) = await agent.claim()
+    assert attempts(batch) == [free]
+    assert batch["members"][0]["grant"]["ars"] is None

@@ -27,7 +27,7 @@ from tasks.dispatch.runs import Runs
 from tasks.dispatch.waves import Wave
 from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
-from tests.support.world import World, new
+from tests.support.world import World, edit, new
 from track.commands.switches import switch_site
 from track.jobs.claims import Claim
 from track.jobs.leases import Lease
@@ -36,7 +36,8 @@ from track.reports.progress import session_progress
 from track.schema.database import transact
 from track.schema.states import State as JobState
 
-PIPELINE = {
+CREATE = {"key": "create", "run": "refinery.create"}
+PIPELINE: dict[str, Any] = {
     "pipeline": "P",
     "stages": [
         {"key": "load", "run": "module load", "retries": 1},
@@ -317,6 +318,12 @@ async def test_a_job_that_came_back_is_not_done_again_when_its_subflow_breaks(
             raise RuntimeError("the disk is full")
 
     monkeypatch.setattr("flows.module.push_changed", fragile)
+    # There is something to push, for the archive is to know them; it has no share of theirs.
+    await edit(world.engine, PIPELINE | {"stages": [CREATE, *PIPELINE["stages"]]})
+    await world.sql(
+        "UPDATE track.job SET state = 'excluded' WHERE state = 'ready' AND stage_id = "
+        "(SELECT id FROM track.stage WHERE key = 'create')"
+    )
     await world.sql(
         "INSERT INTO metadata.document (asset_guid, body, arrived, arrived_version)"
         " SELECT guid, '{}', '{}', '3' FROM track.asset"

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 
 PRESENT = "closed_at IS NULL AND agent_id IS NOT NULL"
 OPEN = "ended_at IS NULL AND agent_id IS NOT NULL"
