@@ -46,6 +46,7 @@ from track.commands.agents import note_at_work
 from track.jobs import agents
 from track.jobs.agent_leases import batches_to_keep, note_submitted, renew
 from track.jobs.agent_outputs import note_arrived, wanted_output
+from track.jobs.agent_uploads import order_now
 from track.jobs.agents import Agent, AgentGone, JoinRefused, lock_agent, note_seen
 from track.jobs.sites import read_site, uses_archive
 from track.schema.database import never_fits
@@ -170,10 +171,11 @@ async def heartbeat(site: SiteName, body: Heartbeat, by: KnownAgent, here: Here)
         now = await lock_agent(tx, by.agent.id)
         inventory = len(held) + len(body.batches)
         await note_seen(tx, now.id, body, load=body.load, held=inventory)
-        if now.order == "run":
+        order = await order_now(tx, now)
+        if order == "run":
             await note_at_work(tx, site)
         return HeartbeatReply(
-            order=now.order,
+            order=order,
             again_s=min(HEARTBEAT_S, lease_s / 4),
             lease_s=lease_s,
             rotate=now.rotate,

@@ -30,7 +30,9 @@ def demo(
     session: Annotated[
         Path | None, typer.Option(help="a folder of your own to send instead of the sample")
     ] = None,
-    site: Annotated[str, typer.Option(help="run modules at this site only")] = "",
+    site: Annotated[
+        str, typer.Option(help="run modules at this site only: one of yours, slurm, agents or pull")
+    ] = "",
 ) -> None:
     """Send a small sample session down the whole road and show how it fares."""
     from demo.run import run

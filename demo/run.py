@@ -7,18 +7,20 @@ was made to contain, and the addresses to look further are printed.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.judgement import Row, judged, specimens
-from demo.lab import slurm
+from demo.lab import agents, pull, slurm
+from demo.lab.known_site import database_time, is_own
 from demo.progress import SessionProgress
 from demo.specimens.photographs import write_photograph_session
 from demo.specimens.sessions import Expectation, write_sample_session
@@ -57,10 +59,7 @@ class Demo:
         """Drop the session, follow it to its end, and print how each specimen ended."""
         engine = make_engine(addresses.database)
         try:
-            if slurm.is_wanted(self.settings, self.site):
-                await self._show_on_slurm(addresses, engine)
-            else:
-                await self._show(engine)
+            await self._show_where_wanted(addresses, engine)
         finally:
             await engine.dispose()
         self.finished = True
@@ -69,6 +68,16 @@ class Demo:
         self.say(f"Prefect: {addresses.prefect}/runs")
         if self.settings.stand_in_ars:
             self.say(f"archived bytes: {self.settings.state / 'erda'}")
+
+    async def _show_where_wanted(self, addresses: Addresses, engine: AsyncEngine) -> None:
+        if slurm.is_wanted(self.settings, self.site):
+            await self._show_on_slurm(addresses, engine)
+        elif is_own(self.settings, self.site, agents.SITE):
+            await self._show_on_agents(addresses, engine)
+        elif is_own(self.settings, self.site, pull.SITE):
+            await self._show_on_pull(addresses, engine)
+        else:
+            await self._show(engine)
 
     async def _show(self, engine: AsyncEngine) -> None:
         async with only_site(engine, self.site):
@@ -82,9 +91,28 @@ class Demo:
         self.say("starting a Slurm: munged, slurmctld, two slurmd, an sshd before them")
         async with slurm.own_slurm(self.settings, addresses, engine) as lab:
             self.say(f"it is made ready; its login node is at port {lab.sshd.port}")
-            since = await slurm.database_time(engine)
+            since = await database_time(engine)
             await self._show(engine)
             self.faults += await slurm.held_against(engine, lab, since)
+            self.say(f"by Slurm's own records: {slurm.counted(lab.records())}")
+
+    async def _show_on_agents(self, addresses: Addresses, engine: AsyncEngine) -> None:
+        """The same by agents that join and leave meanwhile; our records say what each did."""
+        async with agents.own_agents(self.settings, addresses, engine, self.say) as play:
+            since = await database_time(engine)
+            await _both(self._show(engine), play.come_and_go())
+            await play.leave_all()
+            self.faults += await play.held_against(since)
+
+    async def _show_on_pull(self, addresses: Addresses, engine: AsyncEngine) -> None:
+        """The same by an agent that submits to a scheduler, whose records are held against us."""
+        self.say("starting a Slurm, to which an agent submits by qsub as to a TORQUE")
+        async with pull.own_pull(self.settings, addresses, engine, self.say) as (play, lab):
+            since = await database_time(engine)
+            await self._show(engine)
+            await play.leave_all()
+            self.faults += await play.held_against(since)
+            self.faults += await slurm.held_against(engine, lab, since, pull.SITE)
             self.say(f"by Slurm's own records: {slurm.counted(lab.records())}")
 
     def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
@@ -122,6 +150,19 @@ def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site:
         environment = {"REFINERY_SETTLE_SECONDS": "2"} | dict(os.environ)
         lifecycle.up(Settings.load(settings.project_dir, environment), say, work)
     return 0 if demo.finished and not demo.faults else 1
+
+
+async def _both(*works: Coroutine[Any, Any, None]) -> None:
+    """Do both at a time; what the first one raises that fails ends the other."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def follow(engine: AsyncEngine, path: Path) -> Sequence[Row]:

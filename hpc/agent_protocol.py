@@ -35,6 +35,7 @@ from schemas.sites import Site
 from track.commands.agents import note_at_work
 from track.commands.grants import make_grant
 from track.jobs.agent_claims import LAUNCHER, UNITS, claimed_before, take
+from track.jobs.agent_uploads import order_now
 from track.jobs.agents import Agent, lock_agent, note_seen
 from track.jobs.attempts import find_attempt
 from track.jobs.batches import Batch, Member, read_batches
@@ -63,7 +64,8 @@ async def claim(
     await note_seen(tx, by.id)
     site = await read_site(tx, by.site)
     ids = await claimed_before(tx, by.id, body.request_id)
-    if by.order == "run":
+    order = await order_now(tx, by)
+    if order == "run":
         await note_at_work(tx, by.site)
         if not ids and any(body.free.of(each) for each in LAUNCHERS):
             ids = await take(
@@ -76,7 +78,7 @@ async def claim(
                 shape=partial(asked_for, site.resources),
                 archive=archive,
             )
-    return ClaimReply(by.order, site, tuple(await read_batches(tx, ids)) if ids else ())
+    return ClaimReply(order, site, tuple(await read_batches(tx, ids)) if ids else ())
 
 
 def needs_grants(batch: Batch, site: Site) -> bool:

@@ -9,26 +9,23 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.flow_runs import arun_deployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.slurm_site import SlurmSite
+from demo.lab.known_site import NoSiteHere, is_own, known_site, prefect_at
 from demo.lab.slurm_lab import MISSING, Record, SlurmLab, installed, running_lab
 from refinery import state
 from refinery.addresses import Addresses
-from refinery.definitions import read_sites
 from refinery.processes import MARK
 from refinery.settings import Settings
 from schemas.sites import Site
-from track.jobs.sites import load_sites
-from track.schema.database import transact
 
 SITE = "slurm"
 """The name that asks for a Slurm of our own, unless the sites file has a site called so."""
@@ -41,19 +38,15 @@ ATTEMPTS = text("""
     FROM track.attempt t JOIN track.batch b ON b.id = t.batch_id
     WHERE t.site = :site AND t.started_at >= :since
 """)
-GONE = text("""
-    UPDATE track.retention SET done_at = now(), outcome = 'the demonstration took its Slurm down'
-    WHERE kind = 'site' AND location = :site AND done_at IS NULL
-""")
 
 
-class NoSlurm(RuntimeError):
+class NoSlurm(NoSiteHere):
     """A Slurm cannot be started or made ready here; the message says what to do."""
 
 
 def is_wanted(settings: Settings, site: str) -> bool:
     """Whether `--site` asks for a Slurm of our own."""
-    return site == SITE and SITE not in {each.name for each in read_sites(settings)}
+    return is_own(settings, site, SITE)
 
 
 @asynccontextmanager
@@ -67,23 +60,29 @@ async def own_slurm(
     if not installed():
         raise NoSlurm(MISSING)
     with running_lab(cpus=os.cpu_count() or 2, environment={MARK: state.mark(settings)}) as lab:
-        site = the_site(lab, addresses)
-        try:
-            with prefect_at(addresses):
-                # The service that drives sites finds the block and the site by itself.
-                await SlurmSite(**asdict(lab.sshd.hop)).save(SITE, overwrite=True)
-                await transact(engine, load_sites, [*read_sites(settings), site], actor="demo")
-                await prepare(site)
+        # The service that drives sites finds the block and the site by itself.
+        async with _block(lab, addresses), _ready_site(settings, addresses, engine, lab):
             yield lab
+
+
+@asynccontextmanager
+async def _block(lab: SlurmLab, addresses: Addresses) -> AsyncIterator[None]:
+    """The block of the site, there for a while."""
+    with prefect_at(addresses):
+        try:
+            await SlurmSite(**asdict(lab.sshd.hop)).save(SITE, overwrite=True)
+            yield
         finally:
-            with prefect_at(addresses):
-                await forget(settings, engine, site)
+            await SlurmSite.adelete(SITE)
 
 
-@contextmanager
-def prefect_at(addresses: Addresses) -> Iterator[None]:
-    """Prefect's client talks to this system's server, whatever this host's profile says."""
-    with temporary_settings(updates={PREFECT_API_URL: addresses.prefect_api}):
+@asynccontextmanager
+async def _ready_site(
+    settings: Settings, addresses: Addresses, engine: AsyncEngine, lab: SlurmLab
+) -> AsyncIterator[None]:
+    site = the_site(lab, addresses)
+    async with known_site(settings, addresses, engine, site):
+        await prepare(site)
         yield
 
 
@@ -114,35 +113,28 @@ async def prepare(site: Site) -> None:
         raise NoSlurm(f"operate/prepare-site did not make the site ready: {message}")
 
 
-async def forget(settings: Settings, engine: AsyncEngine, site: Site) -> None:
-    """Take the block and the site away, and note that its folders are gone."""
-    await SlurmSite.adelete(SITE)
-    await transact(engine, load_sites, read_sites(settings), actor="demo")
-    await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
-
-
-async def held_against(engine: AsyncEngine, lab: SlurmLab, since: datetime) -> list[str]:
+async def held_against(
+    engine: AsyncEngine, lab: SlurmLab, since: datetime, site: str = SITE
+) -> list[str]:
     """What Slurm's own records say against us, a line each: every attempt is exactly one job.
 
     `since` is the database's time before the first of them was started.
     """
     async with engine.connect() as tx:
-        rows = (await tx.execute(ATTEMPTS, {"site": SITE, "since": since})).all()
+        rows = (await tx.execute(ATTEMPTS, {"site": site, "since": since})).all()
     wanted = {row.task: row.attempt for row in rows}
     recorded: Counter[str] = Counter()
     with suppress(TimeoutError):
         async with asyncio.timeout(MAX_RECORD_SECONDS):
             while not wanted.keys() <= recorded.keys():  # a job is recorded after its last word
                 await asyncio.sleep(0.2)
-                recorded = Counter(each.task for each in lab.records())
+                recorded = Counter(_member(each) for each in lab.records())
     return list(_faults(wanted, recorded))
 
 
-async def database_time(engine: AsyncEngine) -> datetime:
-    """The database's own time, the only one that is compared."""
-    async with engine.connect() as tx:
-        now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()
-    return now
+def _member(record: Record) -> str:
+    """The member that a job ran: a batch of one may be no array."""
+    return f"{record.name} {record.line or 0}"
 
 
 def _faults(wanted: dict[str, int], recorded: Counter[str]) -> Iterator[str]:

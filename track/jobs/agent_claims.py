@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.events import JOB_STARTED, job_event
 from schemas.launchers import LAUNCHERS, Launcher, UnitCost, Units
 from schemas.sites import kinds_that
+from track.jobs.agent_uploads import UPLOADS
 from track.jobs.agents import Agent, capacity_of_site
 from track.jobs.batching import QUEUED, Queued, Shape, insert_batch, shapes
 from track.jobs.moves import move_all
@@ -62,7 +63,8 @@ WORK_WAITS = text(f"""
 """)
 
 STAGES = text(f"""
-    SELECT s.id, s.kind, s.resources, {USES_ARCHIVE} AS uses_archive
+    SELECT s.id, s.kind, s.resources, {USES_ARCHIVE} AS uses_archive,
+           {UPLOADS} AS uploads
     FROM track.stage s WHERE s.archived_at IS NULL AND s.kind <> 'builtin'
 """)
 
@@ -146,7 +148,7 @@ async def take(
     """Give an agent whose row is locked as much as fits; the new batches, most urgent first.
 
     `free` is what it says it has room for; what it was given counts here as well. `archive`:
-    whether what needs the archive can begin.
+    whether what needs the archive can begin. One that is to go gets uploads alone.
     """
     room = by.capacity.less(await used_units(tx, by.id)).least(free)
     if not any(room.of(each) for each in LAUNCHERS):
@@ -154,7 +156,7 @@ async def take(
     each = await _members_of_a_runner(tx, by.site)
     limit = min(MAX_MEMBERS, room.process * each + room.scheduler)
     unable = await _stages_beyond(tx, by, archive)
-    given = {"site": by.site, "limit": limit, "paused": unable}
+    given = {"site": by.site, "limit": limit, "paused": unable, "agent": by.id}
     rows = (await tx.execute(QUEUED, given)).all()
     held = {"jobs": [row.job for row in rows]}
     mine = set((await tx.execute(HOLD_JOBS, held)).scalars())
@@ -201,11 +203,13 @@ async def _members_of_a_runner(tx: AsyncConnection, site: str) -> int:
 
 async def _stages_beyond(tx: AsyncConnection, by: Agent, archive: bool) -> list[int]:
     """The stages whose jobs an agent cannot take, for want of a label, of capacity, or of the
-    archive."""
+    archive; of one that is to go all but uploads."""
     return [
         row.id
         for row in await tx.execute(STAGES)
-        if not _may_take(by, row.kind, row.resources) or (row.uses_archive and not archive)
+        if not _may_take(by, row.kind, row.resources)
+        or (row.uses_archive and not archive)
+        or (by.order != "run" and not row.uploads)
     ]
 
 

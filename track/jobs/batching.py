@@ -10,26 +10,28 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Row, bindparam, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from track.jobs.agent_uploads import LIES_ELSEWHERE, UPLOADS
 from track.jobs.batches import ALONE
 from track.schema.arrays import any_of
 from track.schema.tables import batch, stage
 
-QUEUED = text("""
+QUEUED = text(f"""
     SELECT t.id AS attempt, j.id AS job, j.stage_id, j.kind,
            CASE WHEN t.n > 1 THEN ARRAY(
                SELECT CASE WHEN p.exit_code = 138 AND p.outcome = 'failed' THEN 'timeout'
                            ELSE coalesce(p.outcome, '') END
                FROM track.attempt p WHERE p.job_id = t.job_id AND p.n < t.n ORDER BY p.n
-           ) ELSE '{}' END AS outcomes
+           ) ELSE '{{}}' END AS outcomes
     FROM track.attempt t
     CROSS JOIN LATERAL (
-        SELECT k.id, k.attempt_id, k.state, k.stage_id, s.kind
+        SELECT k.id, k.attempt_id, k.state, k.stage_id, k.asset_guid, s.kind, {UPLOADS} AS uploads
         FROM track.job k JOIN track.stage s ON s.id = k.stage_id WHERE k.id = t.job_id
         OFFSET 0  -- one job after another by its id, until there are enough
     ) j
     WHERE t.site = :site AND t.closed_at IS NULL AND t.batch_id IS NULL
       AND t.cancel_requested_at IS NULL
       AND j.attempt_id = t.id AND j.state = 'queued' AND j.stage_id <> ALL(:paused)
+      AND (CAST(:agent AS bigint) IS NULL OR NOT {LIES_ELSEWHERE})
     ORDER BY t.priority DESC, t.position DESC, t.id
     LIMIT :limit
     FOR NO KEY UPDATE OF t SKIP LOCKED
@@ -84,7 +86,7 @@ async def take_batches(
     over them. Of all batches together `running` may run at a time, which their `throttle` sees
     to. The ids of the new batches, most urgent first.
     """
-    given = {"site": site, "limit": members, "paused": list(limits.paused)}
+    given = {"site": site, "limit": members, "paused": list(limits.paused), "agent": None}
     rows = (await tx.execute(QUEUED, given)).all()
     if batches is not None:
         size = min(size, math.ceil(len(rows) / batches))
