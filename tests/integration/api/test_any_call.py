@@ -16,6 +16,7 @@ from schemathesis.checks import not_a_server_error
 
 from api.clusters import create_app
 from refinery.local.postgres import EmbeddedPostgres
+from tests.support.agents import AgentByHand, take_pull_sites
 from tests.support.any_call import ODD_BODIES, ODD_TYPES, calls, operations
 from tests.support.callbacks import KEYS, Cluster, cluster_config
 from tests.support.serving import free_port, served
@@ -34,9 +35,16 @@ class Served:
     url: str
     guids: list[str]
     attempts: list[int]
+    agent: dict[str, str]
 
-    def bearer(self, attempt_id: int) -> dict[str, str]:
-        return {"Authorization": f"Bearer {KEYS.issue(attempt_id, 1)}"}
+    def bearer(self, path: str) -> dict[str, str]:
+        """What is shown at a path: an attempt's token, or an agent's."""
+        if path.startswith("/sites/"):
+            return self.agent
+        attempt_id = next((each for each in self.attempts if f"/attempts/{each}/" in path), None)
+        return (
+            {} if attempt_id is None else {"Authorization": f"Bearer {KEYS.issue(attempt_id, 1)}"}
+        )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,7 @@ def running(
     loopback = {"legacy_callbacks": (ip_network("127.0.0.0/8"),)}
     config = cluster_config(postgres.url("any_call"), "http://127.0.0.1:9/api", folder, **loopback)
 
-    async def world() -> tuple[list[str], list[int]]:
+    async def world() -> tuple[list[str], list[int], dict[str, str]]:
         engine = make_engine(config.database_url)
         async with Cluster.open(engine, config) as cluster:
             guids = [f"leaf {stage} æ" for stage in STAGES]
@@ -58,12 +66,14 @@ def running(
             for guid, stage in zip(guids, STAGES, strict=True):
                 await cluster.asset(guid)
                 attempts.append(await cluster.queue(guid, stage))
+            await take_pull_sites(cluster)
+            agent = await AgentByHand.join(cluster)
         await engine.dispose()
-        return guids, attempts
+        return guids, attempts, agent.headers
 
-    guids, attempts = asyncio.run(world())
+    guids, attempts, agent = asyncio.run(world())
     with served(create_app(config), free_port()) as url:
-        yield Served(url, guids, attempts)
+        yield Served(url, guids, attempts, agent)
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
@@ -78,6 +88,9 @@ def test_no_call_that_the_document_suggests_is_a_server_error(running: Served, l
         "job_id": st.sampled_from(["-1", "n1"]),
         "timestamp": st.just("2026-11-21T10:00:00+01:00"),
         "attempt_id": st.sampled_from(running.attempts),
+        "attempt": st.sampled_from(running.attempts),
+        "site": st.just("far"),
+        "wait_s": st.just(0),  # what waits for work waits half a minute
     }
 
     @settings(
@@ -91,9 +104,7 @@ def test_no_call_that_the_document_suggests_is_a_server_error(running: Served, l
     @given(call=calls(OPERATIONS[label], words))
     def every(call: Any) -> None:
         call.headers.pop("Authorization", None)
-        attempt_id = call.path_parameters.get("attempt_id")
-        known = attempt_id in running.attempts
-        headers = running.bearer(attempt_id) if known else {}
+        headers = running.bearer(call.formatted_path)
         answer = call.call(base_url=running.url, headers=headers, timeout=60)
         call.validate_response(answer, checks=[not_a_server_error])
 
@@ -106,10 +117,15 @@ def test_no_body_is_a_server_error(running: Served, odd: str) -> None:
         for operation in OPERATIONS.values():
             if operation.method == "get":
                 continue
-            attempt_id = running.attempts[0]
-            path = operation.full_path.format(attempt_id=attempt_id, name="x")
+            path = operation.full_path.format(
+                attempt_id=running.attempts[0],
+                attempt=running.attempts[0],
+                name="x",
+                site="far",
+                sha256="0" * 64,
+            )
             for kind in ODD_TYPES:
-                headers = running.bearer(attempt_id) if "/attempts/" in path else {}
+                headers = running.bearer(path)
                 answer = http.request(
                     operation.method,
                     path,

@@ -146,7 +146,7 @@ async def test_the_doctor_looks_at_agents_and_their_queue(world: World) -> None:
     await silent(world, 10)
     state = await doctor(by="ib", site="far", return_state=True)
     assert f"agent {one.id} (node7)" in str(state.message)
-    assert "unavailable, heard of 600 s ago" in await shown("site-far")
+    assert re.search(r"unavailable, heard of 6\d\d s ago", await shown("site-far"))
 
 
 async def test_queues_and_agents_are_seen_at_a_terminal_and_by_prometheus(world: World) -> None:
