@@ -42,8 +42,13 @@ async def known_site(
         with prefect_at(addresses):
             yield
     finally:
-        await transact(engine, load_sites, read_sites(settings), actor=ACTOR)
-        await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
+        await forget_site(settings, engine, site)
+
+
+async def forget_site(settings: Settings, engine: AsyncEngine, site: Site) -> None:
+    """Leave only the sites of the sites file open, and note that this one's folders are gone."""
+    await transact(engine, load_sites, read_sites(settings), actor=ACTOR)
+    await transact(engine, lambda tx: tx.execute(GONE, {"site": site.name}))
 
 
 @contextmanager

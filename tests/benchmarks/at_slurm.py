@@ -13,7 +13,8 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 from sqlalchemy import text
 
 from blocks.slurm_site import SlurmSite
-from demo.lab.slurm import SITE, forget, prefect_at, the_site
+from demo.lab.known_site import forget_site, prefect_at
+from demo.lab.slurm import SITE, the_site
 from demo.lab.slurm_lab import MISSING, SlurmLab, installed, running_lab
 from hpc.transport.ssh import SshLink
 from refinery import state
@@ -70,7 +71,8 @@ async def driven(system: System, lab: SlurmLab) -> AsyncIterator[str]:
         yield SITE
     finally:
         with _prefect_of(system):
-            await forget(system.settings, engine, site)
+            await SlurmSite.adelete(SITE)
+            await forget_site(system.settings, engine, site)
 
 
 @contextmanager
