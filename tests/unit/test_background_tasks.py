@@ -29,6 +29,7 @@ ELSEWHERE = {
     ("refinery.announcer", "create_task", 3): "its group ends with the first, and raises that",
     ("refinery.local.lifecycle", "ensure_future", 1): "it is awaited",
     ("refinery.local.service", "ensure_future", 1): "it is awaited",
+    ("demo.run", "ensure_future", 1): "the first that ends is asked how",
     ("refinery.local.stack", "create_task", 1): "its group ends with the first, and raises that",
 }
 """Who else begins some, how many, and who hears of what they raise."""
