@@ -1,5 +1,6 @@
 """What the ways to start work have in common."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -9,7 +10,7 @@ from hpc.agent.held import HeldBatch
 from hpc.agent.journal import Journal
 
 
-class Launcher:
+class Launcher(ABC):
     """Starts batches of its kind, and looks at those it started.
 
     All it knows is in the journal and on the disk; what it remembers besides may be lost.
@@ -20,17 +21,17 @@ class Launcher:
     def __init__(self, config: AgentConfig, folders: SiteFolders, journal: Journal) -> None:
         self.config, self.folders, self.journal = config, folders, journal
 
+    @abstractmethod
     def launch(self, batch: HeldBatch) -> None:
         """Start a claimed batch. Raises OSError, JournalError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, batches: List[HeldBatch]) -> None:
         """Note what ended, and stop what has to be. Raises OSError, JournalError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(self, batch: HeldBatch) -> str:
         """What `launch` would do, in words."""
-        raise NotImplementedError
 
     def runner(self, batch: HeldBatch) -> Path:
         """The runner that a batch is to be run with."""

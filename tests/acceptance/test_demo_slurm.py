@@ -8,17 +8,16 @@ from demo.lab.slurm import SITE
 from demo.lab.slurm_lab import MISSING, installed
 from refinery import state
 from refinery.processes import marked
+from tests.support.needed import need
 from tests.support.shown_demo import ShownDemo, show_demo
 from tests.support.stack import Stack
 
-pytestmark = [
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not installed(), reason=MISSING),
-]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def shown(stack: Stack) -> ShownDemo:
+    need(installed(), MISSING)
     return show_demo(stack, SITE)
 
 

@@ -1,7 +1,6 @@
 """The one lab of a pytest process, a real Slurm with an sshd before it, and a site on it."""
 
 import logging
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.slurm_lab import MISSING, SlurmLab, installed, running_lab
+from tests.support.needed import need
 from tests.support.slurm_site import SlurmSite, slurm_site
 
 LAB = pytest.StashKey[SlurmLab]()
@@ -18,10 +18,7 @@ LAB = pytest.StashKey[SlurmLab]()
 @pytest.fixture(scope="session")
 def slurm_lab(request: pytest.FixtureRequest) -> SlurmLab:
     """The one lab of this pytest process, whichever folders' tests ask for it."""
-    if not installed():
-        if os.environ.get("CI"):  # a suite that quietly leaves the cluster out proves nothing of it
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    need(installed(), MISSING)
     config = request.config
     if LAB not in config.stash:
         stack = ExitStack()

@@ -1,6 +1,5 @@
 """The packed agent before a real Slurm, by way of the programs that TORQUE's users know."""
 
-import os
 import shutil
 import uuid
 
@@ -9,6 +8,7 @@ import pytest
 from demo.lab.slurm_lab import SlurmLab
 from tests.support.agent_server import AgentServer
 from tests.support.agent_site import until
+from tests.support.needed import need
 from tests.support.packed_agent import PackedAgent
 from tests.support.slurm_lab import lab, slurm_lab
 
@@ -20,10 +20,7 @@ MISSING = "slurm-wlm-torque is not installed: run `bash tests/debian-packages.sh
 @pytest.fixture(autouse=True)
 def joined(lab: SlurmLab, agent: PackedAgent, server: AgentServer) -> None:
     """The agent has joined, and sees the cluster."""
-    if shutil.which("qsub") is None:
-        if os.environ.get("CI"):  # a suite that quietly leaves them out proves nothing of them
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    need(shutil.which("qsub") is not None, MISSING)
     agent.variables.update(lab.environment)
     words = ["--process", "0", "--scheduler", "torque", "--slots", "4"]
     assert agent.join(server, *words).returncode == 0
