@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -118,26 +117,45 @@ def test_a_destination_folder_that_is_a_file_is_a_named_error(source: Path, tmp_
         copy_verified(source, tmp_path / "store" / "a.tif")
 
 
-def test_a_source_written_to_under_the_copy_is_noticed(source: Path, destination: Path) -> None:
-    stop, writes = threading.Event(), 0
+class WrittenTo(Stop):
+    """Asked for once for each chunk that is copied: then the source is written to."""
 
-    def write_on() -> None:
-        nonlocal writes
-        with source.open("ab") as stream:
-            while not stop.is_set():
-                stream.write(b"more")
-                stream.flush()
-                writes += 1
+    def __init__(self, write: Callable[[], object]) -> None:
+        super().__init__()
+        self._write = write
 
-    writer = threading.Thread(target=write_on)
-    writer.start()
-    try:
-        wait_until(lambda: writes > 0)
-        with pytest.raises(SourceChanged):
-            copy_verified(source, destination)
-    finally:
-        stop.set()
-        writer.join()
+    def is_set(self) -> bool:
+        self._write()
+        return super().is_set()
+
+
+def append(source: Path) -> None:
+    with source.open("ab") as stream:
+        stream.write(b"more")
+
+
+def change(source: Path) -> None:
+    with source.open("r+b") as stream:
+        stream.write(b"other")
+
+
+def shorten(source: Path) -> None:
+    os.truncate(source, copies.CHUNK + 1)
+
+
+def replace(source: Path) -> None:
+    other = source.with_name("other.tif")
+    other.write_bytes(CONTENT)
+    other.replace(source)
+
+
+@pytest.mark.parametrize("write", [append, change, shorten, replace])
+def test_a_source_written_to_under_the_copy_is_noticed(
+    source: Path, destination: Path, write: Callable[[Path], object]
+) -> None:
+    os.utime(source, (1e9, 1e9))  # or one tick of the kernel's clock could hide the change
+    with pytest.raises(SourceChanged):
+        copies.copy_verified(WrittenTo(lambda: write(source)), source, destination)
     assert leftovers(destination) == []
     assert not destination.exists()
     assert copy_verified(source, destination).size_bytes == source.stat().st_size
