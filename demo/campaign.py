@@ -21,9 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from demo import harm
 from demo.judgement import Row, end_of, judged
 from demo.lab import victims
+from demo.lab.standing_agents import StandingAgents, standing_agents
 from demo.run import look
 from demo.specimens.sessions import SampleSession, SpecimenEnd, write_sample_session
-from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule
+from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule, write_sites
 from refinery import state
 from refinery.addresses import of_running
 from refinery.local import lifecycle
@@ -52,6 +53,7 @@ PROJECT = {
     "REFINERY_FLOW_RUNS": "2",
     "REFINERY_LEGACY_CALLBACKS": "127.0.0.0/8",
     "REFINERY_PIPELINES": ".refinery/projects/campaign/pipelines",
+    "REFINERY_SITES_FILE": ".refinery/projects/campaign/sites.yaml",
 }
 
 NAMED = """
@@ -90,16 +92,18 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
     settings = Settings.load(project_dir, environment)
     usual = project_dir / "deployments" / "pipelines"
     copy_pipelines(settings, usual, assets_in_flight=THROTTLE)
+    write_sites(settings, None)
     first = int(time.time()) if seed is None else seed
     say(f"campaign of {rounds} rounds; --seed {first} strikes the same again")
     total = Score()
-    campaign = Campaign(settings, Striker(settings, environment), say)
     try:
-        for number in range(rounds):
-            say(f"round {number + 1}: seed {first + number}")
-            score = campaign.round(first + number)
-            say(f"round {number + 1}: {score}")
-            total.add(score)
+        with standing_agents(settings) as agents:
+            campaign = Campaign(settings, Striker(settings, environment), agents, say)
+            for number in range(rounds):
+                say(f"round {number + 1}: seed {first + number}")
+                score = campaign.round(first + number)
+                say(f"round {number + 1}: {score}")
+                total.add(score)
     finally:
         lifecycle.stop(settings, say)
     say(f"all rounds: {total}")
@@ -109,16 +113,19 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
 class Campaign:
     """One system under fire."""
 
-    def __init__(self, settings: Settings, striker: Striker, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, striker: Striker, agents: StandingAgents, say: Say
+    ) -> None:
         self._settings = settings
         self._striker = striker
+        self._agents = agents
         self._say = say
 
     def round(self, seed: int) -> Score:
         """Drop sessions, strike, ask something of an operator, wait for the end, and judge it."""
         self._bring_up()
         wave, shared = WAVES[seed % len(WAVES)], self._shared_subflows()
-        if not self._striker.share_subflows(wave):
+        if not self._striker.arrange(wave, random.Random(f"where {seed}")):
             raise RuntimeError("the system under fire does not take its pipelines")
         self._say(f"  wave: {wave}")
         chance = random.Random(seed)
@@ -143,12 +150,15 @@ class Campaign:
         return score
 
     def _bring_up(self) -> None:
-        """Start the system when it does not run, as a person would. Raises RuntimeError."""
-        if state.read(self._settings).running():
-            return
-        started = self._striker.refinery("up", "--detach")
-        if started.returncode != 0:
-            raise RuntimeError(f"the system under fire does not come up: {started.stderr}")
+        """Start the system when it does not run, as a person would, and agents that ended.
+
+        Raises RuntimeError.
+        """
+        if not state.read(self._settings).running():
+            started = self._striker.refinery("up", "--detach")
+            if started.returncode != 0:
+                raise RuntimeError(f"the system under fire does not come up: {started.stderr}")
+        self._agents.bring_up()
 
     def _drop(self, seed: int, number: int) -> SampleSession:
         drive, workstation = self._settings.n_drive, self._settings.workstations[number]

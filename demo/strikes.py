@@ -21,10 +21,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from demo.lab import victims
+from demo.lab.agents import LEASE_S, SITE
 from refinery.addresses import of_running
 from refinery.local.service import descendants
 from refinery.settings import Settings
-from track.commands import switches
+from schemas.agents import Order
+from track.commands import agents, switches
 from track.schema.database import make_engine, transact
 
 WINDOW_S = 45.0
@@ -58,16 +60,20 @@ LASTING: dict[str, tuple[str, float]] = {
     "a stage is switched off": ("the stage is switched on", 20.0),
     "a pipeline gets a stage": ("the pipeline is as before", 40.0),
     "a throttle is tightened": ("the throttle is as before", 30.0),
+    "the agents stand still": ("the agents go on", 150.0),
+    "the agents are drained": ("the agents take work again", 40.0),
 }
 """What lasts, what ends it, and after how many seconds."""
 
 LATE = "a late call of a script"
+GONE = "an agent is declared gone"
 
 NAMES = (
     *(f"kill {name}" for name in victims.KINDS),
     *(f"archive: {name}" for name in ARCHIVE),
     *LASTING,
     LATE,
+    GONE,
 )
 
 ENDED = """
@@ -80,6 +86,7 @@ UNDER_WAY = text("""
     SELECT guid FROM track.asset
     WHERE finalised_at IS NULL AND quarantine IS NULL AND parent_guid IS NULL ORDER BY guid
 """)
+AGENTS = text("SELECT id FROM track.agent WHERE site = :site AND gone_at IS NULL ORDER BY id")
 HOLDING = text("SELECT guid FROM track.asset WHERE attention = :note")
 
 
@@ -115,6 +122,16 @@ def copy_pipelines(settings: Settings, source: Path, **throttle: int) -> None:
     _rewrite(source, settings.pipelines, narrow)
 
 
+def write_sites(settings: Settings, callback: str | None) -> None:
+    """The campaign's sites: this machine, and agents whose jobs call back there, or by them."""
+    sites: list[dict[str, Any]] = [
+        {"site": "local", "kind": "local", "root": str(settings.state / "sites" / "local")},
+        {"site": SITE, "kind": "pull", "lease_s": LEASE_S, "callback": callback},
+    ]
+    settings.sites_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.sites_file.write_text(yaml.safe_dump_all(sites), encoding="utf-8")
+
+
 def _rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Write each file of pipelines in `source` to `target`, every pipeline of it changed."""
     for path in sorted(source.glob("*.yaml")):
@@ -134,6 +151,10 @@ class Striker:
         self.acts: dict[str, Callable[[random.Random], bool]] = {
             "the sites' drivers stand still": lambda _: self._signal("sites", signal.SIGSTOP),
             "the sites' drivers go on": lambda _: self._signal("sites", signal.SIGCONT),
+            "the agents stand still": lambda _: self._signal_agents(signal.SIGSTOP),
+            "the agents go on": lambda _: self._signal_agents(signal.SIGCONT),
+            "the agents are drained": lambda _: self._write(_order, "drain"),
+            "the agents take work again": lambda _: self._write(_order, "run"),
             "a specimen is held": lambda chance: self._write(_hold, chance),
             "specimens are let go": lambda _: self._write(_release),
             "a stage is switched off": lambda _: self._write(_switch, False),
@@ -143,6 +164,7 @@ class Striker:
             "a throttle is tightened": lambda _: self._edit(_throttle, 1),
             "the throttle is as before": lambda _: self._edit(_throttle, 2),
             LATE: self._call_late,
+            GONE: lambda chance: self._write(_declare_gone, chance),
         }
 
     def refinery(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -174,6 +196,11 @@ class Striker:
         victims.kill(pids, number)
         return bool(pids)
 
+    def _signal_agents(self, number: signal.Signals) -> bool:
+        pids = victims.agents(self._settings)
+        victims.kill(pids, number)
+        return bool(pids)
+
     def _post(self, url: str, body: dict[str, Any]) -> bool:
         try:
             return httpx.post(url, json=body, timeout=CALL_S, trust_env=False).is_success
@@ -192,11 +219,19 @@ class Striker:
         }  # fmt: skip
         return self._post(f"{of_running(self._settings).clusters}/dev/api/v1/start_job", body)
 
-    def share_subflows(self, wave: int | str) -> bool:
-        """Have all pipelines show their jobs in Prefect so from now on. False while it cannot."""
+    def arrange(self, wave: int | str, chance: random.Random) -> bool:
+        """Have all pipelines show their jobs in Prefect so from now on, and each module run where
+        chance has it. False while it cannot.
+
+        An upload runs where its file was made, so it is left to choose.
+        """
+        write_sites(self._settings, chance.choice([None, of_running(self._settings).clusters]))
 
         def change(pipeline: dict[str, Any]) -> None:
             pipeline["wave"] = wave
+            for stage in pipeline["stages"]:
+                if stage["run"].startswith("module ") and stage["run"] != "module upload":
+                    stage["on"] = [chance.choice(["local", SITE])]
 
         _rewrite(self._settings.pipelines, self._settings.pipelines, change)
         return self.refinery("migrate").returncode == 0
@@ -237,6 +272,20 @@ async def _release(tx: AsyncConnection) -> bool:
     for guid in (await tx.execute(HOLDING, {"note": HELD})).scalars().all():
         await switches.set_attention(tx, guid, None, actor="campaign")
     return True
+
+
+async def _order(tx: AsyncConnection, order: Order) -> bool:
+    for number in (await tx.execute(AGENTS, {"site": SITE})).scalars().all():
+        await agents.set_order(tx, number, order, actor="campaign")
+    return True
+
+
+async def _declare_gone(tx: AsyncConnection, chance: random.Random) -> bool:
+    numbers = list((await tx.execute(AGENTS, {"site": SITE})).scalars())
+    if numbers:
+        evidence = "a campaign says so"
+        await agents.gone(tx, chance.choice(numbers), evidence=evidence, actor="campaign")
+    return bool(numbers)
 
 
 async def _switch(tx: AsyncConnection, on: bool) -> bool:

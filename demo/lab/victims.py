@@ -9,7 +9,9 @@ import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from refinery import state
@@ -50,6 +52,22 @@ def runners(settings: Settings) -> list[int]:
     return alive(int(pid) for pid in found)
 
 
+def agents(settings: Settings) -> list[int]:
+    """The agents that take work of this system on this machine."""
+    found = []
+    for process in marked(state.mark(settings)):
+        with suppress(psutil.Error):  # it may end while it is looked at
+            words = process.cmdline()
+            if "run" in words and any(Path(word).match("agent-*.pyz") for word in words):
+                found.append(process.pid)
+    return found
+
+
+def agents_runners(settings: Settings) -> list[int]:
+    """The processes that run batches for agents."""
+    return [child.pid for agent in agents(settings) for child in descendants(agent)]
+
+
 def everything(settings: Settings) -> list[int]:
     """The supervisor, its services, PostgreSQL, flow runs and runners."""
     now = state.read(settings)
@@ -64,6 +82,8 @@ def everything(settings: Settings) -> list[int]:
 KINDS: dict[str, Callable[[Settings], list[int]]] = {
     "dispatcher": dispatchers,
     "runner": runners,
+    "agent": agents,
+    "an agent's runner": agents_runners,
     "everything": everything,
     **{name: partial(service, name=name) for name in SERVICES},
 }

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List
 
 from hpc.agent.background import BackgroundCalls
+from hpc.agent.contact import Contact
 from hpc.agent.folders import BadBatch, SiteFolders
 from hpc.agent.journal import Journal
 from hpc.agent.launching import runner_path
@@ -34,10 +35,11 @@ class Claimer:
         folders: SiteFolders,
         journal: Journal,
         calls: BackgroundCalls,
+        contact: Contact,
         wait_s: int = WAIT_S,
     ) -> None:
         self.link, self.folders, self.journal, self.calls = link, folders, journal, calls
-        self.wait_s = wait_s
+        self.contact, self.wait_s = contact, wait_s
         self.pause = GrowingPause()
 
     def turn(self, count_free: Callable[[], Dict[str, int]]) -> None:
@@ -85,6 +87,7 @@ class Claimer:
             except BadBatch as error:
                 log.error("%s", error)
         self.journal.append("claimed", batches=facts)
+        self.contact.take_no_more(str(answer.get("order")))
         self.pause.succeed(float(answer.get("again_s") or 0.0))
         for batch in facts:
             log.info(

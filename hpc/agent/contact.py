@@ -23,6 +23,11 @@ class Contact:
         self.lease_s = float(found.get("lease_s") or LEASE_S)
         self.capacity: Dict[str, int] = found.get("capacity") or dict(config.launchers)
 
+    def take_no_more(self, order: str) -> None:
+        """Heed an order that came with another answer, until the next heartbeat's is known."""
+        if order in ("drain", "stop"):
+            self.order = order
+
     def take_in(self, news: Dict[str, Any]) -> None:
         """Keep what a heartbeat was answered. Raises OSError."""
         self.at = time.time()

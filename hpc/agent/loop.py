@@ -66,7 +66,7 @@ class AgentLoop:
         self.outputs = OutputSender(link, self.folders, journal, calls)
         self.carrier = ShareCarrier(link, self.folders, journal, calls)
         asking = BackgroundCalls(self.waker.wake, inline=once, at_once=1)
-        self.claimer = Claimer(link, self.folders, journal, asking, **_waiting(once))
+        self.claimer = Claimer(link, self.folders, journal, asking, self.contact, **_waiting(once))
         self.told: Set[str] = set()
         self.said: Dict[str, float] = {}
         self.swept_at = 0.0

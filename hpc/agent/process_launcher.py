@@ -4,6 +4,7 @@ The members of a batch run one after another in one runner. When one of them is 
 runner ends with it, and a new one goes on with those after it.
 """
 
+import os
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ from hpc.agent.folders import SiteFolders
 from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.launching import Launcher, time_limit_s
-from hpc.agent.processes import end_leftovers, is_alive, send_signal, spawn
+from hpc.agent.processes import end_leftovers, environment, is_alive, send_signal, spawn
 from hpc.agent.spool import at_work, begun_at, end_by_code, has_begun, unfinished
 from hpc.agent.stopping import stop_unbegun
 
@@ -55,7 +56,7 @@ class ProcessLauncher(Launcher):
         threads = int(batch.resources.get("cpus") or 1)
         self.journal.append("launching", key=batch.key, lines=lines, at=time.time())
         try:
-            child = spawn(folder, self._command(batch, lines), threads)
+            child = spawn(folder, self._command(batch, lines), environment(os.environ, threads))
         except OSError:
             self.journal.append("not_launched", key=batch.key)
             raise

@@ -1,8 +1,8 @@
-"""Processes of this machine, and the lock by which one is known to be alive.
+"""Processes of batches on this machine, and the lock by which one is known to be alive.
 
 A process inherits the lock, and so does all that it starts; the kernel drops it with the last of
 them. A pid proves nothing, for it may be another's by now. Each has a session of its own, so
-that it outlives the agent.
+that it outlives who started it.
 """
 
 import fcntl
@@ -16,7 +16,9 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-def spawn(folder: Path, command: List[str], threads: int) -> "subprocess.Popen[bytes]":
+def spawn(
+    folder: Path, command: List[str], variables: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
     """Start a batch's process, which inherits the batch's lock. Raises OSError."""
     lock, words = folder / "alive", folder / "log" / "runner.log"
     with lock.open("w") as held, words.open("ab") as log:
@@ -24,7 +26,7 @@ def spawn(folder: Path, command: List[str], threads: int) -> "subprocess.Popen[b
         return subprocess.Popen(
             command,
             cwd=str(folder),
-            env=environment(os.environ, threads),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -57,7 +59,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def send_signal(folder: Path, pid: Optional[int], number: signal.Signals) -> None:
-    """Send a signal to a batch's process; pid None: an earlier agent's.
+    """Send a signal to a batch's process; pid None: one that another has started.
 
     SIGKILL goes to all that it started as well, which nobody could end after it.
     """

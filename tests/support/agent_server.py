@@ -27,7 +27,8 @@ class AgentServer:
     """What it knows and was told. `ill[verb]` says how its next answers to a verb fail: a
     status, `lost` (done, and never answered), or bytes that somebody in between sends.
 
-    `orders[attempt]` and `kept[key]` are what heartbeats are answered of them.
+    `orders[attempt]` and `kept[key]` are what heartbeats are answered of them; `news` and
+    `claimed` are in the answers to heartbeats and claims besides.
     """
 
     url: str = ""
@@ -43,6 +44,7 @@ class AgentServer:
     kept: dict[str, str] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     news: Message = field(default_factory=dict)
+    claimed: Message = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     ars_token: str = "ars-1"
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -150,7 +152,7 @@ class AgentServer:
             batches = self.given.get(body["request_id"], [])
         if not batches:
             time.sleep(min(body["wait_s"], 0.2))
-        return {"batches": batches, "order": "run", "again_s": 0}
+        return {"batches": batches, "order": "run", "again_s": 0, **self.claimed}
 
     def _on_submitted(self, body: Message) -> Message:
         return {"batches": {each["key"]: "applied" for each in body["batches"]}}

@@ -1,11 +1,12 @@
 """Drives the local site: the cluster's own runner as a subprocess of this machine.
 
 Whether a runner is still at a batch is read from a lock that it inherits
-(`hpc.sites.local.process`). So the driver that follows a killed one sees what ended meanwhile.
+(`hpc.agent.processes`). So the driver that follows a killed one sees what ended meanwhile.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -17,13 +18,14 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hpc.agent.processes import end_leftovers, is_alive, send_signal, spawn
 from hpc.ends import AS_ASKED, Meaning, blames_site, by_code, of_runner
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
 from hpc.sites.local import scripts
 from hpc.sites.local.folders import batch_folders, clear_folder, sweep_folder, write_batch
-from hpc.sites.local.process import call_at_end, end_leftovers, is_alive, send_signal, spawn
+from hpc.sites.local.process import call_at_end, environment
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import LocalSource, retrieve
 from hpc.sites.scripts import script_command
@@ -178,7 +180,8 @@ class LocalDriver:
 
     async def _run(self, batch: Batch, lines: Sequence[int]) -> None:
         command = await self._command(batch, lines)
-        process = await asyncio.to_thread(spawn, self._folder(batch), command, self.callback)
+        variables = environment(os.environ, self.callback)
+        process = await asyncio.to_thread(spawn, self._folder(batch), command, variables)
         if self._wake is not None:
             call_at_end(process, self._wake)
         self.running[batch.id] = process
@@ -261,7 +264,8 @@ class LocalDriver:
                 await asyncio.to_thread(self._signal, batch, signal.SIGKILL)
 
     def _signal(self, batch: Batch, number: signal.Signals) -> None:
-        send_signal(self._folder(batch), self.running.get(batch.id), number)
+        process = self.running.get(batch.id)
+        send_signal(self._folder(batch), None if process is None else process.pid, number)
 
     async def _sweep(self) -> None:
         """Remove what ended batches left, also one whose driver was killed before it did."""

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.clusters import create_app
+from hpc.agent.processes import is_alive
 from hpc.archives import build_agent, build_runner
-from hpc.sites.local.process import is_alive
 from schemas.sites import Site
 from tests.integration.hpc.agent.conftest import end_children
 from tests.support.agent_site import RUNNER

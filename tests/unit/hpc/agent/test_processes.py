@@ -1,5 +1,6 @@
 """Real children: known by the lock that they hold, and stopped with all that they started."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_nothing_is_alive_where_nothing_was_started(folder: Path) -> None:
 
 def test_it_is_alive_as_long_as_anything_that_it_started(folder: Path) -> None:
     orphan = "import subprocess; subprocess.Popen(['sleep', '60'], close_fds=False)"
-    child = spawn(folder, [sys.executable, "-c", orphan], 1)
+    child = spawn(folder, [sys.executable, "-c", orphan], environment(os.environ, 1))
     assert ended(child) == 0
     assert is_alive(folder)
     send_signal(folder, None, signal.SIGKILL)
@@ -38,7 +39,7 @@ def test_it_is_alive_as_long_as_anything_that_it_started(folder: Path) -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["its own", "an earlier agent's"])
 def test_a_signal_reaches_the_whole_group(folder: Path, known: bool) -> None:
-    child = spawn(folder, [sys.executable, "-c", SLEEPER], 1)
+    child = spawn(folder, [sys.executable, "-c", SLEEPER], environment(os.environ, 1))
     until(lambda: is_alive(folder))
     send_signal(folder, child.pid if known else None, signal.SIGTERM)
     assert ended(child) != 0
@@ -46,7 +47,7 @@ def test_a_signal_reaches_the_whole_group(folder: Path, known: bool) -> None:
 
 
 def test_a_signal_for_one_that_is_gone_reaches_nobody(folder: Path) -> None:
-    child = spawn(folder, ["true"], 1)
+    child = spawn(folder, ["true"], environment(os.environ, 1))
     assert ended(child) == 0
     send_signal(folder, child.pid, signal.SIGKILL)
     send_signal(folder, None, signal.SIGKILL)
@@ -54,7 +55,7 @@ def test_a_signal_for_one_that_is_gone_reaches_nobody(folder: Path) -> None:
 
 def test_a_program_that_is_not_there_leaves_no_lock(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        spawn(folder, [str(folder / "none")], 1)
+        spawn(folder, [str(folder / "none")], environment(os.environ, 1))
     assert not is_alive(folder)
 
 
@@ -72,7 +73,7 @@ def test_what_a_process_left_that_was_killed_is_ended_by_its_lock(
     folder: Path, known: bool
 ) -> None:
     leaves = f"setsid sleep 60 & echo > {folder / 'begun'}; exec sleep 60"
-    child = spawn(folder, ["/bin/sh", "-c", leaves], 1)
+    child = spawn(folder, ["/bin/sh", "-c", leaves], environment(os.environ, 1))
     until(lambda: (folder / "begun").exists())
     if known:  # by force, which takes along what has a session of its own
         send_signal(folder, child.pid, signal.SIGKILL)
