@@ -19,6 +19,7 @@ from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, site_row
 from track.commands.site_health import recover, seen
 from track.jobs.agent_leases import expired, held_by, outputs_at
+from track.jobs.agent_uploads import make_again
 from track.jobs.agents import allow_join
 from track.jobs.attempts import lock_attempt, note_reason
 from track.jobs.outputs import note_retrieved
@@ -96,7 +97,10 @@ async def _lose(tx: AsyncConnection, attempt_id: int, why: str, *, actor: str) -
 
 async def gone(tx: AsyncConnection, agent_id: int, *, evidence: str, actor: str) -> ResultRow:
     """Declare an agent gone: its token counts no more, what it holds is lost at once, without a
-    try, and outputs that only it has are made again. Raises CannotDo without evidence."""
+    try, and outputs and derivatives that only it has are made again.
+
+    Raises CannotDo without evidence.
+    """
     if not evidence.strip():
         raise CannotDo("why: say how it is known that the agent is gone")
     was = await _locked(tx, agent_id)
@@ -110,8 +114,14 @@ async def gone(tx: AsyncConnection, agent_id: int, *, evidence: str, actor: str)
     lost = [each for each in held if await _lose(tx, each, why, actor=actor)]
     for each in await outputs_at(tx, agent_id):
         await note_retrieved(tx, each, why)
+    again = await make_again(tx, agent_id, actor=actor, why=why)
     await notify_driver(tx, was.site)
-    return _line(was, was.order, "gone", f"{len(lost)} attempts are given to others")
+    return _line(was, was.order, "gone", _given_on(len(lost), again))
+
+
+def _given_on(lost: int, again: int) -> str:
+    note = f"{lost} attempts are given to others"
+    return note + (f", derivatives of {again} assets are made again" if again else "")
 
 
 async def allow_joining(

@@ -25,6 +25,7 @@ from track.commands.specimen_codes import (
     name_documented,
     recognise,
 )
+from track.jobs.agent_uploads import follow_file
 from track.jobs.attempts import LockedAttempt
 from track.jobs.verbs import resubmit
 from track.records.documents import (
@@ -187,11 +188,13 @@ async def note_file(
     mime_type: str,
     sha256: str | None = None,
     site: str | None = None,
+    agent_id: int | None = None,
     source_mtime: int | None = None,
 ) -> None:
     """Record a file of an asset; the same name again replaces what was known of it.
 
-    `source_mtime` is the time of the file it was copied from, in seconds since 1970.
+    `site` and `agent_id` say where it was made, `source_mtime` is the time of the file it was
+    copied from, in seconds since 1970.
     """
     row = {
         "asset_guid": guid,
@@ -202,6 +205,7 @@ async def note_file(
         "sha256": sha256,
         "size_bytes": facts.size_bytes,
         "site": site,
+        "agent_id": agent_id,
         "source_mtime": source_mtime,
     }
     statement = insert(file).values(row)
@@ -227,11 +231,13 @@ async def note_child_file(
     """
     known = select(file.c.crc32).where(file.c.asset_guid == guid, file.c.name == facts.name)
     before = (await tx.execute(known)).scalar_one_or_none()
-    await note_file(tx, guid, facts, mime_type=mime_type, site=of.attempt.site)
+    by = of.attempt
+    await note_file(tx, guid, facts, mime_type=mime_type, site=by.site, agent_id=by.agent_id)
     await _resize(tx, guid)
     if before is not None:  # it may have been made elsewhere
         mine = (job.c.asset_guid == guid) & (job.c.bound_to != "")
         await tx.execute(update(job).where(mine).values(bound_to=""))
+        await follow_file(tx, guid, by.site, actor=by.actor)
     if before in (None, facts.crc32):
         return
     self_edges = select(edge.c.id).where(

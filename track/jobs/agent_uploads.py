@@ -1,6 +1,7 @@
 """Uploads of derivatives are done by the agent that made them: nobody else has the files.
 
-So an agent that is told to go takes nothing along: it gets those uploads still.
+So an agent that is told to go takes nothing along: it gets those uploads still. What was only at
+one that is gone is made again by the stage that made it, and uploaded from there.
 """
 
 from sqlalchemy import text
@@ -8,34 +9,52 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.agents import Order
 from track.jobs.agents import Agent
+from track.jobs.verbs import move_site, resubmit_all
 
 UPLOADS = "(s.kind = 'module' AND s.run = 'upload')"
 """Whether stage `s` sends what was made on the disk where it runs."""
 
-LIES_ELSEWHERE = """(j.uploads AND EXISTS (
-    SELECT 1 FROM track.asset c
+MADE_BY = """
+    SELECT m.id, m.state FROM track.asset c
+    JOIN track.pipeline p ON p.id = c.pipeline_id
     JOIN track.job m ON m.asset_guid = c.parent_guid
-    JOIN track.stage e ON e.id = m.stage_id AND e.emits IS NOT NULL
-    JOIN track.attempt o ON o.id = m.attempt_id AND o.site = t.site
-    JOIN track.agent g ON g.id = o.agent_id AND g.gone_at IS NULL
-    WHERE c.guid = j.asset_guid AND g.id <> CAST(:agent AS bigint)))"""
-"""Whether job `j` of attempt `t` uploads what another agent has made, who is not gone."""
+    JOIN track.stage e ON e.id = m.stage_id AND e.emits = p.name
+    WHERE c.guid = f.asset_guid
+"""
+"""The jobs that make file `f` of a derivative."""
+
+LIES_ELSEWHERE = f"""(j.uploads AND EXISTS (
+    SELECT 1 FROM track.file f JOIN track.agent g ON g.id = f.agent_id
+    WHERE f.asset_guid = j.asset_guid AND f.agent_id <> CAST(:agent AS bigint)
+      AND (g.gone_at IS NULL OR EXISTS (
+          SELECT 1 FROM ({MADE_BY}) m
+          WHERE m.state IN ('waiting', 'ready', 'claimed', 'queued', 'running')))))"""
+"""Whether job `j` uploads what another agent has, or had, and what is being made again."""
 
 LEFT = text(f"""
     SELECT EXISTS (
-        SELECT 1 FROM track.job u
+        SELECT 1 FROM track.file f
+        JOIN track.job u ON u.asset_guid = f.asset_guid
         JOIN track.stage s ON s.id = u.stage_id AND {UPLOADS}
-        JOIN track.asset c ON c.guid = u.asset_guid
-        JOIN track.job m ON m.asset_guid = c.parent_guid
-        JOIN track.stage e ON e.id = m.stage_id AND e.emits IS NOT NULL
-        JOIN track.attempt o ON o.id = m.attempt_id AND o.agent_id = :agent
-        WHERE u.state NOT IN ('done', 'excluded', 'failed', 'cancelled')
-    ) OR EXISTS (  -- its derivatives are not known yet
-        SELECT 1 FROM track.job m
-        JOIN track.stage e ON e.id = m.stage_id AND e.emits IS NOT NULL
-        JOIN track.attempt o ON o.id = m.attempt_id AND o.agent_id = :agent
-        WHERE m.state = 'returned'
-    )
+        WHERE f.agent_id = :agent AND f.uploaded_at IS NULL
+          AND u.state NOT IN ('done', 'excluded', 'failed', 'cancelled'))
+""")
+MAKERS = text(f"""
+    SELECT DISTINCT m.id FROM track.file f
+    JOIN track.job u ON u.asset_guid = f.asset_guid
+    JOIN track.stage s ON s.id = u.stage_id AND {UPLOADS}
+    CROSS JOIN LATERAL ({MADE_BY}) m
+    WHERE f.agent_id = :agent AND f.uploaded_at IS NULL AND m.state = 'done'
+      AND u.state NOT IN ('done', 'excluded', 'cancelled')
+    ORDER BY m.id
+""")
+QUEUED_ELSEWHERE = text(f"""
+    SELECT u.id FROM track.job u
+    JOIN track.stage s ON s.id = u.stage_id AND {UPLOADS}
+    JOIN track.attempt t ON t.id = u.attempt_id AND t.site <> :site AND t.batch_id IS NULL
+     AND t.cancel_requested_at IS NULL
+    WHERE u.asset_guid = :guid AND u.state = 'queued'
+    ORDER BY u.id
 """)
 
 
@@ -45,3 +64,17 @@ async def order_now(tx: AsyncConnection, of: Agent) -> Order:
         return of.order
     left = (await tx.execute(LEFT, {"agent": of.id})).scalar_one()
     return "run" if left else of.order
+
+
+async def make_again(tx: AsyncConnection, agent_id: int, *, actor: str, why: str) -> int:
+    """Have the derivatives made again that only this agent had; how many jobs that takes."""
+    makers = list((await tx.execute(MAKERS, {"agent": agent_id})).scalars())
+    if makers:
+        await resubmit_all(tx, makers, actor=actor, why=why)
+    return len(makers)
+
+
+async def follow_file(tx: AsyncConnection, guid: str, site: str, *, actor: str) -> None:
+    """Have a derivative uploaded from where it was made now, if that waits at another site."""
+    for job_id in (await tx.execute(QUEUED_ELSEWHERE, {"guid": guid, "site": site})).scalars():
+        await move_site(tx, job_id, site, actor=actor, why=f"its file was made anew at {site}")

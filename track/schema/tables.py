@@ -198,11 +198,13 @@ file = _table(
     Column("sha256", Text),
     Column("size_bytes", BigInteger, nullable=False),
     Column("site", Text),  # where a derivative's file was made
+    Column("agent_id", BigInteger),  # and by which agent, which alone has it until it is uploaded
     Column("source_mtime", BigInteger),  # of the file that was taken in, whole s since 1970
     _now("added_at"),
     *map(_when, ("uploaded_at", "synchronised_at", "deleted_at")),
     UniqueConstraint("asset_guid", "name"),
     _index("file_synchronised", "synchronised_at"),
+    _index("file_at_agent", "agent_id", where="uploaded_at IS NULL AND agent_id IS NOT NULL"),
 )
 
 job = _table(

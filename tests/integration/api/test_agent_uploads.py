@@ -13,19 +13,21 @@ from tests.support.callbacks import Cluster, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.world import edit, new
 from track.commands import agents
+from track.commands.operations import cancel
 from track.schema.database import transact
 
 PIECES: dict[str, Any] = {
     "pipeline": "PIECES",
     "stages": [{"key": "send", "run": "module upload"}],
 }
-WHOLES: dict[str, Any] = {
-    "pipeline": "WHOLES",
-    "stages": [
-        {"key": "make", "run": "module derive", "emits": "PIECES", "params": {"ppi": [72]}},
-        {"key": "read", "run": "module ocr"},
-    ],
-}
+MAKE = {"key": "make", "run": "module derive", "emits": "PIECES", "params": {"ppi": [72]}}
+READ = {"key": "read", "run": "module ocr"}
+WHOLES: dict[str, Any] = {"pipeline": "WHOLES", "stages": [MAKE, READ]}
+TWICE = [MAKE, MAKE | {"key": "again", "params": {"ppi": [400]}}, READ]
+
+
+FILE = {"name": "piece.jpg", "crc32": 7, "size_bytes": 2_500_000}
+PIECE = {"guid": "piece", "ppi": 72, "file_format": "jpeg", "payload_type": "thumbnail"}
 
 
 @dataclass
@@ -42,11 +44,33 @@ class MadePiece:
         maker = self.maker.id
         await transact(self.cluster.engine, agents.set_order, maker, order, actor="test")
 
+    async def lose_maker(self) -> str:
+        """Say that the maker is gone; what the operator is told."""
+        given = {"evidence": "it burnt", "actor": "test"}
+        told = await transact(self.cluster.engine, agents.gone, self.maker.id, **given)
+        return told.note
 
-async def queue(cluster: Cluster, guid: str, stage: str) -> int:
-    """Put a stage of an asset into the site's queue; the attempt."""
+    async def make(self, by: AgentByHand, crc32: int = 7) -> None:
+        """Have an agent make the piece."""
+        await queue(self.cluster, "whole", "make")
+        (member,) = members(*await by.claim())
+        made = PIECE | {"file": FILE | {"crc32": crc32}}
+        assert (await by.complete(member, derivatives=[made]))["applied"] == "applied"
+        await self.finish("whole", "make")
+
+    async def finish(self, guid: str, stage: str) -> None:
+        """Do what remains of a job that came back."""
+        await self.cluster.finish_returned(await self.cluster.world.job_id(guid, stage))
+
+    async def job(self) -> dict[str, Any]:
+        """The upload's."""
+        return await self.cluster.job("piece", "send")
+
+
+async def queue(cluster: Cluster, guid: str, stage: str, site: str = "far") -> int:
+    """Put a stage of an asset into a site's queue; the attempt."""
     (found,) = [each for each in await cluster.world.claim(50, guid) if each.stage == stage]
-    return await cluster.world.enqueue(found.job_id, "far")
+    return await cluster.world.enqueue(found.job_id, site)
 
 
 @pytest.fixture
@@ -61,14 +85,10 @@ async def piece(
         maker, other = await AgentByHand.join(cluster), await AgentByHand.join(cluster)
         await cluster.world.register(new("whole", pipeline="WHOLES"))
         await cluster.world.describe("whole")
-        await queue(cluster, "whole", "make")
-        (batch,) = await maker.claim()
-        for member in members(batch):
-            await maker.complete(member)
-        await cluster.world.register(new("piece", pipeline="PIECES", parent_guid="whole"))
-        await cluster.world.describe("piece")
-        await cluster.world.sql("UPDATE track.job SET state = 'done' WHERE state = 'returned'")
-        yield MadePiece(cluster, maker, other, await queue(cluster, "piece", "send"))
+        made = MadePiece(cluster, maker, other, 0)
+        await made.make(maker)
+        made.upload = await queue(cluster, "piece", "send")
+        yield made
 
 
 async def test_an_upload_is_given_to_the_agent_that_made_the_file_and_to_no_other(
@@ -90,14 +110,71 @@ async def test_one_that_is_to_go_gets_its_uploads_still_and_goes_after_them(
     batches = await piece.maker.claim()
     assert attempts(*batches) == [piece.upload], "nothing beside it"
     for member in members(*batches):
-        await piece.maker.complete(member, uploaded=[])
-    await piece.cluster.world.sql("UPDATE track.job SET state = 'done' WHERE state = 'returned'")
+        await piece.maker.complete(member, uploaded=[FILE])
+    await piece.finish("piece", "send")
     assert (await piece.maker.heartbeat())["order"] == order
     assert await piece.maker.claim() == []
     assert attempts(*await piece.other.claim()) == [later]
 
 
-async def test_of_one_that_is_gone_anybody_gets_the_upload(piece: MadePiece) -> None:
-    maker = piece.maker.id
-    await transact(piece.cluster.engine, agents.gone, maker, evidence="it burnt", actor="test")
+@pytest.mark.parametrize("crc32", [7, 8], ids=["the same", "another"])
+async def test_what_only_one_had_that_is_gone_is_made_and_uploaded_by_another(
+    piece: MadePiece, crc32: int
+) -> None:
+    assert "derivatives of 1 assets are made again" in await piece.lose_maker()
+    assert await piece.other.claim() == [], "nobody has the file"
+    await piece.make(piece.other, crc32)
+    (member,) = members(*await piece.other.claim())
+    assert (member["attempt"], (await piece.job())["tries"]) == (piece.upload, 0)
+
+
+async def test_made_again_at_another_site_it_is_uploaded_from_there(piece: MadePiece) -> None:
+    await piece.lose_maker()
+    attempt = await queue(piece.cluster, "whole", "make", "s1")
+    await piece.cluster.start(attempt)
+    result = {"derivatives": [PIECE | {"file": FILE}]}
+    done = {"native_id": "n1", "nonce": "x", "result": result}
+    await piece.cluster.own(attempt, "complete", done)
+    assert await piece.other.claim() == []
+    job = await piece.job()
+    assert (await piece.cluster.attempt(job["attempt_id"]))["site"] == "s1"
+    assert (job["state"], job["tries"]) == ("queued", 0)
+
+
+async def test_a_piece_that_its_maker_was_sending_when_it_went_is_made_again(
+    piece: MadePiece,
+) -> None:
+    assert attempts(*await piece.maker.claim()) == [piece.upload]
+    await piece.lose_maker()
+    await piece.make(piece.other)
+    again = await queue(piece.cluster, "piece", "send")
+    assert attempts(*await piece.other.claim()) == [again]
+
+
+async def test_what_is_uploaded_is_not_made_again(piece: MadePiece) -> None:
+    (member,) = members(*await piece.maker.claim())
+    await piece.maker.complete(member, uploaded=[FILE])
+    assert await piece.lose_maker() == "0 attempts are given to others"
+    assert (await piece.cluster.job("whole", "make"))["state"] == "done"
+
+
+async def test_of_what_cannot_be_made_again_an_upload_fails_for_all_to_see(
+    piece: MadePiece,
+) -> None:
+    await piece.lose_maker()
+    make = await piece.cluster.world.job_id("whole", "make")
+    await transact(piece.cluster.engine, cancel, make, actor="test", why="enough")
     assert attempts(*await piece.other.claim()) == [piece.upload]
+
+
+async def test_pieces_of_two_stages_are_each_with_the_agent_that_made_them(
+    piece: MadePiece,
+) -> None:
+    await edit(piece.cluster.engine, {"pipeline": "WHOLES", "stages": TWICE})
+    await queue(piece.cluster, "whole", "again")
+    (member,) = members(*await piece.other.claim())
+    made = PIECE | {"guid": "large", "ppi": 400, "file": FILE | {"name": "large.jpg"}}
+    await piece.other.complete(member, derivatives=[made])
+    large = await queue(piece.cluster, "large", "send")
+    assert attempts(*await piece.other.claim()) == [large]
+    assert attempts(*await piece.maker.claim()) == [piece.upload]

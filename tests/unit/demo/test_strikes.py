@@ -16,8 +16,10 @@ from demo.strikes import (
     Striker,
     copy_pipelines,
     schedule,
+    write_sites,
 )
 from hpc.runner.registry import names
+from refinery.definitions import read_sites
 from refinery.settings import Settings
 from schemas.pipeline.load import load_pipelines
 
@@ -62,3 +64,15 @@ def test_a_campaigns_pipelines_are_the_projects_with_a_narrower_throttle(tmp_pat
         assert load_pipelines(text, str(path), names())
         throttles = [each.get("throttle") for each in yaml.safe_load_all(text)]
         assert {each["assets_in_flight"] for each in throttles if each} == {2}
+
+
+@pytest.mark.parametrize("callback", [None, "http://127.0.0.1:8000"])
+def test_a_campaigns_sites_are_this_machine_and_agents(
+    tmp_path: Path, callback: str | None
+) -> None:
+    settings = Settings.load(tmp_path, {"REFINERY_SITES_FILE": str(tmp_path / "own" / "s.yaml")})
+    write_sites(settings, callback)
+    assert [(each.kind, each.callback) for each in read_sites(settings)] == [
+        ("local", None),
+        ("pull", callback),
+    ]
