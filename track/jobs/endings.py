@@ -11,12 +11,14 @@ from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.sites import kinds_that
 from track.schema.arrays import any_of
 from track.schema.tables import asset, job, stage
 
 KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
 """How long each kind of temporary copy outlives the end of its asset."""
 
+REACHED_KINDS = kinds_that(lambda kind: kind.driven)
 
 COPIES = text("""
     INSERT INTO track.retention (kind, asset_guid, location, due_at)
@@ -26,6 +28,7 @@ COPIES = text("""
         SELECT 'ndrive', a.source_path
         UNION SELECT 'store', a.local_path
         UNION SELECT 'site', t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+               JOIN track.site k ON k.name = t.site AND k.kind = ANY(:reached)
                WHERE j.asset_guid = a.guid
     ) c(kind, location)
     WHERE a.guid = ANY(:guids) AND c.location IS NOT NULL
@@ -34,7 +37,7 @@ COPIES = text("""
     DO UPDATE SET due_at = excluded.due_at, done_at = NULL, outcome = NULL
 """).bindparams(bindparam("keep", type_=JSONB))
 """Of one made again after it was pruned, too. Prune looks for the copies that must exist before
-it deletes any."""
+it deletes any. At a site that nobody of us reaches only a stage's own `clean` can."""
 
 
 async def note_ends(tx: AsyncConnection, guids: Collection[str]) -> None:
@@ -46,7 +49,7 @@ async def note_ends(tx: AsyncConnection, guids: Collection[str]) -> None:
     # What it left this time is due to leave in its turn: see track/records/leaving.py.
     await tx.execute(mine.values(finalised_at=final, reopened_at=None, records_left_at=None))
     keep = {kind: f"{kept.total_seconds()} seconds" for kind, kept in KEEP.items()}
-    await tx.execute(COPIES, {"guids": [*guids], "keep": keep})
+    await tx.execute(COPIES, {"guids": [*guids], "keep": keep, "reached": REACHED_KINDS})
 
 
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.sites import Site
 from tests.support.at_site import queue, until_blocked
-from tests.support.world import World, new
+from tests.support.world import HERE, World, install_sites, new
 from track.commands import shares
 from track.commands.switches import set_priority
 from track.jobs import verbs
@@ -59,14 +60,21 @@ async def test_an_end_that_has_to_be_done_again_leaves_no_end_behind(world: Worl
     assert await world.sql(ENDED) == [(False, True)] and await world.sql(DUE) == []
 
 
-async def test_the_end_enters_every_copy_into_the_due_table(world: World) -> None:
-    await queue(world, await reach(world, "ocr"), "here")
+@pytest.mark.parametrize(
+    ("site", "due"), [("here", [("ndrive",), ("site",)]), ("far", [("ndrive",)])]
+)
+async def test_the_end_enters_every_copy_that_we_can_reach_into_the_due_table(
+    world: World, site: str, due: list[tuple[str]]
+) -> None:
+    far = Site.model_validate({"site": "far", "kind": "pull", "callback": "none"})
+    await transact(world.engine, install_sites, [HERE, far])
+    await queue(world, await reach(world, "ocr"), site)
     await world.sql("UPDATE track.job SET state = 'returned' WHERE state = 'queued'")
     ocr = await world.job_id("g", "ocr")
     await transact(world.engine, verbs.finish, ocr, actor="t")
     await world.finish(await reach(world, "end"))
     assert await world.sql(ENDED) == [(True, True)]
-    assert await world.sql(DUE) == [("ndrive",), ("site",)]
+    assert await world.sql(DUE) == due
 
 
 async def test_a_stage_added_to_finished_assets_lets_them_in_again_and_redoes_their_end(
