@@ -129,7 +129,9 @@ def write_sites(settings: Settings, callback: str | None) -> None:
         {"site": SITE, "kind": "pull", "lease_s": LEASE_S, "callback": callback},
     ]
     settings.sites_file.parent.mkdir(parents=True, exist_ok=True)
-    settings.sites_file.write_text(yaml.safe_dump({"sites": sites}, sort_keys=False), encoding="utf-8")
+    settings.sites_file.write_text(
+        yaml.safe_dump({"sites": sites}, sort_keys=False), encoding="utf-8"
+    )
 
 
 def _rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
