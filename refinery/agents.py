@@ -43,6 +43,7 @@ async def tables(tx: AsyncConnection) -> tuple[Table, Table]:
 
 def _cells(of: AgentSeen) -> tuple[str, ...]:
     state = f"{of.state}, {of.overdue} overdue" if of.overdue else of.state
+    state += f"; {of.trouble}" if of.trouble else ""
     heard = f"{_age(of.silent_s)} ago"
     return (str(of.id), of.name, of.site, state, of.order, of.units, heard, of.version or "?")
 

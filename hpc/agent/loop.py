@@ -23,6 +23,7 @@ from hpc.agent.reports import Reporter
 from hpc.agent.server import VERSION, NotTaken, ServerLink, TryLater
 from hpc.agent.shares import ShareCarrier
 from hpc.agent.spool import unfinished
+from hpc.agent.start_faults import StartFaults
 from hpc.agent.waking import Waker
 
 TICK_S = 1.0
@@ -62,7 +63,8 @@ class AgentLoop:
         calls = BackgroundCalls(self.waker.wake, inline=once)
         self.orders = Orders(home, link, self.folders, journal, self.contact)
         self.heartbeats = Heartbeats(link, lambda: self.snapshot, self.waker.wake)
-        self.reporter = Reporter(link, self.folders, journal)
+        self.faults = StartFaults(home)
+        self.reporter = Reporter(link, self.folders, journal, self.faults)
         self.outputs = OutputSender(link, self.folders, journal, calls)
         self.carrier = ShareCarrier(link, self.folders, journal, calls)
         asking = BackgroundCalls(self.waker.wake, inline=once, at_once=1)
@@ -149,6 +151,8 @@ class AgentLoop:
         """The units that are free of each launcher; none as long as no more is to be taken."""
         if self.contact.order != "run" or self.heartbeats.trouble or not self.contact.at:
             return {}
+        if self.faults.trouble:
+            return {}
         return {
             name: max(0, self.contact.capacity.get(name, 0) - self.journal.held.units(name))
             for name in self.launchers
@@ -158,6 +162,8 @@ class AgentLoop:
         """Start what may be started. Not what may be another's by now, since nobody answers."""
         if not self.contact.is_within_lease:
             return
+        if self.faults.trouble:
+            self._give_back(self.faults.trouble)
         for batch in self._batches():
             pause = self.launching.get(batch.launcher)
             if batch.state != "claimed" or pause is None or not pause.is_due:
@@ -172,6 +178,16 @@ class AgentLoop:
             except (OSError, TryLater, NotTaken) as trouble:
                 self._say(f"batch {batch.key} cannot be started: {trouble}")
                 pause.fail()
+
+    def _give_back(self, why: str) -> None:
+        """Let others have what was claimed and can begin nothing here."""
+        self._say(f"{why}: nothing is taken for a while")
+        for batch in self._batches():
+            if batch.state == "claimed":
+                end = {"state": "node_fail", "exit_code": None, "why": why}
+                members = unfinished(batch, self.folders.of(batch.key))
+                ends = {str(member.attempt): end for member in members}
+                self.journal.append("ended", key=batch.key, ends=ends, state="over")
 
     def _tell_submitted(self) -> None:
         """Tell the scheduler's ids of what was submitted; after a restart all of them again."""
@@ -216,6 +232,8 @@ class AgentLoop:
         """What a heartbeat tells."""
         held = self.journal.held
         load = dict(machine.load(), **{name: held.units(name) for name in self.launchers})
+        if self.faults.trouble:
+            load["trouble"] = self.faults.trouble
         return {
             "version": VERSION,
             "load": load,

@@ -15,6 +15,7 @@ from hpc.agent.journal import Journal
 from hpc.agent.pauses import GrowingPause
 from hpc.agent.server import NotTaken, ServerLink, TryLater
 from hpc.agent.spool import end_by_code, has_begun, read_result, result_path, set_aside, started_by
+from hpc.agent.start_faults import StartFaults
 
 MAX_BYTES = 1000000
 """Bytes of messages that go together; one that is larger goes alone."""
@@ -46,10 +47,13 @@ class Report:
 
 class Reporter:
     """Reports for one agent. `told` are attempts whose start is known there, `refused` results
-    that the server does not take, with its words, `carried` those whose files are archived."""
+    that the server does not take, with its words, `carried` those whose files are archived;
+    `faults` hears of every end."""
 
-    def __init__(self, link: ServerLink, folders: SiteFolders, journal: Journal) -> None:
-        self.link, self.folders, self.journal = link, folders, journal
+    def __init__(
+        self, link: ServerLink, folders: SiteFolders, journal: Journal, faults: StartFaults
+    ) -> None:
+        self.link, self.folders, self.journal, self.faults = link, folders, journal, faults
         self.told: Set[int] = set()
         self.refused: Dict[int, str] = {}
         self.carried: Set[int] = set()
@@ -149,6 +153,10 @@ class Reporter:
         outputs: List[Dict[str, Any]] = []
         if taken and report.verb == "complete":
             outputs = (report.body.get("result") or {}).get("outputs") or []
+        if report.verb == "ended":
+            self.faults.note(report.folder, report.body)
+        else:
+            self.faults.clear()
         attempt = report.member.attempt
         self.journal.append("reported", attempt=attempt, outputs=outputs)
         set_aside(result_path(report.folder, attempt), ".taken")

@@ -10,6 +10,7 @@ from hpc.agent.folders import SiteFolders
 from hpc.agent.held import HeldBatch, HeldWork
 from hpc.agent.journal import Journal
 from hpc.agent.loop import make_launchers
+from hpc.agent.start_faults import StartFaults
 
 STATES = {
     "claimed": "waits to be started",
@@ -31,6 +32,9 @@ def status_lines(home: Path, config: AgentConfig, is_running: bool) -> List[str]
         ),
         _contact_line(contact),
     ]
+    trouble = StartFaults(home).trouble
+    if trouble:
+        lines.append(f"takes no work: {trouble}")
     for name, units in sorted(contact.capacity.items()):
         lines.append(f"{name}: {held.units(name)} of {units} units taken")
     lines += [_batch_line(batch) for batch in held.batches.values()] or ["nothing is held"]

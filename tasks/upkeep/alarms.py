@@ -99,7 +99,8 @@ async def watch_services(engine: AsyncEngine) -> list[str]:
 
 
 async def watch_agents(engine: AsyncEngine) -> list[str]:
-    """Look for agents that are silent; one that was declared gone is no trouble any more."""
+    """Look for agents that are silent, or whose machine can begin nothing; one that was declared
+    gone is no trouble any more."""
 
     async def read(tx: AsyncConnection) -> dict[Subject, str | None]:
         found: dict[Subject, str | None] = {}
@@ -107,14 +108,19 @@ async def watch_agents(engine: AsyncEngine) -> list[str]:
             if said == ON:
                 found[_agent(name)] = None
         for row in await present_agents(tx):
-            silent = row.silent_s >= SILENT_S
             what = f"agent {row.id} ({row.name}) of site {row.site}"
-            trouble = f"{what} was last heard of {round(row.silent_s / 60)} min ago"
-            found[_agent(str(row.id))] = trouble if silent else None
+            trouble = _trouble(row.silent_s, (row.load or {}).get("trouble"))
+            found[_agent(str(row.id))] = f"{what} {trouble}" if trouble else None
         return found
 
     remedy = "look at its machine; who knows that it is gone says operate/agent order=gone"
     return await _announce(engine, await transact(engine, read), remedy)
+
+
+def _trouble(silent_s: float, said: str | None) -> str:
+    if silent_s >= SILENT_S:
+        return f"was last heard of {round(silent_s / 60)} min ago"
+    return f"takes no work: {said}" if said else ""
 
 
 def _agent(name: str) -> Subject:

@@ -51,6 +51,11 @@ class AgentSeen:
     overdue: int
 
     @property
+    def trouble(self) -> str:
+        """Why its machine takes no work now, in its own words; empty when it does."""
+        return str(self.load.get("trouble") or "")
+
+    @property
     def units(self) -> str:
         """What it has taken of what it may take, by launcher."""
         each = (f"{name} {self.used.of(name)}/{self.capacity.of(name)}" for name in LAUNCHERS)

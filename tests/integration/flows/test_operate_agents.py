@@ -27,6 +27,7 @@ from tests.support.world import HERE, World, install_sites, new
 from track.commands.selection import CannotDo
 from track.jobs import agents
 from track.records.outbox import due
+from track.reports.agents import agents_seen
 from track.schema.database import transact
 
 BODY = Join(name="node7", token="t" * 50, capacity=Units(process=4, scheduler=100), version="1")
@@ -136,6 +137,21 @@ async def test_an_agent_that_is_silent_is_announced_once_and_so_is_its_return(
     await look()
     rows = "SELECT new FROM track.history WHERE what LIKE 'alarm.agent.%' ORDER BY id"
     assert [row["new"] for row in await world.rows(rows)] == ["on", "off"]
+
+
+async def test_an_agent_whose_machine_can_begin_nothing_is_announced_and_shown(
+    world: World,
+) -> None:
+    one = await joined(world)
+    await world.sql("""UPDATE track.agent SET load = '{"trouble": "no numpy"}'""")
+    await watch_agents(world.engine)
+    (told,) = [each.event for each in await transact(world.engine, due, 100)]
+    assert told["payload"]["why"].endswith("(node7) of site far takes no work: no numpy")
+    state = await doctor(by="ib", site="far", return_state=True)
+    assert f"agent {one.id} (node7)" in str(state.message)
+    async with world.engine.connect() as tx:
+        (seen,) = await agents_seen(tx)
+    assert (seen.trouble, seen.state) == ("no numpy", "idle")
 
 
 async def test_the_doctor_looks_at_agents_and_their_queue(world: World) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hpc.agent.start_faults import IN_A_ROW
 from tests.support.agent_server import AgentServer
 from tests.support.agent_site import until
 from tests.support.packed_agent import PackedAgent
@@ -101,6 +102,28 @@ def test_told_to_stop_it_ends_once_nothing_is_held(agent: PackedAgent, server: A
         said, _ = process.communicate(timeout=30)
     assert (process.returncode, "nothing is held" in said) == (0, True)
     assert len(server.queue) == 1
+
+
+def test_where_nothing_begins_no_more_is_taken_and_what_was_is_given_back(
+    agent: PackedAgent, server: AgentServer
+) -> None:
+    assert server.runner is not None
+    server.runner.write_text("raise SystemExit('ImportError: no numpy')")
+    agent.join(server)
+    server.news = {"capacity": {"process": 1, "scheduler": 0}}
+    for n in range(IN_A_ROW + 1):
+        server.add_batch(f"b{n}", [n + 1])
+    trouble = "jobs end here before they begin, the last with exit code 1: ImportError: no numpy"
+    with running(agent):
+        until(
+            lambda: any(
+                body["load"].get("trouble") == trouble for body in server.bodies("heartbeat")
+            )
+        )
+        assert f"takes no work: {trouble}" in agent.run("run", "--status").stdout
+    ends = [each["body"] for each in server.messages]
+    assert [each["state"] for each in ends[:IN_A_ROW]] == ["failed"] * IN_A_ROW
+    assert len(server.queue) == 1 or ends[IN_A_ROW]["state"] == "node_fail"
 
 
 def test_it_is_told_to_join_again_in_one_line_when_it_was_declared_gone(

@@ -12,6 +12,7 @@ from hpc.agent.outputs import OutputSender
 from hpc.agent.pauses import GrowingPause
 from hpc.agent.reports import Reporter
 from hpc.agent.server import ServerLink, ShutOut
+from hpc.agent.start_faults import StartFaults
 from tests.support.agent_server import AgentServer
 from tests.support.agent_site import AgentSite
 
@@ -36,7 +37,7 @@ def told(server: AgentServer) -> list[str]:
 
 @pytest.fixture
 def reporter(site: AgentSite, link: ServerLink) -> Reporter:
-    return Reporter(link, site.folders, site.journal)
+    return Reporter(link, site.folders, site.journal, StartFaults(site.home))
 
 
 def again(reporter: Reporter) -> None:
@@ -67,7 +68,7 @@ def test_what_was_not_answered_is_told_again_by_the_next_run_too(
         again(reporter)
     assert told(server) == ["1/complete"], "it was done, and the answer lost"
     reopened = site.reopened()
-    again(Reporter(link, reopened.folders, reopened.journal))
+    again(Reporter(link, reopened.folders, reopened.journal, StartFaults(reopened.home)))
     assert told(server) == ["1/complete"] * 2
     assert reopened.journal.held.batches["b1"].open == []
 

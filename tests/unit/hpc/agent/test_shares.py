@@ -12,6 +12,7 @@ from hpc.agent.pauses import GrowingPause
 from hpc.agent.reports import Reporter
 from hpc.agent.server import ServerLink
 from hpc.agent.shares import TRIES, ShareCarrier
+from hpc.agent.start_faults import StartFaults
 from tests.support.agent_server import AgentServer
 from tests.support.agent_site import AgentSite
 
@@ -109,7 +110,7 @@ def test_what_was_made_is_in_the_archive_before_its_result_counts(
 ) -> None:
     claimed(site, server, uploads=uploads(server))
     leave(site)
-    reporter = Reporter(link, site.folders, site.journal)
+    reporter = Reporter(link, site.folders, site.journal, StartFaults(site.home))
     server.ill["share"] = [503, 503]
     carrier.carry(reporter.carried)
     reporter.turn()
@@ -144,5 +145,5 @@ def test_a_file_that_is_gone_ends_its_job_without_a_result(
         carrier.pause = GrowingPause()
         carrier.carry(carried)
     assert carried == set()
-    Reporter(link, site.folders, site.journal).turn()
+    Reporter(link, site.folders, site.journal, StartFaults(site.home)).turn()
     assert server.told("ended") == [1]
