@@ -5,6 +5,7 @@ takes no more for a while, longer each time, until a job begins again.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, Dict
@@ -17,6 +18,8 @@ HOLD_S, LONGEST_S = 600.0, 3600.0
 SIGNALLED = (128 + 2, 128 + 15, 128 + 10)
 """Exit codes of one that was told to stop: by a person, a scheduler, its time limit."""
 MAX_CHARACTERS = 300
+TAIL = 4096
+"""Bytes of a log that its last line is looked for in."""
 
 
 class StartFaults:
@@ -36,13 +39,18 @@ class StartFaults:
         self._until = float(found.get("until") or 0.0)
 
     def note(self, folder: Path, end: Dict[str, Any]) -> None:
-        """Take in how a member of a batch ended that left no result. Raises OSError."""
-        code = end.get("exit_code")
-        if end.get("started"):
+        """Take in how a member of a batch ended that left no result.
+
+        Whether one that asks for its start itself had begun only the server knows.
+        Raises OSError.
+        """
+        code, why, started = end.get("exit_code"), end.get("why"), end.get("started")
+        failed = end.get("state") == "failed" and code not in SIGNALLED
+        if started:
             self.clear()
-        elif end.get("state") == "failed" and code not in SIGNALLED and folder.name != self._batch:
+        elif failed and (why or started is False) and folder.name != self._batch:
             self._batch = folder.name
-            self._count(str(end.get("why") or f"exit code {code}: {last_words(folder)}"))
+            self._count(str(why or f"exit code {code}: {last_words(folder)}"))
 
     def clear(self) -> None:
         """Note that a job has begun: the machine is in order. Raises OSError."""
@@ -80,7 +88,9 @@ class StartFaults:
 def last_words(folder: Path) -> str:
     """The last line that a batch's runner wrote."""
     try:
-        text = (folder / "log" / "runner.log").read_text(encoding="utf-8", errors="replace")
+        with (folder / "log" / "runner.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL))
+            text = log.read().decode("utf-8", "replace")
     except OSError:
         return "it said nothing"
     lines = text.strip().splitlines()

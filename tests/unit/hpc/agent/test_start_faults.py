@@ -51,6 +51,7 @@ def test_the_members_of_one_batch_are_one(tmp_path: Path) -> None:
     "end",
     [
         {"started": True},
+        {"started": None},
         {"exit_code": 143},
         {"state": "unknown", "exit_code": None},
         {"state": "node_fail", "exit_code": None},
