@@ -61,6 +61,8 @@ RULES = f"""
           AND (r.kind = 'ndrive' AND t.id IS NULL AND r.location = a.source_path
                OR r.kind = 'site' AND r.location = t.site))
       AND (t.id IS NOT NULL OR a.source_path IS NOT NULL)
+      -- Nobody of us reaches one that agents work.
+      AND NOT EXISTS (SELECT 1 FROM track.site k WHERE k.name = t.site AND k.kind = 'pull')
       AND NOT EXISTS (SELECT 1 FROM track.job m WHERE m.asset_guid = a.guid
                        AND m.state NOT IN ('done', 'excluded', 'absent'))
     GROUP BY a.guid
