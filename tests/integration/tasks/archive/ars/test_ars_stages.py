@@ -51,7 +51,7 @@ async def test_a_file_made_anew_finds_a_share_open_and_replaces_the_one_in_erda(
     await stages.create(dispatcher, guid)
     assert await share(ars, guid) is None, "there is nothing to bring"
     second = image(tmp_path, "leaf.tif", 2_000_000)
-    of: Any = SimpleNamespace(attempt=SimpleNamespace(site="here", actor="test"))
+    of: Any = SimpleNamespace(attempt=SimpleNamespace(site="here", agent_id=None, actor="test"))
     await transact(engine, note_child_file, of, guid, facts(second), mime_type="image/tiff")
     await stages.create(dispatcher, guid)
     assert await share(ars, guid) is not None
