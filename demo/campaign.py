@@ -97,7 +97,7 @@ def run(project_dir: Path, say: Say, *, rounds: int, seed: int | None) -> int:
     say(f"campaign of {rounds} rounds; --seed {first} strikes the same again")
     total = Score()
     try:
-        with standing_agents(settings) as agents:
+        with standing_agents(settings, say) as agents:
             campaign = Campaign(settings, Striker(settings, environment), agents, say)
             for number in range(rounds):
                 say(f"round {number + 1}: seed {first + number}")

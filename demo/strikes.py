@@ -27,6 +27,7 @@ from refinery.local.service import descendants
 from refinery.settings import Settings
 from schemas.agents import Order
 from track.commands import agents, switches
+from track.jobs.agents import present_agents
 from track.schema.database import make_engine, transact
 
 WINDOW_S = 45.0
@@ -86,7 +87,6 @@ UNDER_WAY = text("""
     SELECT guid FROM track.asset
     WHERE finalised_at IS NULL AND quarantine IS NULL AND parent_guid IS NULL ORDER BY guid
 """)
-AGENTS = text("SELECT id FROM track.agent WHERE site = :site AND gone_at IS NULL ORDER BY id")
 HOLDING = text("SELECT guid FROM track.asset WHERE attention = :note")
 
 
@@ -151,8 +151,8 @@ class Striker:
         self._settings = settings
         self._environment = environment
         self.acts: dict[str, Callable[[random.Random], bool]] = {
-            "the sites' drivers stand still": lambda _: self._signal("sites", signal.SIGSTOP),
-            "the sites' drivers go on": lambda _: self._signal("sites", signal.SIGCONT),
+            "the sites' drivers stand still": lambda _: self._signal_drivers(signal.SIGSTOP),
+            "the sites' drivers go on": lambda _: self._signal_drivers(signal.SIGCONT),
             "the agents stand still": lambda _: self._signal_agents(signal.SIGSTOP),
             "the agents go on": lambda _: self._signal_agents(signal.SIGCONT),
             "the agents are drained": lambda _: self._write(_order, "drain"),
@@ -192,14 +192,16 @@ class Striker:
             return bool(pids)
         return self._post(f"{of_running(self._settings).ars}/__sim/faults", ARCHIVE[name])
 
-    def _signal(self, service: str, number: signal.Signals) -> bool:
-        found = victims.service(self._settings, service)
-        pids = [*found, *(child.pid for pid in found for child in descendants(pid))]
-        victims.kill(pids, number)
-        return bool(pids)
+    def _signal_drivers(self, number: signal.Signals) -> bool:
+        found = victims.service(self._settings, "sites")
+        return self._signal(
+            [*found, *(each.pid for pid in found for each in descendants(pid))], number
+        )
 
     def _signal_agents(self, number: signal.Signals) -> bool:
-        pids = victims.agents(self._settings)
+        return self._signal(victims.agents(self._settings), number)
+
+    def _signal(self, pids: list[int], number: signal.Signals) -> bool:
         victims.kill(pids, number)
         return bool(pids)
 
@@ -277,13 +279,13 @@ async def _release(tx: AsyncConnection) -> bool:
 
 
 async def _order(tx: AsyncConnection, order: Order) -> bool:
-    for number in (await tx.execute(AGENTS, {"site": SITE})).scalars().all():
-        await agents.set_order(tx, number, order, actor="campaign")
+    for row in await present_agents(tx, SITE):
+        await agents.set_order(tx, row.id, order, actor="campaign")
     return True
 
 
 async def _declare_gone(tx: AsyncConnection, chance: random.Random) -> bool:
-    numbers = list((await tx.execute(AGENTS, {"site": SITE})).scalars())
+    numbers = [row.id for row in await present_agents(tx, SITE)]
     if numbers:
         evidence = "a campaign says so"
         await agents.gone(tx, chance.choice(numbers), evidence=evidence, actor="campaign")

@@ -6,8 +6,6 @@ nothing else of us. Afterwards our records say what each of them did.
 
 import asyncio
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.lab.agent_process import AgentProcess, NotJoined
 from demo.lab.known_site import ACTOR, known_site
-from demo.lab.machine import LabMachine, make_machine
+from demo.lab.machine import LabMachine, make_machine, open_folder
 from refinery import state
 from refinery.addresses import Addresses
 from refinery.processes import MARK
@@ -64,6 +62,18 @@ ATTEMPTS = text("""
 Say = Callable[[str], None]
 
 
+async def let_join(
+    engine: AsyncEngine, addresses: Addresses, site: str, agent: AgentProcess, *words: str
+) -> None:
+    """Have an agent join a site, with a token for it alone; `words` say what it can start.
+
+    Raises NotJoined.
+    """
+    token = secrets.token_urlsafe(32)
+    await transact(engine, allow_joining, site, token, 1, 1.0, actor=ACTOR)
+    await asyncio.to_thread(agent.join, addresses.clusters, site, token, *words)
+
+
 @dataclass
 class AgentPlay:
     """The agents of one demonstration, in the order in which they joined."""
@@ -93,10 +103,8 @@ class AgentPlay:
 
     async def let_join(self, agent: AgentProcess, *words: str) -> None:
         """Have an agent join; `words` say what it can start. Raises NotJoined."""
-        token = secrets.token_urlsafe(32)
-        await transact(self.engine, allow_joining, self.site, token, 1, 1.0, actor=ACTOR)
         self.agents.append(agent)
-        await asyncio.to_thread(agent.join, self.addresses.clusters, self.site, token, *words)
+        await let_join(self.engine, self.addresses, self.site, agent, *words)
         self.say(f"agent {agent.name} joined, with room for {agent.units}")
 
     async def come_and_go(self) -> None:
@@ -212,16 +220,11 @@ async def own_agents(
     Raises NoMachine and NotJoined. Whatever ends the block, all of it is taken down.
     """
     given = {"site": SITE, "kind": "pull", "callback": addresses.clusters, "lease_s": LEASE_S}
-    # Where every user can enter, unlike the state folder of a project in somebody's home.
-    folder = Path(tempfile.mkdtemp(prefix="agents-"))
-    folder.chmod(0o755)
-    play = AgentPlay(engine, addresses, folder, say, variables={MARK: state.mark(settings)})
-    try:
+    with open_folder("agents-") as folder:
+        play = AgentPlay(engine, addresses, folder, say, variables={MARK: state.mark(settings)})
         async with known_site(settings, addresses, engine, Site.model_validate(given)):
             try:
                 await play.prepare()
                 yield play
             finally:
                 await play.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,18 @@ class LabMachine:
         """The name of who runs them."""
         uid = os.geteuid() if self.account.uid is None else self.account.uid
         return pwd.getpwuid(uid).pw_name
+
+
+@contextmanager
+def open_folder(prefix: str) -> Iterator[Path]:
+    """A folder that every user can enter, unlike the state folder of a project in somebody's home;
+    removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_machine(folder: Path) -> LabMachine:

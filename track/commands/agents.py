@@ -114,6 +114,7 @@ async def gone(tx: AsyncConnection, agent_id: int, *, evidence: str, actor: str)
     lost = [each for each in held if await _lose(tx, each, why, actor=actor)]
     for each in await outputs_at(tx, agent_id):
         await note_retrieved(tx, each, why)
+    # After its attempts are closed: a result that was on its way is here now, or never counts.
     again = await make_again(tx, agent_id, actor=actor, why=why)
     await notify_driver(tx, was.site)
     return _line(was, was.order, "gone", _given_on(len(lost), again))

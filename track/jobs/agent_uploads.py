@@ -4,12 +4,16 @@ So an agent that is told to go takes nothing along: it gets those uploads still.
 one that is gone is made again by the stage that made it, and uploaded from there.
 """
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.agents import Order
 from track.jobs.agents import Agent
+from track.jobs.locked import locked_jobs
 from track.jobs.verbs import move_site, resubmit_all
+from track.schema.arrays import any_of
+from track.schema.states import State
+from track.schema.tables import job
 
 UPLOADS = "(s.kind = 'module' AND s.run = 'upload')"
 """Whether stage `s` sends what was made on the disk where it runs."""
@@ -28,7 +32,8 @@ LIES_ELSEWHERE = f"""(j.uploads AND EXISTS (
     WHERE f.asset_guid = j.asset_guid AND f.agent_id <> CAST(:agent AS bigint)
       AND (g.gone_at IS NULL OR EXISTS (
           SELECT 1 FROM ({MADE_BY}) m
-          WHERE m.state IN ('waiting', 'ready', 'claimed', 'queued', 'running')))))"""
+          WHERE m.state IN
+              ('waiting', 'ready', 'claimed', 'queued', 'running', 'returned')))))"""
 """Whether job `j` uploads what another agent has, or had, and what is being made again."""
 
 LEFT = text(f"""
@@ -44,7 +49,7 @@ MAKERS = text(f"""
     JOIN track.job u ON u.asset_guid = f.asset_guid
     JOIN track.stage s ON s.id = u.stage_id AND {UPLOADS}
     CROSS JOIN LATERAL ({MADE_BY}) m
-    WHERE f.agent_id = :agent AND f.uploaded_at IS NULL AND m.state = 'done'
+    WHERE f.agent_id = :agent AND f.uploaded_at IS NULL AND m.state IN ('done', 'returned')
       AND u.state NOT IN ('done', 'excluded', 'cancelled')
     ORDER BY m.id
 """)
@@ -69,9 +74,14 @@ async def order_now(tx: AsyncConnection, of: Agent) -> Order:
 async def make_again(tx: AsyncConnection, agent_id: int, *, actor: str, why: str) -> int:
     """Have the derivatives made again that only this agent had; how many jobs that takes."""
     makers = list((await tx.execute(MAKERS, {"agent": agent_id})).scalars())
-    if makers:
-        await resubmit_all(tx, makers, actor=actor, why=why)
-    return len(makers)
+    found = await locked_jobs(tx, makers) if makers else []
+    done = [each.id for each in found if each.state == State.DONE]
+    if done:
+        await resubmit_all(tx, done, actor=actor, why=why)
+    back = [each.id for each in found if each.state == State.RETURNED]
+    # Once it is done: who is at it may have read what it brought.
+    await tx.execute(update(job).where(any_of(job.c.id, back)).values(redo=True))
+    return len(done) + len(back)
 
 
 async def follow_file(tx: AsyncConnection, guid: str, site: str, *, actor: str) -> None:

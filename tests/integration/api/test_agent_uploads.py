@@ -13,7 +13,7 @@ from tests.support.callbacks import Cluster, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.world import edit, new
 from track.commands import agents
-from track.commands.operations import cancel
+from track.commands.operations import cancel, resubmit
 from track.schema.database import transact
 
 PIECES: dict[str, Any] = {
@@ -50,12 +50,17 @@ class MadePiece:
         told = await transact(self.cluster.engine, agents.gone, self.maker.id, **given)
         return told.note
 
-    async def make(self, by: AgentByHand, crc32: int = 7) -> None:
-        """Have an agent make the piece."""
-        await queue(self.cluster, "whole", "make")
-        (member,) = members(*await by.claim())
+    async def bring(self, by: AgentByHand, crc32: int = 7) -> None:
+        """Have an agent make the piece; its job came back, and is not done."""
+        attempt = await queue(self.cluster, "whole", "make")
+        given = members(*await by.claim())
+        (member,) = [each for each in given if each["attempt"] == attempt]
         made = PIECE | {"file": FILE | {"crc32": crc32}}
         assert (await by.complete(member, derivatives=[made]))["applied"] == "applied"
+
+    async def make(self, by: AgentByHand, crc32: int = 7) -> None:
+        """Have an agent make the piece."""
+        await self.bring(by, crc32)
         await self.finish("whole", "make")
 
     async def finish(self, guid: str, stage: str) -> None:
@@ -148,6 +153,21 @@ async def test_a_piece_that_its_maker_was_sending_when_it_went_is_made_again(
     await piece.lose_maker()
     await piece.make(piece.other)
     again = await queue(piece.cluster, "piece", "send")
+    assert attempts(*await piece.other.claim()) == [again]
+
+
+async def test_a_piece_whose_job_is_not_done_yet_is_made_again_once_it_is(
+    piece: MadePiece,
+) -> None:
+    whole = await piece.cluster.world.job_id("whole", "make")
+    await transact(piece.cluster.engine, resubmit, whole, actor="test", why="once more")
+    await piece.bring(piece.maker)
+    assert "derivatives of 1 assets are made again" in await piece.lose_maker()
+    again = await queue(piece.cluster, "piece", "send")
+    assert await piece.other.claim() == [], "still nobody has it"
+    await piece.finish("whole", "make")
+    assert await piece.other.claim() == [], "still nobody has it"
+    await piece.make(piece.other)
     assert attempts(*await piece.other.claim()) == [again]
 
 
