@@ -9,11 +9,13 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Set
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "LD_LIBRARY_PATH")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_LOOKS, _PAUSE = 50, 0.02  # about a second: what waits in the kernel dies when that lets it go
 
 
 def spawn(
@@ -64,19 +66,35 @@ def send_signal(folder: Path, pid: Optional[int], number: signal.Signals) -> Non
     SIGKILL goes to all that it started as well, which nobody could end after it.
     """
     groups = set() if pid is None else {pid}
-    if pid is None or number == signal.SIGKILL:
+    if pid is None:
         groups |= _holders(folder)
-    for group in groups:
-        try:
-            os.killpg(group, number)
-        except ProcessLookupError:
-            continue
+    _signal(groups, number)
+    if number == signal.SIGKILL:
+        _end_holders(folder)
 
 
 def end_leftovers(folder: Path) -> None:
     """End by force what a batch's process left running that was itself ended by force."""
     if is_alive(folder):
         send_signal(folder, None, signal.SIGKILL)
+
+
+def _end_holders(folder: Path) -> None:
+    """Kill whoever holds a batch's lock, and look again: one may fork meanwhile."""
+    for _ in range(_LOOKS):
+        groups = _holders(folder)
+        if not groups:
+            return
+        _signal(groups, signal.SIGKILL)
+        time.sleep(_PAUSE)  # a killed process needs a moment to let go of its files
+
+
+def _signal(groups: Set[int], number: signal.Signals) -> None:
+    for group in groups:
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            continue
 
 
 def _holders(folder: Path) -> Set[int]:

@@ -72,7 +72,8 @@ def test_a_runner_sees_proxies_and_no_secret() -> None:
 def test_what_a_process_left_that_was_killed_is_ended_by_its_lock(
     folder: Path, known: bool
 ) -> None:
-    leaves = f"setsid sleep 60 & echo > {folder / 'begun'}; exec sleep 60"
+    # Many, so that some are on their way into a session of their own when they are looked for.
+    leaves = f"for n in $(seq 30); do setsid sleep 60 & done; echo > {folder}/begun; exec sleep 60"
     child = spawn(folder, ["/bin/sh", "-c", leaves], environment(os.environ, 1))
     until(lambda: (folder / "begun").exists())
     if known:  # by force, which takes along what has a session of its own
