@@ -1,6 +1,5 @@
 """Accounts whose login shell is no POSIX shell: all that is said to a cluster passes through it."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hpc.sites.slurm.cluster import Cluster
 from hpc.sites.slurm.doctor import examine
 from hpc.sites.slurm.prepare import prepare
 from hpc.transport.ssh import SshLink
+from tests.support.needed import need
 from tests.support.slurm_site import ODD_RUNNER, Eager, SlurmSite
 
 SHELLS = ("bsd-csh", "tcsh", "fish")
@@ -24,10 +24,7 @@ async def test_a_site_is_prepared_examined_and_driven_through_any_login_shell(
 ) -> None:
     """`ForceCommand` is what sshd itself does with an account's shell: `SHELL -c COMMAND`."""
     path = shutil.which(shell)
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{shell} is not installed: run `bash tests/debian-packages.sh`")
-        pytest.skip(f"{shell} is not installed")
+    need(path is not None, f"{shell} is not installed: run `bash tests/debian-packages.sh`")
     force = f'ForceCommand exec {path} -c "$SSH_ORIGINAL_COMMAND"'
     seen = site.lab.sshd.environment
     with running_sshd(tmp_path / "sshd", environment=seen, options=(force,)) as server:
