@@ -4,6 +4,7 @@
 set -eu
 
 packages=(
+    chromium
     csh
     fish
     fonts-freefont-ttf
@@ -12,6 +13,7 @@ packages=(
     munge
     openssh-client
     openssh-server
+    prometheus
     slurm-client
     slurm-wlm-torque
     slurmctld

@@ -11,12 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    "flows", "tasks", "blocks", "track", "hpc", "api", "schemas", "workstation", "refinery", "demo",
+    "flows", "tasks", "blocks", "track", "hpc", "api", "board", "schemas", "workstation",
+    "refinery", "demo",
 )  # fmt: skip
 MAY_IMPORT = {
     "flows": {"tasks", "track", "blocks", "schemas"},
     "tasks": {"track", "hpc", "blocks", "schemas"},
     "api": {"track", "hpc", "blocks", "schemas"},
+    "board": {"tasks", "track", "blocks", "schemas"},
     "track": {"schemas"},
     "hpc": {"track", "schemas"},
     "blocks": {"schemas"},
