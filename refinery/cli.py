@@ -240,8 +240,16 @@ def backup(
 def restore(folder: Annotated[Path, typer.Argument(help="a folder that backup made")]) -> None:
     """Replace the embedded databases by saved ones; the system must be stopped."""
     from refinery.local import backup
+    from tasks.errors import FileError
+    from tasks.intake.unknown_folders import remedy
 
-    backup.restore(here(), folder)
+    settings = here()
+    backup.restore(settings, folder)
+    try:
+        if forgotten := backup.forgotten_folders(settings, folder):
+            say(remedy(forgotten))
+    except (OSError, FileError) as error:
+        say(f"whether folders were closed after the backup cannot be seen: {error}", error=True)
     say("restored; start it with 'refinery up'")
 
 

@@ -5,6 +5,7 @@ state folder without which the restored tokens would not be ours. Files (N-Drive
 archive) are not in it.
 """
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,13 +16,18 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from refinery import state
+from refinery import connections, state
 from refinery.addresses import DATABASES
 from refinery.local.postgres import EmbeddedPostgres
 from refinery.local.stack import embedded, lock
 from refinery.settings import Settings, SettingsError
+from tasks.intake.unknown_folders import unknown_folders
+from track.schema.database import transact
 
 SECRETS = ("token-key", "ars-secret", "prefect-password", "board-key")
+
+MARGIN_S = 3600.0
+"""How far the N-Drive's clock may be behind ours."""
 
 
 class BackupError(RuntimeError):
@@ -65,6 +71,20 @@ def restore(settings: Settings, folder: Path) -> None:
         if (folder / name).is_file():
             shutil.copy2(folder / name, settings.state / "run" / name)
     (settings.state / "run" / "deployed").unlink(missing_ok=True)
+
+
+def forgotten_folders(settings: Settings, folder: Path) -> list[Path]:
+    """Folders on the N-Drive that were closed after a backup, which is in place again, and of
+    which it knows nothing. Raises OSError, or a FileError, where the drive cannot be read.
+    """
+
+    async def look(url: str) -> list[Path]:
+        async with connections.database(url, pool=1) as engine:
+            return await transact(engine, unknown_folders, connections.n_drive(settings), since)
+
+    since = (folder / f"{DATABASES[0]}.dump").stat().st_mtime - MARGIN_S
+    with lock(settings), cluster(settings) as postgres:
+        return asyncio.run(look(postgres.url("refinery")))
 
 
 @contextmanager

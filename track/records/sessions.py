@@ -56,6 +56,12 @@ async def is_known(tx: AsyncConnection, *, path: str, listing_hash: str) -> bool
     return (await tx.execute(mine.limit(1))).first() is not None
 
 
+async def known_paths(tx: AsyncConnection, paths: Sequence[str]) -> set[str]:
+    """Those of these folders where a session's folder lies now."""
+    mine = select(session.c.path).where(any_of(session.c.path, paths))
+    return set((await tx.execute(mine)).scalars())
+
+
 def _of_listing(path: str, listing_hash: str) -> ColumnElement[bool]:
     return (session.c.opened_as == path) & (session.c.listing_hash == listing_hash)
 
