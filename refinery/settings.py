@@ -120,7 +120,6 @@ class Settings(BaseModel):
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies that are believed about the client's address.
         users_file: who may log in, as `refinery user` writes it.
-        board_url: the board's address as people's browsers know it; empty means this host.
         login_hours: after how many hours a login ends.
         oidc_issuer: the provider that people log in at, as its tokens name it; empty: none.
         oidc_client_id, oidc_client_secret: the board's credentials there.
@@ -180,7 +179,6 @@ class Settings(BaseModel):
     trusted_proxies: Networks = ()
 
     users_file: Path
-    board_url: Address = ""
     login_hours: float = Field(default=12, gt=0, le=24 * 31)
     oidc_issuer: Address = ""
     oidc_client_id: str = ""

@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from board.pages import health
+from board.pages import health, login
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (health.router, login.router)
