@@ -1,6 +1,5 @@
 """Logging in at a provider, by OpenID Connect: authorization code with PKCE, state and nonce."""
 
-import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,6 @@ from starlette.responses import Response
 
 from blocks.access.users import Role, user_name
 from board.login.config import OidcConfig
-
-log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 LEEWAY_S = 60
@@ -90,7 +87,6 @@ class Provider:
         name = name_in(claims)
         if role := role_in(claims, self._config):
             return name, role
-        log.warning("login refused: %r by the provider: no role", name)
         raise NoRoleHere(name)
 
     async def _discover(self) -> Mapping[str, Any]:

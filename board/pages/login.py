@@ -102,6 +102,7 @@ async def from_provider(request: Request, here: Here, login: At) -> Response:
         log.warning("login refused: from %s: %s", login.address_of(request), error)
         return _page(request, here, login, way_in, NOT_PROVEN, 403)
     except NoRoleHere as error:
+        log.warning("login refused: %r from %s: no role", str(error), login.address_of(request))
         return _page(request, here, login, way_in, NO_ROLE.format(error), 403)
     sessions.begin_oidc(request, name, role)
     log.info("login: %r as %s from %s by the provider", name, role, login.address_of(request))
