@@ -99,3 +99,14 @@ def csrf_in(page: httpx.Response) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert found, page.text
     return found[1]
+
+
+@asynccontextmanager
+async def operators_board(
+    database_url: str, folder: Path, **given: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A running board that `anna`, an operator, has logged in to; what is posted has her token."""
+    async with open_board(database_url, login=login_config(folder), **given) as client:
+        await log_in(client, "anna")
+        client.headers["X-CSRF-Token"] = csrf_in(await client.get("/no/such"))
+        yield client

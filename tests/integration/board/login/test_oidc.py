@@ -114,6 +114,7 @@ async def test_without_a_role_nobody_is_let_in_and_is_told_whom_to_ask(
     [
         {"nonce": "another"}, {"nonce": None}, {"iss": "https://evil.example"}, {"iss": None},
         {"aud": "another"}, {"aud": None}, {"aud": ["board", "another"], "azp": "another"},
+        {"aud": "another", "azp": "board"},
         {"exp": int(time.time()) - 3600}, {"exp": None}, {"sub": None},
         {"preferred_username": " \u202e"}, {"preferred_username": None},
         {"preferred_username": None, "email": "a@b.example", "email_verified": False},
@@ -215,6 +216,17 @@ async def test_one_who_says_that_it_is_another_is_not_believed(
 ) -> None:
     provider.issuer = "https://evil.example"
     assert (await board.get("/login/oidc")).status_code == 503
+
+
+async def test_a_login_ends_after_its_hours_though_the_cookie_was_written_again(
+    board: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await come_back(board)
+    began = time.time()
+    for hours, status in ((11.9, 200), (12.1, 303)):
+        monkeypatch.setattr(time, "time", lambda hours=hours: began + hours * 3600)
+        assert (await board.get("/who")).status_code == status
+        assert "set-cookie" in (await board.get("/login/oidc")).headers
 
 
 async def test_nobody_is_taken_for_a_local_user_of_the_same_name(
