@@ -2,6 +2,11 @@
 
 from fastapi import APIRouter
 
-from board.pages import health
+from board.pages import health, pipelines, reports, today
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    today.router,
+    pipelines.router,
+    reports.router,
+)

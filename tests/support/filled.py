@@ -38,7 +38,7 @@ from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
 from track.records import leaving, outbox, retention, sessions
-from track.reports import alarms, failing, figures, overdue, progress, today, waiting
+from track.reports import alarms, failing, figures, overdue, progress, stages, today, waiting
 from track.reports.agents import agents_seen, site_queues
 from track.schema.database import transact
 from track.schema.hours import USAGE_COLUMNS, hour_of
@@ -361,6 +361,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "records: a page": _records_page,
         "people: what stands": waiting.anywhere,
         "people: today": today.read_today,
+        "people: pipelines": stages.pipelines_seen,
         "people: a session": partial(progress.session_progress, session_id=session),
         "Prometheus: page": metrics.page,
     }

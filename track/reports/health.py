@@ -94,10 +94,16 @@ async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[Part
     return found
 
 
+def _minute(seconds_ago: float) -> datetime:
+    """The minute of a moment so long ago: it is told of again and again, and stays the same."""
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    return at.replace(second=0, microsecond=0)
+
+
 def _silent_service(name: str, silent_s: float | None, said: Row[Any] | None) -> Part:
     since: datetime | None
     if silent_s is not None:
-        since = datetime.now(UTC) - timedelta(seconds=silent_s)
+        since = _minute(silent_s)
         return Part("service", name, Condition.SILENT, since, "it has asked nothing since")
     since = said.at if said is not None and said.said == ON else None
     return Part("service", name, Condition.SILENT, since, "it has no connection to the database")
@@ -108,7 +114,7 @@ async def _agents(tx: AsyncConnection) -> list[Part]:
     for each in await agents_seen(tx):
         name = f"{each.name} at {each.site}"
         if each.silent_s >= SILENT_S:
-            since = datetime.now(UTC) - timedelta(seconds=each.silent_s)
+            since = _minute(each.silent_s)
             found.append(Part("agent", name, Condition.SILENT, since, "it was not heard of since"))
         elif each.trouble:
             found.append(Part("agent", name, Condition.DEGRADED, None, each.trouble))
