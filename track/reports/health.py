@@ -54,7 +54,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True)
-class Part:
+class SystemPart:
     """A part of the system: what kind of thing, how it does, since when and why (or neither)."""
 
     kind: str  # service, worker, site, agent, archive, storage, stage
@@ -69,7 +69,7 @@ class Part:
         return self.condition in (Condition.WELL, Condition.OFF)
 
 
-async def parts(tx: AsyncConnection) -> list[Part]:
+async def parts(tx: AsyncConnection) -> list[SystemPart]:
     """Every part that is known, services first; of stages and agents only what is in trouble."""
     said = (await tx.execute(SAID)).all()
     services = await _services(tx, {row.name: row for row in said if row.kind == "service"})
@@ -79,7 +79,7 @@ async def parts(tx: AsyncConnection) -> list[Part]:
     return [*services, *sites, *await _agents(tx), *others, *stages]
 
 
-async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[Part]:
+async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[SystemPart]:
     """Services by their connections, workers by what was announced of them."""
     heard = {each.name: each.silent_s for each in await services_heard(tx)}
     found = []
@@ -88,7 +88,7 @@ async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[Part
         if row is not None and name.startswith(WORKER):
             found.append(_announced(row))
         elif name in heard and heard[name] < SILENT_S:
-            found.append(Part("service", name, Condition.WELL))
+            found.append(SystemPart("service", name, Condition.WELL))
         else:
             found.append(_silent_service(name, heard.get(name), row))
     return found
@@ -100,47 +100,51 @@ def _minute(seconds_ago: float) -> datetime:
     return at.replace(second=0, microsecond=0)
 
 
-def _silent_service(name: str, silent_s: float | None, said: Row[Any] | None) -> Part:
+def _silent_service(name: str, silent_s: float | None, said: Row[Any] | None) -> SystemPart:
     since: datetime | None
     if silent_s is not None:
         since = _minute(silent_s)
-        return Part("service", name, Condition.SILENT, since, "it has asked nothing since")
+        return SystemPart("service", name, Condition.SILENT, since, "it has asked nothing since")
     since = said.at if said is not None and said.said == ON else None
-    return Part("service", name, Condition.SILENT, since, "it has no connection to the database")
+    return SystemPart(
+        "service", name, Condition.SILENT, since, "it has no connection to the database"
+    )
 
 
-async def _agents(tx: AsyncConnection) -> list[Part]:
+async def _agents(tx: AsyncConnection) -> list[SystemPart]:
     found = []
     for each in await agents_seen(tx):
         name = f"{each.name} at {each.site}"
         if each.silent_s >= SILENT_S:
             since = _minute(each.silent_s)
-            found.append(Part("agent", name, Condition.SILENT, since, "it was not heard of since"))
+            found.append(
+                SystemPart("agent", name, Condition.SILENT, since, "it was not heard of since")
+            )
         elif each.trouble:
-            found.append(Part("agent", name, Condition.DEGRADED, None, each.trouble))
+            found.append(SystemPart("agent", name, Condition.DEGRADED, None, each.trouble))
     return found
 
 
-def _site(row: Row[Any]) -> Part:
+def _site(row: Row[Any]) -> SystemPart:
     if not row.open:
-        return Part("site", row.name, Condition.OFF, None, "a person switched it off")
+        return SystemPart("site", row.name, Condition.OFF, None, "a person switched it off")
     if not row.driven:
-        return Part(
+        return SystemPart(
             "site", row.name, Condition.SILENT, row.seen_at, row.degraded or "nobody drives it"
         )
     if row.degraded is not None:
-        return Part("site", row.name, Condition.DEGRADED, row.degraded_at, row.degraded)
-    return Part("site", row.name, Condition.WELL)
+        return SystemPart("site", row.name, Condition.DEGRADED, row.degraded_at, row.degraded)
+    return SystemPart("site", row.name, Condition.WELL)
 
 
 TROUBLES = {"service": Condition.SILENT}
 """What an alarm of a kind means, where it is not that the thing is degraded."""
 
 
-def _announced(row: Row[Any]) -> Part:
+def _announced(row: Row[Any]) -> SystemPart:
     """A part as it was announced last; when it became well is of no interest."""
     kind = "worker" if row.name.startswith(WORKER) else row.kind
     name = row.name.removeprefix(WORKER)
     if row.said != ON:
-        return Part(kind, name, Condition.WELL)
-    return Part(kind, name, TROUBLES.get(row.kind, Condition.DEGRADED), row.at, row.why)
+        return SystemPart(kind, name, Condition.WELL)
+    return SystemPart(kind, name, TROUBLES.get(row.kind, Condition.DEGRADED), row.at, row.why)

@@ -14,7 +14,7 @@ from track.jobs.endings import note_ends
 from track.reports import days
 from track.reports.alarms import Subject, note_known, set_alarm
 from track.reports.by_hour import Arrivals
-from track.reports.health import Condition, Part, parts
+from track.reports.health import Condition, SystemPart, parts
 from track.reports.period import NoSuchPeriod, read_report
 from track.reports.today import DAYS, read_today
 from track.schema.database import make_engine, ping, transact
@@ -116,7 +116,7 @@ async def test_a_site_that_is_off_is_no_trouble_and_one_that_nobody_drives_is(
     ago = "now() - interval '1 day'"
     await world.sql(f"UPDATE track.site SET open = true, seen_at = {ago}, expected_at = {ago}")
     (site,) = await transact(world.engine, parts)
-    assert isinstance(site, Part) and site.condition == Condition.SILENT
+    assert isinstance(site, SystemPart) and site.condition == Condition.SILENT
     assert site.since is not None and not site.is_well
 
 
