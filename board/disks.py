@@ -57,9 +57,17 @@ async def _ask(name: str, path: Path) -> tuple[object, DiskSpace]:
     try:
         device, free, total = await MOUNTS.run(path, lambda _: _look(path))
     except (OSError, FileError) as error:
-        why = "it does not answer" if isinstance(error, FileError) else error.strerror or str(error)
+        why = _why(error)
         return name, DiskSpace((name,), trouble=why)
     return device, DiskSpace((name,), free, total)
+
+
+def _why(error: OSError | FileError) -> str:
+    if isinstance(error, FileError):
+        return "it does not answer"
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    return error.strerror or str(error)
 
 
 def _look(path: Path) -> tuple[int, int, int]:

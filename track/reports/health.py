@@ -22,6 +22,9 @@ SILENT_S = 180.0
 WORKER = "worker of "
 """How the names of work pools begin among the services; only Prefect knows of their workers."""
 
+UNCONNECTED = ("dispatchers", "reconcile")
+"""Services without a lasting connection: they come and go, and what was announced counts."""
+
 SAID = text("""
     WITH RECURSIVE subject AS (  -- from one to the next, however often each was announced
         (SELECT what FROM track.history WHERE what LIKE 'alarm.%' ORDER BY what LIMIT 1)
@@ -30,12 +33,17 @@ SAID = text("""
                  WHERE h.what LIKE 'alarm.%' AND h.what > subject.what ORDER BY h.what LIMIT 1)
         FROM subject WHERE subject.what IS NOT NULL
     )
-    SELECT split_part(subject.what, '.', 2) AS kind, last.new AS said, last.at, last.why,
+    SELECT split_part(subject.what, '.', 2) AS kind, last.new AS said, begun.at, last.why,
            substr(subject.what, length(split_part(subject.what, '.', 2)) + 8) AS name
     FROM subject
-    CROSS JOIN LATERAL (SELECT h.new, h.at, h.why FROM track.history h
+    CROSS JOIN LATERAL (SELECT h.new, h.why FROM track.history h
                          WHERE h.what LIKE 'alarm.%' AND h.what = subject.what
                          ORDER BY h.id DESC LIMIT 1) last
+    -- A trouble that lasts may be told again: it began when it was told after it was well.
+    LEFT JOIN LATERAL (SELECT h.at FROM track.history h
+                        WHERE h.what LIKE 'alarm.%' AND h.what = subject.what
+                          AND h.new = 'on' AND h.old IS DISTINCT FROM 'on'
+                        ORDER BY h.id DESC LIMIT 1) begun ON last.new = 'on'
 """)
 
 SITES = text(f"""
@@ -75,8 +83,9 @@ async def parts(tx: AsyncConnection) -> list[SystemPart]:
     services = await _services(tx, {row.name: row for row in said if row.kind == "service"})
     sites = [_site(row) for row in await tx.execute(SITES)]
     others = [_announced(row) for row in said if row.kind in ("archive", "storage")]
-    stages = [_announced(row) for row in said if row.kind == "stage" and row.said == ON]
-    return [*services, *sites, *await _agents(tx), *others, *stages]
+    known = {"service", "site", "agent", "archive", "storage"}  # the rest, as stages, are many
+    rest = [_announced(row) for row in said if row.kind not in known and row.said == ON]
+    return [*services, *sites, *await _agents(tx), *others, *rest]
 
 
 async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[SystemPart]:
@@ -85,7 +94,7 @@ async def _services(tx: AsyncConnection, said: dict[str, Row[Any]]) -> list[Syst
     found = []
     for name in sorted(heard.keys() | said.keys()):
         row = said.get(name)
-        if row is not None and name.startswith(WORKER):
+        if row is not None and (name.startswith(WORKER) or name in UNCONNECTED):
             found.append(_announced(row))
         elif name in heard and heard[name] < SILENT_S:
             found.append(SystemPart("service", name, Condition.WELL))

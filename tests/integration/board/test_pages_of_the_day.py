@@ -13,7 +13,6 @@ from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.local.postgres import EmbeddedPostgres
-from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP
 from tests.support.board import open_board
 from tests.support.browser import (
     LOOKS,
@@ -30,7 +29,6 @@ from track.jobs import verbs
 from track.jobs.attempts import close_attempt
 from track.jobs.endings import note_ends
 from track.reports import days
-from track.reports.alarms import Subject, set_alarm
 from track.schema.database import make_engine, transact
 from track.schema.states import State
 
@@ -88,8 +86,12 @@ async def museum(engine: AsyncEngine) -> World:
         why = "the label is too dark to be read"
         await transact(engine, verbs.end, found.job_id, State.FAILED, actor="test", why=why)
     await transact(engine, set_attention, guids[7], "which of the two codes?", actor="test")
-    archive = Subject("archive", "ars", ARCHIVE_DOWN, ARCHIVE_UP)
-    await transact(engine, set_alarm, archive, "it answers 503 Service Unavailable")
+    why = "it answers 503 Service Unavailable"
+    await world.sql(
+        "INSERT INTO track.history (actor, what, new, why)"
+        " VALUES ('reconcile', 'alarm.archive.ars', 'on', :why)",
+        why=why,
+    )
     return world
 
 
@@ -123,7 +125,7 @@ async def test_today_says_what_came_what_moves_and_who_is_needed(board: httpx.As
     assert page.count("images came in") >= 1 and "it answers 503 Service Unavailable" in page
     assert 'href="/attention?kind=failed"' in page and 'href="/specimens/NHMD-450006"' in page
     assert "store, n-drive" in page, "one disk is told of once"
-    assert "No such file or directory" in page
+    assert "it is not there" in page
 
 
 async def test_a_pipeline_shows_its_stages_what_they_take_and_their_switches(
