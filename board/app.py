@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from board import errors
 from board.context import Board, BoardConfig
+from board.live import LiveParts
 from board.login.admission import Login, admit
 from board.login.config import LoginConfig
 from board.pages import ROUTERS
@@ -44,6 +45,7 @@ def create_app(config: BoardConfig) -> FastAPI:
         pool = config.pool
         engine = make_engine(config.database_url, pool=pool, overflow=pool, service="board")
         app.state.board = Board(config, engine, make_environment())
+        app.state.live = LiveParts()
         try:
             yield
         finally:

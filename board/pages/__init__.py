@@ -2,6 +2,12 @@
 
 from fastapi import APIRouter
 
-from board.pages import health, login
+from board.pages import health, login, pipelines, reports, today
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, login.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    login.router,
+    today.router,
+    pipelines.router,
+    reports.router,
+)

@@ -44,7 +44,10 @@ BELOW = {
         "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
     ),
     "schemas": ("metadata", "pipeline"),
-    "board": (("rendering", "visitors"), "login", "context", "errors", "pages", "app"),
+    "board": (
+        ("rendering", "visitors", "charts", "disks"), "login", "context", ("errors", "live"),
+        "pages", "app",
+    ),
     "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from tests.support.board import PASSWORD, board_app, login_config
-from tests.support.browser import browser_page
+from tests.support.browser import browser, opened  # noqa: F401
 from tests.support.serving import free_port, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PHONE = {"width": 360, "height": 700}
 
@@ -31,11 +34,14 @@ async def complaints(page: Page) -> list[Any]:
     return [each["id"] for each in found.response["violations"]]
 
 
-async def test_one_logs_in_sees_the_role_and_logs_out_by_keyboard_alone(tmp_path: Path) -> None:
+async def test_one_logs_in_sees_the_role_and_logs_out_by_keyboard_alone(
+    browser: Browser,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     app = board_app(login=login_config(tmp_path))
     async with (
         serving(app, free_port()) as address,
-        browser_page(viewport=PHONE, color_scheme="dark") as page,
+        opened(browser, address, scheme="dark", size=PHONE) as page,
     ):
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
