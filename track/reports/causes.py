@@ -1,0 +1,60 @@
+"""What is the same in reasons that differ only in what they are about.
+
+Three hundred specimens that failed of one thing have three hundred texts: each names its guid, a
+file, a job's number, a time. A cause is such a text without them.
+"""
+
+import re
+from functools import lru_cache
+
+GAP = "…"
+
+_ENDINGS = "tiff?|jpe?g|png|jp2|webp|dng|json|xml|txt|csv|sh|out|err|log|part"
+_ABOUT = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?<!\w)(?:'[^']{1,300}'|\"[^\"]{1,300}\")(?!\w)",  # what is quoted
+        r"\w+://[^\s'\"<>)]+",  # an address
+        r"(?<![\w.])~?/[^\s'\":;,()]+",  # a path
+        rf"(?<![\w.])[^\s'\"/:;,()]+\.(?:{_ENDINGS})\b",  # a file
+        # A word of digits and hyphens or underscores: a barcode, a guid, a batch's key.
+        r"(?<!\w)(?=[\w-]*\d)(?=[\w-]*[-_])\w[\w-]{5,}(?!\w)",
+        # A long word with two digits or more: a checksum, a token, a barcode without hyphens.
+        r"(?<!\w)(?=\w*\d\w*\d)\w{7,}(?!\w)",
+    )
+)
+# Any number, with what belongs to it: 1,024 · 12.5 · 12:30:59 · 10.0.0.7. What a program ended
+# with, or a server answered, is no number but a word for what was wrong.
+_NUMBER = re.compile(
+    r"(?P<word>\b(?:code|status|signal|errno|answered|HTTP)[ :=]{1,2}\d{1,3}\b)"
+    r"|(?<![^\W\d_])\d+(?:[.,:]\d+)*",
+    re.IGNORECASE,
+)
+_GAPS = re.compile(rf"{GAP}(?:[\s,]*{GAP})+")
+_SPACE = re.compile(r"\s+")
+MOST = 400
+"""Characters of a text that are looked at: what it is about comes first."""
+TOO_SHORT = 3
+"""Names shorter than this are no use to look for: every text has them."""
+
+
+def cause_of(reason: str, *names: str) -> str:
+    """A reason without what differs from specimen to specimen.
+
+    `names` are its specimen's own, such as its guid and file, which may hold spaces or be common
+    words; they count wherever they stand as a whole.
+    """
+    given = sorted({each for each in names if len(each) >= TOO_SHORT}, key=len, reverse=True)
+    text = reason[:MOST]
+    for name in given:
+        if name in text:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", GAP, text)
+    return _without_values(text)
+
+
+@lru_cache(maxsize=4096)
+def _without_values(text: str) -> str:
+    for pattern in _ABOUT:
+        text = pattern.sub(GAP, text)
+    text = _NUMBER.sub(lambda found: found["word"] or GAP, text)
+    return _SPACE.sub(" ", _GAPS.sub(GAP, text)).strip()
