@@ -14,6 +14,7 @@ from refinery.postgres_home import superuser_url
 from refinery.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+OURS = ("clusters", "workstations", "board")
 DATABASES = ("refinery", "prefect", "ars")
 SERVER_PORTS = range(20_000, 32_768)
 """Below what Linux gives to outgoing connections (ip_local_port_range), and others as well."""
@@ -27,6 +28,7 @@ class Addresses:
     prefect: str
     clusters: str
     workstations: str
+    board: str
     ars: str
     database: str = field(repr=False)
     prefect_database: str = field(repr=False)
@@ -56,6 +58,7 @@ def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
         prefect=here["prefect"],
         clusters=settings.clusters_url or here["clusters"],
         workstations=here["workstations"],
+        board=settings.board_url or here["board"],
         ars=settings.ars_base_url or here["ars"],
         database=urls["refinery"],
         prefect_database=urls["prefect"],
@@ -87,7 +90,7 @@ def choose_ports(settings: Settings, last: Mapping[str, int]) -> dict[str, int]:
     """For each server the wanted port if it is free, else the last one, else any free one."""
     ports: dict[str, int] = {}
     for name in state.SERVERS:
-        host = settings.api_host if name in ("clusters", "workstations") else LOOPBACK
+        host = settings.host_of(name) if name in OURS else LOOPBACK
         wanted = (getattr(settings, f"{name}_port"), last.get(name, 0))
         free = [p for p in wanted if p and p not in ports.values() and listenable(host, p)]
         ports[name] = free[0] if free else unused_port(host, besides=ports.values())

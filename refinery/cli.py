@@ -64,12 +64,16 @@ def up(
     settings = here()
 
     async def serve(addresses: Addresses) -> None:
-        say(f"ready. Prefect: {addresses.prefect}  N-Drive: {settings.n_drive}")
+        say(
+            f"ready. Board: {addresses.board}  Prefect: {addresses.prefect}  "
+            f"N-Drive: {settings.n_drive}"
+        )
         await lifecycle.for_ever(addresses)
 
     if detach:
         now = lifecycle.detach(settings, say)
-        say(f"ready. Prefect: {resolve(settings, now.ports).prefect}")
+        addresses = resolve(settings, now.ports)
+        say(f"ready. Board: {addresses.board}  Prefect: {addresses.prefect}")
     else:
         lifecycle.up(settings, say, serve)
 
@@ -100,9 +104,9 @@ def sites() -> None:
 
 @app.command()
 def api(
-    which: Annotated[str, typer.Argument(help="whose: clusters")] = "clusters",
+    which: Annotated[str, typer.Argument(help="which: clusters or board")] = "clusters",
 ) -> None:
-    """Serve one of the two APIs (part of `up`)."""
+    """Serve the clusters' API or the board (part of `up`)."""
     from refinery import services
 
     services.api(here(), which)

@@ -11,7 +11,8 @@ shorter than most, and plans anew each time for longer than the statement then r
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import event, text
@@ -97,6 +98,18 @@ async def transact(
                 raise
         await asyncio.sleep(random.uniform(0, 0.02 * 2**turn))
     raise AssertionError("unreachable")
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine, patience_s: float) -> AsyncIterator[AsyncConnection]:
+    """One transaction that can write nothing; each of its statements is ended after `patience_s`.
+
+    What was ended so raises OperationalError with SQLSTATE 57014.
+    """
+    async with engine.connect() as connection:
+        tx = await connection.execution_options(postgresql_readonly=True)
+        await tx.execute(text(f"SET LOCAL statement_timeout = {int(patience_s * 1000)}"))
+        yield tx
 
 
 async def ping(engine: AsyncEngine) -> None:

@@ -9,7 +9,14 @@ from refinery.addresses import resolve
 from refinery.local import environment
 from refinery.settings import Settings
 
-PORTS = {"prefect": 4201, "clusters": 8001, "workstations": 8101, "ars": 8201, "postgres": 5433}
+PORTS = {
+    "prefect": 4201,
+    "clusters": 8001,
+    "workstations": 8101,
+    "board": 8301,
+    "ars": 8201,
+    "postgres": 5433,
+}
 OWN = {"REFINERY_DATABASE_URL": "postgresql://museum:s3cret@db.example/refinery"}
 
 
