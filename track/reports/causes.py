@@ -17,17 +17,14 @@ _ABOUT = tuple(
         r"\w+://[^\s'\"<>)]+",  # an address
         r"(?<![\w.])~?/[^\s'\":;,()]+",  # a path
         rf"(?<![\w.])[^\s'\"/:;,()]+\.(?:{_ENDINGS})\b",  # a file
-        # A word of digits and hyphens or underscores: a barcode, a guid, a batch's key.
-        r"(?<!\w)(?=[\w-]*\d)(?=[\w-]*[-_])\w[\w-]{5,}(?!\w)",
-        # A long word with two digits or more: a checksum, a token, a barcode without hyphens.
-        r"(?<!\w)(?=\w*\d\w*\d)\w{7,}(?!\w)",
     )
 )
-# Any number, with what belongs to it: 1,024 · 12.5 · 12:30:59 · 10.0.0.7. What a program ended
-# with, or a server answered, is no number but a word for what was wrong.
+# Any word with a digit in it, such as a guid, a barcode, a checksum, a job's number, a time, an
+# address: 1,024 · 12:30:59 · NHMD-450444 · 0a1b2c3d · node042. What a program ended with, or a
+# server answered, is no number but a word for what was wrong.
 _NUMBER = re.compile(
     r"(?P<word>\b(?:code|status|signal|errno|answered|HTTP)[ :=]{1,2}\d{1,3}\b)"
-    r"|(?<![^\W\d_])\d+(?:[.,:]\d+)*",
+    r"|(?<!\w)(?=[\w-]*\d)\w[\w-]*(?:[.,:]\d+)*",
     re.IGNORECASE,
 )
 _GAPS = re.compile(rf"{GAP}(?:[\s,]*{GAP})+")
