@@ -2,6 +2,11 @@
 
 from fastapi import APIRouter
 
-from board.pages import health
+from board.pages import acting, attention, health, sessions
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    sessions.router,
+    attention.router,
+    acting.router,
+)

@@ -24,7 +24,7 @@ _ABOUT = tuple(
 # server answered, is no number but a word for what was wrong.
 _NUMBER = re.compile(
     r"(?P<word>\b(?:code|status|signal|errno|answered|HTTP)[ :=]{1,2}\d{1,3}\b)"
-    r"|(?<!\w)(?=[\w-]*\d)\w[\w-]*(?:[.,:]\d+)*",
+    r"|(?<!\w)(?=[\w-]*\d)\w[\w-]*(?:[.,:]\d\w*)*",
     re.IGNORECASE,
 )
 _GAPS = re.compile(rf"{GAP}(?:[\s,]*{GAP})+")
