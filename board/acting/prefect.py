@@ -17,7 +17,7 @@ GOOD_FOR_S = 30.0
 """So long verbs are as they were read; a deployment changes with a new version only."""
 
 
-class PrefectAway(Exception):
+class PrefectAway(ConnectionError):
     """Prefect does not answer; the text says how."""
 
 

@@ -1,5 +1,6 @@
 """Acting: a verb's form with what it will do, its run, and what became of it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from board.acting.form import VerbForm, read_form, read_seen
 from board.acting.prefect import PrefectAway, VerbsKept, prefect
 from board.context import Board, Here
+from board.live import live_fragment
 from board.visitors import Operator, Reader, Visitor
 from schemas.yaml_lines import nearest
 from tasks.upkeep.verb_runs import VerbRun, ask_once, read_run
@@ -17,6 +19,8 @@ from tasks.upkeep.verbs import Verb, VerbResult, verb_result
 from track.commands.selection import CannotDo
 
 router = APIRouter()
+
+KEPT_RUNS = 50
 
 NO_RUN = (
     "There is no such run of a verb: its address may have a typing error, or Prefect has "
@@ -28,7 +32,7 @@ NO_RUN = (
 async def verbs(here: Here, request: Request, visitor: Reader) -> Response:
     """Every verb, with what it does."""
     try:
-        known = await _kept(request).all(here.config.prefect_api)
+        known = await here.keep(VerbsKept).all(here.config.prefect_api)
     except PrefectAway as away:
         return _away(here, request, visitor, away)
     return here.page(request, "verbs.html", visitor, title="Act", verbs=known.values())
@@ -41,9 +45,24 @@ async def run(here: Here, request: Request, run_id: str, visitor: Reader) -> Res
         found, result = await read_result(here, run_id)
     except PrefectAway as away:
         return _away(here, request, visitor, away)
-    return here.page(
-        request, "verb_run.html", visitor, title=f"{found.verb}", run=found, result=result
-    )
+    return here.page(request, "verb_run.html", visitor, title=found.name, run=found, result=result)
+
+
+class RunsEnded:
+    """Runs that are over, the latest of those looked at: nothing of them changes any more."""
+
+    def __init__(self) -> None:
+        self._runs: dict[UUID, tuple[VerbRun, VerbResult]] = {}
+
+    def get(self, run_id: UUID) -> tuple[VerbRun, VerbResult] | None:
+        """A run that is over, and what became of it, if somebody looked at it before."""
+        return self._runs.get(run_id)
+
+    def put(self, run: VerbRun, result: VerbResult) -> None:
+        """Keep one, and let go of the oldest."""
+        self._runs[run.id] = (run, result)
+        while len(self._runs) > KEPT_RUNS:
+            del self._runs[next(iter(self._runs))]
 
 
 async def read_result(here: Board, run_id: str) -> tuple[VerbRun, VerbResult]:
@@ -52,18 +71,32 @@ async def read_result(here: Board, run_id: str) -> tuple[VerbRun, VerbResult]:
         wanted = UUID(run_id)
     except ValueError:
         raise HTTPException(404, NO_RUN) from None
+    ended = here.keep(RunsEnded)
+    if known := ended.get(wanted):
+        return known
     async with prefect(here.config.prefect_api) as client:
         found = await read_run(client, wanted)
         if found is None:
             raise HTTPException(404, NO_RUN)
-        return found, await verb_result(client, wanted)
+        result = await verb_result(client, wanted)
+    if result.ended:
+        ended.put(found, result)
+    return found, result
+
+
+async def _live(here: Board, asked: Mapping[str, str]) -> Mapping[str, Any]:
+    found, result = await read_result(here, asked["run_id"])
+    return {"run": found, "result": result}
+
+
+live_fragment(router, "/live/run/{run_id}", _live, "parts/verb_result.html")
 
 
 @router.get("/act/{verb}")
 async def ask(here: Here, request: Request, verb: str, visitor: Reader) -> Response:
     """A verb's form, with what the link's query gives filled in."""
     try:
-        known = await _verb(here, request, verb)
+        known = await _verb(here, verb)
     except PrefectAway as away:
         return _away(here, request, visitor, away)
     query = request.query_params.multi_items()
@@ -78,7 +111,7 @@ async def act(here: Here, request: Request, verb: str, visitor: Operator) -> Res
             if isinstance(text, str)]  # fmt: skip
     page = dict(sent)
     try:
-        known = await _verb(here, request, verb)
+        known = await _verb(here, verb)
     except PrefectAway as away:
         return _away(here, request, visitor, away, verb, page)
     form = await read_form(here, known, sent, by=visitor.name, all_needed=True)
@@ -149,18 +182,10 @@ def _away(
     )  # fmt: skip
 
 
-async def _verb(here: Board, request: Request, name: str) -> Verb:
-    known = await _kept(request).all(here.config.prefect_api)
+async def _verb(here: Board, name: str) -> Verb:
+    known = await here.keep(VerbsKept).all(here.config.prefect_api)
     if name not in known:
         near = nearest(name, known)
         hint = f"did you mean {near}?" if near else "the page /act lists all there are."
         raise HTTPException(404, f"There is no verb {name[:40]!r}; {hint}")
     return known[name]
-
-
-def _kept(request: Request) -> VerbsKept:
-    state = request.app.state
-    if not hasattr(state, "verbs"):
-        state.verbs = VerbsKept()
-    kept: VerbsKept = state.verbs
-    return kept

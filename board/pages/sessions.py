@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response, StreamingResponse
 
 from board.context import Board, Here
+from board.live import live_fragment
 from board.session_counts import CountsKept
 from board.spreadsheet import csv_lines
 from board.visitors import Reader
@@ -97,7 +98,7 @@ async def session(here: Here, request: Request, session_id: str, visitor: Reader
         visitor,
         title=head.folder,
         head=head,
-        standing=await standing(here, request.app.state, head),
+        standing=await standing(here, head),
         quarantined=await here.read(quarantined_files, head.id),
         tiles=tiles[:PAGE],
         show=show,
@@ -106,12 +107,9 @@ async def session(here: Here, request: Request, session_id: str, visitor: Reader
     )
 
 
-async def standing(here: Board, app_state: Any, head: SessionHead) -> dict[str, Any]:
+async def standing(here: Board, head: SessionHead) -> dict[str, Any]:
     """How far a session is, for its page and for what is sent of it."""
-    if not hasattr(app_state, "session_counts"):
-        app_state.session_counts = CountsKept()
-    kept: CountsKept = app_state.session_counts
-    counts = await kept.of(here, head.id)
+    counts = await here.keep(CountsKept).of(here, head.id)
     over = sum(each.states.get(name, 0) for each in counts.stages for name in ("done", "excluded"))
     jobs = sum(n for each in counts.stages for name, n in each.states.items() if name != "absent")
     return {
@@ -123,6 +121,13 @@ async def standing(here: Board, app_state: Any, head: SessionHead) -> dict[str, 
         "left": time_left(head.state, counts.stages),
     }
 
+
+async def _live(here: Board, asked: Mapping[str, str]) -> Mapping[str, Any]:
+    head = await _head(here, asked["session_id"])
+    return {"head": head, "standing": await standing(here, head)}
+
+
+live_fragment(router, "/live/session/{session_id}", _live, "parts/session_standing.html")
 
 STATES = (
     "waiting", "ready", "claimed", "queued", "running", "returned", "done", "excluded", "failed",

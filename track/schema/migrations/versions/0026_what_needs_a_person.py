@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0026"
-down_revision = "0021"
+down_revision = "0024"
 
 INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("session_opened", "session", ["opened_at", "id"], None),
