@@ -8,6 +8,7 @@ import httpx
 
 from board.app import create_app
 from board.context import BoardConfig
+from board.visitors import Role, Visitor, visitor_of
 
 
 def board_config(database_url: str, **given: Any) -> BoardConfig:
@@ -20,6 +21,21 @@ def board_config(database_url: str, **given: Any) -> BoardConfig:
 async def open_board(database_url: str, **given: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A running board; `given` are fields of its `BoardConfig`."""
     app = create_app(board_config(database_url, **given))
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def acting_board(
+    database_url: str, name: str = "ib", **given: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A running board at which an operator of this name is."""
+    app = create_app(board_config(database_url, **given))
+    app.dependency_overrides[visitor_of] = lambda: Visitor(name, Role.OPERATOR)
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

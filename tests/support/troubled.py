@@ -1,10 +1,17 @@
 """A session in which things went wrong in every way that needs a person, for pages of the board."""
 
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
+import psycopg
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from refinery.local.postgres import EmbeddedPostgres
 from schemas.quarantine import QuarantineEntry
 from tests.support.world import World, new
 from track.commands.assets import quarantine_all
@@ -14,7 +21,7 @@ from track.jobs import verbs
 from track.jobs.claims import Claim
 from track.jobs.moves import Guard
 from track.records.sessions import mark_registered
-from track.schema.database import transact
+from track.schema.database import make_engine, transact
 from track.schema.states import State
 
 PIPELINE: dict[str, object] = {
@@ -100,3 +107,33 @@ class Troubled:
         guard = Guard(dispatcher_id=self.world.dispatcher_id)
         by: Any = {"actor": "test", "why": why, "guard": guard}
         await transact(self.world.engine, verbs.end, claim.job_id, state, **by)
+
+
+@dataclass(frozen=True)
+class TroubledDatabase:
+    """A database that tests only read: its SQLAlchemy URL, its session, its guids."""
+
+    url: str
+    session_id: UUID
+    guids: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def troubled_database(postgres: EmbeddedPostgres, template: str) -> Iterator[TroubledDatabase]:
+    """One for all tests of a process that look and change nothing: it takes seconds to make."""
+    name = "troubled"
+    address = postgres.url("postgres", "postgresql")
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        try:
+            with ThreadPoolExecutor(1) as beside:  # no loop of a test is in its way there
+                yield beside.submit(asyncio.run, _make(postgres.url(name))).result()
+        finally:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+async def _make(url: str) -> TroubledDatabase:
+    engine = make_engine(url)
+    made = await Troubled.make(engine)
+    await engine.dispose()
+    return TroubledDatabase(url, made.world.session_id, tuple(made.guids))

@@ -11,7 +11,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.board import open_board
-from tests.support.troubled import Troubled, guid
+from tests.support.troubled import (  # noqa: F401
+    Troubled,
+    TroubledDatabase,
+    guid,
+    troubled_database,
+)
+from tests.support.world import new
 from track.reports import sessions
 
 HTML = {"Accept": "text/html"}
@@ -23,18 +29,27 @@ async def troubled(engine: AsyncEngine) -> Troubled:
 
 
 @pytest.fixture
-async def board(database: str, troubled: Troubled) -> AsyncIterator[httpx.AsyncClient]:
+async def changing(database: str, troubled: Troubled) -> AsyncIterator[httpx.AsyncClient]:
+    """The board on a database that the test changes."""
     async with open_board(database) as client:
         yield client
 
 
+@pytest.fixture
+async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.AsyncClient]:  # noqa: F811
+    """The board on one that all of them only look at."""
+    async with open_board(troubled_database.url) as client:
+        yield client
+
+
 async def test_a_session_is_listed_with_its_state_and_what_needs_a_person(
-    board: httpx.AsyncClient, troubled: Troubled
+    board: httpx.AsyncClient,
+    troubled_database: TroubledDatabase,  # noqa: F811
 ) -> None:
     page = (await board.get("/sessions", headers=HTML)).text
     assert "2026-11-28_15-53-19" in page and "WORKHERB0001" in page and "under way" in page
     assert "Ib Ibsen" in page and "Vascular plants" in page
-    assert f'href="/sessions/{troubled.world.session_id}?show=person">9' in page
+    assert f'href="/sessions/{troubled_database.session_id}?show=person">9' in page
 
 
 @pytest.mark.parametrize(
@@ -81,13 +96,13 @@ async def test_what_cannot_be_meant_is_said_beside_its_field(
 
 
 async def test_every_session_is_on_one_page_of_the_list(
-    board: httpx.AsyncClient, troubled: Troubled, monkeypatch: pytest.MonkeyPatch
+    changing: httpx.AsyncClient, troubled: Troubled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _open_sessions(troubled, 120)
     seen: list[str] = []
     address = "/sessions"
     while address:
-        page = (await board.get(address, headers=HTML)).text
+        page = (await changing.get(address, headers=HTML)).text
         seen += [part.split('"')[0] for part in page.split('scope="row"><a href="/sessions/')[1:]]
         following = page.split('rel="next"')[0].rpartition('href="')[2] if "rel=" in page else ""
         address = following.split('"')[0].replace("&amp;", "&")
@@ -121,9 +136,10 @@ async def test_a_search_that_was_cut_says_from_where_to_look_further(
 
 
 async def test_a_session_says_how_far_it_is_and_what_is_wrong(
-    board: httpx.AsyncClient, troubled: Troubled
+    board: httpx.AsyncClient,
+    troubled_database: TroubledDatabase,  # noqa: F811
 ) -> None:
-    page = (await board.get(f"/sessions/{troubled.world.session_id}", headers=HTML)).text
+    page = (await board.get(f"/sessions/{troubled_database.session_id}", headers=HTML)).text
     assert "235 of its 643 strips are all zero" in page
     assert "What to do: copy it again and drop it with its metadata." in page
     assert "its guid was taken in from another folder" in page
@@ -134,35 +150,34 @@ async def test_a_session_says_how_far_it_is_and_what_is_wrong(
 
 
 async def test_those_that_need_a_person_are_shown_alone(
-    board: httpx.AsyncClient, troubled: Troubled
+    board: httpx.AsyncClient,
+    troubled_database: TroubledDatabase,  # noqa: F811
 ) -> None:
-    address = f"/sessions/{troubled.world.session_id}?show=person"
+    address = f"/sessions/{troubled_database.session_id}?show=person"
     page = (await board.get(address, headers=HTML)).text
     assert page.count('class="tile"') == 9
     assert guid(0) not in page.split('id="specimens"')[1]
 
 
 async def test_pages_of_specimens_have_each_once(
-    board: httpx.AsyncClient, troubled: Troubled
+    changing: httpx.AsyncClient, troubled: Troubled
 ) -> None:
-    from tests.support.world import new
-
     more = [f"NHMD-2{n:05}" for n in range(100)]
     await troubled.world.register(*(new(each, "PIPEHERB0001") for each in more))
     here = f"/sessions/{troubled.world.session_id}"
-    first = (await board.get(here, headers=HTML)).text
+    first = (await changing.get(here, headers=HTML)).text
     address = first.split('rel="next"')[0].rpartition('href="')[2].split('"')[0]
-    second = (await board.get(address.partition("#")[0], headers=HTML)).text
+    second = (await changing.get(address.partition("#")[0], headers=HTML)).text
     assert (first.count('class="tile"'), second.count('class="tile"')) == (60, 52)
 
 
 async def test_the_csv_has_every_asset_and_no_formula(
-    board: httpx.AsyncClient, troubled: Troubled
+    changing: httpx.AsyncClient, troubled: Troubled
 ) -> None:
     await troubled.world.sql(
         "UPDATE track.asset SET attention = '=1+1' WHERE guid = :guid", guid=guid(2)
     )
-    answer = await board.get(f"/sessions/{troubled.world.session_id}.csv")
+    answer = await changing.get(f"/sessions/{troubled.world.session_id}.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="2026-11-28_15-53-19.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
     assert [row["guid"] for row in rows] == sorted(troubled.guids)
