@@ -45,7 +45,7 @@ async def run(here: Here, request: Request, run_id: str, visitor: Reader) -> Res
         found, result = await read_result(here, run_id)
     except PrefectAway as away:
         return _away(here, request, visitor, away)
-    return here.page(request, "verb_run.html", visitor, title=found.name, run=found, result=result)
+    return here.page(request, "verb_run.html", visitor, title=found.verb, run=found, result=result)
 
 
 class RunsEnded:

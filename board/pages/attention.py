@@ -8,7 +8,7 @@ from starlette.responses import Response
 from board.advice import advice_for, offers_for, offers_of
 from board.context import Here
 from board.visitors import Reader
-from track.reports.attention import MOST, WARNED_DAYS, Cause, Need, NeedsPerson, needs_person
+from track.reports.attention import MOST, WARNED_DAYS, Need, NeedsPerson, needs_person
 
 router = APIRouter()
 
@@ -44,7 +44,7 @@ async def attention(here: Here, request: Request, visitor: Reader) -> Response:
         most=MOST,
         days=WARNED_DAYS,
         advice=advice_for,
-        offers=lambda cause: offers_for(cause, _others(found, cause)),
+        offers=lambda cause: offers_for(cause, found.others(cause)),
     )
 
 
@@ -61,13 +61,13 @@ async def cause(here: Here, request: Request, key: str, visitor: Reader) -> Resp
         request,
         "cause.html",
         visitor,
-        title=one.text or one.need,
+        title=one.title,
         cause=one,
         members=members[page : page + LISTED],
         start=page,
         more=page + LISTED if len(members) > page + LISTED else 0,
         advice=advice_for(one),
-        offers=offers_for(one, _others(found, one)),
+        offers=offers_for(one, found.others(one)),
         offers_of=offers_of,
     )
 
@@ -82,13 +82,3 @@ def _by_kind(found: NeedsPerson) -> dict[str, int]:
     for each in found.causes:
         counts[each.need] += len(each.members)
     return {str(kind): counts[kind] for kind in Need if counts[kind]}
-
-
-def _others(found: NeedsPerson, cause: Cause) -> int:
-    """How many failed at a cause's stage of something else."""
-    return sum(
-        len(each.members)
-        for each in found.causes
-        if (each.need, each.pipeline, each.stage) == (cause.need, cause.pipeline, cause.stage)
-        and each is not cause
-    )

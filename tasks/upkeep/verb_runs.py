@@ -7,7 +7,7 @@ that both of them saw, make one key, and Prefect makes one run for one key.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -30,8 +30,6 @@ from track.commands.selection import CannotDo
 
 LOOKED_AT = 200
 """Runs of one answer; Prefect's server gives no more."""
-SKEW = timedelta(seconds=5)
-"""By which the server's clock may be behind."""
 WHO = ("by", "why")
 """What says who asks and for which reason, and not what is to be done."""
 OPEN = (
@@ -46,7 +44,6 @@ class VerbRun:
 
     id: UUID
     verb: str
-    name: str
     by: str
     asked_at: datetime | None
     state: str
@@ -109,7 +106,7 @@ async def _runs(client: PrefectClient, verb: str, since: datetime) -> list[VerbR
     of_verb = await _deployment(client, verb)
     kinds = (
         FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(OPEN)))),
-        FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since - SKEW)),
+        FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
     )
     found: dict[UUID, FlowRun] = {}
     for kind in kinds:
@@ -144,7 +141,6 @@ def _run(run: FlowRun, verb: str) -> VerbRun:
     return VerbRun(
         id=run.id,
         verb=verb,
-        name=run.name,
         by=str(run.parameters.get("by", "")),
         asked_at=run.created or run.expected_start_time,
         state=(run.state.name if run.state else None) or "Pending",

@@ -6,7 +6,7 @@ are looked at, the newest.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import QuarantineEntry
-from track.reports.causes import cause_of
+from track.reports.causes import cause_of, title_of
 from track.reports.overdue import OVERDUE, SINCE
 from track.reports.sessions import HELD
 
@@ -39,9 +39,15 @@ class Need(StrEnum):
     WARNING = "warning"
 
 
+FOLDER = """
+    (SELECT regexp_replace(opened_as, '^.*/', '') FROM track.session WHERE id = a.session_id)
+    AS folder
+"""
+
 # A quarantined asset's jobs stopped with it, and are told of once.
-STOPPED = text("""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, p.name AS pipeline, s.key AS stage,
+STOPPED = text(f"""
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+           p.name AS pipeline, s.key AS stage,
            j.state AS need, coalesce(j.reason, '') AS reason, j.updated_at AS since
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
@@ -51,10 +57,21 @@ STOPPED = text("""
     ORDER BY j.updated_at DESC LIMIT CAST(:most AS bigint)
 """)
 
+# What a resubmit of a stage takes along: also of assets in quarantine.
+FAILED_AT = text("""
+    SELECT p.name AS pipeline, s.key AS stage, count(*) AS jobs
+    FROM track.job j
+    JOIN track.stage s ON s.id = j.stage_id AND s.archived_at IS NULL
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    WHERE j.state IN ('failed', 'cancelled') AND j.state = 'failed'
+    GROUP BY p.name, s.key
+""")
+
 # Since when: a quarantined asset's first stage failed with it. A note's time is in the history,
 # of which an asset that is held adds little.
 ASIDE = text(f"""
-    SELECT a.guid, a.file_name, a.session_id, p.name AS pipeline, a.quarantine, a.attention,
+    SELECT a.guid, a.file_name, a.session_id, {FOLDER}, p.name AS pipeline,
+           a.quarantine, a.attention,
            coalesce(CASE WHEN a.quarantine IS NULL THEN h.at ELSE f.at END, a.created_at) AS since
     FROM (SELECT * FROM track.asset a WHERE {HELD} LIMIT CAST(:most AS bigint)) a
     JOIN track.pipeline p ON p.id = a.pipeline_id
@@ -70,7 +87,8 @@ ASIDE = text(f"""
 
 # The first condition is that of the index job_moving.
 LATE = text(f"""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, p.name AS pipeline, s.key AS stage,
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+           p.name AS pipeline, s.key AS stage,
            'overdue' AS need, {SINCE} AS since,
            CASE WHEN j.state = 'running' THEN 'it runs' ELSE 'it waits in the queue' END
            || ' at ' || t.site || ' for longer than was expected' || coalesce('; ' || j.reason, '')
@@ -87,7 +105,8 @@ LATE = text(f"""
 """)
 
 WARNED = text(f"""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, p.name AS pipeline, s.key AS stage,
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+           p.name AS pipeline, s.key AS stage,
            'warning' AS need, j.warning AS reason, j.updated_at AS since
     FROM (SELECT * FROM track.job
            WHERE warning IS NOT NULL AND updated_at > now() - interval '{WARNED_DAYS} days'
@@ -106,6 +125,7 @@ class Needing:
     guid: str
     file_name: str
     session_id: UUID
+    folder: str
     pipeline: str
     stage: str
     need: Need
@@ -126,6 +146,11 @@ class Cause:
     text: str
     remedy: str
     members: Sequence[Needing]
+
+    @property
+    def title(self) -> str:
+        """The cause as a heading."""
+        return title_of(self.text) or "No reason was given"
 
     @property
     def key(self) -> str:
@@ -161,10 +186,18 @@ class Cause:
 
 @dataclass(frozen=True)
 class NeedsPerson:
-    """All causes, the most frequent first; `is_cut`: more stand than were read."""
+    """All causes, the most frequent first; `is_cut`: more stand than were read.
+
+    `failed_at` counts all that failed by pipeline and stage, of whatever cause.
+    """
 
     causes: Sequence[Cause]
     is_cut: bool
+    failed_at: Mapping[tuple[str, str], int]
+
+    def others(self, cause: Cause) -> int:
+        """How many failed at a cause's stage of something else."""
+        return max(self.failed_at.get((cause.pipeline, cause.stage), 0) - len(cause.members), 0)
 
     def named(self, key: str) -> Cause | None:
         """The cause whose page has this name, if it still stands."""
@@ -185,7 +218,8 @@ async def needs_person(tx: AsyncConnection, most: int = MOST) -> NeedsPerson:
         found, text, remedy = _of_asset(row)
         groups[found.need, found.pipeline, "", text, remedy].append(found)
     is_cut = any(len(part) == most for part in (*parts, aside))
-    return NeedsPerson(_in_order(groups.items()), is_cut)
+    failed = {(row.pipeline, row.stage): row.jobs for row in await tx.execute(FAILED_AT)}
+    return NeedsPerson(_in_order(groups.items()), is_cut, failed)
 
 
 def _of_job(row: Any) -> Iterator[Needing]:
@@ -209,8 +243,8 @@ def _of_asset(row: Any) -> tuple[Needing, str, str]:
         need, reason = Need.QUARANTINED, str(entry)
         cause = cause_of(entry.problem, *names, entry.file)
         remedy = cause_of(entry.remedy, *names, entry.file)
-    given = (row.guid, row.file_name, row.session_id, row.pipeline, "", need, reason, row.since)
-    return Needing(*given), cause, remedy
+    known = (row.guid, row.file_name, row.session_id, row.folder, row.pipeline)
+    return Needing(*known, "", need, reason, row.since), cause, remedy
 
 
 ORDER = {need: place for place, need in enumerate(Need)}

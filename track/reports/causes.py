@@ -23,7 +23,8 @@ _ABOUT = tuple(
 # address: 1,024 · 12:30:59 · NHMD-450444 · 0a1b2c3d · node042. What a program ended with, or a
 # server answered, is no number but a word for what was wrong.
 _NUMBER = re.compile(
-    r"(?P<word>\b(?:code|status|signal|errno|answered|HTTP)[ :=]{1,2}\d{1,3}\b)"
+    r"(?P<word>\b(?:code|status|signal|errno|answered|HTTP)[ :=]{1,2}\d{1,3}\b"
+    r"|(?<=: )[45]\d\d(?=[,;]|$))"
     r"|(?<!\w)(?=[\w-]*\d)\w[\w-]*(?:[.,:]\d\w*)*",
     re.IGNORECASE,
 )
@@ -47,6 +48,11 @@ def cause_of(reason: str, *names: str) -> str:
         if name in text:
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", GAP, text)
     return _without_values(text)
+
+
+def title_of(cause: str) -> str:
+    """A cause for a heading, without the gap of whatever its reasons begin with."""
+    return cause.removeprefix(f"{GAP}: ")
 
 
 @lru_cache(maxsize=4096)

@@ -45,7 +45,7 @@ async def test_everything_that_stands_is_there_once_by_its_cause(
         (Need.HELD, "", 1),
         (Need.WARNING, "ingest", 1),
     ]
-    assert found[0].text == "…: the archive: …, and not in ARS's words (request …)"
+    assert found[0].text == "…: the archive: 503, and not in ARS's words (request …)"
     assert found[3].remedy == "copy it again and drop it with its metadata"
     assert [each.guid for each in found[0].members] == [guid(n) for n in range(3, 8)]
 

@@ -7,6 +7,7 @@ from track.reports.causes import cause_of
 
 TEMPLATES = (
     "{guid}: the archive: 503, and not in ARS's words",
+    "{guid}: the archive: 404, and not in ARS's words",
     "{file} (CRC-32 {hash}): {n} of its {n} strips are all zero, as a copy that was cut short",
     "{file}.tif: its image is missing",
     "its memory ran out (job {n})",
