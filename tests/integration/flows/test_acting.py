@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -208,10 +209,17 @@ async def test_a_run_that_is_not_there_says_so(board: httpx.AsyncClient, run_id:
 async def test_while_prefect_is_away_the_form_stays_filled(
     board: httpx.AsyncClient, database: str, troubled: Troubled
 ) -> None:
-    async with acting_board(database, prefect_api="http://127.0.0.1:9/api") as cut_off:
-        answer = await cut_off.get(f"/act/skip?guid={guid(3)}&stage=create", headers=HTML)
+    nowhere = "http://127.0.0.1:9/api"
+    fields = {"guid": guid(3), "stage": "create"}
+    async with acting_board(database, prefect_api=nowhere) as cut_off:  # from the beginning
+        answer = await cut_off.get("/act/skip", params=fields, headers=HTML)
         assert answer.status_code == 503 and "Prefect is away" in answer.text
-        sent = {"guid": guid(3), "stage": "create"}
-        answer = await cut_off.post("/act/skip", data=sent, headers=HTML)
-        assert answer.status_code == 503 and "nothing was done" in answer.text
-        assert "/act/skip?guid=NHMD+%C3%98-100003&amp;stage=create" in answer.text
+        assert "-100003&amp;stage=create" in answer.text
+    hidden = await opened(board, f"/act/skip?guid={guid(3)}&stage=create")
+    transport = board._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    state = transport.app.state  # type: ignore[attr-defined]
+    state.board = replace(state.board, config=replace(state.board.config, prefect_api=nowhere))
+    answer = await pressed(board, "skip", hidden, **fields)
+    assert answer.status_code == 503 and "Prefect cannot be reached just now" in answer.text
+    assert f'value="{guid(3)}"' in answer.text and await _runs() == 0
