@@ -2,11 +2,14 @@
 
 from fastapi import APIRouter
 
-from board.pages import acting, attention, health, sessions
+from board.pages import acting, attention, health, pipelines, reports, sessions, today
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    today.router,
     sessions.router,
+    pipelines.router,
     attention.router,
+    reports.router,
     acting.router,
 )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.reports import days
 from track.reports.by_hour import Arrivals, arrivals
-from track.reports.health import Part, parts
+from track.reports.health import SystemPart, parts
 
 DAYS = 14
 """Of so many days the throughput is shown, today's included."""
@@ -23,15 +23,23 @@ DAYS = 14
 MOST = 20_000
 """So many stopped jobs are looked at: whoever leaves more undecided is told so."""
 
-# The condition is that of the index asset_under_way.
+# The condition is that of the index asset_under_way. One that failed is on it no more.
 ON_THE_ROAD = """
     track.asset a WHERE a.parent_guid IS NULL AND a.finalised_at IS NULL
     AND a.released_at IS NULL AND a.quarantine IS NULL
 """
 UNDER_WAY = text(f"SELECT count(*) FROM {ON_THE_ROAD}")
 OLDEST = text(f"""
-    SELECT a.guid, a.session_id, a.created_at AS since FROM {ON_THE_ROAD}
-    ORDER BY a.created_at LIMIT 1
+    (SELECT a.guid, a.session_id, a.created_at AS since, false AS with_person
+     FROM {ON_THE_ROAD} ORDER BY a.created_at LIMIT 1)
+    UNION ALL
+    (SELECT a.guid, a.session_id, a.created_at, true
+     FROM (SELECT DISTINCT asset_guid FROM (
+               SELECT asset_guid FROM track.job WHERE state IN ('failed', 'cancelled')
+               LIMIT :most) j) stopped
+     CROSS JOIN LATERAL (SELECT * FROM track.asset WHERE guid = stopped.asset_guid OFFSET 0) a
+     WHERE a.parent_guid IS NULL AND a.finalised_at IS NULL ORDER BY a.created_at LIMIT 1)
+    ORDER BY since LIMIT 1
 """)
 
 # OFFSET 0 keeps it to the assets of these jobs, whatever the planner makes of their number.
@@ -50,22 +58,26 @@ WITH_A_PERSON = text("""
                          WHERE guid = each.asset_guid OFFSET 0) a
     GROUP BY 1
     UNION ALL
-    SELECT 'held', count(*), 0 FROM track.asset WHERE attention IS NOT NULL HAVING count(*) > 0
+    SELECT 'attention', count(*), 0 FROM track.asset
+    WHERE (quarantine IS NOT NULL OR attention IS NOT NULL) AND attention IS NOT NULL
+    HAVING count(*) > 0
 """)
 
 
 @dataclass(frozen=True)
 class OldestImage:
-    """The image that is on its road for the longest, and since when."""
+    """The image that is not archived for the longest, since when, and whether a person is asked."""
 
     guid: str
     session_id: UUID
     since: datetime
+    with_person: bool
 
 
 @dataclass(frozen=True)
 class WithPersons:
-    """Assets that go no further until a person decides: quarantined, failed, cancelled, held.
+    """Assets that go no further until a person decides: quarantined, failed, cancelled, or held
+    by an attention.
 
     `more`: there are more stopped jobs than were looked at, and the counts are the least.
     """
@@ -80,7 +92,7 @@ class WithPersons:
 
 
 @dataclass(frozen=True)
-class Today:
+class DayInNumbers:
     """What a page shows of a day; `throughput` has the last days, the oldest first."""
 
     day: date
@@ -89,15 +101,15 @@ class Today:
     persons: WithPersons
     oldest: OldestImage | None
     throughput: Sequence[tuple[date, Arrivals]]
-    parts: Sequence[Part]
+    parts: Sequence[SystemPart]
 
 
-async def read_today(tx: AsyncConnection) -> Today:
+async def read_today(tx: AsyncConnection) -> DayInNumbers:
     """The day it is in the museum, with the two weeks before it."""
     day = days.today()
     throughput = await read_throughput(tx, day)
-    found = (await tx.execute(OLDEST)).one_or_none()
-    return Today(
+    found = (await tx.execute(OLDEST, {"most": MOST})).one_or_none()
+    return DayInNumbers(
         day=day,
         came=throughput[-1][1],
         under_way=(await tx.execute(UNDER_WAY)).scalar_one(),

@@ -72,15 +72,19 @@ USAGE_COLUMNS = tuple(f"{measure}_{part}" for measure in MEASURES for part in _P
 """Of each measure how many attempts told it, their sum, the least and the most."""
 
 
-def _usage(value: str) -> str:
-    return f"count({value}), coalesce(sum({value}), 0), min({value}), max({value})"
+def _usage(name: str, value: str) -> str:
+    return (
+        f"count({value}) AS {name}_n, coalesce(sum({value}), 0) AS {name}_sum, "
+        f"min({value}) AS {name}_least, max({value}) AS {name}_most"
+    )
 
 
-def _usage_of(attempt: str) -> str:
-    """The columns of these attempts, aggregated."""
-    waited = f"extract(epoch FROM {attempt}.started_at - {attempt}.queued_at)"
-    values = {"mb": f"{attempt}.max_rss_mb", "wait_s": f"CAST(greatest({waited}, 0) AS float)"}
-    return ", ".join(_usage(values.get(name, f"{attempt}.{name}")) for name in MEASURES)
+def usage_of(attempt: str) -> str:
+    """The columns of usage of these attempts, aggregated, as SQL."""
+    begun, queued = f"{attempt}.started_at", f"{attempt}.queued_at"
+    waited = f"CASE WHEN {begun} >= {queued} THEN extract(epoch FROM {begun} - {queued}) END"
+    values = {"mb": f"{attempt}.max_rss_mb", "wait_s": f"CAST({waited} AS float)"}
+    return ", ".join(_usage(name, values.get(name, f"{attempt}.{name}")) for name in MEASURES)
 
 
 _USAGE = f"hour, stage_id, site, {', '.join(USAGE_COLUMNS)}"
@@ -90,7 +94,7 @@ COUNT_TAKEN = f"""
 CREATE OR REPLACE FUNCTION track.count_taken() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO track.usage_hour ({_USAGE})
-    SELECT {hour_of("now()")}, j.stage_id, t.site, {_usage_of("t")}
+    SELECT {hour_of("now()")}, j.stage_id, t.site, {usage_of("t")}
     FROM (SELECT NEW.*) t JOIN track.job j ON j.id = t.job_id
     GROUP BY j.stage_id, t.site;
     RETURN NULL;
@@ -146,7 +150,7 @@ FIRST_HOURS = (
     """,
     f"""
     INSERT INTO track.usage_hour ({_USAGE})
-    SELECT {_CLOSED}, j.stage_id, t.site, {_usage_of("t")}
+    SELECT {_CLOSED}, j.stage_id, t.site, {usage_of("t")}
     FROM track.attempt t JOIN track.job j ON j.id = t.job_id
     WHERE t.seconds IS NOT NULL GROUP BY 1, 2, 3
     """,
