@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from board.rendering import number, with_query
-from track.reports.attention import Cause, Need, Needing
+from track.reports.attention import Cause, Needing, NeedKind
 
 
 @dataclass(frozen=True)
@@ -111,30 +111,30 @@ ADVICE: tuple[tuple[str, Advice], ...] = tuple(
 )  # fmt: skip
 """By what a cause says; the first that fits counts."""
 
-BY_NEED: Mapping[Need, Advice] = {
-    Need.FAILED: Advice(
+BY_NEED: Mapping[NeedKind, Advice] = {
+    NeedKind.FAILED: Advice(
         "Mend what the reason names, then do again what failed; leave the stage out where it "
         "never can be done.",
         _OPERATING, "resubmit: do it again",
     ),
-    Need.CANCELLED: Advice(
+    NeedKind.CANCELLED: Advice(
         "Somebody stopped it: do it again, or leave the stage out.",
         _OPERATING, "cancel: stop a stage",
     ),
-    Need.QUARANTINED: Advice(
+    NeedKind.QUARANTINED: Advice(
         "Put the files right and drop them again, in a new folder: they are then taken in.",
         _OPERATING, "resubmit: do it again",
     ),
-    Need.HELD: Advice(
+    NeedKind.HELD: Advice(
         "Look at it, then let it go on.",
         _OPERATING, "attention: hold a specimen",
     ),
-    Need.OVERDUE: Advice(
+    NeedKind.OVERDUE: Advice(
         "Look at the site (its queue, its accounting, the batch's log). Only when you know that "
         "it is over: declare it lost.",
         _OPERATING, "lost: declare an attempt over",
     ),
-    Need.WARNING: Advice(
+    NeedKind.WARNING: Advice(
         "Nothing stands still for it. Look at one; do the stage again where it matters.",
         _REFUSALS, _IMAGES,
     ),
@@ -151,7 +151,7 @@ def advice_for(cause: Cause) -> Advice:
 
 def offers_for(cause: Cause, others: int) -> Sequence[Offer]:
     """The verbs that help a whole cause; `others` failed at the same stage of something else."""
-    if cause.need is not Need.FAILED:
+    if cause.need is not NeedKind.FAILED:
         return ()
     given = {"pipeline": cause.pipeline, "stage": cause.stage}
     note = (
@@ -172,15 +172,15 @@ def offers_of(one: Needing) -> Sequence[Offer]:
     """The verbs that help one specimen."""
     job = {"guid": one.guid, "stage": one.stage}
     match one.need:
-        case Need.FAILED | Need.CANCELLED:
+        case NeedKind.FAILED | NeedKind.CANCELLED:
             verbs = [("Do it again …", "resubmit", job), ("Leave the stage out …", "skip", job)]
-        case Need.OVERDUE:
+        case NeedKind.OVERDUE:
             verbs = [("Stop it …", "cancel", job), ("Declare it lost …", "lost", job)]
-        case Need.HELD:
+        case NeedKind.HELD:
             verbs = [("Let it go on …", "attention", {"guid": one.guid})]
-        case Need.QUARANTINED:
+        case NeedKind.QUARANTINED:
             verbs = [("Try again as it is …", "resubmit", {"guid": one.guid})]
-        case Need.WARNING:
+        case NeedKind.WARNING:
             verbs = [("Do it again …", "resubmit", job)]
     return [Offer(words, _act(verb, **given)) for words, verb, given in verbs]
 

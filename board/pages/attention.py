@@ -8,7 +8,7 @@ from starlette.responses import Response
 from board.advice import advice_for, offers_for, offers_of
 from board.context import Here
 from board.visitors import Reader
-from track.reports.attention import MOST, WARNED_DAYS, Need, NeedsPerson, needs_person
+from track.reports.attention import MOST, WARNED_DAYS, NeedKind, NeedsPerson, needs_person
 
 router = APIRouter()
 
@@ -28,14 +28,14 @@ async def attention(here: Here, request: Request, visitor: Reader) -> Response:
     """All causes, or those of one kind."""
     kind = request.query_params.get("kind", "")
     found = await here.read(needs_person)
-    causes = [each for each in found.causes if kind not in list(Need) or each.need == kind]
+    causes = [each for each in found.causes if kind not in list(NeedKind) or each.need == kind]
     page = _whole(request.query_params.get("from", ""))
     return here.page(
         request,
         "attention.html",
         visitor,
         title="Needs a person",
-        kind=kind if kind in list(Need) else "",
+        kind=kind if kind in list(NeedKind) else "",
         kinds=_by_kind(found),
         causes=causes[page : page + SHOWN],
         start=page,
@@ -78,7 +78,7 @@ def _whole(text: str) -> int:
 
 def _by_kind(found: NeedsPerson) -> dict[str, int]:
     """How many specimens, or stages of them, there are of each kind."""
-    counts = Counter({each: 0 for each in Need})
+    counts = Counter({each: 0 for each in NeedKind})
     for each in found.causes:
         counts[each.need] += len(each.members)
-    return {str(kind): counts[kind] for kind in Need if counts[kind]}
+    return {str(kind): counts[kind] for kind in NeedKind if counts[kind]}

@@ -28,7 +28,7 @@ WARNED_DAYS = 14
 SAMPLES = 6
 
 
-class Need(StrEnum):
+class NeedKind(StrEnum):
     """Why a person is needed, in one word."""
 
     FAILED = "failed"
@@ -128,7 +128,7 @@ class Needing:
     folder: str
     pipeline: str
     stage: str
-    need: Need
+    need: NeedKind
     reason: str
     since: datetime
 
@@ -140,7 +140,7 @@ class Cause:
     `text` is the cause, its gaps where the reasons differ; `remedy` what quarantine says to do.
     """
 
-    need: Need
+    need: NeedKind
     pipeline: str
     stage: str
     text: str
@@ -224,8 +224,8 @@ async def needs_person(tx: AsyncConnection, most: int = MOST) -> NeedsPerson:
 
 def _of_job(row: Any) -> Iterator[Needing]:
     """A job that stopped is one; of one that was warned, each warning."""
-    fields = dict(row._mapping) | {"need": Need(row.need)}
-    if row.need != Need.WARNING:
+    fields = dict(row._mapping) | {"need": NeedKind(row.need)}
+    if row.need != NeedKind.WARNING:
         yield Needing(**fields)
         return
     for warning in filter(None, row.reason.split("; ")):
@@ -236,30 +236,30 @@ def _of_asset(row: Any) -> tuple[Needing, str, str]:
     """One that is aside, its cause and its remedy."""
     names = (row.guid, row.file_name)
     if row.quarantine is None:
-        need, reason, remedy = Need.HELD, row.attention, ""
+        need, reason, remedy = NeedKind.HELD, row.attention, ""
         cause = cause_of(reason, *names)
     else:
         entry = QuarantineEntry(**row.quarantine)
-        need, reason = Need.QUARANTINED, str(entry)
+        need, reason = NeedKind.QUARANTINED, str(entry)
         cause = cause_of(entry.problem, *names, entry.file)
         remedy = cause_of(entry.remedy, *names, entry.file)
     known = (row.guid, row.file_name, row.session_id, row.folder, row.pipeline)
     return Needing(*known, "", need, reason, row.since), cause, remedy
 
 
-ORDER = {need: place for place, need in enumerate(Need)}
+ORDER = {need: place for place, need in enumerate(NeedKind)}
 
 
 def _in_order(groups: Iterable[tuple[tuple[str, ...], list[Needing]]]) -> list[Cause]:
     """The most frequent first; warnings last, since nothing stands still for them."""
     causes = [
-        Cause(Need(need), pipeline, stage, text, remedy,
+        Cause(NeedKind(need), pipeline, stage, text, remedy,
               sorted(members, key=lambda each: (each.since, each.guid)))
         for (need, pipeline, stage, text, remedy), members in groups
     ]  # fmt: skip
     return sorted(
         causes,
         key=lambda each: (
-            each.need == Need.WARNING, -len(each.members), ORDER[each.need], each.text,
+            each.need == NeedKind.WARNING, -len(each.members), ORDER[each.need], each.text,
         ),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from tests.support.troubled import (  # noqa: F401
     guid,
     troubled_database,
 )
-from track.reports.attention import Cause, Need, needs_person
+from track.reports.attention import Cause, NeedKind, needs_person
 
 HTML = {"Accept": "text/html"}
 
@@ -38,12 +38,12 @@ async def test_everything_that_stands_is_there_once_by_its_cause(
 ) -> None:
     found = await causes(troubled_database.url)
     assert [(each.need, each.stage, each.assets) for each in found] == [
-        (Need.FAILED, "create", 5),
-        (Need.FAILED, "create", 1),
-        (Need.CANCELLED, "ingest", 1),
-        (Need.QUARANTINED, "", 1),
-        (Need.HELD, "", 1),
-        (Need.WARNING, "ingest", 1),
+        (NeedKind.FAILED, "create", 5),
+        (NeedKind.FAILED, "create", 1),
+        (NeedKind.CANCELLED, "ingest", 1),
+        (NeedKind.QUARANTINED, "", 1),
+        (NeedKind.HELD, "", 1),
+        (NeedKind.WARNING, "ingest", 1),
     ]
     assert found[0].text == "…: the archive: 503, and not in ARS's words (request …)"
     assert found[3].remedy == "copy it again and drop it with its metadata"
