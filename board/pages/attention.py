@@ -6,7 +6,8 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from board.advice import advice_for, offers_for, offers_of
-from board.context import Here
+from board.context import Board, Here
+from board.reads_kept import ReadsKept
 from board.visitors import Reader
 from track.reports.attention import MOST, WARNED_DAYS, NeedKind, NeedsPerson, needs_person
 
@@ -27,7 +28,7 @@ GONE = (
 async def attention(here: Here, request: Request, visitor: Reader) -> Response:
     """All causes, or those of one kind."""
     kind = request.query_params.get("kind", "")
-    found = await here.read(needs_person)
+    found = await _read(here)
     causes = [each for each in found.causes if kind not in list(NeedKind) or each.need == kind]
     page = _whole(request.query_params.get("from", ""))
     return here.page(
@@ -51,7 +52,7 @@ async def attention(here: Here, request: Request, visitor: Reader) -> Response:
 @router.get("/attention/{key}")
 async def cause(here: Here, request: Request, key: str, visitor: Reader) -> Response:
     """One cause, with every specimen of it."""
-    found = await here.read(needs_person)
+    found = await _read(here)
     one = found.named(key)
     if one is None:
         raise HTTPException(404, GONE)
@@ -70,6 +71,10 @@ async def cause(here: Here, request: Request, key: str, visitor: Reader) -> Resp
         offers=offers_for(one, found.others(one)),
         offers_of=offers_of,
     )
+
+
+async def _read(here: Board) -> NeedsPerson:
+    return await here.keep(ReadsKept).of("needs a person", lambda: here.read(needs_person))
 
 
 def _whole(text: str) -> int:

@@ -1,16 +1,17 @@
 """Sessions: the list of them, and one with its specimens."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
 from board.context import Board, Here
 from board.live import live_fragment
-from board.session_counts import CountsKept
+from board.reads_kept import ReadsKept
 from board.spreadsheet import csv_lines
 from board.visitors import Reader
 from schemas.storable import why_not_storable
@@ -18,9 +19,13 @@ from schemas.times import with_zone
 from track.reports.one_session import (
     PAGE,
     SessionHead,
+    SessionStage,
+    SessionTotals,
     quarantined_files,
     session_head,
+    session_stages,
     session_tiles,
+    session_totals,
 )
 from track.reports.sessions import (
     COUNTED,
@@ -109,17 +114,25 @@ async def session(here: Here, request: Request, session_id: str, visitor: Reader
 
 async def standing(here: Board, head: SessionHead) -> dict[str, Any]:
     """How far a session is, for its page and for what is sent of it."""
-    counts = await here.keep(CountsKept).of(here, head.id)
-    over = sum(each.states.get(name, 0) for each in counts.stages for name in ("done", "excluded"))
-    jobs = sum(n for each in counts.stages for name, n in each.states.items() if name != "absent")
+    stages, totals = await here.keep(ReadsKept).of(
+        ("session", head.id), lambda: here.read(_counted, head.id)
+    )
+    over = sum(each.states.get(name, 0) for each in stages for name in ("done", "excluded"))
+    jobs = sum(n for each in stages for name, n in each.states.items() if name != "absent")
     return {
-        "totals": counts.totals,
-        "stages": counts.stages,
-        "states": [name for name in STATES if any(name in each.states for each in counts.stages)],
+        "totals": totals,
+        "stages": stages,
+        "states": [name for name in STATES if any(name in each.states for each in stages)],
         "over": over,
         "jobs": jobs,
-        "left": time_left(head.state, counts.stages),
+        "left": time_left(head.state, stages),
     }
+
+
+async def _counted(
+    tx: AsyncConnection, session_id: UUID
+) -> tuple[Sequence[SessionStage], SessionTotals]:
+    return await session_stages(tx, session_id), await session_totals(tx, session_id)
 
 
 async def _live(here: Board, asked: Mapping[str, str]) -> Mapping[str, Any]:

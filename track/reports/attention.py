@@ -39,18 +39,14 @@ class NeedKind(StrEnum):
     WARNING = "warning"
 
 
-FOLDER = """
-    (SELECT regexp_replace(opened_as, '^.*/', '') FROM track.session WHERE id = a.session_id)
-    AS folder
-"""
-
 # A quarantined asset's jobs stopped with it, and are told of once.
-STOPPED = text(f"""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+STOPPED = text("""
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
            p.name AS pipeline, s.key AS stage,
            j.state AS need, coalesce(j.reason, '') AS reason, j.updated_at AS since
     FROM track.job j
     JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session se ON se.id = j.session_id
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE j.state IN ('failed', 'cancelled') AND a.quarantine IS NULL
@@ -70,10 +66,11 @@ FAILED_AT = text("""
 # Since when: a quarantined asset's first stage failed with it. A note's time is in the history,
 # of which an asset that is held adds little.
 ASIDE = text(f"""
-    SELECT a.guid, a.file_name, a.session_id, {FOLDER}, p.name AS pipeline,
+    SELECT a.guid, a.file_name, a.session_id, se.opened_as, p.name AS pipeline,
            a.quarantine, a.attention,
            coalesce(CASE WHEN a.quarantine IS NULL THEN h.at ELSE f.at END, a.created_at) AS since
     FROM (SELECT * FROM track.asset a WHERE {HELD} LIMIT CAST(:most AS bigint)) a
+    JOIN track.session se ON se.id = a.session_id
     JOIN track.pipeline p ON p.id = a.pipeline_id
     LEFT JOIN LATERAL (
         SELECT max(j.updated_at) AS at FROM track.job j
@@ -87,7 +84,7 @@ ASIDE = text(f"""
 
 # The first condition is that of the index job_moving.
 LATE = text(f"""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
            p.name AS pipeline, s.key AS stage,
            'overdue' AS need, {SINCE} AS since,
            CASE WHEN j.state = 'running' THEN 'it runs' ELSE 'it waits in the queue' END
@@ -98,6 +95,7 @@ LATE = text(f"""
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
     JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session se ON se.id = j.session_id
     LEFT JOIN track.batch b ON b.id = t.batch_id
     WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
       AND j.state IN ('queued', 'running') AND {OVERDUE}
@@ -105,13 +103,14 @@ LATE = text(f"""
 """)
 
 WARNED = text(f"""
-    SELECT j.asset_guid AS guid, a.file_name, j.session_id, {FOLDER},
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
            p.name AS pipeline, s.key AS stage,
            'warning' AS need, j.warning AS reason, j.updated_at AS since
     FROM (SELECT * FROM track.job
            WHERE warning IS NOT NULL AND updated_at > now() - interval '{WARNED_DAYS} days'
            ORDER BY updated_at DESC LIMIT CAST(:most AS bigint)) j
     JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session se ON se.id = j.session_id
     JOIN track.stage s ON s.id = j.stage_id
     JOIN track.pipeline p ON p.id = s.pipeline_id
     ORDER BY j.updated_at DESC
@@ -125,12 +124,17 @@ class Needing:
     guid: str
     file_name: str
     session_id: UUID
-    folder: str
+    opened_as: str
     pipeline: str
     stage: str
     need: NeedKind
     reason: str
     since: datetime
+
+    @property
+    def folder(self) -> str:
+        """Its session's folder, by the name under which it was dropped."""
+        return self.opened_as.rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,7 @@ def _of_asset(row: Any) -> tuple[Needing, str, str]:
         need, reason = NeedKind.QUARANTINED, str(entry)
         cause = cause_of(entry.problem, *names, entry.file)
         remedy = cause_of(entry.remedy, *names, entry.file)
-    known = (row.guid, row.file_name, row.session_id, row.folder, row.pipeline)
+    known = (row.guid, row.file_name, row.session_id, row.opened_as, row.pipeline)
     return Needing(*known, "", need, reason, row.since), cause, remedy
 
 

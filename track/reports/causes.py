@@ -11,14 +11,16 @@ GAP = "…"
 
 _ENDINGS = "tiff?|jpe?g|png|jp2|webp|dng|json|xml|txt|csv|sh|out|err|log|part"
 _ABOUT = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(?<!\w)(?:'[^']{1,300}'|\"[^\"]{1,300}\")(?!\w)",  # what is quoted
-        r"\w+://[^\s'\"<>)]+",  # an address
-        r"(?<![\w.])~?/[^\s'\":;,()]+",  # a path
-        rf"(?<![\w.])[^\s'\"/:;,()]+\.(?:{_ENDINGS})\b",  # a file
+    (mark, re.compile(pattern, re.IGNORECASE))
+    for mark, pattern in (
+        ("'", r"(?<!\w)'[^']{1,300}'(?!\w)"),  # what is quoted
+        ('"', r"(?<!\w)\"[^\"]{1,300}\"(?!\w)"),
+        ("://", r"\w+://[^\s'\"<>)]+"),  # an address
+        ("/", r"(?<![\w.])~?/[^\s'\":;,()]+"),  # a path
+        (".", rf"(?<![\w.])[^\s'\"/:;,()]+\.(?:{_ENDINGS})\b"),  # a file
     )
 )
+"""Each with what a text has that it may fit: most reasons have none."""
 # Any word with a digit in it, such as a guid, a barcode, a checksum, a job's number, a time, an
 # address: 1,024 · 12:30:59 · NHMD-450444 · 0a1b2c3d · node042. What a program ended with, or a
 # server answered, is no number but a word for what was wrong.
@@ -46,7 +48,7 @@ def cause_of(reason: str, *names: str) -> str:
     text = reason[:MOST]
     for name in given:
         if name in text:
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", GAP, text)
+            text = _without(text, name)
     return _without_values(text)
 
 
@@ -55,9 +57,24 @@ def title_of(cause: str) -> str:
     return cause.removeprefix(f"{GAP}: ")
 
 
+def _without(text: str, name: str) -> str:
+    """A text with a gap for each whole `name`; a pattern for each name would take far longer."""
+    parts = text.split(name)
+    found = parts[0]
+    for part in parts[1:]:
+        is_whole = not (_is_word(found[-1:]) or _is_word(part[:1]))
+        found += (GAP if is_whole else name) + part
+    return found
+
+
+def _is_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
 @lru_cache(maxsize=4096)
 def _without_values(text: str) -> str:
-    for pattern in _ABOUT:
-        text = pattern.sub(GAP, text)
+    for mark, pattern in _ABOUT:
+        if mark in text:
+            text = pattern.sub(GAP, text)
     text = _NUMBER.sub(lambda found: found["word"] or GAP, text)
     return _SPACE.sub(" ", _GAPS.sub(GAP, text)).strip()

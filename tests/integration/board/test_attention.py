@@ -8,19 +8,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.support.board import acting_board, open_board
-from tests.support.troubled import (  # noqa: F401
-    Troubled,
-    TroubledDatabase,
-    guid,
-    troubled_database,
-)
+from tests.support.troubled import Troubled, TroubledDatabase, guid
 from track.reports.attention import Cause, NeedKind, needs_person
 
 HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture
-async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.AsyncClient]:  # noqa: F811
+async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.AsyncClient]:
     async with acting_board(troubled_database.url) as client:
         yield client
 
@@ -34,7 +29,7 @@ async def causes(url: str) -> list[Cause]:
 
 
 async def test_everything_that_stands_is_there_once_by_its_cause(
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
 ) -> None:
     found = await causes(troubled_database.url)
     assert [(each.need, each.stage, each.assets) for each in found] == [
@@ -67,7 +62,7 @@ async def test_one_kind_is_shown_alone(board: httpx.AsyncClient) -> None:
 
 async def test_a_cause_lists_its_specimens_with_the_verbs_for_each(
     board: httpx.AsyncClient,
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
 ) -> None:
     first, *_, held, _warned = await causes(troubled_database.url)
     page = (await board.get(f"/attention/{first.key}", headers=HTML)).text
@@ -78,7 +73,7 @@ async def test_a_cause_lists_its_specimens_with_the_verbs_for_each(
     assert "There is no verb for all of them at once" in page
 
 
-async def test_a_reader_sees_no_verbs(troubled_database: TroubledDatabase) -> None:  # noqa: F811
+async def test_a_reader_sees_no_verbs(troubled_database: TroubledDatabase) -> None:
     async with open_board(troubled_database.url) as board:
         assert "/act/" not in (await board.get("/attention", headers=HTML)).text
 

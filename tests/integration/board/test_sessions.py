@@ -11,12 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.board import open_board
-from tests.support.troubled import (  # noqa: F401
-    Troubled,
-    TroubledDatabase,
-    guid,
-    troubled_database,
-)
+from tests.support.troubled import Troubled, TroubledDatabase, guid
 from tests.support.world import new
 from track.reports import sessions
 
@@ -36,7 +31,7 @@ async def changing(database: str, troubled: Troubled) -> AsyncIterator[httpx.Asy
 
 
 @pytest.fixture
-async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.AsyncClient]:  # noqa: F811
+async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The board on one that all of them only look at."""
     async with open_board(troubled_database.url) as client:
         yield client
@@ -44,7 +39,7 @@ async def board(troubled_database: TroubledDatabase) -> AsyncIterator[httpx.Asyn
 
 async def test_a_session_is_listed_with_its_state_and_what_needs_a_person(
     board: httpx.AsyncClient,
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
 ) -> None:
     page = (await board.get("/sessions", headers=HTML)).text
     assert "2026-11-28_15-53-19" in page and "WORKHERB0001" in page and "under way" in page
@@ -137,7 +132,7 @@ async def test_a_search_that_was_cut_says_from_where_to_look_further(
 
 async def test_a_session_says_how_far_it_is_and_what_is_wrong(
     board: httpx.AsyncClient,
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
 ) -> None:
     page = (await board.get(f"/sessions/{troubled_database.session_id}", headers=HTML)).text
     assert "235 of its 643 strips are all zero" in page
@@ -151,7 +146,7 @@ async def test_a_session_says_how_far_it_is_and_what_is_wrong(
 
 async def test_those_that_need_a_person_are_shown_alone(
     board: httpx.AsyncClient,
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
 ) -> None:
     address = f"/sessions/{troubled_database.session_id}?show=person"
     page = (await board.get(address, headers=HTML)).text

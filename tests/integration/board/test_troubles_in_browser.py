@@ -20,7 +20,7 @@ from tests.support.browser import (  # noqa: F401
     tabbed,
 )
 from tests.support.serving import free_port, served
-from tests.support.troubled import TroubledDatabase, troubled_database  # noqa: F401
+from tests.support.troubled import TroubledDatabase
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,7 +29,7 @@ SHOTS = os.environ.get("REFINERY_SHOTS", "")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def address(troubled_database: TroubledDatabase) -> AsyncIterator[str]:  # noqa: F811
+async def address(troubled_database: TroubledDatabase) -> AsyncIterator[str]:
     app = create_app(board_config(troubled_database.url))
     app.dependency_overrides[visitor_of] = lambda: Visitor("ib", Role.OPERATOR)
     with served(app, free_port(), timeout_graceful_shutdown=1) as found:
@@ -45,7 +45,7 @@ async def shoot(page: Page, name: str) -> None:
 async def test_every_page_is_sound_in_every_look(
     browser: Browser,  # noqa: F811
     address: str,
-    troubled_database: TroubledDatabase,  # noqa: F811
+    troubled_database: TroubledDatabase,
     scheme: str,
     size: Any,
 ) -> None:
