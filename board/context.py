@@ -53,6 +53,12 @@ class Board:
     config: BoardConfig
     engine: AsyncEngine
     templates: Environment
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    def keep(self, kind: type[T]) -> T:
+        """What pages of one kind keep between requests, made when it is first asked for."""
+        found: T = self.kept.setdefault(kind, kind())
+        return found
 
     async def read(
         self,

@@ -25,6 +25,14 @@ app = typer.Typer(
 app.add_typer(users.app, name="user")
 
 
+ON_TO_ANOTHER = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+"""Of a command that has its own command line read elsewhere, help and all."""
+
+
 def main() -> None:
     """The console script: errors that a person can correct are shown without a traceback."""
     guarded(app)
@@ -156,6 +164,14 @@ def why(
     show(here(), what)
 
 
+@app.command(context_settings=ON_TO_ANOTHER)
+def operate(context: typer.Context) -> None:
+    """Do what an operator may do: `refinery operate --help` lists the verbs."""
+    from refinery import operate as verbs
+
+    verbs.operate(here(), context.args)
+
+
 @app.command()
 def report(
     what: Annotated[str, typer.Argument(help="a day (2026-11-28), a month (2026-11), a session")],
@@ -282,26 +298,19 @@ def forget(
     say(lifecycle.forget(here(), really=yes))
 
 
-ON_TO_DEMO = {
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-    "help_option_names": [],
-}
-
-
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def demo(context: typer.Context) -> None:
     """Send a small sample session down the whole road and show how it fares."""
     _become_demo("demo", context.args)
 
 
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def campaign(context: typer.Context) -> None:
     """Send sample sessions while processes are killed and the archive fails; count losses."""
     _become_demo("campaign", context.args)
 
 
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def ars(context: typer.Context) -> None:
     """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
     _become_demo("ars", context.args)

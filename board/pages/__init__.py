@@ -2,12 +2,15 @@
 
 from fastapi import APIRouter
 
-from board.pages import health, login, pipelines, reports, today
+from board.pages import acting, attention, health, login, pipelines, reports, sessions, today
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
     today.router,
+    sessions.router,
     pipelines.router,
+    attention.router,
     reports.router,
+    acting.router,
 )

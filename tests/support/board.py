@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -110,3 +111,17 @@ async def operators_board(
         await log_in(client, "anna")
         client.headers["X-CSRF-Token"] = csrf_in(await client.get("/no/such"))
         yield client
+
+
+@asynccontextmanager
+async def acting_board(
+    database_url: str, name: str = "ib", **given: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A running board that an operator of this name has logged in to, as with a browser."""
+    with TemporaryDirectory() as folder:
+        users = UsersFile(Path(folder) / "users.toml")
+        users.add(LocalUser(name=name, role=Role.OPERATOR, password=QUICK.hash(PASSWORD)))
+        login = LoginConfig(users_file=users.path, secret="a secret of the test")
+        async with open_board(database_url, login=login, **given) as client:
+            await log_in(client, name)
+            yield client

@@ -38,8 +38,20 @@ from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
 from track.records import leaving, outbox, retention, sessions
-from track.reports import alarms, failing, figures, overdue, progress, stages, today, waiting
+from track.reports import (
+    alarms,
+    attention,
+    failing,
+    figures,
+    one_session,
+    overdue,
+    progress,
+    stages,
+    today,
+    waiting,
+)
 from track.reports.agents import agents_seen, site_queues
+from track.reports.selected import selected
 from track.schema.database import transact
 from track.schema.hours import USAGE_COLUMNS, hour_of
 from track.schema.states import State
@@ -360,6 +372,18 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "prune: left to drivers": retention.leave_to_drivers,
         "records: a page": _records_page,
         "people: what stands": waiting.anywhere,
+        "board: a session's head": partial(one_session.session_head, session_id=session),
+        "board: a session's stages": partial(one_session.session_stages, session_id=session),
+        "board: a session's totals": partial(one_session.session_totals, session_id=session),
+        "board: a session's specimens": partial(one_session.session_tiles, session_id=session),
+        "board: those of it that need a person": partial(
+            one_session.session_tiles, session_id=session, with_person=True
+        ),
+        "board: what of it is quarantined": partial(
+            one_session.quarantined_files, session_id=session
+        ),
+        "board: what needs a person": attention.needs_person,
+        "board: what a resubmit would meet": partial(selected, stage="load", pipeline="P"),
         "people: today": today.read_today,
         "people: pipelines": stages.pipelines_seen,
         "people: a session": partial(progress.session_progress, session_id=session),

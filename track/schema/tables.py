@@ -142,6 +142,7 @@ session = _table(
         where="finished_at IS NOT NULL AND path !~ '/(imported|error)_[^/]*$'",
     ),
     _index("session_path", "path"),
+    _index("session_opened", "opened_at", "id"),
 )
 
 asset = _table(
@@ -168,7 +169,12 @@ asset = _table(
     Column("share_mb", Integer),  # of its share in the archive, which is or may be open
     _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
-    _index("asset_session", "session_id"),
+    _index("asset_session", "session_id", "guid"),
+    _index(
+        "asset_person",
+        *("session_id", "guid"),
+        where="quarantine IS NOT NULL OR attention IS NOT NULL",
+    ),
     _index("asset_pipeline", "pipeline_id", "guid"),
     _index("asset_parent", "parent_guid"),
     _index("asset_batch", "batch_name"),
@@ -259,6 +265,12 @@ job = _table(
     ),
     _index("job_open", "state", "updated_at", where="state NOT IN ('done', 'excluded')"),
     _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
+    _index(
+        "job_stopped_session",
+        *("session_id", "asset_guid"),
+        where="state IN ('failed', 'cancelled')",
+    ),
+    _index("job_warned", "updated_at", where="warning IS NOT NULL"),
 )
 
 attempt = _table(
@@ -406,6 +418,7 @@ dispatcher = _table(
     _index("dispatcher_live", "session_id", where="ended_at IS NULL"),
     _index("dispatcher_ended", "ended_at", where="ended_at IS NOT NULL"),
     _index("dispatcher_run", "flow_run_id"),
+    _index("dispatcher_session", "session_id", "started_at"),
 )
 
 inbox = _table(

@@ -216,13 +216,14 @@ async def test_a_stream_ends_when_what_it_shows_is_gone(
 async def test_a_stream_ends_with_the_login(
     board: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def somebody_else(_: object) -> Visitor:
-        return Visitor("somebody else")
+    class Ended:
+        def who(self, _: object) -> Visitor:
+            raise HTTPException(503)
 
     monkeypatch.setattr(live, "KEEP_ALIVE_S", 0.1)
     async with events(board) as stream:
         await part(stream)
-        monkeypatch.setattr(live, "visitor_of", somebody_else)
+        monkeypatch.setattr(live, "login_of", lambda _: Ended())
         assert "part" not in [block async for block in stream]
 
 
