@@ -3,16 +3,20 @@
 import base64
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from itsdangerous import timed
 
 from blocks.access.signing_in import ACCOUNT_BURST
 from blocks.access.users import Role, UsersFile
+from board.login import sessions
 from tests.support.board import (
     PASSWORD,
     QUICK,
@@ -23,6 +27,7 @@ from tests.support.board import (
     login_config,
     with_probes,
 )
+from tests.support.patching import seen_by
 
 
 def an_app(folder: Path, **given: Any) -> FastAPI:
@@ -174,20 +179,17 @@ async def test_logging_out_ends_it(board: httpx.AsyncClient) -> None:
     assert (await board.get("/logout")).status_code == 405
 
 
-async def test_a_login_ends_after_its_hours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("module", [timed, sessions], ids=["of the cookie", "of the login"])
+async def test_a_login_ends_after_its_hours_by_either_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
 ) -> None:
-    import time
-
-    began = time.time()
     async with browsing(an_app(tmp_path, hours=2)) as board:
         await log_in(board, "anna")
-        # The browser would drop the cookie too; whoever kept it has nothing.
-        kept = dict(board.cookies)
+        began = time.time()
         for hours, status in ((1.9, 200), (2.1, 303)):
-            monkeypatch.setattr(time, "time", lambda hours=hours: began + hours * 3600)
-            again = {"Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
-            assert (await board.get("/who", headers=again)).status_code == status
+            with monkeypatch.context() as patch:
+                seen_by(patch, module, "time", time=lambda hours=hours: began + hours * 3600)
+                assert (await board.get("/who")).status_code == status
 
 
 async def test_a_page_that_is_looked_at_makes_a_login_no_longer(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 from fastapi import FastAPI
 from joserfc.jwk import OctKey, RSAKey
 
+from board.login import sessions
 from board.login.config import OidcConfig
 from tests.support.board import board_app, browsing, csrf_in, log_in, login_config, with_probes
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider
+from tests.support.patching import seen_by
 from tests.support.serving import free_port, served
 
 BOARD = "http://127.0.0.1:8300"
@@ -224,7 +226,7 @@ async def test_a_login_ends_after_its_hours_though_the_cookie_was_written_again(
     await come_back(board)
     began = time.time()
     for hours, status in ((11.9, 200), (12.1, 303)):
-        monkeypatch.setattr(time, "time", lambda hours=hours: began + hours * 3600)
+        seen_by(monkeypatch, sessions, "time", time=lambda hours=hours: began + hours * 3600)
         assert (await board.get("/who")).status_code == status
         assert "set-cookie" in (await board.get("/login/oidc")).headers
 

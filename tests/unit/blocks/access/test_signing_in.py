@@ -1,6 +1,8 @@
 """Signing in: right and wrong, how often, and that a refusal tells nothing."""
 
+import asyncio
 import logging
+import threading
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -164,3 +166,21 @@ def test_a_new_password_is_long_enough_and_not_the_name(password: str) -> None:
 
 def test_a_good_new_password_is_taken() -> None:
     check_new_password(GOOD, "Bo Sørensen")
+
+
+async def test_two_passwords_are_looked_at_at_once_and_no_more() -> None:
+    class SlowHasher(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+            running.append(len(running) + 1)
+            together.append(len(running))
+            # The second waits for a third, which must not come.
+            came.wait(0.2) if len(together) < 3 else came.set()
+            running.pop()
+            return True
+
+    running: list[int] = []
+    together: list[int] = []
+    came = threading.Event()
+    passwords = Passwords(SlowHasher(time_cost=1, memory_cost=8, parallelism=1))
+    assert all(await asyncio.gather(*(passwords.match("a hash", "x") for _ in range(6))))
+    assert max(together) == 2
