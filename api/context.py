@@ -6,7 +6,6 @@ It is made when the application starts, and kept in its state; nothing is global
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -15,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.metrics import Metrics
 from api.queue_notices import QueueNotices
-from api.rates import Rates
+from blocks.access.addresses import Network
+from blocks.access.rates import Rates
 from hpc.tokens import Keys
 from track.schema.database import transact
 
@@ -38,9 +38,6 @@ class Announces(Protocol):
 
     def notify(self) -> None:
         """There may be something to announce."""
-
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from board.login.config import LoginConfig
 from board.visitors import Visitor, csrf_token
 from track.schema.database import reading
 
@@ -30,6 +31,7 @@ class BoardConfig:
     Attributes:
         database_url: a `postgresql+psycopg` URL.
         prefect, prefect_api: Prefect's pages, for links, and its API, for operators' verbs.
+        login: who may log in and for how long.
         host: the address it listens on; on others than this host's own nobody looks unnamed.
         places: folders whose free space people want to know, by the name they know.
         pool: connections kept to the database; as many again are made when they are short.
@@ -38,6 +40,7 @@ class BoardConfig:
     database_url: str = field(repr=False)
     prefect: str
     prefect_api: str
+    login: LoginConfig = field(default_factory=LoginConfig)
     host: str = "127.0.0.1"
     places: Mapping[str, Path] = field(default_factory=dict)
     pool: int = 5

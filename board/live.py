@@ -21,7 +21,8 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.responses import StreamingResponse
 
 from board.context import Board, Here
-from board.visitors import Reader, Visitor, visitor_of
+from board.login.admission import login_of
+from board.visitors import Reader, Visitor
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ async def _events(
         while True:
             await asyncio.sleep(EVERY_S)
             if time.monotonic() - looked_at >= KEEP_ALIVE_S:
-                if not await _may_still_look(request, visitor):
+                if not _may_still_look(request, visitor):
                     return
                 looked_at = time.monotonic()
             try:
@@ -188,9 +189,9 @@ async def _events(
                 said_at = time.monotonic()
 
 
-async def _may_still_look(request: Request, visitor: Visitor) -> bool:
+def _may_still_look(request: Request, visitor: Visitor) -> bool:
     """Whether whoever opened a stream is still logged in, as who they were."""
     try:
-        return await visitor_of(request) == visitor
+        return login_of(request).who(request) == visitor
     except HTTPException:
         return False

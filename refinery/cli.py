@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from refinery import users
 from schemas.proxies import proxies, unproxied
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Specimen Refinery: from the camera to the archive and the cluster, and back.",
 )
+app.add_typer(users.app, name="user")
 
 
 def main() -> None:

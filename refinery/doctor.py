@@ -12,6 +12,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from blocks.access.users import Role, UsersFile
 from refinery import connections, services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
@@ -57,6 +58,7 @@ def at_rest(settings: Settings) -> Iterator[SystemFinding]:
     """What can be checked whether or not the system runs."""
     yield check("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
     yield check("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
+    yield check("users", partial(users, settings))
     yield check("N-Drive", partial(n_drive, settings))
     yield check("disk", partial(disk, settings))
 
@@ -80,6 +82,17 @@ def check(name: str, at: Callable[[], str]) -> SystemFinding:
         return SystemFinding(name, True, at())
     except (OSError, RuntimeError, ValueError, psycopg.Error, httpx.HTTPError) as error:
         return SystemFinding(name, False, str(error) or type(error).__name__)
+
+
+def users(settings: Settings) -> str:
+    """Who may log in. Raises BrokenUsersFile, or OSError when others may read the file."""
+    path = settings.users_file
+    found = UsersFile(path).read().values()
+    if found and path.stat().st_mode & 0o077:
+        raise OSError(f"others may read the hashes in {path}: run 'chmod 600 {path}'")
+    there = [f"{sum(user.role == role for user in found)} {role}s" for role in Role]
+    shown = f"{' and '.join(there)} in {path}" if found else "none; add one: 'refinery user add'"
+    return f"{shown}; others at {settings.oidc_issuer}" if settings.oidc_issuer else shown
 
 
 def n_drive(settings: Settings) -> str:

@@ -130,6 +130,7 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
             database_url=addresses.database,
             prefect=addresses.prefect,
             prefect_api=addresses.prefect_api,
+            login=board_login(settings),
             host=settings.board_host,
             places={
                 "store": settings.store,
@@ -137,6 +138,28 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
                 "records": settings.records,
             },
         )
+    )
+
+
+def board_login(settings: Settings) -> Any:
+    """How people log in to the board."""
+    from board.login.config import LoginConfig, OidcConfig
+
+    oidc = OidcConfig(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        role_claim=settings.oidc_role_claim,
+        operators=settings.oidc_operators,
+        readers=settings.oidc_readers,
+    )
+    return LoginConfig(
+        users_file=settings.users_file,
+        secret=state.secret(settings, "board-key"),
+        hours=settings.login_hours,
+        address=settings.board_url,
+        trusted_proxies=settings.trusted_proxies,
+        oidc=oidc if settings.oidc_issuer else None,
     )
 
 

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +24,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 
 from schemas.pipeline.load import Throttle
@@ -32,6 +34,11 @@ FILE = "refinery.toml"
 NEARLY = 0.8  # likeness of two names, 1 for equal ones
 ROLE = re.compile(r"dassco-(?:admin|developer|user)|service-user|(?:READ|WRITE)_[\w-]+")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+PATHS = (
+    "n_drive", "store", "records", "sites_file", "pipelines", "postgres_home", "users_file",
+)  # fmt: skip
+"""Settings that are taken from the project's folder when they are relative."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -112,6 +119,13 @@ class Settings(BaseModel):
         board_url: how people reach the board; empty means this host.
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies that are believed about the client's address.
+        users_file: who may log in, as `refinery user` writes it.
+        login_hours: after how many hours a login ends.
+        oidc_issuer: the provider that people log in at, as its tokens name it; empty: none.
+        oidc_client_id, oidc_client_secret: the board's credentials there.
+        oidc_role_claim: the claim of its tokens that holds roles or groups; `a.b` is b within a.
+        oidc_operators, oidc_readers: its values that make somebody operator or reader; `*` among
+            the readers is everybody who can log in there.
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
         flow_runs: how many dispatchers the worker holds at once.
@@ -164,11 +178,36 @@ class Settings(BaseModel):
     legacy_callbacks: Networks = ()
     trusted_proxies: Networks = ()
 
+    users_file: Path
+    login_hours: float = Field(default=12, gt=0, le=24 * 31)
+    oidc_issuer: Address = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_role_claim: str = Field(default="roles", min_length=1)
+    oidc_operators: Names = ()
+    oidc_readers: Names = ()
+
     sites_file: Path
     pipelines: Path
     archive_throttle: Bounds = Throttle()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
+
+    @model_validator(mode="after")
+    def _oidc_is_complete(self) -> Self:
+        if not self.oidc_issuer:
+            return self
+        missing = [name for name in ("oidc_client_id", "board_url") if not getattr(self, name)]
+        if not self.oidc_operators + self.oidc_readers:
+            missing.append("oidc_operators or oidc_readers")
+        if missing:
+            raise ValueError(f"oidc_issuer is set, so set {', '.join(missing)} too")
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme != "https" and issuer.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("oidc_issuer: write an https address; who logs in is told by it")
+        if "*" in self.oidc_operators:
+            raise ValueError("oidc_operators: name the values; `*` is for oidc_readers only")
+        return self
 
     @property
     def housekeeping_pool(self) -> str:
@@ -185,7 +224,7 @@ class Settings(BaseModel):
         project_dir = project_dir.absolute()
         given, sources = gathered(project_dir, variables)
         values = defaults(project_dir, str(given.get("project", ""))) | given
-        for name in ("n_drive", "store", "records", "sites_file", "pipelines", "postgres_home"):
+        for name in PATHS:
             if isinstance(values.get(name), str) and values[name]:
                 values[name] = project_dir / Path(values[name]).expanduser()
         try:
@@ -231,6 +270,7 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
         "project_dir": project_dir,
         "state": state,
         "n_drive": state / "ndrive",
+        "users_file": state / "users.toml",
         "store": state / "store",
         "records": state / "records",
         "sites_file": project_dir / "deployments" / "sites.yaml",

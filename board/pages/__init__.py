@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from board.pages import health, pipelines, reports, today
+from board.pages import health, login, pipelines, reports, today
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    login.router,
     today.router,
     pipelines.router,
     reports.router,

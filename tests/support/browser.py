@@ -105,3 +105,17 @@ async def tabbed(page: Page, most: int = 60) -> list[str]:
             break
         seen.append(" ".join(text.split()))
     return seen
+
+
+@asynccontextmanager
+async def browser_page(**given: Any) -> AsyncIterator[Page]:
+    """A page of a browser without a history; `given` are options of Playwright's contexts."""
+    need(CHROMIUM.exists(), "Debian's package chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
+        try:
+            yield await (await browser.new_context(**given)).new_page()
+        finally:
+            await browser.close()

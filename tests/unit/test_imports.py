@@ -45,7 +45,8 @@ BELOW = {
     ),
     "schemas": ("metadata", "pipeline"),
     "board": (
-        ("rendering", "visitors", "charts", "disks"), "context", ("errors", "live"), "pages", "app",
+        ("rendering", "visitors", "charts", "disks"), "login", "context", ("errors", "live"),
+        "pages", "app",
     ),
     "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
