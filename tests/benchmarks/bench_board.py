@@ -119,10 +119,12 @@ async def _watched(cluster: EmbeddedPostgres, *, quick: bool) -> Row:
         await _carry(world, "warm", carried)
         async with _board_process(url, watchers) as say:
             for n in range(rounds):
-                await say("open")
-                with_them.append(await _carry(world, f"with{n}", carried))
+                # Each is first in turn: a machine that is more and more busy favours none.
+                for order in ("open", "close") if n % 2 else ("close", "open"):
+                    await say(order)
+                    side = with_them if order == "open" else alone
+                    side.append(await _carry(world, f"{order}{n}", carried))
                 await say("close")
-                alone.append(await _carry(world, f"alone{n}", carried))
     finally:
         await engine.dispose()
     return Row(

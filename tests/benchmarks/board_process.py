@@ -47,6 +47,7 @@ async def serve(url: str, watchers: int) -> None:
                 for each in streams:
                     each.cancel()
                 await asyncio.gather(*streams, return_exceptions=True)
+                streams = []
             sys.stdout.write("done\n")
             sys.stdout.flush()
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,12 +14,14 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from jinja2 import ChoiceLoader, DictLoader
 from sqlalchemy.exc import OperationalError
 
+from blocks.access.passwords import Passwords
+from blocks.access.signing_in import LocalLogin
 from board import live
 from board.app import create_app
 from board.context import Board
 from board.live import live_fragment
-from board.visitors import Visitor
-from tests.support.board import board_config
+from board.login.admission import Login
+from tests.support.board import QUICK, board_config, log_in, login_config
 from tests.support.serving import free_port, serving
 
 PATIENCE_S = 20.0
@@ -48,7 +51,7 @@ def shown() -> Shown:
 
 @pytest.fixture
 def app() -> FastAPI:
-    return create_app(board_config("postgresql+psycopg://nobody@127.0.0.1:9/none"))
+    return create_app(board_config())
 
 
 @pytest.fixture
@@ -214,17 +217,20 @@ async def test_a_stream_ends_when_what_it_shows_is_gone(
 
 
 async def test_a_stream_ends_with_the_login(
-    board: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, board: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Ended:
-        def who(self, _: object) -> Visitor:
-            raise HTTPException(503)
-
     monkeypatch.setattr(live, "KEEP_ALIVE_S", 0.1)
+    config = login_config(tmp_path)
+    app.state.login = Login(config, "127.0.0.1")
+    app.state.login.local = LocalLogin(app.state.login.users, Passwords(QUICK))
+    refused = await board.get("/live/shown/a", headers={"Accept": "application/json"})
+    assert refused.status_code == 401
+    await log_in(board, "bo")
     async with events(board) as stream:
         await part(stream)
-        monkeypatch.setattr(live, "login_of", lambda _: Ended())
-        assert "part" not in [block async for block in stream]
+        assert await anext(stream) == ": nothing new", "it goes on while the login holds"
+        app.state.login.users.remove("bo")
+        assert "event: part" not in "".join([block async for block in stream])
 
 
 async def test_more_streams_than_are_served_are_asked_to_come_again(
