@@ -60,11 +60,13 @@ RESULT = VerbResult(
 
 def know_verbs(board: Board) -> None:
     """Let the board know the verbs as if Prefect, which is away, had told it a moment ago."""
-    kept = board.keep(VerbsKept)
-    for flow in (operate.resubmit, operate.skip, operate.switch, operate.agent):
-        name, schema = flow.fn.__name__, flow.parameters.model_dump(exclude_none=True)
-        kept._verbs[name] = verb_of(name, flow.description or "", schema)
-    kept._good_until = float("inf")
+    flows = (operate.resubmit, operate.skip, operate.switch, operate.agent)
+    board.keep(VerbsKept).know(
+        verb_of(
+            flow.fn.__name__, flow.description or "", flow.parameters.model_dump(exclude_none=True)
+        )
+        for flow in flows
+    )
 
 
 async def shoot(page: Page, name: str) -> None:
