@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
@@ -44,13 +45,19 @@ class VerbsKept:
         self._verbs: dict[str, Verb] = {}
         self._good_until = 0.0
 
+    def know(self, verbs: Iterable[Verb]) -> None:
+        """Take these for all there are. A flow's docstring says of parameters what they say too."""
+        self._verbs = {
+            each.name: replace(each, help=each.help.partition(" Args:")[0]) for each in verbs
+        }
+        self._good_until = time.monotonic() + GOOD_FOR_S
+
     async def all(self, api: str) -> dict[str, Verb]:
         """Every verb by its name. Raises PrefectAway when none was ever read."""
         if time.monotonic() >= self._good_until:
             try:
                 async with prefect(api) as client:
-                    self._verbs = {each.name: each for each in await read_verbs(client)}
-                self._good_until = time.monotonic() + GOOD_FOR_S
+                    self.know(await read_verbs(client))
             except PrefectAway:
                 if not self._verbs:
                     raise
