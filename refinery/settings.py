@@ -94,6 +94,7 @@ class Settings(BaseModel):
         settle_seconds: N: a session without new files this long is complete.
         store: where ingested originals are kept until they are archived and pruned.
         records: where records of old specimens go that leave the database.
+        previews: where small pictures of specimens are kept, some 400 kB of each, for ever.
         ars_base_url: the edge of ARS; empty runs the stand-in.
         ars_token_url: where its tokens come from; empty means its own Keycloak realm.
         ars_client_id, ars_client_secret: our credentials there.
@@ -134,6 +135,7 @@ class Settings(BaseModel):
     settle_seconds: float = Field(default=10, gt=0)
     store: Path
     records: Path
+    previews: Path
 
     ars_base_url: Address = ""
     ars_token_url: Address = ""
@@ -181,7 +183,15 @@ class Settings(BaseModel):
         project_dir = project_dir.absolute()
         given, sources = gathered(project_dir, variables)
         values = defaults(project_dir, str(given.get("project", ""))) | given
-        for name in ("n_drive", "store", "records", "sites_file", "pipelines", "postgres_home"):
+        for name in (
+            "n_drive",
+            "store",
+            "records",
+            "previews",
+            "sites_file",
+            "pipelines",
+            "postgres_home",
+        ):
             if isinstance(values.get(name), str) and values[name]:
                 values[name] = project_dir / Path(values[name]).expanduser()
         try:
@@ -229,6 +239,7 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
         "n_drive": state / "ndrive",
         "store": state / "store",
         "records": state / "records",
+        "previews": state / "previews",
         "sites_file": project_dir / "deployments" / "sites.yaml",
         "pipelines": project_dir / "deployments" / "pipelines",
         "work_pool": f"refinery-{project}" if project else "refinery",

@@ -54,6 +54,12 @@ def parts_of(number: str) -> list[str]:
     return sorted({PART + number[end - PART_LENGTH : end] for end in ends})
 
 
+def telling_parts(number: str) -> list[str]:
+    """Those parts that few numbers have in common: with a digit, where it has any."""
+    parts = parts_of(number)
+    return [each for each in parts if any(map(str.isdigit, each))] or parts
+
+
 def numbers_of(body: Mapping[str, Any]) -> list[str]:
     """A document's barcodes as they are compared."""
     return [plain(each) for each in body.get("barcode") or ()]

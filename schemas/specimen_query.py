@@ -44,7 +44,8 @@ class QueryError(ValueError):
 class SpecimenQuery:
     """All of what is given must fit; empty: anything.
 
-    `q` is looked for in everything, `guid` is how one begins, `number` any part of a barcode or
+    `q` is looked for in everything: where no barcode, guid, name or words are like it, it may be
+    a part of a number. `guid` is how one begins, `number` any part of a barcode or
     catalogue number, `words` are those of labels, taxon and other texts. Collection, digitiser,
     workstation and pipeline are how a name begins. Days are those of this machine's clock, the
     last one included; `came` is when a specimen was registered, `taken` when it was photographed.

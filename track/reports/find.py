@@ -160,8 +160,9 @@ async def find(
     tx: AsyncConnection, query: SpecimenQuery, after: FoundPlace | None = None, limit: int = PAGE
 ) -> FindPage:
     """The next specimens that fit, at most `limit`."""
-    search = _Search.of(query)
-    number, guids = await search.page(tx, after, limit + 1)
+    number, guids = await _Search.of(query).page(tx, after, limit + 1)
+    if number == 0 and searching.parts_of(query.q):
+        number, guids = await _Search.of(query, part=True).page(tx, after, limit + 1)
     specimens = [_specimen(row) for row in await tx.execute(SHOWN, {"guids": guids[:limit]})]
     more = specimens[-1].place if len(guids) > limit and specimens else None
     complete = bool((await tx.execute(IS_FILLED)).scalar_one())
@@ -226,7 +227,8 @@ class _Search:
     backwards: bool
 
     @classmethod
-    def of(cls, query: SpecimenQuery) -> "_Search":
+    def of(cls, query: SpecimenQuery, *, part: bool = False) -> "_Search":
+        """With `part` its text `q` is looked for within numbers, and nowhere else."""
         conditions: list[str] = []
         given: dict[str, Any] = {}
         if words := _words(query):
@@ -235,12 +237,14 @@ class _Search:
         if query.number:
             conditions.append("position(:number IN s.numbers) > 0")
             given["number"] = searching.plain(query.number)
-        if query.q:
-            conditions.append(
-                "s.words @@ CAST(:any AS tsquery)"
-                " AND (s.words @@ CAST(:sure AS tsquery) OR position(:part IN s.numbers) > 0)"
-            )
-            given |= _anywhere(query.q)
+        if query.q and not part:
+            conditions.append("s.words @@ CAST(:anywhere AS tsquery)")
+            given["anywhere"] = _anywhere(query.q)
+        elif query.q:
+            conditions.append("s.words @@ CAST(:parts AS tsquery)")
+            conditions.append("position(:part IN s.numbers) > 0")
+            given["part"] = searching.plain(query.q)
+            given["parts"] = searching.all_of(searching.telling_parts(query.q))
         for name, column in (("came", "s.at"), ("taken", "s.taken_at")):
             for border, sign in (("from", ">="), ("to", "<")):
                 if (moment := query.moment(f"{name}_{border}")) is not None:
@@ -351,17 +355,17 @@ def _words(query: SpecimenQuery) -> str:
     begun = [mark + searching.plain(each) for mark, each in begins.items() if each]
     begun += searching.words_in(query.words)
     whole = [searching.BARCODE + searching.plain(query.barcode)] if query.barcode else []
-    whole += searching.parts_of(query.number) if query.number else []
+    whole += searching.telling_parts(query.number) if query.number else []
     if query.words and not any(searching.words_in(query.words)):
         whole.append(searching.GUID)  # signs alone are no word of anything
     both = [searching.all_of(begun, prefix=True), searching.all_of(whole)]
     return " & ".join(each for each in both if each)
 
 
-def _anywhere(text_: str) -> dict[str, str]:
-    """What is asked for one text: where it may be (`any`), where that is certain (`sure`)."""
+def _anywhere(text_: str) -> str:
+    """What is asked for one text: a barcode, words, or how a guid or a name begins."""
     plain = searching.plain(text_)
-    sure = [
+    conditions = [
         searching.all_of([searching.BARCODE + plain]),
         searching.all_of(searching.words_in(plain), prefix=True),
         *(
@@ -375,9 +379,4 @@ def _anywhere(text_: str) -> dict[str, str]:
             )
         ),
     ]
-    part = searching.all_of(searching.parts_of(plain))
-    return {
-        "sure": searching.any_of_conditions(sure),
-        "any": searching.any_of_conditions([*sure, part]),
-        "part": plain,
-    }
+    return searching.any_of_conditions(conditions)
