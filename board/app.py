@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from board import errors
 from board.context import Board, BoardConfig
+from board.live import LiveParts
 from board.pages import ROUTERS
 from board.rendering import make_environment
 from track.schema.database import make_engine
@@ -40,6 +41,7 @@ def create_app(config: BoardConfig) -> FastAPI:
         pool = config.pool
         engine = make_engine(config.database_url, pool=pool, overflow=pool, service="board")
         app.state.board = Board(config, engine, make_environment())
+        app.state.live = LiveParts()
         try:
             yield
         finally:

@@ -1,10 +1,12 @@
 """Where everything answers: from the settings, or where we chose ourselves.
 
-The database URLs hold a password: they go to children by environment, never in argv.
+The database URLs hold a password, and Prefect's login is one: they go to children by environment,
+never in argv.
 """
 
 import random
 import socket
+from base64 import b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +17,7 @@ from refinery.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 OURS = ("clusters", "workstations", "board")
+PREFECT_NAME = "refinery"
 DATABASES = ("refinery", "prefect", "ars")
 SERVER_PORTS = range(20_000, 32_768)
 """Below what Linux gives to outgoing connections (ip_local_port_range), and others as well."""
@@ -23,7 +26,10 @@ TRIES = 100
 
 @dataclass(frozen=True)
 class Addresses:
-    """Base URLs without a last slash, and SQLAlchemy URLs of the three databases."""
+    """Base URLs without a last slash, SQLAlchemy URLs of the three databases, Prefect's login.
+
+    `prefect_login` is `name:password`; a server that asks nobody takes no notice of it.
+    """
 
     prefect: str
     clusters: str
@@ -33,11 +39,19 @@ class Addresses:
     database: str = field(repr=False)
     prefect_database: str = field(repr=False)
     ars_database: str = field(repr=False)
+    prefect_login: str = field(repr=False, default="")
 
     @property
     def prefect_api(self) -> str:
         """The value of PREFECT_API_URL."""
         return f"{self.prefect}/api"
+
+    @property
+    def prefect_headers(self) -> dict[str, str]:
+        """What a request of our own to Prefect's API says of who asks."""
+        if not self.prefect_login:
+            return {}
+        return {"Authorization": f"Basic {b64encode(self.prefect_login.encode()).decode()}"}
 
 
 def of_running(settings: Settings) -> Addresses:
@@ -63,7 +77,14 @@ def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
         database=urls["refinery"],
         prefect_database=urls["prefect"],
         ars_database=urls["ars"],
+        prefect_login=prefect_login(settings),
     )
+
+
+def prefect_login(settings: Settings) -> str:
+    """The name and password that Prefect asks for: what is set, else drawn once per system."""
+    given = settings.prefect_password.get_secret_value()
+    return f"{PREFECT_NAME}:{given or state.secret(settings, 'prefect-password')}"
 
 
 def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:

@@ -122,6 +122,18 @@ def doctor() -> None:
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
+@app.command("env")
+def environment() -> None:
+    """Print what a shell needs for Prefect's own command: eval "$(refinery env)"."""
+    import shlex
+
+    from refinery.addresses import of_running
+
+    addresses = of_running(here())
+    say(f"export PREFECT_API_URL={shlex.quote(addresses.prefect_api)}")
+    say(f"export PREFECT_API_AUTH_STRING={shlex.quote(addresses.prefect_login)}")
+
+
 @app.command()
 def agents() -> None:
     """Show each site's queue, and the agents that take work where nobody here can reach."""

@@ -102,7 +102,9 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
         ClusterApi(
             database_url=addresses.database,
             keys=connections.token_keys(settings),
-            announcing=partial(announcing, events_url=addresses.prefect_api),
+            announcing=partial(
+                announcing, events_url=addresses.prefect_api, headers=addresses.prefect_headers
+            ),
             ars_tokens=partial(archive_tokens, address),
             file_proxy=address.file_proxy(),
             outputs=outputs,

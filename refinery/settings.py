@@ -103,6 +103,8 @@ class Settings(BaseModel):
         ars_roles: the realm roles that our client has at the stand-in.
         database_url: a PostgreSQL of your own for the refinery; empty means the embedded one.
         prefect_database_url: the same for Prefect.
+        prefect_login: whether Prefect's pages and API ask for a name and a password.
+        prefect_password: that password; one of our own is drawn when none is set.
         postgres_home: where the embedded cluster lies; empty lets us choose.
         *_port: wanted ports; a busy one, or 0, is replaced by a free one.
         api_host: the address that the clusters' and workstations' APIs listen on.
@@ -147,6 +149,8 @@ class Settings(BaseModel):
 
     database_url: SecretStr = SecretStr("")
     prefect_database_url: SecretStr = SecretStr("")
+    prefect_login: bool = True
+    prefect_password: SecretStr = SecretStr("")
     postgres_home: Path | None = None
 
     prefect_port: Port = 4200

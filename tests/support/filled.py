@@ -38,9 +38,10 @@ from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
 from track.records import leaving, outbox, retention, sessions
-from track.reports import alarms, failing, figures, overdue, progress, waiting
+from track.reports import alarms, failing, figures, overdue, progress, today, waiting
 from track.reports.agents import agents_seen, site_queues
 from track.schema.database import transact
+from track.schema.hours import USAGE_COLUMNS, hour_of
 from track.schema.states import State
 
 PIPELINE: dict[str, object] = {
@@ -69,6 +70,9 @@ _NUMBERED = """
     (SELECT g, 'old' || lpad(g::text, 8, '0') AS guid, now() - (:total - g) * interval '30 s' AS at
        FROM generate_series(CAST(:first AS bigint), :last) g) n
 """
+_MEASURED = ", ".join(
+    f"count(*), count(*) * {each}, {each}, {each}" for each in ("2.5", "2", "300", "0")
+)
 _STAGES = "track.pipeline p JOIN track.stage s ON s.pipeline_id = p.id WHERE p.name = 'P'"
 _JOB = "7 * (n.g - 1) + s.position + 1"
 _ATTEMPT = "3 * (n.g - 1) + s.position - 1"
@@ -138,6 +142,18 @@ FILL = (
     INSERT INTO track.usage_total (stage_id, site, images, seconds, cpu_s, peak_mb)
     SELECT stage_id, 'here', jobs, jobs * 2.5, jobs * 2, 300 FROM track.job_total
     JOIN track.stage s ON s.id = stage_id WHERE s.kind = 'module' AND :first = 1
+    """,
+    f"""
+    INSERT INTO track.asset_hour (hour, sessions, images, derivatives, archived,
+                                  archived_derivatives)
+    SELECT {hour_of("n.at")}, count(*) FILTER (WHERE g % {PER_SESSION} = 1), count(*), 0, count(*),
+           0
+    FROM {_NUMBERED} GROUP BY 1
+    """,
+    f"""
+    INSERT INTO track.usage_hour (hour, stage_id, site, {", ".join(USAGE_COLUMNS)})
+    SELECT {hour_of("n.at")}, s.id, '{SITE}', {_MEASURED}
+    FROM {_NUMBERED}, {_STAGES} AND s.kind = 'module' GROUP BY 1, 2
     """,
     f"""
     INSERT INTO track.history (at, actor, what, asset_guid, job_id, old, new)
@@ -219,6 +235,7 @@ class Filled:
                 await tx.execute(text("SET LOCAL work_mem = '64MB'"))
                 for statement in FILL:
                     await tx.execute(text(statement), given)
+                await figures.fold_totals(tx)
             self.finished = last
 
     async def analyse(self) -> None:
@@ -343,6 +360,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "prune: left to drivers": retention.leave_to_drivers,
         "records: a page": _records_page,
         "people: what stands": waiting.anywhere,
+        "people: today": today.read_today,
         "people: a session": partial(progress.session_progress, session_id=session),
         "Prometheus: page": metrics.page,
     }

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.schema import SchemaItem
 
+from track.schema.hours import ASSET_COUNTS, USAGE_COLUMNS
 from track.schema.states import State
 
 SCHEMAS = ("track", "metadata", "mos")
@@ -183,6 +184,13 @@ asset = _table(
     _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
     _index("asset_created", "created_at"),
     _index(
+        "asset_under_way",
+        "created_at",
+        where="parent_guid IS NULL AND finalised_at IS NULL AND released_at IS NULL"
+        " AND quarantine IS NULL",
+    ),
+    _index("asset_attention", "guid", where="attention IS NOT NULL"),
+    _index(
         "asset_records",
         *("finalised_at", "guid"),
         where="finalised_at IS NOT NULL AND records_left_at IS NULL",
@@ -327,6 +335,38 @@ usage_total = _table(  # the same of what modules took; of `peak_mb` the largest
     *(Column(name, Double, nullable=False) for name in ("seconds", "cpu_s", "peak_mb")),
 )
 
+
+def _folded() -> Column[bool]:
+    return Column("folded", Boolean, nullable=False, server_default=text("false"))
+
+
+asset_hour = _table(  # what came and ended in an hour, by rows that add up: track/schema/hours.py
+    "asset_hour",
+    Column("hour", DateTime(timezone=True), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ASSET_COUNTS),
+    _folded(),
+    _index("asset_hour_folded", "hour", where="folded", unique=True),
+    _index("asset_hour_new", "hour", where="NOT folded"),
+)
+
+usage_hour = _table(  # the same of what attempts took that ended in it
+    "usage_hour",
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("stage_id", BigInteger, nullable=False),
+    Column("site", Text, nullable=False),
+    *(
+        Column(
+            name,
+            BigInteger if name.endswith("_n") else Double,
+            nullable=name.endswith(("_least", "_most")),
+        )
+        for name in USAGE_COLUMNS
+    ),
+    _folded(),
+    _index("usage_hour_folded", "hour", "stage_id", "site", where="folded", unique=True),
+    _index("usage_hour_new", "hour", where="NOT folded"),
+)
+
 batch = _table(
     "batch",
     _id(),
@@ -442,6 +482,7 @@ site = _table(
     Column("definition", JSONB, nullable=False),
     Column("open", Boolean, nullable=False, server_default=text("true")),
     Column("degraded", Text),  # why, or null
+    _when("degraded_at"),  # since when, while it is
     # Modules that it cannot run: {run: {why, times, until}}, `until` when one job may try again.
     Column("lacks", JSONB, nullable=False, server_default=text("'{}'")),
     # Tokens with which agents may join it, by their digests: {uses, until}.
