@@ -32,6 +32,7 @@ class BoardConfig:
         prefect, prefect_api: Prefect's pages, for links, and its API, for operators' verbs.
         host: the address it listens on; on others than this host's own nobody looks unnamed.
         places: folders whose free space people want to know, by the name they know.
+        previews: the folder of small pictures; None: no pictures are shown.
         pool: connections kept to the database; as many again are made when they are short.
     """
 
@@ -40,6 +41,7 @@ class BoardConfig:
     prefect_api: str
     host: str = "127.0.0.1"
     places: Mapping[str, Path] = field(default_factory=dict)
+    previews: Path | None = None
     pool: int = 5
 
 

@@ -126,6 +126,7 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
             prefect=addresses.prefect,
             prefect_api=addresses.prefect_api,
             host=settings.board_host,
+            previews=settings.previews,
             places={
                 "store": settings.store,
                 "n-drive": settings.n_drive,

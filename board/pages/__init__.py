@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from board.pages import health
+from board.pages import find, health, pictures, specimen
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (health.router, find.router, pictures.router, specimen.router)

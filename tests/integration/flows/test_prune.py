@@ -146,7 +146,10 @@ async def test_a_small_picture_of_what_goes_is_kept(museum: Museum) -> None:
     previews = museum.stored.parent.parent / "previews"
     assert not previews.exists()
     assert (await sweep()).startswith("removed 3 copies")
-    sizes = {path.name.split("-")[1]: Image.open(path).size for path in previews.rglob("*.jpg")}
+    sizes = {}
+    for path in previews.rglob("*.jpg"):
+        with Image.open(path) as kept:
+            sizes[path.name.partition("-")[2]] = kept.size
     assert sizes == {"preview.jpg": (700, 500), "thumbnail.jpg": (320, 229)}
 
 
