@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -152,6 +152,19 @@ def why(
     from refinery.why import show
 
     show(here(), what)
+
+
+@app.command()
+def report(
+    what: Annotated[str, typer.Argument(help="a day (2026-11-28), a month (2026-11), a session")],
+    form: Annotated[
+        Literal["table", "json", "csv"], typer.Option("--format", help="how it is written")
+    ] = "table",
+) -> None:
+    """Say what was received, archived and processed, what waits, and what stages took."""
+    from refinery.report import show
+
+    show(here(), what, form)
 
 
 @app.command()

@@ -84,8 +84,13 @@ def api(settings: Settings, which: str) -> None:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=GRACE_S[which],
     )
+
+
+GRACE_S = {"clusters": 10, "board": 2}
+"""How long requests may go on after the signal that ends a service; a page that many keep open
+would never end, and what it sends is read-only or may be sent again."""
 
 
 def clusters_app(settings: Settings, addresses: Addresses) -> Any:

@@ -2,6 +2,14 @@
 
 from fastapi import APIRouter
 
-from board.pages import find, health, pictures, specimen
+from board.pages import find, health, pictures, pipelines, reports, specimen, today
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, find.router, pictures.router, specimen.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    today.router,
+    pipelines.router,
+    reports.router,
+    find.router,
+    pictures.router,
+    specimen.router,
+)

@@ -44,7 +44,9 @@ BELOW = {
         "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
     ),
     "schemas": ("metadata", "pipeline"),
-    "board": (("rendering", "visitors"), "context", ("errors", "live"), "pages", "app"),
+    "board": (
+        ("rendering", "visitors", "charts", "disks"), "context", ("errors", "live"), "pages", "app",
+    ),
     "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",

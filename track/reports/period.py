@@ -142,3 +142,55 @@ async def _of_session(tx: AsyncConnection, session_id: UUID) -> PeriodReport:
         persons=row.persons,
         stages=stages,
     )
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """One figure of a report; of a stage where one is named, else of the whole."""
+
+    figure: str
+    value: float | int | str
+    pipeline: str = ""
+    stage: str = ""
+
+
+def report_lines(of: PeriodReport) -> list[ReportLine]:
+    """A report as lines of one figure each, as tables, CSV and JSON have it.
+
+    Figures of time are seconds, those of memory MB.
+    """
+    counts = of.received
+    whole: dict[str, float | int | str] = {
+        "report": of.name,
+        "begins": of.begins.isoformat(),
+        "ends": of.ends.isoformat() if of.ends else "",
+        "sessions received": counts.sessions,
+        "images received": counts.images,
+        "derivatives made": counts.derivatives,
+        "images archived": counts.archived,
+        "derivatives archived": counts.archived_derivatives,
+        "attempts processed": of.processed,
+        "images waiting": of.waiting,
+        "images that need a person": of.persons,
+    }
+    lines = [ReportLine(figure, value) for figure, value in whole.items()]
+    for each in of.stages:
+        lines += [
+            ReportLine(figure, value, each.pipeline, each.stage)
+            for figure, value in _of_stage(each).items()
+            if value is not None
+        ]
+    return lines
+
+
+def _of_stage(each: StageUsage) -> dict[str, float | int | None]:
+    return {
+        "attempts": each.seconds.n,
+        "seconds in all": round(each.seconds.sum, 3),
+        "seconds, mean": each.seconds.mean,
+        "seconds, least": each.seconds.least,
+        "seconds, most": each.seconds.most,
+        "processor seconds, mean": each.cpu_s.mean,
+        "memory MB, most": each.mb.most,
+        "seconds in the queue, mean": each.wait_s.mean,
+    }

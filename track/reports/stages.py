@@ -113,7 +113,11 @@ class StageSeen:
     @property
     def in_process(self) -> int:
         """Jobs that a dispatcher or a site is at."""
-        return sum(self.jobs.get(state, 0) for state in IN_HAND)
+        return self.count(*IN_HAND)
+
+    def count(self, *states: State) -> int:
+        """How many of its jobs are in these states."""
+        return sum(self.jobs.get(state, 0) for state in states)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class PipelineSeen:
 
     def jobs(self, *states: State) -> int:
         """How many jobs of all its stages are in these states."""
-        return sum(stage.jobs.get(state, 0) for stage in self.stages for state in states)
+        return sum(stage.count(*states) for stage in self.stages)
 
 
 async def pipelines_seen(tx: AsyncConnection, name: str | None = None) -> list[PipelineSeen]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.reports import days
 from track.reports.by_hour import Arrivals, arrivals
-from track.reports.health import Part, parts
+from track.reports.health import SystemPart, parts
 
 DAYS = 14
 """Of so many days the throughput is shown, today's included."""
@@ -101,7 +101,7 @@ class DayInNumbers:
     persons: WithPersons
     oldest: OldestImage | None
     throughput: Sequence[tuple[date, Arrivals]]
-    parts: Sequence[Part]
+    parts: Sequence[SystemPart]
 
 
 async def read_today(tx: AsyncConnection) -> DayInNumbers:

@@ -8,24 +8,15 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import zxingcpp
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from board.pages.find import safe_cell
 from tests.support.board import open_board
+from tests.support.drawn_sheet import drawn
 from tests.support.looked_at import BROKEN, HELD, OTHER, SHEET, LookedAt
 
 HTML = {"Accept": "text/html"}
-
-
-def drawn() -> Image.Image:
-    """A sheet of paper with a code on a dark table."""
-    table = Image.new("RGB", (900, 1200), (40, 44, 40))
-    table.paste(Image.new("RGB", (700, 1000), (238, 234, 222)), (100, 100))
-    code = zxingcpp.create_barcode("NHMD-450444", zxingcpp.BarcodeFormat.Code128)
-    table.paste(Image.fromarray(code.to_image(scale=3)), (150, 900))
-    return table
 
 
 @pytest.fixture

@@ -5,16 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.events import ARCHIVE_DOWN, ARCHIVE_UP, SERVICE_SILENT
 from tests.support.world import HERE, World, new
 from track.commands.site_health import degrade
 from track.commands.switches import set_attention
 from track.jobs import verbs
 from track.jobs.endings import note_ends
 from track.reports import days
-from track.reports.alarms import Subject, note_known, set_alarm
 from track.reports.by_hour import Arrivals
-from track.reports.health import Condition, Part, parts
+from track.reports.health import Condition, SystemPart, parts
 from track.reports.period import NoSuchPeriod, read_report
 from track.reports.today import DAYS, read_today
 from track.schema.database import make_engine, ping, transact
@@ -79,12 +77,27 @@ async def test_a_day_begins_at_midnight_in_the_museum(world: World) -> None:
     assert [counts.images for _, counts in found.throughput[-2:]] == [2, 3]
 
 
+async def say(
+    world: World, what: str, state: str, why: str, *, days_ago: int = 0, old: str | None = None
+) -> None:
+    """Have it in the history that an alarm was told of."""
+    await world.sql(
+        "INSERT INTO track.history (at, actor, what, old, new, why) VALUES"
+        " (now() - make_interval(days => :days), 'reconcile', :what, :old, :new, :why)",
+        days=days_ago,
+        what=f"alarm.{what}",
+        old=old,
+        new=state,
+        why=why,
+    )
+
+
 async def test_each_part_says_how_it_does_and_since_when(world: World, database: str) -> None:
     engine = world.engine
-    archive = Subject("archive", "ars", ARCHIVE_DOWN, ARCHIVE_UP)
-    await transact(engine, set_alarm, archive, "it answers 503")
-    for name in ("watch", "worker of dispatchers"):
-        await transact(engine, note_known, Subject("service", name, SERVICE_SILENT))
+    await say(world, "archive.ars", "on", "it answered 500", days_ago=2)
+    await say(world, "archive.ars", "on", "it answers 503", days_ago=1, old="on")
+    for name in ("watch", "reconcile", "worker of dispatchers"):
+        await say(world, f"service.{name}", "off", "heard of")
     await transact(engine, degrade, HERE.name, "its disk is full")
     board = make_engine(database, service="board")
     await ping(board)
@@ -94,17 +107,16 @@ async def test_each_part_says_how_it_does_and_since_when(world: World, database:
     assert conditions == {
         ("archive", "ars"): Condition.DEGRADED,
         ("service", "board"): Condition.WELL,
+        ("service", "reconcile"): Condition.WELL,  # it has a connection now and then
         ("service", "watch"): Condition.SILENT,  # nothing of that name is connected
         ("worker", "dispatchers"): Condition.WELL,
         ("site", HERE.name): Condition.DEGRADED,
     }
-    for name, why in (
-        (("archive", "ars"), "it answers 503"),
-        (("site", "here"), "its disk is full"),
-    ):
-        assert found[name].why == why
-        since = found[name].since
-        assert since is not None and datetime.now(UTC) - since < timedelta(minutes=5)
+    ars, here = found["archive", "ars"], found["site", "here"]
+    assert (ars.why, here.why) == ("it answers 503", "its disk is full")
+    assert ars.since is not None and here.since is not None
+    assert timedelta(days=2) <= datetime.now(UTC) - ars.since < timedelta(days=2, minutes=5)
+    assert datetime.now(UTC) - here.since < timedelta(minutes=5)
 
 
 async def test_a_site_that_is_off_is_no_trouble_and_one_that_nobody_drives_is(
@@ -116,7 +128,7 @@ async def test_a_site_that_is_off_is_no_trouble_and_one_that_nobody_drives_is(
     ago = "now() - interval '1 day'"
     await world.sql(f"UPDATE track.site SET open = true, seen_at = {ago}, expected_at = {ago}")
     (site,) = await transact(world.engine, parts)
-    assert isinstance(site, Part) and site.condition == Condition.SILENT
+    assert isinstance(site, SystemPart) and site.condition == Condition.SILENT
     assert site.since is not None and not site.is_well
 
 
