@@ -41,7 +41,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class StageRow:
+class StageBar:
     """One stage: its phases, and how long it was worked on and how long it waited, in seconds."""
 
     life: StageLife
@@ -56,7 +56,7 @@ class Timeline:
 
     begin: datetime
     end: datetime
-    rows: Sequence[StageRow]
+    rows: Sequence[StageBar]
 
     @property
     def seconds(self) -> float:
@@ -76,7 +76,7 @@ def timeline_of(life: SpecimenLife, now: datetime | None = None) -> Timeline:
     return Timeline(begin, end, rows)
 
 
-def _row(stage: StageLife, begin: datetime, end: datetime) -> StageRow:
+def _row(stage: StageLife, begin: datetime, end: datetime) -> StageBar:
     units = WIDTH / (end - begin).total_seconds()
     phases = []
     for number, move in enumerate(stage.moves):
@@ -91,4 +91,4 @@ def _row(stage: StageLife, begin: datetime, end: datetime) -> StageRow:
     idle = ("waiting", "ready", "failed", "cancelled")
     worked = sum(each.seconds for each in phases if each.state not in (*idle, "queued"))
     waited = sum(each.seconds for each in phases if each.state in ("ready", "queued"))
-    return StageRow(stage, phases, worked, waited)
+    return StageBar(stage, phases, worked, waited)

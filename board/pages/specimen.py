@@ -74,6 +74,7 @@ def _fields(life: SpecimenLife) -> list[tuple[str, str]]:
     names = [name for name in BODY_FIRST if name in body]
     names += [name for name in body if name not in names and body[name] is not False]
     shown = [(name, _words(body[name])) for name in names]
+    shown = [(name, text) for name, text in shown if text]
     return shown + [(f"tags.{name}", _words(tags[name])) for name in tags if name != "ocr"]
 
 
