@@ -65,22 +65,29 @@ def numbers_of(body: Mapping[str, Any]) -> list[str]:
     return [plain(each) for each in body.get("barcode") or ()]
 
 
-def words_of(
-    guid: str, body: Mapping[str, Any], *, workstation: str, pipeline: str, file_name: str
-) -> list[str]:
-    """Every word that a specimen is found by; `body` is its document, empty where it has none."""
+def words_of_asset(guid: str, *, file_name: str, workstation: str, pipeline: str) -> list[str]:
+    """What a specimen is found by without a document."""
+    fields = [(GUID, guid), (GUID, file_name), (WORKSTATION, workstation), (PIPELINE, pipeline)]
+    return sorted(_marked(fields))
+
+
+def words_of_document(body: Mapping[str, Any]) -> list[str]:
+    """What a specimen is found by besides, as its document says now."""
     digitisers = [body.get("digitiser"), *(body.get("complete_digitiser_list") or ())]
-    fields = [
-        *((GUID, each) for each in (guid, file_name)),
-        *((BARCODE, each) for each in numbers_of(body)),
-        *((DIGITISER, each) for each in digitisers),
-        (COLLECTION, body.get("collection")),
-        (WORKSTATION, workstation),
-        (PIPELINE, pipeline),
-    ]
-    marked = {mark + plain(each)[:MAX_WORD] for mark, each in fields if each and plain(each)}
-    marked.update(part for each in numbers_of(body) for part in parts_of(each))
-    return sorted(marked | set(_first_words(_texts(body))))
+    numbers = numbers_of(body)
+    marked = _marked(
+        [
+            *((BARCODE, each) for each in numbers),
+            *((DIGITISER, each) for each in digitisers),
+            (COLLECTION, body.get("collection")),
+        ]
+    )
+    parts = {part for each in numbers for part in parts_of(each)}
+    return sorted(marked | parts | set(_first_words(_texts(body))))
+
+
+def _marked(fields: Iterable[tuple[str, str | None]]) -> set[str]:
+    return {mark + plain(each)[:MAX_WORD] for mark, each in fields if each and plain(each)}
 
 
 def _texts(body: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.document import Arrived, Metadata
 from schemas.searching import SEARCHED
-from track.records.search import note_words
+from track.records.search import note_document, note_words
 from track.schema.arrays import any_of
 from track.schema.states import State
 from track.schema.tables import asset, document, job, revision, stage
@@ -107,7 +107,7 @@ async def _store(tx: AsyncConnection, guid: str, old: Metadata, new: Metadata, a
     number = (await tx.execute(statement)).scalar_one()
     await _record_revision(tx, guid, number, actor, changed)
     if any(change["field"] in SEARCHED for change in changed):
-        await note_words(tx, [guid])
+        await note_document(tx, guid, after)
     return True
 
 

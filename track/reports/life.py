@@ -37,8 +37,9 @@ FILES = text("""
     SELECT f.asset_guid AS guid, f.name, f.mime_type, f.crc32, f.sha256, f.size_bytes, f.site,
            f.added_at, f.uploaded_at, f.synchronised_at, f.deleted_at, f.source_mtime
     FROM track.file f
-    WHERE f.asset_guid = :guid
-       OR f.asset_guid IN (SELECT guid FROM track.asset WHERE parent_guid = :guid)
+    WHERE f.asset_guid = ANY(ARRAY(
+        SELECT CAST(:guid AS text) UNION ALL
+        SELECT guid FROM track.asset WHERE parent_guid = :guid))
     ORDER BY f.asset_guid <> :guid, f.asset_guid, f.name LIMIT 200
 """)
 COPIES = text("""
@@ -82,7 +83,8 @@ DERIVATIVES = text("""
 """)
 SHEETS = text("""
     SELECT o.asset_guid AS guid, o.label, o.spid, o.own_barcodes
-    FROM mos.member mine JOIN mos.member o ON o.unique_label_id = mine.unique_label_id
+    FROM mos.member mine CROSS JOIN LATERAL (
+        SELECT * FROM mos.member o WHERE o.unique_label_id = mine.unique_label_id OFFSET 0) o
     WHERE mine.asset_guid = :guid AND o.asset_guid <> :guid ORDER BY o.asset_guid LIMIT :most
 """)
 MEMBER = text("""

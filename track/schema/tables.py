@@ -205,6 +205,7 @@ search = _table(  # what each specimen is found by: see track/records/search.py
     Column("at", DateTime(timezone=True), nullable=False),  # when it was registered
     _when("taken_at"),  # by its document
     Column("numbers", Text, nullable=False, server_default=text("''")),  # its barcodes, in lines
+    Column("base", TSVECTOR, nullable=False, server_default=text("''")),  # without its document
     Column("words", TSVECTOR, nullable=False, server_default=text("''")),
     _index("search_at", "at", "asset_guid"),
     _index("search_taken", "taken_at"),

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True)),
         sa.Column("numbers", sa.Text(), nullable=False, server_default=sa.text("''")),
+        sa.Column("base", TSVECTOR(), nullable=False, server_default=sa.text("''")),
         sa.Column("words", TSVECTOR(), nullable=False, server_default=sa.text("''")),
         schema="track",
     )
