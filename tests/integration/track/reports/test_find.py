@@ -58,6 +58,8 @@ MEANT: list[tuple[dict[str, str], list[str]]] = [
     ({"barcode": "NHMD-45044"}, []),
     ({"number": "0444"}, [A]),
     ({"number": "444"}, [A, B]),
+    ({"number": "4504444"}, []),  # all its threes are in that of A
+    ({"q": "4504444"}, []),
     ({"number": "1\\x"}, [B]),
     ({"guid": "a 1"}, [A]),
     ({"guid": "C-Æ"}, [C]),
