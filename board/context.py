@@ -34,6 +34,7 @@ class BoardConfig:
         login: who may log in and for how long.
         host: the address it listens on; on others than this host's own nobody looks unnamed.
         places: folders whose free space people want to know, by the name they know.
+        previews: the folder of small pictures; None: no pictures are shown.
         pool: connections kept to the database; as many again are made when they are short.
     """
 
@@ -43,6 +44,7 @@ class BoardConfig:
     login: LoginConfig = field(default_factory=LoginConfig)
     host: str = "127.0.0.1"
     places: Mapping[str, Path] = field(default_factory=dict)
+    previews: Path | None = None
     pool: int = 5
 
 

@@ -185,6 +185,55 @@ def report(
     show(here(), what, form)
 
 
+Form = Annotated[
+    Literal["table", "json", "csv"], typer.Option("--format", help="how it is written")
+]
+
+
+@app.command()
+def find(
+    q: Annotated[
+        str, typer.Argument(help="a barcode, a guid, a part of a number, a name, or words")
+    ] = "",
+    barcode: Annotated[str, typer.Option(help="a whole barcode")] = "",
+    guid: Annotated[str, typer.Option(help="how a guid begins")] = "",
+    number: Annotated[str, typer.Option(help="any part of a barcode or catalogue number")] = "",
+    words: Annotated[str, typer.Option(help="words of a label, a taxon, a note")] = "",
+    collection: Annotated[str, typer.Option(help="how its name begins")] = "",
+    digitiser: Annotated[str, typer.Option(help="how the name begins")] = "",
+    workstation: Annotated[str, typer.Option(help="how its name begins")] = "",
+    pipeline: Annotated[str, typer.Option(help="how its name begins")] = "",
+    state: Annotated[str, typer.Option(help="finalised, underway, person, quarantined, …")] = "",
+    came_from: Annotated[str, typer.Option(help="registered on that day or later")] = "",
+    came_to: Annotated[str, typer.Option(help="registered on that day or before")] = "",
+    taken_from: Annotated[str, typer.Option(help="photographed on that day or later")] = "",
+    taken_to: Annotated[str, typer.Option(help="photographed on that day or before")] = "",
+    order: Annotated[str, typer.Option(help="newest or oldest first")] = "newest",
+    every: Annotated[bool, typer.Option("--all", help="every one, written as found")] = False,
+    form: Form = "table",
+) -> None:
+    """Find specimens by what is known of them: all of what is given must fit."""
+    from refinery.find import show_found
+
+    names = (
+        "q", "barcode", "guid", "number", "words", "collection", "digitiser", "workstation",
+        "pipeline", "state", "came_from", "came_to", "taken_from", "taken_to", "order",
+    )  # fmt: skip
+    given = locals()
+    show_found(here(), {name: given[name] for name in names}, form, every=every)
+
+
+@app.command()
+def show(
+    guid: Annotated[str, typer.Argument(help="a specimen's or a derivative's guid")],
+    form: Form = "table",
+) -> None:
+    """Show all about one specimen: its state, stages, files and copies."""
+    from refinery.find import show_life
+
+    show_life(here(), guid, form)
+
+
 @app.command()
 def ingest(
     folder: Annotated[Path, typer.Argument(help="a session's folder on the N-Drive")],

@@ -132,6 +132,7 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
             prefect_api=addresses.prefect_api,
             login=board_login(settings),
             host=settings.board_host,
+            previews=settings.previews,
             places={
                 "store": settings.store,
                 "n-drive": settings.n_drive,

@@ -36,7 +36,8 @@ ROLE = re.compile(r"dassco-(?:admin|developer|user)|service-user|(?:READ|WRITE)_
 PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 PATHS = (
-    "n_drive", "store", "records", "sites_file", "pipelines", "postgres_home", "users_file",
+    "n_drive", "store", "records", "previews", "sites_file", "pipelines", "postgres_home",
+    "users_file",
 )  # fmt: skip
 """Settings that are taken from the project's folder when they are relative."""
 
@@ -101,6 +102,7 @@ class Settings(BaseModel):
         settle_seconds: N: a session without new files this long is complete.
         store: where ingested originals are kept until they are archived and pruned.
         records: where records of old specimens go that leave the database.
+        previews: where small pictures of specimens are kept, some 400 kB of each, for ever.
         ars_base_url: the edge of ARS; empty runs the stand-in.
         ars_token_url: where its tokens come from; empty means its own Keycloak realm.
         ars_client_id, ars_client_secret: our credentials there.
@@ -150,6 +152,7 @@ class Settings(BaseModel):
     settle_seconds: float = Field(default=10, gt=0)
     store: Path
     records: Path
+    previews: Path
 
     ars_base_url: Address = ""
     ars_token_url: Address = ""
@@ -273,6 +276,7 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
         "users_file": state / "users.toml",
         "store": state / "store",
         "records": state / "records",
+        "previews": state / "previews",
         "sites_file": project_dir / "deployments" / "sites.yaml",
         "pipelines": project_dir / "deployments" / "pipelines",
         "work_pool": f"refinery-{project}" if project else "refinery",

@@ -92,7 +92,7 @@ async def save_blocks(settings: Settings, addresses: Addresses) -> None:
     """What flows and tasks load by the name "default"."""
     blocks: list[Block] = [
         RefineryDatabase(url=SecretStr(addresses.database)),
-        LocalStore(root=settings.store, records=settings.records),
+        LocalStore(root=settings.store, records=settings.records, previews=settings.previews),
         connections.n_drive(settings),
         connections.archive(settings, addresses),
     ]

@@ -40,6 +40,7 @@ from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import parked_longest, wake_due, wake_or_park
+from track.records.search import fill_search
 from track.reports.figures import fold_totals
 from track.schema.database import transact
 from track.schema.lasting import hold_alone
@@ -112,6 +113,8 @@ async def set_right(
     found = ReconcileCounts()
     if not await back_fill(engine, within_s=BACK_FILL_S):
         found.notes.append("specimens are still being brought in line with an edited pipeline")
+    if not await fill_search(engine, within_s=BACK_FILL_S):
+        found.notes.append("Find does not know all older specimens yet: they are being brought in")
     await _forgotten_jobs(engine, patience, found)
     silent = await transact(engine, note_silence, actor=healing.ACTOR)
     found.sites_silent = len(silent)

@@ -60,10 +60,22 @@ async def month(board: httpx.AsyncClient, side: Filled) -> None:
     await _get(board, f"/reports?what={days.today().isoformat()[:7]}")
 
 
+async def found(board: httpx.AsyncClient, side: Filled) -> None:
+    """Find by a barcode."""
+    await _get(board, "/find?barcode=NHMD-00000500")
+
+
+async def specimen(board: httpx.AsyncClient, side: Filled) -> None:
+    """One specimen's life."""
+    await _get(board, "/specimens/old00000100")
+
+
 Visit = Callable[[httpx.AsyncClient, Filled], Awaitable[None]]
 PAGES: dict[str, tuple[Visit, float | None]] = {
     "page Today": (today, TARGET),
     "page of a pipeline": (pipeline, TARGET),
+    "Find by barcode": (found, TARGET),
+    "one specimen's life": (specimen, TARGET),
     "report of a month": (month, None),
 }
 """What is asked of both, by its name, and what its ratio may be."""

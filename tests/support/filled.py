@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.metrics import Metrics
+from schemas.specimen_query import SpecimenQuery
 from tasks.files.record_folders import read_table
 from tests.support.world import World, new
 from track.commands import healing, shares, site_health
@@ -43,6 +44,8 @@ from track.reports import (
     attention,
     failing,
     figures,
+    find,
+    life,
     one_session,
     overdue,
     progress,
@@ -144,6 +147,13 @@ FILL = (
            'native', 'x', n.at, n.at, n.at, n.at, n.at, 'done', 0, 2.5, 2, 300,
            '{{"usage": {{"seconds": 2.5, "cpu_s": 2}}}}'
     FROM {_NUMBERED}, {_STAGES} AND s.kind = 'module' ORDER BY n.g, s.position
+    """,
+    f"""
+    INSERT INTO track.search (asset_guid, at, taken_at, numbers, words)
+    SELECT guid, at, at, 'nhmd-' || lpad(g::text, 8, '0'), array_to_tsvector(ARRAY[
+        'g:' || guid, 'b:nhmd-' || lpad(g::text, 8, '0'), 'c:c', 'w:w', 'p:p',
+        'n:' || right((1000 + g % 1000)::text, 3), 'w' || g % 5000, 'w' || g % 17, 'w' || g % 331])
+    FROM {_NUMBERED}
     """,
     """
     INSERT INTO track.job_total (stage_id, state, jobs)
@@ -384,6 +394,14 @@ def recurring(of: Filled) -> dict[str, Ask]:
         ),
         "board: what needs a person": attention.needs_person,
         "board: what a resubmit would meet": partial(selected, stage="load", pipeline="P"),
+        "people: find a barcode": partial(find.find, query=SpecimenQuery(barcode="NHMD-00000500")),
+        "people: find anything": partial(find.find, query=SpecimenQuery(q="NHMD-00000500")),
+        "people: find part of a number": partial(find.find, query=SpecimenQuery(number="00000500")),
+        "people: find what is under way": partial(
+            find.find, query=SpecimenQuery(state="underway", collection="c")
+        ),
+        "people: find what needs a person": partial(find.find, query=SpecimenQuery(state="person")),
+        "people: one specimen": partial(life.life_of, guid="old00000500"),
         "people: today": today.read_today,
         "people: pipelines": stages.pipelines_seen,
         "people: a session": partial(progress.session_progress, session_id=session),

@@ -26,7 +26,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.schema import SchemaItem
 
 from track.schema.hours import ASSET_COUNTS, USAGE_COLUMNS
@@ -49,9 +49,11 @@ def _id() -> Column[int]:
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-def _index(name: str, *columns: Any, where: str = "", unique: bool = False) -> Index:
+def _index(
+    name: str, *columns: Any, where: str = "", unique: bool = False, using: str = "btree"
+) -> Index:
     condition = text(where) if where else None
-    return Index(name, *columns, unique=unique, postgresql_where=condition)
+    return Index(name, *columns, unique=unique, postgresql_where=condition, postgresql_using=using)
 
 
 def _table(name: str, *items: SchemaItem, schema: str = "track") -> Table:
@@ -199,6 +201,26 @@ asset = _table(
         *("finalised_at", "guid"),
         where="finalised_at IS NOT NULL AND records_left_at IS NULL",
     ),
+    _index("asset_unfinished", "created_at", "guid", where="finalised_at IS NULL"),
+    _index("asset_held", "created_at", "guid", where="attention IS NOT NULL"),
+)
+
+search = _table(  # what each specimen is found by: see track/records/search.py
+    "search",
+    Column("asset_guid", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),  # when it was registered
+    _when("taken_at"),  # by its document
+    Column("numbers", Text, nullable=False, server_default=text("''")),  # its barcodes, in lines
+    Column("base", TSVECTOR, nullable=False, server_default=text("''")),  # without its document
+    Column("words", TSVECTOR, nullable=False, server_default=text("''")),
+    _index("search_at", "at", "asset_guid"),
+    _index("search_taken", "taken_at"),
+    _index("search_words", "words", using="gin"),
+)
+
+search_fill = _table(  # one row until all are in that were there before: the last that is
+    "search_fill",
+    Column("done_to", Text, nullable=False),
 )
 
 file = _table(
