@@ -14,20 +14,17 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.upkeep.operator import (
-    do_once,
-    do_to_jobs,
-    do_to_pages,
-    let_join,
-    load_definitions,
-    push_again,
-)
+from schemas.metadata.corrections import ACCEPTED
+from tasks.upkeep.definitions import load_definitions
+from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, let_join
+from tasks.upkeep.pushing import correct, push_again
 from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
 Guid = Annotated[str, Field(min_length=1, max_length=200)]
+FieldName = Annotated[str, Field(json_schema_extra={"enum": list(ACCEPTED)})]
 
 
 @flow(name="operate", flow_run_name="pipeline by {by}")
@@ -218,6 +215,23 @@ async def push(
         everything: all that we know again, not only what the archive lacks
     """
     return await push_again(by, guid, session, everything=everything)
+
+
+@flow(name="operate", flow_run_name="metadata {guid} {field} by {by}")
+async def metadata(by: By, guid: Guid, field: FieldName, value: str = "", why: str = "") -> State:
+    """Correct a field of an asset's metadata, also of one that is finalised.
+
+    Its derivatives say the same where they said what it said, and the archive is told.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        field: the field, by its name in version 3 or 2 of the metadata
+        value: text as it is; a list or mapping as JSON, such as ["B1", "B2"] or, for tags,
+            {"note": "text"}; empty clears the field
+        why: a reason for the history
+    """
+    return await correct(by, guid, field, value, why)
 
 
 @flow(name="operate", flow_run_name="agent {agent} {order} by {by}")

@@ -36,6 +36,9 @@ from tasks.upkeep.verbs import (
 from track.commands.selection import CannotDo
 
 METAVARS = {"text": "TEXT", "uuid": "ID", "integer": "N", "number": "NUMBER", "list": "TEXT"}
+MANY = 8
+"""More choices than these do not fit into the place of a value."""
+
 REFUSED = 1
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
@@ -99,7 +102,7 @@ def _signed(each: VerbParameter) -> inspect.Parameter:
         kind = list[str] | None
         option["metavar"] = "KEY=VALUE" if each.kind == "mapping" else METAVARS[each.kind]
     else:
-        option["metavar"] = f"[{'|'.join(each.choices)}]" if each.choices else METAVARS[each.kind]
+        option["metavar"] = _choices(each) or METAVARS[each.kind]
     annotation = Annotated[kind, typer.Option(_option(each.name, each.kind), **option)]
     return inspect.Parameter(each.name, KEYWORD, default=default, annotation=annotation)
 
@@ -109,6 +112,13 @@ def _option(name: str, kind: str = "") -> str:
     if kind != "boolean":
         return f"--{dashed}"
     return "--on/--off" if name == "on" else f"--{dashed}/--no-{dashed}"
+
+
+def _choices(each: VerbParameter) -> str:
+    """A few choices in the place of the value; many are told in the help instead."""
+    if len(each.choices) > MANY:
+        return "NAME"
+    return f"[{'|'.join(each.choices)}]" if each.choices else ""
 
 
 def _help(each: VerbParameter) -> str:
@@ -123,7 +133,8 @@ def _help(each: VerbParameter) -> str:
     ]
     several = ["repeat it for several"] if each.kind in ("mapping", "list") else []
     needed = ["required"] if each.required and each.name != "by" else []
-    notes = ", ".join([*needed, *bounds, *several])
+    chosen = [f"one of {' '.join(each.choices)}"] if len(each.choices) > MANY else []
+    notes = ", ".join([*needed, *bounds, *several, *chosen])
     return escape(each.help + (f" ({notes})" if notes else ""))
 
 

@@ -45,6 +45,7 @@ VERBS = {
     "priority",
     "site",
     "push",
+    "metadata",
 }
 
 
