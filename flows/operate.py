@@ -15,9 +15,9 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.corrections import ACCEPTED
+from tasks.upkeep import pushing
 from tasks.upkeep.definitions import load_definitions
 from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, let_join
-from tasks.upkeep.pushing import correct, push_again
 from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
@@ -214,7 +214,7 @@ async def push(
         session: every asset of a session
         everything: all that we know again, not only what the archive lacks
     """
-    return await push_again(by, guid, session, everything=everything)
+    return await pushing.push_again(by, guid, session, everything=everything)
 
 
 @flow(name="operate", flow_run_name="metadata {guid} {field} by {by}")
@@ -231,7 +231,20 @@ async def metadata(by: By, guid: Guid, field: FieldName, value: str = "", why: s
             {"note": "text"}; empty clears the field
         why: a reason for the history
     """
-    return await correct(by, guid, field, value, why)
+    return await pushing.correct(by, guid, field, value, why)
+
+
+@flow(name="operate", flow_run_name="replace {old} by {new} by {by}")
+async def replace(by: By, old: Guid, new: Guid | None = None, why: str = "") -> State:
+    """Link a specimen that was photographed again to its old image, which is kept.
+
+    Args:
+        by: who asks; the history names you
+        old: the asset whose image is replaced; it stays in the archive
+        new: the asset that shows the specimen now; empty takes the link back
+        why: a reason for the history
+    """
+    return await pushing.replace(by, old, new, why)
 
 
 @flow(name="operate", flow_run_name="agent {agent} {order} by {by}")

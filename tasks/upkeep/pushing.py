@@ -12,7 +12,7 @@ from schemas.metadata.errors import MetadataError
 from tasks.archive.configured import open_tier
 from tasks.archive.metadata import push_pending
 from tasks.upkeep.operator import answer, operating
-from track.commands import corrections
+from track.commands import corrections, replacements
 from track.commands.operations import ResultRow, choose_to_push
 from track.commands.selection import CannotDo
 from track.records.documents import created_and_unpushed
@@ -31,6 +31,13 @@ async def correct(by: str, guid: str, field: str, value: str, why: str) -> State
             engine, corrections.correct_field, guid, field, given, actor=actor, why=why
         )
         return await answer("metadata", [*rows, *await push_concerned(engine, rows)])
+
+
+async def replace(by: str, old: str, new: str | None, why: str) -> State:
+    """Say that an asset's image shows the specimen of another one, and answer. Raises CannotDo."""
+    async with operating(by) as (engine, actor):
+        rows = await transact(engine, replacements.replace, old, new, actor=actor, why=why)
+        return await answer("replace", [*rows, *await push_concerned(engine, rows)])
 
 
 async def push_concerned(engine: AsyncEngine, rows: Sequence[ResultRow]) -> list[ResultRow]:

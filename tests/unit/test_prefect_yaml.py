@@ -46,6 +46,7 @@ VERBS = {
     "site",
     "push",
     "metadata",
+    "replace",
 }
 
 
