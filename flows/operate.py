@@ -18,6 +18,7 @@ from schemas.metadata.corrections import ACCEPTED
 from tasks.upkeep import pushing
 from tasks.upkeep.definitions import load_definitions
 from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, let_join
+from tasks.upkeep.retention_rules import RuleChange, change_retention
 from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
@@ -110,6 +111,29 @@ async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
     """
     chosen = partial(select_jobs, wanted=Selection(guid, stage))
     return await do_to_jobs("lost", by, chosen, operations.declare_lost, why=why)
+
+
+@flow(name="operate", flow_run_name="outputs {guid} {stage} {do} by {by}")
+async def outputs(
+    by: By,
+    guid: Guid,
+    stage: str,
+    do: Literal["again", "without"],
+    why: Annotated[str, Field(min_length=1, max_length=1000)],
+) -> State:
+    """Wait no longer for what a job made at its site and nobody can bring.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        stage: the stage that came back and whose outputs are awaited
+        do: again: do the stage again, no try is used; without: it is done without them, which
+            is a warning on it
+        why: how you know that they cannot be brought
+    """
+    chosen = partial(select_jobs, wanted=Selection(guid, stage))
+    decide = partial(operations.decide_outputs, again=do == "again")
+    return await do_to_jobs("outputs", by, chosen, decide, why=why)
 
 
 @flow(name="operate", flow_run_name="attention {guid} by {by}")
@@ -245,6 +269,37 @@ async def replace(by: By, old: Guid, new: Guid | None = None, why: str = "") -> 
         why: a reason for the history
     """
     return await pushing.replace(by, old, new, why)
+
+
+@flow(name="operate", flow_run_name="retention {kind} {pipeline} by {by}")
+async def retention(
+    by: By,
+    kind: Literal["ndrive", "store", "site"] | None = None,
+    days: Annotated[float, Field(ge=0, le=36_500)] | None = None,
+    requires: list[str] | None = None,
+    pipeline: str | None = None,
+    reset: bool = False,
+    dry_run: bool = False,
+    why: str = "",
+) -> State:
+    """Show how long temporary copies stay after their asset's end, or change it from now on.
+
+    None is removed before the archive proves that it holds what the copy holds.
+
+    Args:
+        by: who asks; the history names you
+        kind: which copies: ndrive, the originals on the N-Drive; store, our own; site, inputs and
+            outputs at sites; empty shows all rules
+        days: how many days they stay after the end, such as 0.5; empty leaves it as it is
+        requires: which copies must exist before one is removed, by the archive's name for them;
+            empty leaves it as it is
+        pipeline: only those of this pipeline; empty: of every pipeline without a rule of its own
+        reset: yes goes back to the wider rule: that of every pipeline, or what we come with
+        dry_run: yes only tells what would change
+        why: a reason for the history
+    """
+    asked = RuleChange(kind, pipeline or None, days, tuple(requires or ()), reset)
+    return await change_retention(by, asked, dry_run=dry_run, why=why)
 
 
 @flow(name="operate", flow_run_name="agent {agent} {order} by {by}")

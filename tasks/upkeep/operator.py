@@ -97,8 +97,8 @@ async def do_to_pages(
         return await answer(verb, lines)
 
 
-async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
-    """Show what was done, and leave one line of it as the run's state."""
+async def answer(verb: str, lines: Sequence[ResultRow], *, dry_run: bool = False) -> State:
+    """Show what was done, or would be, and leave one line of it as the run's state."""
     run_log = get_run_logger()
     for line in lines[:MAX_LINES]:
         run_log.info("%s %s: %s → %s %s", line.guid, line.stage, line.was, line.now, line.note)
@@ -109,6 +109,8 @@ async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
         did = f"{line.was or '–'} → {line.now or '–'}" if line.changed else "left as it was"
         note = f" ({line.note})" if line.note else ""
         summary = f"{verb} {line.guid} {line.stage}: {did}{note}".replace(" :", ":")
+    if dry_run:
+        summary = f"nothing was done; {summary}"
     shown = [
         {
             "what": each.guid,
