@@ -29,14 +29,16 @@ FieldName = Annotated[str, Field(json_schema_extra={"enum": list(ACCEPTED)})]
 
 
 @flow(name="operate", flow_run_name="pipeline by {by}")
-async def pipeline(by: By, path: str = "deployments/pipelines") -> State:
-    """Load pipeline definitions, also while their work is in flight.
+async def pipeline(by: By, path: str = "deployments/pipelines", dry_run: bool = False) -> State:
+    """Load pipeline definitions, also while their work is in flight; shows its plan first.
 
     Args:
         by: who asks; the history names you
         path: a YAML file, or a folder of them, on the worker's host
+        dry_run: yes only shows the plan: stages added, taken out, re-parented, changed, and how
+            many jobs each concerns
     """
-    return await load_definitions(by, Path(path))
+    return await load_definitions(by, Path(path), dry_run=dry_run)
 
 
 @flow(name="operate", flow_run_name="resubmit by {by}")
