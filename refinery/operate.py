@@ -8,7 +8,9 @@ import asyncio
 import getpass
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -53,14 +55,16 @@ def operate(settings: Settings, arguments: Sequence[str]) -> None:
         "done, 1 if it was refused, 2 if it was not written as it must be.",
     )
     app.callback()(lambda: None)  # a command of its own for each verb, also if there is one only
-    for verb in installed_verbs(settings):
+    verbs = installed_verbs(settings.project_dir)
+    for verb in [each for each in verbs if each.name in arguments[:1]] or verbs:
         app.command(verb.name, help=verb.help)(_command(settings, verb))
     app(args=list(arguments), prog_name="refinery operate")
 
 
-def installed_verbs(settings: Settings) -> list[Verb]:
-    """The verbs that `refinery up` deploys here, by name."""
-    written = yaml.safe_load((settings.project_dir / "prefect.yaml").read_text(encoding="utf-8"))
+@cache
+def installed_verbs(project_dir: Path) -> list[Verb]:
+    """The verbs that `refinery up` deploys from this folder, by name."""
+    written = yaml.safe_load((project_dir / "prefect.yaml").read_text(encoding="utf-8"))
     verbs = []
     for deployment in written["deployments"]:
         if "operate" in deployment.get("tags", ()):

@@ -1,7 +1,5 @@
 """Operators' verbs at a terminal, through the real system: the command, its end and its code."""
 
-import pytest
-
 from tests.support.stack import Stack
 
 
@@ -18,9 +16,3 @@ def test_what_is_refused_ends_with_1_and_one_line_that_says_what_to_write(stack:
     assert done.returncode == 1
     assert "site: no site 'locla'; did you mean 'local'?" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("words", [("switch",), ("swicth",), ("switch", "--onn")])
-def test_what_is_not_written_as_it_must_be_ends_with_2(stack: Stack, words: tuple[str]) -> None:
-    done = stack.refinery("operate", *words)
-    assert done.returncode == 2 and "--help" in done.stderr

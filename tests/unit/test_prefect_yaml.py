@@ -102,7 +102,10 @@ def test_every_key_of_a_deployment_is_known(deployment: dict[str, Any]) -> None:
 
 @every
 def test_every_deployment_is_in_the_runbook(deployment: dict[str, Any]) -> None:
-    assert f"prefect deployment run {full_name(deployment)}" in RUNBOOK
+    name = full_name(deployment)
+    verb = name.removeprefix("operate/")
+    shown = f"prefect deployment run {name}" if verb == name else f"refinery operate {verb}"
+    assert f"\n{shown}" in RUNBOOK
 
 
 @every
