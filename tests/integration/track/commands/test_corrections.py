@@ -129,6 +129,9 @@ async def test_a_labels_own_code_is_corrected_and_its_specimens_stay(world: Worl
     assert (await known(world, "label")).barcode == ("L2", "B1")
     (same,) = await correct(world, "barcode", ["L2", "B1"], guid="label")
     assert not same.changed
+    await correct(world, "barcode", ["L3", "B1"], guid="label")
+    own = "SELECT own_barcodes FROM mos.member WHERE label"
+    assert await world.sql(own) == [(["L3"],)], "its specimens' codes are none of its own"
 
 
 async def test_what_was_taken_for_a_label_and_is_a_specimen_feeds_labels_instead(

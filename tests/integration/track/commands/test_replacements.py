@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tests.support.at_site import describe
+from tests.support.at_site import describe, until_blocked
 from tests.support.world import World, new
 from track.commands.operations import ResultRow
 from track.commands.replacements import replace
@@ -89,6 +89,27 @@ async def test_what_makes_no_sense_is_refused_and_nothing_is_written(
     with pytest.raises(CannotDo, match=f"^{says}"):
         await say(world, old, other)
     assert await world.sql("SELECT max(revision) FROM metadata.document") == [(1,)]
+
+
+async def test_links_made_at_once_that_share_no_image_make_no_circle(world: World) -> None:
+    await say(world, "a", "b")
+    await say(world, "c", "d")
+    may_end = asyncio.Event()
+
+    async def first(tx: AsyncConnection) -> None:
+        await replace(tx, "b", "c", actor="t", why="")
+        began.set()
+        await may_end.wait()
+
+    began = asyncio.Event()
+    one = asyncio.create_task(transact(world.engine, first))
+    await asyncio.wait_for(began.wait(), 60)
+    other = asyncio.create_task(say(world, "d", "a"))
+    await until_blocked(world.engine, other)
+    may_end.set()
+    await one
+    with pytest.raises(CannotDo, match="a is replaced by b is replaced by c is replaced by d"):
+        await other
 
 
 async def test_asked_at_once_by_many_there_is_one_link_and_no_circle(world: World) -> None:
