@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 import yaml
 from prefect.client.orchestration import get_client
@@ -157,23 +158,30 @@ def _run(settings: Settings, verb: Verb, parameters: Mapping[str, Any], *, wait:
     console = Console(highlight=False)
     try:
         with temporary_settings({PREFECT_API_URL: addresses.prefect_api}):
-            found = asyncio.run(_ask(verb.name, parameters, console, wait=wait))
+            found = asyncio.run(_ask(verb.name, parameters, addresses.prefect, wait=wait))
     except CannotDo as error:
         raise RuntimeError(str(error)) from None
-    if isinstance(found, VerbResult):
+    except httpx.HTTPError as error:
+        raise RuntimeError(
+            f"Prefect at {addresses.prefect} does not take it ({error or type(error).__name__}); "
+            "'refinery doctor' says more"
+        ) from None
+    if found is not None:
         show(console, found)
         if not found.done:
             raise typer.Exit(REFUSED)
-    else:
-        console.print(f"asked for: {addresses.prefect}/runs/flow-run/{found}", soft_wrap=True)
 
 
-async def _ask(verb: str, parameters: Mapping[str, Any], console: Console, *, wait: bool) -> Any:
-    """The run's result, or its id when it is not waited for."""
+async def _ask(
+    verb: str, parameters: Mapping[str, Any], prefect: str, *, wait: bool
+) -> VerbResult | None:
+    """The run's result; None when it is not waited for. Its address and progress go to stderr."""
+    console = Console(highlight=False, stderr=True)
     async with get_client() as client:
         run_id = await start_verb(client, verb, parameters)
+        console.print(f"asked for: {prefect}/runs/flow-run/{run_id}", soft_wrap=True)
         if not wait:
-            return run_id
+            return None
         with console.status(f"{verb}: asked for") as status:
             return await await_verb(
                 client, run_id, progress=lambda state: status.update(f"{verb}: {state}")
@@ -181,13 +189,15 @@ async def _ask(verb: str, parameters: Mapping[str, Any], console: Console, *, wa
 
 
 def show(console: Console, result: VerbResult) -> None:
-    """Print what a run left: its pages, its table, and its last word."""
+    """Print what a run left: its pages, its table without empty columns, and its last word."""
     for page in result.pages:
         console.print(Markdown(page))
-    if result.rows:
-        table = Table(*result.rows[0], header_style="bold")
+    names = result.rows[0] if result.rows else ()
+    columns = [name for name in names if any(row[name] for row in result.rows)]
+    if columns:
+        table = Table(*columns, header_style="bold")
         for row in result.rows:
-            table.add_row(*(Text(str(value)) for value in row.values()))
+            table.add_row(*(Text(str(row[name])) for name in columns))
         console.print(table)
     style = "" if result.done else "red"
     console.print(Text(result.message or result.state, style=style), soft_wrap=True)

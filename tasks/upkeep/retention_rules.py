@@ -12,7 +12,7 @@ from tasks.upkeep.operator import answer, operating
 from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo, pipeline_row
 from track.records import retention_rules as rules
-from track.records.retention_rules import Effect, Rule
+from track.records.retention_rules import Effect, RetentionRule
 from track.schema.database import transact
 from track.schema.history import record
 
@@ -70,18 +70,18 @@ async def _check(asked: RuleChange) -> None:
 
 
 async def _shown(tx: AsyncConnection, asked: RuleChange) -> list[ResultRow]:
-    if asked.pipeline is not None:
+    if asked.kind is not None and asked.pipeline is not None:
         await pipeline_row(tx, asked.pipeline)
-    return [
-        ResultRow(_name(rule), "", str(rule), str(rule))
-        for rule in await rules.read_rules(tx)
-        if asked.kind in (None, rule.kind) and asked.pipeline in (None, rule.pipeline)
-    ]
+        found = [await rules.rule_for(tx, asked.kind, asked.pipeline)]
+    else:
+        found = await rules.read_rules(tx)
+    shown = [rule for rule in found if asked.kind in (None, rule.kind)]
+    return [ResultRow(_name(rule), "", str(rule), str(rule)) for rule in shown]
 
 
 async def _decide(
     tx: AsyncConnection, asked: RuleChange, *, actor: str, dry_run: bool, why: str
-) -> tuple[ResultRow, Rule]:
+) -> tuple[ResultRow, RetentionRule]:
     """Write the rule unless it is only tried; what it was and is, and what it moves."""
     kind = str(asked.kind)
     if asked.pipeline is not None:
@@ -104,22 +104,22 @@ async def _decide(
     return row, new
 
 
-async def _wanted(tx: AsyncConnection, asked: RuleChange, old: Rule) -> Rule:
+async def _wanted(tx: AsyncConnection, asked: RuleChange, old: RetentionRule) -> RetentionRule:
     if asked.reset and asked.pipeline is not None:
         return replace(await rules.rule_for(tx, old.kind, None), pipeline=asked.pipeline)
     if asked.reset:
-        return Rule(old.kind, None, rules.KEEP[old.kind])
+        return RetentionRule(old.kind, None, rules.KEEP[old.kind])
     keep = old.keep if asked.days is None else timedelta(days=asked.days)
     return replace(old, keep=keep, requires=asked.requires or old.requires)
 
 
-async def _move_standing(engine: AsyncEngine, rule: Rule) -> None:
+async def _move_standing(engine: AsyncEngine, rule: RetentionRule) -> None:
     ids = await transact(engine, rules.moved_by, rule)
     for first in range(0, len(ids), PAGE):
         await transact(engine, rules.move_copies, rule, ids[first : first + PAGE])
 
 
-def _name(rule: Rule) -> str:
+def _name(rule: RetentionRule) -> str:
     return f"{rule.kind} copies of {rule.pipeline or 'every pipeline'}"
 
 

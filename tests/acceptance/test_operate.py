@@ -6,7 +6,8 @@ from tests.support.stack import Stack
 def test_a_verb_is_done_by_the_running_system_and_its_answer_is_shown(stack: Stack) -> None:
     done = stack.refinery("operate", "switch", "--on", "--site", "local", "--by", "ib")
     assert done.returncode == 0, done.stderr
-    assert "switch site local: left as it was" in done.stdout and "what" in done.stdout
+    assert done.stdout.endswith("switch site local: left as it was\n") and " what " in done.stdout
+    assert "/runs/flow-run/" in done.stderr
     (run,) = stack.rows("SELECT count(*) AS runs FROM track.history WHERE actor = 'operator:ib'")
     assert run["runs"] == 0, "nothing changed, and nothing is in the history"
 

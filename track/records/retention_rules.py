@@ -73,7 +73,7 @@ MOVE = text("""
 
 
 @dataclass(frozen=True)
-class Rule:
+class RetentionRule:
     """How long copies of a kind stay, of one pipeline or (None) of all that have no rule."""
 
     kind: str
@@ -102,18 +102,18 @@ class Effect:
     mb: int
 
 
-async def read_rules(tx: AsyncConnection) -> list[Rule]:
+async def read_rules(tx: AsyncConnection) -> list[RetentionRule]:
     """The rules that count: of each kind the one of every pipeline, and those of single ones."""
     found = [
-        Rule(row.kind, row.pipeline, timedelta(days=row.keep_days), tuple(row.requires))
+        RetentionRule(row.kind, row.pipeline, timedelta(days=row.keep_days), tuple(row.requires))
         for row in await tx.execute(RULES)
     ]
     said = {rule.kind for rule in found if rule.pipeline is None}
-    given = [Rule(kind, None, keep) for kind, keep in KEEP.items() if kind not in said]
+    given = [RetentionRule(kind, None, keep) for kind, keep in KEEP.items() if kind not in said]
     return sorted([*found, *given], key=lambda rule: (rule.kind, rule.pipeline or ""))
 
 
-async def rule_for(tx: AsyncConnection, kind: str, pipeline_name: str | None) -> Rule:
+async def rule_for(tx: AsyncConnection, kind: str, pipeline_name: str | None) -> RetentionRule:
     """The rule that counts for copies of a kind, under the name it was asked for."""
     rules = {(rule.kind, rule.pipeline): rule for rule in await read_rules(tx)}
     found = rules.get((kind, pipeline_name)) or rules[kind, None]
@@ -127,7 +127,7 @@ async def lock_rules(tx: AsyncConnection) -> None:
     )
 
 
-async def write_rule(tx: AsyncConnection, rule: Rule) -> None:
+async def write_rule(tx: AsyncConnection, rule: RetentionRule) -> None:
     """Have a rule count from now on."""
     given = await _values(tx, rule)
     await tx.execute(FORGET, given)
@@ -136,26 +136,26 @@ async def write_rule(tx: AsyncConnection, rule: Rule) -> None:
 
 async def forget_rule(tx: AsyncConnection, kind: str, pipeline_name: str | None) -> None:
     """Have the wider rule count again: that of every pipeline, or the constants."""
-    await tx.execute(FORGET, await _values(tx, Rule(kind, pipeline_name, timedelta())))
+    await tx.execute(FORGET, await _values(tx, RetentionRule(kind, pipeline_name, timedelta())))
 
 
-async def effect(tx: AsyncConnection, rule: Rule) -> Effect:
+async def effect(tx: AsyncConnection, rule: RetentionRule) -> Effect:
     """What a rule would move of the copies that stand in the due table."""
     row = (await tx.execute(EFFECT, await _values(tx, rule))).one()
     return Effect(row.later, row.earlier, row.at_once, row.copies, int(row.mb))
 
 
-async def moved_by(tx: AsyncConnection, rule: Rule) -> list[int]:
+async def moved_by(tx: AsyncConnection, rule: RetentionRule) -> list[int]:
     """The rows of the due table that a rule moves."""
     return list((await tx.execute(MOVED, await _values(tx, rule))).scalars())
 
 
-async def move_copies(tx: AsyncConnection, rule: Rule, ids: Sequence[int]) -> None:
+async def move_copies(tx: AsyncConnection, rule: RetentionRule, ids: Sequence[int]) -> None:
     """Have these rows of the due table go by a rule; again changes nothing."""
     await tx.execute(MOVE, {**await _values(tx, rule), "ids": list(ids)})
 
 
-async def _values(tx: AsyncConnection, rule: Rule) -> dict[str, object]:
+async def _values(tx: AsyncConnection, rule: RetentionRule) -> dict[str, object]:
     named = select(pipeline.c.id).where(pipeline.c.name == rule.pipeline)
     return {
         "kind": rule.kind,

@@ -19,6 +19,7 @@ from tests.support.archive_road import NAMED
 from tests.support.at_site import describe
 from tests.support.flow_world import run_session, undispatched
 from tests.support.world import World, new
+from track.commands.selection import CannotDo
 
 ROAD = {
     "pipeline": "P",
@@ -91,3 +92,10 @@ async def test_while_the_archive_refuses_the_row_says_so_and_reconcile_goes_on(p
     state: State[Any] = await reconcile(return_state=True)
     assert "documents pushed 1" in str(state.message)
     assert (await pair.held(pair.old))["funding"] == ["DaSSCo"]
+
+
+async def test_only_a_copy_that_the_archive_can_prove_may_be_required(pair: Pair) -> None:
+    with pytest.raises(CannotDo, match=r"requires: nobody can prove .* 'erdaa'; did you mean 'er"):
+        await said(operate.retention, kind="store", requires=["erdaa"])
+    told = await said(operate.retention, kind="store", requires=["erda"])
+    assert "left as it was" in told
