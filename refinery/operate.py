@@ -8,9 +8,12 @@ import asyncio
 import getpass
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 import yaml
 from prefect.client.orchestration import get_client
@@ -36,6 +39,9 @@ from tasks.upkeep.verbs import (
 from track.commands.selection import CannotDo
 
 METAVARS = {"text": "TEXT", "uuid": "ID", "integer": "N", "number": "NUMBER", "list": "TEXT"}
+MANY = 8
+"""More choices than these do not fit into the place of a value."""
+
 REFUSED = 1
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
@@ -50,14 +56,16 @@ def operate(settings: Settings, arguments: Sequence[str]) -> None:
         "done, 1 if it was refused, 2 if it was not written as it must be.",
     )
     app.callback()(lambda: None)  # a command of its own for each verb, also if there is one only
-    for verb in installed_verbs(settings):
+    verbs = installed_verbs(settings.project_dir)
+    for verb in [each for each in verbs if each.name in arguments[:1]] or verbs:
         app.command(verb.name, help=verb.help)(_command(settings, verb))
     app(args=list(arguments), prog_name="refinery operate")
 
 
-def installed_verbs(settings: Settings) -> list[Verb]:
-    """The verbs that `refinery up` deploys here, by name."""
-    written = yaml.safe_load((settings.project_dir / "prefect.yaml").read_text(encoding="utf-8"))
+@cache
+def installed_verbs(project_dir: Path) -> list[Verb]:
+    """The verbs that `refinery up` deploys from this folder, by name."""
+    written = yaml.safe_load((project_dir / "prefect.yaml").read_text(encoding="utf-8"))
     verbs = []
     for deployment in written["deployments"]:
         if "operate" in deployment.get("tags", ()):
@@ -99,7 +107,7 @@ def _signed(each: VerbParameter) -> inspect.Parameter:
         kind = list[str] | None
         option["metavar"] = "KEY=VALUE" if each.kind == "mapping" else METAVARS[each.kind]
     else:
-        option["metavar"] = f"[{'|'.join(each.choices)}]" if each.choices else METAVARS[each.kind]
+        option["metavar"] = _choices(each) or METAVARS[each.kind]
     annotation = Annotated[kind, typer.Option(_option(each.name, each.kind), **option)]
     return inspect.Parameter(each.name, KEYWORD, default=default, annotation=annotation)
 
@@ -109,6 +117,13 @@ def _option(name: str, kind: str = "") -> str:
     if kind != "boolean":
         return f"--{dashed}"
     return "--on/--off" if name == "on" else f"--{dashed}/--no-{dashed}"
+
+
+def _choices(each: VerbParameter) -> str:
+    """A few choices in the place of the value; many are told in the help instead."""
+    if len(each.choices) > MANY:
+        return "NAME"
+    return f"[{'|'.join(each.choices)}]" if each.choices else ""
 
 
 def _help(each: VerbParameter) -> str:
@@ -123,7 +138,8 @@ def _help(each: VerbParameter) -> str:
     ]
     several = ["repeat it for several"] if each.kind in ("mapping", "list") else []
     needed = ["required"] if each.required and each.name != "by" else []
-    notes = ", ".join([*needed, *bounds, *several])
+    chosen = [f"one of {' '.join(each.choices)}"] if len(each.choices) > MANY else []
+    notes = ", ".join([*needed, *bounds, *several, *chosen])
     return escape(each.help + (f" ({notes})" if notes else ""))
 
 
@@ -142,23 +158,30 @@ def _run(settings: Settings, verb: Verb, parameters: Mapping[str, Any], *, wait:
     console = Console(highlight=False)
     try:
         with temporary_settings({PREFECT_API_URL: addresses.prefect_api}):
-            found = asyncio.run(_ask(verb.name, parameters, console, wait=wait))
+            found = asyncio.run(_ask(verb.name, parameters, addresses.prefect, wait=wait))
     except CannotDo as error:
         raise RuntimeError(str(error)) from None
-    if isinstance(found, VerbResult):
+    except httpx.HTTPError as error:
+        raise RuntimeError(
+            f"Prefect at {addresses.prefect} does not take it ({error or type(error).__name__}); "
+            "'refinery doctor' says more"
+        ) from None
+    if found is not None:
         show(console, found)
         if not found.done:
             raise typer.Exit(REFUSED)
-    else:
-        console.print(f"asked for: {addresses.prefect}/runs/flow-run/{found}", soft_wrap=True)
 
 
-async def _ask(verb: str, parameters: Mapping[str, Any], console: Console, *, wait: bool) -> Any:
-    """The run's result, or its id when it is not waited for."""
+async def _ask(
+    verb: str, parameters: Mapping[str, Any], prefect: str, *, wait: bool
+) -> VerbResult | None:
+    """The run's result; None when it is not waited for. Its address and progress go to stderr."""
+    console = Console(highlight=False, stderr=True)
     async with get_client() as client:
         run_id = await start_verb(client, verb, parameters)
+        console.print(f"asked for: {prefect}/runs/flow-run/{run_id}", soft_wrap=True)
         if not wait:
-            return run_id
+            return None
         with console.status(f"{verb}: asked for") as status:
             return await await_verb(
                 client, run_id, progress=lambda state: status.update(f"{verb}: {state}")
@@ -166,13 +189,15 @@ async def _ask(verb: str, parameters: Mapping[str, Any], console: Console, *, wa
 
 
 def show(console: Console, result: VerbResult) -> None:
-    """Print what a run left: its pages, its table, and its last word."""
+    """Print what a run left: its pages, its table without empty columns, and its last word."""
     for page in result.pages:
         console.print(Markdown(page))
-    if result.rows:
-        table = Table(*result.rows[0], header_style="bold")
+    names = result.rows[0] if result.rows else ()
+    columns = [name for name in names if any(row[name] for row in result.rows)]
+    if columns:
+        table = Table(*columns, header_style="bold")
         for row in result.rows:
-            table.add_row(*(Text(str(value)) for value in row.values()))
+            table.add_row(*(Text(str(row[name])) for name in columns))
         console.print(table)
     style = "" if result.done else "red"
     console.print(Text(result.message or result.state, style=style), soft_wrap=True)

@@ -7,10 +7,12 @@ it here, with the same checks; what they show of it is what the server knows of 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import httpx
@@ -27,6 +29,8 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from schemas.yaml_lines import nearest
 from track.commands.selection import CannotDo
 
+T = TypeVar("T")
+
 FLOW = "operate"
 """The flow's name that all verbs share."""
 
@@ -35,6 +39,9 @@ Kind = Literal["text", "uuid", "integer", "number", "boolean", "mapping", "list"
 POLL_S = 0.5
 ASKED_AGAIN = 5
 """Times that a call is repeated whose answer was lost."""
+
+REFUSALS = (409, 422)
+"""What Prefect's server answers to parameters that are not the deployment's."""
 
 PAGE = 200
 """Deployments of one answer; Prefect's server gives no more."""
@@ -209,27 +216,31 @@ async def start_verb(
     """
     key = f"{FLOW}/{verb}/{key or uuid4()}"
     try:
-        deployment = await client.read_deployment_by_name(f"{FLOW}/{verb}")
+        deployment = await _repeated(partial(client.read_deployment_by_name, f"{FLOW}/{verb}"))
     except ObjectNotFound:
         names = [each.name for each in await read_verbs(client)]
         near = nearest(verb, names)
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(names) or 'none'}"
         raise CannotDo(f"verb: no {verb!r}; {hint}") from None
-    for left in reversed(range(ASKED_AGAIN)):
-        try:
-            run = await client.create_flow_run_from_deployment(
-                deployment.id, parameters=dict(parameters), idempotency_key=key
-            )
-            return run.id
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code not in (409, 422):
-                raise
-            raise CannotDo(_refusal(error.response)) from None
-        except httpx.TransportError:
-            if not left:
-                raise
-            await asyncio.sleep(POLL_S)
-    raise AssertionError("the last try returns or raises")
+    create = client.create_flow_run_from_deployment
+    try:
+        run = await _repeated(
+            partial(create, deployment.id, parameters=dict(parameters), idempotency_key=key)
+        )
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in REFUSALS:
+            raise
+        raise CannotDo(_refusal(error.response)) from None
+    return run.id
+
+
+async def _repeated(call: Callable[[], Awaitable[T]]) -> T:
+    """The answer of a call that may be repeated, which it is while its answer is lost."""
+    for _ in range(ASKED_AGAIN):
+        with suppress(httpx.TransportError):
+            return await call()
+        await asyncio.sleep(POLL_S)
+    return await call()
 
 
 async def verb_result(client: PrefectClient, run_id: UUID) -> VerbResult:

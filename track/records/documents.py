@@ -171,6 +171,12 @@ async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
     return Unpushed(row.revision, Metadata.model_validate(row.body), last)
 
 
+async def created_and_unpushed(tx: AsyncConnection, guids: Sequence[str]) -> list[str]:
+    """Those of these assets that the archive has created and whose metadata it lacks."""
+    mine = select(document.c.asset_guid).where(any_of(document.c.asset_guid, guids), is_unpushed())
+    return list((await tx.execute(mine.order_by(document.c.asset_guid))).scalars())
+
+
 async def _body_at(
     tx: AsyncConnection, guid: str, body: dict[str, Any], number: int
 ) -> dict[str, Any]:

@@ -521,6 +521,20 @@ retention = _table(
     _index("retention_due", "due_at", where="done_at IS NULL"),
 )
 
+retention_rule = _table(
+    "retention_rule",
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("pipeline_id", ForeignKey("track.pipeline.id")),  # null: every one without its own
+    Column("keep_days", Double, nullable=False),
+    Column("requires", ARRAY(Text), nullable=False),
+    CheckConstraint("kind IN ('ndrive', 'store', 'site')", name="retention_rule_kind"),
+    CheckConstraint("keep_days >= 0", name="retention_rule_keep"),
+    CheckConstraint("cardinality(requires) > 0", name="retention_rule_requires"),
+    UniqueConstraint("kind", "pipeline_id"),
+    _index("retention_rule_every", "kind", where="pipeline_id IS NULL", unique=True),
+)
+
 document = _table(
     "document",
     Column("asset_guid", ForeignKey("track.asset.guid"), primary_key=True),

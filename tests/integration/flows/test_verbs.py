@@ -98,3 +98,25 @@ async def test_asked_twice_with_one_key_or_with_a_lost_answer_it_is_one_run(
 
     monkeypatch.setattr(client, "create_flow_run_from_deployment", loses_the_first_answer)
     assert await start_verb(client, "attention", given) == made[0].id == made[1].id
+
+
+async def test_while_prefect_is_away_whoever_waits_goes_on_waiting(
+    client: PrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await start_verb(client, "attention", {"by": "ib", "guid": "g"})
+    read, away = client.read_flow_run, iter([True, True])
+    told: list[str] = []
+
+    async def is_away_at_first(asked: UUID) -> object:
+        if next(away, False):
+            raise httpx.ConnectError("refused")
+        return await read(asked)
+
+    monkeypatch.setattr(client, "read_flow_run", is_away_at_first)
+    waiting = asyncio.create_task(await_verb(client, run_id, progress=told.append))
+    async with asyncio.timeout(60):
+        while told[-1:] != ["Scheduled"]:
+            await asyncio.sleep(0.01)
+    run = await read(run_id)
+    await run_flow(operate.attention, flow_run=run, parameters=run.parameters, return_type="state")
+    assert (await waiting).done and told[0] == "Prefect is away"
