@@ -17,7 +17,7 @@ import httpx
 import typer
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.utilities.callables import parameter_schema
 from rich.console import Console
 from rich.markdown import Markdown
@@ -157,7 +157,12 @@ def _run(settings: Settings, verb: Verb, parameters: Mapping[str, Any], *, wait:
     addresses = of_running(settings)
     console = Console(highlight=False)
     try:
-        with temporary_settings({PREFECT_API_URL: addresses.prefect_api}):
+        with temporary_settings(
+            {
+                PREFECT_API_URL: addresses.prefect_api,
+                PREFECT_API_AUTH_STRING: addresses.prefect_login,
+            }
+        ):
             found = asyncio.run(_ask(verb.name, parameters, addresses.prefect, wait=wait))
     except CannotDo as error:
         raise RuntimeError(str(error)) from None

@@ -195,7 +195,6 @@ asset = _table(
         where="parent_guid IS NULL AND finalised_at IS NULL AND released_at IS NULL"
         " AND quarantine IS NULL",
     ),
-    _index("asset_attention", "guid", where="attention IS NOT NULL"),
     _index(
         "asset_records",
         *("finalised_at", "guid"),

@@ -6,7 +6,7 @@ Specimens are many, those that need a person few: the last three hold only these
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
+revision = "0025"
 down_revision = "0024"
 
 INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (

@@ -11,8 +11,8 @@ from alembic import op
 
 from track.schema.hours import ALL, ASSET_COUNTS, USAGE_COLUMNS
 
-revision = "0024"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 
 UNDER_WAY = (
     "parent_guid IS NULL AND finalised_at IS NULL AND released_at IS NULL AND quarantine IS NULL"
@@ -41,7 +41,6 @@ def upgrade() -> None:
         _index(f"{table}_folded", table, key, "folded", unique=True)
         _index(f"{table}_new", table, ["hour"], "NOT folded")
     _index("asset_under_way", "asset", ["created_at"], UNDER_WAY)
-    _index("asset_attention", "asset", ["guid"], "attention IS NOT NULL")
     column = sa.Column("degraded_at", sa.DateTime(timezone=True))
     op.add_column("site", column, schema="track")
     for statement in ALL:
