@@ -53,7 +53,7 @@ class Login:
     def who(self, request: Request) -> Visitor:
         """Who asks. Raises HTTPException where nobody may, 503 while the file is broken."""
         if self.provider is None and not self._listed():
-            return unnamed_visitor(request, self._host)
+            return unnamed_visitor(request, self._host, self.config.address)
         try:
             hours, oidc = self.config.hours, self.provider is not None
             return visitor_in(request, self.users, hours, oidc=oidc) or STRANGER

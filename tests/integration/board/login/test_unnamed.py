@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from board.login.config import LoginConfig
 from tests.support.board import board_app, browsing, with_probes
 
 REMEDY = "refinery user add"
@@ -70,3 +71,13 @@ async def test_where_others_can_reach_it_every_page_is_closed(host: str) -> None
         answer = await board.get("/who")
         assert (answer.status_code, REMEDY in answer.text) == (403, True)
         assert (await board.get("/health")).status_code == 503  # there is no database
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("https://board.example", 403), ("http://127.0.0.1:8300", 200)]
+)
+async def test_it_is_closed_where_its_address_is_one_that_others_use(
+    address: str, status: int
+) -> None:
+    async with browsing(an_app(login=LoginConfig(address=address))) as board:
+        assert (await board.get("/who")).status_code == status
