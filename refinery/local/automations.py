@@ -35,17 +35,23 @@ def read_automations(
     """
     if not path.is_file():
         return []
-    found = []
-    for written in yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]:
-        actions = [_filled_in(action, pages) for action in written["actions"]]
-        if any(action.get(BLOCK, "") not in {"", *blocks} for action in actions):
-            continue
-        for action in actions:
-            if name := action.pop(BLOCK, None):
-                action["block_document_id"] = str(blocks[name])
-        whole = written | {"actions": actions}
-        found.append(AutomationCore.model_validate(whole | {"tags": [OURS, _hash(whole)]}))
-    return found
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
+    found = [made_of(each, blocks=blocks, pages=pages) for each in written]
+    return [each for each in found if each is not None]
+
+
+def made_of(
+    written: Mapping[str, Any], *, blocks: Mapping[str, UUID], pages: Mapping[str, str]
+) -> AutomationCore | None:
+    """The automation that was written, or None when it tells somebody whom nobody named."""
+    actions = [_filled_in(action, pages) for action in written["actions"]]
+    if any(action.get(BLOCK, "") not in {"", *blocks} for action in actions):
+        return None
+    for action in actions:
+        if name := action.pop(BLOCK, None):
+            action["block_document_id"] = str(blocks[name])
+    whole = {**written, "actions": actions}
+    return AutomationCore.model_validate(whole | {"tags": [OURS, _hash(whole)]})
 
 
 def _filled_in(action: Mapping[str, Any], pages: Mapping[str, str]) -> dict[str, Any]:

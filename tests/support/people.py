@@ -43,9 +43,9 @@ class People:
             assert time.monotonic() < deadline, f"told: {self.mailed()}, {self.posted()}"
             time.sleep(POLL_S)
 
-    def text(self, n: int) -> str:
-        """The plain text of a mail."""
-        part = self.mails[n].get_body(("plain", "html"))
+    def read(self, n: int, kind: str = "plain") -> str:
+        """The text of a mail, `plain` or `html`."""
+        part = self.mails[n].get_body((kind,))
         assert part is not None
         return str(part.get_content())
 
@@ -65,7 +65,7 @@ class _Mailbox:
 
 
 @contextmanager
-def people() -> Iterator[People]:
+def people(hook_port: int = 0) -> Iterator[People]:
     """A real SMTP server and a real HTTP server, until the block ends."""
     mail_port = free_port()
     found = People([f"mailto://127.0.0.1:{mail_port}?from=refinery@nhm.dk&to=keeper@nhm.dk"])
@@ -82,7 +82,7 @@ def people() -> Iterator[People]:
 
     mail = Controller(_Mailbox(found), hostname="127.0.0.1", port=mail_port)
     mail.start()
-    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    hook = ThreadingHTTPServer(("127.0.0.1", hook_port), Hook)
     found.urls.append(f"json://127.0.0.1:{hook.server_address[1]}/hook")
     serving = threading.Thread(target=hook.serve_forever)
     serving.start()

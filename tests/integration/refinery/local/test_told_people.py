@@ -149,7 +149,7 @@ async def test_an_archive_that_stopped_is_told_of_and_so_are_its_return_and_the_
         await archive.block().save("default", overwrite=True)
         assert await look() == []
     await once(told, look, "archive ars is down")
-    text = told.people.text(0)
+    text = told.people.read(0)
     assert "nothing is lost" in text and told.addresses.prefect in text and "board" not in text
     await world.sql("UPDATE track.history SET at = at - interval '1 day'")
     await once(told, look, "archive ars is still down")
@@ -213,7 +213,7 @@ async def test_a_failing_stage_and_a_site_that_is_cut_off_are_told_of(
         await transact(world.engine, verbs.end, claim.job_id, State.FAILED, actor="test", why=why)
     await once(told, look, "stage P/load fails")
     assert "<b>no such</b> *library* [x](http://evil)" in told.people.posts[0]["message"]
-    assert "&lt;b&gt;" in told.people.text(0), "a mail is HTML, and reasons are not"
+    assert "&lt;b&gt;" in told.people.read(0, "html"), "a mail is HTML, and reasons are not"
     await world.sql("UPDATE track.site SET seen_at = now() - interval '1 hour', degraded = 'cut'")
     await once(told, look, "site here is degraded")
 
