@@ -55,8 +55,9 @@ async def raise_alarms(
 
 async def _drivers_away(tx: AsyncConnection, patience: AlarmPatience) -> bool:
     """Whether the service of the sites' drivers is away, or may have come back just now."""
-    if (await said_of(tx, "service")).get(DRIVERS) == ON:
-        return True
+    said = (await said_of(tx, "service")).get(DRIVERS)
+    if said is None or said == ON:
+        return said == ON  # where it was never heard of, its silence is not told either
     heard = {each.name: each.silent_s for each in await services_heard(tx)}
     return heard.get(DRIVERS, patience.silent_s) >= patience.silent_s / 6
 
