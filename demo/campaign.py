@@ -25,7 +25,7 @@ from demo.lab.standing_agents import StandingAgents, standing_agents
 from demo.run import look
 from demo.specimens.sessions import SampleSession, SpecimenEnd, write_sample_session
 from demo.strikes import PIPELINE, Strike, Striker, copy_pipelines, schedule, write_sites
-from refinery import state
+from refinery import connections, state
 from refinery.addresses import of_running
 from refinery.local import lifecycle
 from refinery.settings import Settings
@@ -187,8 +187,8 @@ class Campaign:
             self._bring_up()
             try:
                 run_id = run_id or self._ask_verb()
-                url = f"{of_running(self._settings).prefect_api}/flow_runs/{run_id}"
-                found = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()
+                with connections.prefect(of_running(self._settings)) as prefect:
+                    found = prefect.get(f"/flow_runs/{run_id}").raise_for_status().json()
                 if found["state_type"] == "COMPLETED":
                     return
                 if found["state_type"] in ("CRASHED", "FAILED"):
@@ -200,12 +200,11 @@ class Campaign:
 
     def _ask_verb(self) -> str:
         """Start the verb's deployment; its run. Raises httpx.HTTPError."""
-        api = of_running(self._settings).prefect_api
-        found = httpx.get(f"{api}/deployments/name/operate/{VERB}", timeout=10, trust_env=False)
-        url = f"{api}/deployments/{found.raise_for_status().json()['id']}/create_flow_run"
         body = {"parameters": {"by": "campaign", "pipeline": PIPELINE, "on": True}}
-        answer = httpx.post(url, json=body, timeout=10, trust_env=False).raise_for_status()
-        return str(answer.json()["id"])
+        with connections.prefect(of_running(self._settings)) as prefect:
+            found = prefect.get(f"/deployments/name/operate/{VERB}").raise_for_status()
+            url = f"/deployments/{found.json()['id']}/create_flow_run"
+            return str(prefect.post(url, json=body).raise_for_status().json()["id"])
 
     def _shared_subflows(self) -> int:
         """How many subflows with several jobs Prefect knows; what it answers, once it does.
@@ -217,9 +216,9 @@ class Campaign:
         while True:
             self._bring_up()
             try:
-                url = f"{of_running(self._settings).prefect_api}/flow_runs/count"
-                found = httpx.post(url, json=body, timeout=10, trust_env=False)
-                return int(found.raise_for_status().text)
+                with connections.prefect(of_running(self._settings)) as prefect:
+                    found = prefect.post("/flow_runs/count", json=body)
+                    return int(found.raise_for_status().text)
             except httpx.HTTPError:
                 if time.monotonic() > deadline:
                     raise

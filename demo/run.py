@@ -146,8 +146,10 @@ def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site:
     if state.read(settings).running():
         asyncio.run(demo.show(of_running(settings)))
     else:
-        # A folder is taken after two quiet seconds instead of ten, unless it is set otherwise.
-        environment = {"REFINERY_SETTLE_SECONDS": "2"} | dict(os.environ)
+        # A folder is taken after two quiet seconds instead of ten, and Prefect asks nobody for a
+        # password, unless it is set otherwise.
+        usual = {"REFINERY_SETTLE_SECONDS": "2", "REFINERY_PREFECT_LOGIN": "false"}
+        environment = usual | dict(os.environ)
         lifecycle.up(Settings.load(settings.project_dir, environment), say, work)
     return 0 if demo.finished and not demo.faults else 1
 

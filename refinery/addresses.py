@@ -1,10 +1,12 @@
 """Where everything answers: from the settings, or where we chose ourselves.
 
-The database URLs hold a password: they go to children by environment, never in argv.
+The database URLs hold a password, and Prefect's login is one: they go to children by environment,
+never in argv.
 """
 
 import random
 import socket
+from base64 import b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
@@ -14,6 +16,8 @@ from refinery.postgres_home import superuser_url
 from refinery.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+OURS = ("clusters", "workstations", "board")
+PREFECT_NAME = "refinery"
 DATABASES = ("refinery", "prefect", "ars")
 SERVER_PORTS = range(20_000, 32_768)
 """Below what Linux gives to outgoing connections (ip_local_port_range), and others as well."""
@@ -22,20 +26,32 @@ TRIES = 100
 
 @dataclass(frozen=True)
 class Addresses:
-    """Base URLs without a last slash, and SQLAlchemy URLs of the three databases."""
+    """Base URLs without a last slash, SQLAlchemy URLs of the three databases, Prefect's login.
+
+    `prefect_login` is `name:password`; a server that asks nobody takes no notice of it.
+    """
 
     prefect: str
     clusters: str
     workstations: str
+    board: str
     ars: str
     database: str = field(repr=False)
     prefect_database: str = field(repr=False)
     ars_database: str = field(repr=False)
+    prefect_login: str = field(repr=False, default="")
 
     @property
     def prefect_api(self) -> str:
         """The value of PREFECT_API_URL."""
         return f"{self.prefect}/api"
+
+    @property
+    def prefect_headers(self) -> dict[str, str]:
+        """What a request of our own to Prefect's API says of who asks."""
+        if not self.prefect_login:
+            return {}
+        return {"Authorization": f"Basic {b64encode(self.prefect_login.encode()).decode()}"}
 
 
 def of_running(settings: Settings) -> Addresses:
@@ -56,11 +72,19 @@ def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
         prefect=here["prefect"],
         clusters=settings.clusters_url or here["clusters"],
         workstations=here["workstations"],
+        board=settings.board_url or here["board"],
         ars=settings.ars_base_url or here["ars"],
         database=urls["refinery"],
         prefect_database=urls["prefect"],
         ars_database=urls["ars"],
+        prefect_login=prefect_login(settings),
     )
+
+
+def prefect_login(settings: Settings) -> str:
+    """The name and password that Prefect asks for: what is set, else drawn once per system."""
+    given = settings.prefect_password.get_secret_value()
+    return f"{PREFECT_NAME}:{given or state.secret(settings, 'prefect-password')}"
 
 
 def databases(settings: Settings, ports: Mapping[str, int]) -> dict[str, str]:
@@ -87,7 +111,7 @@ def choose_ports(settings: Settings, last: Mapping[str, int]) -> dict[str, int]:
     """For each server the wanted port if it is free, else the last one, else any free one."""
     ports: dict[str, int] = {}
     for name in state.SERVERS:
-        host = settings.api_host if name in ("clusters", "workstations") else LOOPBACK
+        host = settings.host_of(name) if name in OURS else LOOPBACK
         wanted = (getattr(settings, f"{name}_port"), last.get(name, 0))
         free = [p for p in wanted if p and p not in ports.values() and listenable(host, p)]
         ports[name] = free[0] if free else unused_port(host, besides=ports.values())

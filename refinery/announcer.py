@@ -9,7 +9,7 @@ dispatcher died: only its lease says so. Reconcile would find those too, a minut
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -62,10 +62,12 @@ class Announcer:
         engine: AsyncEngine,
         events_url: str,
         *,
+        headers: Mapping[str, str] | None = None,
         tick_s: float = TICK_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> None:
         self._engine = engine
+        self._headers = dict(headers or {})
         self._url = events_url.rstrip("/") + "/events"
         self._tick_s = tick_s
         self._longest_pause_s = longest_pause_s
@@ -91,7 +93,7 @@ class Announcer:
         """Announce until stopped; the database and Prefect may come and go."""
         try:
             async with (
-                httpx.AsyncClient(timeout=10, trust_env=False) as http,
+                httpx.AsyncClient(headers=self._headers, timeout=10, trust_env=False) as http,
                 asyncio.TaskGroup() as tasks,
             ):
                 tasks.create_task(self._listen())
@@ -207,13 +209,15 @@ async def watch_leases(engine: AsyncEngine) -> None:
 
 
 @asynccontextmanager
-async def announcing(engine: AsyncEngine, events_url: str) -> AsyncIterator[Announcer]:
+async def announcing(
+    engine: AsyncEngine, events_url: str, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Announcer]:
     """A running announcer, and the watches over dispatchers' leases and over reconcile."""
-    announcer = Announcer(engine, events_url)
+    announcer = Announcer(engine, events_url, headers=headers)
     task = keep(announcer.run, "the announcer")
     watches = [
         keep(partial(watch_leases, engine), "the watch over leases"),
-        keep(partial(watch_reconcile, engine, events_url), "the watch over reconcile"),
+        keep(partial(watch_reconcile, engine, events_url, headers), "the watch over reconcile"),
     ]
     try:
         yield announcer

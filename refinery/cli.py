@@ -64,12 +64,16 @@ def up(
     settings = here()
 
     async def serve(addresses: Addresses) -> None:
-        say(f"ready. Prefect: {addresses.prefect}  N-Drive: {settings.n_drive}")
+        say(
+            f"ready. Board: {addresses.board}  Prefect: {addresses.prefect}  "
+            f"N-Drive: {settings.n_drive}"
+        )
         await lifecycle.for_ever(addresses)
 
     if detach:
         now = lifecycle.detach(settings, say)
-        say(f"ready. Prefect: {resolve(settings, now.ports).prefect}")
+        addresses = resolve(settings, now.ports)
+        say(f"ready. Board: {addresses.board}  Prefect: {addresses.prefect}")
     else:
         lifecycle.up(settings, say, serve)
 
@@ -100,9 +104,9 @@ def sites() -> None:
 
 @app.command()
 def api(
-    which: Annotated[str, typer.Argument(help="whose: clusters")] = "clusters",
+    which: Annotated[str, typer.Argument(help="which: clusters or board")] = "clusters",
 ) -> None:
-    """Serve one of the two APIs (part of `up`)."""
+    """Serve the clusters' API or the board (part of `up`)."""
     from refinery import services
 
     services.api(here(), which)
@@ -127,6 +131,18 @@ def alarm_test() -> None:
     for each in sent:
         say(f"{each.shown}: {each.answer}", error=not each.taken)
     raise typer.Exit(0 if all(each.taken for each in sent) else 1)
+
+
+@app.command("env")
+def environment() -> None:
+    """Print what a shell needs for Prefect's own command: eval "$(refinery env)"."""
+    import shlex
+
+    from refinery.addresses import of_running
+
+    addresses = of_running(here())
+    say(f"export PREFECT_API_URL={shlex.quote(addresses.prefect_api)}")
+    say(f"export PREFECT_API_AUTH_STRING={shlex.quote(addresses.prefect_login)}")
 
 
 @app.command()

@@ -9,7 +9,11 @@ from refinery.addresses import Addresses
 from refinery.settings import Settings
 
 if TYPE_CHECKING:
+    import httpx
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+PREFECT_DEADLINE_S = 20.0
+"""How long its server may take, which a burst of runs keeps busy for seconds."""
 
 
 @asynccontextmanager
@@ -55,6 +59,18 @@ def ars_secret(settings: Settings) -> str:
     """Our secret at ARS; the stand-in's is drawn when none is set."""
     given = settings.ars_client_secret.get_secret_value()
     return given if given or not settings.stand_in_ars else state.secret(settings, "ars-secret")
+
+
+def prefect(addresses: Addresses) -> "httpx.Client":
+    """A client of Prefect's API, for what is asked there outside of Prefect's own."""
+    import httpx
+
+    return httpx.Client(
+        base_url=addresses.prefect_api,
+        headers=addresses.prefect_headers,
+        timeout=PREFECT_DEADLINE_S,
+        trust_env=False,
+    )
 
 
 def token_keys(settings: Settings) -> Any:

@@ -20,7 +20,6 @@ from refinery.settings import Settings
 
 MIN_FREE = 5_000_000_000  # bytes
 DEADLINE_S = 5.0
-PREFECT_DEADLINE_S = 15.0
 
 LATE_S = 60.0
 """A run that has waited this long for its place is reported; less is a burst."""
@@ -65,9 +64,10 @@ def at_work(settings: Settings, addresses: Addresses) -> Iterator[SystemFinding]
     """What can be checked of a running system only."""
     yield check("database", partial(database, addresses.database))
     yield check("Prefect", partial(answers, f"{addresses.prefect_api}/health"))
-    for pool in (settings.work_pool, settings.housekeeping_pool):
-        yield check(f"work pool {pool}", partial(work_pool, addresses.prefect_api, pool))
-    yield check("reconcile", partial(reconcile, addresses.prefect_api))
+    with connections.prefect(addresses) as prefect:
+        for pool in (settings.work_pool, settings.housekeeping_pool):
+            yield check(f"work pool {pool}", partial(work_pool, prefect, pool))
+        yield check("reconcile", partial(reconcile, prefect))
     for name in services.APPS:
         yield check(f"API for {name}", partial(answers, f"{getattr(addresses, name)}/health"))
     yield check("ARS", partial(archive, settings, addresses))
@@ -133,17 +133,17 @@ def archive(settings: Settings, addresses: Addresses) -> str:
     return f"{health} ({'the stand-in' if settings.stand_in_ars else 'ARS'})"
 
 
-def work_pool(api: str, name: str) -> str:
+def work_pool(prefect: httpx.Client, name: str) -> str:
     """How a pool does, in a line. Raises RuntimeError with the remedy, or httpx.HTTPError."""
-    found = httpx.get(f"{api}/work_pools/{name}", timeout=PREFECT_DEADLINE_S, trust_env=False)
+    found = prefect.get(f"/work_pools/{name}")
     if found.status_code == httpx.codes.NOT_FOUND:
         raise RuntimeError("there is none: 'refinery up' makes it")
     found.raise_for_status()
-    waiting = late(api, name)
+    waiting = late(prefect, name)
     if found.json()["is_paused"]:
         command = f"prefect work-pool resume {name}"
         raise RuntimeError(f"it is paused, {waiting or 'and nothing starts'}: run '{command}'")
-    workers = ask(api, f"work_pools/{name}/workers")
+    workers = ask(prefect, f"work_pools/{name}/workers")
     online = sum(each["status"] == "ONLINE" for each in workers)
     if not online:
         raise RuntimeError(
@@ -158,10 +158,10 @@ def work_pool(api: str, name: str) -> str:
     return f"{online} worker{'s' * (online > 1)} online, nothing waits for a place"
 
 
-def late(api: str, pool: str) -> str:
+def late(prefect: httpx.Client, pool: str) -> str:
     """How many runs of a pool wait for a place, and since when the oldest does; empty: none."""
     runs = ask(
-        api,
+        prefect,
         "flow_runs",
         work_pools={"name": {"any_": [pool]}},
         flow_runs={"state": {"name": {"any_": ["Late"]}}},
@@ -174,12 +174,12 @@ def late(api: str, pool: str) -> str:
     return f"{many} of its runs are late, the oldest by {waited / 60:.0f} min"
 
 
-def reconcile(api: str) -> str:
+def reconcile(prefect: httpx.Client) -> str:
     """When reconcile ran last. Raises RuntimeError when that is too long ago."""
-    if not ask(api, "deployments", flows={"name": {"any_": ["reconcile"]}}):
+    if not ask(prefect, "deployments", flows={"name": {"any_": ["reconcile"]}}):
         return "this project has none"
     runs = ask(
-        api,
+        prefect,
         "flow_runs",
         flows={"name": {"any_": ["reconcile"]}},
         flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}},
@@ -200,12 +200,10 @@ def reconcile(api: str) -> str:
     return f"ran {ago:.0f} s ago"
 
 
-def ask(api: str, what: str, **filters: Any) -> list[dict[str, Any]]:
+def ask(prefect: httpx.Client, what: str, **filters: Any) -> list[dict[str, Any]]:
     """What Prefect's API answers to a filter. Raises httpx.HTTPError."""
     body = {"limit": MAX_RUNS} | filters
-    answer = httpx.post(
-        f"{api}/{what}/filter", json=body, timeout=PREFECT_DEADLINE_S, trust_env=False
-    )
+    answer = prefect.post(f"/{what}/filter", json=body)
     answer.raise_for_status()
     found: list[dict[str, Any]] = answer.json()
     return found

@@ -7,6 +7,7 @@ Prefect knows when reconcile ended last; while Prefect is away nobody could be t
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import httpx
@@ -30,10 +31,15 @@ REMEDY = (
 )
 
 
-async def watch_reconcile(engine: AsyncEngine, prefect_api: str) -> None:
+async def watch_reconcile(
+    engine: AsyncEngine, prefect_api: str, headers: Mapping[str, str] | None = None
+) -> None:
     """Have it told when reconcile runs no more, and when it runs again; until cancelled."""
     began = time.monotonic()
-    async with httpx.AsyncClient(base_url=prefect_api, timeout=10, trust_env=False) as http:
+    client = httpx.AsyncClient(
+        base_url=prefect_api, headers=dict(headers or {}), timeout=10, trust_env=False
+    )
+    async with client as http:
         while True:
             await asyncio.sleep(EVERY_S)
             try:

@@ -79,7 +79,7 @@ def api(settings: Settings, which: str) -> None:
     # The application checks its callers' addresses itself, so uvicorn must not rewrite them.
     uvicorn.run(
         app,
-        host=settings.api_host,
+        host=settings.host_of(which),
         port=state.read(settings).ports[which],
         log_config=None,
         access_log=False,
@@ -102,7 +102,9 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
         ClusterApi(
             database_url=addresses.database,
             keys=connections.token_keys(settings),
-            announcing=partial(announcing, events_url=addresses.prefect_api),
+            announcing=partial(
+                announcing, events_url=addresses.prefect_api, headers=addresses.prefect_headers
+            ),
             ars_tokens=partial(archive_tokens, address),
             file_proxy=address.file_proxy(),
             outputs=outputs,
@@ -113,8 +115,31 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     )
 
 
-APPS: dict[str, Callable[[Settings, Addresses], Any]] = {"clusters": clusters_app}
-"""The APIs by the name of their port; `refinery up` starts each."""
+def board_app(settings: Settings, addresses: Addresses) -> Any:
+    """The pages for those who live with the road."""
+    from board.app import create_app
+    from board.context import BoardConfig
+
+    return create_app(
+        BoardConfig(
+            database_url=addresses.database,
+            prefect=addresses.prefect,
+            prefect_api=addresses.prefect_api,
+            host=settings.board_host,
+            places={
+                "store": settings.store,
+                "n-drive": settings.n_drive,
+                "records": settings.records,
+            },
+        )
+    )
+
+
+APPS: dict[str, Callable[[Settings, Addresses], Any]] = {
+    "clusters": clusters_app,
+    "board": board_app,
+}
+"""The applications by the name of their port; `refinery up` starts each."""
 
 
 def migrate(settings: Settings) -> list[str]:

@@ -119,10 +119,14 @@ class Settings(BaseModel):
         ars_roles: the realm roles that our client has at the stand-in.
         database_url: a PostgreSQL of your own for the refinery; empty means the embedded one.
         prefect_database_url: the same for Prefect.
+        prefect_login: whether Prefect's pages and API ask for a name and a password.
+        prefect_password: that password; one of our own is drawn when none is set.
         postgres_home: where the embedded cluster lies; empty lets us choose.
         *_port: wanted ports; a busy one, or 0, is replaced by a free one.
         api_host: the address that the clusters' and workstations' APIs listen on.
         clusters_url: how clusters reach their API; empty means this host.
+        board_host: the address that the board listens on.
+        board_url: how people reach the board; empty means this host.
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies that are believed about the client's address.
         sites_file, pipelines: the clusters and the pipelines.
@@ -161,15 +165,20 @@ class Settings(BaseModel):
 
     database_url: SecretStr = SecretStr("")
     prefect_database_url: SecretStr = SecretStr("")
+    prefect_login: bool = True
+    prefect_password: SecretStr = SecretStr("")
     postgres_home: Path | None = None
 
     prefect_port: Port = 4200
     clusters_port: Port = 8000
     workstations_port: Port = 8100
+    board_port: Port = 8300
     ars_port: Port = 8200
     postgres_port: Port = 0
     api_host: str = "127.0.0.1"
     clusters_url: Address = ""
+    board_host: str = "127.0.0.1"
+    board_url: Address = ""
     legacy_callbacks: Networks = ()
     trusted_proxies: Networks = ()
 
@@ -213,6 +222,10 @@ class Settings(BaseModel):
         """Whether the stand-in takes the place of ARS."""
         return not self.ars_base_url
 
+    def host_of(self, server: str) -> str:
+        """The address that one of our applications listens on, by the name of its port."""
+        return self.board_host if server == "board" else self.api_host
+
     @property
     def logs(self) -> Path:
         """Where every service writes its log."""
@@ -230,7 +243,7 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
     if project:
         state = state / "projects" / project
         # A second system leaves the usual ports to the first.
-        names = ("prefect_port", "clusters_port", "workstations_port", "ars_port")
+        names = ("prefect_port", "clusters_port", "workstations_port", "ars_port", "board_port")
         ports = dict.fromkeys(names, 0)
     return {
         **ports,

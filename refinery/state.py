@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from refinery.processes import ProcessId
 from refinery.settings import Settings
 
-SERVERS = ("prefect", "clusters", "workstations", "ars", "postgres")
+SERVERS = ("prefect", "clusters", "workstations", "board", "ars", "postgres")
 
 
 class NotRunning(RuntimeError):

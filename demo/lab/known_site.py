@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -54,7 +54,11 @@ async def forget_site(settings: Settings, engine: AsyncEngine, site: Site) -> No
 @contextmanager
 def prefect_at(addresses: Addresses) -> Iterator[None]:
     """Prefect's client talks to this system's server, whatever this host's profile says."""
-    with temporary_settings(updates={PREFECT_API_URL: addresses.prefect_api}):
+    updates = {
+        PREFECT_API_URL: addresses.prefect_api,
+        PREFECT_API_AUTH_STRING: addresses.prefect_login,
+    }
+    with temporary_settings(updates=updates):
         yield
 
 

@@ -21,7 +21,7 @@ from refinery.local.postgres import EmbeddedPostgres
 from refinery.local.stack import embedded, lock
 from refinery.settings import Settings, SettingsError
 
-SECRETS = ("token-key", "ars-secret")
+SECRETS = ("token-key", "ars-secret", "prefect-password", "board-key")
 
 
 class BackupError(RuntimeError):

@@ -40,6 +40,7 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
             "PWD": str(settings.project_dir),  # what prefect.yaml names as the working directory
             "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
             "PREFECT_API_URL": addresses.prefect_api,
+            "PREFECT_API_AUTH_STRING": addresses.prefect_login,
             "PREFECT_UI_URL": addresses.prefect,
             "PREFECT_HOME": str(settings.state / "prefect"),
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
@@ -59,7 +60,7 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
 
 def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:
     """The variables of Prefect's server: its database, its retention, its own page only."""
-    return common(settings, addresses) | {
+    found = common(settings, addresses) | {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": addresses.prefect_database,
         "PREFECT_SERVER_UI_API_URL": addresses.prefect_api,
         # In memory, a server that is killed forgets until when a deployment's place is taken: what
@@ -70,3 +71,6 @@ def of_server(settings: Settings, addresses: Addresses) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUNS_KEPT_S),
     }
+    if settings.prefect_login:
+        found["PREFECT_SERVER_API_AUTH_STRING"] = addresses.prefect_login
+    return found

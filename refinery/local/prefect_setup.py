@@ -91,7 +91,7 @@ async def tell_people(client: PrefectClient, settings: Settings, addresses: Addr
         block = AlarmAddresses(urls=SecretStr(urls))
         blocks[ALARMS] = await block.save(ALARMS, overwrite=True)
     path = settings.project_dir / "deployments" / "automations.yaml"
-    pages = {"prefect": addresses.prefect, "board": getattr(addresses, "board", "")}
+    pages = {"prefect": addresses.prefect, "board": addresses.board}
     await ensure_automations(client, read_automations(path, blocks=blocks, pages=pages))
     if not blocks:
         with suppress(ValueError):  # there is none

@@ -164,7 +164,7 @@ class Stack:
         await self._run("migrate", *ours("migrate"), doing="our tables are brought up to date")
         for name in APPS:
             port = self._state.ports[name]
-            health = answering(f"http://{self.settings.api_host}:{port}/health")
+            health = answering(f"http://{self.settings.host_of(name)}:{port}/health")
             await self._start(f"api-{name}", *ours("api", name), ready=health)
         await self._start("sites", *ours("sites"))
 

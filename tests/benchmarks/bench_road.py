@@ -114,7 +114,8 @@ async def _check(system: System, session: UUID, assets: int) -> None:
 async def _subflows(system: System, runs: list[str]) -> int:
     """How many runs Prefect knows below these."""
     wanted = {"flow_runs": {"parent_flow_run_id": {"any_": runs}}}
-    async with httpx.AsyncClient(base_url=system.addresses.prefect_api, timeout=30) as client:
+    api, headers = system.addresses.prefect_api, system.addresses.prefect_headers
+    async with httpx.AsyncClient(base_url=api, headers=headers, timeout=30) as client:
         answer = await client.post("/flow_runs/count", json=wanted)
     answer.raise_for_status()
     return int(answer.json())

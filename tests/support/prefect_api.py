@@ -1,6 +1,7 @@
 """Prefect's REST API as its UI uses it: lists read to their end, events, deployments."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -11,9 +12,10 @@ MAX_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class PrefectApi:
-    """A server's API at `url`, which ends in `/api`."""
+    """A server's API at `url`, which ends in `/api`; `headers` say who asks."""
 
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def all(self, kind: str, **filters: Any) -> list[dict[str, Any]]:
         """Every object of a kind (`flow_runs`, `deployments`, …) that the filters let through."""
@@ -30,7 +32,8 @@ class PrefectApi:
         answer = self._call("POST", "events/filter", {"filter": {"event": {"name": [name]}}})
         found = list(answer["events"])
         while answer["next_page"]:
-            answer = httpx.get(answer["next_page"], timeout=MAX_SECONDS).raise_for_status().json()
+            page = httpx.get(answer["next_page"], headers=self.headers, timeout=MAX_SECONDS)
+            answer = page.raise_for_status().json()
             found += answer["events"]
         return found
 
@@ -66,6 +69,8 @@ class PrefectApi:
         self._call("PATCH", f"deployments/{self.deployment(name)['id']}", fields)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=MAX_SECONDS)
+        answer = httpx.request(
+            method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=MAX_SECONDS
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None

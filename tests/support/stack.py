@@ -48,7 +48,7 @@ class Stack:
 
     @cached_property
     def prefect(self) -> PrefectApi:
-        return PrefectApi(self.addresses.prefect_api)
+        return PrefectApi(self.addresses.prefect_api, self.addresses.prefect_headers)
 
     @property
     def erda(self) -> Path:

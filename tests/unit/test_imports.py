@@ -44,6 +44,7 @@ BELOW = {
         "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
     ),
     "schemas": ("metadata", "pipeline"),
+    "board": (("rendering", "visitors"), "context", "errors", "pages", "app"),
     "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",

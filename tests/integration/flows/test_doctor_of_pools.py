@@ -1,9 +1,10 @@
 """The doctor's look at Prefect: pools without a worker, paused, or with runs that wait."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
@@ -30,8 +31,9 @@ async def client(prefect_server: None) -> AsyncIterator[PrefectClient]:
 
 
 @pytest.fixture
-def api(prefect_server: None) -> str:
-    return str(PREFECT_API_URL.value())
+def api(prefect_server: None) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=str(PREFECT_API_URL.value()), timeout=20) as made:
+        yield made
 
 
 async def deployed(client: PrefectClient, pool: str) -> UUID:
@@ -44,7 +46,7 @@ async def deployed(client: PrefectClient, pool: str) -> UUID:
 
 
 async def test_a_pool_says_what_is_wrong_with_it_and_what_to_do(
-    client: PrefectClient, api: str
+    client: PrefectClient, api: httpx.Client
 ) -> None:
     pool = f"{POOL}{uuid4()}"
     with pytest.raises(RuntimeError, match="there is none: 'refinery up' makes it"):
@@ -64,7 +66,7 @@ async def test_a_pool_says_what_is_wrong_with_it_and_what_to_do(
         work_pool(api, pool)
 
 
-async def test_the_last_run_of_reconcile_is_told(client: PrefectClient, api: str) -> None:
+async def test_the_last_run_of_reconcile_is_told(client: PrefectClient, api: httpx.Client) -> None:
     deployment = await deployed(client, f"{POOL}{uuid4()}")
     run = await client.create_flow_run_from_deployment(deployment)
     await client.set_flow_run_state(run.id, Completed(), force=True)

@@ -72,7 +72,7 @@ async def world(
     async def drive(*_: object) -> None:
         await asyncio.Event().wait()
 
-    addresses = Addresses("", "http://c:1", "", "http://ars:1", database, "", "")
+    addresses = Addresses("", "http://c:1", "", "", "http://ars:1", database, "", "")
     settings = Settings.load(tmp_path, {})
     made = World(SiteDrivers(settings, addresses, engine), engine)
     monkeypatch.setattr(service, "drive", drive)

@@ -18,7 +18,14 @@ from refinery.settings import Settings
 from refinery.state import NotRunning
 from tests.support.serving import free_port
 
-PORTS = {"prefect": 4200, "clusters": 8000, "workstations": 8100, "ars": 8200, "postgres": 5433}
+PORTS = {
+    "prefect": 4200,
+    "clusters": 8000,
+    "workstations": 8100,
+    "ars": 8200,
+    "board": 8300,
+    "postgres": 5433,
+}
 
 
 @pytest.fixture

@@ -69,6 +69,10 @@ class Project:
             check=False,
         )
 
+    @property
+    def prefect_headers(self) -> dict[str, str]:
+        return resolve(self.settings, self.now.ports).prefect_headers
+
     def url(self, name: str, path: str) -> str:
         return str(getattr(resolve(self.settings, self.now.ports), name)) + path
 
@@ -127,10 +131,13 @@ def check_that_everything_answers(project: Project) -> None:
     for name, path in (
         ("prefect", "/api/health"),
         ("clusters", "/health"),
+        ("board", "/health"),
         ("ars", "/ars/actuator/health"),
     ):
         assert httpx.get(project.url(name, path), timeout=60).status_code == 200
-    deployments = httpx.post(project.url("prefect", "/api/deployments/filter"), json={}, timeout=60)
+    path, who = project.url("prefect", "/api/deployments/filter"), project.prefect_headers
+    assert httpx.post(path, json={}, timeout=60).status_code == 401, "anybody is let in"
+    deployments = httpx.post(path, json={}, headers=who, timeout=60)
     assert [each["name"] for each in deployments.json()] == ["hello"]
     assert deployments.json()[0]["work_pool_name"] == "refinery-test"
     doctor = project.refinery("doctor")

@@ -65,7 +65,7 @@ class Told:
 
     async def automations(self) -> dict[str, str]:
         """Those there are: the text of what each does, by name."""
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(headers=self.addresses.prefect_headers) as http:
             answer = await http.post(f"{self.addresses.prefect_api}/automations/filter", json={})
             return {each["name"]: str(each) for each in answer.json()}
 
@@ -78,8 +78,9 @@ def told(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
     postgres.ensure_database("prefect_alarms")
     here = f"http://127.0.0.1:{free_port()}"
     addresses = Addresses(
-        prefect=here, clusters="", workstations="", ars="", database="", ars_database="",
-        prefect_database=postgres.url("prefect_alarms", "postgresql+asyncpg"),
+        prefect=here, clusters="", workstations="", board="http://board.museum.dk", ars="",
+        database="", prefect_database=postgres.url("prefect_alarms", "postgresql+asyncpg"),
+        ars_database="", prefect_login="refinery:secret",
     )  # fmt: skip
     with people() as who:
         settings = Settings.load(folder, {"REFINERY_ALARM_URLS": " ".join(who.urls)})
@@ -89,7 +90,10 @@ def told(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
                 [sys.executable, "-m", *command, "--port", here.rpartition(":")[2]],
                 env=environment.of_server(settings, addresses), stdout=log, stderr=log,
             )  # fmt: skip
-        at = {prefect.settings.PREFECT_API_URL: addresses.prefect_api}
+        at = {
+            prefect.settings.PREFECT_API_URL: addresses.prefect_api,
+            prefect.settings.PREFECT_API_AUTH_STRING: addresses.prefect_login,
+        }
         try:
             with prefect.settings.temporary_settings(at):
                 asyncio.run(_ready(Told(settings, addresses, who)))
@@ -118,7 +122,7 @@ async def world(told: Told, engine: AsyncEngine, tmp_path: Path) -> AsyncIterato
     await nobody.save("default", overwrite=True)
     made = await World.make(engine, PIPELINE)
     await made.sql("UPDATE track.session SET registered_at = now(), wake_requested_at = NULL")
-    async with announcing(engine, told.addresses.prefect_api):
+    async with announcing(engine, told.addresses.prefect_api, told.addresses.prefect_headers):
         yield made
 
 
@@ -150,7 +154,11 @@ async def test_an_archive_that_stopped_is_told_of_and_so_are_its_return_and_the_
         assert await look() == []
     await once(told, look, "archive ars is down")
     text = told.people.read(0)
-    assert "nothing is lost" in text and told.addresses.prefect in text and "board" not in text
+    assert (
+        "nothing is lost" in text
+        and told.addresses.prefect in text
+        and "http://board.museum.dk/today" in text
+    )
     await world.sql("UPDATE track.history SET at = at - interval '1 day'")
     await once(told, look, "archive ars is still down")
     with archive_in(postgres, tmp_path / "ars") as archive:
@@ -225,7 +233,8 @@ async def test_a_reconcile_that_does_not_run_is_told_of_by_another(
     async with get_client() as client:
         flow_id = await client.create_flow_from_name("reconcile")
         deployment = await client.create_deployment(flow_id, "every-minute", entrypoint="a:b")
-        async with httpx.AsyncClient(base_url=told.addresses.prefect_api) as http:
+        at, who = told.addresses.prefect_api, told.addresses.prefect_headers
+        async with httpx.AsyncClient(base_url=at, headers=who) as http:
 
             async def look() -> list[str]:
                 return await look_at_reconcile(world.engine, http, up_s=400)

@@ -1,6 +1,7 @@
 """What is announced when it begins, and not again: overdue jobs, failing stages, alarms."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from track.reports.degraded import watch_sites
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue, watch_overdue
 from track.reports.unattended import ASKED, unattended
+from track.schema import database as database_module
 from track.schema.database import make_engine, transact
 from track.schema.states import State
 
@@ -366,3 +368,22 @@ async def test_sessions_that_no_dispatcher_comes_to_are_told_of_after_five_minut
     assert await transact(world.engine, unattended) is None
     await world.sql("UPDATE track.dispatcher SET ended_at = now()")  # it came, and was asked again
     assert await transact(world.engine, unattended) is None
+
+
+async def test_a_service_that_nobody_uses_gives_signs_of_life(
+    world: World, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "SIGN_S", 0.1)
+    service = make_engine(database, service="board")
+    giving = asyncio.create_task(database_module.give_signs_of_life(service))
+    try:
+        asked_at: set[float] = set()
+        async with asyncio.timeout(30):
+            while len(asked_at) < 3:  # one connection, which asks again and again
+                for heard in await transact(world.engine, services_heard):
+                    asked_at.add(round(time.monotonic() - heard.silent_s, 1))
+                await asyncio.sleep(0.02)
+    finally:
+        giving.cancel()
+        await asyncio.wait([giving])
+        await service.dispose()

@@ -9,7 +9,14 @@ from refinery.addresses import resolve
 from refinery.local import environment
 from refinery.settings import Settings
 
-PORTS = {"prefect": 4201, "clusters": 8001, "workstations": 8101, "ars": 8201, "postgres": 5433}
+PORTS = {
+    "prefect": 4201,
+    "clusters": 8001,
+    "workstations": 8101,
+    "board": 8301,
+    "ars": 8201,
+    "postgres": 5433,
+}
 OWN = {"REFINERY_DATABASE_URL": "postgresql://museum:s3cret@db.example/refinery"}
 
 
@@ -59,3 +66,23 @@ def test_loopback_is_never_proxied_and_the_proxy_for_the_outside_is_kept(
     seen = environment.common(settings, resolve(settings, PORTS))
     assert seen["HTTP_PROXY"] == "http://127.0.0.1:9"
     assert seen["NO_PROXY"] == seen["no_proxy"] == "museum.example,localhost,127.0.0.1,::1"
+
+
+def test_prefect_asks_for_a_password_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path, OWN)
+    addresses = resolve(settings, PORTS)
+    name, _, password = addresses.prefect_login.partition(":")
+    assert (name, len(password)) == ("refinery", 64)
+    assert resolve(settings, PORTS).prefect_login == addresses.prefect_login, "it is drawn once"
+    assert addresses.prefect_login not in repr(addresses)
+    asked = environment.of_server(settings, addresses)["PREFECT_SERVER_API_AUTH_STRING"]
+    assert asked == addresses.prefect_login
+    assert environment.common(settings, addresses)["PREFECT_API_AUTH_STRING"] == asked
+    open_to_all = Settings.load(tmp_path, OWN | {"REFINERY_PREFECT_LOGIN": "false"})
+    server = environment.of_server(open_to_all, resolve(open_to_all, PORTS))
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in server
+
+
+def test_a_password_of_the_museums_own_is_used(tmp_path: Path) -> None:
+    given = OWN | {"REFINERY_PREFECT_PASSWORD": "æ: %"}
+    assert resolve(Settings.load(tmp_path, given), PORTS).prefect_login == "refinery:æ: %"
