@@ -39,8 +39,8 @@ COST = (
     "SELECT max(tries), max(a.attention) FROM track.job j JOIN track.asset a ON a.guid = asset_guid"
 )
 DONE = "SELECT 1 FROM track.job HAVING bool_and(state = 'done')"
-ROUNDS = 12
-"""Tries while it is away: with pauses of five and ten minutes these would last an hour or two."""
+ROUNDS = 4
+"""Tries in a row while it is away: more than the stages have, and their pauses have grown."""
 GOES_ON_S = 60
 
 
