@@ -7,8 +7,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from schemas.alarm_patience import AlarmPatience
-from tasks.upkeep.alarms import DEFAULT_PATIENCE, raise_alarms
+from schemas.alarm_patience import DEFAULT_PATIENCE, AlarmPatience
+from tasks.upkeep.alarms import raise_alarms
 from tasks.upkeep.reconcile import reconciling, report, set_right
 
 

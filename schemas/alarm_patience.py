@@ -16,3 +16,6 @@ class AlarmPatience(BaseModel):
     looks: int = Field(default=3, ge=1)
     pause_s: float = Field(default=10.0, ge=0)
     silent_s: float = Field(default=180.0, gt=0)
+
+
+DEFAULT_PATIENCE = AlarmPatience()

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from blocks.tier import NoTier, Tier
-from schemas.alarm_patience import AlarmPatience
+from schemas.alarm_patience import DEFAULT_PATIENCE, AlarmPatience
 from tasks.archive.configured import open_tier
 from tasks.upkeep.silence import DRIVERS, watch_agents, watch_services
 from track.commands.resuming import AT_ONCE, resume, try_one
@@ -29,8 +29,6 @@ from track.schema.database import transact
 
 WELL_AGAIN = 1.25
 """So many times the least free room must be free before a disk counts as well again."""
-
-DEFAULT_PATIENCE = AlarmPatience()
 
 
 async def raise_alarms(
