@@ -38,6 +38,9 @@ from tests.support.serving import free_port
 from tests.support.small_disk import small_disk
 from tests.support.world import World, new
 from track.jobs import verbs
+from track.records.outbox import due, put_all
+from track.reports.alarm_messages import Subject
+from track.reports.alarms import set_alarm
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -250,6 +253,25 @@ async def test_a_reconcile_that_does_not_run_is_told_of_by_another(
                 await client.delete_deployment(deployment)
 
 
+async def test_what_could_not_be_announced_for_hours_comes_afterwards_and_each_of_it_once(
+    told: Told, engine: AsyncEngine
+) -> None:
+    who, subject = told.people, Subject("archive", "late")
+    for event in ("no answer", None):
+        assert await transact(engine, set_alarm, subject, event)
+        await transact(engine, set_alarm, subject, event)
+    async with engine.begin() as tx:  # as if the answer to the first of two posts were lost
+        rows = [each.event for each in await due(tx, 100)]
+        await put_all(tx, rows)
+    headlines = ["archive late is down", "archive late is up again"]
+    last = Subject("archive", "last")
+    async with announcing(engine, told.addresses.prefect_api, told.addresses.prefect_headers):
+        await asyncio.to_thread(who.until, lambda: len(who.mailed("late")) >= 2)
+        await transact(engine, set_alarm, last, "no answer")
+        await asyncio.to_thread(who.until, lambda: bool(who.mailed("last") and who.posted("last")))
+    assert sorted(who.mailed("late")) == sorted(who.posted("late")) == headlines
+
+
 async def test_the_automations_follow_their_file_and_the_setting(told: Told) -> None:
     silent, people_are = "a run that went silent has crashed", "people are told of alarms"
     await told.set_up()
@@ -264,7 +286,8 @@ async def test_the_automations_follow_their_file_and_the_setting(told: Told) -> 
         await told.set_up()
         changed = await told.automations()
         assert changed[people_are] == before[people_are] and "900" in changed[silent]
-        await told.set_up(alarm_urls=())
+        for _ in range(2):  # nobody is told any more, and nobody still
+            await told.set_up(alarm_urls=())
         assert (await told.automations()).keys() == {silent}
         file.write_text("automations: []", encoding="utf-8")
         await told.set_up()
