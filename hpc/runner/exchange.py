@@ -80,7 +80,9 @@ def answered(
         try:
             connection, target, added = route(request.url, timeout, limit)
             opened.callback(connection.close)
-            connection.request(request.method, target, request.body, request.headers | added)
+            # A server may refuse before it has read a long body, and close: its answer is there.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(request.method, target, request.body, request.headers | added)
             response = opened.enter_context(connection.getresponse())
         except NO_ANSWER as trouble:
             raise Again(f"{type(trouble).__name__}: {trouble}") from trouble

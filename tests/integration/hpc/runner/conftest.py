@@ -108,6 +108,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def dispatch(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        if self.command == "PUT" and self.has_no_room():
+            self.world.asked.append((self.command, self.path, dict(self.headers)))
+            self.close_connection = True  # the body is not read: who goes on sending is cut off
+            return self.answer(400, {"error": "exceeds allocated disk space"})
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.world.asked.append((self.command, self.path, dict(self.headers)))
         illness = self.world.ill[path].pop(0) if self.world.ill[path] else None
@@ -135,6 +139,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers["Authorization"] != f"Bearer {self.world.ars_token}":
             return self.answer(401, {"error": "token"})
         return self.share(path, content, illness)
+
+    def has_no_room(self) -> bool:
+        """Whether the share is too full for what is announced."""
+        wanted_mb = int(parse_qs(urlsplit(self.path).query).get("file_size_mb", ["0"])[0])
+        taken_mb = sum(map(len, self.world.files.values())) / 1_000_000
+        return bool(self.world.room_mb and taken_mb + wanted_mb > self.world.room_mb)
 
     def drip(self, content: bytes) -> None:
         """Send byte after byte, each sooner than a socket loses patience, for 30 s at most."""
@@ -172,9 +182,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             query = {k: int(v[0]) for k, v in parse_qs(urlsplit(self.path).query).items()}
             actual = zlib.crc32(content)
-            taken_mb = sum(map(len, self.world.files.values())) / 1_000_000
-            if self.world.room_mb and taken_mb + query["file_size_mb"] > self.world.room_mb:
-                return self.answer(400, {"error": "exceeds allocated disk space"})
             good = actual == query["crc"] and query["file_size_mb"] >= 1
             if good:
                 self.world.files[path] = content
