@@ -3,9 +3,11 @@
 `create_app` opens nothing; its engine lives as long as the application does.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import Depends, FastAPI, Request
@@ -21,7 +23,8 @@ from board.login.admission import Login, admit
 from board.login.config import LoginConfig
 from board.pages import ROUTERS
 from board.rendering import make_environment
-from track.schema.database import make_engine
+from tasks.background import keep
+from track.schema.database import give_signs_of_life, make_engine
 
 STATIC = Path(__file__).parent / "static"
 
@@ -46,9 +49,12 @@ def create_app(config: BoardConfig) -> FastAPI:
         engine = make_engine(config.database_url, pool=pool, overflow=pool, service="board")
         app.state.board = Board(config, engine, make_environment())
         app.state.live = LiveParts()
+        life = keep(partial(give_signs_of_life, engine), "the board's sign of life")
         try:
             yield
         finally:
+            life.cancel()
+            await asyncio.wait([life])
             await engine.dispose()
 
     app = FastAPI(

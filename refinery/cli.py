@@ -132,6 +132,17 @@ def doctor() -> None:
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
+@app.command("alarm-test")
+def alarm_test() -> None:
+    """Send a message to everybody who is told of alarms, and say what each address answered."""
+    from refinery.alarm_test import send_test
+
+    sent = send_test(here())
+    for each in sent:
+        say(f"{each.shown}: {each.answer}", error=not each.taken)
+    raise typer.Exit(0 if all(each.taken for each in sent) else 1)
+
+
 @app.command("env")
 def environment() -> None:
     """Print what a shell needs for Prefect's own command: eval "$(refinery env)"."""

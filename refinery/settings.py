@@ -60,6 +60,22 @@ def address(value: object) -> object:
     return str(AnyHttpUrl(str(value))).rstrip("/") if value else ""
 
 
+def addresses(value: object) -> object:
+    """A variable holds addresses as text, each begun by its scheme: they may have commas."""
+    from blocks.alarm_delivery import split
+
+    return tuple(split(value)) if isinstance(value, str) else value
+
+
+def sendable(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Addresses that Apprise can send to; it is asked only where there are any."""
+    from blocks.alarm_delivery import faulty
+
+    if value and (fault := faulty([each.get_secret_value() for each in value])):
+        raise ValueError(fault)
+    return value
+
+
 def realm_role(value: str) -> str:
     """A role of ARS's realm; `READ_<r>` and `WRITE_<r>` open what is restricted to r."""
     if not ROLE.fullmatch(value):
@@ -87,6 +103,7 @@ Roles = Annotated[
 ]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(listed)]
 Address = Annotated[str, BeforeValidator(address)]
+People = Annotated[tuple[SecretStr, ...], BeforeValidator(addresses), AfterValidator(sendable)]
 Bounds = Annotated[Throttle, BeforeValidator(table)]
 
 
@@ -130,6 +147,7 @@ class Settings(BaseModel):
             the readers is everybody who can log in there.
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
+        alarm_urls: who is told of alarms, as Apprise addresses; empty: nobody.
         flow_runs: how many dispatchers the worker holds at once.
         work_pool: the Prefect work pool; housekeeping and operators have another.
     """
@@ -193,6 +211,7 @@ class Settings(BaseModel):
     sites_file: Path
     pipelines: Path
     archive_throttle: Bounds = Throttle()
+    alarm_urls: People = ()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
 

@@ -19,7 +19,7 @@ from api.metrics import Metrics
 from schemas.specimen_query import SpecimenQuery
 from tasks.files.record_folders import read_table
 from tests.support.world import World, new
-from track.commands import healing, shares, site_health
+from track.commands import healing, resuming, shares, site_health
 from track.commands.back_fill import back_fill_page
 from track.jobs import (
     agent_claims,
@@ -42,6 +42,8 @@ from track.records import leaving, outbox, retention, sessions
 from track.reports import (
     alarms,
     attention,
+    degraded,
+    durable,
     failing,
     figures,
     find,
@@ -51,6 +53,7 @@ from track.reports import (
     progress,
     stages,
     today,
+    unattended,
     waiting,
 )
 from track.reports.agents import agents_seen, site_queues
@@ -330,6 +333,13 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "reconcile: leftover shares": partial(shares.leftovers, patience=patience),
         "reconcile: fold totals": figures.fold_totals,
         "alarms: overdue": overdue.announce_overdue,
+        "alarms: overdue by site": overdue.watch_overdue,
+        "alarms: sites": partial(degraded.watch_sites, drivers_away=False),
+        "alarms: unattended sessions": unattended.unattended,
+        "alarms: durable copies": durable.takes_no_files,
+        "archive is back: what waited": resuming.resume,
+        "archive is away: the one that is tried": resuming.try_one,
+        "archive took files: did it refuse them": partial(resuming.resume_after, guid="g1"),
         "alarms: failing stages": failing.watch_stages,
         "alarms: said of services": partial(alarms.said_of, kind="service"),
         "announcer: due": partial(outbox.due, limit=100),

@@ -4,6 +4,7 @@ import importlib
 import inspect
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
+from refinery.local.automations import made_of
 from schemas import events
 from schemas.events import JOB_OVERDUE, SESSION_READY, SESSION_WAKE
 from tasks.upkeep.verbs import verb_of
@@ -161,14 +163,16 @@ def test_ready_and_wake_start_a_dispatcher_and_nothing_else_does() -> None:
 
 
 EXAMPLES: list[dict[str, Any]] = yaml.safe_load(
-    RUNBOOK.partition("### events")[2].partition("```yaml\n")[2].partition("```")[0]
+    (ROOT / "docs" / "alarms.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
 )["automations"]
+BLOCKS = {"refinery-alarms": UUID(int=1)}
 
 
 @pytest.mark.parametrize("written", [*AUTOMATIONS, *EXAMPLES], ids=lambda each: each["name"])
 def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[str, Any]) -> None:
     assert written.keys() <= keys(AutomationCore)
-    automation = AutomationCore.model_validate(written)
+    automation = made_of(written, blocks=BLOCKS, pages={})
+    assert automation is not None
     trigger = written["trigger"]
     assert trigger.keys() <= keys(type(automation.trigger))
     assert trigger["match"]
