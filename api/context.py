@@ -3,7 +3,7 @@
 It is made when the application starts, and kept in its state; nothing is global.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.free_space import FreeSpace
 from api.metrics import Metrics
 from api.queue_notices import QueueNotices
 from api.rates import Rates
@@ -59,6 +60,7 @@ class ClusterApi:
         trusted_proxies: networks that are believed about a client's address.
         pool: connections kept to the database; as many again are made when they are short.
         runner: what agents fetch to run their work with, `runner-<sha256>.pyz`.
+        places: the folders whose disks' room is among the figures, by what they are called there.
     """
 
     database_url: str = field(repr=False)
@@ -72,6 +74,7 @@ class ClusterApi:
     trusted_proxies: tuple[Network, ...] = ()
     pool: int = 10
     runner: Path | None = None
+    places: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def runner_digest(self) -> str:
@@ -89,6 +92,7 @@ class Context:
     announcer: Announces
     ars_token: TokenSource
     queues: QueueNotices
+    space: FreeSpace
     agents: Rates = field(default_factory=lambda: Rates(AGENT_REQUESTS_S, AGENT_BURST))
     strangers: Rates = field(default_factory=lambda: Rates(STRANGER_REQUESTS_S, STRANGER_BURST))
 

@@ -98,6 +98,8 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     address = connections.archive(settings, addresses).address()
     outputs = settings.state / "outputs"
     outputs.mkdir(parents=True, exist_ok=True)
+    if settings.records.is_relative_to(settings.state):  # elsewhere it may be a mount that is away
+        settings.records.mkdir(parents=True, exist_ok=True)
     return create_app(
         ClusterApi(
             database_url=addresses.database,
@@ -111,6 +113,12 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             runner=build_runner(settings.state / "run"),
             legacy_callbacks=settings.legacy_callbacks,
             trusted_proxies=settings.trusted_proxies,
+            places={
+                "store": settings.store,
+                "n-drive": settings.n_drive,
+                "records": settings.records,
+                "outputs": outputs,
+            },
         )
     )
 

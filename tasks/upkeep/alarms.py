@@ -23,6 +23,7 @@ from tasks.archive.configured import open_tier
 from track.jobs.agents import present_agents
 from track.reports.alarms import (
     ON,
+    WORKER,
     Heard,
     Subject,
     last_said,
@@ -41,8 +42,6 @@ PAUSE_S = 10.0
 
 SILENT_S = 180.0
 """Every service asks the database something every few seconds."""
-
-WORKER = "worker of "
 
 WELL_AGAIN = 1.25
 """So many times the least free room must be free before a disk counts as well again."""

@@ -17,6 +17,9 @@ from track.schema.history import record
 ACTOR = "reconcile"
 ON, OFF = "on", "off"
 
+WORKER = "worker of "
+"""What the names of Prefect's workers begin with among the services: they have no connection."""
+
 # The condition is that of the index history_alarm.
 LAST = text("""
     SELECT new FROM track.history WHERE what LIKE 'alarm.%' AND what = :what
