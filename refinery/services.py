@@ -125,10 +125,11 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
 
 def board_app(settings: Settings, addresses: Addresses) -> Any:
     """The pages for those who live with the road."""
+    from api.own_metrics import serve_own_metrics
     from board.app import create_app
     from board.context import BoardConfig
 
-    return create_app(
+    app = create_app(
         BoardConfig(
             database_url=addresses.database,
             prefect=addresses.prefect,
@@ -141,6 +142,8 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
             },
         )
     )
+    serve_own_metrics(app)
+    return app
 
 
 APPS: dict[str, Callable[[Settings, Addresses], Any]] = {

@@ -17,6 +17,7 @@ from blocks.tier import OpenTier
 from schemas.pace import Pace
 from tasks.background import begin
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
+from tasks.dispatch.run_name import naming_run
 from track.jobs.leases import TTL_S, Lease, SilentHolder
 from track.jobs.parking import wake_or_park
 from track.jobs.takeover import release_jobs
@@ -42,15 +43,18 @@ async def dispatching(
     store: LocalStore = await LocalStore.aload("default")
     lease = Lease(database.address(), session_id, _flow_run_id())
     lost = asyncio.Event()
-    async with open_tier(lease.guard) as tier:
-        await _take_lease(lease, lost)
-        engine = make_engine(database.address(), pool=8, overflow=12)
-        try:
+    engine = make_engine(database.address(), pool=8, overflow=12)
+    try:
+        async with (
+            naming_run(engine, session_id, lease.flow_run_id),
+            open_tier(lease.guard) as tier,
+        ):
+            await _take_lease(lease, lost)
             dispatcher = Dispatcher(session_id, engine, lease, tier, drive, store, pace)
             async with _at_work(dispatcher, lost):
                 yield dispatcher
-        finally:
-            await engine.dispose()
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager

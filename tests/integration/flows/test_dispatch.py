@@ -149,6 +149,17 @@ async def test_a_session_is_carried_to_its_end_with_a_subflow_for_each_job(
     assert runs == {f"{guid} {key}": ["P", key] for guid in "gh" for key in ("load", "ocr")}
     assert await one(world, "SELECT finished_at IS NOT NULL FROM track.session")
     assert await one(world, "SELECT ended_why FROM track.dispatcher") == "finished"
+    await check_name(world, state)
+
+
+async def check_name(world: World, state: State[Any]) -> None:
+    """See that a dispatch run is named by workstation and folder, and tagged by its session."""
+    assert state.state_details.flow_run_id is not None
+    async with get_client() as client:
+        found = await client.read_flow_run(state.state_details.flow_run_id)
+    folder = Path(await one(world, "SELECT opened_as FROM track.session")).name
+    assert found.name == f"dispatch W {folder}"
+    assert set(found.tags) == {"W", f"session-{world.session_id}"}
 
 
 async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
@@ -161,6 +172,7 @@ async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
     finally:
         await asyncio.to_thread(lease.release, "the test is over")
     assert (state.is_completed(), state.name) == (True, "Elsewhere")
+    await check_name(world, state)
     assert await world.states("g") == {"load": JobState.READY, "ocr": JobState.WAITING}
 
 
