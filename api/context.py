@@ -3,6 +3,7 @@
 It is made when the application starts, and kept in its state; nothing is global.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from hpc.tokens import Keys
 from track.schema.database import transact
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 AGENT_REQUESTS_S, AGENT_BURST = 30.0, 120
 """What one agent may ask: many times what one that takes tiny jobs does."""
@@ -100,9 +103,13 @@ class Context:
         """One transaction, repeated when PostgreSQL chose it as a deadlock's victim."""
         return await transact(self.engine, work, **given)
 
-    def note(self, kind: str, outcome: str) -> None:
-        """Count a callback; an event of one that was applied is announced at once."""
+    def note(self, kind: str, outcome: str, about: Mapping[str, object]) -> None:
+        """Count a callback and write its line; an event of one that was applied is announced.
+
+        `about`: what the line is about.
+        """
         self.metrics.callback(kind, outcome)
+        log.info("%s: %s", kind, outcome, extra=about)
         if outcome == "applied":
             self.announcer.notify()
 

@@ -91,7 +91,8 @@ def watch() -> None:
     """Watch the N-Drive for sessions (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.watch(here()))
+    settings = here()
+    services.until_stopped(services.watch(settings), settings.log_format)
 
 
 @app.command()
@@ -99,7 +100,8 @@ def sites() -> None:
     """Drive the sites that run modules (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.sites(here()))
+    settings = here()
+    services.until_stopped(services.sites(settings), settings.log_format)
 
 
 @app.command()

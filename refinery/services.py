@@ -14,19 +14,20 @@ from typing import Any
 from refinery import connections, state
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings, SettingsError
+from schemas.log_lines import LogFormat, write_lines
 
 log = logging.getLogger(__name__)
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(form: LogFormat = "text") -> None:
     """One line per event, with its time; request lines of the HTTP client are left out."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    write_lines(form)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+def until_stopped(work: Coroutine[Any, Any, None], form: LogFormat = "text") -> None:
     """Run until the work is done or SIGTERM or Ctrl-C cancels it."""
-    log_to_stderr()
+    log_to_stderr(form)
 
     async def cancellable() -> None:
         task = asyncio.ensure_future(work)
@@ -74,7 +75,7 @@ def api(settings: Settings, which: str) -> None:
 
     if which not in APPS:
         raise SettingsError(f"no API is called '{which}': there are {', '.join(APPS)}.")
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     app = APPS[which](settings, of_running(settings))
     # The application checks its callers' addresses itself, so uvicorn must not rewrite them.
     uvicorn.run(

@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
+from schemas.log_lines import LogFormat
 from schemas.pipeline.load import Throttle
 
 PREFIX = "REFINERY_"
@@ -115,6 +116,7 @@ class Settings(BaseModel):
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
         flow_runs: how many dispatchers the worker holds at once.
+        log_format: how our services write their logs: `text`, or `json`, an object a line.
         work_pool: the Prefect work pool; housekeeping and operators have another.
     """
 
@@ -169,6 +171,7 @@ class Settings(BaseModel):
     archive_throttle: Bounds = Throttle()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
+    log_format: LogFormat = "text"
 
     @property
     def housekeeping_pool(self) -> str:

@@ -14,10 +14,12 @@ from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from blocks.tier import OpenTier
+from schemas.log_lines import say_about
 from schemas.pace import Pace
 from tasks.background import begin
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
 from tasks.dispatch.run_name import naming_run
+from tasks.log_lines import write_our_lines
 from track.jobs.leases import TTL_S, Lease, SilentHolder
 from track.jobs.parking import wake_or_park
 from track.jobs.takeover import release_jobs
@@ -38,6 +40,8 @@ async def dispatching(
     then one more look, so that a callback that came meanwhile wakes a successor.
     Raises LeaseTaken when another dispatcher is at the session.
     """
+    write_our_lines()
+    say_about(session=session_id)
     database: RefineryDatabase = await RefineryDatabase.aload("default")
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 def announce_finalised(dispatcher: Dispatcher, claim: Claim) -> None:
     """Emit that a specimen was finalised."""
     session, pipeline = dispatcher.session_id, claim.pipeline
+    log.info("finalised", extra={"guid": claim.guid})
     _emit(asset_event(ASSET_FINALISED, claim.guid, session=session, pipeline=pipeline))
 
 

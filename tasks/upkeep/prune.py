@@ -24,6 +24,7 @@ from tasks.errors import FileError
 from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
 from tasks.files.removal import REMOVING, below, remove_tree, size_of
+from tasks.log_lines import write_our_lines
 from tasks.upkeep.database import open_database
 from track.commands.replaced import note_suspect
 from track.records import retention
@@ -187,6 +188,7 @@ class Pruner:
 @asynccontextmanager
 async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
     """A sweep with what it needs."""
+    write_our_lines()
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
     async with open_database() as engine, open_tier() as tier:

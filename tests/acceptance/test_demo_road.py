@@ -400,6 +400,30 @@ def test_only_the_quarantined_ingests_show_as_failed_runs_with_the_reason(road: 
     assert reasons == {}
 
 
+def test_one_search_for_a_guid_in_the_logs_tells_its_life_in_order(road: Road) -> None:
+    guid = next(g for g, wanted in road.good().items() if wanted.end is SpecimenEnd.FINALISED)
+    logs = road.stack.settings.logs.glob("*.log")
+    found = [line for log in logs for line in log.read_text("utf-8").splitlines() if guid in line]
+    ours = [json.loads(line) for line in sorted(found) if line.startswith('{"time"')]
+    life = [(line.get("stage"), line["message"]) for line in ours if line.get("guid") == guid]
+    assert life[0] == (None, "registered") and life[-1] == (None, "finalised")
+    for stage, state in road.states(guid).items():
+        if state != "done":
+            continue
+        told = [message for each, message in life if each == stage]
+        kind = next(row["kind"] for row in road.jobs if row["key"] == stage)
+        begins, *between, ends = told
+        assert begins == "taken up" and ends in ("done", "it came back: done"), (stage, told)
+        if kind == "module":
+            assert {"start: applied", "complete: applied"} <= set(between), (stage, told)
+    firsts = list(dict.fromkeys(stage for stage, _ in life if stage is not None))
+    assert firsts[0] == "ingest" and firsts[-1] == "finalise"
+    assert firsts.index("create") < firsts.index("assetLoader") < firsts.index("barcode")
+    assert {line["session"] for line in ours if line.get("guid") == guid} == {str(road.session)}
+    shown = road.stack.refinery("logs", "worker").stdout
+    assert '{"time"' not in shown and f"finalised guid={guid}" in road.stack.refinery("logs").stdout
+
+
 def test_the_sessions_page_lists_every_asset_and_leads_to_the_board(road: Road) -> None:
     assert road.runs
     kind = {"type": {"any_": ["markdown"]}}
