@@ -162,6 +162,7 @@ async def ended(
     actor: str,
     exit_code: int | None = None,
     by_agent: int | None = None,
+    printed: str = "",
 ) -> AttemptReply:
     """A driver's evidence that an attempt ended without a result: lost, cancelled, crashed.
 
@@ -176,6 +177,7 @@ async def ended(
         grows_to_s=None if end.uses_try else LONGEST_PAUSE_S,
         free=end.free,
         exit_code=exit_code,
+        printed=printed,
         actor=actor,
     )
     report = {"outcome": end.outcome, "why": end.why, "exit_code": exit_code}

@@ -16,6 +16,11 @@ TAIL_BYTES = 8000
 STREAMS = (1, 2)
 
 
+def output_of(folder: Path, position: int) -> Path:
+    """Where what a line of a batch prints is kept, in the batch's folder."""
+    return folder / "log" / f"{position}.output"
+
+
 @contextmanager
 def printed_to(path: Path) -> Iterator[None]:
     """Within the block, what this process and its children print goes to a new file."""

@@ -20,7 +20,7 @@ from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer, Job, Result
 from hpc.runner.log import LineLog, line_log
 from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
-from hpc.runner.printed import printed_end, printed_to
+from hpc.runner.printed import output_of, printed_end, printed_to
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
 from hpc.runner.spool import GRANTS, Spool
@@ -115,7 +115,7 @@ class Runner:
         None when a signal ended it: whether that was the time limit, somebody's cancel or
         another job's right of way is known to the scheduler alone, whom the driver asks.
         """
-        outcome, log = RunOutcome(), self._output_of(line)
+        outcome, log = RunOutcome(), output_of(self.folder, line.position)
         started = _started_from_now() if line.runs_command else None
         own = nullcontext() if line.runs_command else printed_to(log)
         with own, outcome, self.signals.interruptible():
@@ -138,10 +138,6 @@ class Runner:
         self._log.write("DEBUG", outcome.failure["exception"])
         return "fail", {**outcome.failure, "printed": printed_end(log)}
 
-    def _output_of(self, line: ManifestLine) -> Path:
-        """Where what the line prints is kept."""
-        return self.folder / "log" / f"{line.position}.output"
-
     def _prepared(
         self, line: ManifestLine, meter: UsageMeter, started: "Descendants | None"
     ) -> Callable[[Job], Result]:
@@ -153,7 +149,8 @@ class Runner:
             return load_prepared(line.module).result
         from hpc.runner.command import run_command
 
-        return partial(run_command, log=self._output_of(line), meter=meter, started=started)
+        log = output_of(self.folder, line.position)
+        return partial(run_command, log=log, meter=meter, started=started)
 
     def _deliver(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> int:
         """Call back; what cannot be called back is kept. One quick try comes before keeping,

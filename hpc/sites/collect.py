@@ -83,12 +83,16 @@ async def report(
     *,
     actor: str,
     exit_code: int | None = None,
+    printed: str = "",
 ) -> None:
-    """Report how an attempt ended, as its site's driver found out; an earlier result wins."""
+    """Report how an attempt ended, as its site's driver found out; an earlier result wins.
+
+    `printed`: the end of what it printed, where the driver can read that.
+    """
     attempt = await find_attempt(tx, attempt_id, lock=True)
     if attempt is None or not attempt.current:
         return
-    await protocol.ended(tx, attempt, found, actor=actor, exit_code=exit_code)
+    await protocol.ended(tx, attempt, found, actor=actor, exit_code=exit_code, printed=printed)
     log.info("ended without a result, %s: %s", found.outcome, found.why, extra=attempt.about)
 
 
