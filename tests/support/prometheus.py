@@ -60,13 +60,13 @@ class Prometheus:
 
 @contextmanager
 def reading(applications: Mapping[str, str], folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus with our rules that reads `host:port` of each job once a second."""
+    """Run a Prometheus with our rules that reads `host:port` of each job every other second."""
     jobs = [
         {"job_name": job, "static_configs": [{"targets": [address]}]}
         for job, address in applications.items()
     ]
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
         "rule_files": [str(MONITORING / "rules.yaml")],
         "scrape_configs": jobs,
     }
