@@ -101,7 +101,8 @@ def watch() -> None:
     """Watch the N-Drive for sessions (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.watch(here()))
+    settings = here()
+    services.until_stopped(services.watch(settings), settings.log_format)
 
 
 @app.command()
@@ -109,7 +110,8 @@ def sites() -> None:
     """Drive the sites that run modules (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.sites(here()))
+    settings = here()
+    services.until_stopped(services.sites(settings), settings.log_format)
 
 
 @app.command()

@@ -14,19 +14,20 @@ from typing import Any
 from refinery import connections, state
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings, SettingsError
+from schemas.log_lines import LogFormat, write_lines
 
 log = logging.getLogger(__name__)
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(form: LogFormat = "text") -> None:
     """One line per event, with its time; request lines of the HTTP client are left out."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    write_lines(form)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+def until_stopped(work: Coroutine[Any, Any, None], form: LogFormat = "text") -> None:
     """Run until the work is done or SIGTERM or Ctrl-C cancels it."""
-    log_to_stderr()
+    log_to_stderr(form)
 
     async def cancellable() -> None:
         task = asyncio.ensure_future(work)
@@ -74,7 +75,7 @@ def api(settings: Settings, which: str) -> None:
 
     if which not in APPS:
         raise SettingsError(f"no API is called '{which}': there are {', '.join(APPS)}.")
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     app = APPS[which](settings, of_running(settings))
     # The application checks its callers' addresses itself, so uvicorn must not rewrite them.
     uvicorn.run(
@@ -103,6 +104,8 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     address = connections.archive(settings, addresses).address()
     outputs = settings.state / "outputs"
     outputs.mkdir(parents=True, exist_ok=True)
+    if settings.records.is_relative_to(settings.state):  # elsewhere it may be a mount that is away
+        settings.records.mkdir(parents=True, exist_ok=True)
     return create_app(
         ClusterApi(
             database_url=addresses.database,
@@ -116,16 +119,23 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             runner=build_runner(settings.state / "run"),
             legacy_callbacks=settings.legacy_callbacks,
             trusted_proxies=settings.trusted_proxies,
+            places={
+                "store": settings.store,
+                "n-drive": settings.n_drive,
+                "records": settings.records,
+                "outputs": outputs,
+            },
         )
     )
 
 
 def board_app(settings: Settings, addresses: Addresses) -> Any:
     """The pages for those who live with the road."""
+    from api.own_metrics import serve_own_metrics
     from board.app import create_app
     from board.context import BoardConfig
 
-    return create_app(
+    app = create_app(
         BoardConfig(
             database_url=addresses.database,
             prefect=addresses.prefect,
@@ -140,6 +150,8 @@ def board_app(settings: Settings, addresses: Addresses) -> Any:
             },
         )
     )
+    serve_own_metrics(app)
+    return app
 
 
 def board_login(settings: Settings) -> Any:

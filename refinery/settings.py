@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.log_lines import LogFormat
 from schemas.pipeline.load import Throttle
 
 PREFIX = "REFINERY_"
@@ -149,6 +150,7 @@ class Settings(BaseModel):
         archive_throttle: the upper bounds of all pipelines together.
         alarm_urls: who is told of alarms, as Apprise addresses; empty: nobody.
         flow_runs: how many dispatchers the worker holds at once.
+        log_format: how our services write their logs: `text`, or `json`, an object a line.
         work_pool: the Prefect work pool; housekeeping and operators have another.
     """
 
@@ -214,6 +216,7 @@ class Settings(BaseModel):
     alarm_urls: People = ()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
+    log_format: LogFormat = "text"
 
     @model_validator(mode="after")
     def _oidc_is_complete(self) -> Self:

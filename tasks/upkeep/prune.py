@@ -26,6 +26,7 @@ from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
 from tasks.files.previews import Previews, keep_picture
 from tasks.files.removal import REMOVING, below, remove_tree, size_of
+from tasks.log_lines import write_our_lines
 from tasks.upkeep.database import open_database
 from track.commands.replaced import note_suspect
 from track.records import retention
@@ -203,6 +204,7 @@ class Pruner:
 @asynccontextmanager
 async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
     """A sweep with what it needs."""
+    write_our_lines()
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
     previews = Previews(store.previews_folder, store.root, drive.root)

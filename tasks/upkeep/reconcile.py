@@ -33,6 +33,7 @@ from tasks.archive.leftover_shares import close_leftovers
 from tasks.archive.metadata import push_pending_metadata
 from tasks.intake.readmission import readmit
 from tasks.intake.unclosed import closable
+from tasks.log_lines import write_our_lines
 from tasks.upkeep.database import open_database
 from track.commands import healing
 from track.commands.agents import reap
@@ -101,6 +102,7 @@ class ReconcileCounts:
 @asynccontextmanager
 async def reconciling() -> AsyncIterator[AsyncEngine]:
     """The database, for one look; another that is under way is waited for."""
+    write_our_lines()
     async with open_database() as engine, engine.connect() as mine:
         await hold_alone(mine, "reconcile")
         yield engine

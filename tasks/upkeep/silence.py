@@ -12,8 +12,10 @@ from schemas.alarm_patience import AlarmPatience
 from track.jobs.agents import present_agents
 from track.reports.alarm_messages import Subject
 from track.reports.alarms import (
+    DISPATCHERS,
     ON,
-    RECONCILE,
+    UNCONNECTED,
+    WORKER,
     Heard,
     note_known,
     said_of,
@@ -25,11 +27,6 @@ from track.schema.database import transact
 
 DRIVERS = "sites"
 """The service of the sites' drivers."""
-
-DISPATCHERS = "dispatchers"
-"""All of them as one service: each ends, and none is missed while its sessions go on."""
-
-WORKER = "worker of "
 
 
 async def watch_services(engine: AsyncEngine, patience: AlarmPatience) -> list[str]:
@@ -60,7 +57,7 @@ async def _silent(engine: AsyncEngine, patience: AlarmPatience) -> dict[str, str
         found = {each.name: _silence(each, patience) for each in services}
         for name in (await said_of(tx, "service")).keys() - found.keys():
             # Who looks at reconcile is not reconcile.
-            if not name.startswith(WORKER) and name not in (DISPATCHERS, RECONCILE):
+            if not name.startswith(WORKER) and name not in UNCONNECTED:
                 found[name] = f"{name} has no connection to the database"
         found[DISPATCHERS] = await unattended(tx)
         return found

@@ -18,5 +18,6 @@ def told() -> Iterator[People]:
 @pytest.fixture(scope="package")
 def stack(told: People) -> Iterator[Stack]:
     """The whole system in a project of its own, its state folder and ports its own as well."""
-    with running_stack("acceptance", REFINERY_ALARM_URLS=" ".join(told.urls)) as running:
+    given = {"REFINERY_ALARM_URLS": " ".join(told.urls), "REFINERY_LOG_FORMAT": "json"}
+    with running_stack("acceptance", **given) as running:
         yield running

@@ -57,6 +57,7 @@ from track.reports import (
     waiting,
 )
 from track.reports.agents import agents_seen, site_queues
+from track.reports.printed import printed_ends
 from track.reports.selected import selected
 from track.schema.database import transact
 from track.schema.hours import USAGE_COLUMNS, hour_of
@@ -354,6 +355,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "dispatcher: claim": lambda tx: claims.claim(tx, session, dispatcher, limit=20),
         "dispatcher: returned": lambda tx: claims.returned(tx, session, limit=20),
         "dispatcher: crowded": parking.crowded,
+        "dispatcher: what was printed": partial(printed_ends, jobs=[1, 2, 3]),
         "dispatcher: park": lambda tx: parking.wake_or_park(tx, session),
         "driver: seen": partial(site_health.seen, name=SITE),
         "driver: recover": partial(site_health.recover, name=SITE),

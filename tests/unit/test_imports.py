@@ -30,7 +30,9 @@ MAY_IMPORT = {
 FROM_HPC_TO_API = {"hpc.agent_protocol", "hpc.callers", "hpc.protocol", "hpc.tokens"}
 BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
-    "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
+    "tasks": (
+        ("errors", "background", "log_lines"), "files", "dispatch", ("intake", "archive"), "upkeep",
+    ),
     "hpc": (
         ("runner", "scheduler", "transport", "tokens"), "agent",
         ("remote", "ends", "manifest", "archives"),

@@ -28,6 +28,15 @@ ON, OFF = "on", "off"
 RECONCILE = "reconcile"
 """The service that looks at all others; another looks at it."""
 
+DISPATCHERS = "dispatchers"
+"""All of them as one service: each ends, and none is missed while its sessions go on."""
+
+UNCONNECTED = (DISPATCHERS, RECONCILE)
+"""Services without a lasting connection: they come and go, and what was announced counts."""
+
+WORKER = "worker of "
+"""What the names of Prefect's workers begin with among the services: they have no connection."""
+
 AGAIN = timedelta(days=1)
 """How often a trouble that lasts is told again."""
 

@@ -14,16 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.jobs.sites import DRIVEN
 from track.reports.agents import agents_seen
-from track.reports.alarms import ON, services_heard
+from track.reports.alarms import ON, UNCONNECTED, WORKER, services_heard
 
 SILENT_S = 180.0
 """Every service asks the database something every few seconds."""
-
-WORKER = "worker of "
-"""How the names of work pools begin among the services; only Prefect knows of their workers."""
-
-UNCONNECTED = ("dispatchers", "reconcile")
-"""Services without a lasting connection: they come and go, and what was announced counts."""
 
 SAID = text("""
     WITH RECURSIVE subject AS (  -- from one to the next, however often each was announced

@@ -320,7 +320,8 @@ attempt = _table(
     Column("cpu_s", Double),
     Column("max_rss_mb", Double),
     Column("message", Text),
-    Column("result", JSONB(none_as_null=True)),  # its outputs, and whether they were brought
+    # Its outputs and whether they were brought, and the end of what was printed.
+    Column("result", JSONB(none_as_null=True)),
     UniqueConstraint("job_id", "n"),
     _index("attempt_open", "site", where="closed_at IS NULL"),
     _index(
