@@ -80,11 +80,12 @@ async def ask_once(
     """
     mine = str(parameters.get("by", ""))
     wanted = subject_of(verb, parameters)
-    runs = await _runs(client, verb.name, seen_at)
-    for run in runs:
+    # Before the others are looked for: what is made from now on is found among them, or is made
+    # with this same key.
+    newest = await _newest(client, verb.name)
+    for run in await _runs(client, verb.name, seen_at):
         if subject_of(verb, run.parameters) == wanted:
             return Asked(run, run.by == mine)
-    newest = await _newest(client, verb.name)
     key = f"{_digest(wanted)}/{newest or 'first'}"
     made = await start_verb(client, verb.name, parameters, key=key)
     run = _run(await client.read_flow_run(made), verb.name)

@@ -26,9 +26,12 @@ COPIES = text("""
     FROM track.asset a CROSS JOIN LATERAL (
         SELECT 'ndrive', a.source_path
         UNION SELECT 'store', a.local_path
-        UNION SELECT 'site', t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+        -- From the asset's few jobs on: without statistics all attempts there are would be read.
+        UNION SELECT 'site', t.site
+               FROM (SELECT j.id FROM track.job j WHERE j.asset_guid = a.guid OFFSET 0) mine
+               CROSS JOIN LATERAL (
+                   SELECT p.site FROM track.attempt p WHERE p.job_id = mine.id OFFSET 0) t
                JOIN track.site k ON k.name = t.site AND k.kind = ANY(:reached)
-               WHERE j.asset_guid = a.guid
     ) c(kind, location)
     LEFT JOIN LATERAL (
         SELECT r.keep_days, r.requires FROM track.retention_rule r
