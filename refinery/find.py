@@ -1,22 +1,22 @@
 """Finding specimens, and all about one, at a terminal: the same answers as the board's."""
 
 import asyncio
-import csv
 import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from board.pages.find import CSV_FIELDS, plain_specimen, safe_cell
+from board.pages.find import CSV_FIELDS, csv_row, plain_specimen
 from refinery import connections
 from refinery.addresses import of_running
 from refinery.settings import Settings
 from schemas.specimen_query import read_query
+from schemas.tabular import csv_lines, csv_text
 from track.reports.find import MAX_COUNT, FindPage, FoundSpecimen, find, find_all, guid_named
 from track.reports.life import SpecimenLife, guids_like, life_of, plain_life
 from track.schema.database import reading
@@ -25,6 +25,7 @@ PATIENCE_S = 60.0
 """How long one answer may take."""
 
 Format = Literal["table", "json", "csv"]
+LIFE_FIELDS = ("stage", "state", "tries", "began", "ended", "reason")
 COLUMNS = ("barcode", "guid", "state", "collection", "digitiser", "workstation", "registered")
 
 
@@ -45,7 +46,7 @@ def show_found(
         Console(highlight=False).print(table_of(page.specimens))
         print_line(ended(page))
     else:
-        write(form, map(plain_specimen, page.specimens))
+        write(form, page.specimens)
 
 
 def ended(page: FindPage) -> str:
@@ -71,35 +72,23 @@ async def _all(url: str, given: Mapping[str, str], form: Format) -> None:
 
 async def _write_all(rows: AsyncIterator[FoundSpecimen], form: Format) -> None:
     """A line for each: of JSON, of CSV, or of a few columns with a tab between them."""
-    writer = csv.writer(sys.stdout)
     if form == "csv":
-        writer.writerow(CSV_FIELDS)
+        sys.stdout.write(csv_lines([CSV_FIELDS]))
     async for each in rows:
         if form == "csv":
-            writer.writerow(cells(plain_specimen(each)))
+            sys.stdout.write(csv_lines([csv_row(each)]))
         elif form == "json":
             print_line(json.dumps(plain_specimen(each), ensure_ascii=False))
         else:
             print_line("\t".join(_row(each)))
 
 
-def write(form: Format, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Rows as one JSON list, or as CSV with a header."""
+def write(form: Format, rows: Iterable[FoundSpecimen]) -> None:
+    """Specimens as one JSON list, or as CSV with a header."""
     if form == "json":
-        print_line(json.dumps(list(rows), ensure_ascii=False, indent=2))
-        return
-    writer = csv.writer(sys.stdout)
-    writer.writerow(CSV_FIELDS)
-    writer.writerows(cells(row) for row in rows)
-
-
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """The cells of a line of CSV."""
-    texts = {
-        name: "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-        for name, value in row.items()
-    }
-    return [safe_cell(texts[name]) for name in CSV_FIELDS]
+        print_line(json.dumps([*map(plain_specimen, rows)], ensure_ascii=False, indent=2))
+    else:
+        sys.stdout.write(csv_text(CSV_FIELDS, map(csv_row, rows)))
 
 
 def table_of(found: Iterable[FoundSpecimen]) -> Table:
@@ -123,15 +112,13 @@ def show_life(settings: Settings, guid: str, form: Format) -> None:
         print_line(json.dumps(plain_life(life), ensure_ascii=False, indent=2, default=str))
         return
     if form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["stage", "state", "tries", "began", "ended", "reason"])
-        writer.writerows([safe_cell(cell) for cell in row] for row in stage_rows(life))
+        sys.stdout.write(csv_text(LIFE_FIELDS, stage_rows(life)))
         return
     console = Console(highlight=False)
     for name, text in facts(life):
         console.print(f"[bold]{name:<12}[/bold]", end=" ")
         console.print(text, markup=False, soft_wrap=True)
-    table = Table("stage", "state", "tries", "began", "ended", "reason", box=None, pad_edge=False)
+    table = Table(*LIFE_FIELDS, box=None, pad_edge=False)
     for row in stage_rows(life):
         table.add_row(*row)
     console.print(table)

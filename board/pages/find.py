@@ -1,7 +1,5 @@
 """Find: one box that understands what is typed, and fields for who knows more."""
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
@@ -12,6 +10,7 @@ from board.context import PATIENCE_S, Here
 from board.rendering import quoted, with_query
 from board.visitors import Reader
 from schemas.specimen_query import ORDERS, STATES, QueryError, SpecimenQuery, read_query
+from schemas.tabular import UTF8, csv_lines
 from track.reports.find import (
     MAX_COUNT,
     FindPage,
@@ -30,8 +29,6 @@ CSV_FIELDS = (
     "guid", "state", "stage", "reason", "barcodes", "collection", "digitiser", "workstation",
     "pipeline", "session_id", "file_name", "at", "taken_at", "finalised_at",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would run."""
 
 
 @router.get("/find")
@@ -77,7 +74,7 @@ async def find_csv(request: Request, here: Here, visitor: Reader) -> Response:
     query = _needed(request)
     headers = {"Content-Disposition": 'attachment; filename="specimens.csv"'}
     rows = find_all(lambda: reading(here.engine, PATIENCE_S), query)
-    return StreamingResponse(csv_lines(rows), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(written(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/find.json")
@@ -98,13 +95,17 @@ async def find_json(request: Request, here: Here, visitor: Reader) -> Response:
     )
 
 
-async def csv_lines(rows: AsyncIterator[FoundSpecimen]) -> AsyncIterator[str]:
-    """A header and a line for each, with the mark by which spreadsheets know UTF-8."""
-    yield "\ufeff" + _line(CSV_FIELDS)
+async def written(rows: AsyncIterator[FoundSpecimen]) -> AsyncIterator[str]:
+    """A header and a line for each."""
+    yield UTF8 + csv_lines([CSV_FIELDS])
     async for each in rows:
-        fields = plain_specimen(each)
-        fields["barcodes"] = "; ".join(each.barcodes)
-        yield _line(["" if fields[name] is None else str(fields[name]) for name in CSV_FIELDS])
+        yield csv_lines([csv_row(each)])
+
+
+def csv_row(each: FoundSpecimen) -> list[object]:
+    """A specimen's cells, in the order of CSV_FIELDS."""
+    fields = plain_specimen(each) | {"barcodes": "; ".join(each.barcodes)}
+    return [fields[name] for name in CSV_FIELDS]
 
 
 def plain_specimen(each: FoundSpecimen) -> dict[str, object]:
@@ -112,17 +113,6 @@ def plain_specimen(each: FoundSpecimen) -> dict[str, object]:
     moments = ("at", "taken_at", "finalised_at")
     fields = asdict(each) | {"session_id": str(each.session_id), "barcodes": list(each.barcodes)}
     return fields | {name: fields[name] and fields[name].isoformat() for name in moments}
-
-
-def _line(cells: "list[str] | tuple[str, ...]") -> str:
-    written = io.StringIO()
-    csv.writer(written).writerow([safe_cell(each) for each in cells])
-    return written.getvalue()
-
-
-def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: such a one gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _read(given: dict[str, str]) -> tuple[SpecimenQuery, FoundPlace | None, dict[str, str]]:

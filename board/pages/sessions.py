@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from board.context import Board, Here
 from board.live import live_fragment
 from board.reads_kept import ReadsKept
-from board.spreadsheet import csv_lines
 from board.visitors import Reader
 from schemas.storable import why_not_storable
+from schemas.tabular import UTF8, csv_lines
 from schemas.times import with_zone
 from track.reports.one_session import (
     PAGE,
@@ -161,7 +161,7 @@ async def _head(here: Board, given: str) -> SessionHead:
 
 async def _csv(here: Board, session_id: UUID) -> AsyncIterator[str]:
     """The lines, a page of assets at a time: a session may have more than fit into memory."""
-    yield "\ufeff" + csv_lines([CSV_HEAD])
+    yield UTF8 + csv_lines([CSV_HEAD])
     after = ""
     while page := await here.read(session_tiles, session_id, after=after, most=CSV_PAGE):
         yield csv_lines(

@@ -91,13 +91,8 @@ def _words(value: Any) -> str:
 
 
 def _tail(result: Any) -> str:
-    """The end of what an attempt wrote, as far as its result has it."""
-    if not isinstance(result, dict):
-        return ""
-    found = result.get("log") or result.get("tail") or ""
-    if isinstance(found, dict):
-        found = "\n".join(f"{name}:\n{text}" for name, text in found.items() if text)
-    return str(found)
+    """The end of what an attempt printed, as far as its runner reported it."""
+    return str(result.get("printed") or "") if isinstance(result, dict) else ""
 
 
 @router.get("/specimens/{guid}/life.json")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from board.pages.find import safe_cell
+from schemas.tabular import harmless
 from tests.support.board import open_board
 from tests.support.drawn_sheet import drawn
 from tests.support.looked_at import BROKEN, HELD, OTHER, SHEET, LookedAt
@@ -151,5 +151,5 @@ async def test_pictures_have_tags_and_what_has_none_says_why(
 
 def test_no_cell_is_a_formula_to_a_spreadsheet() -> None:
     for text in ("=1+1", "+1", "-1", "@x", "\tx"):
-        assert safe_cell(text) == f"'{text}"
-    assert safe_cell("NHMD-1") == "NHMD-1"
+        assert harmless(text) == f"'{text}"
+    assert harmless("NHMD-1") == "NHMD-1"
