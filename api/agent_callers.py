@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Request
 
-from api.callers import Shown, client_address, unauthorised
+from api.callers import Shown, unauthorised
 from api.context import Here
+from blocks.access.addresses import client_address
 from schemas.pipeline.model import Name
 from track.jobs.agents import Agent, AgentGone, UnknownAgent, find_by_token
 

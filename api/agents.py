@@ -205,7 +205,7 @@ async def _message(here: Context, by: Agent, message: Message) -> MessageStatus:
     try:
         reply = await here.transact(partial(agent_protocol.apply, by=by, message=message))
         applied = reply.applied
-        here.note(message.verb, applied)
+        here.note(message.verb, applied, reply.about or {"attempt": message.attempt})
     except MessageRefused as refusal:
         status, error = 409, str(refusal)
     except ValidationError as trouble:
@@ -243,7 +243,8 @@ async def output(
     except Damaged as error:
         raise HTTPException(422, str(error)) from None
     except OSError as error:
-        log.error("an output of attempt %d cannot be kept below %s: %s", attempt, folder, error)
+        about = {"attempt": attempt}
+        log.error("an output cannot be kept below %s: %s", folder, error, extra=about)
         why = f"it cannot be kept just now: {error.strerror}"
         raise HTTPException(503, why, {"Retry-After": "60"}) from error
     here.announcer.notify()

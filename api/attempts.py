@@ -4,7 +4,7 @@ Each is one transaction, and each may be sent again: a repetition changes nothin
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -84,8 +84,12 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
     # First the token: without one the job could do nothing, and would count as started.
     token = await ars_token(here) if needs_token else None
 
+    about: Mapping[str, object] = {}
+
     async def grant(tx: AsyncConnection) -> Grant | str:
-        granted = (await protocol.start(tx, caller, body)).attempt
+        nonlocal about
+        reply = await protocol.start(tx, caller, body)
+        granted, about = reply.attempt, reply.about
         assert granted is not None
         try:
             return await make_grant(tx, granted, file_proxy=here.config.file_proxy, token=token)
@@ -96,7 +100,7 @@ async def start(attempt_id: int, body: Start, caller: AttemptCaller, here: Here)
             return f"asset {granted.guid}: {error}"
 
     found = await _counted(here, "start", grant)
-    here.note("start", "applied")
+    here.note("start", "applied", about)
     if isinstance(found, str):
         raise HTTPException(422, found)
     return found
@@ -161,7 +165,8 @@ async def outputs(
             message = partial(protocol.output, caller=caller, facts=facts, keep=keep)
             return await _answer(here, "output", attempt_id, message)
     except OSError as error:
-        log.error("%s cannot be kept below %s: %s", name, folder, error)
+        about = {"attempt": attempt_id}
+        log.error("%s cannot be kept below %s: %s", name, folder, error, extra=about)
         why = f"{name} cannot be kept just now: {error.strerror}"
         raise HTTPException(503, why, {"Retry-After": str(DISK_FULL_RETRY_S)}) from error
 
@@ -169,7 +174,7 @@ async def outputs(
 async def _answer(here: Context, kind: str, attempt_id: int, message: Message) -> MessageOutcome:
     """Run one message's transaction, and count what became of it."""
     reply = await _counted(here, kind, message)
-    here.note(kind, reply.applied)
+    here.note(kind, reply.applied, reply.about or {"attempt": attempt_id})
     return MessageOutcome(applied=reply.applied, attempt=attempt_id)
 
 

@@ -4,21 +4,18 @@ A network that a site lists is that site's: its scripts may call for what was gi
 Of a client's forwarded addresses only those that listed proxies added are believed.
 """
 
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.context import Here, Network
+from api.context import Here
+from blocks.access.addresses import client_address, within
 from hpc.callers import RunnerCaller, SiteScript
 from hpc.tokens import BadAttemptToken
 from track.commands.legacy import sites_admitting
 
 MAX_ID = 2**63 - 1
-
-Address = IPv4Address | IPv6Address
 
 bearer = HTTPBearer(auto_error=False, description="The token of one attempt.")
 Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -59,7 +56,7 @@ async def script_caller(
         request.headers.getlist("x-forwarded-for"),
         proxies,
     )
-    if address is not None and _within(address, networks):
+    if address is not None and within(address, networks):
         return None
     if address is not None:
         async with here.engine.connect() as connection:
@@ -67,31 +64,6 @@ async def script_caller(
         if sites:
             return SiteScript(sites)
     raise unauthorised("show an attempt's token, or have this address listed in legacy_callbacks")
-
-
-def client_address(
-    peer: str, forwarded: Iterable[str], proxies: tuple[Network, ...]
-) -> Address | None:
-    """The nearest address that is not a trusted proxy's; None when one cannot be read."""
-    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
-    for hop in (peer, *reversed(hops)):
-        try:
-            address = _plain(ip_address(hop))
-        except ValueError:
-            return None
-        if not _within(address, proxies):
-            return address
-    return address
-
-
-def _plain(address: Address) -> Address:
-    """An IPv4 client of an IPv6 socket is the IPv4 client."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _within(address: Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)
 
 
 AttemptCaller = Annotated[RunnerCaller, Depends(attempt_caller)]

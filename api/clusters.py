@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api import agents, attempts, health, problems, waiting_work
 from api.context import ClusterApi, Context
+from api.free_space import FreeSpace
 from api.legacy import routes
 from api.limits import BodyLimit, RequestTimer
 from api.metrics import Metrics
@@ -70,6 +71,7 @@ async def running(config: ClusterApi, metrics: Metrics) -> AsyncIterator[Context
             config.announcing(engine) as announcer,
             listening(engine.url) as queues,
         ):
-            yield Context(config, engine, metrics, announcer, ars_token, queues)
+            space = FreeSpace(config.places)
+            yield Context(config, engine, metrics, announcer, ars_token, queues, space)
     finally:
         await engine.dispose()

@@ -3,23 +3,27 @@
 It is made when the application starts, and kept in its state; nothing is global.
 """
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.free_space import FreeSpace
 from api.metrics import Metrics
 from api.queue_notices import QueueNotices
-from api.rates import Rates
+from blocks.access.addresses import Network
+from blocks.access.rates import Rates
 from hpc.tokens import Keys
 from track.schema.database import transact
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 AGENT_REQUESTS_S, AGENT_BURST = 30.0, 120
 """What one agent may ask: many times what one that takes tiny jobs does."""
@@ -40,9 +44,6 @@ class Announces(Protocol):
         """There may be something to announce."""
 
 
-Network = IPv4Network | IPv6Network
-
-
 @dataclass(frozen=True)
 class ClusterApi:
     """How the clusters' application is set up.
@@ -59,6 +60,7 @@ class ClusterApi:
         trusted_proxies: networks that are believed about a client's address.
         pool: connections kept to the database; as many again are made when they are short.
         runner: what agents fetch to run their work with, `runner-<sha256>.pyz`.
+        places: the folders whose disks' room is among the figures, by what they are called there.
     """
 
     database_url: str = field(repr=False)
@@ -72,6 +74,7 @@ class ClusterApi:
     trusted_proxies: tuple[Network, ...] = ()
     pool: int = 10
     runner: Path | None = None
+    places: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def runner_digest(self) -> str:
@@ -89,6 +92,7 @@ class Context:
     announcer: Announces
     ars_token: TokenSource
     queues: QueueNotices
+    space: FreeSpace
     agents: Rates = field(default_factory=lambda: Rates(AGENT_REQUESTS_S, AGENT_BURST))
     strangers: Rates = field(default_factory=lambda: Rates(STRANGER_REQUESTS_S, STRANGER_BURST))
 
@@ -96,9 +100,13 @@ class Context:
         """One transaction, repeated when PostgreSQL chose it as a deadlock's victim."""
         return await transact(self.engine, work, **given)
 
-    def note(self, kind: str, outcome: str) -> None:
-        """Count a callback; an event of one that was applied is announced at once."""
+    def note(self, kind: str, outcome: str, about: Mapping[str, object]) -> None:
+        """Count a callback and write its line; an event of one that was applied is announced.
+
+        `about`: what the line is about.
+        """
         self.metrics.callback(kind, outcome)
+        log.info("%s: %s", kind, outcome, extra=about)
         if outcome == "applied":
             self.announcer.notify()
 

@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
@@ -56,10 +57,11 @@ async def health(here: Here) -> Response:
     responses={200: {"content": {"text/plain": {}}}},
 )
 async def metrics(here: Here) -> Response:
-    """Jobs by pipeline, stage and state; callbacks by outcome; events that wait; latencies."""
+    """Jobs, sessions, sites, services, alarms, copies, free room; callbacks and latencies."""
+    disks = await here.space.read()
     async with here.engine.connect() as connection:
-        page = await here.metrics.page(connection)
-    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+        page = await here.metrics.page(connection, disks)
+    return Response(page, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _version() -> str:

@@ -10,7 +10,7 @@ import time
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import Metrics
+from api.metrics import RequestMetrics
 from api.problems import answer_to
 
 BODY_LIMIT = 2_000_000
@@ -63,7 +63,7 @@ def _too_large(limit: int) -> str:
 class RequestTimer:
     """Times every request under its route's pattern."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
 

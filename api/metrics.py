@@ -3,11 +3,14 @@
 Each application has its own registry, so that two in one process do not mix.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.free_space import DiskRoom
+from api.system_gauges import SystemGauges
 from schemas.launchers import LAUNCHERS
 from track.records.outbox import backlog
 from track.reports.agents import agents_seen, site_queues
@@ -24,24 +27,41 @@ SUMS = {
 """Columns of SPENT, and the help text of `refinery_module_<column>`."""
 
 
-class Metrics:
-    """The counters of one application."""
+class RequestMetrics:
+    """How quickly one application answers."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        self._latency = Histogram(
+            "refinery_request_seconds",
+            "Time from a request's arrival to its answer.",
+            ("method", "path", "status"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Time a request; `path` is a route's pattern, never a guid."""
+        self._latency.labels(method, path, str(status)).observe(seconds)
+
+    def own_page(self) -> bytes:
+        """This application's own figures in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Metrics(RequestMetrics):
+    """The counters of the clusters' application, and the figures of the whole system."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        registry = self.registry
         self._callbacks = Counter(
             "refinery_callbacks",
             "Callbacks answered, by kind and by what became of them.",
             ("kind", "outcome"),
             registry=registry,
         )
-        self._latency = Histogram(
-            "refinery_request_seconds",
-            "Time from a request's arrival to its answer.",
-            ("method", "path", "status"),
-            buckets=BUCKETS,
-            registry=registry,
-        )
+        self._system = SystemGauges(registry)
         gauge = partial(Gauge, registry=registry)
         self._jobs = gauge("refinery_jobs", "Jobs in each state.", ("pipeline", "stage", "state"))
         self._unannounced = gauge(
@@ -75,12 +95,13 @@ class Metrics:
         """Count a callback: applied, recorded, stale, repeated or refused."""
         self._callbacks.labels(kind, outcome).inc()
 
-    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
-        """Time a request; `path` is a route's pattern, never a guid."""
-        self._latency.labels(method, path, str(status)).observe(seconds)
+    async def page(
+        self, tx: AsyncConnection, disks: Mapping[str, DiskRoom | None] | None = None
+    ) -> bytes:
+        """The page in Prometheus' text format: this application's counters, and the database's.
 
-    async def page(self, tx: AsyncConnection) -> bytes:
-        """The page in Prometheus' text format: this application's counters, and the database's."""
+        `disks`: the room where files lie, by place.
+        """
         jobs = [row for each in (MOVING, ENDED) for row in await tx.execute(each)]
         spent, unannounced = (await tx.execute(SPENT)).all(), await backlog(tx)
         self._jobs.clear()
@@ -94,7 +115,8 @@ class Metrics:
         await self._note_sites(tx)
         self._unannounced.set(unannounced.events)
         self._oldest.set(unannounced.oldest_s)
-        return generate_latest(self.registry)
+        await self._system.read(tx, disks or {})
+        return self.own_page()
 
     async def _note_sites(self, tx: AsyncConnection) -> None:
         """What waits for each site, and the agents that take it."""

@@ -19,6 +19,17 @@ class LocalStore(Block):
         " the root.",
     )
 
+    previews: Path | None = Field(
+        default=None,
+        description="An absolute path for small pictures that are kept for ever; none: `previews`"
+        " beside the root.",
+    )
+
+    @property
+    def previews_folder(self) -> Path:
+        """Where small pictures of specimens are kept."""
+        return self.previews or self.root.parent / "previews"
+
     @property
     def records_folder(self) -> Path:
         """Where records go that leave the database."""

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from board.login.config import LoginConfig
 from board.visitors import Visitor, csrf_token
 from track.schema.database import reading
 
@@ -30,16 +31,20 @@ class BoardConfig:
     Attributes:
         database_url: a `postgresql+psycopg` URL.
         prefect, prefect_api: Prefect's pages, for links, and its API, for operators' verbs.
+        login: who may log in and for how long.
         host: the address it listens on; on others than this host's own nobody looks unnamed.
         places: folders whose free space people want to know, by the name they know.
+        previews: the folder of small pictures; None: no pictures are shown.
         pool: connections kept to the database; as many again are made when they are short.
     """
 
     database_url: str = field(repr=False)
     prefect: str
     prefect_api: str
+    login: LoginConfig = field(default_factory=LoginConfig)
     host: str = "127.0.0.1"
     places: Mapping[str, Path] = field(default_factory=dict)
+    previews: Path | None = None
     pool: int = 5
 
 
@@ -50,6 +55,12 @@ class Board:
     config: BoardConfig
     engine: AsyncEngine
     templates: Environment
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    def keep(self, kind: type[T]) -> T:
+        """What pages of one kind keep between requests, made when it is first asked for."""
+        found: T = self.kept.setdefault(kind, kind())
+        return found
 
     async def read(
         self,

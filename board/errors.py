@@ -10,7 +10,8 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from board.visitors import Visitor
+from board.login.admission import login_of
+from board.visitors import STRANGER, Visitor
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +58,20 @@ async def _later(request: Request, error: Exception) -> Response:
     )
 
 
+def _visitor(request: Request) -> Visitor:
+    """Who asks for what is not there, or may not ask."""
+    try:
+        return login_of(request).who(request)
+    except HTTPException:
+        return STRANGER
+
+
 def _answer(
     request: Request, status: int, text: str, headers: dict[str, str] | None = None
 ) -> Response:
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse({"error": text}, status, headers)
-    visitor = getattr(request.state, "visitor", Visitor())
+    visitor = getattr(request.state, "visitor", None) or _visitor(request)
     page: Response = request.app.state.board.page(
         request,
         "error.html",

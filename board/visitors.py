@@ -1,25 +1,28 @@
 """Who looks at the board, and what they may do there."""
 
+import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 
+from blocks.access.users import Role
 
-class Role(StrEnum):
-    """What somebody may do: a reader sees everything, an operator may also act."""
+__all__ = ["STRANGER", "Operator", "Reader", "Role", "Visitor", "csrf_token", "visitor_of"]
 
-    READER = "reader"
-    OPERATOR = "operator"
+CSRF = "csrf"
+"""The name of the token in a session, and of the hidden field of a form."""
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who looks at the board; without a name where nobody is configured."""
+    """Somebody who looks at the board; without a name where nobody is configured.
+
+    Without a role it is somebody who has yet to log in.
+    """
 
     name: str = ""
-    role: Role = Role.READER
+    role: Role | None = Role.READER
 
     @property
     def acts(self) -> bool:
@@ -27,14 +30,21 @@ class Visitor:
         return self.role is Role.OPERATOR
 
 
+STRANGER = Visitor(role=None)
+
+
 async def visitor_of(request: Request) -> Visitor:
-    """Who asks."""
-    return Visitor()
+    """Who asks, as `board.login.admission` has found."""
+    visitor: Visitor = request.state.visitor
+    return visitor
 
 
 def csrf_token(request: Request) -> str:
-    """What a form of this visitor has to send along."""
-    return ""
+    """What a form of this visitor has to send along; drawn once for a session."""
+    token: str = request.session.get(CSRF) or secrets.token_urlsafe(24)
+    if CSRF not in request.session:
+        request.session[CSRF] = token
+    return token
 
 
 Reader = Annotated[Visitor, Depends(visitor_of)]

@@ -23,7 +23,7 @@ from track.jobs.leases import LeaseTaken
 BUILTINS: dict[str, Subflow] = {"ingest": ingest_asset, "finalise": finalise_asset}
 
 
-@flow(name="dispatch", flow_run_name="dispatch {session}")
+@flow(name="dispatch", flow_run_name="dispatch")  # it is renamed once its folder is known
 async def dispatch(session: UUID, pace: Pace | None = None) -> State:
     """Register a session's specimens, then start what becomes ready until nothing moves.
 

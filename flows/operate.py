@@ -14,31 +14,31 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tasks.upkeep.operator import (
-    do_once,
-    do_to_jobs,
-    do_to_pages,
-    let_join,
-    load_definitions,
-    push_again,
-)
+from schemas.metadata.corrections import ACCEPTED
+from tasks.upkeep import pushing
+from tasks.upkeep.definitions import load_definitions
+from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, let_join
+from tasks.upkeep.retention_rules import RuleChange, change_retention
 from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
 Guid = Annotated[str, Field(min_length=1, max_length=200)]
+FieldName = Annotated[str, Field(json_schema_extra={"enum": list(ACCEPTED)})]
 
 
 @flow(name="operate", flow_run_name="pipeline by {by}")
-async def pipeline(by: By, path: str = "deployments/pipelines") -> State:
-    """Load pipeline definitions, also while their work is in flight.
+async def pipeline(by: By, path: str = "deployments/pipelines", dry_run: bool = False) -> State:
+    """Load pipeline definitions, also while their work is in flight; shows its plan first.
 
     Args:
         by: who asks; the history names you
         path: a YAML file, or a folder of them, on the worker's host
+        dry_run: yes only shows the plan: stages added, taken out, re-parented, changed, and how
+            many jobs each concerns
     """
-    return await load_definitions(by, Path(path))
+    return await load_definitions(by, Path(path), dry_run=dry_run)
 
 
 @flow(name="operate", flow_run_name="resubmit by {by}")
@@ -113,6 +113,29 @@ async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
     """
     chosen = partial(select_jobs, wanted=Selection(guid, stage))
     return await do_to_jobs("lost", by, chosen, operations.declare_lost, why=why)
+
+
+@flow(name="operate", flow_run_name="outputs {guid} {stage} {do} by {by}")
+async def outputs(
+    by: By,
+    guid: Guid,
+    stage: str,
+    do: Literal["again", "without"],
+    why: Annotated[str, Field(min_length=1, max_length=1000)],
+) -> State:
+    """Wait no longer for what a job made at its site and nobody can bring.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        stage: the stage that came back and whose outputs are awaited
+        do: again: do the stage again, no try is used; without: it is done without them, which
+            is a warning on it
+        why: how you know that they cannot be brought
+    """
+    chosen = partial(select_jobs, wanted=Selection(guid, stage))
+    decide = partial(operations.decide_outputs, again=do == "again")
+    return await do_to_jobs("outputs", by, chosen, decide, why=why)
 
 
 @flow(name="operate", flow_run_name="attention {guid} by {by}")
@@ -217,7 +240,68 @@ async def push(
         session: every asset of a session
         everything: all that we know again, not only what the archive lacks
     """
-    return await push_again(by, guid, session, everything=everything)
+    return await pushing.push_again(by, guid, session, everything=everything)
+
+
+@flow(name="operate", flow_run_name="metadata {guid} {field} by {by}")
+async def metadata(by: By, guid: Guid, field: FieldName, value: str = "", why: str = "") -> State:
+    """Correct a field of an asset's metadata, also of one that is finalised.
+
+    Its derivatives say the same where they said what it said, and the archive is told.
+
+    Args:
+        by: who asks; the history names you
+        guid: the asset
+        field: the field, by its name in version 3 or 2 of the metadata
+        value: text as it is; a list or mapping as JSON, such as ["B1", "B2"] or, for tags,
+            {"note": "text"}; empty clears the field
+        why: a reason for the history
+    """
+    return await pushing.correct(by, guid, field, value, why)
+
+
+@flow(name="operate", flow_run_name="replace {old} by {new} by {by}")
+async def replace(by: By, old: Guid, new: Guid | None = None, why: str = "") -> State:
+    """Link a specimen that was photographed again to its old image, which is kept.
+
+    Args:
+        by: who asks; the history names you
+        old: the asset whose image is replaced; it stays in the archive
+        new: the asset that shows the specimen now; empty takes the link back
+        why: a reason for the history
+    """
+    return await pushing.replace(by, old, new, why)
+
+
+@flow(name="operate", flow_run_name="retention {kind} {pipeline} by {by}")
+async def retention(
+    by: By,
+    kind: Literal["ndrive", "store", "site"] | None = None,
+    days: Annotated[float, Field(ge=0, le=36_500)] | None = None,
+    requires: list[str] | None = None,
+    pipeline: str | None = None,
+    reset: bool = False,
+    dry_run: bool = False,
+    why: str = "",
+) -> State:
+    """Show how long temporary copies stay after their asset's end, or change it from now on.
+
+    None is removed before the archive proves that it holds what the copy holds.
+
+    Args:
+        by: who asks; the history names you
+        kind: which copies: ndrive, the originals on the N-Drive; store, our own; site, inputs and
+            outputs at sites; empty shows all rules
+        days: how many days they stay after the end, such as 0.5; empty leaves it as it is
+        requires: which copies must exist before one is removed, by the archive's name for them;
+            empty leaves it as it is
+        pipeline: only those of this pipeline; empty: of every pipeline without a rule of its own
+        reset: yes goes back to the wider rule: that of every pipeline, or what we come with
+        dry_run: yes only tells what would change
+        why: a reason for the history
+    """
+    asked = RuleChange(kind, pipeline or None, days, tuple(requires or ()), reset)
+    return await change_retention(by, asked, dry_run=dry_run, why=why)
 
 
 @flow(name="operate", flow_run_name="agent {agent} {order} by {by}")

@@ -50,6 +50,12 @@ class AttemptReply:
 
     applied: str
     attempt: Attempt | None = None
+    session: str = ""
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What a line of a log is about that tells of it."""
+        return {} if self.attempt is None else {**self.attempt.about, "session": self.session}
 
 
 async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) -> AttemptReply:
@@ -69,7 +75,7 @@ async def start(tx: AsyncConnection, caller: Caller, body: Start | None = None) 
         native_id, nonce = native_job(body)
         if found.started_by is not None:
             _check_same_job(call, body)
-            return AttemptReply(REPEATED, found)
+            return AttemptReply(REPEATED, found, call.target.session)
         if found.cancel_requested and not caller.relayed:
             raise MessageRefused(f"attempt {found.id} was cancelled")
     work = partial(messages.let_start, native_id=native_id, nonce=nonce)
@@ -156,6 +162,7 @@ async def ended(
     actor: str,
     exit_code: int | None = None,
     by_agent: int | None = None,
+    printed: str = "",
 ) -> AttemptReply:
     """A driver's evidence that an attempt ended without a result: lost, cancelled, crashed.
 
@@ -170,6 +177,7 @@ async def ended(
         grows_to_s=None if end.uses_try else LONGEST_PAUSE_S,
         free=end.free,
         exit_code=exit_code,
+        printed=printed,
         actor=actor,
     )
     report = {"outcome": end.outcome, "why": end.why, "exit_code": exit_code}
@@ -273,6 +281,7 @@ def _ending(of: LockedAttempt, body: WorkFailed, why: str) -> Ending:
         lacks=lacks,
         exit_code=body.exit_code,
         usage=body.usage,
+        printed=body.printed,
     )
 
 
@@ -295,7 +304,7 @@ async def _take(
     if not counts:
         return await _change_nothing(tx, call)
     how = await messages.take(tx, call.inbox_entry, call.target, work, how=how, kind=kind)
-    return AttemptReply(how, call.target.attempt)
+    return AttemptReply(how, call.target.attempt, call.target.session)
 
 
 async def _change_nothing(tx: AsyncConnection, call: JudgedCall) -> AttemptReply:

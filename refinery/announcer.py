@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from refinery.reconcile_watch import watch_reconcile
 from schemas.backoff import Backoff
 from tasks.background import keep
 from track.commands.healing import abandoned, request_dispatcher
@@ -211,15 +212,19 @@ async def watch_leases(engine: AsyncEngine) -> None:
 async def announcing(
     engine: AsyncEngine, events_url: str, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[Announcer]:
-    """A running announcer, and the watch over dispatchers' leases."""
+    """A running announcer, and the watches over dispatchers' leases and over reconcile."""
     announcer = Announcer(engine, events_url, headers=headers)
     task = keep(announcer.run, "the announcer")
-    leases = keep(partial(watch_leases, engine), "the watch over leases")
+    watches = [
+        keep(partial(watch_leases, engine), "the watch over leases"),
+        keep(partial(watch_reconcile, engine, events_url, headers), "the watch over reconcile"),
+    ]
     try:
         yield announcer
     finally:
         announcer.stop()
-        leases.cancel()
-        await asyncio.wait([task, leases], timeout=STOPPING_S)
+        for each in watches:
+            each.cancel()
+        await asyncio.wait([task, *watches], timeout=STOPPING_S)
         task.cancel()
         await asyncio.wait([task], timeout=STOPPING_S)

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from refinery import users
 from schemas.proxies import proxies, unproxied
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Specimen Refinery: from the camera to the archive and the cluster, and back.",
 )
+app.add_typer(users.app, name="user")
+
+
+ON_TO_ANOTHER = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+"""Of a command that has its own command line read elsewhere, help and all."""
 
 
 def main() -> None:
@@ -91,7 +101,8 @@ def watch() -> None:
     """Watch the N-Drive for sessions (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.watch(here()))
+    settings = here()
+    services.until_stopped(services.watch(settings), settings.log_format)
 
 
 @app.command()
@@ -99,7 +110,8 @@ def sites() -> None:
     """Drive the sites that run modules (part of `up`)."""
     from refinery import services
 
-    services.until_stopped(services.sites(here()))
+    settings = here()
+    services.until_stopped(services.sites(settings), settings.log_format)
 
 
 @app.command()
@@ -120,6 +132,17 @@ def doctor() -> None:
     findings = examine(here())
     show(findings)
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+
+
+@app.command("alarm-test")
+def alarm_test() -> None:
+    """Send a message to everybody who is told of alarms, and say what each address answered."""
+    from refinery.alarm_test import send_test
+
+    sent = send_test(here())
+    for each in sent:
+        say(f"{each.shown}: {each.answer}", error=not each.taken)
+    raise typer.Exit(0 if all(each.taken for each in sent) else 1)
 
 
 @app.command("env")
@@ -152,6 +175,76 @@ def why(
     from refinery.why import show
 
     show(here(), what)
+
+
+@app.command(context_settings=ON_TO_ANOTHER)
+def operate(context: typer.Context) -> None:
+    """Do what an operator may do: `refinery operate --help` lists the verbs."""
+    from refinery import operate as verbs
+
+    verbs.operate(here(), context.args)
+
+
+@app.command()
+def report(
+    what: Annotated[str, typer.Argument(help="a day (2026-11-28), a month (2026-11), a session")],
+    form: Annotated[
+        Literal["table", "json", "csv"], typer.Option("--format", help="how it is written")
+    ] = "table",
+) -> None:
+    """Say what was received, archived and processed, what waits, and what stages took."""
+    from refinery.report import show
+
+    show(here(), what, form)
+
+
+Form = Annotated[
+    Literal["table", "json", "csv"], typer.Option("--format", help="how it is written")
+]
+
+
+@app.command()
+def find(
+    q: Annotated[
+        str, typer.Argument(help="a barcode, a guid, a part of a number, a name, or words")
+    ] = "",
+    barcode: Annotated[str, typer.Option(help="a whole barcode")] = "",
+    guid: Annotated[str, typer.Option(help="how a guid begins")] = "",
+    number: Annotated[str, typer.Option(help="any part of a barcode or catalogue number")] = "",
+    words: Annotated[str, typer.Option(help="words of a label, a taxon, a note")] = "",
+    collection: Annotated[str, typer.Option(help="how its name begins")] = "",
+    digitiser: Annotated[str, typer.Option(help="how the name begins")] = "",
+    workstation: Annotated[str, typer.Option(help="how its name begins")] = "",
+    pipeline: Annotated[str, typer.Option(help="how its name begins")] = "",
+    state: Annotated[str, typer.Option(help="finalised, underway, person, quarantined, …")] = "",
+    came_from: Annotated[str, typer.Option(help="registered on that day or later")] = "",
+    came_to: Annotated[str, typer.Option(help="registered on that day or before")] = "",
+    taken_from: Annotated[str, typer.Option(help="photographed on that day or later")] = "",
+    taken_to: Annotated[str, typer.Option(help="photographed on that day or before")] = "",
+    order: Annotated[str, typer.Option(help="newest or oldest first")] = "newest",
+    every: Annotated[bool, typer.Option("--all", help="every one, written as found")] = False,
+    form: Form = "table",
+) -> None:
+    """Find specimens by what is known of them: all of what is given must fit."""
+    from refinery.find import show_found
+
+    names = (
+        "q", "barcode", "guid", "number", "words", "collection", "digitiser", "workstation",
+        "pipeline", "state", "came_from", "came_to", "taken_from", "taken_to", "order",
+    )  # fmt: skip
+    given = locals()
+    show_found(here(), {name: given[name] for name in names}, form, every=every)
+
+
+@app.command()
+def show(
+    guid: Annotated[str, typer.Argument(help="a specimen's or a derivative's guid")],
+    form: Form = "table",
+) -> None:
+    """Show all about one specimen: its state, stages, files and copies."""
+    from refinery.find import show_life
+
+    show_life(here(), guid, form)
 
 
 @app.command()
@@ -275,26 +368,19 @@ def forget(
     say(lifecycle.forget(here(), really=yes))
 
 
-ON_TO_DEMO = {
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-    "help_option_names": [],
-}
-
-
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def demo(context: typer.Context) -> None:
     """Send a small sample session down the whole road and show how it fares."""
     _become_demo("demo", context.args)
 
 
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def campaign(context: typer.Context) -> None:
     """Send sample sessions while processes are killed and the archive fails; count losses."""
     _become_demo("campaign", context.args)
 
 
-@app.command(context_settings=ON_TO_DEMO)
+@app.command(context_settings=ON_TO_ANOTHER)
 def ars(context: typer.Context) -> None:
     """Serve the stand-in of ARS (part of `up` when no ARS is configured)."""
     _become_demo("ars", context.args)

@@ -12,9 +12,11 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from blocks.access.users import Role, UsersFile
 from refinery import connections, services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
+from refinery.reconcile_watch import RECONCILED_S
 from refinery.settings import Settings
 
 MIN_FREE = 5_000_000_000  # bytes
@@ -22,9 +24,6 @@ DEADLINE_S = 5.0
 
 LATE_S = 60.0
 """A run that has waited this long for its place is reported; less is a burst."""
-
-RECONCILED_S = 300.0
-"""Reconcile runs every minute; one that has not for so long does not run."""
 
 MAX_RUNS = 200
 """Runs that Prefect's API gives at once."""
@@ -57,8 +56,10 @@ def at_rest(settings: Settings) -> Iterator[SystemFinding]:
     """What can be checked whether or not the system runs."""
     yield check("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
     yield check("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
+    yield check("users", partial(users, settings))
     yield check("N-Drive", partial(n_drive, settings))
     yield check("disk", partial(disk, settings))
+    yield SystemFinding("alarms", True, told(settings))
 
 
 def at_work(settings: Settings, addresses: Addresses) -> Iterator[SystemFinding]:
@@ -80,6 +81,26 @@ def check(name: str, at: Callable[[], str]) -> SystemFinding:
         return SystemFinding(name, True, at())
     except (OSError, RuntimeError, ValueError, psycopg.Error, httpx.HTTPError) as error:
         return SystemFinding(name, False, str(error) or type(error).__name__)
+
+
+def users(settings: Settings) -> str:
+    """Who may log in. Raises BrokenUsersFile, or OSError when others may read the file."""
+    path = settings.users_file
+    found = UsersFile(path).read().values()
+    if found and path.stat().st_mode & 0o077:
+        raise OSError(f"others may read the hashes in {path}: run 'chmod 600 {path}'")
+    there = [f"{sum(user.role == role for user in found)} {role}s" for role in Role]
+    shown = f"{' and '.join(there)} in {path}" if found else "none; add one: 'refinery user add'"
+    return f"{shown}; others at {settings.oidc_issuer}" if settings.oidc_issuer else shown
+
+
+def told(settings: Settings) -> str:
+    """Who is told of alarms."""
+    many = len(settings.alarm_urls)
+    if not many:
+        return "nobody is told of them: set alarm_urls (docs/alarms.md)"
+    places = "1 address" if many == 1 else f"{many} addresses"
+    return f"{places}; 'refinery alarm-test' sends a message to each"
 
 
 def n_drive(settings: Settings) -> str:

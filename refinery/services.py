@@ -14,19 +14,20 @@ from typing import Any
 from refinery import connections, state
 from refinery.addresses import Addresses, of_running
 from refinery.settings import Settings, SettingsError
+from schemas.log_lines import LogFormat, write_lines
 
 log = logging.getLogger(__name__)
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(form: LogFormat = "text") -> None:
     """One line per event, with its time; request lines of the HTTP client are left out."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    write_lines(form)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+def until_stopped(work: Coroutine[Any, Any, None], form: LogFormat = "text") -> None:
     """Run until the work is done or SIGTERM or Ctrl-C cancels it."""
-    log_to_stderr()
+    log_to_stderr(form)
 
     async def cancellable() -> None:
         task = asyncio.ensure_future(work)
@@ -74,7 +75,7 @@ def api(settings: Settings, which: str) -> None:
 
     if which not in APPS:
         raise SettingsError(f"no API is called '{which}': there are {', '.join(APPS)}.")
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     app = APPS[which](settings, of_running(settings))
     # The application checks its callers' addresses itself, so uvicorn must not rewrite them.
     uvicorn.run(
@@ -84,8 +85,13 @@ def api(settings: Settings, which: str) -> None:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=GRACE_S[which],
     )
+
+
+GRACE_S = {"clusters": 10, "board": 2}
+"""How long requests may go on after the signal that ends a service; a page that many keep open
+would never end, and what it sends is read-only or may be sent again."""
 
 
 def clusters_app(settings: Settings, addresses: Addresses) -> Any:
@@ -98,6 +104,8 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
     address = connections.archive(settings, addresses).address()
     outputs = settings.state / "outputs"
     outputs.mkdir(parents=True, exist_ok=True)
+    if settings.records.is_relative_to(settings.state):  # elsewhere it may be a mount that is away
+        settings.records.mkdir(parents=True, exist_ok=True)
     return create_app(
         ClusterApi(
             database_url=addresses.database,
@@ -111,27 +119,60 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             runner=build_runner(settings.state / "run"),
             legacy_callbacks=settings.legacy_callbacks,
             trusted_proxies=settings.trusted_proxies,
+            places={
+                "store": settings.store,
+                "n-drive": settings.n_drive,
+                "records": settings.records,
+                "outputs": outputs,
+            },
         )
     )
 
 
 def board_app(settings: Settings, addresses: Addresses) -> Any:
     """The pages for those who live with the road."""
+    from api.own_metrics import serve_own_metrics
     from board.app import create_app
     from board.context import BoardConfig
 
-    return create_app(
+    app = create_app(
         BoardConfig(
             database_url=addresses.database,
             prefect=addresses.prefect,
             prefect_api=addresses.prefect_api,
+            login=board_login(settings),
             host=settings.board_host,
+            previews=settings.previews,
             places={
                 "store": settings.store,
                 "n-drive": settings.n_drive,
                 "records": settings.records,
             },
         )
+    )
+    serve_own_metrics(app)
+    return app
+
+
+def board_login(settings: Settings) -> Any:
+    """How people log in to the board."""
+    from board.login.config import LoginConfig, OidcConfig
+
+    oidc = OidcConfig(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        role_claim=settings.oidc_role_claim,
+        operators=settings.oidc_operators,
+        readers=settings.oidc_readers,
+    )
+    return LoginConfig(
+        users_file=settings.users_file,
+        secret=state.secret(settings, "board-key"),
+        hours=settings.login_hours,
+        address=settings.board_url,
+        trusted_proxies=settings.trusted_proxies,
+        oidc=oidc if settings.oidc_issuer else None,
     )
 
 

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,8 +24,10 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 
+from schemas.log_lines import LogFormat
 from schemas.pipeline.load import Throttle
 
 PREFIX = "REFINERY_"
@@ -32,6 +35,12 @@ FILE = "refinery.toml"
 NEARLY = 0.8  # likeness of two names, 1 for equal ones
 ROLE = re.compile(r"dassco-(?:admin|developer|user)|service-user|(?:READ|WRITE)_[\w-]+")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+PATHS = (
+    "n_drive", "store", "records", "previews", "sites_file", "pipelines", "postgres_home",
+    "users_file",
+)  # fmt: skip
+"""Settings that are taken from the project's folder when they are relative."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -50,6 +59,22 @@ def listed(value: object) -> object:
 def address(value: object) -> object:
     """An address is kept as text without its last slash, once it has been read as one."""
     return str(AnyHttpUrl(str(value))).rstrip("/") if value else ""
+
+
+def addresses(value: object) -> object:
+    """A variable holds addresses as text, each begun by its scheme: they may have commas."""
+    from blocks.alarm_delivery import split
+
+    return tuple(split(value)) if isinstance(value, str) else value
+
+
+def sendable(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Addresses that Apprise can send to; it is asked only where there are any."""
+    from blocks.alarm_delivery import faulty
+
+    if value and (fault := faulty([each.get_secret_value() for each in value])):
+        raise ValueError(fault)
+    return value
 
 
 def realm_role(value: str) -> str:
@@ -79,6 +104,7 @@ Roles = Annotated[
 ]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(listed)]
 Address = Annotated[str, BeforeValidator(address)]
+People = Annotated[tuple[SecretStr, ...], BeforeValidator(addresses), AfterValidator(sendable)]
 Bounds = Annotated[Throttle, BeforeValidator(table)]
 
 
@@ -94,6 +120,7 @@ class Settings(BaseModel):
         settle_seconds: N: a session without new files this long is complete.
         store: where ingested originals are kept until they are archived and pruned.
         records: where records of old specimens go that leave the database.
+        previews: where small pictures of specimens are kept, some 400 kB of each, for ever.
         ars_base_url: the edge of ARS; empty runs the stand-in.
         ars_token_url: where its tokens come from; empty means its own Keycloak realm.
         ars_client_id, ars_client_secret: our credentials there.
@@ -112,9 +139,18 @@ class Settings(BaseModel):
         board_url: how people reach the board; empty means this host.
         legacy_callbacks: networks whose callbacks need no token.
         trusted_proxies: proxies that are believed about the client's address.
+        users_file: who may log in, as `refinery user` writes it.
+        login_hours: after how many hours a login ends.
+        oidc_issuer: the provider that people log in at, as its tokens name it; empty: none.
+        oidc_client_id, oidc_client_secret: the board's credentials there.
+        oidc_role_claim: the claim of its tokens that holds roles or groups; `a.b` is b within a.
+        oidc_operators, oidc_readers: its values that make somebody operator or reader; `*` among
+            the readers is everybody who can log in there.
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
+        alarm_urls: who is told of alarms, as Apprise addresses; empty: nobody.
         flow_runs: how many dispatchers the worker holds at once.
+        log_format: how our services write their logs: `text`, or `json`, an object a line.
         work_pool: the Prefect work pool; housekeeping and operators have another.
     """
 
@@ -136,6 +172,7 @@ class Settings(BaseModel):
     settle_seconds: float = Field(default=10, gt=0)
     store: Path
     records: Path
+    previews: Path
 
     ars_base_url: Address = ""
     ars_token_url: Address = ""
@@ -164,11 +201,38 @@ class Settings(BaseModel):
     legacy_callbacks: Networks = ()
     trusted_proxies: Networks = ()
 
+    users_file: Path
+    login_hours: float = Field(default=12, gt=0, le=24 * 31)
+    oidc_issuer: Address = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_role_claim: str = Field(default="roles", min_length=1)
+    oidc_operators: Names = ()
+    oidc_readers: Names = ()
+
     sites_file: Path
     pipelines: Path
     archive_throttle: Bounds = Throttle()
+    alarm_urls: People = ()
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
+    log_format: LogFormat = "text"
+
+    @model_validator(mode="after")
+    def _oidc_is_complete(self) -> Self:
+        if not self.oidc_issuer:
+            return self
+        missing = [name for name in ("oidc_client_id", "board_url") if not getattr(self, name)]
+        if not self.oidc_operators + self.oidc_readers:
+            missing.append("oidc_operators or oidc_readers")
+        if missing:
+            raise ValueError(f"oidc_issuer is set, so set {', '.join(missing)} too")
+        issuer = urlsplit(self.oidc_issuer)
+        if issuer.scheme != "https" and issuer.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("oidc_issuer: write an https address; who logs in is told by it")
+        if "*" in self.oidc_operators:
+            raise ValueError("oidc_operators: name the values; `*` is for oidc_readers only")
+        return self
 
     @property
     def housekeeping_pool(self) -> str:
@@ -185,7 +249,7 @@ class Settings(BaseModel):
         project_dir = project_dir.absolute()
         given, sources = gathered(project_dir, variables)
         values = defaults(project_dir, str(given.get("project", ""))) | given
-        for name in ("n_drive", "store", "records", "sites_file", "pipelines", "postgres_home"):
+        for name in PATHS:
             if isinstance(values.get(name), str) and values[name]:
                 values[name] = project_dir / Path(values[name]).expanduser()
         try:
@@ -231,8 +295,10 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
         "project_dir": project_dir,
         "state": state,
         "n_drive": state / "ndrive",
+        "users_file": state / "users.toml",
         "store": state / "store",
         "records": state / "records",
+        "previews": state / "previews",
         "sites_file": project_dir / "deployments" / "sites.yaml",
         "pipelines": project_dir / "deployments" / "pipelines",
         "work_pool": f"refinery-{project}" if project else "refinery",

@@ -7,7 +7,7 @@
 from enum import StrEnum, auto
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.files import FileFacts, Output
 from schemas.guid import AssetGuid
@@ -15,6 +15,19 @@ from schemas.storable import Json, Text, Word
 
 NativeId = Annotated[Word, Field(max_length=200)]
 """A scheduler's id of a job, or a nonce. Both are part of a key, which an index must hold."""
+
+
+MAX_PRINTED = 8000
+
+
+def _printed(value: object) -> str:
+    """What a program printed, made storable: a stray byte of it is no reason to refuse a result."""
+    text = str(value or "")[-MAX_PRINTED:].replace("\0", "␀")
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Printed = Annotated[str, BeforeValidator(_printed), Field(exclude=True, repr=False)]
+"""The end of what a module printed. Its attempt keeps it; a message that is kept leaves it out."""
 
 
 class WireModel(BaseModel):
@@ -82,6 +95,7 @@ class Result(WireModel):
     details: Json = Field(default_factory=dict)
     warning: Text | None = None
     usage: Usage = Usage()
+    printed: Printed = ""
 
 
 class Start(WireModel):
@@ -109,6 +123,7 @@ class WorkFailed(WireModel):
     exception: Text | None = None
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     usage: Usage = Usage()
+    printed: Printed = ""
 
 
 class Fail(WorkFailed, Start):

@@ -27,6 +27,9 @@ ARCHIVE_DOWN = "specimen.archive.down"
 ARCHIVE_UP = "specimen.archive.up"
 SERVICE_SILENT = "specimen.service.silent"
 STORAGE_FILLING = "specimen.storage.filling"
+ALARM_BEGAN = "specimen.alarm.began"
+ALARM_CONTINUES = "specimen.alarm.continues"
+ALARM_ENDED = "specimen.alarm.ended"
 
 NAMESPACE = uuid5(NAMESPACE_URL, "specimen-refinery/events")
 

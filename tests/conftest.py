@@ -1,16 +1,14 @@
 """What every test may ask for: a real PostgreSQL, a fresh database in it, an engine on that."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.local.postgres import EmbeddedPostgres
 from tests.support.clusters import temporary_cluster
+from tests.support.databases import fresh_database
 from track.schema.database import make_engine
 from track.schema.migrations import upgrade
 
@@ -45,16 +43,8 @@ def template(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """The SQLAlchemy URL of a fresh database with today's tables, dropped after the test."""
-    name = f"test_{uuid.uuid4().hex[:16]}"
-    new, old = sql.Identifier(name), sql.Identifier(template)
-    address = postgres.url("postgres", "postgresql")
-    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
-        await connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
-        try:
-            yield postgres.url(name)
-        finally:
-            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(new)
-            await connection.execute(drop)
+    async with fresh_database(postgres, template) as url:
+        yield url
 
 
 @pytest.fixture

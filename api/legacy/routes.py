@@ -84,7 +84,7 @@ async def _take(here: Context, call: ScriptCall, message: effects.Message) -> JS
         if isinstance(error, UnknownJob | ValueError):
             return problem(422, f"{UNKNOWN[call.kind].rstrip('.')}: {error}")
         raise
-    here.note(call.kind, reply.applied)
+    here.note(call.kind, reply.applied, reply.about or {"guid": call.guid})
     return JSONResponse(None)
 
 

@@ -2,6 +2,30 @@
 
 from fastapi import APIRouter
 
-from board.pages import health
+from board.pages import (
+    acting,
+    attention,
+    find,
+    health,
+    login,
+    pictures,
+    pipelines,
+    reports,
+    sessions,
+    specimen,
+    today,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    login.router,
+    today.router,
+    sessions.router,
+    find.router,
+    pictures.router,
+    specimen.router,
+    pipelines.router,
+    attention.router,
+    reports.router,
+    acting.router,
+)

@@ -45,7 +45,7 @@ health = APIRouter()
 
 def serve_here(settings: Settings) -> None:
     """Serve the running system's stand-in until interrupted. Raises state.NotRunning."""
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     addresses = of_running(settings)
     config = StandInConfig(
         database_url=addresses.ars_database,

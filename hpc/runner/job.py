@@ -27,6 +27,7 @@ class Result(TypedDict):
     warning: str | None
     usage: dict[str, float]
     outputs: NotRequired[list[dict[str, Any]]]
+    printed: NotRequired[str]
 
 
 def result(

@@ -7,6 +7,7 @@ was interrupted there is none but the exit code.
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -19,6 +20,7 @@ from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer, Job, Result
 from hpc.runner.log import LineLog, line_log
 from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
+from hpc.runner.printed import output_of, printed_end, printed_to
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
 from hpc.runner.spool import GRANTS, Spool
@@ -113,9 +115,10 @@ class Runner:
         None when a signal ended it: whether that was the time limit, somebody's cancel or
         another job's right of way is known to the scheduler alone, whom the driver asks.
         """
-        outcome = RunOutcome()
+        outcome, log = RunOutcome(), output_of(self.folder, line.position)
         started = _started_from_now() if line.runs_command else None
-        with outcome, self.signals.interruptible():
+        own = nullcontext() if line.runs_command else printed_to(log)
+        with own, outcome, self.signals.interruptible():
             run = self._prepared(line, outcome.usage, started)
             job = job_of(line, grant, self._files(line, grant, server), self.threads)
             outcome.result = run(job)
@@ -130,10 +133,10 @@ class Runner:
             return None
         if outcome.failure is None:
             self._log.write("INFO", "done")
-            return "complete", {"result": outcome.result}
+            return "complete", {"result": {**(outcome.result or {}), "printed": printed_end(log)}}
         self._log.write("ERROR", outcome.failure["message"])
         self._log.write("DEBUG", outcome.failure["exception"])
-        return "fail", outcome.failure
+        return "fail", {**outcome.failure, "printed": printed_end(log)}
 
     def _prepared(
         self, line: ManifestLine, meter: UsageMeter, started: "Descendants | None"
@@ -146,7 +149,7 @@ class Runner:
             return load_prepared(line.module).result
         from hpc.runner.command import run_command
 
-        log = self.folder / "log" / f"{line.position}.output"
+        log = output_of(self.folder, line.position)
         return partial(run_command, log=log, meter=meter, started=started)
 
     def _deliver(self, line: ManifestLine, server: Server, verb: str, body: dict[str, Any]) -> int:
@@ -197,6 +200,7 @@ class Runner:
             "nonce": body["nonce"],
             "message": f"the server does not take the result of module {line.module}: {no}",
             "usage": body["result"]["usage"],
+            "printed": body["result"].get("printed", ""),
         }
         return self._deliver(line, server, "fail", failure)
 

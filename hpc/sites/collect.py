@@ -39,7 +39,8 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
     """Apply one result file, as if its call had come; False when it cannot be read."""
     try:
         message = json.loads(text)
-        await transact(engine, _apply, message)
+        reply = await transact(engine, _apply, message)
+        log.info("%s, from %s: %s", message["path"], name, reply.applied, extra=reply.about)
     except MessageRefused as refusal:
         log.info("%s: %s", name, refusal)
     except (ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -53,7 +54,7 @@ async def collect_result(engine: AsyncEngine, name: str, text: str) -> bool:
     return True
 
 
-async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
+async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> protocol.AttemptReply:
     """Make the call that a result file holds, as the runner would have."""
     _, _, number, verb = str(message["path"]).split("/")
     attempt_id = int(number)
@@ -67,9 +68,10 @@ async def _apply(tx: AsyncConnection, message: dict[str, Any]) -> None:
             answer = await protocol.complete(tx, caller, body)
             if answer.applied == "stale":
                 await note_late_result(tx, found)
+            return answer
         case "fail":
             failure = Fail.model_validate(message["body"])
-            await protocol.fail(tx, caller, failure)
+            return await protocol.fail(tx, caller, failure)
         case _:
             raise ValueError(f"no call to {message['path']}")
 
@@ -81,12 +83,17 @@ async def report(
     *,
     actor: str,
     exit_code: int | None = None,
+    printed: str = "",
 ) -> None:
-    """Report how an attempt ended, as its site's driver found out; an earlier result wins."""
+    """Report how an attempt ended, as its site's driver found out; an earlier result wins.
+
+    `printed`: the end of what it printed, where the driver can read that.
+    """
     attempt = await find_attempt(tx, attempt_id, lock=True)
     if attempt is None or not attempt.current:
         return
-    await protocol.ended(tx, attempt, found, actor=actor, exit_code=exit_code)
+    await protocol.ended(tx, attempt, found, actor=actor, exit_code=exit_code, printed=printed)
+    log.info("ended without a result, %s: %s", found.outcome, found.why, extra=attempt.about)
 
 
 async def refuse(tx: AsyncConnection, member: Member, *, why: str, actor: str) -> None:

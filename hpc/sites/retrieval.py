@@ -84,7 +84,7 @@ async def retrieve(
             await transact(engine, note_waiting, each.attempt, why)
             continue
         if trouble:
-            log.warning("attempt %d: its outputs cannot be had: %s", each.attempt, trouble)
+            log.warning("its outputs cannot be had: %s", trouble, extra=_about(each))
         await transact(engine, note_retrieved, each.attempt, trouble)
         brought += 1
     return brought
@@ -95,8 +95,13 @@ async def _note_waiting(
 ) -> None:
     pause = retries.fail(wanted.attempt)
     why = f"its outputs cannot be kept here: {error}"
-    log.error("attempt %d: %s; again in %.0f s", wanted.attempt, why, pause)
+    log.error("%s; again in %.0f s", why, pause, extra=_about(wanted))
     await transact(engine, note_waiting, wanted.attempt, why)
+
+
+def _about(outputs: Outputs) -> dict[str, object]:
+    """What a line is about that tells of them."""
+    return {"guid": outputs.guid, "stage": outputs.stage, "attempt": outputs.attempt}
 
 
 async def _fetch(wanted: Outputs, source: OutputSource, outputs: Path) -> str:

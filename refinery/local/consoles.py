@@ -11,6 +11,7 @@ from refinery.addresses import DATABASES, of_running
 from refinery.local.service import added, tail
 from refinery.local.stack import embedded
 from refinery.settings import Settings, SettingsError
+from schemas.log_lines import readable
 
 LAST_LINES = 40
 POLL_S = 0.25
@@ -50,5 +51,6 @@ def show_logs(settings: Settings, name: str, *, follow: bool) -> None:
 def show(path: Path, lines: list[str], *, alone: bool) -> None:
     """Lines of a log, with its service's name when several logs are shown."""
     for line in lines:
-        sys.stdout.write(f"{line}\n" if alone else f"{path.stem:>16} | {line}\n")
+        text = readable(line)
+        sys.stdout.write(f"{text}\n" if alone else f"{path.stem:>16} | {text}\n")
     sys.stdout.flush()

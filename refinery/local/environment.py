@@ -52,6 +52,8 @@ def common(settings: Settings, addresses: Addresses) -> dict[str, str]:
             "PYTHONUNBUFFERED": "1",
             "REFINERY_WORK_POOL": settings.work_pool,
             "REFINERY_HOUSEKEEPING_POOL": settings.housekeeping_pool,
+            "REFINERY_BOARD_URL": addresses.board,
+            "REFINERY_LOG_FORMAT": settings.log_format,
             "REFINERY_SETTLE_SECONDS": str(settings.settle_seconds),
             MARK: state.mark(settings),
         }

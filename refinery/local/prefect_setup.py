@@ -7,25 +7,29 @@ repeated. Deploying imports every flow, so it is left out while nothing it reads
 import asyncio
 import hashlib
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-import yaml
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists
 from pydantic import SecretStr
 
+from blocks.alarm_addresses import AlarmAddresses
 from blocks.database import RefineryDatabase
 from blocks.slurm_site import SlurmSite
 from blocks.store import LocalStore
 from refinery import connections
 from refinery.addresses import Addresses, of_running
+from refinery.local.automations import ensure_automations, read_automations
 from refinery.settings import Settings
 from refinery.waiting import Waiting
 
 READ_BY_DEPLOY = ("flows", "tasks", "blocks", "hpc", "schemas", "track", "deployments")
+
+ALARMS = "refinery-alarms"
+"""The block that holds who is told of alarms; the automations' file names it."""
 
 
 def main() -> None:
@@ -40,7 +44,7 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
         await wait_for(client)
         for pool in (settings.work_pool, settings.housekeeping_pool):
             await ensure_work_pool(client, pool)
-        await ensure_automations(client, settings.project_dir / "deployments" / "automations.yaml")
+        await tell_people(client, settings, addresses)
         known = bool(await client.read_deployments(limit=1))
     stamp, now = settings.state / "run" / "deployed", fingerprint(settings)
     if known and stamp.is_file() and stamp.read_text(encoding="ascii") == now:
@@ -78,21 +82,27 @@ async def ensure_work_pool(client: PrefectClient, name: str) -> None:
         return
 
 
-async def ensure_automations(client: PrefectClient, path: Path) -> None:
-    """Create the file's automations, if there is one; those that exist are left as they are."""
-    if not path.is_file():
-        return
-    written = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
-    for wanted in map(AutomationCore.model_validate, written):
-        if not await client.read_automations_by_name(wanted.name):
-            await client.create_automation(wanted)
+async def tell_people(client: PrefectClient, settings: Settings, addresses: Addresses) -> None:
+    """Who is told of alarms, and the automations; those that tell nobody are left out."""
+    blocks = {}
+    if settings.alarm_urls:
+        urls = "\n".join(each.get_secret_value() for each in settings.alarm_urls)
+        await AlarmAddresses.register_type_and_schema()
+        block = AlarmAddresses(urls=SecretStr(urls))
+        blocks[ALARMS] = await block.save(ALARMS, overwrite=True)
+    path = settings.project_dir / "deployments" / "automations.yaml"
+    pages = {"prefect": addresses.prefect, "board": addresses.board}
+    await ensure_automations(client, read_automations(path, blocks=blocks, pages=pages))
+    if not blocks:
+        with suppress(ValueError):  # there is none
+            await AlarmAddresses.adelete(ALARMS)
 
 
 async def save_blocks(settings: Settings, addresses: Addresses) -> None:
     """What flows and tasks load by the name "default"."""
     blocks: list[Block] = [
         RefineryDatabase(url=SecretStr(addresses.database)),
-        LocalStore(root=settings.store, records=settings.records),
+        LocalStore(root=settings.store, records=settings.records, previews=settings.previews),
         connections.n_drive(settings),
         connections.archive(settings, addresses),
     ]

@@ -150,7 +150,8 @@ class Stack:
 
     async def _prefect(self) -> None:
         port = str(self._state.ports["prefect"])
-        argv = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1")
+        command = ("refinery.local.prefect_server", "server", "start", "--host", "127.0.0.1")
+        argv = (sys.executable, "-m", *command)
         env = environment.of_server(self.settings, self.addresses)
         health = answering(f"{self.addresses.prefect_api}/health")
         doing = "it migrates its database"

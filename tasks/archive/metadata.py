@@ -68,7 +68,7 @@ async def push_changed(job: HeldJob) -> None:
         try:
             await _push_patiently(dispatcher, other)
         except TierError as error:
-            log.warning("%s: the archive lacks its metadata: %s", other, error)
+            log.warning("the archive lacks its metadata: %s", error, extra={"guid": other})
 
 
 async def _push_patiently(dispatcher: Dispatcher, guid: str) -> None:
@@ -79,7 +79,7 @@ async def _push_patiently(dispatcher: Dispatcher, guid: str) -> None:
         except TierError as error:
             if error.retry_after is None:
                 raise
-            log.info("%s: its metadata waits for the archive: %s", guid, error)
+            log.info("its metadata waits for the archive: %s", error, extra={"guid": guid})
             await asyncio.sleep(min(error.retry_after, MAX_PAUSE_S))
 
 

@@ -17,6 +17,7 @@ from tasks.dispatch.held_job import HeldJob
 from track.commands import shares
 from track.commands.refusals import note_refusal
 from track.commands.results import apply_uploaded
+from track.commands.resuming import resume_after
 from track.records.documents import mark_pushed, read_document, unpushed
 from track.records.files import AssetRow, expected_files, mark_synchronised, read_asset
 from track.schema.database import transact
@@ -100,6 +101,7 @@ async def _note_verdict(dispatcher: Dispatcher, guid: str, verdict: Verdict) -> 
     async def note(tx: AsyncConnection) -> None:
         if verdict.done:
             await mark_synchronised(tx, guid)
+            await resume_after(tx, guid)
         if not verdict.share_open:
             await shares.closed(tx, guid)
 

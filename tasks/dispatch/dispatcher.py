@@ -34,6 +34,7 @@ from track.jobs.leases import Lease
 from track.jobs.outlook import Outlook, outlook
 from track.jobs.parking import crowded
 from track.jobs.takeover import RELEASE_AFTER_S, release_orphaned_jobs
+from track.reports.printed import printed_ends
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -89,7 +90,9 @@ class Dispatcher:
     def __post_init__(self) -> None:
         pace = self.pace
         self.moves = GroupedMoves(self.engine, self.id, self.actor)
-        self.runs = Runs(self.lease.flow_run_id, pace)
+        self.runs = Runs(
+            self.lease.flow_run_id, pace, lambda jobs: transact(self.engine, printed_ends, jobs)
+        )
         self.callbacks = EventWaiter(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(
             self.lease.flow_run_id, pace.recheck_s, lambda: bool(self._open), self.end_job

@@ -14,9 +14,12 @@ from blocks.database import RefineryDatabase
 from blocks.ndrive import NDrive
 from blocks.store import LocalStore
 from blocks.tier import OpenTier
+from schemas.log_lines import say_about
 from schemas.pace import Pace
 from tasks.background import begin
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
+from tasks.dispatch.run_name import naming_run
+from tasks.log_lines import write_our_lines
 from track.jobs.leases import TTL_S, Lease, SilentHolder
 from track.jobs.parking import wake_or_park
 from track.jobs.takeover import release_jobs
@@ -37,20 +40,25 @@ async def dispatching(
     then one more look, so that a callback that came meanwhile wakes a successor.
     Raises LeaseTaken when another dispatcher is at the session.
     """
+    write_our_lines()
+    say_about(session=session_id)
     database: RefineryDatabase = await RefineryDatabase.aload("default")
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
     lease = Lease(database.address(), session_id, _flow_run_id())
     lost = asyncio.Event()
-    async with open_tier(lease.guard) as tier:
-        await _take_lease(lease, lost)
-        engine = make_engine(database.address(), pool=8, overflow=12)
-        try:
+    engine = make_engine(database.address(), pool=8, overflow=12)
+    try:
+        async with (
+            naming_run(engine, session_id, lease.flow_run_id),
+            open_tier(lease.guard) as tier,
+        ):
+            await _take_lease(lease, lost)
             dispatcher = Dispatcher(session_id, engine, lease, tier, drive, store, pace)
             async with _at_work(dispatcher, lost):
                 yield dispatcher
-        finally:
-            await engine.dispose()
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from schemas.log_lines import say_about
 from schemas.quarantine import QuarantineEntry
 from tasks.dispatch.spacing import Spacing
 from track.commands import shares
@@ -77,6 +78,7 @@ class Group(Generic[Asked, Found]):
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        say_about(guid=None, stage=None)  # who asked first began it, and it works for all
         while self._asked:
             await self._turns.wait()
             taken = sorted(islice(self._asked, MAX_JOBS))

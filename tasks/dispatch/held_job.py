@@ -4,6 +4,7 @@ What goes wrong while it is held decides where it goes. Effects look before they
 answer to nearly everything that is not the specimen's own fault is: again, later.
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from blocks.tier import TierError
+from schemas.log_lines import say_about
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.groups import GroupedMoves, TakenBack
 from tasks.errors import AskedAPerson, FileError, Quarantined
 from track.jobs.claims import Claim
 from track.jobs.moves import Guard, StaleMove
 from track.jobs.setbacks import Setback
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 30.0
 """Pause after the first fault of a file that may pass by itself; it doubles each time."""
@@ -63,33 +67,44 @@ class HeldJob:
     async def finish(self) -> None:
         """It is done; rules and edges follow in the same transaction."""
         self._check(await self.moves.finish.ask(self.claim.job_id, None))
+        log.info("done")
 
     async def retry(self, why: str, *, delay_s: float, grows_to_s: float | None) -> None:
         """Put it off without using a try; the pause doubles each time in a row, up to a bound."""
         setback = Setback(why, delay_s=delay_s, grows_to_s=grows_to_s)
         self._check(await self.moves.retry.ask(self.claim.job_id, setback))
+        log.info("put off: %s", why)
 
     async def fail(self, why: str) -> None:
         """End it without success; a person decides what becomes of it."""
         self._check(await self.moves.fail.ask(self.claim.job_id, why))
+        log.warning("failed: %s", why)
 
     async def quarantine(self, error: Quarantined) -> None:
         """End its asset, whose files cannot be taken in."""
         self._check(await self.moves.quarantine.ask(self.claim.job_id, error.entry))
+        log.warning("put into quarantine: %s", error.entry)
 
     async def submit(self) -> bool:
         """Queue it at the best open site, or put it off while none is open; False when its
         asset's share is to be opened first, which is noted."""
-        return await self.moves.submit.ask(self.claim.job_id, None) is not False
+        submitted = await self.moves.submit.ask(self.claim.job_id, None) is not False
+        if submitted:
+            log.info("left to a site")
+        return submitted
 
     async def submit_shared(self) -> None:
         """The same once its share has been opened."""
         await self.moves.submit_shared.ask(self.claim.job_id, None)
+        log.info("left to a site, its share opened")
 
     async def take_back(self) -> TakenBack | None:
         """Take it for its last effects; it is done when there are none. None if it is another's
         by now."""
-        return await self.moves.take_back.ask(self.claim.job_id, None)
+        taken = await self.moves.take_back.ask(self.claim.job_id, None)
+        if taken is not None:
+            log.info("it came back: done" if taken.done else "it came back")
+        return taken
 
     def _check(self, done: object) -> None:
         """Raise StaleMove when its group left it out."""
@@ -135,6 +150,11 @@ def _pause_after(error: TierError | FileError) -> tuple[float | None, float | No
 
 
 def held_job(claim: Claim) -> HeldJob:
-    """The claim's job, held by the dispatcher that the running subflow belongs to."""
+    """The claim's job, held by the dispatcher that the running subflow belongs to.
+
+    The lines of the running task are about it from here on.
+    """
     dispatcher = this_dispatcher()
+    say_about(guid=claim.guid, stage=claim.stage)
+    log.info("taken up: it came back" if claim.returned else "taken up")
     return HeldJob(claim, dispatcher.moves)

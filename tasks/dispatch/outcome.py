@@ -7,6 +7,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from tasks.dispatch.dispatcher import this_dispatcher
 from tasks.dispatch.held_job import HeldJob
+from tasks.dispatch.waves import PARKED
 from track.jobs import at_site
 from track.jobs.outputs import retrieval
 from track.schema.database import transact
@@ -34,7 +35,7 @@ async def outcome(job: HeldJob) -> tuple[bool, PrefectState | None]:
 
 async def _ended(job: HeldJob, state: State | None) -> PrefectState:
     if state is None:
-        return Completed(name="Parked", message="its site has it; a callback goes on with it")
+        return Completed(name=PARKED, message="its site has it; a callback goes on with it")
     why = await transact(job.engine, at_site.reason_of, job.claim.job_id)
     match state:
         case State.FAILED:

@@ -1,12 +1,13 @@
-"""What Prefect shows of a session: its table, updated as its specimens travel, and two events.
+"""What Prefect shows of a session: its page, updated as its specimens travel, and two events.
 
-A session of more than `LISTED` assets is shown in numbers, with those that need a person.
+Numbers and those that need a person; in a session of at most `LISTED` assets every one of them.
 People and other systems may listen to the events; nothing of ours waits for them.
 """
 
 import asyncio
-import json
 import logging
+import os
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -23,9 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.events import ASSET_FINALISED, SESSION_FINISHED, asset_event, session_event
 from tasks.background import keep
 from tasks.dispatch.dispatcher import Dispatcher
-from tasks.dispatch.session_page import session_page
+from tasks.dispatch.session_page import Heading, session_page
 from track.jobs.claims import Claim
-from track.records.sessions import dropped_as
+from track.records.sessions import SessionName, name_of
 from track.reports.progress import session_progress
 from track.reports.session_counts import has_more_assets, session_counts
 from track.schema.database import transact
@@ -36,7 +37,10 @@ SHARE = 0.05
 LISTED = 500
 """Assets up to which each has a line of its own."""
 WITH_PERSON = 200
-"""Lines, at most, for those of a larger session that need a person."""
+"""Lines, at most, for those that need a person."""
+
+BOARD = "REFINERY_BOARD_URL"
+"""The variable that says where the board is: flows read no settings."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ log = logging.getLogger(__name__)
 def announce_finalised(dispatcher: Dispatcher, claim: Claim) -> None:
     """Emit that a specimen was finalised."""
     session, pipeline = dispatcher.session_id, claim.pipeline
+    log.info("finalised", extra={"guid": claim.guid})
     _emit(asset_event(ASSET_FINALISED, claim.guid, session=session, pipeline=pipeline))
 
 
@@ -74,12 +79,13 @@ class SessionReport:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+        self._board = os.environ.get(BOARD, "")
         self._artifact_id: UUID | None = None
-        self._shown = ("", "")
+        self._shown = ""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "SessionReport":
-        self._task = keep(self._keep, "the session's table")
+        self._task = keep(self._keep, "the session's page")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,37 +101,43 @@ class SessionReport:
             await asyncio.sleep(pause_after(time.monotonic() - began))
 
     async def show(self) -> None:
-        """Write the table, or the numbers, when they differ from what was written last."""
+        """Write the page when it differs from what was written last."""
         try:
-            content = await transact(self._dispatcher.engine, self._content)
+            name, content = await transact(self._dispatcher.engine, self._content)
             if content == self._shown:
                 return
-            await self._write(*content)
+            await self._write(name, content)
         except (httpx.HTTPError, PrefectException, SQLAlchemyError) as error:
-            log.info("the session's table could not be written: %s", error)
+            log.info("the session's page could not be written: %s", error)
             return
         self._shown = content
 
-    async def _content(self, tx: AsyncConnection) -> tuple[str, str]:
-        """The kind of artifact that suits the session's size, and what it holds."""
+    async def _content(self, tx: AsyncConnection) -> tuple[SessionName, str]:
+        """How people know the session, and its page; a large one is not listed."""
         session_id = self._dispatcher.session_id
-        if await has_more_assets(tx, session_id, LISTED):
-            return "markdown", session_page(await session_counts(tx, session_id, WITH_PERSON))
-        rows = await session_progress(tx, session_id)
-        return "table", json.dumps([_line(row) for row in rows], ensure_ascii=False)
+        name = await name_of(tx, session_id)
+        counts = await session_counts(tx, session_id, WITH_PERSON)
+        lines = None
+        if not await has_more_assets(tx, session_id, LISTED):
+            lines = [_line(row) for row in await session_progress(tx, session_id)]
+        return name, session_page(counts, Heading(session_id, name, self._board), lines)
 
-    async def _write(self, kind: str, data: str) -> None:
-        if self._artifact_id is not None and kind == self._shown[0]:
+    async def _write(self, name: SessionName, data: str) -> None:
+        if self._artifact_id is not None:
             async with get_client() as client:
                 await client.update_artifact(self._artifact_id, ArtifactUpdate(data=data))
             return
-        session_id = self._dispatcher.session_id
-        # Where its folder lay when it was dropped: how people know it.
-        folder = await transact(self._dispatcher.engine, dropped_as, session_id)
-        what = "every specimen and where it stands" if kind == "table" else "where it stands"
-        key = f"session-{session_id}"
-        artifact = _Text(type=kind, key=key, description=f"{folder}: {what}", data=data)
+        about = f"{name}: where it stands"
+        artifact = _Text(type="markdown", key=artifact_key(name), description=about, data=data)
         self._artifact_id = (await artifact.acreate()).id
+
+
+def artifact_key(name: SessionName) -> str:
+    """What Prefect files the page of a session under: small letters, digits and dashes.
+
+    A folder name that is used again goes on under the same key: its page says which session it is.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-") or "session"
 
 
 def _line(row: dict[str, object]) -> dict[str, object]:

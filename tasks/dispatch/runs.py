@@ -12,6 +12,7 @@ import logging
 import time
 import traceback
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Running, to_state_create
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.backoff import Backoff
 from schemas.pace import Pace
@@ -32,6 +34,7 @@ from tasks.background import keep
 from tasks.dispatch.crowding import Crowding
 from tasks.dispatch.waves import Unshown, Wave, Work
 from track.jobs.claims import Claim
+from track.reports.printed import PrintedEnd
 
 CLOSE_S = 30.0
 """How long what is not shown yet may take once a dispatcher's work is over."""
@@ -57,6 +60,9 @@ PASSING = frozenset(
 )
 """Answers of a Prefect that is busy, or of what stands before one that is away: it passes."""
 
+ReadPrinted = Callable[[list[int]], Awaitable[Mapping[int, PrintedEnd]]]
+"""Asked for what was printed last for some jobs."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,9 +72,10 @@ class Runs:
     `made` is how many there are, those that Prefect has yet to hear of among them.
     """
 
-    def __init__(self, parent: UUID | None, pace: Pace) -> None:
+    def __init__(self, parent: UUID | None, pace: Pace, printed: ReadPrinted | None = None) -> None:
         self._parent = parent
         self._pace = pace
+        self._printed = printed
         self.made = 0
         self._begun: list[Work] = []
         self._unshown = Unshown()
@@ -191,7 +198,19 @@ class Runs:
         if not ended:
             # Not by force: one that was cancelled meanwhile is ended by whoever does that.
             await client.set_flow_run_state(wave.run, wave.state(late=late))
-        await _explain(client, wave)
+        await _explain(client, wave, await self._printed_of(wave))
+
+    async def _printed_of(self, wave: Wave) -> list[LogCreate]:
+        """What its modules printed last, for its log; of several only what did not go well."""
+        jobs = [work.claim.job_id for work in wave.works if work.may_have_printed]
+        if self._printed is None or not jobs:
+            return []
+        try:
+            found = await self._printed(jobs)
+        except SQLAlchemyError as error:
+            log.info("what %s printed cannot be read: %s", wave.name, error)
+            return []
+        return printed_lines(wave, found)
 
     async def _create(
         self, client: PrefectClient, wave: Wave, state: State[Any]
@@ -250,11 +269,12 @@ def _refused(error: Exception) -> bool:
     return isinstance(error, ObjectNotFound)
 
 
-async def _explain(client: PrefectClient, wave: Wave) -> None:
-    """What broke goes to the run's log, and of several works what became of them to an artifact."""
+async def _explain(client: PrefectClient, wave: Wave, printed: list[LogCreate]) -> None:
+    """What was printed, and what broke, goes to the run's log, and of several works what became of
+    them to an artifact."""
     broken = [work for work in wave.works if work.error is not None]
-    if broken:
-        logs = [_traceback(work, wave) for work in broken[:MAX_LOGS]]
+    logs = [*printed, *(_traceback(work, wave) for work in broken[:MAX_LOGS])]
+    if logs:
         await client.create_logs(logs)
     if len(wave.works) > 1:
         fields = ArtifactCreate(
@@ -264,6 +284,27 @@ async def _explain(client: PrefectClient, wave: Wave) -> None:
             flow_run_id=wave.run,
         ).model_dump(mode="json", exclude_unset=True)
         await client.request("POST", "/artifacts/", json=fields)
+
+
+def printed_lines(wave: Wave, found: Mapping[int, PrintedEnd]) -> list[LogCreate]:
+    """What was printed as lines of a run's log, with who printed it: an error's if it failed."""
+    lines = []
+    for work in wave.works:
+        end = found.get(work.claim.job_id)
+        if end is None or (len(wave.works) > 1 and end.outcome == "done"):
+            continue
+        job = f" as {end.external_id}" if end.external_id else ""
+        who = f"{work.claim.stage} of {work.claim.guid}, attempt {end.n} at {end.site}{job}"
+        lines.append(
+            LogCreate(
+                name="refinery.module",
+                level=logging.INFO if end.outcome == "done" else logging.ERROR,
+                message=f"{who}, {end.outcome}, printed last:\n{end.text}",
+                timestamp=work.at or datetime.now(UTC),
+                flow_run_id=wave.run,
+            )
+        )
+    return lines[:MAX_LOGS]
 
 
 def _traceback(work: Work, wave: Wave) -> LogCreate:

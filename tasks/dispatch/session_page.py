@@ -1,7 +1,11 @@
-"""A large session as people read it in Prefect: numbers, and what needs a person."""
+"""A session as people read it in Prefect: numbers, what needs a person, and each specimen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+from uuid import UUID
 
+from track.records.sessions import SessionName
 from track.reports.session_counts import SessionCounts
 from track.schema.states import State
 
@@ -9,10 +13,56 @@ ESCAPED = str.maketrans({"|": "\\|", "\r": " ", "\n": " ", "<": "&lt;"})
 """So that a reason, which may be anybody's text, stays within its cell and is shown as it is."""
 
 
-def session_page(counts: SessionCounts) -> str:
-    """The page, in Markdown."""
-    parts = [_totals(counts), _by_pipeline(counts), _by_stage(counts), _with_person(counts)]
+SPECIMEN = ("specimen", "state", "stage", "reason", "subject", "barcodes")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Which session a page is about, and where the board has more; `board` is empty without one."""
+
+    session_id: UUID
+    name: SessionName
+    board: str = ""
+
+    def links(self) -> str:
+        """The board's pages of it."""
+        pages = {"the session": f"sessions/{self.session_id}", "what needs a person": "attention"}
+        return " · ".join(f"[{text}]({self.board}/{path})" for text, path in pages.items())
+
+    def specimen(self, guid: str) -> str:
+        """A specimen, linked to its page."""
+        return f"[{guid}]({self.board}/specimens/{quote(guid, safe='')})" if self.board else guid
+
+
+def session_page(
+    counts: SessionCounts, heading: Heading, specimens: Sequence[Mapping[str, object]] | None = None
+) -> str:
+    """The page, in Markdown; `specimens` are the lines of a session that is listed whole."""
+    parts = [
+        _title(heading),
+        _totals(counts),
+        _by_pipeline(counts),
+        _by_stage(counts),
+        _with_person(counts, heading),
+        _specimens(specimens or (), heading),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(heading: Heading) -> str:
+    name = str(heading.name).translate(ESCAPED)
+    where = f"`{heading.name.dropped_as}`, session `{heading.session_id}`"
+    return "\n\n".join([f"## {name}", where, *([heading.links()] if heading.board else [])])
+
+
+def _specimens(lines: Sequence[Mapping[str, object]], heading: Heading) -> str:
+    if not lines:
+        return ""
+    rows = [
+        [heading.specimen(str(line["specimen"])), *(line[name] for name in SPECIMEN[1:])]
+        for line in lines
+    ]
+    return f"### Specimens\n\n{_table(SPECIMEN, rows)}"
 
 
 def _totals(counts: SessionCounts) -> str:
@@ -42,11 +92,11 @@ def _by_stage(counts: SessionCounts) -> str:
     return _table(("pipeline", "stage", *states), rows)
 
 
-def _with_person(counts: SessionCounts) -> str:
+def _with_person(counts: SessionCounts, heading: Heading) -> str:
     if not counts.with_person:
         return ""
     rows = [
-        (each.guid, each.file_name, each.state, each.stage, each.reason)
+        (heading.specimen(each.guid), each.file_name, each.state, each.stage, each.reason)
         for each in counts.with_person
     ]
     more = counts.in_all - len(rows)

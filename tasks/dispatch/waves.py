@@ -29,6 +29,9 @@ AUTO = 0
 MAX_REASONS = 3
 """Specimens that a wave's message names; its artifact has the others."""
 
+PARKED = "Parked"
+"""How a work ends whose site still has its job."""
+
 CUT_OFF = "cut off; its job goes on under the next dispatcher"
 
 
@@ -49,6 +52,11 @@ class Work:
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
         self.at = datetime.now(UTC)
+
+    @property
+    def may_have_printed(self) -> bool:
+        """Whether it saw the end of an attempt at a site; one that is parked did not."""
+        return self.claim.kind != "builtin" and self.state().name != PARKED
 
     @property
     def error(self) -> BaseException | None:

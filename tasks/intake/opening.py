@@ -52,7 +52,8 @@ async def register_folder(
     if opened is None:
         log.info("%s is known already, exactly as it lies there", path)
     else:
-        log.info("session %s opened: %s, %d specimens", opened, path, len(seen.items))
+        about = {"session": opened}
+        log.info("session opened: %s, %d specimens", path, len(seen.items), extra=about)
     return opened
 
 

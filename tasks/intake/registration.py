@@ -78,6 +78,10 @@ async def register_pages(
     for at in range(0, len(assets), PAGE):
         page = assets[at : at + PAGE]
         done = await transact(engine, register_assets, session_id, page, actor=actor)
+        for guid in done.new:
+            log.info("registered", extra={"guid": guid, "session": session_id})
+        for guid in done.reopened:
+            log.info("opened again", extra={"guid": guid, "session": session_id})
         found.new.extend(done.new)
         found.reopened.extend(done.reopened)
         found.known.extend(done.known)

@@ -4,13 +4,10 @@ The answer is a table in the Prefect UI and a line in the run's state; what was 
 the history under `operator:<by>`.
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.client.schemas.objects import State
@@ -18,17 +15,10 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from blocks.tier import Tier, TierError
-from hpc.runner.registry import names
-from schemas.pipeline.load import Pipeline, load_pipelines
 from schemas.storable import why_not_storable
-from tasks.archive.configured import open_tier
-from tasks.archive.metadata import push_pending
 from tasks.upkeep.database import open_database
-from track.commands import pipelines
 from track.commands.agents import allow_joining
-from track.commands.back_fill import back_fill
-from track.commands.operations import ResultRow, choose_to_push
+from track.commands.operations import ResultRow
 from track.commands.selection import CannotDo
 from track.jobs.moves import StaleMove
 from track.schema.database import transact
@@ -107,8 +97,8 @@ async def do_to_pages(
         return await answer(verb, lines)
 
 
-async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
-    """Show what was done, and leave one line of it as the run's state."""
+async def answer(verb: str, lines: Sequence[ResultRow], *, dry_run: bool = False) -> State:
+    """Show what was done, or would be, and leave one line of it as the run's state."""
     run_log = get_run_logger()
     for line in lines[:MAX_LINES]:
         run_log.info("%s %s: %s → %s %s", line.guid, line.stage, line.was, line.now, line.note)
@@ -119,6 +109,8 @@ async def answer(verb: str, lines: Sequence[ResultRow]) -> State:
         did = f"{line.was or '–'} → {line.now or '–'}" if line.changed else "left as it was"
         note = f" ({line.note})" if line.note else ""
         summary = f"{verb} {line.guid} {line.stage}: {did}{note}".replace(" :", ":")
+    if dry_run:
+        summary = f"nothing was done; {summary}"
     shown = [
         {
             "what": each.guid,
@@ -149,63 +141,3 @@ async def let_join(by: str, site: str, machines: int, hours: float) -> State:
         )
         await acreate_markdown_artifact(key="operate-agent-join", markdown=shown)
         return await answer("agent", [line])
-
-
-async def load_definitions(by: str, path: Path) -> State:
-    """Make the pipelines of a file, or of a folder's `*.yaml` files, those in use.
-
-    Pipelines that are not in it stay as they are. Specimens that are here already are brought in
-    line in pages; after a kill the next call, or reconcile, goes on with it. Raises CannotDo, and
-    PipelineError with file, line and the nearest known word of everything that is wrong.
-    """
-    async with operating(by) as (engine, actor):
-        given = await asyncio.to_thread(_read_definitions, path)
-        changed = await transact(engine, pipelines.edit_pipelines, given, actor=actor)
-        await back_fill(engine)
-        lines = [
-            ResultRow(each.name, "", "", "loaded" if each.name in changed else "",
-                      f"{len(each.stages)} stages")
-            for each in given
-        ]  # fmt: skip
-        return await answer("pipeline", lines)
-
-
-def _read_definitions(path: Path) -> list[Pipeline]:
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not files:
-        raise CannotDo(f"path: {path} holds no .yaml file; name the folder of the pipelines")
-    found: list[Pipeline] = []
-    for each in files:
-        try:
-            text = each.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CannotDo(
-                f"path: {each} cannot be read ({error}); it is looked for on the worker's host"
-            ) from error
-        found += load_pipelines(text, str(each), names())
-    return found
-
-
-async def push_again(
-    by: str, guid: str | None, session_id: UUID | None, *, everything: bool
-) -> State:
-    """Push the metadata that the archive lacks, or, with `everything`, all we know again.
-
-    An asset that it does not know yet gets its metadata when it is created there.
-    """
-    async with operating(by) as (engine, actor):
-        guids = await transact(
-            engine, choose_to_push, guid, session_id, everything=everything, actor=actor
-        )
-        async with open_tier() as tier:
-            return await answer("push", [await _push(engine, tier, each) for each in guids])
-
-
-async def _push(engine: AsyncEngine, tier: Tier, guid: str) -> ResultRow:
-    try:
-        number = await push_pending(engine, tier, guid)
-    except TierError as error:
-        return ResultRow(guid, "", "unpushed", "unpushed", f"the archive: {error}")
-    if number is None:
-        return ResultRow(guid, "", "", "", "the archive has it")
-    return ResultRow(guid, "", "unpushed", "pushed", f"revision {number}")

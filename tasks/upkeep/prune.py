@@ -4,6 +4,7 @@ The proof is taken from the archive right before the deletion. Without it the co
 the reason in the report; the next sweep looks again.
 """
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,13 +24,18 @@ from tasks.archive.configured import open_tier
 from tasks.errors import FileError
 from tasks.files.mounts import need_answer
 from tasks.files.originals import NotAsTaken, remove_original
+from tasks.files.previews import Previews, keep_picture
 from tasks.files.removal import REMOVING, below, remove_tree, size_of
+from tasks.log_lines import write_our_lines
 from tasks.upkeep.database import open_database
 from track.commands.replaced import note_suspect
 from track.records import retention
 from track.records.files import expected_files
 from track.records.retention import Copy
+from track.reports.picture import picture_source
 from track.schema.database import transact
+
+log = logging.getLogger(__name__)
 
 MAX_LINES = 1000
 """Lines of a report: Prefect's artifacts are read by people."""
@@ -67,6 +73,7 @@ class Pruner:
     drive: Path
     store: Path
     dry_run: bool
+    previews: Previews
     silences: int = 0
     at_other_sites: int = 0
 
@@ -87,6 +94,7 @@ class Pruner:
             if copy.kind == "ndrive":
                 await need_answer(Path(copy.location))
             await self._need_proof(copy)
+            await self._keep_picture(copy)
             return await self._remove(copy)
         except NotAsTaken as error:
             reason = str(error)
@@ -136,6 +144,15 @@ class Pruner:
         self.silences = 0
         if not verdict.done:
             raise Kept(f"the archive does not prove {guid}: {verdict.reason}")
+
+    async def _keep_picture(self, copy: Copy) -> None:
+        """Keep a small picture of what goes, if one can be made: that stops no removal."""
+        if self.dry_run or copy.kind == "site":
+            return
+        async with self.engine.connect() as connection:
+            source = await picture_source(connection, copy.guid)
+        if source is not None and (why := await keep_picture(self.previews, source)):
+            log.info("no preview of %s is kept: %s", copy.guid, why)
 
     async def _remove(self, copy: Copy) -> PruneOutcome:
         async def work(tx: AsyncConnection) -> PruneOutcome:
@@ -187,10 +204,15 @@ class Pruner:
 @asynccontextmanager
 async def pruning(*, dry_run: bool) -> AsyncIterator[Pruner]:
     """A sweep with what it needs."""
+    write_our_lines()
     drive: NDrive = await NDrive.aload("default")
     store: LocalStore = await LocalStore.aload("default")
-    async with open_database() as engine, open_tier() as tier:
-        yield Pruner(engine, tier, drive.root, store.root, dry_run)
+    previews = Previews(store.previews_folder, store.root, drive.root)
+    try:
+        async with open_database() as engine, open_tier() as tier:
+            yield Pruner(engine, tier, drive.root, store.root, dry_run, previews)
+    finally:
+        previews.close()
 
 
 async def report(pruner: Pruner, outcomes: Sequence[PruneOutcome]) -> State:

@@ -33,6 +33,7 @@ from tasks.archive.leftover_shares import close_leftovers
 from tasks.archive.metadata import push_pending_metadata
 from tasks.intake.readmission import readmit
 from tasks.intake.unclosed import closable
+from tasks.log_lines import write_our_lines
 from tasks.upkeep.database import open_database
 from track.commands import healing
 from track.commands.agents import reap
@@ -40,6 +41,7 @@ from track.commands.back_fill import back_fill
 from track.commands.site_health import note_silence, wake_for_probes
 from track.jobs import verbs
 from track.jobs.parking import parked_longest, wake_due, wake_or_park
+from track.records.search import fill_search
 from track.reports.figures import fold_totals
 from track.schema.database import transact
 from track.schema.lasting import hold_alone
@@ -100,6 +102,7 @@ class ReconcileCounts:
 @asynccontextmanager
 async def reconciling() -> AsyncIterator[AsyncEngine]:
     """The database, for one look; another that is under way is waited for."""
+    write_our_lines()
     async with open_database() as engine, engine.connect() as mine:
         await hold_alone(mine, "reconcile")
         yield engine
@@ -112,6 +115,8 @@ async def set_right(
     found = ReconcileCounts()
     if not await back_fill(engine, within_s=BACK_FILL_S):
         found.notes.append("specimens are still being brought in line with an edited pipeline")
+    if not await fill_search(engine, within_s=BACK_FILL_S):
+        found.notes.append("Find does not know all older specimens yet: they are being brought in")
     await _forgotten_jobs(engine, patience, found)
     silent = await transact(engine, note_silence, actor=healing.ACTOR)
     found.sites_silent = len(silent)

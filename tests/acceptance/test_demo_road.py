@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -338,6 +339,12 @@ def test_one_dispatch_run_was_created_by_the_automation(road: Road) -> None:
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Finished")
 
 
+def test_it_is_named_by_workstation_and_folder_and_tagged_by_its_session(road: Road) -> None:
+    (run,) = road.runs
+    assert run["name"] == f"dispatch {road.path.parent.name} {road.path.name}"
+    assert f"session-{road.session}" in run["tags"]
+
+
 def test_the_automation_was_triggered_by_the_sessions_own_event(road: Road) -> None:
     (run,) = road.runs
     causes = [
@@ -393,13 +400,41 @@ def test_only_the_quarantined_ingests_show_as_failed_runs_with_the_reason(road: 
     assert reasons == {}
 
 
-def test_one_table_artifact_lists_every_asset_of_the_session(road: Road) -> None:
+def test_one_search_for_a_guid_in_the_logs_tells_its_life_in_order(road: Road) -> None:
+    guid = next(g for g, wanted in road.good().items() if wanted.end is SpecimenEnd.FINALISED)
+    logs = road.stack.settings.logs.glob("*.log")
+    found = [line for log in logs for line in log.read_text("utf-8").splitlines() if guid in line]
+    ours = [json.loads(line) for line in sorted(found) if line.startswith('{"time"')]
+    life = [(line.get("stage"), line["message"]) for line in ours if line.get("guid") == guid]
+    assert life[0] == (None, "registered") and life[-1] == ("finalise", "finalised")
+    for stage, state in road.states(guid).items():
+        if state != "done":
+            continue
+        told = [message for each, message in life if each == stage]
+        kind = next(row["kind"] for row in road.jobs if row["key"] == stage)
+        begins, *between, ends = told
+        assert begins == "taken up", (stage, told)
+        assert ends in ("done", "it came back: done", "finalised"), (stage, told)
+        if kind == "module":
+            assert {"start: applied", "complete: applied"} <= set(between), (stage, told)
+    firsts = list(dict.fromkeys(stage for stage, _ in life if stage is not None))
+    assert firsts[0] == "ingest" and firsts[-1] == "finalise"
+    assert firsts.index("create") < firsts.index("assetLoader") < firsts.index("barcode")
+    sessions = {line.get("session") for line in ours if line.get("guid") == guid}
+    assert sessions - {None} == {str(road.session)}
+    shown = road.stack.refinery("logs", "api-clusters").stdout
+    assert '{"time"' not in shown and " guid=" in shown
+
+
+def test_the_sessions_page_lists_every_asset_and_leads_to_the_board(road: Road) -> None:
     assert road.runs
-    key = {"key": {"any_": [f"session-{road.session}"]}}
-    (artifact,) = road.stack.prefect.all("artifacts", artifacts=key)
-    assert artifact["type"] == "table"
-    lines = {line["specimen"]: line["state"] for line in json.loads(artifact["data"])}
-    assert lines == {
+    kind = {"type": {"any_": ["markdown"]}}
+    found = road.stack.prefect.all("artifacts", artifacts=kind)
+    (page,) = {each["data"] for each in found if f"session `{road.session}`" in each["data"]}
+    board = road.stack.addresses.board
+    assert f"[the session]({board}/sessions/{road.session})" in page
+    line = re.compile(rf"^\| \[(.+?)\]\({re.escape(board)}/specimens/.+?\) \| (\w+) \|", re.M)
+    assert dict(line.findall(page.partition("### Specimens")[2])) == {
         guid: "quarantined" if guid in road.bad() else "finalised" for guid in road.assets
     }
 

@@ -19,28 +19,22 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from refinery.local.postgres import EmbeddedPostgres
 from tests.benchmarks.rows import Row
+from tests.benchmarks.sides import filled_sides
 from tests.support.clusters import temporary_cluster
 from tests.support.filled import Ask, Filled, recurring
-from track.schema.database import make_engine
-from track.schema.migrations import upgrade
 
-FEW, MANY = 1_000, 1_000_000
-FILL_S = 600.0
-PROBE = 10_000
 ROUNDS = 7
 TARGET = 2.0
 
 
 async def measure(*, quick: bool = False) -> list[Row]:
     """A row for each that is asked: median ms in the large database and in the small one."""
-    few, rounds = (100, 1) if quick else (FEW, ROUNDS)
-    most = int(os.environ.get("REFINERY_SCALE_ASSETS", MANY))
+    rounds = 1 if quick else ROUNDS
     with temporary_cluster() as cluster:
         async with AsyncExitStack() as stack:
-            many = 400 if quick else min(most, await _affordable(cluster, stack))
-            sides = [await _filled(cluster, stack, size) for size in (many, few)]
+            sides = await filled_sides(cluster, stack, quick=quick)
+            many, few = (side.finished for side in sides)
             taken: dict[str, list[list[float]]] = {}
             for _ in range(rounds):
                 for n, side in enumerate(sides):
@@ -54,30 +48,6 @@ async def measure(*, quick: bool = False) -> list[Row]:
         Row(head + what, *map(statistics.median, times), target=TARGET, unit="ms")
         for what, times in taken.items()
     ]
-
-
-async def _affordable(cluster: EmbeddedPostgres, stack: AsyncExitStack) -> int:
-    """How many assets are filled in within the time, as a first page of them takes."""
-    began = time.monotonic()
-    await _filled(cluster, stack, PROBE, moving=False)
-    return int(FILL_S / (time.monotonic() - began) * PROBE)
-
-
-async def _filled(
-    cluster: EmbeddedPostgres, stack: AsyncExitStack, size: int, *, moving: bool = True
-) -> Filled:
-    """A database with so many finished assets."""
-    name = f"scale_{size}"
-    cluster.ensure_database(name)
-    upgrade(cluster.url(name))
-    engine = make_engine(cluster.url(name))
-    stack.push_async_callback(engine.dispose)
-    made = await Filled.make(engine)
-    await made.fill(size)
-    if moving:
-        await made.set_moving()
-    await made.analyse()
-    return made
 
 
 async def _asked_ms(side: Filled, ask: Ask) -> float:

@@ -16,9 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.metrics import Metrics
+from schemas.specimen_query import SpecimenQuery
 from tasks.files.record_folders import read_table
 from tests.support.world import World, new
-from track.commands import healing, shares, site_health
+from track.commands import healing, resuming, shares, site_health
 from track.commands.back_fill import back_fill_page
 from track.jobs import (
     agent_claims,
@@ -38,9 +39,28 @@ from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
 from track.records import leaving, outbox, retention, sessions
-from track.reports import alarms, failing, figures, overdue, progress, waiting
+from track.reports import (
+    alarms,
+    attention,
+    degraded,
+    durable,
+    failing,
+    figures,
+    find,
+    life,
+    one_session,
+    overdue,
+    progress,
+    stages,
+    today,
+    unattended,
+    waiting,
+)
 from track.reports.agents import agents_seen, site_queues
+from track.reports.printed import printed_ends
+from track.reports.selected import selected
 from track.schema.database import transact
+from track.schema.hours import USAGE_COLUMNS, hour_of
 from track.schema.states import State
 
 PIPELINE: dict[str, object] = {
@@ -69,6 +89,9 @@ _NUMBERED = """
     (SELECT g, 'old' || lpad(g::text, 8, '0') AS guid, now() - (:total - g) * interval '30 s' AS at
        FROM generate_series(CAST(:first AS bigint), :last) g) n
 """
+_MEASURED = ", ".join(
+    f"count(*), count(*) * {each}, {each}, {each}" for each in ("2.5", "2", "300", "0")
+)
 _STAGES = "track.pipeline p JOIN track.stage s ON s.pipeline_id = p.id WHERE p.name = 'P'"
 _JOB = "7 * (n.g - 1) + s.position + 1"
 _ATTEMPT = "3 * (n.g - 1) + s.position - 1"
@@ -129,6 +152,13 @@ FILL = (
            '{{"usage": {{"seconds": 2.5, "cpu_s": 2}}}}'
     FROM {_NUMBERED}, {_STAGES} AND s.kind = 'module' ORDER BY n.g, s.position
     """,
+    f"""
+    INSERT INTO track.search (asset_guid, at, taken_at, numbers, words)
+    SELECT guid, at, at, 'nhmd-' || lpad(g::text, 8, '0'), array_to_tsvector(ARRAY[
+        'g:' || guid, 'b:nhmd-' || lpad(g::text, 8, '0'), 'c:c', 'w:w', 'p:p',
+        'n:' || right((1000 + g % 1000)::text, 3), 'w' || g % 5000, 'w' || g % 17, 'w' || g % 331])
+    FROM {_NUMBERED}
+    """,
     """
     INSERT INTO track.job_total (stage_id, state, jobs)
     SELECT stage_id, state, count(*) FROM track.job
@@ -138,6 +168,18 @@ FILL = (
     INSERT INTO track.usage_total (stage_id, site, images, seconds, cpu_s, peak_mb)
     SELECT stage_id, 'here', jobs, jobs * 2.5, jobs * 2, 300 FROM track.job_total
     JOIN track.stage s ON s.id = stage_id WHERE s.kind = 'module' AND :first = 1
+    """,
+    f"""
+    INSERT INTO track.asset_hour (hour, sessions, images, derivatives, archived,
+                                  archived_derivatives)
+    SELECT {hour_of("n.at")}, count(*) FILTER (WHERE g % {PER_SESSION} = 1), count(*), 0, count(*),
+           0
+    FROM {_NUMBERED} GROUP BY 1
+    """,
+    f"""
+    INSERT INTO track.usage_hour (hour, stage_id, site, {", ".join(USAGE_COLUMNS)})
+    SELECT {hour_of("n.at")}, s.id, '{SITE}', {_MEASURED}
+    FROM {_NUMBERED}, {_STAGES} AND s.kind = 'module' GROUP BY 1, 2
     """,
     f"""
     INSERT INTO track.history (at, actor, what, asset_guid, job_id, old, new)
@@ -219,6 +261,7 @@ class Filled:
                 await tx.execute(text("SET LOCAL work_mem = '64MB'"))
                 for statement in FILL:
                     await tx.execute(text(statement), given)
+                await figures.fold_totals(tx)
             self.finished = last
 
     async def analyse(self) -> None:
@@ -291,6 +334,13 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "reconcile: leftover shares": partial(shares.leftovers, patience=patience),
         "reconcile: fold totals": figures.fold_totals,
         "alarms: overdue": overdue.announce_overdue,
+        "alarms: overdue by site": overdue.watch_overdue,
+        "alarms: sites": partial(degraded.watch_sites, drivers_away=False),
+        "alarms: unattended sessions": unattended.unattended,
+        "alarms: durable copies": durable.takes_no_files,
+        "archive is back: what waited": resuming.resume,
+        "archive is away: the one that is tried": resuming.try_one,
+        "archive took files: did it refuse them": partial(resuming.resume_after, guid="g1"),
         "alarms: failing stages": failing.watch_stages,
         "alarms: said of services": partial(alarms.said_of, kind="service"),
         "announcer: due": partial(outbox.due, limit=100),
@@ -305,6 +355,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "dispatcher: claim": lambda tx: claims.claim(tx, session, dispatcher, limit=20),
         "dispatcher: returned": lambda tx: claims.returned(tx, session, limit=20),
         "dispatcher: crowded": parking.crowded,
+        "dispatcher: what was printed": partial(printed_ends, jobs=[1, 2, 3]),
         "dispatcher: park": lambda tx: parking.wake_or_park(tx, session),
         "driver: seen": partial(site_health.seen, name=SITE),
         "driver: recover": partial(site_health.recover, name=SITE),
@@ -343,6 +394,28 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "prune: left to drivers": retention.leave_to_drivers,
         "records: a page": _records_page,
         "people: what stands": waiting.anywhere,
+        "board: a session's head": partial(one_session.session_head, session_id=session),
+        "board: a session's stages": partial(one_session.session_stages, session_id=session),
+        "board: a session's totals": partial(one_session.session_totals, session_id=session),
+        "board: a session's specimens": partial(one_session.session_tiles, session_id=session),
+        "board: those of it that need a person": partial(
+            one_session.session_tiles, session_id=session, with_person=True
+        ),
+        "board: what of it is quarantined": partial(
+            one_session.quarantined_files, session_id=session
+        ),
+        "board: what needs a person": attention.needs_person,
+        "board: what a resubmit would meet": partial(selected, stage="load", pipeline="P"),
+        "people: find a barcode": partial(find.find, query=SpecimenQuery(barcode="NHMD-00000500")),
+        "people: find anything": partial(find.find, query=SpecimenQuery(q="NHMD-00000500")),
+        "people: find part of a number": partial(find.find, query=SpecimenQuery(number="00000500")),
+        "people: find what is under way": partial(
+            find.find, query=SpecimenQuery(state="underway", collection="c")
+        ),
+        "people: find what needs a person": partial(find.find, query=SpecimenQuery(state="person")),
+        "people: one specimen": partial(life.life_of, guid="old00000500"),
+        "people: today": today.read_today,
+        "people: pipelines": stages.pipelines_seen,
         "people: a session": partial(progress.session_progress, session_id=session),
         "Prometheus: page": metrics.page,
     }

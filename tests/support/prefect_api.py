@@ -56,6 +56,16 @@ class PrefectApi:
             body = {"parameters": parameters}
             self._call("POST", f"deployments/{found['id']}/create_flow_run", body)
 
+    def run(self, deployment: str, **parameters: Any) -> str:
+        """Have a deployment run now, beside whatever its schedule has; the run's id."""
+        path = f"deployments/{self.deployment(deployment)['id']}/create_flow_run"
+        return str(self._call("POST", path, {"parameters": parameters})["id"])
+
+    def is_over(self, run_id: str) -> bool:
+        """Whether a flow run has come to its end."""
+        state = self._call("GET", f"flow_runs/{run_id}")["state_type"]
+        return state not in ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
+
     def set_state(self, run_id: str, state: str) -> None:
         """Ask for another state of a flow run, as the UI's buttons do."""
         self._call("POST", f"flow_runs/{run_id}/set_state", {"state": {"type": state}})

@@ -137,8 +137,11 @@ def _rows(url: str, statement: str, values: dict[str, object]) -> list[dict[str,
 
 
 @contextmanager
-def running_stack(name: str) -> Iterator[Stack]:
-    """Our own flows and pipelines in a new project, up and ready; stopped whatever happens."""
+def running_stack(name: str, **more: str) -> Iterator[Stack]:
+    """Our own flows and pipelines in a new project, up and ready; stopped whatever happens.
+
+    `more`: variables of its environment.
+    """
     with temporary_folder() as folder:
         shutil.copy(ROOT / "prefect.yaml", folder)
         (folder / "flows").symlink_to(ROOT / "flows")
@@ -149,6 +152,7 @@ def running_stack(name: str) -> Iterator[Stack]:
             "REFINERY_SETTLE_SECONDS": "2",
             "HTTP_PROXY": NOBODY,
             "HTTPS_PROXY": NOBODY,
+            **more,
         }
         stack = Stack(folder, environment)
         try:

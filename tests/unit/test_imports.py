@@ -30,7 +30,9 @@ MAY_IMPORT = {
 FROM_HPC_TO_API = {"hpc.agent_protocol", "hpc.callers", "hpc.protocol", "hpc.tokens"}
 BELOW = {
     "track": ("schema", "records", "jobs", ("commands", "reports")),
-    "tasks": (("errors", "background"), "files", "dispatch", ("intake", "archive"), "upkeep"),
+    "tasks": (
+        ("errors", "background", "log_lines"), "files", "dispatch", ("intake", "archive"), "upkeep",
+    ),
     "hpc": (
         ("runner", "scheduler", "transport", "tokens"), "agent",
         ("remote", "ends", "manifest", "archives"),
@@ -44,7 +46,10 @@ BELOW = {
         "errors", "job", ("client", "imaging"), "source", "modules", ("registry", "runner"),
     ),
     "schemas": ("metadata", "pipeline"),
-    "board": (("rendering", "visitors"), "context", "errors", "pages", "app"),
+    "board": (
+        ("rendering", "visitors", "charts", "disks"), "login", "context", ("errors", "live"),
+        "pages", "app",
+    ),
     "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",

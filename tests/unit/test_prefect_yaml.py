@@ -4,6 +4,7 @@ import importlib
 import inspect
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -17,10 +18,13 @@ from prefect.cli.deploy._models import (
 from prefect.events.schemas.automations import AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
+from refinery.local.automations import made_of
 from schemas import events
 from schemas.events import JOB_OVERDUE, SESSION_READY, SESSION_WAKE
+from tasks.upkeep.verbs import verb_of
 
 ROOT = Path(__file__).parents[2]
 WRITTEN: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
@@ -45,6 +49,10 @@ VERBS = {
     "priority",
     "site",
     "push",
+    "metadata",
+    "replace",
+    "outputs",
+    "retention",
 }
 
 
@@ -96,7 +104,10 @@ def test_every_key_of_a_deployment_is_known(deployment: dict[str, Any]) -> None:
 
 @every
 def test_every_deployment_is_in_the_runbook(deployment: dict[str, Any]) -> None:
-    assert f"prefect deployment run {full_name(deployment)}" in RUNBOOK
+    name = full_name(deployment)
+    verb = name.removeprefix("operate/")
+    shown = f"prefect deployment run {name}" if verb == name else f"refinery operate {verb}"
+    assert f"\n{shown}" in RUNBOOK
 
 
 @every
@@ -113,10 +124,11 @@ def test_every_parameter_is_one_of_the_flows_and_is_valid(deployment: dict[str, 
     signature = inspect.signature(flow.fn)
     assert given.keys() <= signature.parameters.keys()
     required = {
-        name: "00000000-0000-0000-0000-000000000000" if name == "session" else "1"
-        for name, parameter in signature.parameters.items()
-        if parameter.default is inspect.Parameter.empty
-    }
+        each.name: (*each.choices, "00000000-0000-0000-0000-000000000000")[0]
+        if each.choices or each.name == "session" else "1"
+        for each in verb_of("", "", parameter_schema(flow.fn).model_dump()).parameters
+        if each.required
+    }  # fmt: skip
     flow.validate_parameters(required | given)
 
 
@@ -151,14 +163,16 @@ def test_ready_and_wake_start_a_dispatcher_and_nothing_else_does() -> None:
 
 
 EXAMPLES: list[dict[str, Any]] = yaml.safe_load(
-    RUNBOOK.partition("### events")[2].partition("```yaml\n")[2].partition("```")[0]
+    (ROOT / "docs" / "alarms.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
 )["automations"]
+BLOCKS = {"refinery-alarms": UUID(int=1)}
 
 
 @pytest.mark.parametrize("written", [*AUTOMATIONS, *EXAMPLES], ids=lambda each: each["name"])
 def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[str, Any]) -> None:
     assert written.keys() <= keys(AutomationCore)
-    automation = AutomationCore.model_validate(written)
+    automation = made_of(written, blocks=BLOCKS, pages={})
+    assert automation is not None
     trigger = written["trigger"]
     assert trigger.keys() <= keys(type(automation.trigger))
     assert trigger["match"]
@@ -169,3 +183,13 @@ def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[
         if not name.startswith("prefect.")
     }
     assert ours <= ALL
+
+
+@every
+def test_every_parameter_of_a_verb_has_a_help_text_in_prefects_form(
+    deployment: dict[str, Any],
+) -> None:
+    if "operate" in deployment["tags"]:
+        shown = flow_of(deployment).parameters.model_dump()
+        verb = verb_of(deployment["name"], deployment["description"], shown)
+        assert verb.help and not [each.name for each in verb.parameters if not each.help]

@@ -16,6 +16,7 @@ from track.jobs.locked import locked_jobs
 from track.jobs.moves import Guard, move_all
 from track.jobs.resolve import downstream, resolve
 from track.jobs.verbs import fail_waiting, release_assets
+from track.records.search import note_words
 from track.records.sessions import of_folder
 from track.records.wake import wake
 from track.schema.arrays import any_of
@@ -85,6 +86,7 @@ async def register_assets(
     reopened, restarted = await _reopen(tx, {g: rows[g] for g in sorted(others)}, actor, again)
     if reopened:  # those that a back-fill has given them meanwhile, too
         await tx.execute(TAKE_ALONG, {"guids": reopened})
+    await note_words(tx, new + reopened)
     related = {each.guid for each in assets if each.parent_guid is not None or each.z is not None}
     every = {guid: rows[guid]["pipeline_id"] for guid in new + reopened}
     jobs = await create_jobs(tx, every, opened=set(reopened), related=related)

@@ -66,6 +66,7 @@ class Ending:
     lacks: bool = False
     exit_code: int | None = None
     usage: Usage | None = None
+    printed: str = ""
     actor: str = ""
 
     @property
@@ -181,7 +182,7 @@ async def bring_result(
     """Apply a module's result or nothing of it, and bring its job back.
 
     One that cannot be taken fails the job. The inbox has it as it came; its attempt keeps the
-    `outputs` alone, which have yet to be brought.
+    `outputs`, which have yet to be brought, and what was printed.
     """
     try:
         done = await _apply_whole(tx, of, result)
@@ -189,10 +190,12 @@ async def bring_result(
         why = f"its result cannot be taken: {error}"
         if isinstance(error, NoDocument):  # a command may run on an asset that has none
             why = f"its result changes metadata, and none is known of asset {error}"
-        await end_without_result(tx, of, Ending("failed", why, final=True, usage=result.usage))
+        ending = Ending("failed", why, final=True, usage=result.usage, printed=result.printed)
+        await end_without_result(tx, of, ending)
         return
-    left = {"outputs": outputs} if outputs else None
-    ended = {"outcome": "done", "finished_at": NOW, "closed_at": NOW, "result": left}
+    left = {"outputs": outputs, "printed": result.printed}
+    kept = {name: value for name, value in left.items() if value} or None
+    ended = {"outcome": "done", "finished_at": NOW, "closed_at": NOW, "result": kept}
     ended |= _spent(result.usage)
     warning = "; ".join(done.warnings) or None
     back = {"details": result.details, "warning": warning}
@@ -211,7 +214,10 @@ async def end_without_result(
     found, why = of.attempt, ending.why
     if native_id:
         await note_first_id(tx, found.id, native_id)
-    await _close(tx, of, ending.outcome, ending.usage, message=why, exit_code=ending.exit_code)
+    values: dict[str, Any] = {"message": why, "exit_code": ending.exit_code}
+    if ending.printed:
+        values["result"] = {"printed": ending.printed}
+    await _close(tx, of, ending.outcome, ending.usage, **values)
     guard = Guard(attempt_id=found.id)
     if ending.final:
         new = State.CANCELLED if found.cancel_requested else State.FAILED

@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import sentence
 from schemas.sites import KINDS_HERE
+from track.commands.legacy import warn
 from track.commands.selection import CannotDo, check_one_of, site_row
 from track.jobs import verbs
 from track.jobs.attempts import DECLARED, close_attempt
 from track.jobs.locked import locked_jobs
 from track.jobs.moves import Guard, lock
-from track.jobs.outputs import forsake_outputs, outputs_awaited
+from track.jobs.outputs import forsake_outputs, note_retrieved, outputs_awaited
 from track.jobs.sites import is_bound, is_driven, runs_scripts
 from track.records.documents import mark_unpushed
 from track.records.wake import notify_driver
@@ -243,6 +244,25 @@ async def _repeat_without_outputs(
 ) -> ResultRow:
     await _repeat(tx, row, actor, await _give_up_outputs(tx, row, actor, why))
     return await _line(tx, row, "nobody waits for its outputs any more; it is done again")
+
+
+async def decide_outputs(
+    tx: AsyncConnection, job_id: int, *, again: bool, actor: str, why: str
+) -> ResultRow:
+    """Wait no longer for what a job made at its site and nobody can bring.
+
+    It is done again without losing a try, or counts as done without them, which its warning says.
+    """
+    row = await _read(tx, job_id)
+    if not await outputs_awaited(tx, job_id):
+        return await _line(tx, row, f"it is {row.state}, and no outputs of it are awaited")
+    if again:
+        return await _repeat_without_outputs(tx, row, actor, why)
+    await _record(tx, row, "outputs.done_without", actor, why)
+    await warn(tx, job_id, f"done without its outputs: {why}")
+    await note_retrieved(tx, row.attempt_id)
+    note = "what follows and reads them will not find them"
+    return ResultRow(row.asset_guid, row.key, "outputs awaited", "done without them", note)
 
 
 async def _fail_without_outputs(tx: AsyncConnection, row: Row[Any], actor: str, why: str) -> None:

@@ -33,6 +33,15 @@ async def edit_pipelines(
 
     Raises PipelineError for what does not fit together with those, or with the sites there are.
     """
+    await check_pipelines(tx, given)
+    changed = await load_pipelines(tx, given, actor=actor)
+    await announce_changed(tx, changed, by=actor)
+    return changed
+
+
+async def check_pipelines(tx: AsyncConnection, given: Sequence[Pipeline]) -> None:
+    """Raise PipelineError for what does not fit together with the pipelines that stay, or with the
+    sites there are."""
     rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition))
     names = {each.name for each in given} | {UNREADABLE}
     kept = [Pipeline.model_validate(row.definition) for row in rows if row.name not in names]
@@ -40,9 +49,6 @@ async def edit_pipelines(
     sites = await read_sites(tx)
     bare = [site.name for site in sites if not site.runs_scripts]
     check_sites(given, [site.name for site in sites], bare)
-    changed = await load_pipelines(tx, given, actor=actor)
-    await announce_changed(tx, changed, by=actor)
-    return changed
 
 
 async def load_pipelines(
@@ -54,7 +60,7 @@ async def load_pipelines(
     may lead into another pipeline of the same load. It touches no job, however many there are:
     stages that gained a job or other edges are marked, and `back_fill` goes through them.
     """
-    await _lock_all(tx)
+    await lock_pipelines(tx)
     rows = await tx.execute(select(pipeline.c.name, pipeline.c.definition_hash))
     known: dict[str, str] = {row.name: row.definition_hash for row in rows}
     ingest = {"key": "ingest", "run": "refinery.ingest"}
@@ -73,7 +79,7 @@ async def load_pipelines(
     return [new.name for new in changed]
 
 
-async def _lock_all(tx: AsyncConnection) -> None:
+async def lock_pipelines(tx: AsyncConnection) -> None:
     """Lock all that an edit writes, then the edges: with these it has to wait for nobody."""
     for rows in (
         # The reserved one last, as claims do.

@@ -8,7 +8,7 @@ reports it.
 
 from typing import Any
 
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events
@@ -133,7 +133,9 @@ async def degrade(
     before = (await tx.execute(row)).scalar_one_or_none()
     if before is not None and (before == why or not renew):
         return False
-    await tx.execute(update(site).where(site.c.name == name).values(degraded=why))
+    since = func.now() if before is None else site.c.degraded_at
+    change = update(site).where(site.c.name == name)
+    await tx.execute(change.values(degraded=why, degraded_at=since))
     who = actor or f"driver:{name}"
     await record(tx, actor=who, what="site.degraded", old=before, new=why)
     await announce(tx, events.SITE_DEGRADED, name, why)
@@ -151,7 +153,9 @@ async def recover(tx: AsyncConnection, name: str) -> bool:
     before = (await tx.execute(row.with_for_update(key_share=True))).scalar_one_or_none()
     if before is None:
         return False
-    await tx.execute(update(site).where(site.c.name == name).values(degraded=None))
+    await tx.execute(
+        update(site).where(site.c.name == name).values(degraded=None, degraded_at=None)
+    )
     await record(tx, actor=f"driver:{name}", what="site.degraded", old=before, new=None)
     await tx.execute(STUCK_NO_MORE, {"site": name, "why": f"{WAITS} {name}: "})
     await announce(tx, events.SITE_RECOVERED, name, before)

@@ -5,7 +5,7 @@ here: a URI becomes barcode and identifier by the patterns of the asset's pipeli
 names no specimen holds the asset for a person. It never fails: the stage is done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -58,6 +58,12 @@ async def name_documented(tx: AsyncConnection, guid: str, *, actor: str) -> list
     notes = _notes(named.unknown)
     await hold(tx, guid, notes, actor=actor)
     return notes
+
+
+async def name_codes(tx: AsyncConnection, guid: str, codes: Sequence[str]) -> Named:
+    """What codes that a person wrote name on an asset: barcodes, or URIs of its pipeline."""
+    collection = (await read_document(tx, guid)).collection
+    return name_specimens(codes, await _patterns(tx, guid), collection)
 
 
 async def expected(tx: AsyncConnection, guid: str, stage_id: int, sheet: Barcode) -> bool:

@@ -57,6 +57,11 @@ class Attempt:
         """How history calls it."""
         return f"attempt:{self.id}"
 
+    @property
+    def about(self) -> dict[str, object]:
+        """What a line of a log is about that tells of it."""
+        return {"guid": self.guid, "stage": self.stage, "attempt": self.id, "site": self.site}
+
 
 @dataclass(frozen=True)
 class LockedAttempt:

@@ -5,37 +5,45 @@ finishes too, and must leave none of this behind.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
 
 from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import kinds_that
+from track.records.retention_rules import KEEP, REQUIRES
 from track.schema.arrays import any_of
 from track.schema.tables import asset, job, stage
-
-KEEP = {"ndrive": timedelta(days=7), "store": timedelta(days=1), "site": timedelta(hours=1)}
-"""How long each kind of temporary copy outlives the end of its asset."""
 
 REACHED_KINDS = kinds_that(lambda kind: kind.driven)
 
 COPIES = text("""
-    INSERT INTO track.retention (kind, asset_guid, location, due_at)
+    INSERT INTO track.retention (kind, asset_guid, location, due_at, requires)
     SELECT c.kind, a.guid, c.location,
-           now() + CAST(CAST(:keep AS jsonb) ->> c.kind AS interval)
+           now() + make_interval(secs => coalesce(86400 * rule.keep_days,
+                                 CAST(CAST(:keep_s AS jsonb) ->> c.kind AS double precision))),
+           coalesce(rule.requires, CAST(:requires AS text[]))
     FROM track.asset a CROSS JOIN LATERAL (
         SELECT 'ndrive', a.source_path
         UNION SELECT 'store', a.local_path
-        UNION SELECT 'site', t.site FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+        -- From the asset's few jobs on: without statistics all attempts there are would be read.
+        UNION SELECT 'site', t.site
+               FROM (SELECT j.id FROM track.job j WHERE j.asset_guid = a.guid OFFSET 0) mine
+               CROSS JOIN LATERAL (
+                   SELECT p.site FROM track.attempt p WHERE p.job_id = mine.id OFFSET 0) t
                JOIN track.site k ON k.name = t.site AND k.kind = ANY(:reached)
-               WHERE j.asset_guid = a.guid
     ) c(kind, location)
+    LEFT JOIN LATERAL (
+        SELECT r.keep_days, r.requires FROM track.retention_rule r
+        WHERE r.kind = c.kind AND (r.pipeline_id = a.pipeline_id OR r.pipeline_id IS NULL)
+        ORDER BY r.pipeline_id NULLS LAST LIMIT 1
+    ) rule ON true
     WHERE a.guid = ANY(:guids) AND c.location IS NOT NULL
     ORDER BY a.guid, c.kind, c.location
     ON CONFLICT (kind, asset_guid, location)
-    DO UPDATE SET due_at = excluded.due_at, done_at = NULL, outcome = NULL
-""").bindparams(bindparam("keep", type_=JSONB))
+    DO UPDATE SET due_at = excluded.due_at, requires = excluded.requires,
+                  done_at = NULL, outcome = NULL
+""").bindparams(bindparam("keep_s", type_=JSONB))
 """Of one made again after it was pruned, too. Prune looks for the copies that must exist before
 it deletes any. At a site that nobody of us reaches only a stage's own `clean` can."""
 
@@ -48,8 +56,9 @@ async def note_ends(tx: AsyncConnection, guids: Collection[str]) -> None:
     mine = update(asset).where(any_of(asset.c.guid, guids))
     # What it left this time is due to leave in its turn: see track/records/leaving.py.
     await tx.execute(mine.values(finalised_at=final, reopened_at=None, records_left_at=None))
-    keep = {kind: f"{kept.total_seconds()} seconds" for kind, kept in KEEP.items()}
-    await tx.execute(COPIES, {"guids": [*guids], "keep": keep, "reached": REACHED_KINDS})
+    keep_s = {kind: kept.total_seconds() for kind, kept in KEEP.items()}
+    given = {"guids": [*guids], "keep_s": keep_s, "requires": [*REQUIRES]}
+    await tx.execute(COPIES, {**given, "reached": REACHED_KINDS})
 
 
 # 138: ended by SIGUSR1, the scheduler's warning shortly before the time limit.

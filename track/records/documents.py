@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.metadata.document import Arrived, Metadata
+from schemas.searching import SEARCHED
+from track.records.search import note_document, note_words
 from track.schema.arrays import any_of
 from track.schema.states import State
 from track.schema.tables import asset, document, job, revision, stage
@@ -34,6 +36,7 @@ async def create_document(tx: AsyncConnection, guid: str, arrived: Arrived, *, a
     statement = upsert(document).values(row).on_conflict_do_nothing()
     if (await tx.execute(statement.returning(document.c.asset_guid))).first() is not None:
         await _record_revision(tx, guid, 1, actor, [{"field": "*", "old": None, "new": "created"}])
+        await note_words(tx, [guid])
         return
     old = await read_document(tx, guid, lock=True)
     await tx.execute(
@@ -103,6 +106,8 @@ async def _store(tx: AsyncConnection, guid: str, old: Metadata, new: Metadata, a
     )
     number = (await tx.execute(statement)).scalar_one()
     await _record_revision(tx, guid, number, actor, changed)
+    if any(change["field"] in SEARCHED for change in changed):
+        await note_document(tx, guid, after)
     return True
 
 
@@ -164,6 +169,12 @@ async def unpushed(tx: AsyncConnection, guid: str) -> Unpushed | None:
     if row.ars_revision:
         last = Metadata.model_validate(await _body_at(tx, guid, row.body, row.ars_revision))
     return Unpushed(row.revision, Metadata.model_validate(row.body), last)
+
+
+async def created_and_unpushed(tx: AsyncConnection, guids: Sequence[str]) -> list[str]:
+    """Those of these assets that the archive has created and whose metadata it lacks."""
+    mine = select(document.c.asset_guid).where(any_of(document.c.asset_guid, guids), is_unpushed())
+    return list((await tx.execute(mine.order_by(document.c.asset_guid))).scalars())
 
 
 async def _body_at(

@@ -7,7 +7,7 @@ listing, so a folder name used again is a new session.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -177,10 +177,22 @@ async def finish_if_registered(tx: AsyncConnection, session_id: UUID) -> datetim
     return found
 
 
-async def dropped_as(tx: AsyncConnection, session_id: UUID) -> str:
-    """The path under which a session's folder was dropped: how people know it."""
-    mine = select(session.c.opened_as).where(session.c.id == session_id)
-    return str((await tx.execute(mine)).scalar_one())
+@dataclass(frozen=True)
+class SessionName:
+    """How people know a session: its workstation, and its folder as it was dropped there."""
+
+    workstation: str
+    dropped_as: Path
+
+    def __str__(self) -> str:
+        return f"{self.workstation} {self.dropped_as.name}"
+
+
+async def name_of(tx: AsyncConnection, session_id: UUID) -> SessionName:
+    """How people know a session."""
+    mine = select(session.c.workstation, session.c.opened_as).where(session.c.id == session_id)
+    row = (await tx.execute(mine)).one()
+    return SessionName(row.workstation, Path(row.opened_as))
 
 
 async def folder_of(tx: AsyncConnection, session_id: UUID) -> Path:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.events import STAGE_FAILING
-from track.reports.alarms import ON, Subject, said_of, set_alarm
+from track.reports.alarm_messages import Subject
+from track.reports.alarms import ON, said_of, set_alarm
 
 LATEST = 20
 """So many ends of a stage are looked at, none older than an hour."""
@@ -81,7 +81,7 @@ class Ends:
 
 
 async def watch_stages(tx: AsyncConnection) -> list[str]:
-    """Announce stages that have begun to fail, once each; a line for each that changed."""
+    """Have it told which stages begin to fail, still do, or do not any more; a line for each."""
     suspects = set((await tx.execute(SUSPECTS)).scalars())
     failing = {name for name, state in (await said_of(tx, "stage")).items() if state == ON}
     if not suspects | failing:
@@ -93,7 +93,7 @@ async def watch_stages(tx: AsyncConnection) -> list[str]:
     for name in names:
         pipeline, _, stage = name.partition("/")
         each = found.get(name, Ends(pipeline, stage, 0, 0, None))
-        subject = Subject("stage", name, STAGE_FAILING, pipeline=pipeline)
+        subject = Subject("stage", name, pipeline=pipeline)
         if each.fails:
             remedy = (
                 f"operate/switch it off (pipeline={pipeline}, stage={stage}), mend its cause, "

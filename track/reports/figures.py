@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from track.schema.arrays import array_of
+from track.schema.hours import FOLD_ASSETS_BY_HOUR, FOLD_USAGE_BY_HOUR
 from track.schema.states import State
 from track.schema.totals import OVER
 
@@ -60,9 +61,12 @@ FOLD_USAGE = text("""
     SELECT stage_id, site, sum(images), sum(seconds), sum(cpu_s), max(peak_mb)
     FROM folded GROUP BY 1, 2
 """)
+FOLD_HOURS, FOLD_USAGE_HOURS = map(text, (FOLD_ASSETS_BY_HOUR, FOLD_USAGE_BY_HOUR))
 
 
 async def fold_totals(tx: AsyncConnection) -> None:
     """Make one row of the totals of each kind out of those that came since the last time."""
     await tx.execute(FOLD_JOBS)
     await tx.execute(FOLD_USAGE)
+    await tx.execute(FOLD_HOURS)
+    await tx.execute(FOLD_USAGE_HOURS)

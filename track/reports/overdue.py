@@ -1,7 +1,7 @@
 """Jobs at sites that take longer than they were expected to, and what was expected.
 
-Nothing is ended for it: silence is no evidence of an end. It is announced once for each attempt
-in a queue, and once while it runs.
+Nothing is ended for it: silence is no evidence of an end. Automations hear of it once for each
+attempt in a queue, and once while it runs; people are told of all that a site has as one alarm.
 """
 
 from typing import Any
@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import JOB_OVERDUE, job_event
 from track.records.outbox import announce
+from track.reports.alarm_messages import Subject
+from track.reports.alarms import ON, said_of, set_alarm
 from track.schema.history import record
 
 NEVER = "|".join(
@@ -50,21 +52,31 @@ MAX_JOBS = 500
 """Jobs announced by one look; the others' turn comes a minute later."""
 
 # The first condition is that of the index job_open.
-FIND = text(f"""
-    SELECT j.id, a.guid, a.session_id, p.name AS pipeline, s.key AS stage, j.state, t.id AS attempt,
-           t.site, t.external_id, j.reason, {STANDS} AS stands, {SINCE} AS since,
-           CAST({EXPECTED_S} AS float) AS expected_s
+AT_SITES = f"""
     FROM track.job j
     JOIN track.attempt t ON t.id = j.attempt_id AND t.closed_at IS NULL
     JOIN track.stage s ON s.id = j.stage_id
-    JOIN track.pipeline p ON p.id = s.pipeline_id
-    JOIN track.asset a ON a.guid = j.asset_guid
     LEFT JOIN track.batch b ON b.id = t.batch_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
     WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
       AND j.state IN ('queued', 'running') AND {OVERDUE}
+"""
+
+FIND = text(f"""
+    SELECT j.id, j.asset_guid AS guid, j.session_id, p.name AS pipeline, s.key AS stage, j.state,
+           t.id AS attempt, t.site, t.external_id, j.reason, {STANDS} AS stands, {SINCE} AS since,
+           CAST({EXPECTED_S} AS float) AS expected_s
+    {AT_SITES}
       AND NOT EXISTS (SELECT 1 FROM track.inbox i
                        WHERE i.dedupe_key = CAST(:event AS text) || '|' || t.id || '|' || j.state)
     ORDER BY j.id LIMIT :limit
+""")
+
+BY_SITE = text(f"""
+    SELECT t.site, count(*) AS jobs, min({SINCE}) AS since,
+           mode() WITHIN GROUP (ORDER BY p.name || '/' || s.key) AS stage
+    {AT_SITES}
+    GROUP BY t.site
 """)
 
 
@@ -101,6 +113,35 @@ async def announce_overdue(tx: AsyncConnection) -> list[str]:
                 asset_guid=row.guid, job_id=row.id, attempt_id=row.attempt, why=why,
             )  # fmt: skip
             lines.append(f"{row.stage} of {row.guid} is overdue: {why}")
+    return lines
+
+
+async def watch_overdue(tx: AsyncConnection) -> list[str]:
+    """Have it told at which sites jobs are overdue: one alarm for each; a line for each change.
+
+    While a site is degraded its own alarm says so, and none of its jobs is news.
+    """
+    rows = {row.site: row for row in await tx.execute(BY_SITE)}
+    told = {name for name, state in (await said_of(tx, "overdue")).items() if state == ON}
+    if not rows and not told:
+        return []
+    degraded = {name for name, state in (await said_of(tx, "site")).items() if state == ON}
+    lines = []
+    for name in sorted(rows.keys() | told):
+        subject, trouble = Subject("overdue", name), None
+        if (row := rows.get(name)) is not None:
+            if name in degraded:
+                continue
+            trouble = (
+                f"{row.jobs} overdue at {name}, most of them {row.stage}; the one that was begun "
+                f"first has been there since {row.since.astimezone():%Y-%m-%d %H:%M %Z}"
+            )
+        remedy = (
+            f"look at {name} and at `refinery why`; then operate/cancel, operate/lost, or more "
+            "time in the stage's resources"
+        )
+        if await set_alarm(tx, subject, trouble, remedy):
+            lines.append(trouble or f"no job at {name} is overdue any more")
     return lines
 
 

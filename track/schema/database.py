@@ -12,12 +12,12 @@ shorter than most, and plans anew each time for longer than the statement then r
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 P = ParamSpec("P")
@@ -29,6 +29,10 @@ PREPARED_AFTER = 1
 """Uses of a statement in a connection before its plan is kept: what comes once is not prepared."""
 SERVICE = "refinery service "
 """How the names of services' connections begin; a dispatcher's, which ends, is none of them."""
+
+
+SIGN_S = 30.0
+"""How often a service that is idle gives a sign of life."""
 
 
 def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "") -> AsyncEngine:
@@ -110,6 +114,17 @@ async def reading(engine: AsyncEngine, patience_s: float) -> AsyncIterator[Async
         tx = await connection.execution_options(postgresql_readonly=True)
         await tx.execute(text(f"SET LOCAL statement_timeout = {int(patience_s * 1000)}"))
         yield tx
+
+
+async def give_signs_of_life(engine: AsyncEngine) -> None:
+    """Ask the database something now and then, for a service that nobody may use for hours.
+
+    Until cancelled. A database that is away is no trouble of its own here.
+    """
+    while True:
+        with suppress(SQLAlchemyError, OSError):
+            await ping(engine)
+        await asyncio.sleep(SIGN_S)
 
 
 async def ping(engine: AsyncEngine) -> None:

@@ -26,9 +26,10 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.schema import SchemaItem
 
+from track.schema.hours import ASSET_COUNTS, USAGE_COLUMNS
 from track.schema.states import State
 
 SCHEMAS = ("track", "metadata", "mos")
@@ -48,9 +49,11 @@ def _id() -> Column[int]:
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-def _index(name: str, *columns: Any, where: str = "", unique: bool = False) -> Index:
+def _index(
+    name: str, *columns: Any, where: str = "", unique: bool = False, using: str = "btree"
+) -> Index:
     condition = text(where) if where else None
-    return Index(name, *columns, unique=unique, postgresql_where=condition)
+    return Index(name, *columns, unique=unique, postgresql_where=condition, postgresql_using=using)
 
 
 def _table(name: str, *items: SchemaItem, schema: str = "track") -> Table:
@@ -141,6 +144,7 @@ session = _table(
         where="finished_at IS NOT NULL AND path !~ '/(imported|error)_[^/]*$'",
     ),
     _index("session_path", "path"),
+    _index("session_opened", "opened_at", "id"),
 )
 
 asset = _table(
@@ -167,7 +171,12 @@ asset = _table(
     Column("share_mb", Integer),  # of its share in the archive, which is or may be open
     _when("share_opened_at"),  # null while that is not certain
     _now("created_at"),
-    _index("asset_session", "session_id"),
+    _index("asset_session", "session_id", "guid"),
+    _index(
+        "asset_person",
+        *("session_id", "guid"),
+        where="quarantine IS NOT NULL OR attention IS NOT NULL",
+    ),
     _index("asset_pipeline", "pipeline_id", "guid"),
     _index("asset_parent", "parent_guid"),
     _index("asset_batch", "batch_name"),
@@ -181,10 +190,36 @@ asset = _table(
     _index("asset_reopened", "guid", where="reopened_at IS NOT NULL"),
     _index("asset_created", "created_at"),
     _index(
+        "asset_under_way",
+        "created_at",
+        where="parent_guid IS NULL AND finalised_at IS NULL AND released_at IS NULL"
+        " AND quarantine IS NULL",
+    ),
+    _index(
         "asset_records",
         *("finalised_at", "guid"),
         where="finalised_at IS NOT NULL AND records_left_at IS NULL",
     ),
+    _index("asset_unfinished", "created_at", "guid", where="finalised_at IS NULL"),
+    _index("asset_held", "created_at", "guid", where="attention IS NOT NULL"),
+)
+
+search = _table(  # what each specimen is found by: see track/records/search.py
+    "search",
+    Column("asset_guid", Text, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),  # when it was registered
+    _when("taken_at"),  # by its document
+    Column("numbers", Text, nullable=False, server_default=text("''")),  # its barcodes, in lines
+    Column("base", TSVECTOR, nullable=False, server_default=text("''")),  # without its document
+    Column("words", TSVECTOR, nullable=False, server_default=text("''")),
+    _index("search_at", "at", "asset_guid"),
+    _index("search_taken", "taken_at"),
+    _index("search_words", "words", using="gin"),
+)
+
+search_fill = _table(  # one row until all are in that were there before: the last that is
+    "search_fill",
+    Column("done_to", Text, nullable=False),
 )
 
 file = _table(
@@ -251,6 +286,12 @@ job = _table(
     ),
     _index("job_open", "state", "updated_at", where="state NOT IN ('done', 'excluded')"),
     _index("job_stopped", "updated_at", where="state IN ('failed', 'cancelled')"),
+    _index(
+        "job_stopped_session",
+        *("session_id", "asset_guid"),
+        where="state IN ('failed', 'cancelled')",
+    ),
+    _index("job_warned", "updated_at", where="warning IS NOT NULL"),
 )
 
 attempt = _table(
@@ -279,7 +320,8 @@ attempt = _table(
     Column("cpu_s", Double),
     Column("max_rss_mb", Double),
     Column("message", Text),
-    Column("result", JSONB(none_as_null=True)),  # its outputs, and whether they were brought
+    # Its outputs and whether they were brought, and the end of what was printed.
+    Column("result", JSONB(none_as_null=True)),
     UniqueConstraint("job_id", "n"),
     _index("attempt_open", "site", where="closed_at IS NULL"),
     _index(
@@ -304,6 +346,38 @@ usage_total = _table(  # the same of what modules took; of `peak_mb` the largest
     Column("site", Text, nullable=False),
     Column("images", BigInteger, nullable=False),
     *(Column(name, Double, nullable=False) for name in ("seconds", "cpu_s", "peak_mb")),
+)
+
+
+def _folded() -> Column[bool]:
+    return Column("folded", Boolean, nullable=False, server_default=text("false"))
+
+
+asset_hour = _table(  # what came and ended in an hour, by rows that add up: track/schema/hours.py
+    "asset_hour",
+    Column("hour", DateTime(timezone=True), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ASSET_COUNTS),
+    _folded(),
+    _index("asset_hour_folded", "hour", where="folded", unique=True),
+    _index("asset_hour_new", "hour", where="NOT folded"),
+)
+
+usage_hour = _table(  # the same of what attempts took that ended in it
+    "usage_hour",
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("stage_id", BigInteger, nullable=False),
+    Column("site", Text, nullable=False),
+    *(
+        Column(
+            name,
+            BigInteger if name.endswith("_n") else Double,
+            nullable=name.endswith(("_least", "_most")),
+        )
+        for name in USAGE_COLUMNS
+    ),
+    _folded(),
+    _index("usage_hour_folded", "hour", "stage_id", "site", where="folded", unique=True),
+    _index("usage_hour_new", "hour", where="NOT folded"),
 )
 
 batch = _table(
@@ -366,6 +440,7 @@ dispatcher = _table(
     _index("dispatcher_live", "session_id", where="ended_at IS NULL"),
     _index("dispatcher_ended", "ended_at", where="ended_at IS NOT NULL"),
     _index("dispatcher_run", "flow_run_id"),
+    _index("dispatcher_session", "session_id", "started_at"),
 )
 
 inbox = _table(
@@ -421,6 +496,7 @@ site = _table(
     Column("definition", JSONB, nullable=False),
     Column("open", Boolean, nullable=False, server_default=text("true")),
     Column("degraded", Text),  # why, or null
+    _when("degraded_at"),  # since when, while it is
     # Modules that it cannot run: {run: {why, times, until}}, `until` when one job may try again.
     Column("lacks", JSONB, nullable=False, server_default=text("'{}'")),
     # Tokens with which agents may join it, by their digests: {uses, until}.
@@ -443,6 +519,20 @@ retention = _table(
     CheckConstraint("kind IN ('ndrive', 'store', 'site')", name="retention_kind"),
     UniqueConstraint("kind", "asset_guid", "location"),
     _index("retention_due", "due_at", where="done_at IS NULL"),
+)
+
+retention_rule = _table(
+    "retention_rule",
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("pipeline_id", ForeignKey("track.pipeline.id")),  # null: every one without its own
+    Column("keep_days", Double, nullable=False),
+    Column("requires", ARRAY(Text), nullable=False),
+    CheckConstraint("kind IN ('ndrive', 'store', 'site')", name="retention_rule_kind"),
+    CheckConstraint("keep_days >= 0", name="retention_rule_keep"),
+    CheckConstraint("cardinality(requires) > 0", name="retention_rule_requires"),
+    UniqueConstraint("kind", "pipeline_id"),
+    _index("retention_rule_every", "kind", where="pipeline_id IS NULL", unique=True),
 )
 
 document = _table(

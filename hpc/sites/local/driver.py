@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.agent.processes import end_leftovers, is_alive, send_signal, spawn
 from hpc.ends import AS_ASKED, Meaning, blames_site, by_code, of_runner
+from hpc.runner.printed import output_of, printed_end
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
@@ -223,6 +224,7 @@ class LocalDriver:
             return
         await asyncio.to_thread(end_leftovers, folder)
         await collect_results(self.engine, folder / "results")
+        printed = await asyncio.to_thread(_printed, folder, [each.line for each in batch.members])
 
         async def work(tx: AsyncConnection) -> tuple[Sequence[Member], list[int], bool]:
             members = (await read_batches(tx, [batch.id]))[0].members
@@ -236,8 +238,14 @@ class LocalDriver:
                     found = of_runner(exit_code, started=member.started)
                     if stop is not None and member.attempt == stop.attempt:
                         found = stop.meaning
-                    actor = self._actor()
-                    await report(tx, member.attempt, found, actor=actor, exit_code=exit_code)
+                    await report(
+                        tx,
+                        member.attempt,
+                        found,
+                        actor=self._actor(),
+                        exit_code=exit_code,
+                        printed=printed[member.line],
+                    )
             if not left:
                 await mark_ended(tx, batch.id)
             return members, left, await went_well(tx, batch.id)
@@ -287,6 +295,11 @@ class LocalDriver:
 
     def _actor(self) -> str:
         return f"driver:{self.site.name}"
+
+
+def _printed(folder: Path, lines: Sequence[int]) -> dict[int, str]:
+    """What members of a batch printed last, by their lines; a killed runner reported nothing."""
+    return {line: printed_end(output_of(folder, line)) for line in lines}
 
 
 def due_stop(batch: Batch, now: float) -> Stop | None:

@@ -142,7 +142,8 @@ class OfflineRelay:
                     await self.archive_shares.fetch(location, file, path)
                     fetched[f"{guid}/{file.name}"] = path
                 except ArchiveSharesError as error:
-                    log.warning("%s of %s is not carried: %s", file.name, guid, error)
+                    about = {"guid": guid}
+                    log.warning("%s is not carried: %s", file.name, error, extra=about)
             if fetched:
                 size = sum(file.size_bytes for file in files)
                 await self.cluster.place(tar_pieces(fetched, seal=True), size)
@@ -169,7 +170,7 @@ class OfflineRelay:
         try:
             await transact(self.engine, work)
         except MessageRefused as refusal:
-            log.info("attempt %d: %s", attempt_id, refusal)
+            log.info("its start does not count: %s", refusal, extra={"attempt": attempt_id})
 
     def send_first(self, name: str, text: str) -> int | None:
         """Send what a result wants archived while turns go on, and then apply the result.
@@ -218,7 +219,7 @@ class OfflineRelay:
             for file in files:
                 await self._forward(location, file)
         except ArchiveSharesError as error:
-            log.warning("the result of attempt %d waits: %s", attempt_id, error)
+            log.warning("its result waits: %s", error, extra=found.about)
             await self._note_waiting(attempt_id, f"its result waits for the archive: {error}")
             return False
         except FileMissing as error:
@@ -229,7 +230,7 @@ class OfflineRelay:
             gone = Meaning("failed", True, f"{error} is not at the site any more")
             await transact(self.engine, report, attempt_id, gone, actor="relay")
         except OSError as error:  # our own disk: nothing is wrong with the site or the job
-            log.error("the result of attempt %d waits: no room here: %s", attempt_id, error)
+            log.error("its result waits: no room here: %s", error, extra=found.about)
             await self._note_waiting(attempt_id, f"its result waits, no room here: {error}")
             return False
         self.missed.pop(attempt_id, None)

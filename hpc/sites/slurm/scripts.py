@@ -77,7 +77,7 @@ class SiteScripts:
         native_id = (found and found.native_id) or next(iter(ids), None)
         if found is not None and found.current and native_id is not None:
             warning = f"its job {native_id} may still run, though {why}"
-            log.warning("attempt %d of %s: %s", attempt_id, found.guid, warning)
+            log.warning("%s", warning, extra=found.about)
             await warn(tx, found.job_id, warning)
             return
         outcome = "cancelled" if found is not None and found.cancel_requested else "failed"

@@ -1,6 +1,8 @@
 """The dispatcher against a real Prefect and a site that does what the test says."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,12 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, State
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -84,10 +91,16 @@ class FakeSite:
     async def end(self, attempt_id: int, fence: int, guid: str = "") -> None:
         """Report an attempt's end."""
         if status := self.fails.get(guid):
-            body = Fail(**_native(attempt_id), fail_status=status, message="a blurred label")
+            body = Fail(
+                **_native(attempt_id),
+                fail_status=status,
+                message="a blurred label",
+                printed=f"{guid}: no text found",
+            )
             await self._say(protocol.fail, attempt_id, fence, body)
         else:
-            done = Complete(**_native(attempt_id), result=Result())
+            printed = Result(printed=f"{guid}: looked at it")
+            done = Complete(**_native(attempt_id), result=printed)
             await self._say(protocol.complete, attempt_id, fence, done)
 
     async def _say(
@@ -130,6 +143,10 @@ async def subflows(state: State[Any]) -> Sequence[FlowRun]:
         return await client.read_flow_runs(flow_run_filter=mine)
 
 
+def _end(message: str) -> str:
+    return message.rpartition("printed last:\n")[2]
+
+
 async def one(world: World, statement: str) -> Any:
     ((found,),) = await world.sql(statement)
     return found
@@ -149,6 +166,17 @@ async def test_a_session_is_carried_to_its_end_with_a_subflow_for_each_job(
     assert runs == {f"{guid} {key}": ["P", key] for guid in "gh" for key in ("load", "ocr")}
     assert await one(world, "SELECT finished_at IS NOT NULL FROM track.session")
     assert await one(world, "SELECT ended_why FROM track.dispatcher") == "finished"
+    await check_name(world, state)
+
+
+async def check_name(world: World, state: State[Any]) -> None:
+    """See that a dispatch run is named by workstation and folder, and tagged by its session."""
+    assert state.state_details.flow_run_id is not None
+    async with get_client() as client:
+        found = await client.read_flow_run(state.state_details.flow_run_id)
+    folder = Path(await one(world, "SELECT opened_as FROM track.session")).name
+    assert found.name == f"dispatch W {folder}"
+    assert set(found.tags) == {"W", f"session-{world.session_id}"}
 
 
 async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
@@ -161,6 +189,7 @@ async def test_a_second_dispatcher_ends_elsewhere_and_touches_nothing(
     finally:
         await asyncio.to_thread(lease.release, "the test is over")
     assert (state.is_completed(), state.name) == (True, "Elsewhere")
+    await check_name(world, state)
     assert await world.states("g") == {"load": JobState.READY, "ocr": JobState.WAITING}
 
 
@@ -173,6 +202,18 @@ async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
     assert state.name == "Finished"
     assert await world.states("g") == {"load": JobState.FAILED, "ocr": JobState.WAITING}
     assert await world.states("h") == {"load": JobState.DONE, "ocr": JobState.DONE}
+    tries = {run.id: run for run in await subflows(state)}
+    filter_ = LogFilter(flow_run_id=LogFilterFlowRunId(any_=list(tries)))
+    async with get_client() as client:
+        logs = await client.read_logs(log_filter=filter_)
+    told = Counter((tries[each.flow_run_id].name, each.level, _end(each.message)) for each in logs)
+    assert told == {
+        ("g load", logging.ERROR, "g: no text found"): 2,
+        ("h load", logging.INFO, "h: looked at it"): 1,
+        ("h ocr", logging.INFO, "h: looked at it"): 1,
+    }
+    kept = "SELECT count(*) FROM track.inbox WHERE CAST(payload AS text) LIKE '%no text found%'"
+    assert await one(world, kept) == 0
     job = await world.job_id("g", "load")
     tried = await world.sql("SELECT n, outcome FROM track.attempt WHERE job_id = :j", j=job)
     assert sorted(tried) == [(1, "failed"), (2, "failed")]

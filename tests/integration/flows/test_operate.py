@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows import operate
 from schemas.pipeline.load import PipelineError
 from schemas.sites import Site
+from tasks.upkeep import definitions
 from tests.support.world import World, install_sites, new
 from track.commands.selection import CannotDo
 from track.jobs import verbs
@@ -57,6 +58,16 @@ async def table(verb: str) -> Sequence[Any]:
             artifact_filter=key, limit=1, sort=ArtifactSort.CREATED_DESC
         )
     return str(found[0].data) if found else ""
+
+
+async def page(key: str) -> str:
+    """The markdown that was left last under a key."""
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            limit=1, sort=ArtifactSort.CREATED_DESC,
+        )  # fmt: skip
+    return str(found[0].data)
 
 
 async def fail(world: World) -> None:
@@ -136,8 +147,10 @@ async def test_pipelines_are_loaded_from_a_folder_and_what_is_wrong_is_named(
     folder = tmp_path / "pipelines"
     folder.mkdir()
     (folder / "q.yaml").write_text("pipeline: Q\nstages:\n  - {key: a, run: module load}\n")
-    assert "– → loaded (1 stages)" in await said(operate.pipeline, path=str(folder))
-    assert "left as it was" in await said(operate.pipeline, path=str(folder / "q.yaml"))
+    assert "– → loaded (1 stages: 1 added)" in await said(operate.pipeline, path=str(folder))
+    again = await said(operate.pipeline, path=str(folder / "q.yaml"))
+    assert "left as it was (unchanged, 1 stages)" in again
+    assert "Unchanged: Q." in await page("operate-pipeline-plan")
     (folder / "r.yaml").write_text("pipeline: R\nstages:\n  - {key: a, rum: module load}\n")
     with pytest.raises(PipelineError, match=r"r\.yaml, line 3: .*run"):
         await said(operate.pipeline, path=str(folder))
@@ -146,6 +159,107 @@ async def test_pipelines_are_loaded_from_a_folder_and_what_is_wrong_is_named(
         await said(operate.pipeline, path=str(folder))
     with pytest.raises(CannotDo, match="cannot be read"):
         await said(operate.pipeline, path=str(folder / "s.yaml"))
+
+
+MORE = """
+pipeline: P
+stages:
+  - {key: load, run: module load}
+  - {key: ocr, run: module ocr}
+  - {key: crop, run: module crop, needs: [load, ocr]}
+"""
+
+
+async def test_a_pipeline_shows_its_plan_and_a_dry_run_does_nothing_else(
+    world: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(MORE)
+    told = await said(operate.pipeline, path=str(file), dry_run=True)
+    words = "3 stages: 1 re-parented, 1 added; 2 jobs to come"
+    assert told.startswith("nothing was done; pipeline P") and words in told
+    shown = await page("operate-pipeline-plan")
+    assert "| P | crop | added |  | module crop, needs load, ocr | 2 |" in shown
+    assert "| P | ocr | re-parented | needs load |  | 2 |" in shown
+    assert "crop" not in await world.states("g")
+    assert f"loaded ({words})" in await said(operate.pipeline, path=str(file))
+    assert (await world.states("g"))["crop"] == JobState.WAITING
+
+
+async def test_of_two_who_load_at_once_the_second_is_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.yaml").write_text(MORE)
+    show = definitions._show
+
+    async def somebody_else_loads(*args: Any) -> None:
+        await show(*args)
+        monkeypatch.setattr(definitions, "_show", show)
+        await operate.pipeline(by="jo", path=str(tmp_path))
+
+    monkeypatch.setattr(definitions, "_show", somebody_else_loads)
+    with pytest.raises(CannotDo, match="path: somebody loaded these pipelines meanwhile"):
+        await said(operate.pipeline, path=str(tmp_path))
+    actors = await world.sql("SELECT actor FROM track.history WHERE what = 'pipeline.definition'")
+    assert [each for each in actors if each != ("test",)] == [("operator:jo",)]
+
+
+async def test_retention_is_shown_tried_and_changed(world: World) -> None:
+    told = await said(operate.retention)
+    assert "0 changed, 3 left" in told and "7 d, once in erda" in await table("retention")
+    change: dict[str, Any] = {"kind": "ndrive", "days": 30, "pipeline": "P"}
+    tried = await said(operate.retention, dry_run=True, **change)
+    assert tried.startswith("nothing was done; retention ndrive copies of P")
+    assert "7 d, once in erda → 30 d, once in erda" in tried
+    assert "7 d, once in erda → 30 d" in await said(operate.retention, **change)
+    assert "left as it was" in await said(operate.retention, **change)
+    assert "30 d, once in erda → 7 d" in await said(
+        operate.retention, kind="ndrive", pipeline="P", reset=True
+    )
+    told_by = "SELECT actor, old, why FROM track.history WHERE what = 'retention.rule' ORDER BY id"
+    assert (await world.sql(told_by))[0] == (
+        "operator:ib", "7 d, once in erda", "ndrive copies of P",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"days": 3}, "kind: say which copies"),
+        ({"kind": "store", "days": 3, "reset": True}, "reset: it goes back"),
+        ({"kind": "store", "days": 3, "pipeline": "Q"}, "pipeline: no pipeline 'Q'"),
+    ],
+)
+async def test_a_rule_that_cannot_be_is_refused(
+    world: World, given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(CannotDo, match=f"^{says}"):
+        await said(operate.retention, **given)
+
+
+async def test_a_correction_and_a_link_are_answered_row_by_row(world: World) -> None:
+    await world.describe("g", "h")
+    told = await said(operate.metadata, guid="g", field="funding", value='["A", "B"]', why="asked")
+    assert told == 'metadata g: – → ["A", "B"]'
+    with pytest.raises(CannotDo, match=r"^value: .* is no JSON"):
+        await said(operate.metadata, guid="g", field="funding", value='["A"')
+    with pytest.raises(CannotDo, match="field: asset_guid is not a person's to change"):
+        await said(operate.metadata, guid="g", field="asset_guid", value="x")
+    assert "replace: 2 changed" in await said(operate.replace, old="g", new="h")
+    assert "left as it was" in await said(operate.replace, old="g", new="h")
+    assert '"now": "h"' in await table("replace")
+
+
+async def test_outputs_that_nobody_awaits_are_left_alone_and_a_reason_is_needed(
+    world: World,
+) -> None:
+    which = {"guid": "g", "stage": "load", "do": "without"}
+    told = await said(operate.outputs, why="the site is gone", **which)
+    assert "left as it was (it is ready, and no outputs of it are awaited)" in told
+    with pytest.raises(ParameterTypeError):
+        await operate.outputs(by="ib", why="", **which)
+    with pytest.raises(ParameterTypeError):
+        await operate.outputs(by="ib", why="gone", **(which | {"do": "give up"}))
 
 
 async def test_who_asks_must_say_who_they_are(world: World) -> None:

@@ -1,5 +1,6 @@
 """Prune against a real archive: what is proven goes, what is not stays, and it says why."""
 
+import io
 import json
 import uuid
 import zlib
@@ -7,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from blocks.ars_client import ArsClient
@@ -124,6 +126,31 @@ async def test_what_the_archive_proves_goes_and_is_gone_once(museum: Museum) -> 
     assert museum.session.parent.exists() and museum.stored.parent.exists()
     assert (await museum.outcomes())["ndrive"] == (True, "removed 2 files and their folder")
     assert (await sweep()).startswith("removed 0 copies, 0.0 MB; kept 0")
+
+
+async def test_a_small_picture_of_what_goes_is_kept(museum: Museum) -> None:
+    image = io.BytesIO()
+    Image.effect_noise((700, 500), 60).save(image, "TIFF")
+    museum.content = image.getvalue()
+    for folder in (museum.session, museum.stored, museum.at_site):
+        (folder / f"{museum.guid}.tif").write_bytes(museum.content)
+    facts = FileFacts(
+        name=f"{museum.guid}.tif", crc32=zlib.crc32(museum.content), size_bytes=len(museum.content)
+    )
+    await transact(
+        museum.world.engine, note_file, museum.guid, facts, mime_type="image/tiff", site=None
+    )
+    async with ArsClient(museum.archive.address) as ars:
+        await archive_all(ars, museum.guid, museum.files)
+    assert (await sweep(dry_run=True)).startswith("would remove 3 copies")
+    previews = museum.stored.parent.parent / "previews"
+    assert not previews.exists()
+    assert (await sweep()).startswith("removed 3 copies")
+    sizes = {}
+    for path in previews.rglob("*.jpg"):
+        with Image.open(path) as kept:
+            sizes[path.name.partition("-")[2]] = kept.size
+    assert sizes == {"preview.jpg": (700, 500), "thumbnail.jpg": (320, 229)}
 
 
 async def test_what_the_archive_does_not_prove_stays(museum: Museum) -> None:

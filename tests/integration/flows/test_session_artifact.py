@@ -1,6 +1,5 @@
-"""What Prefect shows of a session: every specimen of a small one, a large one in numbers."""
+"""What Prefect shows of a session: its numbers, and every specimen of a small one."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.quarantine import QuarantineEntry
 from tasks.dispatch import reports
-from tasks.dispatch.reports import SessionReport
+from tasks.dispatch.reports import SessionReport, artifact_key
 from tests.support.world import World, new
 from track.commands.assets import quarantine_all
 from track.jobs import verbs
+from track.records.sessions import SessionName, name_of
 from track.schema.database import transact
 from track.schema.states import State
 
@@ -49,9 +49,19 @@ async def show(report: SessionReport) -> None:
 
 async def artifacts(world: World) -> list[Any]:
     """All that were written of the session, the newest first."""
-    key = ArtifactFilter(key=ArtifactFilterKey(any_=[f"session-{world.session_id}"]))
+    key = ArtifactFilter(key=ArtifactFilterKey(any_=[artifact_key(await name(world))]))
     async with get_client() as client:
-        return await client.read_artifacts(artifact_filter=key, sort=ArtifactSort.CREATED_DESC)
+        found = await client.read_artifacts(artifact_filter=key, sort=ArtifactSort.CREATED_DESC)
+    return [each for each in found if str(world.session_id) in str(each.data)]
+
+
+async def name(world: World) -> SessionName:
+    return await transact(world.engine, name_of, world.session_id)
+
+
+def after_heading(page: str) -> str:
+    """A page from its numbers on."""
+    return page[page.index(" assets: ") :]
 
 
 async def test_a_session_of_a_thousand_assets_is_shown_in_numbers_and_those_with_a_person(
@@ -72,8 +82,10 @@ async def test_a_session_of_a_thousand_assets_is_shown_in_numbers_and_those_with
     await show(report)
     (shown,) = await artifacts(world)
     assert shown.type == "markdown"
-    assert shown.data.splitlines() == [
-        "1,000 assets: 1 finalised, 1 quarantined; 3 need a person",
+    assert shown.description == f"{await name(world)}: where it stands"
+    assert shown.data.startswith(f"## {await name(world)}\n\n")
+    assert after_heading(shown.data).splitlines() == [
+        " assets: 1 finalised, 1 quarantined; 3 need a person",
         "",
         "| pipeline | assets | finalised | quarantined |",
         "| --- | --- | --- | --- |",
@@ -107,22 +119,25 @@ async def test_no_more_than_two_hundred_are_listed_that_need_a_person(world: Wor
     )
     await show(report_of(world))
     (shown,) = await artifacts(world)
-    assert shown.data.startswith("1,000 assets: 0 finalised, 0 quarantined; 1,000 need a person\n")
+    assert "\n\n1,000 assets: 0 finalised, 0 quarantined; 1,000 need a person\n" in shown.data
     assert shown.data.count("| failed | load | the disk is full |") == 200
     assert shown.data.endswith("\n\n… and 800 more.\n")
 
 
-async def test_a_session_that_grows_large_goes_on_under_the_same_name(
+async def test_a_session_that_grows_large_is_not_listed_any_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "LISTED", 2)
+    monkeypatch.setenv(reports.BOARD, "http://board:8300")
     await world.register(new("g1"), new("g2"))
     report = report_of(world)
     await show(report)
-    (table,) = await artifacts(world)
-    assert [line["specimen"] for line in json.loads(table.data)] == ["g1", "g2"]
+    (page,) = await artifacts(world)
+    assert f"[the session](http://board:8300/sessions/{world.session_id})" in page.data
+    for guid in ("g1", "g2"):
+        assert f"| [{guid}](http://board:8300/specimens/{guid}) | ready | load |" in page.data
     await world.register(new("g3"))
     await show(report)
-    newest, _ = await artifacts(world)
-    assert (newest.type, newest.key) == ("markdown", table.key)
-    assert newest.data.startswith("3 assets: ")
+    (later,) = await artifacts(world)
+    assert (later.id, later.type) == (page.id, "markdown")
+    assert "\n\n3 assets: " in later.data and "### Specimens" not in later.data

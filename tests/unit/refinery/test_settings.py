@@ -111,3 +111,37 @@ def test_the_bound_of_the_archive_is_a_table_in_the_file_and_json_in_a_variable(
     for wrong in ('{"synchronizing": 12}', "12 at once"):
         with pytest.raises(SettingsError, match="REFINERY_ARCHIVE_THROTTLE"):
             load(tmp_path, REFINERY_ARCHIVE_THROTTLE=wrong)
+
+
+OIDC = {
+    "REFINERY_OIDC_ISSUER": "https://login.example/realms/museum/",
+    "REFINERY_OIDC_CLIENT_ID": "board",
+    "REFINERY_BOARD_URL": "https://board.example",
+    "REFINERY_OIDC_OPERATORS": "curators, leads",
+}
+
+
+def test_a_login_provider_is_set_as_a_whole(tmp_path: Path) -> None:
+    settings = load(tmp_path, **OIDC)
+    assert settings.oidc_issuer == "https://login.example/realms/museum"
+    assert settings.oidc_operators == ("curators", "leads")
+    for name in ("CLIENT_ID", "OPERATORS"):
+        with pytest.raises(SettingsError, match=f"oidc_issuer is set, so set oidc_{name.lower()}"):
+            load(tmp_path, **OIDC | {f"REFINERY_OIDC_{name}": ""})
+    with pytest.raises(SettingsError, match="so set board_url too"):
+        load(tmp_path, **OIDC | {"REFINERY_BOARD_URL": ""})
+
+
+def test_a_login_provider_is_asked_over_https_and_makes_nobody_operator_by_a_star(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SettingsError, match="oidc_issuer: write an https address"):
+        load(tmp_path, **OIDC | {"REFINERY_OIDC_ISSUER": "http://login.example"})
+    assert load(tmp_path, **OIDC | {"REFINERY_OIDC_ISSUER": "http://127.0.0.1:8080"}).oidc_issuer
+    with pytest.raises(SettingsError, match="oidc_operators: name the values"):
+        load(tmp_path, **OIDC | {"REFINERY_OIDC_OPERATORS": "*"})
+
+
+def test_users_stand_in_the_state_folder_or_where_it_is_set(tmp_path: Path) -> None:
+    assert load(tmp_path).users_file == tmp_path / ".refinery" / "users.toml"
+    assert load(tmp_path, REFINERY_USERS_FILE="u.toml").users_file == tmp_path / "u.toml"

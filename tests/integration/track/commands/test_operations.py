@@ -1,5 +1,6 @@
 """What an operator does to single jobs, on the real database."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -333,6 +334,38 @@ async def test_a_job_whose_outputs_never_come_is_a_persons_to_decide(
     said = await world.sql("SELECT actor, why FROM track.history WHERE what = 'outputs.given_up'")
     assert said == [("operator:ib", "because")]
     assert await world.sql("SELECT tries FROM track.job WHERE id = :id", id=job_id) == [(0,)]
+
+
+async def decide(world: World, *, again: bool) -> ResultRow:
+    return await do(world, partial(operations.decide_outputs, again=again))
+
+
+async def test_a_job_that_waits_for_no_outputs_is_left_alone(world: World) -> None:
+    line = await decide(world, again=True)
+    assert not line.changed and line.note == "it is ready, and no outputs of it are awaited"
+
+
+async def test_a_job_may_be_done_without_its_outputs_which_it_warns_of(world: World) -> None:
+    await came_back(world)
+    line = await decide(world, again=False)
+    assert (line.was, line.now) == ("outputs awaited", "done without them")
+    job_id = await world.job_id("g", "load")
+    async with world.engine.connect() as tx:
+        assert await retrieval(tx, job_id) == "", "nothing is missing any more: it is finished"
+    said = "SELECT state, warning FROM track.job WHERE id = :id"
+    assert await world.sql(said, id=job_id) == [
+        ("returned", "done without its outputs: because")
+    ]  # fmt: skip
+    again = await decide(world, again=False)
+    assert not again.changed and "no outputs of it are awaited" in again.note
+
+
+async def test_or_be_done_again_and_of_two_who_decide_at_once_one_is_told(world: World) -> None:
+    await came_back(world)
+    both = await asyncio.gather(decide(world, again=True), decide(world, again=False))
+    assert sorted(each.changed for each in both) == [False, True]
+    (told,) = [each for each in both if not each.changed]
+    assert "no outputs of it are awaited" in told.note
 
 
 async def test_one_whose_outputs_are_here_is_finished(world: World) -> None:

@@ -1,6 +1,7 @@
 """What is asked again and again reads as much after eighty times as many specimens as before."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.filled import MOVING, Ask, Filled, recurring
 from track.commands import healing
-from track.reports import failing
+from track.reports import days, failing, period
 
 FEW, MANY = 1_000, 80_000
 SLACK = 2_500
@@ -49,6 +50,8 @@ async def test_eighty_times_as_many_finished_specimens_make_no_statement_read_mo
     after = {what: await rows_read(filled, ask) for what, ask in recurring(filled).items()}
     more = {what: (before[what], n) for what, n in after.items() if n > before[what] + SLACK}
     assert more == {}
+    month = partial(period.read_report, what=days.today().isoformat()[:7])
+    assert await rows_read(filled, month) < 2 * SLACK
     async with filled.world.engine.connect() as tx:  # what a look at everything reads
         begun = (await tx.execute(READ)).scalar_one()
         await tx.execute(text("SELECT sum(tries) FROM track.job"))

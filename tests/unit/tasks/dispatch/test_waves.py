@@ -1,6 +1,7 @@
 """Which jobs share a subflow, in which order they are shown, and what stands for all of them."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,9 +10,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.dispatch.runs import MAX_LINES, summary
+from tasks.dispatch.runs import MAX_LINES, MAX_LOGS, printed_lines, summary
 from tasks.dispatch.waves import AUTO, CUT_OFF, MAX_JOBS, Unshown, Wave, Work
 from track.jobs.claims import Claim
+from track.reports.printed import PrintedEnd
 
 
 @flow(name="module")
@@ -165,3 +167,26 @@ async def test_its_summary_has_the_counts_and_then_what_did_not_go_well() -> Non
     many = summary(await ended(*[Failed(message="x")] * (MAX_LINES + 5)))
     assert many.endswith("and 5 more")
     assert "- " not in summary(await ended(None, None))
+
+
+async def test_what_one_job_printed_goes_to_its_log_as_an_error_if_it_failed() -> None:
+    wave = await ended(None)
+    (line,) = printed_lines(wave, {0: PrintedEnd(2, "s", "done", "4711_3", "all is well")})
+    assert line.level == logging.INFO
+    assert line.message == ("ocr of g0, attempt 2 at s as 4711_3, done, printed last:\nall is well")
+    (line,) = printed_lines(wave, {0: PrintedEnd(1, "s", "failed", None, "no")})
+    assert line.level == logging.ERROR and "at s, failed, printed last:\nno" in line.message
+
+
+async def test_of_several_jobs_only_what_failed_is_shown_of_what_they_printed() -> None:
+    wave = await ended(*[None] * 60)
+    ends = {n: PrintedEnd(1, "s", "failed" if n % 2 else "done", None, "x") for n in range(60)}
+    lines = printed_lines(wave, ends)
+    assert len(lines) == MAX_LOGS and {line.level for line in lines} == {logging.ERROR}
+    assert "ocr of g1, " in lines[0].message
+
+
+async def test_a_work_whose_site_still_has_its_job_saw_no_end_of_it() -> None:
+    for state, may in ((PARKED, False), (Completed(name="Retrying"), True)):
+        (work,) = (await ended(state)).works
+        assert work.may_have_printed is may

@@ -45,6 +45,7 @@ if os.fork() == 0:
     os.setsid()
 with open(sys.argv[1] + "/pids", "a") as told:
     told.write(f"{os.getpid()}\\n")
+print("at work", flush=True)
 while not os.path.exists(sys.argv[1] + "/go-on"):
     time.sleep(0.02)
 """
@@ -237,6 +238,8 @@ async def test_a_killed_runner_leaves_nothing_behind_when_its_job_is_done_again(
     process.kill()
     await here.until_state(driver, State.READY)
     assert here.living() == []
+    ended = await here.attempt()
+    assert (ended["outcome"], ended["result"]) == ("failed", {"printed": "at work\nat work"})
 
 
 async def test_a_runner_that_does_not_stop_is_ended_by_force_with_its_program(
@@ -264,4 +267,4 @@ async def test_a_program_outlives_its_driver_and_its_result_is_taken(here: Here)
     assert len(here.living()) == 2
     (here.folder / "go-on").touch()
     await here.until_state(heir, State.RETURNED)
-    assert (await here.job())["details"] == {"exit_code": 0, "output": ""}
+    assert (await here.job())["details"] == {"exit_code": 0, "output": "at work\nat work"}

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from api.callers import client_address
+from blocks.access.addresses import client_address
 
 PROXIES = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
 

@@ -1,7 +1,7 @@
 """How often one caller may ask."""
 
-from api import rates
-from api.rates import Rates
+from blocks.access import rates
+from blocks.access.rates import Rates
 
 
 class Clock:
@@ -35,3 +35,13 @@ def test_callers_of_long_ago_are_forgotten() -> None:
     for n in range(rates.MAX_CALLERS + 5):
         bucket.wait_s(n)
     assert len(bucket._left) == rates.MAX_CALLERS
+
+
+def test_a_request_that_is_given_back_was_never_asked() -> None:
+    bucket = Rates(1.0, 1, Clock())
+    for _ in range(3):
+        assert bucket.wait_s("a") == 0.0
+        bucket.give_back("a")
+    bucket.give_back("a")
+    assert [bucket.wait_s("a") for _ in range(2)] == [0.0, 1.0]
+    bucket.give_back("of nobody")

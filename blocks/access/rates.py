@@ -30,3 +30,9 @@ class Rates:
         if len(self._left) > MAX_CALLERS:
             self._left.popitem(last=False)
         return 0.0 if served else (1.0 - left) / self._per_s
+
+    def give_back(self, caller: Hashable) -> None:
+        """Count the caller's last request no more; what was served need not have been a guess."""
+        if caller in self._left:
+            left, at = self._left[caller]
+            self._left[caller] = (min(self._burst, left + 1.0), at)

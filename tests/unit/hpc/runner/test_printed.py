@@ -1,0 +1,91 @@
+"""What a module prints is kept and its end reported, also what it prints past Python."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hpc.runner import runner as runners
+from hpc.runner.batch import ManifestLine
+from hpc.runner.job import Result, result
+from hpc.runner.printed import TAIL_BYTES, TAIL_LINES, printed_end, printed_to
+from hpc.runner.runner import Runner
+from schemas.attempts import MAX_PRINTED, Complete, Fail
+
+
+def test_streams_and_children_lead_to_the_file_within_the_block_only(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "0.output"
+    os.write(1, b"before\n")
+    with printed_to(path):
+        os.write(1, b"from a library in C\n")
+        sys.__stderr__.write("and from Python\n")  # type: ignore[union-attr]
+        subprocess.run(["sh", "-c", "echo a child"], check=True)
+    os.write(2, b"after\n")
+    assert printed_end(path).splitlines() == [
+        "from a library in C",
+        "and from Python",
+        "a child",
+    ]
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("before\n", "after\n")
+
+
+def test_only_so_many_lines_and_bytes_of_the_end_are_reported(tmp_path: Path) -> None:
+    (path := tmp_path / "0.output").write_text("".join(f"line {n}\n" for n in range(200)))
+    assert printed_end(path).splitlines() == [f"line {n}" for n in range(200 - TAIL_LINES, 200)]
+    path.write_bytes(b"\xff\0" + "æ".encode() * TAIL_BYTES)
+    end = printed_end(path)
+    assert len(end.encode()) <= TAIL_BYTES + 3 and end.endswith("æ")
+    path.write_bytes(b"a\0b \xff")
+    assert printed_end(path) == "a␀b \ufffd"
+
+
+def test_no_work_fails_for_a_file_that_cannot_be_written_or_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with printed_to(tmp_path / "no" / "folder"):
+        os.write(1, b"shown\n")
+    assert capfd.readouterr().out == "shown\n"
+    assert printed_end(tmp_path / "nothing") == ""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_outcome_brings_what_its_module_printed_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    def module(_: Any) -> Result:
+        os.write(2, b"the label is blurred\n")
+        if fails:
+            raise RuntimeError("no text")
+        return result()
+
+    (tmp_path / "log").mkdir()
+    monkeypatch.setattr(runners, "load_prepared", lambda _: SimpleNamespace(result=module))
+    monkeypatch.setattr(runners, "job_of", lambda *_: SimpleNamespace(outputs=()))
+    made = Runner(tmp_path, "4711")
+    made._log = SimpleNamespace(write=lambda *_: None)  # type: ignore[assignment]
+    monkeypatch.setattr(made, "_files", lambda *_: None)
+    line = ManifestLine(0, 7, 1, "g", "ocr", "ocr", "", tmp_path, "token")
+    outcome = made._outcome(line, {}, SimpleNamespace())  # type: ignore[arg-type]
+    assert outcome is not None
+    verb, body = outcome
+    who = {"native_id": "4711", "nonce": "x"}
+    if fails:
+        assert verb == "fail" and Fail(**body, **who).printed == "the label is blurred"
+    else:
+        assert Complete(**body, **who).result.printed == "the label is blurred"
+
+
+def test_the_server_takes_whatever_was_printed_and_keeps_it_out_of_the_messages_it_keeps() -> None:
+    body = {"native_id": "n", "nonce": "x", "fail_status": "ERROR", "message": "m"}
+    found = Fail.model_validate(body | {"printed": "x\0\ud800" + "y" * MAX_PRINTED})
+    assert found.printed == "y" * MAX_PRINTED
+    assert Fail.model_validate(body | {"printed": "a\0\ud800"}).printed == "a␀?"
+    assert "printed" not in found.model_dump() and "yyy" not in repr(found)
+    assert Fail.model_validate(body).printed == ""
