@@ -124,6 +124,9 @@ async def give_signs_of_life(engine: AsyncEngine) -> None:
     while True:
         with suppress(SQLAlchemyError, OSError):
             await ping(engine)
+        # A cancel that meets the driver in the middle may come out as an error of the database.
+        if (mine := asyncio.current_task()) is not None and mine.cancelling():
+            raise asyncio.CancelledError
         await asyncio.sleep(SIGN_S)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
@@ -15,11 +16,10 @@ from board.acting.prefect import VerbsKept
 from board.app import create_app
 from board.context import Board
 from board.pages.acting import RunsEnded
-from board.visitors import Role, Visitor, visitor_of
 from flows import operate
 from tasks.upkeep.verb_runs import VerbRun
 from tasks.upkeep.verbs import VerbResult, verb_of
-from tests.support.board import board_config
+from tests.support.board import board_config, log_in, login_config
 from tests.support.browser import (  # noqa: F401
     LOOKS,
     browser,
@@ -37,14 +37,28 @@ SHOTS = os.environ.get("REFINERY_SHOTS", "")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def address(troubled_database: TroubledDatabase) -> AsyncIterator[str]:
-    app = create_app(board_config(troubled_database.url))
-    app.dependency_overrides[visitor_of] = lambda: Visitor("ib", Role.OPERATOR)
+async def address(
+    troubled_database: TroubledDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    login = login_config(tmp_path_factory.mktemp("login"))
+    app = create_app(board_config(troubled_database.url, login=login))
     with served(app, free_port(), timeout_graceful_shutdown=1) as found:
         board: Board = app.state.board
         know_verbs(board)
         board.keep(RunsEnded).put(RUN, RESULT)
         yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def signed_in(address: str) -> dict[str, Any]:
+    """What a browser keeps that `anna`, an operator, has logged in with."""
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+        await log_in(client, "anna")
+        cookies = [
+            {"name": n, "value": v, "domain": "127.0.0.1", "path": "/"}
+            for n, v in client.cookies.items()
+        ]
+    return {"cookies": cookies}
 
 
 RUN = VerbRun(
@@ -78,6 +92,7 @@ async def shoot(page: Page, name: str) -> None:
 async def test_every_page_is_sound_in_every_look(
     browser: Browser,  # noqa: F811
     address: str,
+    signed_in: dict[str, Any],
     troubled_database: TroubledDatabase,
     scheme: str,
     size: Any,
@@ -93,7 +108,7 @@ async def test_every_page_is_sound_in_every_look(
         "run": f"/act/runs/{RUN.id}",
     }
     look = f"{scheme}-{'phone' if size['width'] < 500 else 'desktop'}"
-    async with opened(browser, address, scheme=scheme, size=size) as page:
+    async with opened(browser, address, scheme=scheme, size=size, storage_state=signed_in) as page:
         for name, path in pages.items():
             answer = await page.goto(path)
             assert answer is not None and answer.ok
@@ -109,8 +124,9 @@ async def test_every_page_is_sound_in_every_look(
 async def test_from_the_list_to_a_specimens_verb_by_keyboard_alone(
     browser: Browser,  # noqa: F811
     address: str,
+    signed_in: dict[str, Any],
 ) -> None:
-    async with opened(browser, address) as page:
+    async with opened(browser, address, storage_state=signed_in) as page:
         await page.goto("/sessions")
         assert (await tabbed(page))[0] == "Skip to the content"
         await page.get_by_label("State").focus()
@@ -131,8 +147,9 @@ async def test_from_the_list_to_a_specimens_verb_by_keyboard_alone(
 async def test_by_keyboard_from_a_cause_to_its_form_which_stays_filled_while_prefect_is_away(
     browser: Browser,  # noqa: F811
     address: str,
+    signed_in: dict[str, Any],
 ) -> None:
-    async with opened(browser, address) as page:
+    async with opened(browser, address, storage_state=signed_in) as page:
         await page.goto("/attention")
         await page.get_by_role("link", name="Do all of them again …").first.focus()
         await page.keyboard.press("Enter")
@@ -153,9 +170,10 @@ async def test_by_keyboard_from_a_cause_to_its_form_which_stays_filled_while_pre
 async def test_the_progress_of_a_session_is_sent_to_who_looks(
     browser: Browser,  # noqa: F811
     address: str,
+    signed_in: dict[str, Any],
     troubled_database: TroubledDatabase,
 ) -> None:
-    async with opened(browser, address) as page:
+    async with opened(browser, address, storage_state=signed_in) as page:
         live = f"/live/session/{troubled_database.session_id}"
         async with page.expect_response(f"**{live}") as told:
             await page.goto(f"/sessions/{troubled_database.session_id}")

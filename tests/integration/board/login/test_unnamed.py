@@ -21,7 +21,7 @@ def an_app(**given: Any) -> Any:
 async def test_on_its_own_host_everybody_reads(address: str) -> None:
     async with browsing(an_app(), address) as board:
         assert (await board.get("/who")).json() == {"name": "", "role": "reader"}
-        assert "read-only: nobody is configured" in (await board.get("/no/such")).text
+        assert "This board is read-only: nobody is configured" in (await board.get("/no/such")).text
         assert (await board.get("/login")).status_code == 303
 
 
