@@ -44,10 +44,18 @@ def until_stopped(work: Coroutine[Any, Any, None], form: LogFormat = "text") -> 
 
 async def watch(settings: Settings) -> None:
     """Watch the N-Drive until cancelled."""
+    from tasks.background import keep
     from tasks.intake.watch import watch as watch_drive
+    from track.schema.database import give_signs_of_life
 
     async with connections.database(of_running(settings).database, service="watch") as engine:
-        await watch_drive(connections.n_drive(settings), engine)
+        # An empty drive asks the database nothing.
+        life = keep(partial(give_signs_of_life, engine), "the watch's sign of life")
+        try:
+            await watch_drive(connections.n_drive(settings), engine)
+        finally:
+            life.cancel()
+            await asyncio.wait([life])
 
 
 async def ingest(settings: Settings, folder: Any, actor: str) -> str:
