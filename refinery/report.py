@@ -29,6 +29,10 @@ def show(settings: Settings, what: str, form: Format) -> None:
         Console(highlight=False).print(found)
 
 
+STAGE_WIDTH = 24
+"""Columns of a terminal that a stage's name may take before it is folded."""
+
+
 async def ask(database_url: str, what: str) -> PeriodReport:
     """The report. Raises ValueError, saying what may be asked for."""
     async with connections.database(database_url, pool=1) as engine:
@@ -55,7 +59,10 @@ def written(report: PeriodReport, form: Format) -> RenderableType:
 
 
 def _stages(report: PeriodReport) -> Table:
-    stages = Table("stage", "attempts", "seconds", "processor s", "memory MB", "queued s")
+    stages = Table(box=None, pad_edge=False)
+    stages.add_column("stage", overflow="fold", min_width=STAGE_WIDTH)
+    for name in ("attempts", "seconds", "processor s", "memory MB", "queued s"):
+        stages.add_column(name)
     stages.caption = "mean (least to most)"
     for each in report.stages:
         measures = (each.seconds, each.cpu_s, each.mb, each.wait_s)

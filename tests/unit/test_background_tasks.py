@@ -16,6 +16,7 @@ ELSEWHERE = {
     ("tasks.intake.watch", "create_task", 1): "the next look raises it",
     ("tasks.files.mounts", "Thread", 1): "whoever waits for it is given what it raised",
     ("tasks.files.copies", "Thread", 1): "it computes, and touches nothing that can fail",
+    ("track.schema.database", "ensure_future", 1): "it is waited for, and asked again",
     ("track.jobs.leases", "create_task", 1): "without it the deadline comes, and cuts the call",
     ("track.jobs.leases", "Thread", 1): "however it ends, the lease counts as lost",
     ("api.free_space", "Thread", 1): "what it cannot ask is shown as a place without an answer",

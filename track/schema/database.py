@@ -30,9 +30,11 @@ PREPARED_AFTER = 1
 SERVICE = "refinery service "
 """How the names of services' connections begin; a dispatcher's, which ends, is none of them."""
 
-
 SIGN_S = 30.0
 """How often a service that is idle gives a sign of life."""
+
+ENDING_S = 3.0
+"""How long its last one may take when it ends."""
 
 
 def make_engine(url: str, *, pool: int = 5, overflow: int = 10, service: str = "") -> AsyncEngine:
@@ -122,11 +124,14 @@ async def give_signs_of_life(engine: AsyncEngine) -> None:
     Until cancelled. A database that is away is no trouble of its own here.
     """
     while True:
-        with suppress(SQLAlchemyError, OSError):
-            await ping(engine)
-        # A cancel that meets the driver in the middle may come out as an error of the database.
-        if (mine := asyncio.current_task()) is not None and mine.cancelling():
-            raise asyncio.CancelledError
+        asking = asyncio.ensure_future(ping(engine))
+        try:
+            with suppress(SQLAlchemyError, OSError):
+                await asyncio.shield(asking)
+        finally:
+            # Cut off while it connects it would leave a session that has yet to say who it is, for
+            # which PostgreSQL waits a minute, and others with it.
+            await asyncio.wait([asking], timeout=ENDING_S)
         await asyncio.sleep(SIGN_S)
 
 
