@@ -20,6 +20,9 @@ MAX_WORD = 100
 MAX_WORDS = 5_000
 """Words of a specimen's texts; the label of a real sheet has some fifty."""
 
+MAX_BYTES = 500_000
+"""Of a specimen's words together; PostgreSQL takes twice as much, and no document should fail."""
+
 TEXTS = (
     "collection",
     "institution",
@@ -83,7 +86,18 @@ def words_of_document(body: Mapping[str, Any]) -> list[str]:
         ]
     )
     parts = {part for each in numbers for part in parts_of(each)}
-    return sorted(marked | parts | set(_first_words(_texts(body))))
+    words = dict.fromkeys((*sorted(marked), *sorted(parts), *_first_words(_texts(body))))
+    return sorted(_fitting(words))
+
+
+def _fitting(words: Iterable[str]) -> Iterator[str]:
+    """The first of these words, as many as there is room for."""
+    left = MAX_BYTES
+    for word in words:
+        left -= len(word.encode())
+        if left < 0:
+            return
+        yield word
 
 
 def _marked(fields: Iterable[tuple[str, str | None]]) -> set[str]:
