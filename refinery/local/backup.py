@@ -1,8 +1,8 @@
 """Saves the embedded databases to a folder and restores them.
 
-A backup is one `pg_dump` per database, taken while the system runs, and the secrets of the
-state folder without which the restored tokens would not be ours. Files (N-Drive, store,
-archive) are not in it.
+A backup is one `pg_dump` per database, taken while the system runs, the secrets of the state folder
+without which the restored tokens would not be ours, and who may log in to the board. Files (N-Drive,
+store, archive) are not in it.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ from track.schema.database import transact
 
 SECRETS = ("token-key", "ars-secret", "prefect-password", "board-key")
 
+USERS = "users.toml"
+
 MARGIN_S = 3600.0
 """How far the N-Drive's clock may be behind ours."""
 
@@ -47,8 +49,7 @@ def save(settings: Settings, into: Path | None = None) -> Path:
             dump = folder / f"{name}.dump"
             arguments = ["--format=custom", "--file", str(dump)]
             call(postgres.client("pg_dump", name, *arguments), f"saving {name}")
-    for name in SECRETS:
-        kept = settings.state / "run" / name
+    for name, kept in beside(settings).items():
         if kept.is_file():
             shutil.copy2(kept, folder / name)
     return folder
@@ -67,10 +68,16 @@ def restore(settings: Settings, folder: Path) -> None:
             make_anew(postgres, name)
             arguments = ["--no-owner", "--exit-on-error", str(folder / f"{name}.dump")]
             call(postgres.client("pg_restore", name, *arguments), f"restoring {name}")
-    for name in SECRETS:
+    for name, kept in beside(settings).items():
         if (folder / name).is_file():
-            shutil.copy2(folder / name, settings.state / "run" / name)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / name, kept)
     (settings.state / "run" / "deployed").unlink(missing_ok=True)
+
+
+def beside(settings: Settings) -> dict[str, Path]:
+    """The files that are saved with the databases, by their names in a backup."""
+    return {name: settings.state / "run" / name for name in SECRETS} | {USERS: settings.users_file}
 
 
 def forgotten_folders(settings: Settings, folder: Path) -> list[Path]:

@@ -34,11 +34,14 @@ def say(settings: Settings, statement: str) -> object:
 def test_a_saved_database_comes_back_as_it_was(settings: Settings) -> None:
     settings.state.mkdir()
     say(settings, "CREATE TABLE t AS SELECT 'æøå' AS n")
+    settings.users_file.write_text("# nobody yet\n")
     saved = backup.save(settings)
+    settings.users_file.unlink()
     assert saved.stat().st_mode & 0o777 == 0o700
     say(settings, "DROP TABLE t")
     backup.restore(settings, saved)
     assert say(settings, "SELECT n FROM t") == "æøå"
+    assert settings.users_file.read_text() == "# nobody yet\n"
 
 
 def test_a_folder_without_dumps_is_refused(settings: Settings, tmp_path: Path) -> None:
