@@ -1,8 +1,8 @@
 """Saves the embedded databases to a folder and restores them.
 
 A backup is one `pg_dump` per database, taken while the system runs, the secrets of the state folder
-without which the restored tokens would not be ours, and who may log in to the board. Files (N-Drive,
-store, archive) are not in it.
+without which the restored tokens would not be ours, and who may log in to the board. Files
+(N-Drive, store, archive) are not in it.
 """
 
 import asyncio
