@@ -67,6 +67,8 @@ async def carried(world: World, archive: Archive) -> AsyncIterator[None]:
         yield
     finally:
         archive.heal()
+        # Cut off in the middle of a transaction it would leave its connection open.
+        await asyncio.wait([running], timeout=GOES_ON_S)
         running.cancel()
         await asyncio.wait([running])
 
