@@ -86,13 +86,12 @@ class Runs:
         self._crowding = Crowding(pace.runs_at_once, pace.burst_s)
         self._flows: dict[str, UUID] = {}
         self._parents: dict[tuple[str, str], UUID] = {}
-        self._workers: list[asyncio.Task[None]] = []
+        self._making: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to make runs."""
         if self._parent is not None:
-            width = range(self._pace.runs_at_once)
-            self._workers = [keep(self._make, "the making of runs") for _ in width]
+            self._making = keep(self._make, "the making of runs")
 
     def add(self, claim: Claim, flow: Flow[..., Any], task: asyncio.Task[Any]) -> None:
         """Have a work shown that has just begun."""
@@ -106,13 +105,13 @@ class Runs:
         """Show what is left, for a while; all works are over."""
         self._closing.set()
         self._queue_begun()
-        if self._workers:
-            _, late = await asyncio.wait(self._workers, timeout=CLOSE_S)
-            if late:
-                log.warning("Prefect is too slow or away: %s", self._left())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        if self._making is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._making
+        except TimeoutError:
+            log.warning("Prefect is too slow or away: %s", self._left())
 
     def _left(self) -> str:
         """What Prefect has yet to hear of."""
@@ -141,10 +140,12 @@ class Runs:
         return wave
 
     async def _make(self) -> None:
-        # The client's own patience would outlast ours, and does not know when we close.
+        # The client's own patience would outlast ours, and does not know when we close. Settings
+        # and a client take a tenth of a second of computing: they are made once, for all.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            async with get_client() as client:
-                await self._make_with(client)
+            async with get_client() as client, asyncio.TaskGroup() as group:
+                for _ in range(self._pace.runs_at_once):
+                    group.create_task(self._make_with(client))
 
     async def _make_with(self, client: PrefectClient) -> None:
         while True:

@@ -12,6 +12,7 @@ BEGINS = {"create_task", "ensure_future", "Thread"}
 ELSEWHERE = {
     ("tasks.background", "create_task", 1): "here every one of them is heard of",
     ("tasks.dispatch.dispatcher", "create_task", 1): "what it raised is logged when it ends",
+    ("tasks.dispatch.runs", "create_task", 1): "its group ends with the first, and raises that",
     ("tasks.dispatch.groups", "create_task", 1): "it raises all where it was asked for",
     ("tasks.intake.watch", "create_task", 1): "the next look raises it",
     ("tasks.files.mounts", "Thread", 1): "whoever waits for it is given what it raised",

@@ -64,8 +64,9 @@ async def making(prefect: Odd, *, wave: int = 1, jobs: int = 3) -> AsyncIterator
         found.start()
         for n in range(jobs):
             claim = Claim(n, f"g{n}", "ocr", "module", "ocr", "P", None, 1, wave, False)
-            found.add(claim, work, asyncio.ensure_future(work.fn(claim)))
-        await asyncio.sleep(0)
+            over = asyncio.ensure_future(work.fn(claim))
+            await over
+            found.add(claim, work, over)
         yield found
         await found.close()
 
