@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from refinery.local.postgres import EmbeddedPostgres
 from tests.support.clusters import temporary_cluster
 from tests.support.databases import fresh_database
+from tests.support.memory import use_memory
 from track.schema.database import make_engine
 from track.schema.migrations import upgrade
 
 pytest_plugins = ["tests.support.workers"]
 
 TEMPLATE = "refinery_template"
+
+use_memory()
 
 # A loaded machine draws slowly, and a fixture that is made once for all examples is meant so.
 settings.register_profile(
