@@ -293,13 +293,11 @@ def printed_lines(wave: Wave, found: Mapping[int, PrintedEnd]) -> list[LogCreate
         end = found.get(work.claim.job_id)
         if end is None or (len(wave.works) > 1 and end.outcome == "done"):
             continue
-        job = f" as {end.external_id}" if end.external_id else ""
-        who = f"{work.claim.stage} of {work.claim.guid}, attempt {end.n} at {end.site}{job}"
         lines.append(
             LogCreate(
                 name="refinery.module",
                 level=logging.INFO if end.outcome == "done" else logging.ERROR,
-                message=f"{who}, {end.outcome}, printed last:\n{end.text}",
+                message=f"{work.claim.stage} of {work.claim.guid}, {end.words}",
                 timestamp=work.at or datetime.now(UTC),
                 flow_run_id=wave.run,
             )

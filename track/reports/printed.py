@@ -1,7 +1,8 @@
-"""The end of what modules printed, as their runners reported it."""
+"""The end of what modules printed, told by their runners, or by who found these killed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,19 +15,36 @@ LAST = text("""
         SELECT n, site, outcome, external_id, result FROM track.attempt
         WHERE job_id = j.id AND closed_at IS NOT NULL ORDER BY n DESC LIMIT 1
     ) t
-    WHERE t.result ->> 'printed' <> ''
+    WHERE t.result ->> 'printed' IS NOT NULL
 """)
+NOTHING_PRINTED = "it printed nothing before it ended"
 
 
 @dataclass(frozen=True)
 class PrintedEnd:
-    """What the last attempt of a job that is over printed last, and how it ended."""
+    """What the last attempt of a job that is over printed last, and how it ended.
+
+    `text` is empty for one that was ended before it had printed anything.
+    """
 
     n: int
     site: str
     outcome: str
     external_id: str | None
     text: str
+
+    @property
+    def words(self) -> str:
+        """Which attempt it was, how it ended and what it printed."""
+        job = f" as {self.external_id}" if self.external_id else ""
+        said = f"printed last:\n{self.text}" if self.text else NOTHING_PRINTED
+        return f"attempt {self.n} at {self.site}{job}, {self.outcome}, {said}"
+
+
+def printed_of(result: Any) -> str:
+    """What stands in an attempt's result of what it printed, in words; empty where none does."""
+    printed = result.get("printed") if isinstance(result, dict) else None
+    return "" if printed is None else str(printed) or NOTHING_PRINTED
 
 
 async def printed_ends(tx: AsyncConnection, jobs: Collection[int]) -> dict[int, PrintedEnd]:
