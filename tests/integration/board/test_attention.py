@@ -7,11 +7,8 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hpc import protocol
-from hpc.callers import RunnerCaller
-from schemas.attempts import Complete, Result, Start
-from schemas.files import Output
 from schemas.sites import Site
+from tests.support.at_site import complete, start
 from tests.support.board import acting_board, open_board
 from tests.support.troubled import Troubled, TroubledDatabase, guid
 from tests.support.world import World, install_sites, new
@@ -98,7 +95,7 @@ async def test_with_nothing_to_do_it_says_that(database: str) -> None:
 
 CUT = {"key": "cut", "run": "module load", "outputs": ["cut.tif"]}
 FAR = Site.model_validate({"site": "far", "kind": "local", "root": "/tmp/nowhere"})
-MADE = Output(path="cut.tif", size_bytes=1, sha256="0" * 64)
+MADE = {"path": "cut.tif", "size_bytes": 1, "sha256": "0" * 64}
 AGO = "UPDATE track.attempt SET closed_at = now() - make_interval(mins => :minutes) WHERE id = :id"
 
 
@@ -111,10 +108,8 @@ async def unbrought(engine: AsyncEngine, **ages: int) -> World:
     for name, minutes in ages.items():
         (claim,) = await world.claim(guid=name)
         attempt = await world.enqueue(claim.job_id, "far")
-        caller, who = RunnerCaller(attempt, 1), {"native_id": "4711", "nonce": "n"}
-        await transact(engine, protocol.start, caller, Start(**who))
-        done = Complete(**who, result=Result(outputs=(MADE,)))
-        await transact(engine, protocol.complete, caller, done)
+        await start(world, attempt)
+        await complete(world, attempt, result={"outputs": [MADE]})
         await world.sql(AGO, id=attempt, minutes=minutes)
     return world
 
