@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 # By the unique key of a job's attempts, from its end: one row is read for each job.
 LAST = text("""
-    SELECT j.id, t.n, t.site, t.outcome, t.external_id, t.result ->> 'printed' AS printed
+    SELECT j.id, t.n, t.site, t.outcome, t.native_id, t.result ->> 'printed' AS printed
     FROM unnest(CAST(:jobs AS bigint[])) AS j(id)
     CROSS JOIN LATERAL (
-        SELECT n, site, outcome, external_id, result FROM track.attempt
+        SELECT n, site, outcome, coalesce(external_id, started_by) AS native_id, result
+        FROM track.attempt
         WHERE job_id = j.id AND closed_at IS NOT NULL ORDER BY n DESC LIMIT 1
     ) t
     WHERE t.result ->> 'printed' IS NOT NULL
@@ -30,13 +31,13 @@ class PrintedEnd:
     n: int
     site: str
     outcome: str
-    external_id: str | None
+    native_id: str | None
     text: str
 
     @property
     def words(self) -> str:
         """Which attempt it was, how it ended and what it printed."""
-        job = f" as {self.external_id}" if self.external_id else ""
+        job = f" as {self.native_id}" if self.native_id else ""
         said = f"printed last:\n{self.text}" if self.text else NOTHING_PRINTED
         return f"attempt {self.n} at {self.site}{job}, {self.outcome}, {said}"
 
@@ -50,6 +51,6 @@ def printed_of(result: Any) -> str:
 async def printed_ends(tx: AsyncConnection, jobs: Collection[int]) -> dict[int, PrintedEnd]:
     """What was printed last for each of these jobs; of some nothing is known."""
     return {
-        row.id: PrintedEnd(row.n, row.site, row.outcome, row.external_id, row.printed)
+        row.id: PrintedEnd(row.n, row.site, row.outcome, row.native_id, row.printed)
         for row in await tx.execute(LAST, {"jobs": list(jobs)})
     }

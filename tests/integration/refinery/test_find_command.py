@@ -76,7 +76,9 @@ async def test_what_was_printed_is_shown_of_a_try_that_was_killed(world: World) 
     attempt = await world.enqueue(clean.job_id, "alpha")
     await start(world, attempt)
     await kill(world, attempt, "no label")
-    assert "clean, attempt 1 at alpha as n1, failed, printed last:\nno label\n" in run("show", "s-7")
+    assert "clean, attempt 1 at alpha as n1, failed, printed last:\nno label\n" in run(
+        "show", "s-7"
+    )
     assert "printed" not in run("show", "s-8")
 
 

@@ -69,7 +69,7 @@ async def test_one_specimen_shows_what_it_printed_whose_last_try_was_killed(
     await kill(world, attempt, "no label\nis there")
     found = await ask(database, "g")
     lines = shown(found, await ask_printed(database, found))
-    assert lines[2:5] == ["attempt 1 at alpha, failed, printed last:", "no label", "is there"]
+    assert lines[2:5] == ["attempt 1 at alpha as n1, failed, printed last:", "no label", "is there"]
     await world.register(new("h"))
     assert await ask_printed(database, await ask(database, "")) == {}
 
