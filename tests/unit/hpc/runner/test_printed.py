@@ -52,7 +52,9 @@ def test_a_line_that_was_printed_is_there_although_its_process_is_killed(tmp_pat
         "with printed_to(Path(sys.argv[1])): print('looks at it'); os.kill(os.getpid(), 9)"
     )
     # Its streams lead to no terminal, as at a site: Python then holds back what is printed.
-    subprocess.run([sys.executable, "-c", source, str(path)], stdout=subprocess.DEVNULL)
+    given = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", source, str(path)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=given)
     assert path.read_text() == "looks at it\n"
 
 
