@@ -60,8 +60,8 @@ PASSING = frozenset(
 )
 """Answers of a Prefect that is busy, or of what stands before one that is away: it passes."""
 
-ReadPrinted = Callable[[list[int]], Awaitable[Mapping[int, PrintedEnd]]]
-"""Asked for what was printed last for some jobs."""
+ReadPrinted = Callable[[Mapping[int, datetime]], Awaitable[Mapping[int, PrintedEnd]]]
+"""Asked for what was printed last for some jobs, until each was followed no more."""
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,11 @@ class Runs:
 
     async def _printed_of(self, wave: Wave) -> list[LogCreate]:
         """What its modules printed last, for its log; of several only what did not go well."""
-        jobs = [work.claim.job_id for work in wave.works if work.may_have_printed]
+        jobs = {
+            work.claim.job_id: work.at
+            for work in wave.works
+            if work.at is not None and work.may_have_printed
+        }
         if self._printed is None or not jobs:
             return []
         try:

@@ -1,20 +1,23 @@
 """The end of what modules printed, told by their runners, or by who found these killed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# By the unique key of a job's attempts, from its end: one row is read for each job.
+# By the unique key of a job's attempts, from its end: one row is read for each job, or a few.
 LAST = text("""
     SELECT j.id, t.n, t.site, t.outcome, t.native_id, t.result ->> 'printed' AS printed
-    FROM unnest(CAST(:jobs AS bigint[])) AS j(id)
+    FROM unnest(CAST(:jobs AS bigint[]), CAST(:ages AS float[])) AS j(id, age_s)
     CROSS JOIN LATERAL (
         SELECT n, site, outcome, coalesce(external_id, started_by) AS native_id, result
         FROM track.attempt
-        WHERE job_id = j.id AND closed_at IS NOT NULL ORDER BY n DESC LIMIT 1
+        WHERE job_id = j.id AND closed_at IS NOT NULL
+          AND queued_at <= now() - make_interval(secs => j.age_s)
+        ORDER BY n DESC LIMIT 1
     ) t
     WHERE t.result ->> 'printed' IS NOT NULL
 """)
@@ -48,9 +51,17 @@ def printed_of(result: Any) -> str:
     return "" if printed is None else str(printed) or NOTHING_PRINTED
 
 
-async def printed_ends(tx: AsyncConnection, jobs: Collection[int]) -> dict[int, PrintedEnd]:
-    """What was printed last for each of these jobs; of some nothing is known."""
+async def printed_ends(
+    tx: AsyncConnection, jobs: Collection[int], followed: Mapping[int, datetime] | None = None
+) -> dict[int, PrintedEnd]:
+    """What was printed last for each of these jobs; of some nothing is known.
+
+    `followed`: until when somebody followed a job, by the own clock; what began later is none of
+    theirs.
+    """
+    now = datetime.now(UTC)
+    ages = [(now - (followed or {}).get(job, now)).total_seconds() for job in jobs]
     return {
         row.id: PrintedEnd(row.n, row.site, row.outcome, row.native_id, row.printed)
-        for row in await tx.execute(LAST, {"jobs": list(jobs)})
+        for row in await tx.execute(LAST, {"jobs": list(jobs), "ages": ages})
     }
