@@ -134,6 +134,11 @@ BY_NEED: Mapping[NeedKind, Advice] = {
         "it is over: declare it lost.",
         _OPERATING, "lost: declare an attempt over",
     ),
+    NeedKind.OUTPUTS: Advice(
+        "Look at the site and at its driver or agent: what can be brought comes by itself. Only "
+        "when you know that nothing will come: do the stage again, or count it as done without.",
+        _OPERATING, "outputs: files that can never be brought",
+    ),
     NeedKind.WARNING: Advice(
         "Nothing stands still for it. Look at one; do the stage again where it matters.",
         _REFUSALS, _IMAGES,
@@ -143,6 +148,8 @@ BY_NEED: Mapping[NeedKind, Advice] = {
 
 def advice_for(cause: Cause) -> Advice:
     """What the runbook says to a cause."""
+    if cause.need is NeedKind.OUTPUTS:
+        return BY_NEED[cause.need]
     for pattern, advice in ADVICE:
         if re.search(pattern, cause.text):
             return advice
@@ -176,6 +183,11 @@ def offers_of(one: Needing) -> Sequence[Offer]:
             verbs = [("Do it again …", "resubmit", job), ("Leave the stage out …", "skip", job)]
         case NeedKind.OVERDUE:
             verbs = [("Stop it …", "cancel", job), ("Declare it lost …", "lost", job)]
+        case NeedKind.OUTPUTS:
+            verbs = [
+                ("Do it again …", "outputs", job | {"do": "again"}),
+                ("Go on without them …", "outputs", job | {"do": "without"}),
+            ]
         case NeedKind.HELD:
             verbs = [("Let it go on …", "attention", {"guid": one.guid})]
         case NeedKind.QUARANTINED:

@@ -165,7 +165,13 @@ async def _ended(
     if body.why and not found.cancel_requested:
         meaning = replace(meaning, why=f"{meaning.why}: {body.why}")
     return await protocol.ended(
-        tx, found, meaning, actor=by.actor, exit_code=body.exit_code, by_agent=by.id
+        tx,
+        found,
+        meaning,
+        actor=by.actor,
+        exit_code=body.exit_code,
+        by_agent=by.id,
+        printed=body.printed,
     )
 
 

@@ -43,8 +43,8 @@ sys.exit(main())
 """
 EMPTY = {"hpc/__init__.py": b""}
 """The packages around what is packed: they stay home."""
-SCHEDULER_TEXTS = ("text.py", "torque.py", "lsf.py")
-"""What of `hpc/scheduler` the agent takes along: as little of our own as it is itself."""
+TAKEN_ALONG = {"scheduler": ("text.py", "torque.py", "lsf.py"), "runner": ("tail.py",)}
+"""What of other rooms the agent takes along: as little of our own as it is itself."""
 
 
 def build_runner(into: Path) -> Path:
@@ -62,9 +62,9 @@ def build_agent(into: Path) -> Path:
 
     Raises OSError when `into` cannot be written.
     """
-    texts = [HPC / "scheduler" / name for name in SCHEDULER_TEXTS]
-    sources = _sources([*(HPC / "agent").rglob("*.py"), *texts])
-    packages = {**EMPTY, "hpc/scheduler/__init__.py": b""}
+    along = [HPC / room / name for room, names in TAKEN_ALONG.items() for name in names]
+    sources = _sources([*(HPC / "agent").rglob("*.py"), *along])
+    packages = {**EMPTY, **{f"hpc/{room}/__init__.py": b"" for room in TAKEN_ALONG}}
     return _written("agent", into, {"__main__.py": AGENT_MAIN, **packages, **sources})
 
 

@@ -162,13 +162,13 @@ async def ended(
     actor: str,
     exit_code: int | None = None,
     by_agent: int | None = None,
-    printed: str = "",
+    printed: str | None = None,
 ) -> AttemptReply:
     """A driver's evidence that an attempt ended without a result: lost, cancelled, crashed.
 
     A result that was committed first wins: the attempt is not current any more. What uses no
     try is done again after a pause that grows while it comes again, `end.free` times at most
-    (None: for ever).
+    (None: for ever). `printed`: see `Ending`.
     """
     ending = Ending(
         end.outcome,
@@ -281,7 +281,7 @@ def _ending(of: LockedAttempt, body: WorkFailed, why: str) -> Ending:
         lacks=lacks,
         exit_code=body.exit_code,
         usage=body.usage,
-        printed=body.printed,
+        printed=body.printed or None,
     )
 
 

@@ -19,6 +19,7 @@ from schemas.specimen_query import read_query
 from schemas.tabular import csv_lines, csv_text
 from track.reports.find import MAX_COUNT, FindPage, FoundSpecimen, find, find_all, guid_named
 from track.reports.life import SpecimenLife, guids_like, life_of, plain_life
+from track.reports.printed import PrintedEnd
 from track.schema.database import reading
 
 PATIENCE_S = 60.0
@@ -122,6 +123,8 @@ def show_life(settings: Settings, guid: str, form: Format) -> None:
     for row in stage_rows(life):
         table.add_row(*row)
     console.print(table)
+    for text in printed_words(life):
+        console.print(text, markup=False, soft_wrap=True)
 
 
 async def _life(url: str, guid: str) -> SpecimenLife:
@@ -186,6 +189,18 @@ def stage_rows(life: SpecimenLife) -> list[list[str]]:
         ]
         for stage in life.stages
     ]
+
+
+def printed_words(life: SpecimenLife) -> list[str]:
+    """What was printed last at each stage whose last attempt did not go well."""
+    found = []
+    for stage in life.stages:
+        last = stage.attempts[-1] if stage.attempts else None
+        if last is None or last.outcome == "done" or "printed" not in (last.result or {}):
+            continue
+        end = PrintedEnd(last.n, last.site, last.outcome, last.native_id, last.result["printed"])
+        found.append(f"{stage.job.stage}, {end.words}")
+    return found
 
 
 def clock(at: datetime | None) -> str:

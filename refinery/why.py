@@ -1,7 +1,7 @@
 """Which jobs wait and for what, at a terminal: of one specimen, of one session, or of all."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +16,7 @@ from refinery.settings import Settings
 from schemas.quarantine import REPEATED
 from track.commands.selection import CannotDo, asset_row, session_row
 from track.reports import waiting
+from track.reports.printed import PrintedEnd, printed_ends
 from track.reports.waiting_words import Waits
 from track.schema.database import transact
 
@@ -29,10 +30,11 @@ def show(settings: Settings, what: str) -> None:
     url = of_running(settings).database
     try:
         found = asyncio.run(ask(url, what))
+        printed = asyncio.run(ask_printed(url, found))
     except CannotDo as error:
         raise ValueError(str(error)) from error
     console = Console(highlight=False)
-    console.print(explained(found))
+    console.print(explained(found, printed))
     for folder in asyncio.run(left(url, what)):
         console.print(f"its records until then: {settings.records / folder}", soft_wrap=True)
 
@@ -44,6 +46,19 @@ async def ask(database_url: str, what: str) -> list[Waits]:
     """
     async with connections.database(database_url, pool=1) as engine:
         return await transact(engine, _read, what)
+
+
+async def ask_printed(database_url: str, found: Sequence[Waits]) -> dict[int, PrintedEnd]:
+    """What was printed last for those of these jobs whose last attempt did not go well, by job.
+
+    Asked for the jobs of one specimen only: of many it would bury the answer.
+    """
+    if len({each.guid for each in found}) != 1:
+        return {}
+    jobs = [each.job_id for each in found]
+    async with connections.database(database_url, pool=1) as engine:
+        ends = await transact(engine, printed_ends, jobs)
+    return {job: end for job, end in ends.items() if end.outcome != "done"}
 
 
 async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
@@ -67,19 +82,31 @@ async def _read(tx: AsyncConnection, what: str) -> list[Waits]:
     return await waiting.of_session(tx, session_id)
 
 
-def explained(found: Sequence[Waits]) -> RenderableType:
-    """Two lines for each job, or, of many, for each thing that they wait for, the most first."""
+def explained(
+    found: Sequence[Waits], printed: Mapping[int, PrintedEnd] | None = None
+) -> RenderableType:
+    """Two lines for each job and what it `printed`, or, of many, for each thing that they wait for,
+    the most first."""
     found = [each for each in found if not each.reason.startswith(REPEATED)]
     if not found:
         return "nothing stands still: all of it is over"
     if len(found) <= MAX_LINES:
-        return Group(*(_entry(each.guid, each.stage, each, "since") for each in found))
+        return Group(*_one_by_one(found, printed or {}))
     entries = []
     for group in _groups(found):
         first = min(group, key=lambda each: each.since)
         stage = f"{first.pipeline}/{first.stage}"
         entries.append(_entry(f"{len(group)} jobs", stage, first, "the longest since"))
     return Group(*entries)
+
+
+def _one_by_one(
+    found: Iterable[Waits], printed: Mapping[int, PrintedEnd]
+) -> Iterator[RenderableType]:
+    for each in found:
+        yield _entry(each.guid, each.stage, each, "since")
+        if end := printed.get(each.job_id):
+            yield Padding(Text(end.words, overflow="fold"), (0, 0, 0, 4))
 
 
 def _entry(whose: str, stage: str, each: Waits, since: str) -> RenderableType:

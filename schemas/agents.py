@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from schemas.attempts import NativeId, WireModel
+from schemas.attempts import NativeId, PrintedText, WireModel
 from schemas.files import Size
 from schemas.launchers import Units
 from schemas.storable import Json, Text
@@ -183,13 +183,15 @@ class MessageStatuses(WireModel):
 
 class NativeEnd(WireModel):
     """A native job ended and left no result. `started`: whether it was at work on its specimen;
-    `why`: what its scheduler said, if that explains it."""
+    `why`: what its scheduler said, if that explains it; `printed`: the end of what its work
+    printed, empty for nothing, null where nobody can tell."""
 
     native_id: NativeId = "?"
     state: Annotated[str, StringConstraints(max_length=40)] = "unknown"
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     started: bool | None = None
     why: Annotated[Text, Field(max_length=2000)] = ""
+    printed: Annotated[PrintedText | None, Field(exclude=True, repr=False)] = None
 
 
 class MissingOutputs(WireModel):

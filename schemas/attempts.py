@@ -26,7 +26,8 @@ def _printed(value: object) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-Printed = Annotated[str, BeforeValidator(_printed), Field(exclude=True, repr=False)]
+PrintedText = Annotated[str, BeforeValidator(_printed)]
+Printed = Annotated[PrintedText, Field(exclude=True, repr=False)]
 """The end of what a module printed. Its attempt keeps it; a message that is kept leaves it out."""
 
 

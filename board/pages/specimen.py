@@ -11,6 +11,7 @@ from board.visitors import Reader
 from schemas.storable import why_not_storable
 from track.reports.life import SpecimenLife, guids_like, life_of, plain_life
 from track.reports.life_picture import KINDS, seen_on
+from track.reports.printed import printed_of
 
 router = APIRouter()
 
@@ -61,7 +62,7 @@ async def specimen_page(guid: str, request: Request, here: Here, visitor: Reader
         time=timeline_of(life),
         fields=_fields(life),
         verbs=VERBS,
-        tail=_tail,
+        printed=printed_of,
         shown=_words,
     )
 
@@ -88,11 +89,6 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_words(each)}" for name, each in value.items() if each)
     return str(value)
-
-
-def _tail(result: Any) -> str:
-    """The end of what an attempt printed, as far as its runner reported it."""
-    return str(result.get("printed") or "") if isinstance(result, dict) else ""
 
 
 @router.get("/specimens/{guid}/life.json")

@@ -9,13 +9,14 @@ import logging
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set
 
-from hpc.agent.folders import SiteFolders
+from hpc.agent.folders import SiteFolders, touched
 from hpc.agent.held import HeldBatch, HeldMember
 from hpc.agent.journal import Journal
 from hpc.agent.pauses import GrowingPause
 from hpc.agent.server import NotTaken, ServerLink, TryLater
 from hpc.agent.spool import end_by_code, has_begun, read_result, result_path, set_aside, started_by
 from hpc.agent.start_faults import StartFaults
+from hpc.runner.tail import output_of, read_tail
 
 MAX_BYTES = 1000000
 """Bytes of messages that go together; one that is larger goes alone."""
@@ -101,6 +102,10 @@ class Reporter:
             end = dict(known, native_id=native_id)
             if batch.granted:
                 end["started"] = has_begun(folder, member.attempt)
+            touched(folder / "log")
+            printed = read_tail(output_of(folder, member.line))
+            if printed is not None:
+                end["printed"] = printed
             return Report(member, folder, "ended", end, last=True)
         verb, body = result["verb"], dict(result["body"])
         if body.pop("carry", None) and member.attempt not in self.carried:

@@ -22,6 +22,7 @@ kind with `+` is a program that was run: its output, `@CODE` at last, and its co
              started ATTEMPT JSON                                        Cluster.poll
     take     taken ATTEMPT, started ATTEMPT JSON                         Cluster.take
     taken    nothing                                                     Cluster.taken
+    printed  printed KEY LINE TEXT                                       Cluster.printed
     sizes    size BYTES GUID/NAME                                        Cluster.sizes
     place    nothing                                                     Cluster.place
     wheels   nothing                                                     Cluster.place_wheels

@@ -18,12 +18,13 @@ from hpc.runner.descendants import Descendants
 from hpc.runner.errors import BadInput, CommandFailed, Transient
 from hpc.runner.job import GrantedCommand, Job, Result, result
 from hpc.runner.outcome import UsageMeter
+from hpc.runner.tail import read_tail
 
 ANSWER = "result.json"
 """The file in its folder by which a program says more than a code."""
 MAX_ANSWER_BYTES = 100_000
-TAIL_BYTES = 2000
-"""How much of what it printed is reported; all of it is in the batch's `log`."""
+MESSAGE_BYTES = 2000
+"""How much of what it printed stands in its message and its result."""
 OURS = ("REFINERY_", "PREFECT_")
 """What the names of our own settings begin with; a program is given none of them."""
 
@@ -44,7 +45,7 @@ def run_command(job: Job, log: Path, meter: UsageMeter, started: Descendants) ->
     told.write_text(json.dumps(_told(job), ensure_ascii=False), encoding="utf-8", errors="replace")
     code = _run(words, folder, environment(os.environ, job, told), log, meter)
     started.end()
-    output = tail(log)
+    output = read_tail(log, MESSAGE_BYTES) or ""
     if code not in command.expect_exit:
         raise CommandFailed(_how_it_ended(words[0], code, command.expect_exit, output), code)
     return _result(folder, code, output)
@@ -93,15 +94,20 @@ def empty_folder(job: Job) -> Path:
 def environment(ours: Mapping[str, str], job: Job, told: Path) -> dict[str, str]:
     """What a program sees: what its site gives to jobs, none of our settings, and four of its own.
 
-    `told` is where its parameters, metadata and earlier results are.
+    `told` is where its parameters, metadata and earlier results are. One in Python holds back
+    nothing of what it prints, which would be gone if it is killed.
     """
     given = {name: value for name, value in ours.items() if not name.startswith(OURS)}
-    return given | {
-        "REFINERY_GUID": job.guid,
-        "REFINERY_STAGE": job.stage,
-        "REFINERY_FOLDER": str(job.folder),
-        "REFINERY_PARAMS": str(told),
-    }
+    return (
+        {"PYTHONUNBUFFERED": "1"}
+        | given
+        | {
+            "REFINERY_GUID": job.guid,
+            "REFINERY_STAGE": job.stage,
+            "REFINERY_FOLDER": str(job.folder),
+            "REFINERY_PARAMS": str(told),
+        }
+    )
 
 
 def _told(job: Job) -> dict[str, Any]:
@@ -141,14 +147,6 @@ def _run(
     process.returncode = os.waitstatus_to_exitcode(status)
     meter.add(used)
     return process.returncode
-
-
-def tail(log: Path) -> str:
-    """The end of what a program printed; a NUL, which no database takes, shows as ␀."""
-    with log.open("rb") as printed:
-        size = printed.seek(0, os.SEEK_END)
-        printed.seek(max(0, size - TAIL_BYTES))
-        return printed.read().decode("utf-8", "replace").replace("\0", "␀").strip()
 
 
 def _how_it_ended(program: str, code: int, expected: Sequence[int], output: str) -> str:

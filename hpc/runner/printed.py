@@ -1,4 +1,4 @@
-"""What a module prints: kept in a file of its line while it runs, and its end reported.
+"""What a module prints: kept in a file of its line while it runs.
 
 A module runs in our own process, and libraries in C print past Python. So the process's own
 stdout and stderr lead to that file meanwhile. Where that cannot be done they are left alone:
@@ -11,19 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-TAIL_LINES = 40
-TAIL_BYTES = 8000
 STREAMS = (1, 2)
-
-
-def output_of(folder: Path, position: int) -> Path:
-    """Where what a line of a batch prints is kept, in the batch's folder."""
-    return folder / "log" / f"{position}.output"
 
 
 @contextmanager
 def printed_to(path: Path) -> Iterator[None]:
-    """Within the block, what this process and its children print goes to a new file."""
+    """Within the block, what this process and its children print goes to a new file.
+
+    Line by line: a process that is killed takes what it holds back along.
+    """
+    _by_lines()
     _flush()
     saved: dict[int, int] = {}
     with suppress(OSError):  # a job may have no streams, and the disk no room
@@ -42,16 +39,10 @@ def printed_to(path: Path) -> Iterator[None]:
             os.close(before)
 
 
-def printed_end(path: Path) -> str:
-    """The last lines of what was printed; empty when nothing was, or it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.replace("\0", "␀").strip().splitlines()[-TAIL_LINES:])
+def _by_lines() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 def _flush() -> None:

@@ -20,10 +20,11 @@ from hpc.runner.grant import ArsToken, ars_token, job_of
 from hpc.runner.job import FileTransfer, Job, Result
 from hpc.runner.log import LineLog, line_log
 from hpc.runner.outcome import RunOutcome, UsageMeter, failure_of
-from hpc.runner.printed import output_of, printed_end, printed_to
+from hpc.runner.printed import printed_to
 from hpc.runner.registry import load_prepared
 from hpc.runner.signals import Signals
 from hpc.runner.spool import GRANTS, Spool
+from hpc.runner.tail import output_of, read_tail
 
 if TYPE_CHECKING:
     from hpc.runner.client import AttemptClient
@@ -131,12 +132,13 @@ class Runner:
             # Also where a library made an error of its own of it: its helpers were stopped too.
             self._log.write("WARNING", f"interrupted by signal {self.signals.ended}")
             return None
+        printed = read_tail(log) or ""
         if outcome.failure is None:
             self._log.write("INFO", "done")
-            return "complete", {"result": {**(outcome.result or {}), "printed": printed_end(log)}}
+            return "complete", {"result": {**(outcome.result or {}), "printed": printed}}
         self._log.write("ERROR", outcome.failure["message"])
         self._log.write("DEBUG", outcome.failure["exception"])
-        return "fail", {**outcome.failure, "printed": printed_end(log)}
+        return "fail", {**outcome.failure, "printed": printed}
 
     def _prepared(
         self, line: ManifestLine, meter: UsageMeter, started: "Descendants | None"

@@ -83,11 +83,12 @@ async def report(
     *,
     actor: str,
     exit_code: int | None = None,
-    printed: str = "",
+    printed: str | None = None,
 ) -> None:
     """Report how an attempt ended, as its site's driver found out; an earlier result wins.
 
-    `printed`: the end of what it printed, where the driver can read that.
+    `printed`: the end of what it printed, empty when its work began and printed nothing; None
+    where that is not known.
     """
     attempt = await find_attempt(tx, attempt_id, lock=True)
     if attempt is None or not attempt.current:

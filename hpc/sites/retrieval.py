@@ -24,7 +24,13 @@ from hpc.transport.errors import WireError
 from hpc.transport.ssh import SshLink
 from schemas.files import Output
 from schemas.guid import check_guid
-from track.jobs.outputs import Outputs, note_retrieved, note_waiting, wanted_outputs
+from track.jobs.outputs import (
+    OUTPUTS_WAIT,
+    Outputs,
+    note_retrieved,
+    note_waiting,
+    wanted_outputs,
+)
 from track.schema.database import transact
 
 CHUNK = 1 << 20
@@ -80,7 +86,7 @@ async def retrieve(
             raise
         if trouble and retries.times(each.attempt) + 1 < source.tries:
             retries.fail(each.attempt)
-            why = f"its outputs are looked for: {trouble}"
+            why = f"{OUTPUTS_WAIT}are looked for: {trouble}"
             await transact(engine, note_waiting, each.attempt, why)
             continue
         if trouble:
@@ -94,7 +100,7 @@ async def _note_waiting(
     engine: AsyncEngine, wanted: Outputs, error: OSError, retries: Retries[int]
 ) -> None:
     pause = retries.fail(wanted.attempt)
-    why = f"its outputs cannot be kept here: {error}"
+    why = f"{OUTPUTS_WAIT}cannot be kept here: {error}"
     log.error("%s; again in %.0f s", why, pause, extra=_about(wanted))
     await transact(engine, note_waiting, wanted.attempt, why)
 

@@ -91,7 +91,9 @@ class Dispatcher:
         pace = self.pace
         self.moves = GroupedMoves(self.engine, self.id, self.actor)
         self.runs = Runs(
-            self.lease.flow_run_id, pace, lambda jobs: transact(self.engine, printed_ends, jobs)
+            self.lease.flow_run_id,
+            pace,
+            lambda jobs: transact(self.engine, printed_ends, list(jobs), jobs),
         )
         self.callbacks = EventWaiter(self.engine, self.session_id, pace.recheck_s, self.notify)
         self.cancellations = Cancellations(

@@ -60,8 +60,8 @@ PASSING = frozenset(
 )
 """Answers of a Prefect that is busy, or of what stands before one that is away: it passes."""
 
-ReadPrinted = Callable[[list[int]], Awaitable[Mapping[int, PrintedEnd]]]
-"""Asked for what was printed last for some jobs."""
+ReadPrinted = Callable[[Mapping[int, datetime]], Awaitable[Mapping[int, PrintedEnd]]]
+"""Asked for what was printed last for some jobs, until each was followed no more."""
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,11 @@ class Runs:
 
     async def _printed_of(self, wave: Wave) -> list[LogCreate]:
         """What its modules printed last, for its log; of several only what did not go well."""
-        jobs = [work.claim.job_id for work in wave.works if work.may_have_printed]
+        jobs = {
+            work.claim.job_id: work.at
+            for work in wave.works
+            if work.at is not None and work.may_have_printed
+        }
         if self._printed is None or not jobs:
             return []
         try:
@@ -294,13 +298,11 @@ def printed_lines(wave: Wave, found: Mapping[int, PrintedEnd]) -> list[LogCreate
         end = found.get(work.claim.job_id)
         if end is None or (len(wave.works) > 1 and end.outcome == "done"):
             continue
-        job = f" as {end.external_id}" if end.external_id else ""
-        who = f"{work.claim.stage} of {work.claim.guid}, attempt {end.n} at {end.site}{job}"
         lines.append(
             LogCreate(
                 name="refinery.module",
                 level=logging.INFO if end.outcome == "done" else logging.ERROR,
-                message=f"{who}, {end.outcome}, printed last:\n{end.text}",
+                message=f"{work.claim.stage} of {work.claim.guid}, {end.words}",
                 timestamp=work.at or datetime.now(UTC),
                 flow_run_id=wave.run,
             )

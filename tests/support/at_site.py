@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc import protocol
 from hpc.callers import RunnerCaller
+from hpc.ends import Meaning
 from hpc.protocol import AttemptReply
+from hpc.sites.collect import report
 from schemas.attempts import Complete, Fail, Result, Start
 from tests.support.world import World
 from track.jobs.attempts import Attempt
@@ -43,6 +45,12 @@ async def fail(world: World, attempt: int, status: str = "RETRY", fence: int = 1
     """Say that an attempt failed."""
     body = Fail(**WHO, fail_status=status, message="no luck")
     return await transact(world.engine, protocol.fail, RunnerCaller(attempt, fence), body)
+
+
+async def kill(world: World, attempt: int, printed: str | None = None) -> None:
+    """Have a driver report that an attempt's runner was killed, and what was printed till then."""
+    end = Meaning("failed", True, "its runner was killed")
+    await transact(world.engine, report, attempt, end, actor="driver:test", printed=printed)
 
 
 async def describe(world: World, *guids: str, **more: Any) -> None:

@@ -1,9 +1,8 @@
 """A real headless browser for tests of pages: Debian's Chromium, driven by Playwright.
 
-One browser serves all tests of a worker, each test in a context of its own. It lives in a loop of
-the session, so a module of its tests says
+One browser serves all tests of a worker, each test in a context of its own: a folder's conftest.py
+imports the fixture `browser`. It lives in a loop of the session, so a module of its tests says
 
-    from tests.support.browser import browser  # noqa: F401
     pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 and gives fixtures of its own that are awaited the same scope of loop

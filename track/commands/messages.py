@@ -53,7 +53,8 @@ class Ending:
 
     A `final` one fails the job; any other is tried again: see `track.jobs.verbs.try_again`.
     `lacks`: its site cannot run the module, and gets no more jobs of it. `actor`: who has it
-    tried again, if not the attempt itself.
+    tried again, if not the attempt itself. `printed`: the end of what its work printed, empty for
+    nothing; None where that is not known.
     """
 
     outcome: str
@@ -66,7 +67,7 @@ class Ending:
     lacks: bool = False
     exit_code: int | None = None
     usage: Usage | None = None
-    printed: str = ""
+    printed: str | None = None
     actor: str = ""
 
     @property
@@ -190,7 +191,9 @@ async def bring_result(
         why = f"its result cannot be taken: {error}"
         if isinstance(error, NoDocument):  # a command may run on an asset that has none
             why = f"its result changes metadata, and none is known of asset {error}"
-        ending = Ending("failed", why, final=True, usage=result.usage, printed=result.printed)
+        ending = Ending(
+            "failed", why, final=True, usage=result.usage, printed=result.printed or None
+        )
         await end_without_result(tx, of, ending)
         return
     left = {"outputs": outputs, "printed": result.printed}
@@ -215,7 +218,7 @@ async def end_without_result(
     if native_id:
         await note_first_id(tx, found.id, native_id)
     values: dict[str, Any] = {"message": why, "exit_code": ending.exit_code}
-    if ending.printed:
+    if ending.printed is not None:
         values["result"] = {"printed": ending.printed}
     await _close(tx, of, ending.outcome, ending.usage, **values)
     guard = Guard(attempt_id=found.id)

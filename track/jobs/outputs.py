@@ -17,6 +17,9 @@ from track.jobs.moves import lock
 from track.records.wake import wake
 from track.schema.states import AT_SITE, State
 
+OUTPUTS_WAIT = "its outputs "
+"""How the reason begins for which a job that came back waits, where its driver has one."""
+
 OUTSTANDING = """(t.outcome = 'done' AND jsonb_array_length(t.result -> 'outputs') > 0
     AND NOT t.result ? 'retrieved')"""
 """Whether what attempt `t` made has yet to be brought."""

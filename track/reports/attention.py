@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.quarantine import QuarantineEntry
+from track.jobs.outputs import OUTPUTS_WAIT, OUTSTANDING
 from track.reports.causes import cause_of, title_of
 from track.reports.overdue import OVERDUE, SINCE
 from track.reports.sessions import HELD
@@ -36,6 +37,7 @@ class NeedKind(StrEnum):
     QUARANTINED = "quarantined"
     HELD = "attention"
     OVERDUE = "overdue"
+    OUTPUTS = "outputs"
     WARNING = "warning"
 
 
@@ -102,6 +104,31 @@ LATE = text(f"""
     LIMIT CAST(:most AS bigint)
 """)
 
+TROUBLED = f"(j.reason LIKE '{OUTPUTS_WAIT}%' OR NOT here.open OR here.degraded IS NOT NULL)"
+"""Whether it is known what keeps the outputs of job `j` at site `here`."""
+
+# The first condition is that of the index job_moving.
+UNBROUGHT = text(f"""
+    SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
+           p.name AS pipeline, s.key AS stage, 'outputs' AS need, t.closed_at AS since,
+           'its outputs have yet to be brought from ' || t.site ||
+           CASE WHEN j.reason LIKE '{OUTPUTS_WAIT}%' THEN '; ' || j.reason
+                WHEN NOT here.open THEN ', which is switched off'
+                WHEN here.degraded IS NOT NULL THEN ', which is degraded: ' || here.degraded
+                ELSE ' though they were made a day ago' END AS reason
+    FROM track.job j
+    JOIN track.attempt t ON t.id = j.attempt_id AND {OUTSTANDING}
+    JOIN track.site here ON here.name = t.site
+    JOIN track.stage s ON s.id = j.stage_id
+    JOIN track.pipeline p ON p.id = s.pipeline_id
+    JOIN track.asset a ON a.guid = j.asset_guid
+    JOIN track.session se ON se.id = j.session_id
+    WHERE j.state IN ('claimed', 'queued', 'running', 'returned') AND j.state = 'returned'
+      AND t.closed_at < now() - CASE WHEN {TROUBLED} THEN interval '1 hour'
+                                       ELSE interval '1 day' END
+    LIMIT CAST(:most AS bigint)
+""")
+
 WARNED = text(f"""
     SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
            p.name AS pipeline, s.key AS stage,
@@ -115,6 +142,9 @@ WARNED = text(f"""
     JOIN track.pipeline p ON p.id = s.pipeline_id
     ORDER BY j.updated_at DESC
 """)
+
+
+OF_JOBS = (STOPPED, LATE, UNBROUGHT, WARNED)
 
 
 @dataclass(frozen=True)
@@ -210,7 +240,7 @@ class NeedsPerson:
 
 async def needs_person(tx: AsyncConnection, most: int = MOST) -> NeedsPerson:
     """What needs a person, by cause."""
-    parts = [(await tx.execute(each, {"most": most})).all() for each in (STOPPED, LATE, WARNED)]
+    parts = [(await tx.execute(each, {"most": most})).all() for each in OF_JOBS]
     aside = (await tx.execute(ASIDE, {"most": most})).all()
     groups: dict[tuple[str, ...], list[Needing]] = defaultdict(list)
     for part in parts:

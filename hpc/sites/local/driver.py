@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.agent.processes import end_leftovers, is_alive, send_signal, spawn
 from hpc.ends import AS_ASKED, Meaning, blames_site, by_code, of_runner
-from hpc.runner.printed import output_of, printed_end
+from hpc.runner.tail import output_of, read_tail
 from hpc.scheduler.ladder import asked_for
 from hpc.sites.collect import collect_results, report
 from hpc.sites.faults import SiteFaults
@@ -297,9 +297,9 @@ class LocalDriver:
         return f"driver:{self.site.name}"
 
 
-def _printed(folder: Path, lines: Sequence[int]) -> dict[int, str]:
+def _printed(folder: Path, lines: Sequence[int]) -> dict[int, str | None]:
     """What members of a batch printed last, by their lines; a killed runner reported nothing."""
-    return {line: printed_end(output_of(folder, line)) for line in lines}
+    return {line: read_tail(output_of(folder, line)) for line in lines}
 
 
 def due_stop(batch: Batch, now: float) -> Stop | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from hpc.runner.tail import tail_of
 from hpc.scheduler import slurm
 from hpc.scheduler.refusals import SubmitOutcome, answered, is_silence
 from hpc.scheduler.slurm import SubmitResult
@@ -113,6 +114,14 @@ def read_poll(lines: Lines, keys: Sequence[str], *, queue: bool) -> PollResult:
         more=any(kind == "more" for kind, _ in lines),
         silence=failure(shown) if queue else "",
     )
+
+
+def read_printed(lines: Lines) -> dict[tuple[str, int], str]:
+    """What `printed.sh` shows, by key and line of the batch."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for key, line, text in (text.split(" ", 2) for text in texts(lines, "printed")):
+        found.setdefault((key, int(line)), []).append(text)
+    return {each: tail_of("\n".join(printed).encode()) for each, printed in found.items()}
 
 
 def by_attempt(lines: Lines, kind: str) -> dict[int, str]:

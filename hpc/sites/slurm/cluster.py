@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpc.remote import new_mark, read_lines, run_script
+from hpc.runner.tail import TAIL_BYTES
 from hpc.scheduler import slurm
 from hpc.scheduler.bounds import ASK, ASK_QOS, Allowed, read_bounds
 from hpc.scheduler.slurm import SubmitResult
@@ -29,6 +30,7 @@ from hpc.sites.slurm.answers import (
     read_hello,
     read_outcomes,
     read_poll,
+    read_printed,
     texts,
 )
 from hpc.transport.channel import Stdin
@@ -156,6 +158,14 @@ class Cluster:
         lines = await self._say("take", self.root, stdin=rows)
         raise_trouble(lines)
         return frozenset(by_attempt(lines, "taken")), by_attempt(lines, "started")
+
+    async def printed(self, lines: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """The end of what these lines of batches printed, by key and line; of one whose work never
+        began nothing is known. Raises WireError, TruncatedAnswer, SiteTrouble."""
+        rows = _rows(f"{key} {line}" for key, line in lines)
+        answer = await self._say("printed", self.root, str(TAIL_BYTES), stdin=rows)
+        raise_trouble(answer)
+        return read_printed(answer)
 
     async def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """The sizes in bytes of those files that are there, named `<guid>/<file>`."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hpc.remote import TruncatedAnswer
 from hpc.scheduler.slurm import SchedulerAnswer
 from hpc.scheduler.states import JobState
 from hpc.sites.collect import collect_result, report
-from hpc.sites.slurm.answers import PollResult
+from hpc.sites.slurm.answers import PollResult, SiteTrouble
 from hpc.sites.slurm.judge import (
     JobVerdict,
     SiteStatus,
@@ -23,6 +24,7 @@ from hpc.sites.slurm.judge import (
     snapshots,
 )
 from hpc.sites.slurm.state import SiteState
+from hpc.transport.errors import WireError
 from track.jobs.attempts import note_reason
 from track.jobs.batches import (
     Member,
@@ -41,6 +43,8 @@ SLOWDOWN = 1.5
 MAX_SLOWDOWN = 5
 MAX_POSTPONED = 10
 KEYS_AT_ONCE = 400
+TAILS_AT_ONCE = 200
+"""Jobs of which one command reads what they printed."""
 
 OpenArrays = Mapping[int, tuple[str, str]]
 """Batches by id: their key and their array job."""
@@ -268,8 +272,10 @@ class Poller:
     async def _report(self, verdicts: Iterable[Judged]) -> bool:
         over = [(w, v) for w, v in verdicts if v.status is SiteStatus.OVER]
         over = await self._never_started(over)
+        printed = await self._printed(over)
         for watched, verdict in over:
-            await self._report_end(watched.member, verdict)
+            tail = printed.get((watched.key, watched.member.line))
+            await self._report_end(watched.member, verdict, tail)
             self.unknown.discard(watched.member.attempt)
             self.ended.pop(watched.member.attempt, None)
             self.state.avoid(verdict.node)
@@ -292,7 +298,25 @@ class Poller:
             self.due_at = 0.0
         return [(w, v) for w, v in over if w.member.attempt not in begun]
 
-    async def _report_end(self, member: Member, verdict: JobVerdict) -> None:
+    async def _printed(self, over: Iterable[Judged]) -> dict[tuple[str, int], str]:
+        """What those that had begun printed last, by key and line, as far as it can be read.
+
+        No end waits for it: where it cannot be read the job goes on without.
+        """
+        begun = [(w.key, w.member.line) for w, v in over if v.end and w.member.started]
+        found: dict[tuple[str, int], str] = {}
+        try:
+            for first in range(0, len(begun), TAILS_AT_ONCE):
+                some = begun[first : first + TAILS_AT_ONCE]
+                found |= await self.state.cluster.printed(some)
+        except (WireError, TruncatedAnswer, SiteTrouble) as error:
+            name = self.state.site.name
+            log.info("site %s: what killed jobs printed cannot be read: %s", name, error)
+        return found
+
+    async def _report_end(
+        self, member: Member, verdict: JobVerdict, printed: str | None = None
+    ) -> None:
         end = verdict.end
         if end is None:
             return
@@ -301,7 +325,12 @@ class Poller:
             if verdict.node:
                 await note_node(tx, self.state.site.name, verdict.node, end.why)
             await report(
-                tx, member.attempt, end, actor=self.state.actor, exit_code=verdict.exit_code
+                tx,
+                member.attempt,
+                end,
+                actor=self.state.actor,
+                exit_code=verdict.exit_code,
+                printed=printed,
             )
 
         await transact(self.state.engine, work)

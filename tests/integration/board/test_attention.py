@@ -7,9 +7,14 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from schemas.sites import Site
+from tests.support.at_site import complete, start
 from tests.support.board import acting_board, open_board
 from tests.support.troubled import Troubled, TroubledDatabase, guid
+from tests.support.world import World, install_sites, new
+from track.jobs.outputs import OUTPUTS_WAIT, note_retrieved
 from track.reports.attention import Cause, NeedKind, needs_person
+from track.schema.database import transact
 
 HTML = {"Accept": "text/html"}
 
@@ -86,6 +91,67 @@ async def test_a_cause_that_is_over_says_so(board: httpx.AsyncClient) -> None:
 async def test_with_nothing_to_do_it_says_that(database: str) -> None:
     async with open_board(database) as board:
         assert "Nothing needs a person." in (await board.get("/attention", headers=HTML)).text
+
+
+CUT = {"key": "cut", "run": "module load", "outputs": ["cut.tif"]}
+FAR = Site.model_validate({"site": "far", "kind": "local", "root": "/tmp/nowhere"})
+MADE = {"path": "cut.tif", "size_bytes": 1, "sha256": "0" * 64}
+AGO = "UPDATE track.attempt SET closed_at = now() - make_interval(mins => :minutes) WHERE id = :id"
+
+
+async def unbrought(engine: AsyncEngine, **ages: int) -> World:
+    """Specimens whose outputs lie at site `far`, each for so many minutes."""
+    world = await World.make(engine, {"pipeline": "P", "stages": [CUT]})
+    await transact(engine, install_sites, [FAR])
+    await world.register(*map(new, ages))
+    await world.describe(*ages)
+    for name, minutes in ages.items():
+        (claim,) = await world.claim(guid=name)
+        attempt = await world.enqueue(claim.job_id, "far")
+        await start(world, attempt)
+        await complete(world, attempt, result={"outputs": [MADE]})
+        await world.sql(AGO, id=attempt, minutes=minutes)
+    return world
+
+
+async def test_outputs_that_do_not_come_are_a_cause_with_the_verb_that_decides(
+    engine: AsyncEngine, database: str
+) -> None:
+    world = await unbrought(engine, g=25 * 60, h=25 * 60, late=23 * 60)
+    (cause,) = await causes(database)
+    assert (cause.need, cause.stage, cause.assets) == (NeedKind.OUTPUTS, "cut", 2)
+    assert (
+        cause.text == "its outputs have yet to be brought from far though they were made a day ago"
+    )
+    async with acting_board(database) as board:
+        page = (await board.get("/attention", headers=HTML)).text
+        assert "outputs: files that can never be brought" in page
+        assert "/attention?kind=outputs" in page
+        page = (await board.get(f"/attention/{cause.key}", headers=HTML)).text
+        for do in ("again", "without"):
+            assert f"/act/outputs?guid=g&amp;stage=cut&amp;do={do}" in page
+    for attempt in await world.rows("SELECT id FROM track.attempt"):
+        await transact(engine, note_retrieved, attempt["id"])
+    assert await causes(database) == []
+
+
+async def test_of_outputs_whose_trouble_is_known_an_hour_is_enough(
+    engine: AsyncEngine, database: str
+) -> None:
+    world = await unbrought(engine, g=61, h=59)
+    assert await causes(database) == []
+    await world.sql("UPDATE track.site SET degraded = 'no link' WHERE name = 'far'")
+    (cause,) = await causes(database)
+    assert cause.assets == 1 and cause.text.endswith("from far, which is degraded: no link")
+    full = OSError(28, "No space left on device", "/outputs/g")
+    await world.sql(
+        "UPDATE track.job SET reason = :why WHERE asset_guid = 'g'",
+        why=f"{OUTPUTS_WAIT}cannot be kept here: {full}",
+    )
+    (cause,) = await causes(database)
+    assert (
+        "far; its outputs cannot be kept here: [Errno 28] No space left" in cause.members[0].reason
+    )
 
 
 async def test_more_than_is_read_is_said(engine: AsyncEngine) -> None:

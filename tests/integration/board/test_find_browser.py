@@ -8,16 +8,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from refinery.local.postgres import EmbeddedPostgres
 from tests.support.browser import (
     LOOKS,
-    browser,  # noqa: F401
     no_serious_findings,
     opened,
     served_board,
     tabbed,
 )
-from tests.support.databases import fresh_database
 from tests.support.drawn_sheet import drawn
 from tests.support.looked_at import SHEET, LookedAt
 from track.schema.database import make_engine
@@ -27,23 +24,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def base(
-    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+    modules_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     """The address of a board with four specimens."""
     sample = os.environ.get("REFINERY_SHOWN_SPECIMEN")
     folder = tmp_path_factory.mktemp("seen")
-    async with fresh_database(postgres, template) as url:
-        engine = make_engine(url)
-        image = Path(sample) if sample else drawn()
-        async with LookedAt.open(engine, url, folder, image) as seen:
-            with served_board(url, **seen.board) as address:
-                yield address
-        await engine.dispose()
+    engine = make_engine(modules_database)
+    image = Path(sample) if sample else drawn()
+    async with LookedAt.open(engine, modules_database, folder, image) as seen:
+        with served_board(modules_database, **seen.board) as address:
+            yield address
+    await engine.dispose()
 
 
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 async def test_each_page_can_be_read_by_all(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     base: str,
     scheme: str,
     size: dict[str, int],
@@ -66,7 +62,7 @@ async def test_each_page_can_be_read_by_all(
 
 
 async def test_a_specimen_is_found_and_opened_by_the_keyboard_alone(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     base: str,
 ) -> None:
     async with opened(browser, base) as page:

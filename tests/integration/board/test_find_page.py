@@ -12,9 +12,11 @@ from PIL import Image
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tabular import harmless
+from tests.support.at_site import kill, start
 from tests.support.board import open_board
 from tests.support.drawn_sheet import drawn
 from tests.support.looked_at import BROKEN, HELD, OTHER, SHEET, LookedAt
+from tests.support.world import World, new
 
 HTML = {"Accept": "text/html"}
 
@@ -29,6 +31,9 @@ async def seen(engine: AsyncEngine, database: str, tmp_path: Path) -> AsyncItera
 async def board(seen: LookedAt, database: str) -> AsyncIterator[httpx.AsyncClient]:
     async with open_board(database, **seen.board) as client:
         yield client
+
+
+STAGE = {"key": "clean", "run": "module clean"}
 
 
 def specimen(guid: str, rest: str = "") -> str:
@@ -153,3 +158,22 @@ def test_no_cell_is_a_formula_to_a_spreadsheet() -> None:
     for text in ("=1+1", "+1", "-1", "@x", "\tx"):
         assert harmless(text) == f"'{text}"
     assert harmless("NHMD-1") == "NHMD-1"
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [("no <label>", "no &lt;label&gt;"), ("", "it printed nothing before it ended"), (None, None)],
+)
+async def test_a_try_that_was_killed_has_what_it_printed(
+    engine: AsyncEngine, database: str, printed: str | None, shown: str | None
+) -> None:
+    world = await World.make(engine, {"pipeline": "P", "stages": [STAGE]})
+    await world.register(new("g"))
+    (claim,) = await world.claim()
+    attempt = await world.enqueue(claim.job_id, "alpha")
+    await start(world, attempt)
+    await kill(world, attempt, printed)
+    async with open_board(database) as board:
+        page = (await board.get(specimen("g"), headers=HTML)).text
+    kept = f'aria-label="End of the log of try 1">{shown}</pre>'
+    assert (kept in page) if shown else ("End of the log" not in page)

@@ -12,17 +12,14 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.local.postgres import EmbeddedPostgres
 from tests.support.board import open_board
 from tests.support.browser import (
     LOOKS,
-    browser,  # noqa: F401
     no_serious_findings,
     opened,
     served_board,
     tabbed,
 )
-from tests.support.databases import fresh_database
 from tests.support.world import HERE, World, new
 from track.commands.switches import set_attention
 from track.jobs import verbs
@@ -96,25 +93,18 @@ async def museum(engine: AsyncEngine) -> World:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def museums_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    """One for all tests here: those that add to it count what is there before."""
-    async with fresh_database(postgres, template) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def world(museums_database: str) -> AsyncIterator[World]:
-    engine = make_engine(museums_database)
+async def world(modules_database: str) -> AsyncIterator[World]:
+    engine = make_engine(modules_database)
     yield await museum(engine)
     await engine.dispose()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def board(
-    world: World, museums_database: str, tmp_path: Path
+    world: World, modules_database: str, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     places = {"store": tmp_path, "n-drive": tmp_path, "records": tmp_path / "away"}
-    async with open_board(museums_database, places=places) as client:
+    async with open_board(modules_database, places=places) as client:
         yield client
 
 
@@ -181,8 +171,8 @@ async def test_what_cannot_be_reported_is_said_on_the_page(
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def served(world: World, museums_database: str) -> AsyncIterator[str]:
-    with served_board(museums_database, places={"store": Path("/tmp")}) as address:
+async def served(world: World, modules_database: str) -> AsyncIterator[str]:
+    with served_board(modules_database, places={"store": Path("/tmp")}) as address:
         yield address
 
 
@@ -194,7 +184,7 @@ async def images(page: Page) -> int:
 
 async def test_every_page_is_usable_light_and_dark_wide_and_narrow(
     served: str,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     for look in LOOKS:
         scheme, size = look.values
@@ -207,7 +197,7 @@ async def test_every_page_is_usable_light_and_dark_wide_and_narrow(
 async def test_an_open_page_shows_what_changed_and_keeps_the_focus_and_what_was_opened(
     served: str,
     world: World,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     async with opened(browser, served) as page:
         await page.goto("/today")
@@ -224,7 +214,7 @@ async def test_an_open_page_shows_what_changed_and_keeps_the_focus_and_what_was_
 async def test_a_hidden_page_asks_nothing_and_is_brought_up_to_date_when_it_is_seen(
     served: str,
     world: World,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     hide = """(hidden) => {
         Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
@@ -246,7 +236,7 @@ async def test_a_hidden_page_asks_nothing_and_is_brought_up_to_date_when_it_is_s
 
 async def test_a_page_whose_stream_is_gone_says_of_when_it_is(
     served: str,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     async with opened(browser, served) as page:
         await page.route("**/live/today", lambda route: route.fulfill(status=503))
@@ -259,7 +249,7 @@ async def test_a_page_whose_stream_is_gone_says_of_when_it_is(
 
 async def test_every_link_is_reached_by_keyboard_and_the_first_skips_to_the_content(
     served: str,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     async with opened(browser, served) as page:
         for path in ("/today", "/pipelines/PIPEHERB0001"):
@@ -278,7 +268,7 @@ async def test_every_link_is_reached_by_keyboard_and_the_first_skips_to_the_cont
 
 async def test_every_page_works_without_script(
     served: str,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     async with opened(browser, served, java_script_enabled=False) as page:
         await page.goto("/today")

@@ -20,9 +20,8 @@ from flows import operate
 from tasks.upkeep.verb_runs import VerbRun
 from tasks.upkeep.verbs import VerbResult, verb_of
 from tests.support.board import board_config, log_in, login_config
-from tests.support.browser import (  # noqa: F401
+from tests.support.browser import (
     LOOKS,
-    browser,
     no_serious_findings,
     opened,
     tabbed,
@@ -90,7 +89,7 @@ async def shoot(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 async def test_every_page_is_sound_in_every_look(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
     signed_in: dict[str, Any],
     troubled_database: TroubledDatabase,
@@ -122,7 +121,7 @@ async def test_every_page_is_sound_in_every_look(
 
 
 async def test_from_the_list_to_a_specimens_verb_by_keyboard_alone(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
     signed_in: dict[str, Any],
 ) -> None:
@@ -145,7 +144,7 @@ async def test_from_the_list_to_a_specimens_verb_by_keyboard_alone(
 
 
 async def test_by_keyboard_from_a_cause_to_its_form_which_stays_filled_while_prefect_is_away(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
     signed_in: dict[str, Any],
 ) -> None:
@@ -168,7 +167,7 @@ async def test_by_keyboard_from_a_cause_to_its_form_which_stays_filled_while_pre
 
 
 async def test_the_progress_of_a_session_is_sent_to_who_looks(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
     signed_in: dict[str, Any],
     troubled_database: TroubledDatabase,

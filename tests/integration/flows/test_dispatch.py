@@ -32,6 +32,7 @@ from tasks.dispatch.held_job import HeldJob
 from tasks.dispatch.outcome import outcome
 from tasks.dispatch.runs import Runs
 from tasks.dispatch.waves import Wave
+from tests.support.at_site import kill
 from tests.support.callbacks import until
 from tests.support.flow_world import undispatched
 from tests.support.world import World, edit, new
@@ -66,10 +67,14 @@ PATIENCE_S = 120
 
 @dataclass
 class FakeSite:
-    """A site that starts whatever is queued; what it is told to do to a guid decides the end."""
+    """A site that starts whatever is queued; what it is told to do to a guid decides the end.
+
+    `killed` is what work printed whose next attempt is killed, by guid.
+    """
 
     world: World
     fails: dict[str, str] = field(default_factory=dict)
+    killed: dict[str, str] = field(default_factory=dict)
     keeps: bool = False
     closed: bool = False
     started: list[tuple[int, int]] = field(default_factory=list)
@@ -90,7 +95,9 @@ class FakeSite:
 
     async def end(self, attempt_id: int, fence: int, guid: str = "") -> None:
         """Report an attempt's end."""
-        if status := self.fails.get(guid):
+        if (printed := self.killed.pop(guid, None)) is not None:
+            await kill(self.world, attempt_id, printed)
+        elif status := self.fails.get(guid):
             body = Fail(
                 **_native(attempt_id),
                 fail_status=status,
@@ -99,8 +106,8 @@ class FakeSite:
             )
             await self._say(protocol.fail, attempt_id, fence, body)
         else:
-            printed = Result(printed=f"{guid}: looked at it")
-            done = Complete(**_native(attempt_id), result=printed)
+            result = Result(printed=f"{guid}: looked at it")
+            done = Complete(**_native(attempt_id), result=result)
             await self._say(protocol.complete, attempt_id, fence, done)
 
     async def _say(
@@ -219,6 +226,21 @@ async def test_a_job_that_keeps_failing_uses_its_tries_and_stops_nobody_else(
     assert sorted(tried) == [(1, "failed"), (2, "failed")]
     ends = sorted(str(run.state_name) for run in await subflows(state) if run.name == "g load")
     assert ends == ["Failed", "Retrying"]
+
+
+async def test_the_log_of_a_run_has_what_work_printed_that_was_killed(
+    world: World, site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("track.jobs.setbacks.BACKOFF_S", 0.1)
+    site.killed = {"g": "the label is blurred", "h": ""}
+    state = await run(world)
+    runs = {run.id: run.name for run in await subflows(state) if run.state_name == "Retrying"}
+    filter_ = LogFilter(flow_run_id=LogFilterFlowRunId(any_=list(runs)))
+    async with get_client() as client:
+        logs = await client.read_logs(log_filter=filter_)
+    told = {runs[each.flow_run_id]: (each.level, _end(each.message)) for each in logs}
+    assert told["g load"] == (logging.ERROR, "the label is blurred")
+    assert told["h load"][1].endswith("failed, it printed nothing before it ended")
 
 
 async def test_a_job_is_tried_again_only_when_the_subflow_of_its_first_try_has_ended(

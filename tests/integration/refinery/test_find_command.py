@@ -12,11 +12,15 @@ from typer.testing import CliRunner
 
 from refinery import cli
 from refinery import find as module
+from tests.support.at_site import kill, start
 from tests.support.world import World, new
 
 PIPELINE: dict[str, object] = {
     "pipeline": "P",
-    "stages": [{"key": "ingest", "run": "refinery.ingest"}],
+    "stages": [
+        {"key": "ingest", "run": "refinery.ingest"},
+        {"key": "clean", "run": "module clean", "needs": "ingest"},
+    ],
 }
 
 
@@ -61,8 +65,21 @@ async def test_one_specimen_is_shown_in_each_form(world: World) -> None:
     shown = run("show", "s-7")
     assert "Entomology" in shown and "ingest" in shown and "ready" in shown
     assert json.loads(run("show", "s-7", "--format", "json"))["state"] == "underway"
-    (row,) = csv.DictReader(io.StringIO(run("show", "s-7", "--format", "csv")))
+    row, _ = csv.DictReader(io.StringIO(run("show", "s-7", "--format", "csv")))
     assert (row["stage"], row["state"]) == ("ingest", "ready")
+
+
+async def test_what_was_printed_is_shown_of_a_try_that_was_killed(world: World) -> None:
+    (ingest,) = await world.claim(guid="s-7")
+    await world.finish(ingest)
+    (clean,) = await world.claim(guid="s-7")
+    attempt = await world.enqueue(clean.job_id, "alpha")
+    await start(world, attempt)
+    await kill(world, attempt, "no label")
+    assert "clean, attempt 1 at alpha as n1, failed, printed last:\nno label\n" in run(
+        "show", "s-7"
+    )
+    assert "printed" not in run("show", "s-8")
 
 
 async def test_what_is_wrong_is_said_with_its_remedy(world: World) -> None:

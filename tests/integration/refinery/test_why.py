@@ -1,14 +1,17 @@
 """`refinery why` on a real database: one specimen, a session, everything, and what is unknown."""
 
 import io
+from collections.abc import Mapping
 
 import pytest
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from refinery.why import ask, explained
+from refinery.why import ask, ask_printed, explained
+from tests.support.at_site import kill, start
 from tests.support.world import World, new
 from track.commands.selection import CannotDo
+from track.reports.printed import PrintedEnd
 from track.reports.waiting_words import Waits
 
 PIPELINE: dict[str, object] = {
@@ -28,10 +31,10 @@ async def world(engine: AsyncEngine) -> World:
     return made
 
 
-def shown(found: list[Waits]) -> list[str]:
+def shown(found: list[Waits], printed: Mapping[int, PrintedEnd] | None = None) -> list[str]:
     """The lines as a wide terminal has them, single-spaced."""
     console = Console(file=io.StringIO(), width=300)
-    console.print(explained(found))
+    console.print(explained(found, printed))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [" ".join(line.split()) for line in text.splitlines()]
 
@@ -54,6 +57,21 @@ async def test_many_are_counted_by_what_they_wait_for(world: World, database: st
         assert held.startswith("49 jobs P/load ready (room), the longest since ")
         assert room == "waits for room: 1 of 1 specimens of P are in flight"
         assert moving.startswith("1 jobs P/load claimed (work), ")
+
+
+async def test_one_specimen_shows_what_it_printed_whose_last_try_was_killed(
+    world: World, database: str
+) -> None:
+    await world.register(new("g"))
+    (load,) = await world.claim()
+    attempt = await world.enqueue(load.job_id, "alpha")
+    await start(world, attempt)
+    await kill(world, attempt, "no label\nis there")
+    found = await ask(database, "g")
+    lines = shown(found, await ask_printed(database, found))
+    assert lines[2:5] == ["attempt 1 at alpha as n1, failed, printed last:", "no label", "is there"]
+    await world.register(new("h"))
+    assert await ask_printed(database, await ask(database, "")) == {}
 
 
 async def test_an_unknown_name_is_refused(world: World, database: str) -> None:

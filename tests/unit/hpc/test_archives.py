@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from hpc.archives import SCHEDULER_TEXTS, build_agent, build_runner
+from hpc.archives import TAKEN_ALONG, build_agent, build_runner
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -98,11 +98,12 @@ def test_the_agent_too_is_one_file_of_the_same_bytes(tmp_path: Path) -> None:
     assert first.name == f"agent-{digest}.pyz"
 
 
-def test_the_agent_takes_along_schedulers_texts_and_nothing_else_of_ours(tmp_path: Path) -> None:
+def test_the_agent_takes_along_what_is_named_and_nothing_else_of_ours(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(build_agent(tmp_path)).namelist())
     assert {"hpc/agent/__main__.py", "hpc/scheduler/torque.py", "hpc/scheduler/lsf.py"} <= names
-    around = {"__main__.py", "hpc/__init__.py", "hpc/scheduler/__init__.py"}
-    texts = {f"hpc/scheduler/{name}" for name in SCHEDULER_TEXTS}
+    packages = {f"hpc/{room}/__init__.py" for room in TAKEN_ALONG}
+    around = {"__main__.py", "hpc/__init__.py", *packages}
+    texts = {f"hpc/{room}/{name}" for room, names in TAKEN_ALONG.items() for name in names}
     assert {name for name in names - around - texts if not name.startswith("hpc/agent/")} == set()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hpc.archives import TAKEN_ALONG
 from hpc.scheduler import text
 from hpc.scheduler.refusals import SubmitOutcome
 from hpc.scheduler.states import JobState
@@ -19,9 +20,9 @@ OLDEST = (3, 6)
 def copied() -> list[Path]:
     """The files that are packed into an agent, as far as they are there."""
     hpc = ROOT / "hpc"
-    schedulers = [hpc / "scheduler" / f"{name}.py" for name in SCHEDULERS]
-    packages = [hpc / "__init__.py", hpc / "scheduler" / "__init__.py"]
-    return [*packages, *schedulers, *sorted((hpc / "agent").rglob("*.py"))]
+    along = [hpc / room / name for room, names in TAKEN_ALONG.items() for name in names]
+    packages = [hpc / "__init__.py", *(hpc / room / "__init__.py" for room in TAKEN_ALONG)]
+    return [*packages, *along, *sorted((hpc / "agent").rglob("*.py"))]
 
 
 def named(path: Path) -> str:

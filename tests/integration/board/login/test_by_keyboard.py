@@ -8,7 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
 from tests.support.board import PASSWORD, board_app, login_config
-from tests.support.browser import browser, opened  # noqa: F401
+from tests.support.browser import opened
 from tests.support.serving import free_port, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,7 +35,7 @@ async def complaints(page: Page) -> list[Any]:
 
 
 async def test_one_logs_in_sees_the_role_and_logs_out_by_keyboard_alone(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     tmp_path: Path,
 ) -> None:
     app = board_app(login=login_config(tmp_path))

@@ -25,6 +25,7 @@ from tests.support.callbacks import cluster_config, until
 from tests.support.events_server import EventsServer
 from tests.support.packed_agent import PackedAgent
 from tests.support.serving import free_port, serving
+from tests.support.slow_runner import slow_runner
 from tests.support.world import World, install_sites, new
 from track.commands.agents import allow_joining
 from track.commands.operations import cancel
@@ -36,6 +37,7 @@ TILES: dict[str, Any] = {
     "pipeline": "TILES",
     "stages": [
         {"key": "light", "run": "module load"},
+        {"key": "clean", "run": "module clean"},
         {"key": "makes", "run": "module load", "outputs": ["made.txt"]},
     ],
 }
@@ -105,9 +107,19 @@ def agent(folder: Path) -> Iterator[PackedAgent]:
 
 
 def small_runner(folder: Path) -> Path:
-    """The runner of these tests, named as a runner is."""
-    path = folder / f"runner-{hashlib.sha256(RUNNER.encode()).hexdigest()}.pyz"
-    path.write_text(RUNNER)
+    """The runner of these tests."""
+    return named(folder, RUNNER.encode())
+
+
+def printing_runner(folder: Path) -> Path:
+    """The real one, whose module prints a line and then waits."""
+    return named(folder, slow_runner(folder).read_bytes())
+
+
+def named(folder: Path, runner: bytes) -> Path:
+    """A runner as a file with the name of one."""
+    path = folder / f"runner-{hashlib.sha256(runner).hexdigest()}.pyz"
+    path.write_bytes(runner)
     return path
 
 
@@ -196,6 +208,31 @@ async def test_one_that_is_killed_while_work_runs_goes_on_where_it_was(
     worked = (agent.root / "work.log").read_text().split()
     assert len(worked) == len(set(worked)) == 2
     assert {outcome for _, outcome in await far.outcomes()} == {"done"}
+
+
+@pytest.mark.parametrize("runner", [printing_runner], indirect=True, ids=["printing"])
+async def test_what_was_printed_is_told_of_those_whose_runner_is_killed(
+    far: FarSite, agent: PackedAgent
+) -> None:
+    await far.join(agent)
+    for guid, said in (("slow-1", "looks at slow-1\n"), ("mute-2", "")):
+        await far.queue(guid, stage="clean")
+        await turn(agent)
+
+        async def begun(said: str = said) -> bool:
+            kept = [path.read_text() for path in agent.root.glob("batches/*/log/*.output")]
+            return said in kept
+
+        await until(begun, 60)
+        end_children(agent)
+
+        async def is_over() -> bool:
+            await turn(agent)
+            return None not in [outcome for _, outcome in await far.outcomes()]
+
+        await until(is_over, 60)
+    rows = await far.world.rows("SELECT outcome, result FROM track.attempt ORDER BY id")
+    assert [row["result"] for row in rows] == [{"printed": "looks at slow-1"}, {"printed": ""}]
 
 
 @small

@@ -9,13 +9,12 @@ import pytest
 
 from hpc.runner.command import (
     MAX_ANSWER_BYTES,
-    TAIL_BYTES,
+    MESSAGE_BYTES,
     empty_folder,
     environment,
     filled,
     read_answer,
     run_command,
-    tail,
     values_of,
 )
 from hpc.runner.descendants import Descendants
@@ -76,6 +75,7 @@ def test_a_program_sees_four_variables_of_ours_and_no_setting(make_job) -> None:
     found = environment(ours, job, Path("/told.json"))
     assert found == {
         "PATH": "/bin",
+        "PYTHONUNBUFFERED": "1",
         "REFINERY_GUID": job.guid,
         "REFINERY_STAGE": "stage",
         "REFINERY_FOLDER": str(job.folder),
@@ -149,12 +149,11 @@ def test_a_program_that_is_not_there_says_so_and_what_helps(make_job, tmp_path: 
         run_command(job, tmp_path / "0.output", UsageMeter(), Descendants())
 
 
-def test_only_the_end_of_a_long_output_is_told_and_what_is_no_text_shows(tmp_path: Path) -> None:
-    log = tmp_path / "0.output"
-    log.write_bytes(b"x" * 5000 + b"\xff\x00 the end\n")
-    found = tail(log)
+def test_only_the_end_of_a_long_output_is_told_and_what_is_no_text_shows(run) -> None:
+    source = "import os; os.write(1, b'x' * 5000 + bytes([255, 0]) + b' the end\\n')"
+    found = run(source)["details"]["output"]
     assert found.endswith("x\N{REPLACEMENT CHARACTER}␀ the end")
-    assert len(found) <= TAIL_BYTES
+    assert len(found) <= MESSAGE_BYTES
 
 
 def test_what_a_program_says_in_its_answer_is_told_to_later_stages(run) -> None:

@@ -12,8 +12,9 @@ import pytest
 from hpc.runner import runner as runners
 from hpc.runner.batch import ManifestLine
 from hpc.runner.job import Result, result
-from hpc.runner.printed import TAIL_BYTES, TAIL_LINES, printed_end, printed_to
+from hpc.runner.printed import printed_to
 from hpc.runner.runner import Runner
+from hpc.runner.tail import read_tail
 from schemas.attempts import MAX_PRINTED, Complete, Fail
 
 
@@ -27,7 +28,7 @@ def test_streams_and_children_lead_to_the_file_within_the_block_only(
         sys.__stderr__.write("and from Python\n")  # type: ignore[union-attr]
         subprocess.run(["sh", "-c", "echo a child"], check=True)
     os.write(2, b"after\n")
-    assert printed_end(path).splitlines() == [
+    assert (read_tail(path) or "").splitlines() == [
         "from a library in C",
         "and from Python",
         "a child",
@@ -36,23 +37,25 @@ def test_streams_and_children_lead_to_the_file_within_the_block_only(
     assert (shown.out, shown.err) == ("before\n", "after\n")
 
 
-def test_only_so_many_lines_and_bytes_of_the_end_are_reported(tmp_path: Path) -> None:
-    (path := tmp_path / "0.output").write_text("".join(f"line {n}\n" for n in range(200)))
-    assert printed_end(path).splitlines() == [f"line {n}" for n in range(200 - TAIL_LINES, 200)]
-    path.write_bytes(b"\xff\0" + "æ".encode() * TAIL_BYTES)
-    end = printed_end(path)
-    assert len(end.encode()) <= TAIL_BYTES + 3 and end.endswith("æ")
-    path.write_bytes(b"a\0b \xff")
-    assert printed_end(path) == "a␀b \ufffd"
-
-
 def test_no_work_fails_for_a_file_that_cannot_be_written_or_read(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with printed_to(tmp_path / "no" / "folder"):
         os.write(1, b"shown\n")
     assert capfd.readouterr().out == "shown\n"
-    assert printed_end(tmp_path / "nothing") == ""
+
+
+def test_a_line_that_was_printed_is_there_although_its_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "0.output"
+    source = (
+        "import os, sys; from pathlib import Path; from hpc.runner.printed import printed_to\n"
+        "with printed_to(Path(sys.argv[1])): print('looks at it'); os.kill(os.getpid(), 9)"
+    )
+    # Its streams lead to no terminal, as at a site: Python then holds back what is printed.
+    given = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", source, str(path)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=given)
+    assert path.read_text() == "looks at it\n"
 
 
 @pytest.mark.parametrize("fails", [False, True])

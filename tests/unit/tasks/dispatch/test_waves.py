@@ -176,6 +176,8 @@ async def test_what_one_job_printed_goes_to_its_log_as_an_error_if_it_failed() -
     assert line.message == ("ocr of g0, attempt 2 at s as 4711_3, done, printed last:\nall is well")
     (line,) = printed_lines(wave, {0: PrintedEnd(1, "s", "failed", None, "no")})
     assert line.level == logging.ERROR and "at s, failed, printed last:\nno" in line.message
+    (line,) = printed_lines(wave, {0: PrintedEnd(1, "s", "timeout", "9", "")})
+    assert line.message.endswith("at s as 9, timeout, it printed nothing before it ended")
 
 
 async def test_of_several_jobs_only_what_failed_is_shown_of_what_they_printed() -> None:

@@ -239,7 +239,9 @@ async def test_a_killed_runner_leaves_nothing_behind_when_its_job_is_done_again(
     await here.until_state(driver, State.READY)
     assert here.living() == []
     ended = await here.attempt()
-    assert (ended["outcome"], ended["result"]) == ("failed", {"printed": "at work\nat work"})
+    # Two processes print at once, and their lines may run into each other.
+    assert ended["outcome"] == "failed"
+    assert ended["result"]["printed"].count("at work") == 2
 
 
 async def test_a_runner_that_does_not_stop_is_ended_by_force_with_its_program(

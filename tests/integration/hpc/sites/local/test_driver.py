@@ -24,6 +24,7 @@ from schemas.sites import Site
 from tests.support.callbacks import KEYS, cluster_config
 from tests.support.events_server import EventsServer
 from tests.support.serving import free_port, serving
+from tests.support.slow_runner import slow_runner
 from tests.support.slurm_site import ODD_RUNNER
 from tests.support.world import World, install_sites, new
 from track.commands import operations
@@ -189,6 +190,21 @@ async def test_a_runner_killed_at_its_work_costs_a_try_and_the_job_is_done_again
     (here.root / "go-on").touch()
     await here.again("slow-1")
     await here.until(driver, "returned", "slow-1")
+
+
+@pytest.mark.parametrize(("guid", "said"), [("slow-1", "looks at slow-1"), ("mute-1", "")])
+async def test_a_runner_killed_at_its_work_leaves_what_its_module_printed(
+    here: Here, guid: str, said: str
+) -> None:
+    await here.queue(guid)
+    driver = here.driver()
+    driver.runner = slow_runner(here.folder)
+    await here.until(driver, "running", guid)
+    (batch,) = driver.under_way.values()
+    kept = here.root / "batches" / batch.key / "log" / "0.output"
+    (await only_runner(here.root, lambda: kept.exists() and said in kept.read_text())).kill()
+    await here.until(driver, "ready", guid)
+    assert await here.world.sql("SELECT result ->> 'printed' FROM track.attempt") == [(said,)]
 
 
 async def test_a_runner_outlives_its_driver_and_the_next_one_takes_it_up(here: Here) -> None:
