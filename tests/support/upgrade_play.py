@@ -92,7 +92,7 @@ def pipelines(gates: Path) -> str:
 
 def sites(callback: str) -> str:
     """This machine, and a site that nobody can reach."""
-    here = {"site": "local", "kind": "local", "root": ".refinery/sites/local", "capacity": 1}
+    here = {"site": "local", "kind": "local", "root": ".refinery/sites/local", "capacity": 2}
     far = {"site": "far", "kind": "pull", "callback": callback, "lease_s": LEASE_S}
     return yaml.safe_dump({"sites": [here, far]})
 
@@ -276,8 +276,8 @@ def bring_under_way(play: Play) -> None:
     old.until(lambda: old.prefect.is_over(held), "the third is held")
     for path in (play.paths["ended"], play.paths["insects"]):
         old.until(lambda path=path: (old.session(path) or {})["parked_at"] is not None, f"{path}")
-    for stage in ("here", "there"):
-        old.until(lambda s=stage: _at_gate(play, s) == ["queued", "running"], stage)
+    old.until(lambda: _at_gate(play, "here") == ["running", "running"], "both are here")
+    old.until(lambda: _at_gate(play, "there") == ["queued", "running"], "one is there")
 
 
 def _assets(stack: Stack, guid: str) -> list[dict[str, Any]]:
