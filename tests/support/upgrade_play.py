@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -276,19 +277,18 @@ def bring_under_way(play: Play) -> None:
     old.until(lambda: old.prefect.is_over(held), "the third is held")
     for path in (play.paths["ended"], play.paths["insects"]):
         old.until(lambda path=path: (old.session(path) or {})["parked_at"] is not None, f"{path}")
-    old.until(lambda: _at_gate(play, "here") == ["running", "running"], "both are here")
-    old.until(lambda: _at_gate(play, "there") == ["queued", "running"], "one is there")
+    old.until(lambda: _are_at_gates(old), "commands that run and one that waits for room")
 
 
 def _assets(stack: Stack, guid: str) -> list[dict[str, Any]]:
     return stack.rows("SELECT guid FROM track.asset WHERE guid = %(guid)s", guid=guid)
 
 
-def _at_gate(play: Play, stage: str) -> list[str]:
-    """The states of that command of the two that are under way and not held."""
-    two = (play.guid("first"), play.guid("second"))
-    rows = play.old.rows(JOBS)
-    return sorted(row["state"] for row in rows if row["guid"] in two and row["stage"] == stage)
+def _are_at_gates(stack: Stack) -> bool:
+    """Whether both places of this machine and the agent's are taken, and another is queued."""
+    found = Counter((row["stage"], row["state"]) for row in stack.rows(JOBS))
+    queued = found["here", "queued"] + found["there", "queued"]
+    return (found["here", "running"], found["there", "running"]) == (2, 1) and queued > 0
 
 
 @contextmanager
