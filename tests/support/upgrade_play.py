@@ -8,7 +8,6 @@ an operator has switched off.
 import shutil
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,7 +104,8 @@ class Standing:
     jobs: list[dict[str, Any]]
     history: list[dict[str, Any]]
     deployments: set[str]
-    runs: set[str]
+    runs: dict[str, str]
+    """The state of each of Prefect's runs that has begun, by its id."""
 
     @classmethod
     def of(cls, stack: Stack) -> "Standing":
@@ -118,7 +118,11 @@ class Standing:
                 f"{flows[each['flow_id']]}/{each['name']}"
                 for each in stack.prefect.all("deployments")
             },
-            runs={each["id"] for each in stack.prefect.all("flow_runs")},
+            runs={
+                each["id"]: each["state_type"]
+                for each in stack.prefect.all("flow_runs")
+                if each["state_type"] != "SCHEDULED"
+            },
         )
 
     def state(self, guid: str, stage: str) -> str:
@@ -137,7 +141,6 @@ class Play:
     specimens: dict[str, Expectation] = field(default_factory=dict)
     drawn: dict[str, Path] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
     before: Standing = field(init=False)
     at_start: Standing = field(init=False)
     after: Standing = field(init=False)
@@ -236,13 +239,6 @@ class Play:
             over.set()
             writing.join()
 
-    @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Note how long the block took."""
-        began = time.monotonic()
-        yield
-        self.seconds[what] = round(time.monotonic() - began, 1)
-
 
 @contextmanager
 def agent_of(play: Play) -> Iterator[AgentProcess]:
@@ -260,11 +256,15 @@ def agent_of(play: Play) -> Iterator[AgentProcess]:
         agent.close()
 
 
-def bring_under_way(play: Play) -> None:
+def switch_off(play: Play) -> str:
+    """Have an operator's run switch off what insects wait for; the run."""
+    off = {"by": "t", "on": False, "pipeline": "PIPEPIOF0001", "stage": "later"}
+    return play.old.prefect.run("operate/switch", **off)
+
+
+def bring_under_way(play: Play, switched: str) -> None:
     """Have specimens at every point of the road, on the system of the former release."""
     old = play.old
-    off = {"by": "t", "on": False, "pipeline": "PIPEPIOF0001", "stage": "later"}
-    switched = old.prefect.run("operate/switch", **off)
     for name in ("done", "refused"):
         play.open(name, "here", "there")
     play.drop("ended", "done", "refused")
@@ -300,29 +300,25 @@ def upgraded(scratch: Path) -> Iterator[Play]:
         play.lay_out(play.former)
         undo.callback(play.new.refinery, "stop")
         drawing = undo.enter_context(ThreadPoolExecutor(1)).submit(play.draw, scratch)
-        with play.timed("the former release starts"):
-            started = play.old.refinery("up", "--detach")
+        started = play.old.refinery("up", "--detach")
         assert started.returncode == 0, started.stderr
         drawing.result()
+        switched = switch_off(play)
         agent = undo.enter_context(agent_of(play))
-        with play.timed("specimens are brought under way"):
-            bring_under_way(play)
+        bring_under_way(play, switched)
         with play.uploading("half"):
             play.before = Standing.of(play.old)
-            with play.timed("it stops"):
-                stopped = play.old.refinery("stop")
+            stopped = play.old.refinery("stop")
         assert stopped.returncode == 0, stopped.stderr
         # Its runner ends, and nobody is there to be told.
         (there,) = (e for e in play.before.jobs if (e["stage"], e["state"]) == ("there", "running"))
         play.through = there["attempt"]
         (play.gates / f"{there['guid']}.there").touch()
         play.lay_out(ROOT)
-        with play.timed("the present release starts"):
-            started = play.new.refinery("up", "--detach")
+        started = play.new.refinery("up", "--detach")
         assert started.returncode == 0, started.stderr
         play.at_start = Standing.of(play.new)
-        with play.timed("all of it comes to its end"):
-            end(play)
+        end(play)
         play.after, play.agent = Standing.of(play.new), agent.number
         yield play
 

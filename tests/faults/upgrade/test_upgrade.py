@@ -91,7 +91,9 @@ def test_prefect_has_what_this_release_deploys_and_asks_who_one_is(play: Play) -
     assert play.before.deployments < play.after.deployments
     pace = play.new.prefect.deployment("dispatch/session")["parameters"]["pace"]
     assert pace == written[0]["parameters"]["pace"]
-    assert play.before.runs <= play.after.runs
+    assert play.before.runs.keys() <= play.after.runs.keys()
+    since = {id_: state for id_, state in play.after.runs.items() if id_ not in play.before.runs}
+    assert since and not {"FAILED", "CRASHED"} & {*since.values()}
     asked = httpx.post(f"{play.new.addresses.prefect_api}/flow_runs/count", json={}, timeout=60)
     assert asked.status_code == 401
 
