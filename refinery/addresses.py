@@ -65,7 +65,15 @@ def of_running(settings: Settings) -> Addresses:
 
 
 def resolve(settings: Settings, ports: Mapping[str, int]) -> Addresses:
-    """The addresses that follow from the settings and the ports that were found free."""
+    """The addresses that follow from the settings and the ports that were found free.
+
+    Raises state.NotRunning for the ports of an earlier release, which had fewer servers.
+    """
+    if not set(state.SERVERS) <= ports.keys():
+        raise state.NotRunning(
+            f"What runs in {settings.state} was started by an earlier release: "
+            "'refinery stop', then 'refinery up'."
+        )
     here = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
     urls = databases(settings, ports)
     return Addresses(

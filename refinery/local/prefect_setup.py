@@ -23,6 +23,7 @@ from blocks.store import LocalStore
 from refinery import connections
 from refinery.addresses import Addresses, of_running
 from refinery.local.automations import ensure_automations, read_automations
+from refinery.local.deployments import deploy, remove_former
 from refinery.settings import Settings
 from refinery.waiting import Waiting
 
@@ -52,6 +53,8 @@ async def set_up(settings: Settings, addresses: Addresses) -> int:
         return 0
     code, _ = await asyncio.gather(deploy(), save_blocks(settings, addresses))
     if code == 0:
+        async with get_client() as client:
+            await remove_former(client, settings.project_dir / "prefect.yaml")
         stamp.write_text(now, encoding="ascii")
     return code
 
@@ -65,13 +68,6 @@ async def wait_for(client: PrefectClient) -> None:
     while (trouble := await client.api_healthcheck()) is not None:
         waiting.go_on(f"it answered: {type(trouble).__name__}: {trouble}")
         await asyncio.sleep(0.1)
-
-
-async def deploy() -> int:
-    """Deploy everything in prefect.yaml, by Prefect's own command; its exit code."""
-    command = ("-m", "prefect", "--no-prompt", "deploy", "--all")
-    process = await asyncio.create_subprocess_exec(sys.executable, *command)
-    return await process.wait()
 
 
 async def ensure_work_pool(client: PrefectClient, name: str) -> None:

@@ -1,7 +1,7 @@
 """The system on one host, started in the order its parts need each other.
 
-What can start at the same time does: Prefect's server, our own database and the archive's
-stand-in; then the deployments and the workers.
+What can start at the same time does: Prefect's server and its deployments, our own database and
+the archive's stand-in; then the workers.
 """
 
 import asyncio
@@ -41,11 +41,16 @@ class NotAProject(RuntimeError):
     """Started in a folder that holds nothing to deploy; the message says where to."""
 
 
+class NoDatabase(RuntimeError):
+    """The database, which may be one of the museum's own, does not answer."""
+
+
 @asynccontextmanager
 async def running(settings: Settings, say: Say) -> AsyncIterator[Addresses]:
     """The system, from ready to stopped; whatever ends the block, everything is stopped.
 
-    Raises NotAProject, AlreadyRunning, ServiceError or PostgresError.
+    Raises NotAProject, AlreadyRunning, ServiceError, PostgresError, NoDatabase or
+    DatabaseIsNewer.
     """
     if not (settings.project_dir / "prefect.yaml").is_file():
         raise NotAProject(
@@ -105,14 +110,20 @@ class Stack:
         return resolve(self.settings, self._state.ports)
 
     async def bring_up(self) -> None:
-        """Start everything; returns when it is ready. Raises ServiceError or PostgresError."""
+        """Start everything; returns when it is ready.
+
+        Raises ServiceError, PostgresError, NoDatabase or DatabaseIsNewer.
+        """
         await asyncio.to_thread(sweep, state.mark(self.settings), SWEEP_S)
         self._write(self._state)
         self._report_moved_ports()
         if self.settings.embedded_database:
             await self._start_postgres()
+        await asyncio.to_thread(self._refuse_newer)
         # Set-up imports Prefect while its server still migrates, and waits for it.
         await together(self._prefect(), self._set_up(), self._database(), self._ars())
+        # Runs that waited through an upgrade find the tables and deployments of this release.
+        await self._workers()
         await self._start("watch", *ours("watch"))
         self._write(replace(self._state, ready=True))
 
@@ -148,6 +159,22 @@ class Stack:
         for name in DATABASES:
             await asyncio.to_thread(postgres.ensure_database, name)
 
+    def _refuse_newer(self) -> None:
+        """Look before anything of an older release, as its deployments, gets in.
+
+        Raises DatabaseIsNewer or NoDatabase.
+        """
+        from sqlalchemy.exc import OperationalError
+
+        from track.schema.migrations import refuse_newer
+
+        try:
+            refuse_newer(self.addresses.database)
+        except OperationalError as error:
+            raise NoDatabase(
+                f"The database does not answer (database_url, if it is set): {error.orig}"
+            ) from error
+
     async def _prefect(self) -> None:
         port = str(self._state.ports["prefect"])
         command = ("refinery.local.prefect_server", "server", "start", "--host", "127.0.0.1")
@@ -156,6 +183,8 @@ class Stack:
         health = answering(f"{self.addresses.prefect_api}/health")
         doing = "it migrates its database"
         await self._start("prefect", *argv, "--port", port, env=env, ready=health, doing=doing)
+
+    async def _workers(self) -> None:
         await self._start("worker", *worker(self.settings.work_pool, self.settings.flow_runs))
         places = worker(self.settings.housekeeping_pool, HOUSEKEEPING)
         await self._start("worker-housekeeping", *places)

@@ -143,18 +143,8 @@ def running_stack(name: str, **more: str) -> Iterator[Stack]:
     `more`: variables of its environment.
     """
     with temporary_folder() as folder:
-        shutil.copy(ROOT / "prefect.yaml", folder)
-        (folder / "flows").symlink_to(ROOT / "flows")
-        shutil.copytree(ROOT / "deployments", folder / "deployments")
-        environment = {
-            "REFINERY_POSTGRES_HOME": str(folder / "pg"),
-            "REFINERY_PROJECT": name,
-            "REFINERY_SETTLE_SECONDS": "2",
-            "HTTP_PROXY": NOBODY,
-            "HTTPS_PROXY": NOBODY,
-            **more,
-        }
-        stack = Stack(folder, environment)
+        lay_out(folder)
+        stack = Stack(folder, environment_of(folder, name) | more)
         try:
             started = stack.refinery("up", "--detach")
             assert started.returncode == 0, started.stderr
@@ -162,3 +152,22 @@ def running_stack(name: str, **more: str) -> Iterator[Stack]:
             yield stack
         finally:
             stack.refinery("stop")
+
+
+def lay_out(folder: Path, release: Path = ROOT) -> None:
+    """Have a project folder be of a release, as a checkout of it would."""
+    shutil.copy(release / "prefect.yaml", folder)
+    (folder / "flows").unlink(missing_ok=True)
+    (folder / "flows").symlink_to(release / "flows")
+    shutil.copytree(release / "deployments", folder / "deployments", dirs_exist_ok=True)
+
+
+def environment_of(folder: Path, name: str) -> dict[str, str]:
+    """The variables of a project of that name, which shares nothing with any other."""
+    return {
+        "REFINERY_POSTGRES_HOME": str(folder / "pg"),
+        "REFINERY_PROJECT": name,
+        "REFINERY_SETTLE_SECONDS": "2",
+        "HTTP_PROXY": NOBODY,
+        "HTTPS_PROXY": NOBODY,
+    }

@@ -50,6 +50,12 @@ def test_a_busy_port_is_replaced_and_the_replacement_kept(tmp_path: Path, busy: 
     assert choose_ports(wished, first)["prefect"] == first["prefect"]
 
 
+def test_what_an_earlier_release_started_is_named_as_such(tmp_path: Path) -> None:
+    fewer = {name: port for name, port in PORTS.items() if name != "board"}
+    with pytest.raises(NotRunning, match=r"earlier release: 'refinery stop', then 'refinery up'"):
+        resolve(settings(tmp_path), fewer)
+
+
 def test_no_two_servers_get_one_port(tmp_path: Path) -> None:
     one = free_port()
     ports = choose_ports(

@@ -117,17 +117,21 @@ def test_it_comes_up_survives_kills_and_goes_down(project: Project) -> None:
     check_that_no_argv_holds_the_password(project)
     check_that_a_second_up_says_so(project)
     check_that_a_killed_service_returns(project)
+    add_a_deployment_of_somebody_else(project)
     check_that_a_killed_supervisor_leaves_nothing_that_stop_does_not_end(project)
+    rename_our_deployment(project)
     again = project.refinery("up", "--detach")
     assert again.returncode == 0, again.stderr
-    check_that_everything_answers(project)
+    check_that_everything_answers(project, "hello-again", "theirs")
+    have_a_later_release_migrate(project)
     stopped = project.refinery("stop")
     assert (stopped.returncode, stopped.stdout.splitlines()[-1]) == (0, "stopped")
     check_that_nothing_is_left(project)
     assert project.refinery("stop").stdout.strip() == "nothing was running"
+    check_that_an_older_release_refuses_and_does_nothing(project)
 
 
-def check_that_everything_answers(project: Project) -> None:
+def check_that_everything_answers(project: Project, *deployments: str) -> None:
     for name, path in (
         ("prefect", "/api/health"),
         ("clusters", "/health"),
@@ -137,9 +141,11 @@ def check_that_everything_answers(project: Project) -> None:
         assert httpx.get(project.url(name, path), timeout=60).status_code == 200
     path, who = project.url("prefect", "/api/deployments/filter"), project.prefect_headers
     assert httpx.post(path, json={}, timeout=60).status_code == 401, "anybody is let in"
-    deployments = httpx.post(path, json={}, headers=who, timeout=60)
-    assert [each["name"] for each in deployments.json()] == ["hello"]
-    assert deployments.json()[0]["work_pool_name"] == "refinery-test"
+    found = httpx.post(path, json={}, headers=who, timeout=60).json()
+    assert sorted(each["name"] for each in found) == [*(deployments or ["hello"])]
+    assert {each["work_pool_name"] for each in found if each["name"] != "theirs"} == {
+        "refinery-test"
+    }
     doctor = project.refinery("doctor")
     assert doctor.returncode == 0, doctor.stdout
     counted = project.refinery("psql", "-Atc", "SELECT count(*) > 0 FROM track.pipeline")
@@ -175,6 +181,36 @@ def check_that_a_killed_supervisor_leaves_nothing_that_stop_does_not_end(
     until(lambda: not supervisor.alive())
     assert marked(state.mark(project.settings))
     assert project.refinery("stop").stdout.splitlines()[-1] == "stopped"
+    check_that_nothing_is_left(project)
+
+
+def add_a_deployment_of_somebody_else(project: Project) -> None:
+    url, who = project.url("prefect", "/api/deployments"), project.prefect_headers
+    (ours,) = httpx.post(f"{url}/filter", json={}, headers=who, timeout=60).json()
+    theirs = {"name": "theirs", "flow_id": ours["flow_id"], "entrypoint": ours["entrypoint"]}
+    httpx.post(f"{url}/", json=theirs, headers=who, timeout=60).raise_for_status()
+
+
+def rename_our_deployment(project: Project) -> None:
+    """As a later release may."""
+    renamed = PREFECT.replace("- name: hello", "- name: hello-again")
+    (project.folder / "prefect.yaml").write_text(renamed)
+
+
+def have_a_later_release_migrate(project: Project) -> None:
+    changed = "UPDATE alembic_version SET version_num = '9999'"
+    done = project.refinery("psql", "-c", changed)
+    assert done.returncode == 0, done.stderr
+
+
+def check_that_an_older_release_refuses_and_does_nothing(project: Project) -> None:
+    log = project.settings.logs / "prefect.log"
+    before = log.read_bytes()
+    refused = project.refinery("up", "--detach")
+    assert refused.returncode == 1
+    assert "tables of a later release: they are at revision 9999" in refused.stderr
+    assert "refinery restore FOLDER" in refused.stderr
+    assert log.read_bytes() == before, "Prefect was started, and perhaps set up"
     check_that_nothing_is_left(project)
 
 
