@@ -9,12 +9,13 @@ from prefect.states import Completed
 from pydantic import Field
 
 from tasks.upkeep.records import report, sweeping
+from tasks.upkeep.run_names import named_by_time
 
 Days = Annotated[int, Field(ge=30)]
 """Younger records are asked for still: by late calls, alarms and sites' faults."""
 
 
-@flow(name="records")
+@flow(name="records", flow_run_name=named_by_time("records"))
 async def records(keep_days: Days | None = None, dry_run: bool = False) -> State:
     """Have history, messages and earlier attempts of old assets leave the database.
 
