@@ -19,11 +19,14 @@ Days = Annotated[int, Field(ge=30)]
 async def records(keep_days: Days | None = None, dry_run: bool = False) -> State:
     """Have history, messages and earlier attempts of old assets leave the database.
 
+    So do their batches, and refused batches and dispatchers that ended long ago.
+
     Args:
-        keep_days: how long they stay after an asset's end, 30 or more; none: for ever
+        keep_days: how long they stay after an asset's end, or their own, 30 or more; empty: for
+            ever
         dry_run: only count whose would leave, and say whose would not and why
     """
     if keep_days is None:
         return Completed(message="keep_days is not set: all records stay")
     async with sweeping(timedelta(days=keep_days), dry_run=dry_run) as sweep:
-        return await report(sweep, sweep.pages())
+        return await report(sweep)

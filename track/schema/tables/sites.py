@@ -66,5 +66,6 @@ batch = table(
     Column("request_id", Text),
     CheckConstraint("state IN ('intended', 'submitted', 'refused', 'ended')", name="batch_state"),
     index("batch_open", "site", where="ended_at IS NULL"),
+    index("batch_refused", "ended_at", "id", where="state = 'refused'"),
     index("batch_agent", "agent_id", where="ended_at IS NULL AND agent_id IS NOT NULL"),
 )
