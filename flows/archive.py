@@ -10,7 +10,11 @@ from track.jobs.claims import Claim
 
 @flow(name="archive")
 async def archive_asset(claim: Claim) -> None:
-    """Do an asset's archive stages one after another, as far as its pipeline goes on with them."""
+    """Do an asset's archive stages one after another, as far as its pipeline goes on with them.
+
+    Args:
+        claim: the first of these jobs, and what its dispatcher knows of it
+    """
     dispatcher = this_dispatcher()
     step: Claim | None = claim
     while step is not None:

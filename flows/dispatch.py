@@ -29,6 +29,10 @@ async def dispatch(session: UUID, pace: Pace | None = None) -> State:
 
     Started by the automation on `specimen.session.ready` and `specimen.session.wake`.
     Ends parked when all that is left waits at sites; a callback then wakes a successor.
+
+    Args:
+        session: the session's id, as the board and `refinery why` show it
+        pace: how fast and how patiently it works; empty: as we come
     """
     try:
         async with (

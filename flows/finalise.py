@@ -11,7 +11,11 @@ from track.jobs.claims import Claim
 
 @flow(name="finalise")
 async def finalise_asset(claim: Claim) -> None:
-    """Close, date, push, read back, perhaps lock; its end is noted when the stage is finished."""
+    """Close, date, push, read back, perhaps lock; its end is noted when the stage is finished.
+
+    Args:
+        claim: the job, and what its dispatcher knows of it
+    """
     dispatcher = this_dispatcher()
     async with held_job(claim).run_stage():
         await finalise(dispatcher, claim)

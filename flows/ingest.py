@@ -11,7 +11,11 @@ from track.jobs.claims import Claim
 
 @flow(name="ingest")
 async def ingest_asset(claim: Claim) -> None:
-    """Take one specimen in, or put it into quarantine with the reason."""
+    """Take one specimen in, or put it into quarantine with the reason.
+
+    Args:
+        claim: the job, and what its dispatcher knows of it
+    """
     dispatcher = this_dispatcher()
     async with closing_folder(dispatcher), held_job(claim).run_stage():
         await ingest(dispatcher, claim.guid)

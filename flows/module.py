@@ -12,7 +12,11 @@ from track.jobs.claims import Claim
 
 @flow(name="module")
 async def run_module(claim: Claim) -> State | None:
-    """Hand a stage to a site, await its callback and outputs there, push what it changed."""
+    """Hand a stage to a site, await its callback and outputs there, push what it changed.
+
+    Args:
+        claim: the job, and what its dispatcher knows of it
+    """
     job = held_job(claim)
     async with job.reschedule_on_error():
         await submit_with_share(job)

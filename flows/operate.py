@@ -19,6 +19,7 @@ from tasks.upkeep import pushing
 from tasks.upkeep.definitions import load_definitions
 from tasks.upkeep.operator import do_once, do_to_jobs, do_to_pages, let_join
 from tasks.upkeep.retention_rules import RuleChange, change_retention
+from tasks.upkeep.run_names import named_by_verb
 from track.commands import agents, operations, switches
 from track.commands.selection import CannotDo, Selection, select_jobs
 from track.schema.states import State as JobState
@@ -28,7 +29,7 @@ Guid = Annotated[str, Field(min_length=1, max_length=200)]
 FieldName = Annotated[str, Field(json_schema_extra={"enum": list(ACCEPTED)})]
 
 
-@flow(name="operate", flow_run_name="pipeline by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("pipeline"))
 async def pipeline(by: By, path: str = "deployments/pipelines", dry_run: bool = False) -> State:
     """Load pipeline definitions, also while their work is in flight; shows its plan first.
 
@@ -41,7 +42,9 @@ async def pipeline(by: By, path: str = "deployments/pipelines", dry_run: bool = 
     return await load_definitions(by, Path(path), dry_run=dry_run)
 
 
-@flow(name="operate", flow_run_name="resubmit by {by}")
+@flow(
+    name="operate", flow_run_name=named_by_verb("resubmit", "guid", "stage", "session", "pipeline")
+)
 async def resubmit(
     by: By,
     guid: Guid | None = None,
@@ -70,7 +73,7 @@ async def resubmit(
     return await do_to_pages("resubmit", by, chosen, operations.resubmit_all, why=why)
 
 
-@flow(name="operate", flow_run_name="skip {guid} {stage} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("skip", "guid", "stage"))
 async def skip(by: By, guid: Guid, stage: str, why: str = "") -> State:
     """Leave one stage of one asset out, so that what follows may run.
 
@@ -84,7 +87,7 @@ async def skip(by: By, guid: Guid, stage: str, why: str = "") -> State:
     return await do_to_jobs("skip", by, chosen, operations.skip, why=why)
 
 
-@flow(name="operate", flow_run_name="cancel {guid} {stage} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("cancel", "guid", "stage"))
 async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
     """Stop one job: at once while nothing runs for it, else its site is asked to.
 
@@ -98,7 +101,7 @@ async def cancel(by: By, guid: Guid, stage: str, why: str = "") -> State:
     return await do_to_jobs("cancel", by, chosen, operations.cancel, why=why)
 
 
-@flow(name="operate", flow_run_name="lost {guid} {stage} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("lost", "guid", "stage"))
 async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
     """Declare an attempt over whose end nobody saw; its job is done again, no try is used.
 
@@ -115,7 +118,7 @@ async def lost(by: By, guid: Guid, stage: str, why: str = "") -> State:
     return await do_to_jobs("lost", by, chosen, operations.declare_lost, why=why)
 
 
-@flow(name="operate", flow_run_name="outputs {guid} {stage} {do} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("outputs", "guid", "stage", "do"))
 async def outputs(
     by: By,
     guid: Guid,
@@ -138,7 +141,7 @@ async def outputs(
     return await do_to_jobs("outputs", by, chosen, decide, why=why)
 
 
-@flow(name="operate", flow_run_name="attention {guid} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("attention", "guid"))
 async def attention(by: By, guid: Guid, text: str = "") -> State:
     """Hold an asset and its derivatives for a person, or let them go on.
 
@@ -150,7 +153,7 @@ async def attention(by: By, guid: Guid, text: str = "") -> State:
     return await do_once("attention", by, switches.set_attention, guid, text.strip() or None)
 
 
-@flow(name="operate", flow_run_name="switch {pipeline} {stage} {site} {on} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("switch", "on", "pipeline", "stage", "site"))
 async def switch(
     by: By,
     on: bool,
@@ -176,7 +179,7 @@ async def switch(
     return await do_once("switch", by, switches.switch_pipeline, pipeline, on)
 
 
-@flow(name="operate", flow_run_name="priority {priority} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("priority", "priority", "guid", "session"))
 async def priority(
     by: By,
     priority: Annotated[int, Field(ge=-1000, le=1000)],
@@ -196,7 +199,7 @@ async def priority(
     )
 
 
-@flow(name="operate", flow_run_name="site {to} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("site", "to", "guid", "stage", "leaving"))
 async def site(
     by: By,
     to: str,
@@ -228,7 +231,7 @@ async def site(
     return await do_to_jobs("site", by, chosen, operations.move_to, to, why=why)
 
 
-@flow(name="operate", flow_run_name="push by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("push", "guid", "session", "everything"))
 async def push(
     by: By, guid: Guid | None = None, session: UUID | None = None, everything: bool = False
 ) -> State:
@@ -243,7 +246,7 @@ async def push(
     return await pushing.push_again(by, guid, session, everything=everything)
 
 
-@flow(name="operate", flow_run_name="metadata {guid} {field} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("metadata", "guid", "field"))
 async def metadata(by: By, guid: Guid, field: FieldName, value: str = "", why: str = "") -> State:
     """Correct a field of an asset's metadata, also of one that is finalised.
 
@@ -260,7 +263,7 @@ async def metadata(by: By, guid: Guid, field: FieldName, value: str = "", why: s
     return await pushing.correct(by, guid, field, value, why)
 
 
-@flow(name="operate", flow_run_name="replace {old} by {new} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("replace", "old", "new"))
 async def replace(by: By, old: Guid, new: Guid | None = None, why: str = "") -> State:
     """Link a specimen that was photographed again to its old image, which is kept.
 
@@ -273,7 +276,7 @@ async def replace(by: By, old: Guid, new: Guid | None = None, why: str = "") -> 
     return await pushing.replace(by, old, new, why)
 
 
-@flow(name="operate", flow_run_name="retention {kind} {pipeline} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("retention", "kind", "pipeline", "reset"))
 async def retention(
     by: By,
     kind: Literal["ndrive", "store", "site"] | None = None,
@@ -304,7 +307,7 @@ async def retention(
     return await change_retention(by, asked, dry_run=dry_run, why=why)
 
 
-@flow(name="operate", flow_run_name="agent {agent} {order} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("agent", "agent", "order", "join"))
 async def agent(
     by: By,
     agent: Annotated[int, Field(ge=1)] | None = None,

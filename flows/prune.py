@@ -4,9 +4,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.upkeep.prune import pruning, report
+from tasks.upkeep.run_names import named_by_time
 
 
-@flow(name="prune")
+@flow(name="prune", flow_run_name=named_by_time("prune"))
 async def prune(dry_run: bool = False) -> State:
     """Sweep the copies whose time is up: on the N-Drive, in the store, at local sites.
 

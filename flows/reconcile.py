@@ -10,9 +10,10 @@ from pydantic import Field
 from schemas.alarm_patience import DEFAULT_PATIENCE, AlarmPatience
 from tasks.upkeep.alarms import raise_alarms
 from tasks.upkeep.reconcile import reconciling, report, set_right
+from tasks.upkeep.run_names import named_by_time
 
 
-@flow(name="reconcile")
+@flow(name="reconcile", flow_run_name=named_by_time("reconcile"))
 async def reconcile(
     patience_s: Annotated[float, Field(ge=15)] = 60,
     registration_s: Annotated[float, Field(ge=15)] = 300,

@@ -7,13 +7,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from tasks.upkeep.run_names import named_by_verb
 from tasks.upkeep.site_checks import examine_site, prepare_site, show_findings
 
 By = Annotated[str, Field(min_length=1, max_length=100)]
 SiteName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-@flow(name="operate", flow_run_name="prepare {site} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("prepare", "site"))
 async def prepare(by: By, site: SiteName, wheelhouse: str = "", base: str = "python3") -> State:
     """Make a Slurm site ready: folders, the runner, a Python with the imaging libraries.
 
@@ -27,7 +28,7 @@ async def prepare(by: By, site: SiteName, wheelhouse: str = "", base: str = "pyt
     return Completed(message="; ".join(done))
 
 
-@flow(name="operate", flow_run_name="doctor {site} by {by}")
+@flow(name="operate", flow_run_name=named_by_verb("doctor", "site"))
 async def doctor(by: By, site: SiteName) -> State:
     """Look at a site: a cluster's speed, clock, limits, folder, Python, and the way back to us.
 

@@ -10,8 +10,8 @@ from refinery.addresses import of_running
 from refinery.settings import Settings
 from tasks.files.record_folders import Manifest, UnreadableRecords, read_folder
 from track.records import returning
-from track.records.leaving import TABLES, folders_of
-from track.records.returning import RecordsDoNotFit
+from track.records.leaving import folders_of
+from track.records.returning import TABLES, RecordsDoNotFit
 from track.schema.database import transact
 
 
@@ -28,7 +28,7 @@ def put_back(settings: Settings, folder: Path) -> str:
 async def restore(database_url: str, folder: Path) -> str:
     """The same for the database at an address."""
     manifest, rows = read_folder(folder)
-    if {each.table for each in manifest.files} != set(TABLES):
+    if not rows.keys() <= TABLES.keys() or not rows:
         raise UnreadableRecords(
             f"{folder}, files: they are of {', '.join(rows) or 'nothing'}, not of"
             f" {', '.join(TABLES)}; put them back with the version that wrote them"

@@ -105,10 +105,10 @@ def _write(path: Path, content: bytes) -> None:
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def read_table(rows: bytes) -> tuple[list[int], list[str]]:
+def read_table(rows: bytes) -> tuple[list[str], list[str]]:
     """The ids in a CSV's first column, and the names in its header."""
     header, *lines = csv.reader(io.StringIO(rows.decode("utf-8"), newline=""))
-    return [int(line[0]) for line in lines], header
+    return [line[0] for line in lines], header
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
@@ -144,7 +144,7 @@ def _read(path: Path, said: RecordFile) -> bytes:
     return rows
 
 
-def read_ids(_: Stop, folder: Path) -> dict[str, list[int]]:
+def read_ids(_: Stop, folder: Path) -> dict[str, list[str]]:
     """The ids of all rows that a folder holds, by table, as they are read from it."""
     _manifest, tables = read_folder(folder)
     return {table: read_table(rows)[0] for table, rows in tables.items()}

@@ -38,7 +38,7 @@ from track.jobs import (
 from track.jobs.batching import take_batches
 from track.jobs.moves import Guard
 from track.jobs.outlook import outlook
-from track.records import leaving, outbox, retention, sessions
+from track.records import aged, leaving, outbox, retention, sessions
 from track.reports import (
     alarms,
     attention,
@@ -393,6 +393,12 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "prune: due": retention.due,
         "prune: left to drivers": retention.leave_to_drivers,
         "records: a page": _records_page,
+        **{
+            f"records: old rows of {table}": partial(
+                aged.aged_page, table=table, keep=timedelta(0), after=first, limit=50
+            )
+            for table, first in aged.START.items()
+        },
         "people: what stands": waiting.anywhere,
         "board: a session's head": partial(one_session.session_head, session_id=session),
         "board: a session's stages": partial(one_session.session_stages, session_id=session),

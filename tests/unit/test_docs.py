@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from track.schema.tables import catalogue
+
 ROOT = Path(__file__).parents[2]
 PATH = re.compile(
     r"`((?:flows|tasks|blocks|track|hpc|api|schemas|refinery|demo|deployments|tests|docs)/[\w./-]+)`"
@@ -29,3 +31,10 @@ def test_the_glossary_has_each_word_once() -> None:
     rows = re.findall(r"^\| \*\*(.+?)\*\*", (ROOT / "docs/glossary.md").read_text("utf-8"), re.M)
     words = [word for row in rows for word in row.split(", ")]
     assert len(words) == len(set(words)) > 40
+
+
+def test_the_limits_say_of_every_table_what_bounds_it() -> None:
+    part = (ROOT / "docs/limits.md").read_text("utf-8").partition("## What grows")[2]
+    cells = re.findall(r"^\| (`.+?) \|", part.partition("\n## ")[0], re.M)
+    named = [name.split(".")[-1] for cell in cells for name in re.findall(r"`([\w.]+)`", cell)]
+    assert sorted(named) == sorted(table.name for table in catalogue.tables.values())

@@ -21,6 +21,9 @@ from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
+from flows.archive import archive_asset
+from flows.dispatch import BUILTINS
+from flows.module import run_module
 from refinery.local.automations import made_of
 from schemas import events
 from schemas.events import JOB_OVERDUE, SESSION_READY, SESSION_WAKE
@@ -186,10 +189,27 @@ def test_automations_are_known_to_prefect_and_start_no_dispatcher(written: dict[
 
 
 @every
-def test_every_parameter_of_a_verb_has_a_help_text_in_prefects_form(
+def test_every_parameter_of_a_deployment_has_a_help_text_in_prefects_form(
     deployment: dict[str, Any],
 ) -> None:
-    if "operate" in deployment["tags"]:
-        shown = flow_of(deployment).parameters.model_dump()
-        verb = verb_of(deployment["name"], deployment["description"], shown)
-        assert verb.help and not [each.name for each in verb.parameters if not each.help]
+    shown = flow_of(deployment).parameters.model_dump()
+    verb = verb_of(deployment["name"], deployment["description"], shown)
+    assert verb.help and not [each.name for each in verb.parameters if not each.help]
+    # What a parameter is made of, as `pace`, is shown below it.
+    for name, model in shown.get("definitions", {}).items():
+        assert model["description"], name
+        parts = model.get("properties", {})
+        assert not [part for part, given in parts.items() if not given.get("description")], name
+
+
+def test_every_parameter_of_a_subflow_has_a_help_text() -> None:
+    for flow in (*BUILTINS.values(), archive_asset, run_module):
+        parts = flow.parameters.model_dump()["properties"]
+        assert parts and all(given.get("description") for given in parts.values()), flow.name
+
+
+@every
+def test_every_run_of_a_deployment_has_a_name_that_says_something(
+    deployment: dict[str, Any],
+) -> None:
+    assert flow_of(deployment).flow_run_name

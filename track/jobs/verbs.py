@@ -381,9 +381,11 @@ async def release_if_over(
     theirs = "" if guids is None else " AND a.guid = ANY(:guids)"
     closings = text(f"{CLOSINGS}{theirs} ORDER BY j.id")
     asked = {} if guids is None else {"guids": [*guids]}
-    for job_id in (await tx.execute(closings, asked)).scalars().all():
-        if (await locked_job(tx, job_id)).state == State.DONE:
-            await resubmit(tx, job_id, actor=ACTOR, why="its asset was opened again after its end")
+    if ends := (await tx.execute(closings, asked)).scalars().all():
+        locked = await locked_jobs(tx, ends)
+        again_ids = [each.id for each in locked if each.state == State.DONE]
+        why = "its asset was opened again after its end"
+        await resubmit_all(tx, again_ids, actor=ACTOR, why=why)
     kin = asset.alias()
     open_ = (
         select(job.c.id)

@@ -1,9 +1,10 @@
 """Records of old assets: found, copied out, and dropped.
 
 An asset's records are its rows of `track.history`, `track.inbox` and `track.attempt`. They leave
-together, once the asset has been at its end for long and nothing of it is open. What is asked of
-an asset that is done again stays: what people decided about it, and the last attempt of each job,
-from which its site, its times and the next attempt's number are read.
+together, once the asset has been at its end for long and nothing of it is open; a row of
+`track.batch` leaves with the last of its attempts. What is asked of an asset that is done again
+stays: what people decided about it, and the last attempt of each job, from which its site, its
+times and the next attempt's number are read.
 
 The caller copies and drops in one transaction, which holds the assets: none can be done again
 between the two.
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from track.records.documents import is_unpushed
 from track.schema.arrays import any_of, array_of
 from track.schema.history import record_all
-from track.schema.tables import asset, attempt, document, history, inbox, job, stage
+from track.schema.tables import asset, attempt, batch, document, history, inbox, job, stage
 from track.schema.totals import OVER
 
 LEFT = "records.left"
@@ -29,7 +30,7 @@ STAYS = (LEFT, "asset.attention", "asset.replaced")
 """Rows of history that are read for ever: what a person was asked and has answered
 (`track.commands.attention`, `track.commands.replaced`), and where the others are."""
 
-TABLES: dict[str, Table] = {each.name: each for each in (history, inbox, attempt)}
+TABLES: dict[str, Table] = {each.name: each for each in (history, inbox, attempt, batch)}
 """Whose rows leave; they come back in the same order."""
 
 Place = tuple[datetime, str]
@@ -111,27 +112,46 @@ def _open(guids: Collection[str]) -> Select[tuple[str, str]]:
     return select(judged).where(judged.c.why.is_not(None))
 
 
+# Of the last attempt of a job the number counts on: fences and tokens rest on it.
+GOES = """t.id IS DISTINCT FROM j.attempt_id
+          AND t.n < (SELECT max(n) FROM track.attempt WHERE job_id = j.id)"""
+"""Whether an attempt `t` of the job `j` leaves with the other records."""
+
+# OFFSET 0 keeps it to these assets' own: joined as a whole, all attempts there ever were are read.
+OF_ASSETS = """
+    track.job j CROSS JOIN LATERAL (SELECT * FROM track.attempt WHERE job_id = j.id OFFSET 0) {name}
+    WHERE j.asset_guid = ANY(%(guids)s)
+"""
+
 ROWS = {
     "history": "track.history r WHERE r.asset_guid = ANY(%(guids)s)",
     "inbox": "track.inbox r WHERE r.asset_guid = ANY(%(guids)s)",
-    "attempt": """track.attempt r JOIN track.job j ON j.id = r.job_id
-                  WHERE j.asset_guid = ANY(%(guids)s)""",
+    "attempt": OF_ASSETS.format(name="r"),
+    # Those to which no attempt refers but such as leave with these assets.
+    "batch": f"""
+        track.batch r WHERE r.ended_at IS NOT NULL AND r.id = ANY(ARRAY(
+            SELECT DISTINCT t.batch_id FROM {OF_ASSETS.format(name="t")}
+            AND t.batch_id IS NOT NULL AND {GOES}))
+        AND (SELECT t.id FROM track.attempt t JOIN track.job j ON j.id = t.job_id
+              WHERE t.batch_id = r.id AND NOT (j.asset_guid = ANY(%(guids)s) AND {GOES})
+              LIMIT 1) IS NULL""",
 }
-
-
-def columns_of(table: str) -> list[str]:
-    """The columns of a table as its rows leave, the id first."""
-    return [column.name for column in TABLES[table].columns]
 
 
 async def copy_out(tx: AsyncConnection, table: str, guids: Collection[str]) -> bytes:
     """All rows of these assets in one of the tables, as CSV with a header, in PostgreSQL's form."""
-    columns = ", ".join(f"r.{name}" for name in columns_of(table))
-    rows = f"SELECT {columns} FROM {ROWS[table]} ORDER BY r.id"
-    asked = f"COPY ({rows}) TO STDOUT (FORMAT csv, HEADER)"
+    return await copy_rows(tx, TABLES[table], ROWS[table], {"guids": [*guids]})
+
+
+async def copy_rows(
+    tx: AsyncConnection, table: Table, rows: str, given: Mapping[str, Sequence[str]]
+) -> bytes:
+    """The same of any table; `rows` is what follows FROM, where the table is called `r`."""
+    columns = ", ".join(f"r.{column.name}" for column in table.columns)
+    asked = f"COPY (SELECT {columns} FROM {rows} ORDER BY r.id) TO STDOUT (FORMAT csv, HEADER)"
     connection = (await tx.get_raw_connection()).driver_connection
     assert connection is not None
-    async with connection.cursor() as cursor, cursor.copy(asked, {"guids": [*guids]}) as copy:
+    async with connection.cursor() as cursor, cursor.copy(asked, given) as copy:
         return b"".join([bytes(chunk) async for chunk in copy])
 
 
@@ -146,18 +166,20 @@ DROP = {
         WHERE id = ANY(CAST(:ids AS bigint[])) AND what <> ALL({array_of(STAYS)})
     """,
     "inbox": "DELETE FROM track.inbox WHERE id = ANY(CAST(:ids AS bigint[]))",
-    "attempt": """
-        DELETE FROM track.attempt r USING track.job j
-        WHERE r.id = ANY(CAST(:ids AS bigint[])) AND j.id = r.job_id
-          AND r.id IS DISTINCT FROM j.attempt_id
-          AND r.n < (SELECT max(n) FROM track.attempt WHERE job_id = j.id)
+    "attempt": f"""
+        DELETE FROM track.attempt t USING track.job j
+        WHERE t.id = ANY(CAST(:ids AS bigint[])) AND j.id = t.job_id AND {GOES}
+    """,
+    "batch": """
+        DELETE FROM track.batch r WHERE r.id = ANY(CAST(:ids AS bigint[]))
+        AND (SELECT t.id FROM track.attempt t WHERE t.batch_id = r.id LIMIT 1) IS NULL
     """,
 }
-"""Of the last attempt of a job the number counts on: fences and tokens rest on it."""
+"""In this order: a batch goes after the attempts that refer to it."""
 
 
 async def drop(
-    tx: AsyncConnection, guids: Collection[str], ids: Mapping[str, Sequence[int]], folder: str
+    tx: AsyncConnection, guids: Collection[str], ids: Mapping[str, Sequence[str]], folder: str
 ) -> int:
     """Drop these rows, by table, of assets that `old_page` holds; how many went.
 

@@ -10,9 +10,17 @@ from psycopg import DataError, sql
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from track.records.leaving import TABLES, columns_of
+from track.records import aged, leaving
 
-OWNER = {"history": "asset_guid", "inbox": "asset_guid", "attempt": "job_id"}
+TABLES = leaving.TABLES | aged.TABLES
+
+OWNER = {
+    "history": "asset_guid",
+    "inbox": "asset_guid",
+    "attempt": "job_id",
+    "batch": "key",
+    "dispatcher": "session_id",
+}
 """Whose a row is: the same in the file and in the database, wherever both have its id."""
 
 OTHERS = """
@@ -20,11 +28,20 @@ OTHERS = """
     WHERE r.{owner} IS DISTINCT FROM b.{owner} LIMIT 1
 """
 NOBODYS = {
-    "history": "SELECT b.asset_guid FROM back b LEFT JOIN track.asset a ON a.guid = b.asset_guid"
-    " WHERE a.guid IS NULL LIMIT 1",
-    "attempt": "SELECT b.job_id FROM back b LEFT JOIN track.job j ON j.id = b.job_id"
-    " WHERE j.id IS NULL LIMIT 1",
+    "history": ("asset_guid", "track.asset", "guid"),
+    "attempt": ("job_id", "track.job", "id"),
+    "batch": ("stage_id", "track.stage", "id"),
+    "dispatcher": ("session_id", "track.session", "id"),
 }
+"""What a row refers to and must find: the column, the table, and what that is known by there."""
+
+NOT_HERE = """
+    SELECT b.{column} FROM back b LEFT JOIN {other} o ON o.{known_by} = b.{column}
+    WHERE b.{column} IS NOT NULL AND o.{known_by} IS NULL LIMIT 1
+"""
+NUMBERED = ("history", "inbox", "attempt", "batch")
+"""Tables whose ids the database counts on."""
+
 INSERT = """
     INSERT INTO track.{table} ({columns}) OVERRIDING SYSTEM VALUE
     SELECT {columns} FROM back ORDER BY id ON CONFLICT DO NOTHING
@@ -50,7 +67,7 @@ async def put_back(tx: AsyncConnection, table: str, columns: Sequence[str], rows
     """
     if table not in TABLES:
         raise RecordsDoNotFit(f"table: {table} is none of {', '.join(TABLES)}")
-    if unknown := [name for name in columns if name not in columns_of(table)]:
+    if unknown := [name for name in columns if name not in TABLES[table].columns]:
         raise RecordsDoNotFit(
             f"columns: track.{table} has no column {unknown[0]}; put them back with the version"
             " that wrote them"
@@ -66,7 +83,8 @@ async def put_back(tx: AsyncConnection, table: str, columns: Sequence[str], rows
     await _stage(tx, columns, rows)
     await _refuse_others(tx, table)
     put = await tx.execute(text(INSERT.format(table=table, columns=listed)))
-    await tx.execute(text(ONWARD.format(table=table)))
+    if table in NUMBERED:
+        await tx.execute(text(ONWARD.format(table=table)))
     return int(put.rowcount)
 
 
@@ -87,13 +105,20 @@ async def _stage(tx: AsyncConnection, columns: Sequence[str], rows: bytes) -> No
 
 
 async def _refuse_others(tx: AsyncConnection, table: str) -> None:
-    """Raise RecordsDoNotFit for rows of assets or jobs that are not here, or are others'."""
-    owner = OWNER[table]
-    of_another = f"they are of another database: put them back where {owner} is the same"
+    """Raise RecordsDoNotFit for rows of what is not here, or is another's."""
     if table in NOBODYS:
-        nobody = (await tx.execute(text(NOBODYS[table]))).first()
+        column, other, known_by = NOBODYS[table]
+        asked = NOT_HERE.format(column=column, other=other, known_by=known_by)
+        nobody = (await tx.execute(text(asked))).first()
         if nobody is not None:
-            raise RecordsDoNotFit(f"{owner}: {nobody[0]} is not in this database; {of_another}")
-    other = (await tx.execute(text(OTHERS.format(table=table, owner=owner)))).first()
-    if other is not None:
-        raise RecordsDoNotFit(f"id {other[0]}: it is another {owner}'s here; {of_another}")
+            raise RecordsDoNotFit(
+                f"{column}: {nobody[0]} is not in this database; {_of_another(column)}"
+            )
+    owner = OWNER[table]
+    found = (await tx.execute(text(OTHERS.format(table=table, owner=owner)))).first()
+    if found is not None:
+        raise RecordsDoNotFit(f"id {found[0]}: it is another {owner}'s here; {_of_another(owner)}")
+
+
+def _of_another(column: str) -> str:
+    return f"they are of another database: put them back where {column} is the same"

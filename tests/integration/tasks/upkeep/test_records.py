@@ -52,7 +52,7 @@ async def test_all_of_an_old_assets_records_leave_but_what_is_still_asked(
     assert after["inbox"] == [] and after["attempt"] == before["attempt"][1:]
     assert await rows_of(world, "young") == young
     manifest, _ = read_folder(tmp_path / page.folder)
-    assert {each.table: each.rows for each in manifest.files} == numbers(before)
+    assert {each.table: each.rows for each in manifest.files} == {**numbers(before), "batch": 0}
     assert manifest.assets == ["g"] and manifest.revision >= "0017"
     dropped = sum(numbers(before).values()) - 2 - 1  # two notes and the last attempt stayed
     assert page.rows == dropped
@@ -69,14 +69,14 @@ async def test_they_come_back_as_they_were_and_a_second_time_nothing_does(
     told = await restore(database, tmp_path / page.folder)
     assert told.endswith(
         f"1 assets, rows put back: {len(before['history'])} of history,"
-        f" {len(before['inbox'])} of inbox, 1 of attempt"
+        f" {len(before['inbox'])} of inbox, 1 of attempt, 0 of batch"
     )
     after = await rows_of(world, "g")
     note = after["history"].pop()
     assert (note["what"], note["new"]) == (leaving.LEFT, page.folder)
     assert after == before
     again = await restore(database, tmp_path / page.folder)
-    assert again.endswith("0 of history, 0 of inbox, 0 of attempt")
+    assert again.endswith("0 of history, 0 of inbox, 0 of attempt, 0 of batch")
     assert await world.sql("SELECT sum(images), sum(seconds) FROM track.usage_total") == used
     assert await left(database, "g") == [page.folder]
 

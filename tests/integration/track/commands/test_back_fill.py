@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.pipeline.load import Pipeline
@@ -201,6 +202,33 @@ async def test_an_asset_that_was_over_is_admitted_again_with_its_new_stage(
     final = "SELECT count(*) FROM track.asset WHERE finalised_at IS NOT NULL"
     assert await world.sql(final) == [(0,)]
     assert len(await world.claim()) == 1
+
+
+async def test_many_that_a_stage_taken_out_left_open_are_closed_with_as_many_statements_as_one(
+    engine: AsyncEngine,
+) -> None:
+    """Specimens that were over got a stage, and it was taken out again before any had it done."""
+    end = stage("end", "a", run="refinery.finalise")
+    over = """UPDATE track.asset SET admitted_at = now(), released_at = now(),
+                                     finalised_at = now()"""
+    sent: list[str] = []
+    world = await World.make(engine, pipeline(stage("a"), end))
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
+    counts = []
+    for guids in (["g"], [f"h{n}" for n in range(60)]):
+        await edit(engine, pipeline(stage("a"), end))
+        await world.register(*map(new, guids))
+        await world.sql("UPDATE track.job SET state = 'done'")
+        await world.sql(over)
+        await edit(engine, pipeline(stage("a"), stage("b", "a"), {**end, "needs": ["a", "b"]}))
+        assert (await world.states(guids[0]))["b"] == State.READY
+        sent.clear()
+        await edit(engine, pipeline(stage("a"), end))
+        counts.append(len(sent))
+        for guid in (guids[0], guids[-1]):
+            found = await world.states(guid)
+            assert (found["a"], found["end"]) == (State.DONE, State.READY)
+    assert counts[0] == counts[1]
 
 
 async def test_nobody_waits_long_while_a_stage_is_added_to_twenty_thousand_assets(

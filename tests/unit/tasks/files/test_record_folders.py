@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back_to_the_byte(tmp_path: Path) -> None:
     assert [(each.table, each.rows, each.columns) for each in manifest.files] == [
         ("history", 2, ["id", "why"]), ("inbox", 0, ["id", "payload"])
     ]  # fmt: skip
-    assert read_ids(Stop(), folder) == {"history": [7, 9], "inbox": []}
+    assert read_ids(Stop(), folder) == {"history": ["7", "9"], "inbox": []}
     assert folder.parent.name == f"{manifest.written_at:%Y-%m}"
     assert folder.stat().st_mode & 0o777 == 0o700
 
