@@ -18,6 +18,7 @@ from blocks.tier import NoTier, Tier
 from schemas.alarm_patience import DEFAULT_PATIENCE, AlarmPatience
 from tasks.archive.configured import open_tier
 from tasks.upkeep.silence import DRIVERS, watch_agents, watch_services
+from tasks.upkeep.unannounced import send_unannounced
 from track.commands.resuming import AT_ONCE, resume, try_one
 from track.reports.alarm_messages import Subject
 from track.reports.alarms import ON, is_on, said_of, services_heard, set_alarms
@@ -53,6 +54,7 @@ async def raise_alarms(
     lines += await watch_agents(engine, patience)
     lines += await transact(engine, watch_overdue)
     lines += await transact(engine, watch_stages)
+    await send_unannounced(engine)
     for each in found:
         if isinstance(each, BaseException):
             raise each

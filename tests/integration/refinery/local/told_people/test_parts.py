@@ -3,10 +3,12 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 
 import httpx
 import prefect.states
+import pytest
 from prefect.client.orchestration import get_client
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -46,30 +48,67 @@ async def test_an_archive_that_stopped_is_told_of_and_so_are_its_return_and_the_
     assert len(told.people.mails) == len(told.people.posts) == 3
 
 
+SERVES = """
+import asyncio, sys
+from track.schema.database import make_engine, ping
+
+async def main():
+    engine = make_engine(sys.argv[1], service=sys.argv[2])
+    while True:
+        await ping(engine)
+        print(flush=True)
+        await asyncio.sleep(0.2)
+
+asyncio.run(main())
+"""
+
+
+async def until_killed(service: str, database: str, meanwhile: Awaitable[object]) -> None:
+    """Let a service live until something was done; then it is killed."""
+    command = [sys.executable, "-c", SERVES, database, service]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout and await asyncio.to_thread(process.stdout.readline)
+        await meanwhile
+    finally:
+        process.kill()
+        process.communicate()
+
+
 async def test_a_killed_service_is_told_of(
     told: Told, world: World, look: Look, database: str
 ) -> None:
-    serves = (
-        "import asyncio, sys\nfrom track.schema.database import make_engine, ping\n"
-        "async def main():\n"
-        "    engine = make_engine(sys.argv[1], service='watch')\n"
-        "    while True:\n        await ping(engine)\n        print(flush=True)\n"
-        "        await asyncio.sleep(0.2)\nasyncio.run(main())"
-    )
-    command = [sys.executable, "-c", serves, database]
-    for round_ in range(2):
-        service = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        try:
-            assert service.stdout and await asyncio.to_thread(service.stdout.readline)
-            if not round_:
-                assert await look() == []
-            else:
-                await told.once(look, "service watch is heard of again")
-        finally:
-            service.kill()
-            service.communicate()
-        if not round_:
-            await told.once(look, "service watch is silent")
+    await until_killed("watch", database, look())
+    await told.once(look, "service watch is silent")
+    again = told.once(look, "service watch is heard of again")
+    await until_killed("watch", database, again)
+
+
+async def test_the_announcer_that_is_killed_is_told_of_by_reconcile_and_so_is_what_follows(
+    told: Told, engine: AsyncEngine, places: None, look: Look, database: str
+) -> None:
+    await until_killed("clusters", database, look())
+    await told.once(look, "service clusters is silent")
+    await transact(engine, set_alarm, Subject("archive", "other"), "no answer")
+    await told.once(look, "archive other is down")
+    await transact(engine, set_alarm, Subject("archive", "other"), None)
+    async with told.announcing(engine):  # it is back, and what was sent is not sent again
+        await told.once(look, "archive other is up again")
+    assert len(told.people.mails) == len(told.people.posts) == 3
+
+
+async def test_a_look_that_fails_keeps_no_other_from_being_told_of(
+    told: Told, world: World, look: Look
+) -> None:
+    await LocalStore.adelete("default")
+    await world.sql("UPDATE track.site SET degraded = 'no route'")
+
+    async def fails() -> list[str]:
+        with pytest.raises(ValueError, match="default"):
+            await look()
+        return []
+
+    await told.once(fails, "site here is degraded")
 
 
 async def test_a_disk_that_is_full_is_told_of_until_there_is_room(
