@@ -304,6 +304,19 @@ async def test_alarms_of_a_time_without_prefect_are_one_message_when_it_is_back(
         await until(complained)
         for trouble in ("no route", None):
             await alarm(engine, "far", trouble)
+            for _ in range(2):  # it is asked in vain meanwhile
+                prefect.came.clear()
+                await asyncio.wait_for(prefect.came.wait(), 60)
         prefect.status = 204
         await until(lambda: paid(engine))
     assert people(prefect) == ["2 alarms: site far is degraded; site far works again"]
+
+
+async def test_an_alarm_that_has_waited_is_told_at_once_by_the_next_announcer(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    await alarm(engine, "far")
+    async with engine.begin() as tx:
+        await tx.execute(text("UPDATE track.outbox SET created_at = now() - interval '1 hour'"))
+    async with announcing(engine, prefect.url, together_s=1800):
+        await prefect.expect(ALARMS_TOLD)
