@@ -66,4 +66,6 @@ async def test_a_stage_that_fails_for_want_of_a_library_is_told_of_until_it_is_m
         (root / LIBRARY).touch()
         await run(world, driver, "returned", *(f"needs-{n}" for n in range(5, 21)))
         await told.once(look, "stage P/load does not fail any more")
+        for runner in driver.running.values():  # they have told their results, and end
+            await asyncio.to_thread(runner.wait, 30)
     assert len(told.people.mails) == len(told.people.posts) == 3
