@@ -1,24 +1,16 @@
 """The Prefect block through which people are told of alarms: any number of Apprise addresses.
 
 Prefect's server runs it when an automation fires (`refinery/local/prefect_server.py` makes it known
-there). Whoever does not take a message is sent it again beside, so that nothing waits for that.
+there). Who does not take a message is sent it again beside (`blocks/alarm_queue.py`).
 """
 
 import asyncio
-import logging
-from collections.abc import Sequence
 
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from pydantic import Field, SecretStr, field_validator
 
-from blocks.alarm_delivery import deliver, faulty, split
-
-log = logging.getLogger(__name__)
-
-PAUSES_S = (60.0, 600.0, 3600.0)
-"""After so long each it is sent again to who did not take it: a mail server may be away too."""
-
-_sending_again: set[asyncio.Task[None]] = set()
+from blocks.alarm_delivery import faulty, split
+from blocks.alarm_queue import queue_of
 
 
 class AlarmAddresses(NotificationBlock):
@@ -40,24 +32,8 @@ class AlarmAddresses(NotificationBlock):
     async def notify(self, body: str, subject: str | None = None) -> None:
         """Send a message to every address; to who does not take it, again, while others wait for
         nothing. Raises NotificationError where Prefect wants to show that."""
-        found = await deliver(split(self.urls.get_secret_value()), subject or "", body)
-        if failed := [each for each in found if not each.taken]:
-            task = asyncio.create_task(send_again([each.url for each in failed], subject, body))
-            _sending_again.add(task)
-            task.add_done_callback(_sending_again.discard)
-            if self._raise_on_failure:
-                raise NotificationError(
-                    "\n".join(f"{each.shown}: {each.answer}" for each in failed)
-                )
-
-
-async def send_again(urls: Sequence[str], subject: str | None, body: str) -> None:
-    """Send a message to those who did not take it, until they do or it was tried often enough."""
-    for pause_s in PAUSES_S:
-        await asyncio.sleep(pause_s)
-        found = await deliver(urls, subject or "", body)
-        urls = [each.url for each in found if not each.taken]
-        if not urls:
-            return
-    for each in found:
-        log.error("%s never took the message %r: %s", each.shown, subject, each.answer)
+        urls = split(self.urls.get_secret_value())
+        found = await asyncio.gather(*(queue_of(url).send(subject or "", body) for url in urls))
+        failed = [f"{each.shown}: {each.answer}" for each in found if not each.taken]
+        if failed and self._raise_on_failure:
+            raise NotificationError("\n".join(failed))

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,28 +46,40 @@ async def _deliver(url: str, subject: str, body: str) -> Delivery:
     if service.notify_format == NotifyFormat.MARKDOWN:
         subject, body = (MARKDOWN.sub(r"\\\1", each) for each in (subject, body))
     with AppriseLog() as apprise_log:
-        taken = await sender.async_notify(
-            body=body, title=subject, notify_type=NotifyType.INFO, body_format=NotifyFormat.TEXT
+        taken = await asyncio.to_thread(
+            sender.notify,
+            body=body,
+            title=subject,
+            notify_type=NotifyType.INFO,
+            body_format=NotifyFormat.TEXT,
         )
     return Delivery(url, shown, bool(taken), "taken" if taken else apprise_log.said())
 
 
+_open: ContextVar["AppriseLog | None"] = ContextVar("apprise_log", default=None)
+
+
 class AppriseLog(logging.Handler):
-    """What Apprise logs while it is open: it says nowhere else why a message was not taken."""
+    """What Apprise logs of one delivery: it says nowhere else why a message was not taken.
+
+    Others go on at the same time, each with a context of its own, which its thread has too.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
+        """Keep a line of this delivery."""
+        if _open.get() is self:
+            self.lines.append(record.getMessage())
 
     def said(self) -> str:
         """The lines, as one."""
         return "; ".join(self.lines)[:500] or "not taken"
 
     def __enter__(self) -> "AppriseLog":
+        _open.set(self)
         logging.getLogger("apprise").addHandler(self)
         return self
 

@@ -5,10 +5,13 @@ a row is deleted when Prefect has accepted it, and sent again until then, for as
 takes; an event's id makes a repetition harmless. The same clock asks for dispatchers for
 parked sessions, since what they wait for may come without a call, and for sessions whose
 dispatcher died: only its lease says so. Reconcile would find those too, a minute or two later.
+
+Alarms wait in the outbox for a while, so that people are told of what comes together at once.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -25,7 +28,8 @@ from tasks.background import keep
 from track.commands.healing import abandoned, request_dispatcher
 from track.jobs.parking import wake_due
 from track.records import outbox
-from track.records.outbox import UnsentEvent
+from track.records.outbox import TOGETHER, UnsentEvent
+from track.reports.alarms_together import release
 from track.schema.database import transact
 from track.schema.lasting import notices
 from track.schema.waking_function import CHANNEL
@@ -44,6 +48,8 @@ POLL_S = 0.25
 """How often the listener checks whether it is to stop."""
 LEASES_S = 2.0
 """How often leases are checked."""
+TOGETHER_S = 90.0
+"""So long an alarm waits for others: longer than from one look of reconcile to the next."""
 
 
 class NotAccepted(Exception):
@@ -65,6 +71,7 @@ class Announcer:
         headers: Mapping[str, str] | None = None,
         tick_s: float = TICK_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
+        together_s: float = TOGETHER_S,
     ) -> None:
         self._engine = engine
         self._headers = dict(headers or {})
@@ -73,6 +80,10 @@ class Announcer:
         self._longest_pause_s = longest_pause_s
         self._notified = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._together_s = together_s
+        self._failing = 0
+        self._held: list[int] = []
+        self._held_until = 0.0
         self._rejected: set[int] = set()
         self.last_error = ""
 
@@ -103,18 +114,18 @@ class Announcer:
             self.last_error = "the announcer has ended"
 
     async def _pump(self, http: httpx.AsyncClient) -> None:
-        pauses, failures = Backoff(self._tick_s, self._longest_pause_s), 0
+        pauses = Backoff(self._tick_s, self._longest_pause_s)
         while not self._stopping.is_set():
             self._notified.clear()
             try:
                 while (sent := await self._round(http)) == MAX_EVENTS:
                     pass
             except (NotAccepted, httpx.HTTPError, SQLAlchemyError, OSError) as error:
-                failures += 1
+                self._failing += 1
                 self._complain(error)
-                await _set_within(self._stopping, pauses.pause_s(failures))
+                await _set_within(self._stopping, pauses.pause_s(self._failing))
                 continue
-            failures, self.last_error = 0, ""
+            self._failing, self.last_error = 0, ""
             if sent:
                 await _set_within(self._stopping, GATHER_S)
             await _set_within(self._notified, self._tick_s)
@@ -128,13 +139,26 @@ class Announcer:
     async def _round(self, http: httpx.AsyncClient) -> int:
         """Announce up to MAX_EVENTS events; how many were taken."""
         async with self._engine.begin() as tx:
-            events = await outbox.due(tx, MAX_EVENTS, but=self._rejected)
+            if self._held and time.monotonic() >= self._held_until and not self._failing:
+                await release(tx, self._held)
+                self._held = []
+            found = await outbox.due(tx, MAX_EVENTS, but=self._rejected.union(self._held))
+        events = [each for each in found if not self._hold(each)]
         if not events:
             return 0
         accepted = await self._send(http, events)
         async with self._engine.begin() as tx:
             await outbox.delete_sent(tx, [each.id for each in accepted])
         return len(accepted)
+
+    def _hold(self, found: UnsentEvent) -> bool:
+        """Whether it is an alarm that waits for others; for how long, its first one says."""
+        if TOGETHER not in found.event:
+            return False
+        if not self._held:
+            self._held_until = time.monotonic() + self._together_s - found.age_s
+        self._held.append(found.id)
+        return True
 
     async def _send(
         self, http: httpx.AsyncClient, events: Sequence[UnsentEvent]
@@ -210,10 +234,13 @@ async def watch_leases(engine: AsyncEngine) -> None:
 
 @asynccontextmanager
 async def announcing(
-    engine: AsyncEngine, events_url: str, headers: Mapping[str, str] | None = None
+    engine: AsyncEngine,
+    events_url: str,
+    headers: Mapping[str, str] | None = None,
+    together_s: float = TOGETHER_S,
 ) -> AsyncIterator[Announcer]:
     """A running announcer, and the watches over dispatchers' leases and over reconcile."""
-    announcer = Announcer(engine, events_url, headers=headers)
+    announcer = Announcer(engine, events_url, headers=headers, together_s=together_s)
     task = keep(announcer.run, "the announcer")
     watches = [
         keep(partial(watch_leases, engine), "the watch over leases"),

@@ -119,7 +119,10 @@ def clusters_app(settings: Settings, addresses: Addresses) -> Any:
             database_url=addresses.database,
             keys=connections.token_keys(settings),
             announcing=partial(
-                announcing, events_url=addresses.prefect_api, headers=addresses.prefect_headers
+                announcing,
+                events_url=addresses.prefect_api,
+                headers=addresses.prefect_headers,
+                together_s=settings.alarms_together_s,
             ),
             ars_tokens=partial(archive_tokens, address),
             file_proxy=address.file_proxy(),

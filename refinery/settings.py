@@ -149,6 +149,7 @@ class Settings(BaseModel):
         sites_file, pipelines: the clusters and the pipelines.
         archive_throttle: the upper bounds of all pipelines together.
         alarm_urls: who is told of alarms, as Apprise addresses; empty: nobody.
+        alarms_together_s: how long an alarm waits for others, to be one message with them.
         flow_runs: how many dispatchers the worker holds at once.
         log_format: how our services write their logs: `text`, or `json`, an object a line.
         work_pool: the Prefect work pool; housekeeping and operators have another.
@@ -214,6 +215,7 @@ class Settings(BaseModel):
     pipelines: Path
     archive_throttle: Bounds = Throttle()
     alarm_urls: People = ()
+    alarms_together_s: float = Field(default=90, ge=0, le=240)
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
     log_format: LogFormat = "text"

@@ -30,6 +30,7 @@ STORAGE_FILLING = "specimen.storage.filling"
 ALARM_BEGAN = "specimen.alarm.began"
 ALARM_CONTINUES = "specimen.alarm.continues"
 ALARM_ENDED = "specimen.alarm.ended"
+ALARMS_TOLD = "specimen.alarms.told"
 
 NAMESPACE = uuid5(NAMESPACE_URL, "specimen-refinery/events")
 

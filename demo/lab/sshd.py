@@ -32,12 +32,13 @@ def installed() -> bool:
 
 @dataclass
 class Sshd:
-    """A running server. `environment` is what every command there sees."""
+    """A running server. `environment` is what every command there sees, `given` the server."""
 
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
     environment: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
     @property
     def host_key(self) -> str:
@@ -60,6 +61,11 @@ class Sshd:
     def log(self) -> str:
         """What sshd has written so far."""
         return (self.folder / "sshd.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start it again after it was stopped, and wait until it answers."""
+        self.process = _start(self.folder, self.given)
+        _await_banner(self)
 
     def stop(self) -> None:
         """End it; sessions end with their connections."""
@@ -97,20 +103,23 @@ def running_sshd(
     (folder / "sshd_config").write_text("\n".join([*options, _config(folder, port, seen)]))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
-    with (folder / "sshd.log").open("ab") as log:
-        process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
-            env={**os.environ, **(given or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    server = Sshd(folder, port, process, seen)
+    server = Sshd(folder, port, _start(folder, given or {}), seen, dict(given or {}))
     try:
         _await_banner(server)
         yield server
     finally:
         server.stop()
+
+
+def _start(folder: Path, given: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with (folder / "sshd.log").open("ab") as log:
+        return subprocess.Popen(
+            [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+            env={**os.environ, **given},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _config(folder: Path, port: int, environment: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from blocks.tier import NoTier, Tier
 from schemas.alarm_patience import DEFAULT_PATIENCE, AlarmPatience
 from tasks.archive.configured import open_tier
 from tasks.upkeep.silence import DRIVERS, watch_agents, watch_services
+from tasks.upkeep.unannounced import send_unannounced
 from track.commands.resuming import AT_ONCE, resume, try_one
 from track.reports.alarm_messages import Subject
 from track.reports.alarms import ON, is_on, said_of, services_heard, set_alarms
@@ -34,7 +35,10 @@ WELL_AGAIN = 1.25
 async def raise_alarms(
     engine: AsyncEngine, free_gb: float, patience: AlarmPatience = DEFAULT_PATIENCE
 ) -> list[str]:
-    """Have everything told that changed since the last look; a line for each."""
+    """Have everything told that changed since the last look; a line for each.
+
+    A look that fails keeps none of the others from being told of; its error is raised at the end.
+    """
     lines = await transact(engine, announce_overdue)
     drivers_away = await transact(engine, _drivers_away, patience)
     # At the same time, for each may have to look again before it is sure.
@@ -42,13 +46,19 @@ async def raise_alarms(
         watch_services(engine, patience),
         watch_storage(engine, free_gb),
         watch_archive(engine, patience),
+        return_exceptions=True,
     )
-    lines += [line for each in found for line in each]
+    lines += [line for each in found if not isinstance(each, BaseException) for line in each]
     # Then what may follow from what these found: agents from their sites, jobs from theirs.
     lines += await transact(engine, watch_sites, drivers_away=drivers_away)
     lines += await watch_agents(engine, patience)
     lines += await transact(engine, watch_overdue)
-    return lines + await transact(engine, watch_stages)
+    lines += await transact(engine, watch_stages)
+    await send_unannounced(engine)
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+    return lines
 
 
 async def _drivers_away(tx: AsyncConnection, patience: AlarmPatience) -> bool:
@@ -75,19 +85,16 @@ async def watch_archive(
     except NoTier:
         return []
     remedy = "nothing is lost and no try is used: work goes on when it is back; tell its keepers"
-    was_on = await transact(engine, is_on, subject)
-    lines = await set_alarms(engine, {subject: trouble}, remedy)
-    if trouble is not None:
-        return lines  # what is behind it cannot be judged, and is no trouble of its own
+    if trouble is not None:  # what is behind it cannot be judged, and is no trouble of its own
+        return await set_alarms(engine, {subject: trouble}, remedy)
     away = await transact(engine, takes_no_files)
-    was_on = was_on or (away is None and await transact(engine, is_on, durable))
-    lines += await set_alarms(engine, {durable: away}, remedy)
     if away is not None:
         await transact(engine, try_one)
-    elif was_on:
+    # Before it is told, or a look that is killed in between would leave the work waiting.
+    elif await transact(engine, is_on, subject) or await transact(engine, is_on, durable):
         while await transact(engine, resume) == AT_ONCE:
             pass
-    return lines
+    return await set_alarms(engine, {subject: None, durable: away}, remedy)
 
 
 async def _trouble(

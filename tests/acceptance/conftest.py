@@ -19,5 +19,6 @@ def told() -> Iterator[People]:
 def stack(told: People) -> Iterator[Stack]:
     """The whole system in a project of its own, its state folder and ports its own as well."""
     given = {"REFINERY_ALARM_URLS": " ".join(told.urls), "REFINERY_LOG_FORMAT": "json"}
+    given["REFINERY_ALARMS_TOGETHER_S"] = "1"
     with running_stack("acceptance", **given) as running:
         yield running

@@ -60,7 +60,7 @@ def test_killed_services_and_their_return_are_told_once_by_mail_and_web_hook(
     told_of(stack, told, OVER)
     for headline in HEARD + OVER:
         assert (told.mailed(headline), told.posted(headline)) == ([headline], [headline])
-    assert "refinery logs" in told.read(told.mailed().index(HEARD[0]))
+    assert "refinery logs" in told.mail_of(HEARD[0])
     assert "2 addresses" in stack.refinery("doctor").stdout
     tested = stack.refinery("alarm-test")
     assert tested.returncode == 0 and tested.stdout.count(": taken") == 2

@@ -13,7 +13,7 @@ class DelayProxy:
     """Listens on `port`; `one_way_s` is added to every byte in each direction.
 
     `cut_after` cuts a connection once that many bytes went from client to server; it is
-    used up by that. `stalled` swallows nothing but passes nothing on.
+    used up by that. `stalled` swallows nothing but passes nothing on; `refusing` ends what comes.
     """
 
     target: int
@@ -25,6 +25,7 @@ class DelayProxy:
     cut_after: int | None = None
     cuts: int = 0
     stalled: bool = False
+    refusing: bool = False
     _loop: asyncio.AbstractEventLoop | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -39,6 +40,9 @@ class DelayProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.refusing:
+            writer.transport.abort()
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:

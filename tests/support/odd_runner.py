@@ -3,7 +3,7 @@
 `quiet-…` ends without a word, `slow-…` works until a file lets it go on, `deaf-…`
 does so and heeds no signal, `mute-…` leaves its result on the disk, `late-…` does so where
 nobody sees it yet, `makes-…` leaves two outputs, `fails-…` exits with 3 once granted,
-`lost-…` exits with 75.
+`needs-…` does so while the site has no file `library`, `lost-…` exits with 75.
 Standard library only; every work really done is a line in `<root>/work.log`.
 """
 
@@ -80,7 +80,7 @@ def run(folder: Path, index: int, native_id: str) -> int:
         log.write(f"{line['attempt']} {native_id}\n")
     if kind == "quiet":
         return 0
-    if kind == "fails":
+    if kind == "fails" or (kind == "needs" and not (root / "library").exists()):
         return 3
     while kind in ("slow", "deaf") and not (root / "go-on").exists():
         time.sleep(0.1)

@@ -1,6 +1,7 @@
 """People who are told of alarms: a mail server and a web hook that keep what they are sent."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,13 +29,19 @@ class People:
     posts: list[dict[str, Any]] = field(default_factory=list)
 
     def mailed(self, words: str = "") -> list[str]:
-        """The subjects of the mails about something, up to their time."""
-        return [each for each in map(_headline, self.mails) if words in each]
+        """What the mails about something tell, up to its time; several of one mail in order."""
+        found = [each for mail in self.mails for each in _told(str(mail["subject"]))]
+        return [each for each in found if words in each]
 
     def posted(self, words: str = "") -> list[str]:
         """The same of what the web hook was sent."""
-        found = [str(each["title"]).partition(" (")[0] for each in self.posts]
+        found = [each for post in self.posts for each in _told(str(post["title"]))]
         return [each for each in found if words in each]
+
+    def mail_of(self, headline: str) -> str:
+        """The text of the first mail that tells this."""
+        subjects = [_told(str(mail["subject"])) for mail in self.mails]
+        return self.read(next(n for n, told in enumerate(subjects) if headline in told))
 
     def until(self, true: Callable[[], bool], seconds: float = SOON_S) -> None:
         """Wait until it is true."""
@@ -50,8 +57,9 @@ class People:
         return str(part.get_content())
 
 
-def _headline(mail: EmailMessage) -> str:
-    return str(mail["subject"]).partition(" (")[0]
+def _told(subject: str) -> list[str]:
+    several = re.fullmatch(r"\d+ alarms: (.*)", subject)
+    return several[1].split("; ") if several else [subject.partition(" (")[0]]
 
 
 class _Mailbox:
@@ -65,16 +73,19 @@ class _Mailbox:
 
 
 @contextmanager
-def people(hook_port: int = 0) -> Iterator[People]:
-    """A real SMTP server and a real HTTP server, until the block ends."""
+def people(hook_port: int = 0, refused: str = "") -> Iterator[People]:
+    """A real SMTP server and a real HTTP server, until the block ends; the web hook does not take
+    what is about `refused`."""
     mail_port = free_port()
     found = People([f"mailto://127.0.0.1:{mail_port}?from=refinery@nhm.dk&to=keeper@nhm.dk"])
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.posts.append(json.loads(body))
-            self.send_response(204)
+            taken = not refused or refused not in body.decode()
+            if taken:
+                found.posts.append(json.loads(body))
+            self.send_response(204 if taken else 400)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:

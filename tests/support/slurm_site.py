@@ -183,11 +183,18 @@ class SlurmSite:
 
 @asynccontextmanager
 async def slurm_site(
-    lab: SlurmLab, engine: AsyncEngine, database: str, folder: Path, **options: Any
+    lab: SlurmLab,
+    engine: AsyncEngine,
+    database: str,
+    folder: Path,
+    announcing: Callable[..., Any] | None = None,
+    **options: Any,
 ) -> AsyncIterator[SlurmSite]:
-    """A site with the real clusters' API listening for its jobs."""
+    """A site with the real clusters' API listening for its jobs; `announcing` stands in for what
+    tells a stand-in for Prefect of events."""
     async with EventsServer.serve() as prefect:
-        config = cluster_config(database, prefect.url, folder)
+        more = {"announcing": announcing} if announcing else {}
+        config = cluster_config(database, prefect.url, folder, **more)
         async with serving(create_app(config), free_port()) as callback:
             world = await World.make(engine, PIPELINE)
             root = lab.root(uuid4().hex[:8])

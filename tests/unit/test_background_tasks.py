@@ -21,7 +21,7 @@ ELSEWHERE = {
     ("track.jobs.leases", "create_task", 1): "without it the deadline comes, and cuts the call",
     ("track.jobs.leases", "Thread", 1): "however it ends, the lease counts as lost",
     ("api.free_space", "Thread", 1): "what it cannot ask is shown as a place without an answer",
-    ("blocks.alarm_addresses", "create_task", 1): "what went wrong in it is logged, and it ends",
+    ("blocks.alarm_queue", "create_task", 1): "what went wrong in it is logged, and it ends",
     ("api.queue_notices", "create_task", 1): "it logs what it meets, and goes on",
     ("hpc.agent.background", "Thread", 1): "whoever asks for its outcome raises it",
     ("hpc.agent.heartbeats", "Thread", 1): "the next turn raises it",

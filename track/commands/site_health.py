@@ -117,7 +117,7 @@ def _nobody(row: Row[Any]) -> str:
     can = CAPABILITIES[row.kind]
     if not can.driven:
         return "nobody drives it: no agent of it was ever seen, and nothing here can reach it"
-    since = "ever" if row.seen_at is None else f"since {row.seen_at:%Y-%m-%d %H:%M} UTC"
+    since = "ever" if row.seen_at is None else f"since {row.seen_at.astimezone():%Y-%m-%d %H:%M %Z}"
     needs = f", and is its block slurm-site/{row.block} saved" if can.over_ssh else ""
     return f"nobody drives it: no driver was seen {since}; is `refinery sites` running{needs}?"
 

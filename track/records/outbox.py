@@ -20,6 +20,10 @@ from track.schema.arrays import any_of
 from track.schema.tables import outbox
 from track.schema.waking_function import CHANNEL
 
+TOGETHER = "together"
+"""Marks an event in the outbox that waits there for others, so that people are told of all of them
+by one message; Prefect never sees the mark."""
+
 PUT = text(f"""
     WITH queued AS (INSERT INTO track.outbox (event) VALUES (:event))
     SELECT pg_notify('{CHANNEL}', '')
@@ -35,10 +39,11 @@ PUT_ALL = text(f"""
 
 @dataclass(frozen=True)
 class UnsentEvent:
-    """One event that Prefect has not accepted, and its row."""
+    """One event that Prefect has not accepted, its row, and its age in seconds."""
 
     id: int
     event: dict[str, Any]
+    age_s: float
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,10 @@ async def announce_changed(tx: AsyncConnection, pipelines: Iterable[str], *, by:
 
 async def due(tx: AsyncConnection, limit: int, *, but: Iterable[int] = ()) -> list[UnsentEvent]:
     """What is to be sent, oldest first, leaving out the rows `but`."""
-    columns = select(outbox.c.id, outbox.c.event).order_by(outbox.c.id).limit(limit)
+    age = func.extract("epoch", func.now() - outbox.c.created_at).label("age")
+    columns = select(outbox.c.id, outbox.c.event, age).order_by(outbox.c.id).limit(limit)
     rows = await tx.execute(columns.where(~any_of(outbox.c.id, but)))
-    return [UnsentEvent(row.id, row.event) for row in rows]
+    return [UnsentEvent(row.id, row.event, float(row.age)) for row in rows]
 
 
 async def delete_sent(tx: AsyncConnection, ids: Iterable[int]) -> None:

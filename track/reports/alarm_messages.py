@@ -1,9 +1,11 @@
 """What people are told of an alarm: a headline and a few plain lines, ready to be read.
 
-Reasons are the words of files, sites and archives, so they are made one line of bounded length
-here; whoever delivers a message escapes it for the medium, since it is plain text.
+What begins or ends at about the same time is one message: an outage seldom comes alone. Reasons
+are the words of files, sites and archives, so they are made one line of bounded length here;
+whoever delivers a message escapes it for the medium, since it is plain text.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +14,7 @@ from schemas.events import (
     ALARM_BEGAN,
     ALARM_CONTINUES,
     ALARM_ENDED,
+    ALARMS_TOLD,
     ARCHIVE_DOWN,
     ARCHIVE_UP,
     SERVICE_SILENT,
@@ -22,6 +25,11 @@ from schemas.events import (
 
 MAX_CHARACTERS = 600
 """Of a reason in a message: an error's text may be a page."""
+
+MAX_SUBJECT = 200
+"""Of the subject of a message about several alarms."""
+
+COMES_AND_GOES = "It was so shortly before: its end is told once it has been well for ten minutes."
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class AlarmMessage:
-    """What people are told of a subject: `event` says whether it began, continues or ended."""
+    """What people are told of a subject: `event` says whether it began, continues or ended.
+
+    It is or was so `since` then, up to `at`, and is told at `told_at`; `again`: it began soon
+    after its last end.
+    """
 
     event: str
     subject: Subject
@@ -92,14 +104,16 @@ class AlarmMessage:
     at: datetime
     why: str
     remedy: str
+    told_at: datetime
+    again: bool = False
 
     @property
     def headline(self) -> str:
         """One line: what, how it is now, and since when."""
         kind, since = KINDS[self.subject.kind], self.since.astimezone()
         words = {
-            ALARM_BEGAN: f"{kind.begun} (since {since:%H:%M})",
-            ALARM_CONTINUES: f"{kind.lasting} (since {since:%Y-%m-%d %H:%M})",
+            ALARM_BEGAN: f"{kind.begun} (since {since:%H:%M %Z})",
+            ALARM_CONTINUES: f"{kind.lasting} (since {since:%Y-%m-%d %H:%M %Z})",
             ALARM_ENDED: f"{kind.over} (after {lasted(self.at - self.since)})",
         }
         return one_line(f"{self.subject.title} {words[self.event]}")
@@ -113,6 +127,8 @@ class AlarmMessage:
         lines = [f"Why: {one_line(self.why)}"]
         if self.remedy:
             lines.append(f"What to do: {one_line(self.remedy)}")
+        if self.again:
+            lines.append(COMES_AND_GOES)
         return "\n".join([*lines, f"It is so {since}."])
 
     def as_event(self) -> dict[str, Any]:
@@ -132,11 +148,25 @@ class AlarmMessage:
         )
 
 
-def one_line(words: str) -> str:
+def told_together(alarms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The event by which people are told of one alarm or several, given those alarms' events."""
+    messages = [each["payload"] for each in alarms]
+    subject, body = messages[0]["subject"], messages[0]["body"]
+    if len(messages) > 1:
+        # The times are in the text; without them more of what is wrong is read at a glance.
+        brief = "; ".join(each["subject"].partition(" (")[0] for each in messages)
+        subject = one_line(f"{len(messages)} alarms: {brief}", MAX_SUBJECT)
+        body = "\n\n".join(f"{each['subject']}\n{each['body']}" for each in messages)
+    of = [each["resource"]["prefect.resource.id"] for each in alarms]
+    payload = {"subject": subject, "body": body, "alarms": of}
+    return system_event(ALARMS_TOLD, "alarms", "people", payload=payload)
+
+
+def one_line(words: str, longest: int = MAX_CHARACTERS) -> str:
     """A text of others as one line of bounded length, without characters that steer a display."""
     kept = "".join(each if each.isprintable() else " " for each in words)
     line = " ".join(kept.split())
-    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def lasted(time: timedelta) -> str:

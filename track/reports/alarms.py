@@ -3,6 +3,10 @@
 The history has what was told last of each subject, so that whoever looks every minute tells
 nothing twice, and a look that dies before its transaction ends has told nothing.
 
+What comes and goes does not send a message each time: of a trouble that began again soon after
+its end, the next end is told only once it has stayed well for a while. What is seen in between is
+recorded and not told.
+
 Two kinds of event tell of it. The name that says what is wrong (`specimen.stage.failing`) is for
 automations that do something about it. People read `specimen.alarm.began`, `.continues` and
 `.ended`, which are the same for every kind and carry the message ready to be read: one automation
@@ -17,13 +21,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import ALARM_BEGAN, ALARM_CONTINUES, ALARM_ENDED, system_event
-from track.records.outbox import announce
+from track.records.outbox import TOGETHER, announce
 from track.reports.alarm_messages import KINDS, AlarmMessage, Subject
 from track.schema.database import SERVICE, transact
 from track.schema.history import record
 
 ACTOR = "reconcile"
 ON, OFF = "on", "off"
+"""What people know of a subject: `new` of its latest row in the history, and `old` of one that
+tells them something."""
+
+WELL, TROUBLED = "well", "troubled"
+"""`old` of a row that tells nothing: how a subject that comes and goes was seen to be meanwhile."""
 
 RECONCILE = "reconcile"
 """The service that looks at all others; another looks at it."""
@@ -40,15 +49,32 @@ WORKER = "worker of "
 AGAIN = timedelta(days=1)
 """How often a trouble that lasts is told again."""
 
+SOON = timedelta(hours=1)
+"""What begins again so soon after its end comes and goes."""
+
+CALM = timedelta(minutes=10)
+"""So long it must then have been well before that is told."""
+
 # The condition is that of the index history_alarm, here and below.
 LAST = text("""
-    SELECT new AS state, at, why, now() AS looked_at
+    SELECT new AS state, old AS seen, at, why, now() AS looked_at
     FROM track.history WHERE what LIKE 'alarm.%' AND what = :what
     ORDER BY id DESC LIMIT 1
 """)
 BEGAN = text("""
     SELECT at FROM track.history
-    WHERE what LIKE 'alarm.%' AND what = :what AND new = 'on' AND old IS DISTINCT FROM 'on'
+    WHERE what LIKE 'alarm.%' AND what = :what AND new = 'on' AND coalesce(old, 'off') = 'off'
+    ORDER BY id DESC LIMIT 1
+""")
+TOLD = text("""
+    SELECT at FROM track.history
+    WHERE what LIKE 'alarm.%' AND what = :what AND new = 'on'
+      AND coalesce(old, 'off') IN ('off', 'on')
+    ORDER BY id DESC LIMIT 1
+""")
+ENDED = text("""
+    SELECT at FROM track.history
+    WHERE what LIKE 'alarm.%' AND what = :what AND new = 'off' AND old = 'on'
     ORDER BY id DESC LIMIT 1
 """)
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
@@ -71,9 +97,13 @@ RAISED = text("""
 
 @dataclass(frozen=True)
 class Said:
-    """What was told last of a subject, when, and the database's time of this look."""
+    """What was told last of a subject, when, and the database's time of this look.
+
+    `seen` is WELL or TROUBLED where the latest row is of what comes and goes.
+    """
 
     state: str
+    seen: str | None
     at: datetime
     why: str
     looked_at: datetime
@@ -82,21 +112,22 @@ class Said:
 async def set_alarm(
     tx: AsyncConnection, subject: Subject, trouble: str | None, remedy: str = ""
 ) -> str | None:
-    """Have it told that a subject is in trouble, or (None) well: the event, None if known.
+    """Have it told that a subject is in trouble, or (None) well: the event, None if none is due.
 
     One that was never in trouble is well; one that stays in trouble is told of again after a
     day. Any number of processes may look at the same time.
     """
-    if _news(await last_said(tx, subject), trouble) is None:
+    if await _news(tx, subject, await last_said(tx, subject), trouble) is None:
         return None
     await tx.execute(ONE_AT_A_TIME, {"what": subject.what})
     before = await last_said(tx, subject)
-    if (event := _news(before, trouble)) is None:
+    if (news := await _news(tx, subject, before, trouble)) is None:
         return None
-    now = (await tx.execute(text("SELECT now()"))).scalar_one()
-    since = now if event == ALARM_BEGAN else await began(tx, subject)
-    why = trouble or (before.why if before else "")
-    told = AlarmMessage(event, subject, since or now, now, why, remedy if trouble else "")
+    if news in (WELL, TROUBLED):
+        why = trouble or (before.why if before else "")
+        await record(tx, actor=ACTOR, what=subject.what, old=news, new=ON, why=why)
+        return None
+    told = await _message(tx, news, subject, before, trouble, remedy)
     await record(
         tx,
         actor=ACTOR,
@@ -106,8 +137,28 @@ async def set_alarm(
         why=trouble or "it is well again",
     )
     await _announce_by_name(tx, told)
-    await announce(tx, told.as_event(), key=f"{event}|{subject.what}|{now.isoformat()}")
-    return event
+    key = f"{news}|{subject.what}|{told.told_at.isoformat()}"
+    await announce(tx, told.as_event() | {TOGETHER: True}, key=key)
+    return news
+
+
+async def _message(
+    tx: AsyncConnection,
+    event: str,
+    subject: Subject,
+    before: Said | None,
+    trouble: str | None,
+    remedy: str,
+) -> AlarmMessage:
+    """What people are told now."""
+    now: datetime = (await tx.execute(text("SELECT now()"))).scalar_one()
+    begins = event == ALARM_BEGAN
+    since = now if begins else await began(tx, subject) or now
+    # One that comes and goes ended when it was seen to be well, not when that had lasted.
+    at = before.at if before and event == ALARM_ENDED and before.seen == WELL else now
+    why = trouble or (before.why if before else "")
+    again = begins and await _ended_soon_before(tx, subject, now)
+    return AlarmMessage(event, subject, since, at, why, remedy if trouble else "", now, again)
 
 
 async def set_alarms(
@@ -121,14 +172,31 @@ async def set_alarms(
     return lines
 
 
-def _news(before: Said | None, trouble: str | None) -> str | None:
-    """The event that is to be told now, if any."""
-    on = before is not None and before.state == ON
-    if trouble is None:
-        return ALARM_ENDED if on else None
-    if not on:
-        return ALARM_BEGAN
-    return ALARM_CONTINUES if before and before.looked_at - before.at >= AGAIN else None
+async def _news(
+    tx: AsyncConnection, subject: Subject, before: Said | None, trouble: str | None
+) -> str | None:
+    """The event that is to be told now, or WELL or TROUBLED where that is only noted, if any."""
+    if before is None or before.state != ON:
+        return None if trouble is None else ALARM_BEGAN
+    if trouble is not None:
+        told_at = before.at
+        if before.seen in (WELL, TROUBLED):
+            told_at = (await tx.execute(TOLD, {"what": subject.what})).scalar_one()
+        if before.looked_at - told_at >= AGAIN:
+            return ALARM_CONTINUES
+        return TROUBLED if before.seen == WELL else None
+    if before.seen == WELL:
+        return ALARM_ENDED if before.looked_at - before.at >= CALM else None
+    since = await began(tx, subject)
+    flaps = since is not None and await _ended_soon_before(tx, subject, since)
+    return WELL if flaps else ALARM_ENDED
+
+
+async def _ended_soon_before(tx: AsyncConnection, subject: Subject, began_at: datetime) -> bool:
+    """Whether the end before the trouble that began then was told shortly before."""
+    ended: datetime | None
+    ended = (await tx.execute(ENDED, {"what": subject.what})).scalar_one_or_none()
+    return ended is not None and began_at - ended < SOON
 
 
 async def _announce_by_name(tx: AsyncConnection, told: AlarmMessage) -> None:
@@ -143,7 +211,7 @@ async def _announce_by_name(tx: AsyncConnection, told: AlarmMessage) -> None:
     found = system_event(
         event, subject.kind, subject.name, pipeline=subject.pipeline, payload=payload
     )
-    await announce(tx, found, key=f"{event}|{subject.name}|{told.at.isoformat()}")
+    await announce(tx, found, key=f"{event}|{subject.name}|{told.told_at.isoformat()}")
 
 
 async def began(tx: AsyncConnection, subject: Subject) -> datetime | None:
@@ -164,7 +232,7 @@ async def note_known(tx: AsyncConnection, subject: Subject) -> None:
 async def last_said(tx: AsyncConnection, subject: Subject) -> Said | None:
     """What was told last of a subject; None when it was never heard of."""
     row = (await tx.execute(LAST, {"what": subject.what})).one_or_none()
-    return None if row is None else Said(row.state, row.at, row.why or "", row.looked_at)
+    return None if row is None else Said(row.state, row.seen, row.at, row.why or "", row.looked_at)
 
 
 async def is_on(tx: AsyncConnection, subject: Subject) -> bool:

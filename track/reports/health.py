@@ -36,7 +36,7 @@ SAID = text("""
     -- A trouble that lasts may be told again: it began when it was told after it was well.
     LEFT JOIN LATERAL (SELECT h.at FROM track.history h
                         WHERE h.what LIKE 'alarm.%' AND h.what = subject.what
-                          AND h.new = 'on' AND h.old IS DISTINCT FROM 'on'
+                          AND h.new = 'on' AND coalesce(h.old, 'off') = 'off'
                         ORDER BY h.id DESC LIMIT 1) begun ON last.new = 'on'
 """)
 

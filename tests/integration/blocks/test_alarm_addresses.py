@@ -8,11 +8,13 @@ import pytest
 from prefect.blocks.abstract import NotificationError
 from pydantic import SecretStr, ValidationError
 
-from blocks import alarm_addresses
+from blocks import alarm_queue
 from blocks.alarm_addresses import AlarmAddresses
-from blocks.alarm_delivery import MARKDOWN, faulty, split
+from blocks.alarm_delivery import MARKDOWN, deliver, faulty, split
+from blocks.alarm_queue import queue_of
 from refinery.alarm_test import send_test
 from refinery.settings import Settings, SettingsError
+from schemas.backoff import Backoff
 from tests.support.people import People, people
 from tests.support.serving import free_port
 
@@ -42,30 +44,78 @@ async def test_every_address_is_sent_the_message_in_its_own_markup(who: People) 
     assert "&lt;script&gt;" in who.read(0, "html") and "<script>" not in who.read(0, "html")
 
 
+async def over(block: AlarmAddresses) -> None:
+    """Wait until nothing is sent again any more."""
+    async with asyncio.timeout(30):
+        for url in split(block.urls.get_secret_value()):
+            if (task := queue_of(url).retrying) is not None:
+                await task
+
+
 async def test_who_does_not_take_it_is_sent_it_again_and_nobody_else(
-    who: People, monkeypatch: pytest.MonkeyPatch
+    who: People, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(alarm_addresses, "PAUSES_S", (0.2, 0.2, 0.2))
-    away = f"json://127.0.0.1:{free_port()}/hook"
-    block = block_of(away, *who.urls)
+    monkeypatch.setattr(alarm_queue, "PAUSES", Backoff(0.1, 0.1))
+    monkeypatch.setattr(alarm_queue, "GIVE_UP_S", 0.5)
+    port = free_port()
+    block = block_of(f"json://name:password@127.0.0.1:{port}/hook", *who.urls)
     with block.raise_on_failure(), pytest.raises(NotificationError) as refused:
         await block.notify("why", "site here is degraded")
-    assert away in refused.value.log
-    (again,) = alarm_addresses._sending_again
-    async with asyncio.timeout(30):
-        await again
+    await over(block)
     assert len(who.mails) == len(who.posts) == 1
+    for words in (refused.value.log, caplog.text):
+        assert str(port) in words and "onnection error" in words and "password" not in words
+    assert "never took 'site here is degraded'" in caplog.text
 
 
-async def test_an_address_that_comes_back_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarm_addresses, "PAUSES_S", (0.5, 0.5))
+async def test_what_an_address_missed_comes_once_and_before_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alarm_queue, "PAUSES", Backoff(1.0, 1.0))
     port = free_port()
-    await block_of(f"json://127.0.0.1:{port}/hook").notify("why", "site here is degraded")
-    (again,) = alarm_addresses._sending_again
+    block = block_of(f"json://127.0.0.1:{port}/hook")
+    await block.notify("why", "archive ars is down")
+    await block.notify("why", "site here is degraded")
     with people(port) as late:
-        async with asyncio.timeout(30):
-            await again
+        await block.notify("why", "archive ars is up again")
+        await over(block)
+    said = ["archive ars is down", "site here is degraded", "archive ars is up again"]
+    assert late.posted() == said
+
+
+async def test_an_address_that_comes_back_is_told_without_anything_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alarm_queue, "PAUSES", Backoff(0.5, 0.5))
+    port = free_port()
+    block = block_of(f"json://127.0.0.1:{port}/hook")
+    await block.notify("why", "site here is degraded")
+    with people(port) as late:
+        await over(block)
     assert late.posted() == ["site here is degraded"]
+
+
+async def test_a_message_that_is_never_taken_does_not_hold_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alarm_queue, "PAUSES", Backoff(0.1, 0.1))
+    with people(refused="too long") as who:
+        block = block_of(who.urls[1])
+        await block.notify("why", "this is too long")
+        await block.notify("why", "site here is degraded")
+        await asyncio.to_thread(who.until, lambda: bool(who.posted("degraded")))
+        monkeypatch.setattr(alarm_queue, "GIVE_UP_S", 0.0)
+        await over(block)
+    assert who.posted() == ["site here is degraded"]
+
+
+async def test_what_is_said_of_an_address_is_not_said_of_another(who: People) -> None:
+    ports = [free_port() for _ in range(5)]
+    urls = [f"json://127.0.0.{n}:{port}/hook" for n, port in enumerate(ports, 1)]
+    found = await deliver([*urls, *who.urls], "site here is degraded", "why")
+    assert [each.taken for each in found] == [False] * 5 + [True] * 2
+    for n, each in enumerate(found[:5], 1):
+        assert each.answer.count("onnection error") == 1 and f"127.0.0.{n}" in each.answer
 
 
 def test_markdown_in_a_reason_is_shown_and_not_obeyed() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from flows.reconcile import reconcile
 from schemas import events
 from schemas.alarm_patience import AlarmPatience
-from tasks.upkeep.alarms import raise_alarms
+from tasks.upkeep.alarms import raise_alarms, watch_archive
 from tests.support.archive import Archive
 from tests.support.world import World, new
 from track.jobs.leases import CONNECT
@@ -23,6 +23,10 @@ PIPELINE = {"pipeline": "P", "stages": [{"key": "load", "run": "module load"}]}
 SOON = AlarmPatience(pause_s=0.05)
 ROOM = 1e9
 """GB that no disk has free."""
+
+
+class Killed(Exception):
+    """Ends a look at a line."""
 
 
 @pytest.fixture
@@ -64,6 +68,29 @@ async def test_an_archive_that_is_away_is_announced_once_and_its_return_too(
         archive.base_url in down["payload"]["why"]
         and "nothing is lost" in down["payload"]["remedy"]
     )
+    (up,) = await look(world)
+    assert up["event"] == events.ARCHIVE_UP
+
+
+async def test_a_look_that_is_killed_before_it_tells_of_the_return_has_let_the_work_go_on(
+    world: World, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.block().save("default", overwrite=True)
+    archive.fault("status", status=503, path_regex="health", count=None)
+    try:
+        assert len(await look(world)) == 1
+    finally:
+        archive.heal()
+    await world.sql("UPDATE track.job SET available_at = now() + interval '1 hour', pauses = 3")
+
+    async def killed(*_: object) -> list[str]:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.upkeep.alarms.set_alarms", killed)
+        with pytest.raises(Killed):
+            await watch_archive(world.engine, SOON)
+    assert await world.sql("SELECT FROM track.job WHERE available_at > now()") == []
     (up,) = await look(world)
     assert up["event"] == events.ARCHIVE_UP
 

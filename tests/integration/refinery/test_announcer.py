@@ -13,7 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from refinery.announcer import Announcer
-from schemas.events import NAMESPACE, SESSION_READY, SESSION_WAKE, session_event
+from schemas.events import (
+    ALARM_BEGAN,
+    ALARM_ENDED,
+    ALARMS_TOLD,
+    NAMESPACE,
+    SESSION_READY,
+    SESSION_WAKE,
+    session_event,
+)
 from tests.support.callbacks import Cluster, until
 from tests.support.events_server import EventsServer
 from tests.support.serving import free_port
@@ -22,14 +30,16 @@ from track.records.inbox import Received, applied, receive
 from track.records.outbox import backlog
 from track.records.sessions import open_session
 from track.records.wake import wake_session
+from track.reports.alarm_messages import Subject
+from track.reports.alarms import set_alarm
 from track.schema.database import make_engine, transact
 
 
 @asynccontextmanager
 async def announcing(
-    engine: AsyncEngine, url: str, tick_s: float = 0.1
+    engine: AsyncEngine, url: str, tick_s: float = 0.1, together_s: float = 0.0
 ) -> AsyncIterator[Announcer]:
-    announcer = Announcer(engine, url, tick_s=tick_s, longest_pause_s=0.3)
+    announcer = Announcer(engine, url, tick_s=tick_s, longest_pause_s=0.3, together_s=together_s)
     task = asyncio.create_task(announcer.run())
     try:
         yield announcer
@@ -247,3 +257,66 @@ async def test_it_listens_again_after_its_connection_is_cut(
         await engine.dispose()
         await owe(engine, "b")
         await prefect.expect("b")
+
+
+async def alarm(engine: AsyncEngine, site: str, trouble: str | None = "no route") -> None:
+    """Have it told that a site is in trouble, or well."""
+    assert await transact(engine, set_alarm, Subject("site", site), trouble)
+
+
+def people(prefect: EventsServer) -> list[str]:
+    """The subjects of what people are told, without their times."""
+    found = [each["payload"] for each in prefect.events if each["event"] == ALARMS_TOLD]
+    return [each["subject"].partition(" (")[0] for each in found]
+
+
+async def test_alarms_wait_for_each_other_and_nothing_waits_for_them(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    for site in ("a", "b"):
+        await alarm(engine, site)
+    for together_s in (3600, 1.0):  # the first is killed meanwhile
+        async with announcing(engine, prefect.url, together_s=together_s):
+            await owe(engine, f"e{together_s}")
+            await prefect.expect(f"e{together_s}")
+            assert people(prefect) == []
+            if together_s == 1.0:
+                await alarm(engine, "a", None)
+                await until(lambda: paid(engine))
+    assert people(prefect) == [
+        "3 alarms: site a is degraded; site b is degraded; site a works again"
+    ]
+    assert "together" not in str(prefect.events), "Prefect never sees the mark"
+    names = [each["event"] for each in prefect.events]
+    assert [names.count(each) for each in (ALARM_BEGAN, ALARM_ENDED, ALARMS_TOLD)] == [2, 1, 1]
+
+
+async def test_alarms_of_a_time_without_prefect_are_one_message_when_it_is_back(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    prefect.status = 503
+    async with announcing(engine, prefect.url, together_s=0) as announcer:
+        await owe(engine, "a")
+
+        async def complained() -> bool:
+            return bool(announcer.last_error)
+
+        await until(complained)
+        for trouble in ("no route", None):
+            await alarm(engine, "far", trouble)
+            for _ in range(2):  # it is asked in vain meanwhile
+                prefect.came.clear()
+                await asyncio.wait_for(prefect.came.wait(), 60)
+        prefect.status = 204
+        await until(lambda: paid(engine))
+    assert people(prefect) == ["2 alarms: site far is degraded; site far works again"]
+
+
+async def test_an_alarm_that_has_waited_is_told_at_once_by_the_next_announcer(
+    engine: AsyncEngine, prefect: EventsServer
+) -> None:
+    await alarm(engine, "far")
+    async with engine.begin() as tx:
+        await tx.execute(text("UPDATE track.outbox SET created_at = now() - interval '1 hour'"))
+    async with announcing(engine, prefect.url, together_s=1800):
+        await prefect.expect(ALARMS_TOLD)

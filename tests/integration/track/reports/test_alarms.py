@@ -20,7 +20,7 @@ from track.commands import healing, switches
 from track.jobs import verbs
 from track.records.outbox import announce_changed, due
 from track.reports.alarm_messages import Subject
-from track.reports.alarms import last_said, services_heard, set_alarm
+from track.reports.alarms import is_on, last_said, services_heard, set_alarm
 from track.reports.degraded import watch_sites
 from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue, watch_overdue
@@ -387,3 +387,60 @@ async def test_a_service_that_nobody_uses_gives_signs_of_life(
         giving.cancel()
         await asyncio.wait([giving])
         await service.dispose()
+
+
+async def minutes_pass(world: World, minutes: int) -> None:
+    """As if all that was said and seen had been so much earlier."""
+    await world.sql("UPDATE track.history SET at = at - make_interval(mins => :m)", m=minutes)
+
+
+async def test_what_comes_and_goes_ten_times_is_two_troubles_and_not_ten(world: World) -> None:
+    for _ in range(10):
+        await say(world, "no route")
+        await minutes_pass(world, 1)
+        await say(world, None)
+        await minutes_pass(world, 1)
+    said = ["archive ars is down", "archive ars is up again", "archive ars is down"]
+    assert await told(world) == said, "the second trouble has not ended for good"
+    assert await transact(world.engine, is_on, ARCHIVE)
+    assert await say(world, None) is None
+    await minutes_pass(world, 10)
+    assert await say(world, None) == ALARM_ENDED
+    assert await say(world, None) is None
+    assert await told(world) == [*said, "archive ars is up again"]
+    begun, end = [each["payload"] for each in await events(world) if "body" in each["payload"]][2:]
+    assert "once it has been well for ten minutes" in begun["body"]
+    assert "(after 17 min)" in end["subject"], "it ended when it was seen to be well"
+
+
+async def test_what_comes_and_goes_for_days_is_told_of_once_a_day(world: World) -> None:
+    for trouble in ("no route", None, "no route"):
+        await say(world, trouble)
+    for _ in range(2):
+        for _ in range(47):
+            await minutes_pass(world, 30)
+            await say(world, None)
+            await minutes_pass(world, 1)
+            await say(world, "no route")
+        await minutes_pass(world, 30)
+        await say(world, "no route")
+    continued = [words for words in await told(world) if words == "archive ars is still down"]
+    assert len(continued) == 2
+
+
+async def test_a_trouble_long_after_another_ends_at_once(world: World) -> None:
+    for _ in range(3):
+        assert await say(world, "no route") == ALARM_BEGAN
+        assert await say(world, None) == ALARM_ENDED
+        await minutes_pass(world, 61)
+
+
+async def test_many_who_look_at_what_comes_and_goes_note_it_once(world: World) -> None:
+    for trouble in ("no route", None, "no route"):
+        await say(world, trouble)
+    for trouble in (None, "no route", None):
+        assert set(await asyncio.gather(*(say(world, trouble) for _ in range(8)))) == {None}
+    await minutes_pass(world, 10)
+    ends = await asyncio.gather(*(say(world, None) for _ in range(8)))
+    assert [event for event in ends if event] == [ALARM_ENDED]
+    assert len(await world.sql("SELECT FROM track.history WHERE what = 'alarm.archive.ars'")) == 7
