@@ -7,7 +7,6 @@ declared over, its start is taken on the shared disk, so that no job can have it
 
 import json
 import logging
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from hpc import protocol
 from hpc.callers import MessageRefused, RunnerCaller
 from hpc.ends import Meaning
 from hpc.sites.collect import collect_result, report
+from hpc.sites.passing import passing_folder
 from hpc.sites.retries import Retries
 from hpc.sites.retrieval import TRIES_UNTIL_GONE
 from hpc.sites.shipping import tar_pieces
@@ -134,10 +134,10 @@ class OfflineRelay:
 
     async def _carry_inputs(self, guid: str, files: Sequence[LinkedFile]) -> None:
         location = await self._location(guid)
-        with tempfile.TemporaryDirectory(prefix="carried-") as name:
+        with passing_folder() as folder:
             fetched = {}
             for file in files:
-                path = Path(name) / file.name
+                path = folder / file.name
                 try:
                     await self.archive_shares.fetch(location, file, path)
                     fetched[f"{guid}/{file.name}"] = path
@@ -238,9 +238,9 @@ class OfflineRelay:
 
     async def _forward(self, location: ShareLocation, file: CarriedFile) -> None:
         owner, _, inner = file.path.partition("/")
-        with tempfile.TemporaryDirectory(prefix="carried-") as name:
-            await self.cluster.outputs.fetch(owner, [inner], file.size_bytes, Path(name))
-            path = Path(name) / inner
+        with passing_folder() as folder:
+            await self.cluster.outputs.fetch(owner, [inner], file.size_bytes, folder)
+            path = folder / inner
             if not path.is_file():
                 raise FileMissing(file.path)
             await self.archive_shares.send(location, file, path)

@@ -49,4 +49,4 @@ def test_all_names_differ() -> None:
     named = [
         value for value in vars(events).values() if str(value).startswith(("specimen.", "hpc."))
     ]
-    assert len(named) == len(set(named)) == 22
+    assert len(named) == len(set(named)) == 23

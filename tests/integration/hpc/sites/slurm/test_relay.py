@@ -240,7 +240,7 @@ async def test_a_result_waits_while_our_own_disk_has_no_room_for_what_it_wants_a
 
     facts = FileFacts(name="d.tif", crc32=0, size_bytes=1)
     wish = CarriedFile.model_validate({**facts.model_dump(), "path": "a-1/derived/d.tif"})
-    monkeypatch.setattr("hpc.sites.slurm.relay.tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("hpc.sites.passing.tempfile.TemporaryDirectory", full)
     assert not await relay._forward_all(attempt, [wish])
     assert (await far.attempts("a-1", stage="other"))[0]["outcome"] is None
 
