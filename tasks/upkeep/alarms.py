@@ -6,8 +6,9 @@ trouble that is told of is not told of itself.
 """
 
 import asyncio
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,6 +29,8 @@ from track.reports.failing import watch_stages
 from track.reports.overdue import announce_overdue, watch_overdue
 from track.schema.database import transact
 
+log = logging.getLogger(__name__)
+
 WELL_AGAIN = 1.25
 """So many times the least free room must be free before a disk counts as well again."""
 
@@ -37,27 +40,36 @@ async def raise_alarms(
 ) -> list[str]:
     """Have everything told that changed since the last look; a line for each.
 
-    A look that fails keeps none of the others from being told of; its error is raised at the end.
+    A look that fails keeps none of the others from being told of: its error is logged, and the
+    first such is raised at the end.
     """
+    failed: list[Exception] = []
+
+    async def tried(look: Awaitable[list[str]]) -> list[str]:
+        try:
+            return await look
+        except Exception as error:  # it is raised when all have looked
+            log.exception("a look for alarms failed")
+            failed.append(error)
+            return []
+
     lines = await transact(engine, announce_overdue)
     drivers_away = await transact(engine, _drivers_away, patience)
     # At the same time, for each may have to look again before it is sure.
     found = await asyncio.gather(
-        watch_services(engine, patience),
-        watch_storage(engine, free_gb),
-        watch_archive(engine, patience),
-        return_exceptions=True,
+        tried(watch_services(engine, patience)),
+        tried(watch_storage(engine, free_gb)),
+        tried(watch_archive(engine, patience)),
     )
-    lines += [line for each in found if not isinstance(each, BaseException) for line in each]
+    lines += [line for each in found for line in each]
     # Then what may follow from what these found: agents from their sites, jobs from theirs.
-    lines += await transact(engine, watch_sites, drivers_away=drivers_away)
-    lines += await watch_agents(engine, patience)
-    lines += await transact(engine, watch_overdue)
-    lines += await transact(engine, watch_stages)
+    lines += await tried(transact(engine, watch_sites, drivers_away=drivers_away))
+    lines += await tried(watch_agents(engine, patience))
+    lines += await tried(transact(engine, watch_overdue))
+    lines += await tried(transact(engine, watch_stages))
     await send_unannounced(engine)
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
+    if failed:
+        raise failed[0]
     return lines
 
 

@@ -4,6 +4,7 @@ The announcer lives in the clusters' API. While that is away nobody would be tol
 anything else; an event that both send is taken by Prefect once.
 """
 
+import logging
 from datetime import UTC, datetime
 
 import httpx
@@ -16,6 +17,8 @@ from track.reports.alarm_messages import Subject
 from track.reports.alarms import is_on
 from track.reports.alarms_together import unsent_alarms
 from track.schema.database import transact
+
+log = logging.getLogger(__name__)
 
 ANNOUNCER = Subject("service", "clusters")
 """The service in which the announcer lives."""
@@ -33,7 +36,8 @@ async def send_unannounced(engine: AsyncEngine) -> int:
         async with get_client() as client:
             body = [each.event | {"occurred": now} for each in waiting]
             await client.request("POST", "/events", json=body)
-    except (httpx.HTTPError, PrefectException):
+    except (httpx.HTTPError, PrefectException) as error:
+        log.warning("%d events of alarms wait, Prefect does not take them: %s", len(waiting), error)
         return 0  # they stay, and the next look sends them
     await transact(engine, delete_sent, [each.id for each in waiting])
     return len(waiting)

@@ -176,3 +176,28 @@ async def test_a_pool_that_no_worker_serves_is_announced(world: World) -> None:
             await client.delete_work_pool(pool.name)
     assert silent["payload"]["service"] == "worker of unserved"
     assert silent["payload"]["why"] == "no worker of pool unserved is alive"
+
+
+@pytest.mark.parametrize(
+    "broken", ["watch_services", "watch_archive", "watch_sites", "watch_agents", "watch_overdue"]
+)
+async def test_whichever_look_fails_the_others_are_told_of_and_it_is_raised(
+    broken: str, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    went_on = []
+
+    async def fails(*_: object, **__: object) -> list[str]:
+        raise Killed
+
+    async def last(*_: object) -> list[str]:
+        went_on.append("stages")
+        return []
+
+    monkeypatch.setattr(f"tasks.upkeep.alarms.{broken}", fails)
+    monkeypatch.setattr("tasks.upkeep.alarms.watch_stages", last)
+    with pytest.raises(Killed):
+        await raise_alarms(world.engine, ROOM, SOON)
+    assert went_on == ["stages"]
+    told = [each.event["event"] for each in await transact(world.engine, due, 100)]
+    assert events.STORAGE_FILLING in told
+    assert caplog.text.count("a look for alarms failed") == 1
