@@ -268,15 +268,16 @@ def bring_under_way(play: Play, switched: str) -> None:
     for name in ("done", "refused"):
         play.open(name, "here", "there")
     play.drop("ended", "done", "refused")
-    play.drop("under way", "first", "second", "third")
     old.until(lambda: old.prefect.is_over(switched), "the switch")
     play.drop("insects", "switched", pipeline="PIPEPIOF0001")
+    # Ended first: what waits at its gate takes both of this machine's places.
+    for path in (play.paths["ended"], play.paths["insects"]):
+        old.until(lambda path=path: (old.session(path) or {})["parked_at"] is not None, f"{path}")
+    play.drop("under way", "first", "second", "third")
     asked = {"by": "t", "guid": play.guid("third"), "text": "is it blurred?"}
     old.until(lambda: bool(_assets(old, play.guid("third"))), "the third is known")
     held = old.prefect.run("operate/attention", **asked)
     old.until(lambda: old.prefect.is_over(held), "the third is held")
-    for path in (play.paths["ended"], play.paths["insects"]):
-        old.until(lambda path=path: (old.session(path) or {})["parked_at"] is not None, f"{path}")
     old.until(lambda: _are_at_gates(old), "commands that run and one that waits for room")
 
 

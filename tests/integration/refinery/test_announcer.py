@@ -275,14 +275,15 @@ async def test_alarms_wait_for_each_other_and_nothing_waits_for_them(
 ) -> None:
     for site in ("a", "b"):
         await alarm(engine, site)
-    for together_s in (3600, 1.0):  # the first is killed meanwhile
-        async with announcing(engine, prefect.url, together_s=together_s):
-            await owe(engine, f"e{together_s}")
-            await prefect.expect(f"e{together_s}")
+    for turn in ("first", "second"):  # each is killed meanwhile
+        async with announcing(engine, prefect.url, together_s=3600):
+            await owe(engine, turn)
+            await prefect.expect(turn)
             assert people(prefect) == []
-            if together_s == 1.0:
+            if turn == "second":
                 await alarm(engine, "a", None)
-                await until(lambda: paid(engine))
+    async with announcing(engine, prefect.url, together_s=0):
+        await until(lambda: paid(engine))
     assert people(prefect) == [
         "3 alarms: site a is degraded; site b is degraded; site a works again"
     ]
