@@ -17,7 +17,9 @@ async def fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIter
     new, old = sql.Identifier(name), sql.Identifier(template)
     address = postgres.url("postgres", "postgresql")
     async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
-        await connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(new, old))
+        # Copied file by file: half the computing of writing every page to the log.
+        create = "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
+        await connection.execute(sql.SQL(create).format(new, old))
         try:
             yield postgres.url(name)
         finally:
