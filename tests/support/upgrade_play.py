@@ -272,7 +272,7 @@ def bring_under_way(play: Play, switched: str) -> None:
     play.drop("insects", "switched", pipeline="PIPEPIOF0001")
     # Ended first: what waits at its gate takes both of this machine's places.
     for path in (play.paths["ended"], play.paths["insects"]):
-        old.until(lambda path=path: (old.session(path) or {})["parked_at"] is not None, f"{path}")
+        old.until(lambda path=path: bool((old.session(path) or {}).get("parked_at")), f"{path}")
     play.drop("under way", "first", "second", "third")
     asked = {"by": "t", "guid": play.guid("third"), "text": "is it blurred?"}
     old.until(lambda: bool(_assets(old, play.guid("third"))), "the third is known")
