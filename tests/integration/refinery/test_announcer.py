@@ -282,7 +282,9 @@ async def test_alarms_wait_for_each_other_and_nothing_waits_for_them(
             assert people(prefect) == []
             if turn == "second":
                 await alarm(engine, "a", None)
-    async with announcing(engine, prefect.url, together_s=0):
+    async with engine.begin() as tx:
+        await tx.execute(text("UPDATE track.outbox SET created_at = now()"))
+    async with announcing(engine, prefect.url, together_s=1):
         await until(lambda: paid(engine))
     assert people(prefect) == [
         "3 alarms: site a is degraded; site b is degraded; site a works again"
