@@ -12,8 +12,9 @@ from track.commands import healing
 from track.reports import days, failing, period
 
 FEW, MANY = 1_000, 80_000
-SLACK = 2_500
-"""Rows: far fewer than any table has more by then, and enough for another plan of a small one."""
+SLACK = MANY // 10
+"""Rows: a tenth of what any table of specimens has more by then. The planner's statistics are a
+sample, so what moves may be joined in another order, which reads it a few dozen times over."""
 
 READ = text("""
     SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)
@@ -51,7 +52,7 @@ async def test_eighty_times_as_many_finished_specimens_make_no_statement_read_mo
     more = {what: (before[what], n) for what, n in after.items() if n > before[what] + SLACK}
     assert more == {}
     month = partial(period.read_report, what=days.today().isoformat()[:7])
-    assert await rows_read(filled, month) < 2 * SLACK
+    assert await rows_read(filled, month) < SLACK
     async with filled.world.engine.connect() as tx:  # what a look at everything reads
         begun = (await tx.execute(READ)).scalar_one()
         await tx.execute(text("SELECT sum(tries) FROM track.job"))
