@@ -59,16 +59,20 @@ MOVABLE = text(f"""
     FOR NO KEY UPDATE OF j, n SKIP LOCKED
 """)
 
+# A queued job finds its attempt by its id. Joined, and by statistics from a quiet hour, every
+# queued job is held against every open attempt.
 STUCK = text("""
-    UPDATE track.job j SET reason = :why FROM track.attempt n
-    WHERE n.job_id = j.id AND n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
-      AND n.batch_id IS NULL AND j.state = 'queued' AND j.reason IS DISTINCT FROM :why
+    UPDATE track.job j SET reason = :why
+    WHERE j.state = 'queued' AND j.reason IS DISTINCT FROM :why
+      AND (SELECT n.site = :site AND n.closed_at IS NULL AND n.batch_id IS NULL
+             FROM track.attempt n WHERE n.id = j.attempt_id)
 """)
 
 STUCK_NO_MORE = text("""
-    UPDATE track.job j SET reason = NULL FROM track.attempt n
-    WHERE n.job_id = j.id AND n.id = j.attempt_id AND n.site = :site AND n.closed_at IS NULL
-      AND j.state = 'queued' AND starts_with(j.reason, :why)
+    UPDATE track.job j SET reason = NULL
+    WHERE j.state = 'queued' AND starts_with(j.reason, :why)
+      AND (SELECT n.site = :site AND n.closed_at IS NULL
+             FROM track.attempt n WHERE n.id = j.attempt_id)
 """)
 
 PAUSES = Backoff(300.0, 3600.0)

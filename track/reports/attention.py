@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.quarantine import QuarantineEntry
 from track.jobs.outputs import OUTPUTS_WAIT, OUTSTANDING
 from track.reports.causes import cause_of, title_of
-from track.reports.overdue import OVERDUE, SINCE
+from track.reports.overdue import IS_OVERDUE, JOB_AND_ATTEMPT, SINCE
 from track.reports.sessions import HELD
 
 MOST = 10_000
@@ -84,7 +84,6 @@ ASIDE = text(f"""
     ) h ON a.quarantine IS NULL
 """)
 
-# The first condition is that of the index job_moving.
 LATE = text(f"""
     SELECT j.asset_guid AS guid, a.file_name, j.session_id, se.opened_as,
            p.name AS pipeline, s.key AS stage,
@@ -92,15 +91,11 @@ LATE = text(f"""
            CASE WHEN j.state = 'running' THEN 'it runs' ELSE 'it waits in the queue' END
            || ' at ' || t.site || ' for longer than was expected' || coalesce('; ' || j.reason, '')
            AS reason
-    FROM track.job j
-    JOIN track.attempt t ON t.id = j.attempt_id AND t.closed_at IS NULL
-    JOIN track.stage s ON s.id = j.stage_id
+    {JOB_AND_ATTEMPT}
     JOIN track.pipeline p ON p.id = s.pipeline_id
     JOIN track.asset a ON a.guid = j.asset_guid
     JOIN track.session se ON se.id = j.session_id
-    LEFT JOIN track.batch b ON b.id = t.batch_id
-    WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
-      AND j.state IN ('queued', 'running') AND {OVERDUE}
+    WHERE {IS_OVERDUE}
     LIMIT CAST(:most AS bigint)
 """)
 

@@ -51,15 +51,23 @@ OVERDUE = f"({SINCE} < now() - make_interval(secs => CAST({EXPECTED_S} AS float)
 MAX_JOBS = 500
 """Jobs announced by one look; the others' turn comes a minute later."""
 
-# The first condition is that of the index job_open.
-AT_SITES = f"""
+# The first condition is that of the index job_moving. The attempt comes by its key: joined, and by
+# statistics from a quiet hour, each open attempt is compared with each such job.
+JOB_AND_ATTEMPT = """
     FROM track.job j
-    JOIN track.attempt t ON t.id = j.attempt_id AND t.closed_at IS NULL
+    CROSS JOIN LATERAL (SELECT * FROM track.attempt WHERE id = j.attempt_id OFFSET 0) t
     JOIN track.stage s ON s.id = j.stage_id
     LEFT JOIN track.batch b ON b.id = t.batch_id
+"""
+IS_OVERDUE = f"""
+    j.state IN ('claimed', 'queued', 'running', 'returned')
+    AND j.state IN ('queued', 'running') AND t.closed_at IS NULL AND {OVERDUE}
+"""
+
+AT_SITES = f"""
+    {JOB_AND_ATTEMPT}
     JOIN track.pipeline p ON p.id = s.pipeline_id
-    WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
-      AND j.state IN ('queued', 'running') AND {OVERDUE}
+    WHERE {IS_OVERDUE}
 """
 
 FIND = text(f"""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sites import kinds_that
 from track.reports.alarms import ON, RAISED, UNCONNECTED, WORKER, services_heard
-from track.reports.overdue import OVERDUE
+from track.reports.overdue import IS_OVERDUE, JOB_AND_ATTEMPT
 from track.schema.arrays import array_of
 
 # The conditions are those of session_new, session_asked, session_parked and dispatcher_live.
@@ -53,18 +53,10 @@ NEEDS_PERSON = text("""
     WHERE admitted_at IS NOT NULL AND released_at IS NULL AND attention IS NOT NULL
 """)
 
-# The conditions are those of the index job_open, as far as PostgreSQL can tell.
 OVERDUE_JOBS = text(f"""
     SELECT t.site, count(*) AS jobs
-    FROM track.job j
-    -- One by one, by its key: without statistics each open attempt is compared with each such job.
-    CROSS JOIN LATERAL (
-        SELECT * FROM track.attempt WHERE id = j.attempt_id AND closed_at IS NULL LIMIT 1
-    ) t
-    JOIN track.stage s ON s.id = j.stage_id
-    LEFT JOIN track.batch b ON b.id = t.batch_id
-    WHERE j.state IN ('claimed', 'queued', 'running', 'returned')
-      AND j.state IN ('queued', 'running') AND {OVERDUE}
+    {JOB_AND_ATTEMPT}
+    WHERE {IS_OVERDUE}
     GROUP BY t.site
 """)
 
