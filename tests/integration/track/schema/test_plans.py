@@ -50,3 +50,16 @@ async def test_what_an_address_asks_of_the_server_is_kept(database: str) -> None
         mode = (await tx.execute(text("SHOW plan_cache_mode"))).scalar_one()
     await engine.dispose()
     assert (asked, mode) == ("4321ms", "force_generic_plan")
+
+
+async def test_statistics_are_taken_after_so_many_changes_whatever_the_size_of_the_table(
+    engine: AsyncEngine,
+) -> None:
+    options = text("""
+        SELECT relname, reloptions FROM pg_class
+        WHERE relnamespace = 'track'::regnamespace AND reloptions IS NOT NULL
+    """)
+    async with engine.connect() as tx:
+        found = {row.relname: set(row.reloptions) for row in await tx.execute(options)}
+    after = {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=5000"}
+    assert found == dict.fromkeys(("job", "attempt", "asset"), after)
