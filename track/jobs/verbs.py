@@ -299,7 +299,8 @@ async def resubmit_all(
     ids = [each.id for each in moved]
     undone = await undo_downstream(tx, ids, actor=actor)
     await reopen(tx, [*ids, *undone])
-    ready = await resolve(tx, ids)
+    # What was finished by the edges of its day may have no part in those of today.
+    ready = await resolve(tx, [*ids, *undone])
     await wake(tx, ready)
     return ready
 
