@@ -60,6 +60,9 @@ class Agents:
 
     async def run(self) -> None:
         """One thing after the other, for ever; once all is calm it joins, and dies no more."""
+        if self.agent is not None:  # it was stopped in the middle of something, and has died of it
+            self.left_behind.append(self.agent.id)
+            self.agent, self.held, self.request = None, {}, ""
         while True:
             if self.left_behind and (self.truth.calm or self.me.chance(0.2)):
                 await self._time_passes()
