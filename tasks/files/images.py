@@ -16,11 +16,16 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from schemas.image_formats import (
+    MAX_PIXELS,
+    SIGNATURE_BYTES,
+    agrees,
+    format_of_content,
+    format_of_name,
+)
 from tasks.errors import FileError, named
-from tasks.files.formats import SIGNATURE_BYTES, agrees, format_of_content, format_of_name
 from tasks.files.threads import Threads
 
-GIGAPIXEL = 1_000_000_000
 STREAM_FROM = 25_000_000  # pixels: from here on an image is not held in memory as one
 
 INSPECTING = Threads("inspecting", 1)
@@ -128,10 +133,10 @@ def _decode(path: Path, stream: BinaryIO, promised: str, found: str) -> None:
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height == 0:
         raise BrokenImage(path, f"it is {width} × {height} pixels")
-    if width * height > GIGAPIXEL:
+    if width * height > MAX_PIXELS:
         raise BrokenImage(
             path,
-            f"it claims {width} × {height} pixels, more than the {GIGAPIXEL} allowed",
+            f"it claims {width} × {height} pixels, more than the {MAX_PIXELS} allowed",
             "raise the limit if the picture really is that large; else export it again",
         )
 

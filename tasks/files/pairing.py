@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.files.formats import IMAGES, RAWS, format_of_name, is_meant, is_picture, same_format
+from schemas.image_formats import IMAGES, RAWS, format_of_name
+from tasks.files.formats import is_meant, is_picture, same_format
 
 STILL = 10
 """What lacks a partner, or is still being copied, is waited for so many times `settle_seconds`."""

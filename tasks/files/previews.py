@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from schemas.image_formats import IMAGES, format_of_name
 from tasks.errors import FileError
-from tasks.files.formats import IMAGES, format_of_name
 from tasks.files.shrinking import CannotShrink, shrink
 from track.reports.picture import PictureSource
 

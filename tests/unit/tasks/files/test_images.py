@@ -115,7 +115,7 @@ def test_text_named_tif_is_refused(tmp_path: Path) -> None:
 def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "GIGAPIXEL", 50_000)
+    monkeypatch.setattr(images, "MAX_PIXELS", 50_000)
     picture().save(tmp_path / "a.png")
     with pytest.raises(BrokenImage, match="300 × 200 pixels, more than the 50000 allowed"):
         inspect_image(tmp_path / "a.png")
