@@ -5,8 +5,6 @@ from pathlib import Path
 from prefect.blocks.core import Block
 from pydantic import Field, field_validator
 
-ANY_WORKSTATION = "*"
-
 
 class NDrive(Block):
     """The share the workstations drop their sessions on: `<root>/<workstation>/<session>/`."""

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from board import errors
 from board.context import Board, BoardConfig
 from board.live import LiveParts
-from board.login.admission import Login, admit
+from board.login.admission import BoardLogin, admit
 from board.login.config import LoginConfig
 from board.pages import ROUTERS
 from board.rendering import make_environment
@@ -64,7 +64,7 @@ def create_app(config: BoardConfig) -> FastAPI:
         dependencies=[Depends(admit)],
         redirect_slashes=False,
     )
-    app.state.login = Login(config.login, config.host)
+    app.state.login = BoardLogin(config.login, config.host)
     errors.install(app)
     _keep_sessions(app, config.login)
     app.middleware("http")(_with_headers)

@@ -1,8 +1,11 @@
 """Loads what the owners wrote, pipelines and sites, into the database at start-up."""
 
+import logging
+
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hpc.runner.registry import names
+from refinery.offered import check_offered
 from refinery.settings import Settings
 from schemas.pipeline.checks import check_together
 from schemas.pipeline.load import Pipeline, load_pipelines
@@ -13,6 +16,8 @@ from track.jobs import sites as known_sites
 from track.jobs.room import set_archive_throttle
 from track.records.outbox import announce_changed
 from track.schema.database import transact
+
+log = logging.getLogger(__name__)
 
 ACTOR = "refinery up"
 
@@ -44,6 +49,7 @@ async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
     Specimens of a changed pipeline are brought in line for a while; reconcile goes on with it.
     """
     pipelines, sites = read_pipelines(settings), read_sites(settings)
+    warn_of_values(settings, pipelines)
 
     async def write(tx: AsyncConnection) -> list[str]:
         changed = await known_pipelines.load_pipelines(tx, pipelines, actor=ACTOR)
@@ -56,3 +62,11 @@ async def load(settings: Settings, engine: AsyncEngine) -> list[str]:
     changed = await transact(engine, write)
     await back_fill(engine, within_s=BACK_FILL_S)
     return changed
+
+
+def warn_of_values(settings: Settings, pipelines: list[Pipeline]) -> None:
+    """Log what is wrong with the values that workstations are offered; the road goes on."""
+    try:
+        check_offered(settings, [each.name for each in pipelines])
+    except ValueError as error:
+        log.warning("what workstations choose from is not right: %s", error)

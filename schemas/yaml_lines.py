@@ -45,7 +45,7 @@ class Problem:
         return f"line {self.line}: {self.what}{hint}"
 
 
-class DefinitionError(Exception):
+class DefinitionError(ValueError):
     """A definition file cannot be used; every problem found is named with its line."""
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:

@@ -1,4 +1,5 @@
-"""The users of this system in a file, `users.toml`: their names, roles and password hashes.
+"""The users of this system in a file, `users.toml`: names, roles, password hashes, and the
+workstations' folders that their uploads may go into.
 
 It is read again whenever it has changed, so that whoever is removed is gone at once. A file that
 cannot be understood lets nobody in.
@@ -12,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +21,15 @@ from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from blocks.changing_file import ChangingFile
+from schemas.digitisation import UploadTarget
+
 MAX_NAME = 100
 """Characters of a name."""
 
 HEAD = """\
-# Who may log in. `refinery user add|remove|password|role` write this file; edited by hand it is
-# read again at once. `disabled = true` keeps somebody out; comments of yours are not kept.
+# Who may log in. `refinery user add|remove|password|role|workstations` write this file; edited by
+# hand it is read again at once. `disabled = true` keeps somebody out; comments are not kept.
 """
 
 
@@ -68,7 +73,10 @@ def _argon2id(text: str) -> str:
 
 
 class LocalUser(BaseModel):
-    """One user of the file."""
+    """One user of the file.
+
+    `workstations` are those into whose folders their uploads may go; `*` among them: all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,6 +84,7 @@ class LocalUser(BaseModel):
     role: Role
     password: Annotated[str, AfterValidator(_argon2id), Field(repr=False)]
     disabled: bool = False
+    workstations: tuple[UploadTarget, ...] = ()
 
 
 class _Content(BaseModel):
@@ -93,23 +102,16 @@ class UsersFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[int, ...] | None = None
-        self._users: Users = {}
+        self._content = ChangingFile(path, partial(_parsed, path))
 
     def read(self) -> Users:
         """The users as the file has them now. Raises BrokenUsersFile."""
         try:
-            if _identity(os.stat(self.path)) == self._seen:
-                return self._users
-            with self.path.open("rb") as file:
-                seen, data = _identity(os.fstat(file.fileno())), file.read()
+            return self._content.read()
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise BrokenUsersFile(f"{self.path} cannot be read: {error.strerror}") from error
-        self._users = _parsed(self.path, data)
-        self._seen = seen
-        return self._users
 
     def find(self, name: str) -> LocalUser | None:
         """The user of that name, in whatever spelling. Raises BrokenUsersFile."""
@@ -166,10 +168,6 @@ def _known(users: Users, name: str) -> str:
     return key
 
 
-def _identity(of: os.stat_result) -> tuple[int, ...]:
-    return (of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns)
-
-
 def _parsed(path: Path, data: bytes) -> Users:
     remedy = "correct it; until then nobody can log in"
     try:
@@ -197,4 +195,6 @@ def _written(user: LocalUser) -> str:
         f'role = "{user.role}"',
         f"password = {json.dumps(user.password)}",
     ]
+    if user.workstations:
+        lines.append(f"workstations = {json.dumps(user.workstations, ensure_ascii=False)}")
     return "\n".join([*lines, *["disabled = true"] * user.disabled, ""])

@@ -32,7 +32,7 @@ BROKEN = (
 )
 
 
-class Login:
+class BoardLogin:
     """All that lets people in; `host` is the address that the board listens on."""
 
     def __init__(self, config: LoginConfig, host: str) -> None:
@@ -79,9 +79,9 @@ class Login:
             raise self.refusing(error) from error
 
 
-def login_of(request: Request) -> Login:
+def login_of(request: Request) -> BoardLogin:
     """What lets people in to this application."""
-    login: Login = request.app.state.login
+    login: BoardLogin = request.app.state.login
     return login
 
 

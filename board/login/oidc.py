@@ -11,23 +11,18 @@ from fastapi import Request
 from joserfc.errors import JoseError
 from starlette.responses import Response
 
-from blocks.access.users import Role, user_name
+from blocks.access.claims import (
+    LEEWAY_S,
+    SIGNED_BY_KEY,
+    NoNameClaimed,
+    ProviderAway,
+    name_in,
+    texts_in,
+)
+from blocks.access.users import Role
 from board.login.config import OidcConfig
 
 TIMEOUT_S = 10.0
-LEEWAY_S = 60
-"""What the provider's clock may differ from ours."""
-
-SIGNED_BY_KEY = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
-"""How a token may be signed: never with nothing, nor with what others know."""
-
-NAME_CLAIMS = ("preferred_username", "email", "name")
-
-
-class ProviderAway(RuntimeError):
-    """The provider does not answer, or answers what cannot be understood."""
 
 
 class LoginNotProven(ValueError):
@@ -84,7 +79,10 @@ class Provider:
         claims = token.get("userinfo")
         if not claims:
             raise LoginNotProven("the provider sent no id_token")
-        name = name_in(claims)
+        try:
+            name = name_in(claims)
+        except NoNameClaimed as error:
+            raise LoginNotProven(str(error)) from error
         if role := role_in(claims, self._config):
             return name, role
         raise NoRoleHere(name)
@@ -111,29 +109,9 @@ def _understood() -> Iterator[None]:
         raise ProviderAway(f"{type(error).__name__}: {error}") from error
 
 
-def name_in(claims: Mapping[str, Any]) -> str:
-    """What somebody is called here. Raises LoginNotProven without a name that can be shown."""
-    for claim in NAME_CLAIMS:
-        unproven = claim == "email" and claims.get("email_verified") is False
-        value = claims.get(claim)
-        if not isinstance(value, str) or unproven:
-            continue
-        try:
-            return user_name(value)
-        except ValueError:
-            continue
-    raise LoginNotProven(f"none of {', '.join(NAME_CLAIMS)} holds a name that can be shown")
-
-
 def role_in(claims: Mapping[str, Any], config: OidcConfig) -> Role | None:
     """The role that a token's claims give, the highest of several; None for none."""
-    value: Any = claims.get(config.role_claim)
-    if value is None:
-        value = claims
-        for step in config.role_claim.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
-    values = value if isinstance(value, list) else [value]
-    given = {each for each in values if isinstance(each, str)}
+    given = set(texts_in(claims, config.role_claim))
     if given & set(config.operators):
         return Role.OPERATOR
     return Role.READER if given & set(config.readers) or "*" in config.readers else None

@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from blocks.access.claims import ProviderAway
 from blocks.access.signing_in import TooManyLogins, WrongLogin
 from blocks.access.users import BrokenUsersFile
 from board.context import Board, Here
 from board.login import sessions
-from board.login.admission import Login, login_of
-from board.login.oidc import LoginNotProven, NoRoleHere, Provider, ProviderAway
+from board.login.admission import BoardLogin, login_of
+from board.login.oidc import LoginNotProven, NoRoleHere, Provider
 from board.login.own_paths import own_path
 from board.visitors import Reader, Visitor
 
@@ -22,7 +23,7 @@ router = APIRouter()
 WAY_IN = "way_in"
 """Where the browser goes after its way over the provider, in its session."""
 
-At = Annotated[Login, Depends(login_of)]
+At = Annotated[BoardLogin, Depends(login_of)]
 
 AWAY = "The provider cannot be reached just now. Log in with name and password, or try again soon."
 NOT_PROVEN = "The login there was not finished, or began too long ago: try again."
@@ -109,20 +110,20 @@ async def from_provider(request: Request, here: Here, login: At) -> Response:
     return RedirectResponse(way_in, 303)
 
 
-def _provider(login: Login) -> Provider:
+def _provider(login: BoardLogin) -> Provider:
     if login.provider is None:
         raise HTTPException(404)
     return login.provider
 
 
-def _callback(login: Login) -> str:
+def _callback(login: BoardLogin) -> str:
     return f"{login.config.address}/login/oidc/callback"
 
 
 def _page(
     request: Request,
     here: Board,
-    login: Login,
+    login: BoardLogin,
     next: str,
     fault: str = "",
     status: int = 200,

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from demo.ars import allocation, assets, checks, events, shares
 from demo.ars.allocation import HttpInfo
 from demo.ars.documents import AssetBody
-from demo.ars.errors import BadRequest, IllegalAction, Internal, Refusal
+from demo.ars.errors import BadRequest, IllegalAction, Internal, RefusedByArs
 from demo.ars.faults import Point
 from demo.ars.folders import AssetPlace
 from demo.ars.roles import AdminServiceDeveloper, Anyone, allowed
@@ -38,7 +38,7 @@ async def create(
     try:
         async with world.store.transaction() as db:
             await checks.creation(db, body, allocation_mb, user)
-    except Refusal:
+    except RefusedByArs:
         world.creating.release(body.guid)
         raise
     info = await _open_first_share(world, body, allocation_mb, user)
@@ -73,7 +73,7 @@ async def _open_first_share(
     order = ShareOrder(place, tuple(body.parents), (user.name,), allocation_mb)
     try:
         return await shares.open_share(world, order, persist)
-    except Refusal as error:
+    except RefusedByArs as error:
         raise Internal(error.message) from error
 
 

@@ -18,7 +18,7 @@ from demo.ars.clock import iso
 Service = Literal["assets", "files"]
 
 
-class Refusal(Exception):
+class RefusedByArs(Exception):
     """A request the archive refuses in its own words; the subclasses say which kind."""
 
     code = "BAD_REQUEST"
@@ -30,18 +30,18 @@ class Refusal(Exception):
         self.message = message
 
 
-class BadRequest(Refusal):
+class BadRequest(RefusedByArs):
     """The request is wrong in itself."""
 
 
-class IllegalAction(Refusal):
+class IllegalAction(RefusedByArs):
     """The request is well-formed, but may not be done now or by this user."""
 
     code = "FORBIDDEN"
     status = 403
 
 
-class Internal(Refusal):
+class Internal(RefusedByArs):
     """Something inside broke; the asset service answers with its framework's page instead."""
 
     code = "INTERNAL_ERROR"
@@ -67,7 +67,14 @@ def install(app: FastAPI, service: Service) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         return _answer(service, request, error)
 
-    for kind in (Refusal, NotSignedIn, RoleMissing, RequestValidationError, DataError, Exception):
+    for kind in (
+        RefusedByArs,
+        NotSignedIn,
+        RoleMissing,
+        RequestValidationError,
+        DataError,
+        Exception,
+    ):
         app.add_exception_handler(kind, handle)
 
 
@@ -76,7 +83,7 @@ def _answer(service: Service, request: Request, error: Exception) -> Response:
     match error:
         case Internal() if not in_files:
             return _framework_page(request, 500)
-        case Refusal():
+        case RefusedByArs():
             status = error.files_status if in_files else error.status
             return _error_page(service, status, error.code, error.message)
         case NotSignedIn(missing=False):

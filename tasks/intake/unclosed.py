@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ndrive import ANY_WORKSTATION, NDrive
+from blocks.ndrive import NDrive
+from schemas.digitisation import ANY_WORKSTATION
 from tasks.errors import FileError, named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import Listing, is_written_in, listed, listing_hash

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from blocks.ndrive import ANY_WORKSTATION, NDrive
+from blocks.ndrive import NDrive
+from schemas.digitisation import ANY_WORKSTATION
 from tasks.files.ndrive import CLOSED_PREFIXES, list_session, listing_hash
 from track.records.sessions import is_known, known_paths
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from blocks.ndrive import ANY_WORKSTATION, NDrive
+from blocks.ndrive import NDrive
+from schemas.digitisation import ANY_WORKSTATION
 from tasks.errors import FileError, named
 from tasks.files.mounts import MOUNTS, Pulse
 from tasks.files.ndrive import is_session_name

@@ -16,7 +16,7 @@ from blocks.access.signing_in import LocalLogin
 from blocks.access.users import LocalUser, Role, UsersFile
 from board.app import create_app
 from board.context import BoardConfig
-from board.login.admission import Login
+from board.login.admission import BoardLogin
 from board.login.config import LoginConfig
 from board.visitors import Operator, Reader
 
@@ -38,7 +38,7 @@ def board_config(database_url: str = NO_DATABASE, **given: Any) -> BoardConfig:
 def board_app(database_url: str = NO_DATABASE, **given: Any) -> FastAPI:
     """The application; it compares passwords quickly. `given` are fields of its `BoardConfig`."""
     app = create_app(board_config(database_url, **given))
-    login: Login = app.state.login
+    login: BoardLogin = app.state.login
     if login.users:
         login.local = LocalLogin(login.users, Passwords(QUICK))
     return app

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Form, Request
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 CLIENT_ID, CLIENT_SECRET = "board", "the board's secret"
@@ -25,6 +25,7 @@ class SmallProvider:
         signing: the key that tokens are signed with; others may believe another.
         grants: what was sent away with a code, by the code.
         broken: answer every request with 500.
+        asked: the paths of all requests.
         without_token: send no id_token.
     """
 
@@ -32,9 +33,11 @@ class SmallProvider:
         self.issuer = issuer
         self.claims: dict[str, Any] = {"preferred_username": "Åse", "roles": ["curators"]}
         self.header: dict[str, Any] = {"alg": "RS256", "kid": "one"}
+        self.key: RSAKey | ECKey
         self.key = self.signing = RSAKey.generate_key(2048, {"kid": "one"})
         self.grants: dict[str, dict[str, str]] = {}
         self.broken = False
+        self.asked: list[str] = []
         self.without_token = False
         self.app = FastAPI()
         self.app.middleware("http")(self._breaking)
@@ -43,7 +46,18 @@ class SmallProvider:
         self.app.post("/token")(self._token)
         self.app.get("/jwks")(self._keys)
 
+    def access_token(self, **given: Any) -> str:
+        """An access token as Keycloak writes one; a claim of None is left out."""
+        usual = {"aud": "account", "azp": CLIENT_ID, "typ": "Bearer"}
+        return self._signed(usual | self.claims | given)
+
+    def rotate(self, kid: str) -> None:
+        """Publish another key instead, and sign with it."""
+        self.key = self.signing = RSAKey.generate_key(2048, {"kid": kid})
+        self.header["kid"] = kid
+
     async def _breaking(self, request: Request, answer: Any) -> Response:
+        self.asked.append(request.url.path)
         return Response("broken", 500) if self.broken else await answer(request)
 
     async def _discovery(self) -> dict[str, Any]:
@@ -90,13 +104,13 @@ class SmallProvider:
         return JSONResponse(answer)
 
     def _id_token(self, nonce: str) -> str:
+        return self._signed({"aud": CLIENT_ID, "nonce": nonce} | self.claims)
+
+    def _signed(self, given: dict[str, Any]) -> str:
         now = int(time.time())
-        claims: dict[str, Any] = {
-            "iss": self.issuer, "sub": "1", "aud": CLIENT_ID, "nonce": nonce, "iat": now,
-            "exp": now + 300,
-        }  # fmt: skip
-        claims = {k: v for k, v in (claims | self.claims).items() if v is not None}
+        claims: dict[str, Any] = {"iss": self.issuer, "sub": "1", "iat": now, "exp": now + 300}
+        claims = {k: v for k, v in (claims | given).items() if v is not None}
         if self.header["alg"] == "none":  # which the library will not write without a warning
             parts = (json.dumps(part).encode() for part in (self.header, claims))
             return ".".join(base64.urlsafe_b64encode(p).rstrip(b"=").decode() for p in parts) + "."
-        return jwt.encode(self.header, claims, self.signing, algorithms=["RS256", "HS256"])
+        return jwt.encode(self.header, claims, self.signing, algorithms=["RS256", "ES256", "HS256"])

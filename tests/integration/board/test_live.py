@@ -20,7 +20,7 @@ from board import live
 from board.app import create_app
 from board.context import Board
 from board.live import live_fragment
-from board.login.admission import Login
+from board.login.admission import BoardLogin
 from tests.support.board import QUICK, board_config, log_in, login_config
 from tests.support.serving import free_port, serving
 
@@ -221,7 +221,7 @@ async def test_a_stream_ends_with_the_login(
 ) -> None:
     monkeypatch.setattr(live, "KEEP_ALIVE_S", 0.1)
     config = login_config(tmp_path)
-    app.state.login = Login(config, "127.0.0.1")
+    app.state.login = BoardLogin(config, "127.0.0.1")
     app.state.login.local = LocalLogin(app.state.login.users, Passwords(QUICK))
     refused = await board.get("/live/shown/a", headers={"Accept": "application/json"})
     assert refused.status_code == 401

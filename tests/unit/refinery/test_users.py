@@ -45,7 +45,8 @@ def test_somebody_is_added_changed_and_removed(project: Path) -> None:
     assert first and users(project).find("bo") != first
     assert run("role", "bo", "operator") == "bo is operator\n"
     assert (bo := users(project).find("bo")) and bo.role is Role.OPERATOR
-    assert run("list").split() == ["name", "role", "Åse", "operator", "bo", "operator"]
+    shown = run("list").split()
+    assert shown == ["name", "role", "workstations", "Åse", "operator", "bo", "operator"]
     assert run("remove", "åse") == "Åse may log in no more\n"
     assert list(users(project).read()) == ["bo"]
 
@@ -72,6 +73,82 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
 def test_a_name_that_is_there_is_refused(project: Path) -> None:
     run("add", "bo", given=GOOD)
     assert "Bo is a user already" in run("add", "Bo", given=GOOD)
+
+
+VALUES = """\
+institutions: {NHMD: 1}
+collections:
+  - {name: Ants, number: 1, institution: NHMD, pipelines: [P], preparation_types: [pinning]}
+workstations: [{name: NY ÆSKE 7, number: 1, institution: NHMD}]
+"""
+
+
+def write_values(project: Path, text: str = VALUES) -> None:
+    (project / "deployments").mkdir(exist_ok=True)
+    (project / "deployments" / "workstations.yaml").write_text(text, "utf-8")
+
+
+def test_a_user_is_let_upload_from_some_workstations_from_all_and_from_none(
+    project: Path,
+) -> None:
+    write_values(project)
+    both = ["--workstation", "WORKHERB0001", "--workstation", "NY ÆSKE 7"]
+    told = run("add", "bo", *both, given=GOOD).splitlines()
+    assert told == [
+        "bo may log in as reader", "bo may upload from WORKHERB0001, NY ÆSKE 7",
+    ]  # fmt: skip
+    assert run("workstations", "BO") == "bo may upload from WORKHERB0001, NY ÆSKE 7\n"
+    assert "WORKHERB0001, NY ÆSKE 7" in run("list")
+    twice = ["WORKPIOF0001", "WORKPIOF0001"]
+    assert run("workstations", "bo", *twice) == "bo may upload from WORKPIOF0001\n"
+    assert (bo := users(project).find("bo")) and bo.workstations == ("WORKPIOF0001",)
+    assert run("workstations", "bo", "*") == "bo may upload from every workstation\n"
+    assert run("workstations", "bo", "--none") == "bo may upload from no workstation\n"
+    assert "workstations =" not in users(project).path.read_text("utf-8")
+    assert bo.role is Role.READER
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["WORKHERB001"], "there is no 'WORKHERB001'; nearest is 'WORKHERB0001'"),
+        (["NY ESKE 7"], "there is no 'NY ESKE 7'; nearest is 'NY ÆSKE 7'"),
+        (["../other"], "'../other' cannot be a file's name: it contains /"),
+        (["WORKHERB0001", ""], "cannot be a file's name: it is empty"),
+        (["W" * 65], "more than 64 characters"),
+        (["WORKHERB0001", "--none"], "write either workstations or --none"),
+    ],
+)
+def test_a_workstation_that_is_none_is_refused_with_the_nearest(
+    project: Path, names: list[str], told: str
+) -> None:
+    write_values(project)
+    run("add", "bo", "--workstation", "*", given=GOOD)
+    before = users(project).path.read_bytes()
+    assert told in run("workstations", "bo", *names)
+    asked = [word for name in names for word in ("--workstation", name)]
+    if "--none" not in names:
+        assert told in run("add", "ib", *asked, given=GOOD)
+    assert users(project).path.read_bytes() == before
+
+
+def test_where_every_folder_is_watched_any_name_that_can_be_one_will_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("add", "bo", given=GOOD)
+    monkeypatch.setenv("REFINERY_WORKSTATIONS", "*")
+    assert run("workstations", "bo", "ALICE") == "bo may upload from ALICE\n"
+    assert "cannot be a file's name" in run("workstations", "bo", "a:b")
+    assert "more than 64 characters" in run("workstations", "bo", "W" * 65)
+
+
+def test_the_workstations_of_nobody_are_refused_and_broken_values_named(project: Path) -> None:
+    assert "there is no user 'bo'" in run("workstations", "bo")
+    assert "there is no user 'bo'" in run("workstations", "bo", "*")
+    run("add", "bo", given=GOOD)
+    write_values(project, "institutions: [")
+    assert "workstations.yaml, line" in run("workstations", "bo", "ELSEWHERE")
+    assert run("workstations", "bo", "WORKHERB0001") == "bo may upload from WORKHERB0001\n"
 
 
 def test_nobody_is_listed_with_what_to_do(project: Path) -> None:

@@ -19,6 +19,9 @@ from blocks.access.users import (
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("horse battery")
 """Of the least parameters, for speed."""
 
+WITH = f'[[user]]\nname = "a"\nrole = "reader"\npassword = "{HASH}"\nworkstations = {{}}\n'
+"""A user's entry whose workstations are still to be filled in."""
+
 
 def user(name: str, role: Role = Role.READER) -> LocalUser:
     return LocalUser(name=name, role=role, password=HASH)
@@ -41,6 +44,23 @@ def test_what_was_written_is_read_again_by_a_person_and_by_another_process(file:
     assert [each.name for each in again.read().values()] == names
     assert {each.role for each in again.read().values()} == {Role.OPERATOR}
     assert 'name = "Åse Sørensen"\nrole = "operator"' in file.path.read_text("utf-8")
+
+
+def test_the_workstations_of_a_user_are_kept_beside_the_role(file: UsersFile) -> None:
+    for name, targets in (("anna", ("WORKHERB0001", "Ny æske")), ("bo", ("*",)), ("ib", ())):
+        file.add(user(name).model_copy(update={"workstations": targets}))
+    again = UsersFile(file.path).read()
+    assert again["anna"].workstations == ("WORKHERB0001", "Ny æske")
+    assert again["bo"].workstations == ("*",) and again["ib"].workstations == ()
+    assert file.path.read_text("utf-8").count("workstations = ") == 2
+    file.change("anna", lambda anna: anna.model_copy(update={"role": Role.OPERATOR}))
+    assert (anna := file.find("anna")) and anna.workstations == ("WORKHERB0001", "Ny æske")
+
+
+def test_a_file_that_was_written_before_there_were_workstations_is_read(file: UsersFile) -> None:
+    file.path.parent.mkdir()
+    file.path.write_text(f'[[user]]\nname = "a"\nrole = "reader"\npassword = "{HASH}"\n')
+    assert (found := file.find("a")) and found.workstations == ()
 
 
 def test_only_its_owner_may_read_it_also_when_it_was_open_before(file: UsersFile) -> None:
@@ -103,6 +123,10 @@ def test_a_user_who_is_not_there_is_refused_with_those_who_are(file: UsersFile) 
         (f'[[user]]\nname = "a"\nrole = "reader"\npasswort = "{HASH}"', "user.1.password"),
         (f'[[user]]\nname = "a"\nrole = "reader"\npassword = "{HASH}"\n' * 2, "'a' is there twice"),
         ("[[users]]", "users: Extra inputs"),
+        (WITH.format("['..']"), "user.1.workstations.1: .*it contains .."),
+        (WITH.format("['a/b']"), "user.1.workstations.1: .*it contains /"),
+        (WITH.format("['{}']".format("W" * 65)), "user.1.workstations.1: .*more than 64"),
+        (WITH.format("'WORKHERB0001'"), "user.1.workstations: Input should be a valid tuple"),
     ],
 )
 def test_a_broken_file_lets_nobody_in_and_says_where(file: UsersFile, text: str, told: str) -> None:
