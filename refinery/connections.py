@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from blocks.issue_tracker import IssueTracker
+
 PREFECT_DEADLINE_S = 20.0
 """How long its server may take, which a burst of runs keeps busy for seconds."""
 
@@ -59,6 +61,19 @@ def ars_secret(settings: Settings) -> str:
     """Our secret at ARS; the stand-in's is drawn when none is set."""
     given = settings.ars_client_secret.get_secret_value()
     return given if given or not settings.stand_in_ars else state.secret(settings, "ars-secret")
+
+
+def issue_tracker(settings: Settings) -> "IssueTracker | None":
+    """Where workstations' problems become issues; None: nowhere."""
+    if not settings.issue_tracker_repository:
+        return None
+    from blocks.issue_tracker import IssueTracker
+
+    return IssueTracker(
+        api_url=settings.issue_tracker_api_url,
+        repository=settings.issue_tracker_repository,
+        token=settings.issue_tracker_token,
+    )
 
 
 def prefect(addresses: Addresses) -> "httpx.Client":

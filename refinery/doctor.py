@@ -1,5 +1,6 @@
 """Checks one system from outside, Prefect's pools too; each fault is shown with its remedy."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from blocks.access.users import Role, UsersFile
 from refinery import connections, services, state
 from refinery.addresses import Addresses, resolve
 from refinery.definitions import read_pipelines, read_sites
+from refinery.offered import check_offered
 from refinery.reconcile_watch import RECONCILED_S
 from refinery.settings import Settings
 
@@ -56,10 +58,12 @@ def at_rest(settings: Settings) -> Iterator[SystemFinding]:
     """What can be checked whether or not the system runs."""
     yield check("pipelines", lambda: f"{len(read_pipelines(settings))} in {settings.pipelines}")
     yield check("sites", lambda: ", ".join(site.name for site in read_sites(settings)))
+    yield check("workstations", partial(workstations, settings))
     yield check("users", partial(users, settings))
     yield check("N-Drive", partial(n_drive, settings))
     yield check("disk", partial(disk, settings))
     yield SystemFinding("alarms", True, told(settings))
+    yield check("issue tracker", partial(issue_tracker, settings))
 
 
 def at_work(settings: Settings, addresses: Addresses) -> Iterator[SystemFinding]:
@@ -83,6 +87,16 @@ def check(name: str, at: Callable[[], str]) -> SystemFinding:
         return SystemFinding(name, False, str(error) or type(error).__name__)
 
 
+def workstations(settings: Settings) -> str:
+    """Who is offered values to choose from.
+
+    Raises DigitisationError or UnknownNames, and PipelineError of the pipelines they name.
+    """
+    pipelines = [each.name for each in read_pipelines(settings)]
+    there = check_offered(settings, pipelines).workstations
+    return f"{len(there)} are offered what stands in {settings.workstations_file}"
+
+
 def users(settings: Settings) -> str:
     """Who may log in. Raises BrokenUsersFile, or OSError when others may read the file."""
     path = settings.users_file
@@ -101,6 +115,20 @@ def told(settings: Settings) -> str:
         return "nobody is told of them: set alarm_urls (docs/alarms.md)"
     places = "1 address" if many == 1 else f"{many} addresses"
     return f"{places}; 'refinery alarm-test' sends a message to each"
+
+
+def issue_tracker(settings: Settings) -> str:
+    """Where workstations' problems become issues. Raises RuntimeError when it is not reached."""
+    tracker = connections.issue_tracker(settings)
+    if tracker is None:
+        return "none: problems of workstations become no issues; set issue_tracker_repository"
+    from blocks.issue_errors import TrackerError
+    from blocks.issue_tracking import check_tracker
+
+    try:
+        return f"issues of {asyncio.run(check_tracker(tracker))}"
+    except TrackerError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def n_drive(settings: Settings) -> str:

@@ -29,6 +29,7 @@ from pydantic import (
 
 from schemas.log_lines import LogFormat
 from schemas.pipeline.load import Throttle
+from schemas.problems import REPOSITORY
 
 PREFIX = "REFINERY_"
 FILE = "refinery.toml"
@@ -38,7 +39,7 @@ PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 PATHS = (
     "n_drive", "store", "records", "previews", "sites_file", "pipelines", "postgres_home",
-    "users_file",
+    "users_file", "workstations_file",
 )  # fmt: skip
 """Settings that are taken from the project's folder when they are relative."""
 
@@ -146,10 +147,18 @@ class Settings(BaseModel):
         oidc_role_claim: the claim of its tokens that holds roles or groups; `a.b` is b within a.
         oidc_operators, oidc_readers: its values that make somebody operator or reader; `*` among
             the readers is everybody who can log in there.
+        oidc_audience: whom the access tokens that programs show must be meant for; empty means
+            oidc_client_id.
+        oidc_workstation_claim: the claim of those that holds the workstations into whose folders
+            somebody may upload; `a.b` is b within a.
         sites_file, pipelines: the clusters and the pipelines.
+        workstations_file: what the workstations' digitisers choose from.
         archive_throttle: the upper bounds of all pipelines together.
         alarm_urls: who is told of alarms, as Apprise addresses; empty: nobody.
         alarms_together_s: how long an alarm waits for others, to be one message with them.
+        issue_tracker_repository: where workstations' problems become issues, `owner/name`;
+            empty: nowhere.
+        issue_tracker_api_url, issue_tracker_token: GitHub's API and our token there.
         flow_runs: how many dispatchers the worker holds at once.
         log_format: how our services write their logs: `text`, or `json`, an object a line.
         work_pool: the Prefect work pool; housekeeping and operators have another.
@@ -210,12 +219,18 @@ class Settings(BaseModel):
     oidc_role_claim: str = Field(default="roles", min_length=1)
     oidc_operators: Names = ()
     oidc_readers: Names = ()
+    oidc_audience: str = ""
+    oidc_workstation_claim: str = Field(default="workstations", min_length=1)
 
     sites_file: Path
+    workstations_file: Path
     pipelines: Path
     archive_throttle: Bounds = Throttle()
     alarm_urls: People = ()
     alarms_together_s: float = Field(default=90, ge=0, le=240)
+    issue_tracker_repository: str = Field(default="", pattern=f"^$|{REPOSITORY}")
+    issue_tracker_api_url: Address = "https://api.github.com"
+    issue_tracker_token: SecretStr = SecretStr("")
     flow_runs: int = Field(default=8, ge=1)
     work_pool: str
     log_format: LogFormat = "text"
@@ -234,6 +249,18 @@ class Settings(BaseModel):
             raise ValueError("oidc_issuer: write an https address; who logs in is told by it")
         if "*" in self.oidc_operators:
             raise ValueError("oidc_operators: name the values; `*` is for oidc_readers only")
+        return self
+
+    @model_validator(mode="after")
+    def _tracker_is_complete(self) -> Self:
+        if not self.issue_tracker_repository:
+            return self
+        if not re.fullmatch("[!-~]+", self.issue_tracker_token.get_secret_value()):
+            raise ValueError(
+                "issue_tracker_repository is set, so set issue_tracker_token too, as GitHub gave it"
+            )
+        if not _is_confidential(self.issue_tracker_api_url):
+            raise ValueError("issue_tracker_api_url: write an https address; it is sent the token")
         return self
 
     @property
@@ -279,6 +306,12 @@ class Settings(BaseModel):
         return self.state / "logs"
 
 
+def _is_confidential(url: str) -> bool:
+    """Whether nobody between can read what is sent to an address."""
+    found = urlsplit(url)
+    return found.scheme == "https" or found.hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def defaults(project_dir: Path, project: str) -> dict[str, Any]:
     """What depends on the project's folder and name. Raises SettingsError for a bad name."""
     if project and not PROJECT.fullmatch(project):
@@ -302,6 +335,7 @@ def defaults(project_dir: Path, project: str) -> dict[str, Any]:
         "records": state / "records",
         "previews": state / "previews",
         "sites_file": project_dir / "deployments" / "sites.yaml",
+        "workstations_file": project_dir / "deployments" / "workstations.yaml",
         "pipelines": project_dir / "deployments" / "pipelines",
         "work_pool": f"refinery-{project}" if project else "refinery",
     }

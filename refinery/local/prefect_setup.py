@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from blocks.alarm_addresses import AlarmAddresses
 from blocks.database import RefineryDatabase
+from blocks.issue_tracker import IssueTracker
 from blocks.slurm_site import SlurmSite
 from blocks.store import LocalStore
 from refinery import connections
@@ -104,9 +105,21 @@ async def save_blocks(settings: Settings, addresses: Addresses) -> None:
     ]
     settings.store.mkdir(parents=True, exist_ok=True)
     await SlurmSite.register_type_and_schema()
+    await save_tracker(settings)
     for block in blocks:
         await block.register_type_and_schema()
         await block.save("default", overwrite=True)
+
+
+async def save_tracker(settings: Settings) -> None:
+    """Where workstations' problems become issues, or that it is nowhere."""
+    await IssueTracker.register_type_and_schema()
+    tracker = connections.issue_tracker(settings)
+    if tracker is not None:
+        await tracker.save("default", overwrite=True)
+        return
+    with suppress(ValueError):  # there is none
+        await IssueTracker.adelete("default")
 
 
 def fingerprint(settings: Settings) -> str:

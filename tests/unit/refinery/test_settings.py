@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from refinery.connections import issue_tracker
 from refinery.settings import Settings, SettingsError
 
 
@@ -142,6 +143,60 @@ def test_a_login_provider_is_asked_over_https_and_makes_nobody_operator_by_a_sta
         load(tmp_path, **OIDC | {"REFINERY_OIDC_OPERATORS": "*"})
 
 
+def test_access_tokens_are_meant_for_the_client_unless_another_audience_is_set(
+    tmp_path: Path,
+) -> None:
+    settings = load(tmp_path, **OIDC)
+    assert (settings.oidc_audience, settings.oidc_workstation_claim) == ("", "workstations")
+    given = {"REFINERY_OIDC_AUDIENCE": "uploads", "REFINERY_OIDC_WORKSTATION_CLAIM": "a.b"}
+    settings = load(tmp_path, **OIDC | given)
+    assert (settings.oidc_audience, settings.oidc_workstation_claim) == ("uploads", "a.b")
+    with pytest.raises(SettingsError, match="REFINERY_OIDC_WORKSTATION_CLAIM"):
+        load(tmp_path, REFINERY_OIDC_WORKSTATION_CLAIM="")
+
+
+def test_what_workstations_choose_from_stands_with_the_deployments_or_where_it_is_set(
+    tmp_path: Path,
+) -> None:
+    usual = tmp_path / "deployments" / "workstations.yaml"
+    assert load(tmp_path, REFINERY_PROJECT="trial").workstations_file == usual
+    (tmp_path / "refinery.toml").write_text('workstations_file = "ours/values.yaml"\n')
+    assert load(tmp_path).workstations_file == tmp_path / "ours" / "values.yaml"
+
+
 def test_users_stand_in_the_state_folder_or_where_it_is_set(tmp_path: Path) -> None:
     assert load(tmp_path).users_file == tmp_path / ".refinery" / "users.toml"
     assert load(tmp_path, REFINERY_USERS_FILE="u.toml").users_file == tmp_path / "u.toml"
+
+
+TRACKER = {
+    "REFINERY_ISSUE_TRACKER_REPOSITORY": "snm/work.stations",
+    "REFINERY_ISSUE_TRACKER_TOKEN": "ghp_hunter2",
+}
+
+
+def test_without_a_repository_there_is_no_issue_tracker(tmp_path: Path) -> None:
+    assert issue_tracker(load(tmp_path)) is None
+    tracker = issue_tracker(load(tmp_path, **TRACKER))
+    assert tracker is not None and tracker.repository == "snm/work.stations"
+    assert tracker.api_url == "https://api.github.com" and tracker.labels == []
+    assert tracker.token.get_secret_value() == "ghp_hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("REPOSITORY", "snm", "ISSUE_TRACKER_REPOSITORY"),
+        ("REPOSITORY", "https://github.com/snm/x", "ISSUE_TRACKER_REPOSITORY"),
+        ("REPOSITORY", "snm/..", "ISSUE_TRACKER_REPOSITORY"),
+        ("TOKEN", "", "set issue_tracker_token too"),
+        ("TOKEN", "ghp_hunter2\n", "as GitHub gave it"),
+        ("API_URL", "http://github.museum.example/api/v3", "write an https address"),
+    ],
+)
+def test_an_issue_tracker_that_cannot_be_meant_is_refused(
+    tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words) as refused:
+        load(tmp_path, **TRACKER | {f"REFINERY_ISSUE_TRACKER_{name}": value})
+    assert "hunter2" not in str(refused.value)
