@@ -41,7 +41,7 @@ async def health(here: Here) -> Response:
     late = bool(here.announcer.last_error)
     body = Health(
         status="late" if well and late else "ok" if well else "down",
-        version=_version(),
+        version=version_here(),
         database=well,
         unannounced=waiting.events,
         oldest_s=waiting.oldest_s,
@@ -64,7 +64,8 @@ async def metrics(here: Here) -> Response:
     return Response(page, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _version() -> str:
+def version_here() -> str:
+    """The version that is installed here."""
     try:
         return version("specimen-refinery")
     except PackageNotFoundError:

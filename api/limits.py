@@ -6,6 +6,7 @@ its real one. Plain ASGI, since a middleware that reads bodies itself costs a co
 
 import re
 import time
+from collections.abc import Callable
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,24 +20,39 @@ OUTPUTS = re.compile(r"/attempts/[^/]+/outputs/[^/]+")
 SIZED = re.compile(r"/sites/[^/]+/outputs/[^/]+/[^/]+")
 """Where a result has announced the size, to which its route keeps."""
 
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+"""What requests are counted by; a client may call a method as it likes."""
+
+Answer = Callable[[Scope, int, str], ASGIApp]
+
 
 class BodyLimit:
-    """Refuses bodies of more than BODY_LIMIT bytes, or OUTPUT_LIMIT for an output, with 413."""
+    """Refuses bodies of more than BODY_LIMIT bytes, or OUTPUT_LIMIT for an output, with 413.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    The bodies of paths that `sized` matches are limited by their routes; `answer` makes a refusal.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int = BODY_LIMIT,
+        sized: re.Pattern[str] = SIZED,
+        answer: Answer = answer_to,
+    ) -> None:
+        self._app, self._limit, self._sized, self._answer = app, limit, sized, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if SIZED.fullmatch(scope["path"]):
+        if self._sized.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
-        limit = OUTPUT_LIMIT if OUTPUTS.fullmatch(scope["path"]) else BODY_LIMIT
+        limit = OUTPUT_LIMIT if OUTPUTS.fullmatch(scope["path"]) else self._limit
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > limit:
-            answer = answer_to(scope, 413, _too_large(limit))
+            answer = self._answer(scope, 413, _too_large(limit))
             await answer(scope, receive, send)
             return
         await self._app(scope, _counted(receive, limit), send)
@@ -89,4 +105,4 @@ class RequestTimer:
 
 
 def _known(method: str) -> str:
-    return method if method in ("GET", "POST", "PUT", "HEAD", "OPTIONS") else "other"
+    return method if method in METHODS else "other"

@@ -10,18 +10,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
 from starlette.requests import Request
 
+from api.bodies import pour
 from schemas.files import FileFacts
 from schemas.guid import check_file_name, check_guid
 from track.jobs.agent_outputs import WantedOutput
 from track.jobs.attempts import Attempt
 from track.jobs.outputs import home_of
-
-CHUNK = 1 << 20
 
 
 class Damaged(Exception):
@@ -71,36 +69,17 @@ async def _kept(
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     try:
         with await asyncio.to_thread(partial.open, "xb") as into:
-            size = await _pour(request, into, most, note)
+
+            def write(piece: bytearray) -> None:
+                into.write(piece)
+                note(piece)
+
+            size = await pour(request.stream(), write, most)
+            await asyncio.to_thread(into.flush)
+            await asyncio.to_thread(os.fsync, into.fileno())
         yield partial, size
     finally:
         await asyncio.to_thread(partial.unlink, missing_ok=True)
-
-
-async def _pour(
-    request: Request, into: BinaryIO, most: int, note: Callable[[bytearray], object]
-) -> int:
-    """Write the body, a MB at a time, off the event loop; its size."""
-    size = 0
-    waiting = bytearray()
-
-    def write() -> None:
-        nonlocal size
-        into.write(waiting)
-        note(waiting)
-        size += len(waiting)
-        waiting.clear()
-
-    async for chunk in request.stream():
-        waiting += chunk
-        if len(waiting) >= CHUNK:
-            await asyncio.to_thread(write)
-        if size > most:
-            return size
-    await asyncio.to_thread(write)
-    await asyncio.to_thread(into.flush)
-    await asyncio.to_thread(os.fsync, into.fileno())
-    return size
 
 
 async def put_in_place(partial: Path, outputs: Path, attempt: Attempt, name: str) -> None:

@@ -58,7 +58,7 @@ async def watch(settings: Settings) -> None:
             await asyncio.wait([life])
 
 
-async def ingest(settings: Settings, folder: Any, actor: str) -> str:
+async def register(settings: Settings, folder: Any, actor: str) -> str:
     """Register a folder on the N-Drive as a session now; the answer for a person."""
     from tasks.intake.opening import register_folder
 
@@ -97,7 +97,7 @@ def api(settings: Settings, which: str) -> None:
     )
 
 
-GRACE_S = {"clusters": 10, "board": 2}
+GRACE_S = {"clusters": 10, "workstations": 5, "board": 2}
 """How long requests may go on after the signal that ends a service; a page that many keep open
 would never end, and what it sends is read-only or may be sent again."""
 
@@ -187,8 +187,55 @@ def board_login(settings: Settings) -> Any:
     )
 
 
+def workstations_app(settings: Settings, addresses: Addresses) -> Any:
+    """The application that workstations send their sessions to."""
+    from api.workstations.app import WorkstationApi, create_app
+    from refinery.offered import OfferedValues
+
+    return create_app(
+        WorkstationApi(
+            database_url=addresses.database,
+            n_drive=connections.n_drive(settings).root,
+            workstations=settings.workstations,
+            offered=OfferedValues(settings.workstations_file),
+            users_file=settings.users_file,
+            secret=state.secret(settings, "workstations-key"),
+            login_hours=settings.login_hours,
+            bearer=bearer_tokens(settings),
+            report=problem_report(settings),
+            trusted_proxies=settings.trusted_proxies,
+        )
+    )
+
+
+def bearer_tokens(settings: Settings) -> Any:
+    """What checks the tokens of the login provider; None without one."""
+    import httpx
+
+    from blocks.access.bearer import TIMEOUT_S, BearerTokens
+
+    if not settings.oidc_issuer:
+        return None
+    return BearerTokens(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience or settings.oidc_client_id,
+        workstation_claim=settings.oidc_workstation_claim,
+        client=partial(httpx.AsyncClient, timeout=TIMEOUT_S),
+    )
+
+
+def problem_report(settings: Settings) -> Any:
+    """What has workstations' problems become issues; None without a tracker."""
+    if (tracker := connections.issue_tracker(settings)) is None:
+        return None
+    from blocks.issue_tracking import report_problem
+
+    return partial(report_problem, tracker)
+
+
 APPS: dict[str, Callable[[Settings, Addresses], Any]] = {
     "clusters": clusters_app,
+    "workstations": workstations_app,
     "board": board_app,
 }
 """The applications by the name of their port; `refinery up` starts each."""

@@ -4,7 +4,7 @@ What is drawn knows nothing of the world behind an application: words of that wo
 into it, so that calls get further than the first look-up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import schemathesis
@@ -51,8 +51,8 @@ def calls(
     @st.composite
     def drawn(draw: st.DrawFn) -> Case:
         case = draw(either)
-        for part in (case.path_parameters, case.query, case.body):
-            if isinstance(part, dict):
+        for part in (case.path_parameters, case.query, case.headers, case.body):
+            if isinstance(part, MutableMapping):
                 for name in part.keys() & words.keys():
                     if draw(st.integers(0, 3)):
                         part[name] = draw(words[name])

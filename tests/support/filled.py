@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.metrics import Metrics
 from schemas.specimen_query import SpecimenQuery
 from tasks.files.record_folders import read_table
+from tests.support.filled_uploads import asked_of_uploads, fill_uploads
 from tests.support.world import World, new
 from track.commands import healing, resuming, shares, site_health
 from track.commands.back_fill import back_fill_page
@@ -126,6 +127,7 @@ FILL = (
                             synchronised_at)
     SELECT guid, guid || '.tif', 'image', 1, 160000000, at, at, at FROM {_NUMBERED}
     """,
+    fill_uploads(_NUMBERED, PER_SESSION),
     f"""
     INSERT INTO track.batch (id, key, site, stage_id, members, state, external_id, submitted_at,
                              ended_at)
@@ -424,6 +426,7 @@ def recurring(of: Filled) -> dict[str, Ask]:
         "people: pipelines": stages.pipelines_seen,
         "people: a session": partial(progress.session_progress, session_id=session),
         "Prometheus: page": metrics.page,
+        **asked_of_uploads(),
     }
     for how, condition in VIEW.items():
         asked[f"track record {how}"] = _view(condition)

@@ -24,6 +24,7 @@ from track.schema.tables.summaries import (
     usage_hour,
     usage_total,
 )
+from track.schema.tables.uploads import upload
 
 SCHEMAS = ("track", "metadata", "mos")
 
@@ -54,6 +55,7 @@ __all__ = [
     "session",
     "site",
     "stage",
+    "upload",
     "usage_hour",
     "usage_total",
 ]

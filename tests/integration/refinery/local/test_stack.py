@@ -83,7 +83,9 @@ def project() -> Iterator[Project]:
         (folder / "flows").mkdir()
         (folder / "flows" / "hello.py").write_text(FLOW)
         (folder / "prefect.yaml").write_text(PREFECT)
-        shutil.copytree(ROOT / "deployments" / "pipelines", folder / "deployments" / "pipelines")
+        written = ROOT / "deployments"
+        shutil.copytree(written / "pipelines", folder / "deployments" / "pipelines")
+        shutil.copy(written / "workstations.yaml", folder / "deployments")
         made = Project(
             folder,
             {
@@ -116,6 +118,7 @@ def test_it_comes_up_survives_kills_and_goes_down(project: Project) -> None:
     check_that_everything_answers(project)
     check_that_no_argv_holds_the_password(project)
     check_that_a_second_up_says_so(project)
+    check_that_a_folder_is_registered_by_hand(project)
     check_that_a_killed_service_returns(project)
     add_a_deployment_of_somebody_else(project)
     check_that_a_killed_supervisor_leaves_nothing_that_stop_does_not_end(project)
@@ -135,6 +138,7 @@ def check_that_everything_answers(project: Project, *deployments: str) -> None:
     for name, path in (
         ("prefect", "/api/health"),
         ("clusters", "/health"),
+        ("workstations", "/health"),
         ("board", "/health"),
         ("ars", "/ars/actuator/health"),
     ):
@@ -150,6 +154,18 @@ def check_that_everything_answers(project: Project, *deployments: str) -> None:
     assert doctor.returncode == 0, doctor.stdout
     counted = project.refinery("psql", "-Atc", "SELECT count(*) > 0 FROM track.pipeline")
     assert counted.stdout.strip() == "t", counted.stderr
+
+
+def check_that_a_folder_is_registered_by_hand(project: Project) -> None:
+    """A document without its image, which the watch would wait for longer than we do."""
+    folder = project.settings.n_drive / "WORKHERB0001" / "2026-11-28"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text("{}")
+    told = [project.refinery("register", str(folder)) for _ in range(2)]
+    assert "opened" in told[0].stdout, told[0].stderr
+    assert "known already, exactly as it lies there" in told[1].stdout, told[1].stderr
+    asked = "SELECT actor FROM track.history WHERE what = 'session.opened'"
+    assert project.refinery("psql", "-Atc", asked).stdout.strip() == "refinery register"
 
 
 def check_that_no_argv_holds_the_password(project: Project) -> None:

@@ -1,0 +1,1 @@
+"""The workstations' application: files come in, checked and complete, and sessions end."""
