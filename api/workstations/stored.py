@@ -133,6 +133,29 @@ async def give_up(here: UploadContext, upload: UploadRow, part: ArrivingFile, pr
     log.warning("%s/%s/%s: %s", upload.workstation, upload.session, upload.file_name, problem)
 
 
+async def take_back(here: UploadContext, upload: UploadRow, part: ArrivingFile) -> None:
+    """Forget an upload because its workstation gives it up, and remove what there is of it.
+
+    Raises UploadRefused for one of a complete session.
+    """
+    now = await current(here, upload)
+
+    async def remove() -> None:
+        await here.drive.run(part.alone(partial(_remove, folder_of(here, now), now, part)))
+
+    try:
+        await here.transact(uploads.withdraw, upload.id, remove)
+    except SessionEnded:
+        raise ended(upload.session) from None
+    here.parts.forget(upload.id)
+
+
+def _remove(folder: SessionFolder, upload: UploadRow, part: ArrivingFile) -> None:
+    part.remove()
+    if upload.stored_at is not None:
+        folder.place(upload.file_name).unlink(missing_ok=True)
+
+
 async def confirmed(here: UploadContext, upload: UploadRow) -> StoredFile:
     """A stored file as it lies on the drive, read back once. Raises UploadRefused."""
     assert upload.sha256 is not None and upload.crc32 is not None

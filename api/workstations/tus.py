@@ -25,9 +25,9 @@ from api.workstations.stored import (
     current,
     ended,
     folder_of,
-    give_up,
     offset_of,
     store,
+    take_back,
     taken,
 )
 from schemas.uploads import TUS_EXTENSIONS, TUS_VERSION, RefusalCode, StoredFile, possible_sums
@@ -172,13 +172,10 @@ async def append(here: UploadContext, upload: UploadRow, request: Request, offse
 
 @router.delete("/files/{upload_id}", status_code=204, summary="Give up", dependencies=[Tus])
 async def delete(upload: Own, here: Here) -> Response:
-    """Forgets what has arrived; a file that is stored stays."""
+    """Forgets what has arrived, stored or not; of a session that is complete everything stays."""
     folder = folder_of(here, upload)
     async with here.parts.held(upload.id, folder.part(upload.id), upload.algorithm) as part:
-        if not await here.transact(uploads.withdraw, upload.id):
-            text = f"{upload.file_name} is stored; what is stored is not given up"
-            raise UploadRefused(RefusalCode.NAME_TAKEN, text)
-        await give_up(here, upload, part, uploads.WITHDRAWN)
+        await take_back(here, upload, part)
     return Response(status_code=204, headers={"Tus-Resumable": TUS_VERSION})
 
 

@@ -262,12 +262,22 @@ async def end(tx: AsyncConnection, upload_id: UUID, problem: str) -> None:
     await tx.execute(update(upload).where(mine).values(ended_at=func.now(), problem=problem))
 
 
-async def withdraw(tx: AsyncConnection, upload_id: UUID) -> bool:
-    """Give up an upload that is not stored; whether it could be."""
-    mine = (upload.c.id == upload_id) & upload.c.stored_at.is_(None)
-    values = {"ended_at": func.coalesce(upload.c.ended_at, func.now()), "problem": WITHDRAWN}
-    done = await tx.execute(update(upload).where(mine).values(values).returning(upload.c.id))
-    return done.first() is not None
+async def withdraw(
+    tx: AsyncConnection, upload_id: UUID, remove: Callable[[], Awaitable[None]]
+) -> None:
+    """Give up an upload because its workstation does; `remove` removes what there is of it.
+
+    Raises SessionEnded: what a complete session has stays.
+    """
+    mine = await find(tx, upload_id)
+    if mine is None or mine.ended_at is not None:
+        return
+    await _hold_session(tx, mine.workstation, mine.session)
+    opening = await _opening(tx, mine.workstation, mine.session)
+    if opening is not None and opening.completed_at is not None:
+        raise SessionEnded(mine.session)
+    await remove()
+    await end(tx, upload_id, WITHDRAWN)
 
 
 async def idle(tx: AsyncConnection, than: timedelta, *, limit: int = 500) -> Sequence[UploadRow]:

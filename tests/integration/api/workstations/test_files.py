@@ -209,10 +209,19 @@ async def test_an_upload_that_is_given_up_leaves_nothing(station: Station) -> No
     gone = await station.http.delete(location, headers=station.headers | TUS)
     assert gone.status_code == 204 and names_in([station.making]) == []
     assert (await station.head(location)).status_code == 404
-    stored = await station.send(NAME, CONTENT)
-    kept = await station.http.delete(stored, headers=station.headers | TUS)
-    refused(kept, 409, "name_taken", "stored")
-    assert (station.making / NAME).exists()
+
+
+async def test_a_stored_file_is_taken_back_until_its_session_is_complete(station: Station) -> None:
+    first = await station.send(NAME, CONTENT)
+    await station.stored(first)
+    gone = await station.http.delete(first, headers=station.headers | TUS)
+    assert gone.status_code == 204 and names_in([station.making]) == []
+    again = await station.send(NAME, b"another content")
+    assert (await station.stored(again)).status_code == 200
+    assert (await station.end({NAME: b"another content"})).status_code == 200
+    kept = await station.http.delete(again, headers=station.headers | TUS)
+    refused(kept, 409, "session_ended")
+    assert (station.made / NAME).read_bytes() == b"another content"
 
 
 @pytest.mark.parametrize(
