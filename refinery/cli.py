@@ -12,6 +12,7 @@ import typer
 
 from refinery import users
 from schemas.proxies import proxies, unproxied
+from workstation.command import ingest
 
 if TYPE_CHECKING:
     from refinery.settings import Settings
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="Specimen Refinery: from the camera to the archive and the cluster, and back.",
 )
 app.add_typer(users.app, name="user")
+app.command()(ingest)
 
 
 ON_TO_ANOTHER = {
@@ -116,7 +118,9 @@ def sites() -> None:
 
 @app.command()
 def api(
-    which: Annotated[str, typer.Argument(help="which: clusters or board")] = "clusters",
+    which: Annotated[
+        str, typer.Argument(help="which: clusters, workstations or board")
+    ] = "clusters",
 ) -> None:
     """Serve the clusters' API or the board (part of `up`)."""
     from refinery import services
@@ -248,16 +252,18 @@ def show(
 
 
 @app.command()
-def ingest(
+def register(
     folder: Annotated[Path, typer.Argument(help="a session's folder on the N-Drive")],
-    by: Annotated[str, typer.Option(help="who asks; recorded in the history")] = "refinery ingest",
+    by: Annotated[
+        str, typer.Option(help="who asks; recorded in the history")
+    ] = "refinery register",
 ) -> None:
     """Open the session of a folder now, without waiting until it is complete."""
     import asyncio
 
     from refinery import services
 
-    say(asyncio.run(services.ingest(here(), folder.absolute(), by)))
+    say(asyncio.run(services.register(here(), folder.absolute(), by)))
 
 
 @app.command()

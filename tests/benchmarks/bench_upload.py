@@ -20,7 +20,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from PIL import Image
+
 from tests.benchmarks.rows import Row
+from tests.support.camera import camera_raw
 from tests.support.clusters import temporary_cluster
 from tests.support.workstations import OCTETS, PASSWORD, STATIONS, TUS, metadata
 from track.schema.migrations import upgrade
@@ -29,6 +32,8 @@ MB = 1_000_000
 SIZE_BYTES, SMALL_BYTES = 400 * MB, 40 * MB
 ROUNDS = 7
 AT_LEAST, MAX_GROWN_MB = 0.7, 20.0
+TIFF_WIDTH = 20_000
+"""Pixels, of a byte each."""
 
 
 def measure(*, quick: bool = False) -> list[Row]:
@@ -43,6 +48,7 @@ def measure(*, quick: bool = False) -> list[Row]:
         large, small = SIZE_BYTES // divided, SMALL_BYTES // divided
         ours, theirs = bench.throughput(large, rounds)
         held = {size: bench.memory(size) for size in (small, large)}
+        sent = {size: bench.client_memory(size) for size in (small, large)}
     what = f"upload of {large // MB} MB by tus ÷ raw PUT, MB per second"
     memory = f"memory that a server takes on for files of {large // MB} MB"
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
@@ -51,6 +57,13 @@ def measure(*, quick: bool = False) -> list[Row]:
         Row(what, *sides, target=AT_LEAST, unit="MB/s", at_least=True, ratio=ratio),
         Row(memory, held[large], target=MAX_GROWN_MB, unit="MB"),
         Row(f"the same for files of {small / MB:g} MB", held[small], unit="MB"),
+        Row(
+            f"memory that the client takes on for a TIFF of {large // MB} MB (look, send, delete)",
+            sent[large],
+            target=MAX_GROWN_MB,
+            unit="MB",
+        ),
+        Row(f"the same for one of {small / MB:g} MB", sent[small], unit="MB"),
     ]
 
 
@@ -90,6 +103,23 @@ class Sides:
                 tus.send()
                 self._clean()
         return server.grown_mb
+
+    def client_memory(self, size_bytes: int) -> float:
+        """What a client held at most, in MB, beyond what it did before a session of one image."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        height = size_bytes // TIFF_WIDTH
+        Image.new("L", (TIFF_WIDTH, height), size_bytes % 255).save(folder / "DSCF0001.tif")
+        camera_raw(folder / "DSCF0001.RAF")
+        module = (sys.executable, "-m", "tests.benchmarks.client_process")
+        with self._server("ours") as server:
+            done = subprocess.run(
+                [*module, server.address, str(folder), str(folder / "state")],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+        self._clean()
+        return float(done.stdout)
 
     def _make(self, size_bytes: int) -> str:
         made = sha256()

@@ -21,6 +21,8 @@ ELSEWHERE = {
     ("track.jobs.leases", "create_task", 1): "without it the deadline comes, and cuts the call",
     ("track.jobs.leases", "Thread", 1): "however it ends, the lease counts as lost",
     ("api.free_space", "Thread", 1): "what it cannot ask is shown as a place without an answer",
+    ("api.bodies", "create_task", 1): "it is waited for, and what it raised is raised",
+    ("api.workstations.app", "create_task", 1): "what it raised is logged when it ends",
     ("blocks.alarm_queue", "create_task", 1): "what went wrong in it is logged, and it ends",
     ("api.queue_notices", "create_task", 1): "it logs what it meets, and goes on",
     ("hpc.agent.background", "Thread", 1): "whoever asks for its outcome raises it",
@@ -33,6 +35,8 @@ ELSEWHERE = {
     ("refinery.announcer", "create_task", 3): "its group ends with the first, and raises that",
     ("refinery.local.lifecycle", "ensure_future", 1): "it is awaited",
     ("refinery.local.service", "ensure_future", 1): "it is awaited",
+    ("workstation.page.work", "Thread", 1): "the page shows what it ended with, and it is told",
+    ("workstation.page.serve", "Thread", 1): "the address was said before, and opens by hand, too",
     ("demo.run", "ensure_future", 1): "the first that ends is asked how",
     ("refinery.local.stack", "create_task", 1): "its group ends with the first, and raises that",
 }

@@ -50,12 +50,27 @@ BELOW = {
         ("rendering", "visitors", "charts", "disks"), "login", "context", ("errors", "live"),
         "pages", "app",
     ),
-    "api": ("outputs", "context", ("callers", "archive"), "legacy", "clusters"),
+    "api": (
+        "bodies", "outputs", "context", ("callers", "archive"), "legacy",
+        ("clusters", "workstations"),
+    ),
+    "api.workstations": (
+        "refusals", ("folders", "receiving", "logins", "form_parts"), "context",
+        ("callers", "stored", "ending"), "tus",
+        ("upload", "sessions", "verify", "problems", "upkeep"), "app",
+    ),
     "refinery": (
         ("settings", "processes", "postgres_home"), "state", "addresses", "connections", "drivers",
         ("services", "announcer"), "local", "cli",
     ),
-    "demo": (("lab", "specimens"), ("judgement", "strikes"), "run", "campaign", "__main__"),
+    "workstation": (
+        "problems", "places", ("files", "watching"), "images", "session", "journal", "server",
+        "ingest", ("terminal", "page"), "command",
+    ),
+    "demo": (
+        ("lab", "specimens"), ("judgement", "strikes", "workstation"), "run", "campaign",
+        "__main__",
+    ),
 }  # fmt: skip
 """The order inside a room, the lowest first: files by name, sub-rooms by theirs. Sub-rooms beside
 each other import nothing of each other; files beside each other may, but make no circle."""
@@ -66,6 +81,8 @@ SQL_OUTSIDE_TRACK = {
     "refinery.doctor": "it asks a database that may not have our tables yet",
     "refinery.local.postgres": "it makes the databases on a server of its own",
     "refinery.local.backup": "it drops a database before its dump is restored",
+    "workstation.journal.tables": "they are of the workstation's own database, as below",
+    "workstation.journal.journal": "its SQLite database is the workstation's own, without a server",
     "demo": "its archive has a database of its own, and its judges look at ours from outside",
 }
 """The modules and rooms that may hold SQL though they are not `track`, and why."""
@@ -160,7 +177,9 @@ def part_of(room: str, name: str) -> str | None:
     return name.removeprefix(f"{room}.").partition(".")[0] if name.startswith(f"{room}.") else None
 
 
-@pytest.mark.parametrize("room", [*ROOMS, "hpc.sites", "hpc.runner", "tasks.archive"])
+@pytest.mark.parametrize(
+    "room", [*ROOMS, "hpc.sites", "hpc.runner", "tasks.archive", "api.workstations"]
+)
 def test_inside_a_room_there_is_no_circle_between_files_or_sub_rooms(room: str) -> None:
     within = {name: needs for name, needs in IMPORTS.items() if part_of(room, name)}
     TopologicalSorter(within).prepare()

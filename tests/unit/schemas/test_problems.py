@@ -44,7 +44,7 @@ def test_what_is_out_of_bounds_is_refused_by_its_field(field: str, value: object
 
 
 def test_a_fingerprint_tells_apart_where_the_same_letters_end_in_another_fact() -> None:
-    facts = ("upload", "drive_away", "OSError", "workstation.sending:send")
+    facts = ("upload", "drive_away", "OSError", "workstation.ingest.sending:send")
     assert fingerprint_of(*facts) == fingerprint_of(*facts)
     others = {fingerprint_of("a", "b", "cd", ""), fingerprint_of("a", "b", "c", "d")}
     assert len(others) == 2

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.problems import WorkstationProblem, fingerprint_of
 from tests.support.problems import NOON
-from workstation.outbox import Outbox
-from workstation.problem_report import Machine, problem_of
+from workstation.server.outbox import Outbox
+from workstation.server.problem_report import Machine, problem_of
 
 HOME, USER, DIGITISER = r"C:\Users\annab", "annab", "Anna Annab Bo"
 MACHINE = Machine("0.1.0", "Windows 10", "3.11.9", HOME, (USER, DIGITISER))
@@ -92,7 +92,7 @@ def test_the_same_error_in_the_same_function_of_ours_is_one_wherever_it_was_call
     problems = [told(caught(lambda box=box: box.put(told(DriveAway("x"))))) for box in outboxes]
     expected = fingerprint_of(
         "upload", "not_a_directory_error", "builtins.NotADirectoryError",
-        "workstation.outbox:Outbox.put",
+        "workstation.server.outbox:Outbox.put",
     )  # fmt: skip
     assert {each.fingerprint for each in problems} == {expected}
     assert problems[0].summary != problems[1].summary

@@ -10,8 +10,14 @@ import pytest
 
 from schemas.problems import MAX_TIMES, WorkstationProblem
 from tests.support.problems import NOON, problem
-from workstation import outbox as module
-from workstation.outbox import MAX_FILES, CannotSendNow, Outbox, OutboxResult, ProblemRejected
+from workstation.server import outbox as module
+from workstation.server.outbox import (
+    MAX_FILES,
+    CannotSendNow,
+    Outbox,
+    OutboxResult,
+    ProblemRejected,
+)
 
 
 @pytest.fixture

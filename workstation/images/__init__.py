@@ -1,0 +1,1 @@
+"""What a camera left, file by file: whether it is whole, and when it was made."""

@@ -1,0 +1,1 @@
+"""A session's way from its folder to the server, and off the workstation."""

@@ -1,0 +1,1 @@
+"""The client's own memory, and who works on a folder."""

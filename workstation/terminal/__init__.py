@@ -1,0 +1,1 @@
+"""`refinery ingest` at a terminal: its questions, bars and ends."""
