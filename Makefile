@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,imaging,dev]'
 	@touch $@
 
-demo: $(STAMP) ## a sample session down the whole road; ONCE=1: then stop; SITE=slurm, agents or pull: there
-	$(BIN)/refinery demo $(if $(ONCE),--once) $(if $(SESSION),--session '$(SESSION)') $(if $(SITE),--site '$(SITE)')
+demo: $(STAMP) ## a sample session down the whole road; ONCE=1: then stop; SITE=slurm, agents or pull: there; FROM=workstation: from the camera on
+	$(BIN)/refinery demo $(if $(ONCE),--once) $(if $(SESSION),--session '$(SESSION)') $(if $(SITE),--site '$(SITE)') $(if $(FROM),--from '$(FROM)')
 
 campaign: $(STAMP) ## the demo under a random schedule of kills and faults; N=rounds, SEED=…: the same again
 	$(BIN)/refinery campaign $(if $(N),--rounds $(N)) $(if $(SEED),--seed $(SEED))

@@ -33,11 +33,23 @@ def demo(
     site: Annotated[
         str, typer.Option(help="run modules at this site only: one of yours, slurm, agents or pull")
     ] = "",
+    origin: Annotated[
+        str,
+        typer.Option("--from", help="workstation: begin where a camera leaves its files"),
+    ] = "",
 ) -> None:
     """Send a small sample session down the whole road and show how it fares."""
     from demo.run import run
 
-    raise typer.Exit(run(here(), say, once=once, session=session, site=site))
+    if origin not in ("", "workstation"):
+        raise typer.BadParameter("there is only `workstation`", param_hint="--from")
+    if origin and session:
+        text = "a workstation sends its own sample; leave one of the two out"
+        raise typer.BadParameter(text, param_hint="--session")
+    from_workstation = bool(origin)
+    raise typer.Exit(
+        run(here(), say, once=once, session=session, site=site, from_workstation=from_workstation)
+    )
 
 
 @app.command()

@@ -24,6 +24,7 @@ from demo.lab.known_site import database_time, is_own
 from demo.progress import SessionProgress
 from demo.specimens.photographs import write_photograph_session
 from demo.specimens.sessions import Expectation, write_sample_session
+from demo.workstation import send_from_workstation
 from refinery import state
 from refinery.addresses import Addresses, of_running
 from refinery.local import lifecycle
@@ -52,6 +53,7 @@ class Demo:
     say: Say
     own: Path | None
     site: str
+    from_workstation: bool = False
     finished: bool = False
     faults: list[str] = field(default_factory=list)
 
@@ -82,7 +84,7 @@ class Demo:
     async def _show(self, engine: AsyncEngine) -> None:
         async with only_site(engine, self.site):
             path, wanted = await asyncio.to_thread(self._drop)
-            self.say(f"session dropped: {path}")
+            self.say(f"session {'sent' if self.from_workstation else 'dropped'}: {path}")
             rows = await follow(engine, path)
         self.faults = list(judged(rows, wanted))
 
@@ -117,6 +119,8 @@ class Demo:
 
     def _drop(self) -> tuple[Path, Mapping[str, Expectation] | None]:
         """Put the session on the N-Drive; photographs of the user's own have no expectations."""
+        if self.from_workstation:
+            return send_from_workstation(self.settings, of_running(self.settings), self.say)
         drive, workstation = self.settings.n_drive, self.settings.workstations[0]
         now = datetime.now().astimezone()
         if self.own is None:
@@ -129,13 +133,22 @@ class Demo:
         return sent.path, None
 
 
-def run(settings: Settings, say: Say, *, once: bool, session: Path | None, site: str) -> int:
+def run(
+    settings: Settings,
+    say: Say,
+    *,
+    once: bool,
+    session: Path | None,
+    site: str,
+    from_workstation: bool = False,
+) -> int:
     """Run the demonstration; 0 when every specimen ended as it should.
 
     With `once` whatever was started is stopped again; else the system is left running
-    until Ctrl-C. A system that runs already is used as it is.
+    until Ctrl-C. A system that runs already is used as it is. `from_workstation` begins where a
+    camera leaves its files, at the client.
     """
-    demo = Demo(settings, say, session, site)
+    demo = Demo(settings, say, session, site, from_workstation)
 
     async def work(addresses: Addresses) -> None:
         await demo.show(addresses)

@@ -6,7 +6,7 @@ linked by a disposable label, a device target, a broken document and a broken im
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,9 @@ DIGITISER = "Søren Ærøskøbing"
 DERIVED_PPI = (400, 72)
 FIRST_CATALOGUE_NUMBER = 317042
 SHARED_LABEL = "mos"
+RAW_BEGINS = b"FUJIFILMCCD-RAW 0201FF119502X-T3"
+RAW_BYTES = 2_000_000
+"""Noise in the place of a sensor's; nobody looks into a raw."""
 
 
 class SpecimenEnd(StrEnum):
@@ -114,24 +117,69 @@ def write_sample_session(
     `now` and `seed` give the same guids and bytes. `now` needs a zone. Raises `FolderError`
     when a session of that second exists.
     """
-    plans = PLANS[1:2] if once else PLANS
+    expectations = {}
+    with session_folder(ndrive_root, workstation, now) as folder:
+        for plan, capture, sheet, expectation in _drawn(
+            PLANS[1:2] if once else PLANS, workstation, now, seed
+        ):
+            _write_pair(folder, plan, capture, sheet)
+            expectations[capture.guid] = expectation
+    return SampleSession(
+        path=finished_path(ndrive_root, workstation, now),
+        expectations=MappingProxyType(expectations),
+    )
+
+
+def write_camera_folder(
+    folder: Path, *, workstation: str, now: datetime, seed: int = 1
+) -> Mapping[str, Expectation]:
+    """Write the specimens that nothing is wrong with as a camera and its converter leave them.
+
+    Each is a camera raw and a TIFF or JPEG of one base name, by which they are returned; what is
+    expected has guids of its own until `with_guids` gives it those of the workstation.
+    """
+    plans = tuple(plan for plan in PLANS if plan.fault is None)
+    chance = random.Random(seed)
+    expectations = {}
+    for n, (_, capture, sheet, expectation) in enumerate(_drawn(plans, workstation, now, seed), 1):
+        stem = f"DSCF{n:04}"
+        image = encoded(sheet, capture.suffix, capture.taken)
+        (folder / f"{stem}{capture.suffix.upper()}").write_bytes(image)
+        (folder / f"{stem}.RAF").write_bytes(RAW_BEGINS + chance.randbytes(RAW_BYTES))
+        expectations[stem] = expectation
+    return MappingProxyType(expectations)
+
+
+def with_guids(
+    expectations: Mapping[str, Expectation], guids: Mapping[str, str]
+) -> Mapping[str, Expectation]:
+    """The expectations by the guids that a workstation gave; `guids` are these by base name."""
+    new = {expectation.guid: guids[stem] for stem, expectation in expectations.items()}
+    return {
+        new[each.guid]: replace(
+            each,
+            guid=new[each.guid],
+            file_name=new[each.guid],
+            links=tuple(sorted(new[link] for link in each.links)),
+        )
+        for each in expectations.values()
+    }
+
+
+def _drawn(
+    plans: tuple[Plan, ...], workstation: str, now: datetime, seed: int
+) -> Iterator[tuple[Plan, Capture, DrawnSheet, Expectation]]:
+    """Each specimen of the set: taken two minutes apart, the last two minutes ago."""
     chance = random.Random(seed)
     codes = _codes(plans, chance)
     captures = [
         _capture(plan, workstation, now - timedelta(minutes=2 * (len(plans) - n)), now, chance)
         for n, plan in enumerate(plans)
     ]
-    expectations = {}
-    with session_folder(ndrive_root, workstation, now) as folder:
-        for n, (plan, capture) in enumerate(zip(plans, captures, strict=True)):
-            order = Order(seed + plan.gathering, plan.gathering, codes[n], plan.kind, plan.ppi)
-            sheet = draw_sheet(order)
-            _write_pair(folder, plan, capture, sheet)
-            expectations[capture.guid] = _expectation(n, plans, captures, codes, sheet)
-    return SampleSession(
-        path=finished_path(ndrive_root, workstation, now),
-        expectations=MappingProxyType(expectations),
-    )
+    for n, (plan, capture) in enumerate(zip(plans, captures, strict=True)):
+        order = Order(seed + plan.gathering, plan.gathering, codes[n], plan.kind, plan.ppi)
+        sheet = draw_sheet(order)
+        yield plan, capture, sheet, _expectation(n, plans, captures, codes, sheet)
 
 
 def _codes(plans: tuple[Plan, ...], chance: random.Random) -> list[Codes]:
