@@ -48,6 +48,22 @@ async def offset_of(here: UploadContext, upload: UploadRow) -> int:
     return upload.size_bytes
 
 
+async def is_lost(here: UploadContext, upload: UploadRow) -> bool:
+    """Whether a stored file of a session that is not complete is gone from the drive.
+
+    So it is when the server was killed while its workstation took it back, or somebody removed it.
+    What a complete session had may have been pruned. Raises UploadRefused where the drive is away.
+    """
+    if await here.transact(uploads.is_complete, upload.workstation, upload.session):
+        return False
+    return not await here.drive.run(_lies_there, folder_of(here, upload), upload)
+
+
+def _lies_there(folder: SessionFolder, upload: UploadRow) -> bool:
+    check_mounted(folder.making.parent)
+    return folder.is_made() or folder.place(upload.file_name).exists()
+
+
 async def current(here: UploadContext, upload: UploadRow) -> UploadRow:
     """An upload as it is now, which another request may have stored or given up meanwhile.
 

@@ -25,6 +25,7 @@ from api.workstations.stored import (
     current,
     ended,
     folder_of,
+    is_lost,
     offset_of,
     store,
     take_back,
@@ -108,9 +109,16 @@ async def create(
 
 
 async def begin(here: UploadContext, new: NewUpload) -> UploadRow:
-    """The upload of a file. Raises UploadRefused."""
+    """The upload of a file; one that is stored and gone from the drive is sent anew.
+
+    Raises UploadRefused.
+    """
     try:
-        return await here.transact(uploads.begin, new)
+        begun = await here.transact(uploads.begin, new)
+        if begun.stored_at is not None and await is_lost(here, begun):
+            await here.transact(uploads.end, begun.id, uploads.LOST)
+            begun = await here.transact(uploads.begin, new)
+        return begun
     except NameTaken:
         raise taken(new.file_name) from None
     except SessionEnded:

@@ -56,6 +56,8 @@ def arm(moment: str) -> None:
             from api.workstations import tus
 
             after_awaited(tus, "confirmed")
+        case "removed":  # it is taken back, and its row does not know
+            after(stored, "_remove")
         case "marked":  # the folder says it is complete, under its name of before
             folders.Path.rename = die  # type: ignore[attr-defined]
         case "renamed":  # the watch may see it, and its row does not know

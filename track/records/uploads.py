@@ -24,6 +24,7 @@ SUPERSEDED = "another file of the same name was begun in its session"
 REPLACED = "another file of its name came while its specimen was in quarantine"
 EXPIRED = "no bytes of it came for too long"
 WITHDRAWN = "the workstation gave it up"
+LOST = "it is stored and not on the drive"
 
 
 class NameTaken(ValueError):
@@ -199,6 +200,12 @@ async def find(tx: AsyncConnection, upload_id: UUID) -> UploadRow | None:
     """An upload by its id."""
     row = (await tx.execute(select(*_COLUMNS).where(upload.c.id == upload_id))).first()
     return None if row is None else _made(row)
+
+
+async def is_complete(tx: AsyncConnection, workstation: str, session: str) -> bool:
+    """Whether a session was ended."""
+    opening = await _opening(tx, workstation, session)
+    return opening is not None and opening.completed_at is not None
 
 
 async def touch(tx: AsyncConnection, upload_id: UUID) -> None:

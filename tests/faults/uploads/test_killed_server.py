@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.dying_uploads import END_MOMENTS, FILE_MOMENTS
 from tests.support.serving import free_port
-from tests.support.workstations import Station, names_in, sha256, station_config
+from tests.support.workstations import TUS, Station, names_in, refused, sha256, station_config
 
 ROOT = Path(__file__).parents[3]
 CONTENT = bytes(range(256)) * 12_000  # three pieces
@@ -98,6 +98,24 @@ async def test_killed_while_a_file_comes_it_is_stored_once_by_the_next_try(
     async with engine.connect() as tx:
         query = "SELECT file_name FROM track.upload WHERE ended_at IS NULL ORDER BY 1"
         assert list((await tx.execute(text(query))).scalars()) == sorted(FILES)
+
+
+async def test_killed_while_a_stored_file_is_taken_back_it_is_sent_anew(
+    spec: Path, engine: AsyncEngine
+) -> None:
+    async with server(spec, "removed") as (station, process):
+        for name, content in FILES.items():
+            await send(station, name, content)
+        location = (await station.create("g1.tif", CONTENT)).headers["location"]
+        with pytest.raises(httpx.TransportError):
+            await station.http.delete(location, headers=station.headers | TUS)
+        process.wait(30)
+    assert names_in([station.making]) == ["g1.json"]
+    async with server(spec) as (station, _):
+        refused(await station.end(FILES), 409, "session_lacks_files", "g1.tif")
+        await send(station, "g1.tif", CONTENT)
+        assert (await station.end(FILES)).status_code == 200
+    assert (station.made / "g1.tif").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("moment", END_MOMENTS)

@@ -116,6 +116,17 @@ def test_a_name_that_is_anothers_is_a_problem_of_its_specimen_and_the_others_are
     assert_untouched(client)
 
 
+def test_what_the_drive_lost_after_it_was_confirmed_is_sent_again(
+    client: Client, drive: Path
+) -> None:
+    def lose() -> None:
+        (lost, *_) = drive.rglob("*.tif")
+        lost.unlink()
+
+    client.seen.on_begin[IngestPhase.END] = lose
+    assert_done(client, drive, client.ingest())
+
+
 def test_a_full_drive_is_waited_for_and_told_of(
     client: Client, drive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
