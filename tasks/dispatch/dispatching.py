@@ -19,6 +19,7 @@ from schemas.pace import Pace
 from tasks.background import begin
 from tasks.dispatch.dispatcher import CURRENT, Dispatcher
 from tasks.dispatch.run_name import naming_run
+from tasks.dispatch.termination import ended_by_sigterm
 from tasks.log_lines import write_our_lines
 from track.jobs.leases import TTL_S, Lease, SilentHolder
 from track.jobs.parking import wake_or_park
@@ -77,8 +78,9 @@ async def _at_work(dispatcher: Dispatcher, lost: asyncio.Event) -> AsyncIterator
     dispatcher.cancellations.start()
     dispatcher.runs.start()
     try:
-        yield
-        await dispatcher.wind_down()
+        async with ended_by_sigterm():
+            yield
+            await dispatcher.wind_down()
     finally:
         CURRENT.reset(token)
         watch.cancel()

@@ -1,6 +1,9 @@
 """Prefect's own cancel: of one asset's subflow it ends the job, of a dispatcher it releases."""
 
 import asyncio
+import gc
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterParentFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Cancelling
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -216,3 +220,37 @@ async def test_a_cancelled_dispatcher_gives_its_jobs_back_and_a_successor_goes_o
         await complete(world, attempt)
         await finish(world, "h")
         assert (await running).name == "Finished"
+
+
+def terminate() -> None:
+    """SIGTERM, whose handler runs here: at the next instruction of this thread."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def terminate_in_task() -> None:
+    terminate()
+
+
+@pytest.mark.parametrize("within", ["task", "callback"])
+async def test_sigterm_that_meets_what_runs_beside_a_dispatcher_still_ends_it(
+    world: World, within: str
+) -> None:
+    loop, mine = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    loop.set_exception_handler(lambda loop, context: None)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # Prefect sends it on to whose it was before
+    try:
+        async with dispatching(world) as running:
+            await queued(world, "g")
+            if within == "task":
+                await asyncio.wait([asyncio.create_task(terminate_in_task())])
+            else:
+                loop.call_soon(terminate)
+            await asyncio.wait([running])
+            assert isinstance(running.exception(), TerminationSignal)
+    finally:
+        signal.signal(signal.SIGTERM, mine)
+    ((why,),) = await world.sql("SELECT ended_why FROM track.dispatcher")
+    assert why == "broken off"
+    assert signal.set_wakeup_fd(-1) == -1
+    del running
+    gc.collect()  # Prefect's client of the run, which its end left open: here that is borne
